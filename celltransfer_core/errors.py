@@ -1,0 +1,28 @@
+"""Errors that the user can mend.
+
+Whatever derives from :class:`CellTransferError` carries one sentence that says what is wrong and
+what to do. The command line prints it and exits with 2; the pages show it as it is. Anything else
+is a fault of ours.
+"""
+
+from __future__ import annotations
+
+
+class CellTransferError(Exception):
+    """Base of all errors that the user can mend."""
+
+
+class ImageError(CellTransferError):
+    """One image cannot be used; the message is the reason, short enough for a list."""
+
+
+class DataError(CellTransferError):
+    """A data set or a table cannot be used."""
+
+
+class EncoderError(CellTransferError):
+    """An encoder is unknown, unreadable, or gives unusable embeddings."""
+
+
+class OutputError(CellTransferError):
+    """Results or intermediate results cannot be written."""
