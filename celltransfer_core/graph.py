@@ -1,0 +1,147 @@
+"""The graph of one set: nearest neighbours, geodesic distances, edge weights (eqs 6–7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltransfer_core.types import Bools, Float32
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+N_NEIGHBORS = 12
+"""Neighbours a node; used for clusters (A.1) and for the structure matrices C (3.3) alike."""
+
+_ROWS_AT_ONCE = 256
+
+
+def knn_graph(X: Float32, n_neighbors: int = N_NEIGHBORS) -> csr_matrix:
+    """Build the nearest-neighbour graph, symmetric and in one piece.
+
+    An edge stands where either end counts the other among its nearest. Parts that are not
+    connected are joined by the shortest edges between them (a minimum spanning tree over the
+    parts), for one infinite geodesic distance would spoil eq. 6.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n, d)
+        Embeddings.
+    n_neighbors : int
+        Neighbours a node, fewer where the set is smaller.
+
+    Returns
+    -------
+    csr_matrix of float64, shape (n, n)
+        Euclidean lengths of the edges, all above zero.
+    """
+    from scipy.sparse import csr_matrix
+    from sklearn.neighbors import kneighbors_graph
+
+    n = len(X)
+    if n < 2:
+        return csr_matrix((n, n))
+    graph = kneighbors_graph(X, min(n_neighbors, n - 1), mode="distance", include_self=False)
+    # Equal embeddings are at distance zero, which a sparse matrix takes for "no edge".
+    shortest = 1e-9 * graph.data.max(initial=0.0) or 1e-9
+    graph.data = np.maximum(graph.data, shortest)
+    graph = graph.maximum(graph.T).tocsr()
+    return _join_components(graph, X, shortest)
+
+
+def _join_components(graph: csr_matrix, X: Float32, shortest: float) -> csr_matrix:
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+    from sklearn.metrics import pairwise_distances
+
+    count, component = connected_components(graph, directed=False)
+    if count == 1:
+        return graph
+    order = np.argsort(np.bincount(component), kind="stable")
+    gap = np.full((count, count), np.inf)
+    ends: dict[tuple[int, int], tuple[int, int]] = {}
+    # From the smaller part to the larger: the largest part is never the one that is expanded.
+    for rank, part in enumerate(order[:-1]):
+        inside = np.flatnonzero(component == part)
+        outside = np.flatnonzero(np.isin(component, order[rank + 1 :]))
+        distances = pairwise_distances(X[inside], X[outside])
+        nearest = distances.argmin(axis=0)
+        length = np.maximum(distances[nearest, np.arange(len(outside))], shortest)
+        for other in order[rank + 1 :]:
+            columns = np.flatnonzero(component[outside] == other)
+            best = columns[length[columns].argmin()]
+            gap[part, other] = length[best]
+            ends[part, other] = (inside[nearest[best]], outside[best])
+    tree = minimum_spanning_tree(np.where(np.isinf(gap), 0.0, gap)).tocoo()
+    heads, tails = np.array([ends[edge] for edge in zip(tree.row, tree.col, strict=True)]).T
+    bridges = coo_matrix((tree.data, (heads, tails)), shape=graph.shape).tocsr()
+    return graph.maximum(bridges).maximum(bridges.T).tocsr()
+
+
+def geodesic_distances(graph: csr_matrix) -> Float32:
+    """Compute the length of the shortest path between every two nodes.
+
+    Parameters
+    ----------
+    graph : csr_matrix, shape (n, n)
+        Symmetric and connected, see :func:`knn_graph`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n)
+        The structure matrix C of 3.3 and d_geo of eq. 6.
+    """
+    from scipy.sparse.csgraph import dijkstra
+
+    n = graph.shape[0]
+    distances = np.empty((n, n), dtype=np.float32)
+    for start in range(0, n, _ROWS_AT_ONCE):
+        rows = np.arange(start, min(start + _ROWS_AT_ONCE, n))
+        distances[rows] = dijkstra(graph, indices=rows)
+    # Path lengths are summed from either end: make the last digit agree.
+    return np.minimum(distances, distances.T)
+
+
+def similarity_matrix(geodesic: Float32) -> Float32:
+    """Scale geodesic distances to at most one: W of eq. 6.
+
+    Parameters
+    ----------
+    geodesic : ndarray of float32, shape (n, n)
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n)
+        Zero on the diagonal; like a distance, small where cells are similar.
+    """
+    largest = geodesic.max(initial=0.0)
+    return geodesic / largest if largest > 0 else np.zeros_like(geodesic)
+
+
+def off_diagonal(n: int) -> Bools:
+    """Return a mask of shape ``(n, n)`` that leaves the diagonal out."""
+    return ~np.eye(n, dtype=bool)
+
+
+def edge_weights(W: Float32, sigma: float) -> Float32:
+    """Turn distances into edge weights: e of eq. 7.
+
+    Parameters
+    ----------
+    W : ndarray of float32, shape (n, n)
+        See :func:`similarity_matrix`.
+    sigma : float
+        Distance from which on two cells are not connected, in units of W.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n)
+        In [0, 1], zero on the diagonal and from ``sigma`` on.
+    """
+    if len(W) < 2:
+        return np.zeros_like(W)
+    smallest = W[off_diagonal(len(W))].min()
+    weights = 1 - (W - smallest) / max(float(sigma - smallest), np.finfo(np.float32).tiny)
+    np.fill_diagonal(weights, 0)
+    return np.clip(weights, 0, 1).astype(np.float32)

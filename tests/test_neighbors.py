@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from celltransfer_core.neighbors import (
+    EntropyWeightedKNN,
+    nearest,
+    normalized_entropy,
+    vote_shares,
+)
+
+
+@parametrize_with_checks([EntropyWeightedKNN()])
+def test_sklearn_contract(estimator, check):
+    check(estimator)
+
+
+def test_nearest_is_exact(rng):
+    X = rng.normal(size=(20, 5)).astype(np.float32)
+    gallery = rng.normal(size=(50, 5)).astype(np.float32)
+    distances, indices = nearest(X, gallery, 7)
+    full = np.linalg.norm(X[:, None] - gallery[None], axis=2)
+    np.testing.assert_array_equal(indices, np.argsort(full, axis=1)[:, :7])
+    np.testing.assert_allclose(distances, np.sort(full, axis=1)[:, :7], rtol=1e-4)
+
+
+def test_normalized_entropy_bounds():
+    values = normalized_entropy(np.array([[1.0, 0, 0], [1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0]]))
+    np.testing.assert_allclose(values, [0, 1, np.log(2) / np.log(3)])
+
+
+def test_k_is_chosen_where_the_vote_is_clearest():
+    # The two nearest agree; the four farther ones are of the other class and would win at k=6.
+    distances = np.array([[0.1, 0.2, 1.0, 1.0, 1.0, 1.0]], dtype=np.float32)
+    labels = np.array([[0, 0, 1, 1, 1, 1]])
+    np.testing.assert_allclose(vote_shares(distances, labels, 2, grid=[2, 6]), [[1.0, 0.0]])
+    mixed = vote_shares(distances, labels, 2, grid=[6])
+    near, far = np.exp(-0.01) + np.exp(-0.04), 4 * np.exp(-1)
+    np.testing.assert_allclose(mixed, [[near / (near + far), far / (near + far)]], rtol=1e-6)
+
+
+def test_a_neighbour_at_distance_zero_does_not_decide_alone():
+    distances = np.array([[0.0, 0.5, 0.5, 0.5, 0.5]], dtype=np.float32)
+    shares = vote_shares(distances, np.array([[0, 1, 1, 1, 1]]), 2, grid=[5])
+    assert shares[0, 1] > shares[0, 0]
+
+
+def test_all_neighbours_at_distance_zero_count_alike():
+    shares = vote_shares(np.zeros((1, 4), np.float32), np.array([[0, 1, 1, 1]]), 2, grid=[4])
+    np.testing.assert_allclose(shares, [[0.25, 0.75]])
+
+
+def test_leave_one_out_never_counts_the_cell_itself(rng):
+    X = np.repeat(rng.normal(size=(30, 3)), 2, axis=0).astype(np.float32)  # every row twice
+    y = np.tile([0, 1], 30)  # its twin is always of the other class
+    probabilities = EntropyWeightedKNN(n_neighbors_grid=(1,)).fit(X, y).leave_one_out_proba()
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), 1 - y)
+
+
+def test_leave_one_out_needs_two():
+    with pytest.raises(ValueError, match="two cells"):
+        EntropyWeightedKNN().fit([[1.0]], ["a"]).leave_one_out_proba()
