@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -121,6 +121,30 @@ class Dataset:
 
     def __len__(self) -> int:
         return self.n_cells
+
+    def take(self, cells: Ints) -> Dataset:
+        """Keep some cells: a small set to send to a worker.
+
+        Parameters
+        ----------
+        cells : ndarray of int64, shape (k,)
+            Cell numbers, ascending.
+
+        Returns
+        -------
+        Dataset
+            One file a cell; without remarks, slides and labels.
+        """
+        return replace(
+            self,
+            files=tuple(self.first_file[cell] for cell in cells),
+            sha256=tuple(self.cells[cell] for cell in cells),
+            labels=None,
+            slide=None,
+            patient=None,
+            left_out=(),
+            notes=(),
+        )
 
     def path(self, cell: int) -> Path:
         """Return where a cell's image lies.

@@ -482,6 +482,8 @@ class Confirmation:
     cluster: int
     type_name: str
     by: str = ""
+    cells: int | None = None
+    """Cells it had when the word was given, to notice when clusters have changed."""
 
 
 def match_clusters(

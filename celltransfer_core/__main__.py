@@ -1,0 +1,482 @@
+"""The command line: ``python -m celltransfer_core``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from celltransfer_core import RESEARCH_USE, __version__
+from celltransfer_core.errors import CellTransferError, DataError
+
+if TYPE_CHECKING:
+    from celltransfer_core.datasets import Dataset
+    from celltransfer_core.pipeline import RunResult
+
+DONE, FAULT, MENDABLE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+
+    Returns
+    -------
+    int
+        0 done, 2 the user can mend it (one line says how), 1 a fault of ours, 130 interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except CellTransferError as error:
+        if options.debug:
+            raise
+        print(f"celltransfer: {error}", file=sys.stderr)
+        return MENDABLE
+    except KeyboardInterrupt:
+        print(
+            "celltransfer: interrupted; what was computed is kept, run the same command to go on.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except Exception as error:
+        if options.debug:
+            raise
+        print(
+            f"celltransfer: a fault of ours ({type(error).__name__}: {error}); run again with "
+            "--debug and report what it prints.",
+            file=sys.stderr,
+        )
+        return FAULT
+    return DONE
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(MENDABLE, f"celltransfer: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m celltransfer_core",
+        description=f"Type the cells of a new microscope from a set already typed. {RESEARCH_USE}",
+    )
+    parser.add_argument("--version", action="version", version=f"CellTransfer {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    _add_run(commands.add_parser("run", help="type the cells of a folder"))
+    _add_encoders(commands.add_parser("encoders", help="list encoders, or add one of your own"))
+    _add_demo(commands.add_parser("demo", help="draw two small sets of cells to try things on"))
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_run)
+    folders = parser.add_argument_group("folders")
+    folders.add_argument(
+        "--reference",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="typed cells: one sub-folder a type, or labels.csv",
+    )
+    folders.add_argument("--query", type=Path, required=True, metavar="DIR", help="cells to type")
+    folders.add_argument(
+        "--extra",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a further set without types, which helps to name the query's "
+        "clusters; may be repeated",
+    )
+    folders.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the results"
+    )
+    folders.add_argument(
+        "--format",
+        choices=("csv", "parquet", "h5ad"),
+        default="csv",
+        help="what tables are written as beside CSV",
+    )
+
+    method = parser.add_argument_group("method", "what is not given is the preset's")
+    method.add_argument(
+        "--preset",
+        choices=("default", "paper"),
+        default="default",
+        help="what measured best, or the paper as printed",
+    )
+    method.add_argument(
+        "--encoders", metavar="A,B,C+D", help="voters; + concatenates; see the encoders command"
+    )
+    method.add_argument(
+        "--framing", choices=("auto", "nucleus", "none"), help="cut every cell around its nucleus"
+    )
+    method.add_argument(
+        "--colour", choices=("none", "lab"), help="bring the query's colours to the reference's"
+    )
+    method.add_argument(
+        "--um-per-px",
+        type=float,
+        nargs=2,
+        metavar=("REFERENCE", "QUERY"),
+        help="size of a pixel in µm",
+    )
+    method.add_argument(
+        "--clusters", choices=("louvain", "node-degree"), help="how clusters are found"
+    )
+    method.add_argument(
+        "--cluster-encoder",
+        metavar="A+B",
+        help="what they are found on; the first voter unless given",
+    )
+    method.add_argument(
+        "--sigma", type=_sigma, metavar="auto|paper|NUMBER", help="threshold of the clusters' graph"
+    )
+    method.add_argument("--resolution", type=float, help="of Louvain; higher gives more clusters")
+    method.add_argument(
+        "--clusters-from",
+        type=Path,
+        metavar="FILE",
+        help="keep the clusters of an earlier clusters.csv",
+    )
+    method.add_argument(
+        "--matches", type=Path, metavar="FILE", help="a matches.csv in which you confirmed clusters"
+    )
+    method.add_argument(
+        "--features", choices=("centred", "raw"), help="subtract each set's own mean, or not"
+    )
+    method.add_argument(
+        "--filtering", choices=("auto", "none"), help="leave out types that no cluster matches"
+    )
+    method.add_argument(
+        "--weights", choices=("matches", "uniform"), help="proportions that transport expects"
+    )
+    method.add_argument(
+        "--alignment",
+        choices=("fgw", "centre", "none"),
+        help="fused Gromov-Wasserstein, means alone, or none",
+    )
+    method.add_argument(
+        "--alpha",
+        type=float,
+        help="structure against features, 0 to 1, as in the paper "
+        "(POT's own is alpha / (2 - alpha))",
+    )
+    method.add_argument("--classifier", choices=("knn", "linear"))
+    method.add_argument(
+        "--vote-weights",
+        choices=("prior", "equal"),
+        help="weigh voters by what they do on the reference, or evenly",
+    )
+    method.add_argument(
+        "--subset-size", type=int, metavar="N", help="most cells of either set in one transport"
+    )
+    method.add_argument(
+        "--draws", type=int, metavar="N", help="reference subsets for each part of the query"
+    )
+    method.add_argument(
+        "--flag-threshold", type=float, metavar="SHARE", help="flag cells with less agreement"
+    )
+    method.add_argument("--seed", type=int)
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes; all processors unless given"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    _add_common(parser)
+
+
+def _sigma(text: str) -> str | float:
+    if text in {"auto", "paper"}:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not auto, paper or a number") from None
+
+
+def _add_encoders(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_list_encoders)
+    actions = parser.add_subparsers(metavar="ACTION", parser_class=_Parser)
+    listing = actions.add_parser("list", help="what is here (also without an action)")
+    listing.set_defaults(command=_list_encoders)
+    adding = actions.add_parser("add", help="bring your own ONNX file")
+    adding.set_defaults(command=_add_encoder)
+    adding.add_argument("id", help="name to call it by")
+    adding.add_argument("file", type=Path, help="NAME.onnx with NAME.json beside it")
+    for one in (parser, listing, adding):
+        _add_common(one)
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_demo)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
+    parser.add_argument("--seed", type=int, default=0)
+    _add_common(parser)
+
+
+class _Screen:
+    """Shows progress with a rate and the time left, and remembers how long each stage took."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.seconds: dict[str, float] = {}
+        self._stage = ""
+        self._started = 0.0
+        self._bar = None
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        from tqdm import tqdm
+
+        if stage != self._stage:
+            self.close()
+            self._stage, self._started = stage, time.monotonic()
+            self._bar = tqdm(
+                desc=stage, total=total, initial=done, file=sys.stderr, disable=self.quiet
+            )
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """End the stage under way."""
+        if self._stage:
+            spent = time.monotonic() - self._started
+            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + spent
+        if self._bar is not None:
+            self._bar.close()
+        self._stage, self._bar = "", None
+
+
+def _run(options: argparse.Namespace) -> None:
+    from celltransfer_core.datasets import read_dataset
+    from celltransfer_core.encoders import parse_encoders
+    from celltransfer_core.export import check_writable, read_clusters, read_matches, write_run
+    from celltransfer_core.pipeline import config_from, run
+
+    if options.workers is not None and options.workers < 1:
+        raise DataError("--workers cannot be under 1.")
+    config = config_from(
+        options.preset,
+        encoders=parse_encoders(options.encoders) if options.encoders is not None else None,
+        cluster_encoder=(
+            parse_encoders(options.cluster_encoder)[0] if options.cluster_encoder else None
+        ),
+        um_per_px=tuple(options.um_per_px) if options.um_per_px else None,
+        **{
+            name: getattr(options, name)
+            for name in (
+                "framing",
+                "colour",
+                "clusters",
+                "sigma",
+                "resolution",
+                "features",
+                "filtering",
+                "weights",
+                "alignment",
+                "alpha",
+                "classifier",
+                "vote_weights",
+                "subset_size",
+                "draws",
+                "flag_threshold",
+                "seed",
+            )
+        },
+    )
+    confirmations = read_matches(options.matches) if options.matches else ()
+    check_writable(options.out)
+    say = (lambda *_: None) if options.quiet else print
+    screen = _Screen(quiet=options.quiet)
+    workers = options.workers
+
+    reference = read_dataset(options.reference, labelled=True, workers=workers, progress=screen)
+    query = read_dataset(options.query, workers=workers, progress=screen)
+    extras = {
+        name: read_dataset(folder, workers=workers, progress=screen)
+        for name, folder in _names(options.extra).items()
+    }
+    screen.close()
+    for name, dataset in (("reference", reference), ("query", query), *extras.items()):
+        say(describe_dataset(name, dataset))
+    clusters = read_clusters(options.clusters_from, query) if options.clusters_from else None
+    result = run(
+        reference,
+        query,
+        config,
+        extras=extras,
+        confirmations=confirmations,
+        clusters=clusters,
+        workers=workers,
+        progress=screen,
+    )
+    screen.close()
+    write_run(result, options.out, options.format)
+    _write_log(options.out, options, screen.seconds)
+    say(describe_run(result))
+    say(f"\nWritten to {options.out}: predictions.csv and the rest. {RESEARCH_USE}")
+
+
+def _names(folders: Sequence[Path]) -> dict[str, Path]:
+    names: dict[str, Path] = {}
+    for folder in folders:
+        name = folder.resolve().name
+        while name in names or name in {"reference", "query"}:
+            name += "'"
+        names[name] = folder
+    return names
+
+
+def _write_log(folder: Path, options: argparse.Namespace, seconds: dict[str, float]) -> None:
+    # Times and paths live here, not in the manifest: that is the same for the same inputs.
+    import json
+
+    from celltransfer_core.export import write_atomically
+
+    log: dict[str, object] = {
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "options": {
+            name: str(value)
+            for name, value in vars(options).items()
+            if value is not None and name != "command"
+        },
+        "seconds": {stage: round(spent, 2) for stage, spent in seconds.items()},
+    }
+    with suppress(ImportError):  # not on Windows
+        import resource
+
+        log["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    write_atomically(folder / "run.json", (json.dumps(log, indent=1) + "\n").encode())
+
+
+def describe_dataset(name: str, dataset: Dataset) -> str:
+    """Say in a few lines what a set holds and what was left out.
+
+    Parameters
+    ----------
+    name : str
+    dataset : Dataset
+
+    Returns
+    -------
+    str
+    """
+    lines = [f"{name}: {dataset.n_cells:,} cells"]
+    if dataset.labels is not None:
+        import numpy as np
+
+        found = zip(*np.unique(dataset.cell_labels, return_counts=True), strict=True)
+        lines[0] += " (" + ", ".join(f"{label} {count:,}" for label, count in found) + ")"
+    if dataset.duplicates:
+        example = " = ".join(dataset.duplicates[0])
+        lines.append(f"  {len(dataset.duplicates)} images stand there more than once ({example})")
+    lines += _shortened("left out", [f"{r.file}: {r.reason}" for r in dataset.left_out])
+    lines += _shortened("note", [f"{r.file} {r.reason}" for r in dataset.notes])
+    return "\n".join(lines)
+
+
+def _shortened(what: str, remarks: Sequence[str], most: int = 5) -> list[str]:
+    lines = [f"  {what}: {remark}" for remark in remarks[:most]]
+    if len(remarks) > most:
+        lines.append(f"  {what}: {len(remarks) - most} more, see manifest.json")
+    return lines
+
+
+def describe_run(result: RunResult) -> str:
+    """Say what a run found, for the screen.
+
+    Parameters
+    ----------
+    result : RunResult
+
+    Returns
+    -------
+    str
+    """
+    import numpy as np
+
+    lines = ["", f"framing: {result.framing.reason}"]
+    lines += [f"encoder {f.encoder} was left out: {f.reason}" for f in result.failures]
+    scores = result.scores["query"]
+    silent = [name for name, kept in zip(scores.encoders, scores.kept, strict=True) if not kept]
+    if silent:
+        lines.append(f"without signal for matching: {', '.join(silent)}")
+    lines += ["", f"{'cluster':>7} {'cells':>6}  {'matched type':<24} {'score':>5}  runner-up"]
+    for name, match in zip(result.clusters.names, result.matches, strict=True):
+        word = " (confirmed)" if match.confirmed else ""
+        lines.append(
+            f"{name:>7} {match.cells:>6}  {match.matched_type + word:<24} {match.score:>5.2f}  "
+            f"{match.runner_up} {match.runner_up_score:.2f}"
+        )
+        if match.reason:
+            lines.append(f"{'':>15}  t-SNE proposes {match.tsne_type}: {match.reason}")
+    if result.filtered:
+        left = ", ".join(f"{name} ({count:,} cells)" for name, count in result.filtered.items())
+        lines += ["", f"types that no cluster matches, left out: {left}"]
+    elif result.config.filtering == "auto" and len({m.matched_type for m in result.matches}) < 2:
+        lines += ["", "fewer than two types were matched: all are kept"]
+    remarks = [(solve.voter, remark) for solve in result.solves for remark in solve.log.remarks]
+    for voter, remark in dict.fromkeys(remarks):
+        lines.append(f"transport of {voter}: {remark} ({remarks.count((voter, remark))} times)")
+    predicted = np.array(result.predicted)
+    lines += ["", f"{'predicted type':<24} {'cells':>6} {'percent':>8}"]
+    for name in result.types:
+        count = int((predicted == name).sum())
+        lines.append(f"{name:<24} {count:>6} {100 * count / len(predicted):>7.1f}%")
+    flagged = int(result.flagged.sum())
+    lines.append(
+        f"flagged for review: {flagged} of {len(predicted)} cells "
+        f"(agreement under {result.config.flag_threshold:g}, or in a cluster of none)"
+    )
+    return "\n".join(lines)
+
+
+def _list_encoders(options: argparse.Namespace) -> None:  # noqa: ARG001
+    from celltransfer_core.encoders import available_encoders
+
+    print(f"{'id':<20} {'dim':>5}  {'licence':<16} name; trained on")
+    for entry in available_encoders():
+        if entry.spec is None:
+            print(f"{entry.id:<20} cannot be used: {entry.problem}")
+        else:
+            spec = entry.spec
+            print(
+                f"{entry.id:<20} {spec.dim:>5}  {spec.licence:<16} "
+                f"{spec.name}; {spec.trained_on or 'not stated'}"
+            )
+
+
+def _add_encoder(options: argparse.Namespace) -> None:
+    from celltransfer_core.encoders import add_encoder
+
+    spec = add_encoder(options.id, options.file)
+    print(f"{spec.id} is added ({spec.dim} numbers a cell): use it with --encoders {spec.id}")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from celltransfer_core.demo import DRAWN_NOTICE, draw_demo
+
+    draw_demo(options.folder, seed=options.seed)
+    print(DRAWN_NOTICE)
+    print(
+        f"python -m celltransfer_core run --reference {options.folder / 'reference'} "
+        f"--query {options.folder / 'query'} --out {options.folder / 'results'}"
+    )
+
+
+if __name__ == "__main__":
+    with suppress(BrokenPipeError):
+        sys.exit(main())

@@ -1,0 +1,125 @@
+"""Embeddings of a set, batch by batch, kept as they come (3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from celltransfer_core.cache import Cache
+from celltransfer_core.encoders.registry import Encoder
+from celltransfer_core.errors import CellTransferError, EncoderError
+from celltransfer_core.execution import cpu_count, run_tasks
+from celltransfer_core.framing import Crops
+from celltransfer_core.types import Float32, Ints, Progress, RGBImage, silent
+
+BATCH_SIZE = 32
+
+
+def embed(
+    crops: Crops,
+    encoder: Encoder,
+    cache: Cache,
+    *,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Float32:
+    """Embed every cell of a set; what was embedded before is not embedded again.
+
+    Parameters
+    ----------
+    crops : Crops
+        What the encoder sees, n cells.
+    encoder : Encoder
+    cache : Cache
+        Every batch is kept as soon as it is done, so that an interrupted run goes on there.
+    workers : int, optional
+        Processes; all processors by default.
+    progress : callable
+
+    Returns
+    -------
+    ndarray of float32, shape (n, dim)
+
+    Raises
+    ------
+    EncoderError
+        If the encoder fails, or gives rows of a wrong shape, that are not finite, or all alike.
+    """
+    spec = encoder.spec
+    stage = f"embedding {spec.id}"
+    table = f"embedding/{spec.id}@{spec.version}/{crops.variant}"
+    keys = crops.dataset.cells
+    known, rows = cache.get(table, keys, spec.dim)
+    missing = np.flatnonzero(~known)
+    done = int(known.sum())
+    progress(stage, done, len(keys))
+    batches = [missing[start : start + BATCH_SIZE] for start in range(0, len(missing), BATCH_SIZE)]
+    encoded = _in_workers if encoder.in_workers else _decoded_ahead
+    for batch, found in encoded(crops, encoder, batches, workers):
+        rows[batch] = found
+        cache.put(table, [keys[cell] for cell in batch], found)
+        done += len(batch)
+        progress(stage, done, len(keys))
+    if len(rows) > 1 and (rows == rows[0]).all():
+        raise EncoderError(
+            f"The encoder {spec.id} gives every cell the same embedding; "
+            "check its input, or leave it out of --encoders."
+        )
+    return rows
+
+
+Encoded = Iterator[tuple[Ints, Float32]]
+
+
+def _in_workers(
+    crops: Crops, encoder: Encoder, batches: Sequence[Ints], workers: int | None
+) -> Encoded:
+    tasks = [(crops.take(batch), encoder) for batch in batches]
+    for index, found in run_tasks(_encode_task, tasks, workers=workers):
+        yield batches[index], found
+
+
+def _encode_task(task: tuple[Crops, Encoder]) -> Float32:
+    crops, encoder = task
+    return _encode(encoder, [crops[cell] for cell in range(len(crops))], crops.extents)
+
+
+def _decoded_ahead(
+    crops: Crops, encoder: Encoder, batches: Sequence[Ints], workers: int | None
+) -> Encoded:
+    threads = workers or cpu_count()
+    with ThreadPoolExecutor(threads) as pool:
+        # Two batches in hand: one being encoded, one being decoded.
+        ahead: list[list[Future[RGBImage]]] = []
+        for number, batch in enumerate(batches):
+            while len(ahead) < 2 and number + len(ahead) < len(batches):
+                following = batches[number + len(ahead)]
+                ahead.append([pool.submit(crops.__getitem__, int(cell)) for cell in following])
+            images = [future.result() for future in ahead.pop(0)]
+            yield batch, _encode(encoder, images, crops.extents[batch])
+
+
+def _encode(encoder: Encoder, images: Sequence[RGBImage], extents: Float32) -> Float32:
+    name, dim = encoder.spec.id, encoder.spec.dim
+    try:
+        rows = np.asarray(encoder.encode(images, extents), dtype=np.float32)
+    except CellTransferError:
+        raise
+    except Exception as error:
+        raise EncoderError(
+            f"The encoder {name} failed ({type(error).__name__}: {error}); "
+            "leave it out of --encoders, or mend it."
+        ) from error
+    if rows.shape != (len(images), dim):
+        raise EncoderError(
+            f"The encoder {name} gave an array of shape {rows.shape} for {len(images)} images of "
+            f"{dim} numbers each; check what its description says."
+        )
+    if not np.isfinite(rows).all():
+        raise EncoderError(
+            f"The encoder {name} gave values that are no numbers (NaN or infinite); "
+            "leave it out of --encoders, or mend it."
+        )
+    return rows

@@ -1,0 +1,190 @@
+"""A user's own encoder: an ONNX file with a small JSON beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from celltransfer_core.encoders.registry import EncoderSpec
+from celltransfer_core.errors import EncoderError
+from celltransfer_core.types import Float32, RGBImage
+
+FIELDS: dict[str, str] = {
+    "name": "a text",
+    "input_size": "a whole number of pixels",
+    "mean": "three numbers",
+    "std": "three numbers above 0",
+    "dim": "a whole number",
+    "source": "a text",
+    "licence": "a text",
+}
+
+
+def read_spec(encoder_id: str, model: Path) -> EncoderSpec:
+    """Read what the JSON beside an ONNX file says.
+
+    Parameters
+    ----------
+    encoder_id : str
+    model : Path
+        ``NAME.onnx``; ``NAME.json`` lies beside it, with the fields of :data:`FIELDS` and, if it
+        is known, ``trained_on``.
+
+    Returns
+    -------
+    EncoderSpec
+        Its version is a hash of both files.
+
+    Raises
+    ------
+    EncoderError
+        If a file is missing or cannot be read, or a field is missing or of another kind.
+    """
+    description = model.with_suffix(".json")
+    for path in (model, description):
+        if not path.is_file():
+            raise EncoderError(
+                f"{path} is missing; an encoder is NAME.onnx with NAME.json beside it."
+            )
+    try:
+        text = description.read_bytes()
+        fields = json.loads(text)
+        digest = hashlib.sha256(text)
+        with model.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"{description} or its model cannot be read ({error}).") from error
+    if not isinstance(fields, dict):
+        raise EncoderError(f"{description} must hold one JSON object.")
+    for name, kind in FIELDS.items():
+        if name not in fields:
+            raise EncoderError(f"{description} lacks the field {name} ({kind}).")
+        if not _fits(name, fields[name]):
+            raise EncoderError(f"{description}: {name} must be {kind}, not {fields[name]!r}.")
+    mean, std = (tuple(float(value) for value in fields[name]) for name in ("mean", "std"))
+    return EncoderSpec(
+        id=encoder_id,
+        name=fields["name"],
+        loader="onnx",
+        version=digest.hexdigest()[:16],
+        dim=fields["dim"],
+        input_size=fields["input_size"],
+        licence=fields["licence"],
+        source=fields["source"],
+        trained_on=str(fields.get("trained_on", "")),
+        mean=mean,  # type: ignore[arg-type]
+        std=std,  # type: ignore[arg-type]
+    )
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name in {"input_size", "dim"}:
+        return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 65536
+    if name in {"mean", "std"}:
+        return (
+            isinstance(value, list)
+            and len(value) == 3
+            and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
+            and (name == "mean" or min(value) > 0)
+        )
+    return isinstance(value, str)
+
+
+class OnnxEncoder:
+    """Runs an ONNX model on whole images resized to its input.
+
+    Parameters
+    ----------
+    encoder_id : str
+    model : Path
+        See :func:`read_spec`.
+
+    Raises
+    ------
+    EncoderError
+        If the model cannot be read, or does not take RGB images and give ``dim`` numbers each.
+
+    Notes
+    -----
+    An image is resized whole, never centre-cropped, with antialiased bicubic interpolation, scaled
+    to 0–1, and standardised with the mean and std of the JSON. Outputs of shape (n, dim, h, w) are
+    averaged over h and w. Batches are filled up to one size, so that a cell's embedding does not
+    depend on the cells beside it.
+    """
+
+    in_workers = False
+
+    def __init__(self, encoder_id: str, model: Path) -> None:
+        import onnxruntime
+
+        self.spec = read_spec(encoder_id, model)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(model), options, providers=["CPUExecutionProvider"]
+            )
+        # ONNX Runtime's errors have no common base that it exports.
+        except Exception as error:
+            reason = " ".join(str(error).split())[:120]
+            raise EncoderError(f"{model} is no ONNX model that can be run ({reason}).") from error
+        self._channels_last, self._batch = self._check_input(model)
+
+    def _check_input(self, model: Path) -> tuple[bool, int]:
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1:
+            raise EncoderError(f"{model} takes {len(inputs)} inputs; an encoder takes one, images.")
+        shape = inputs[0].shape
+        side = self.spec.input_size
+        # Sizes that the model leaves open are names or None.
+        fixed = [size if isinstance(size, int) else None for size in shape]
+        if len(fixed) == 4 and inputs[0].type == "tensor(float)":
+            batch = fixed[0] or 32
+            if fixed[1] == 3 and all(size in (None, side) for size in fixed[2:]):
+                return False, batch
+            if fixed[3] == 3 and all(size in (None, side) for size in fixed[1:3]):
+                return True, batch
+        raise EncoderError(
+            f"{model} takes {inputs[0].type} of shape {shape}; it must take float images of shape "
+            f"(n, 3, {side}, {side}) or (n, {side}, {side}, 3), {side} being input_size."
+        )
+
+    def encode(self, images: Sequence[RGBImage], extents: Float32) -> Float32:  # noqa: ARG002
+        """Embed a batch; see :class:`celltransfer_core.encoders.Encoder`."""
+        pixels = np.stack([self._prepare(image) for image in images])
+        name = self._session.get_inputs()[0].name
+        rows = []
+        for start in range(0, len(pixels), self._batch):
+            part = pixels[start : start + self._batch]
+            filled = np.concatenate([part, np.repeat(part[-1:], self._batch - len(part), axis=0)])
+            output = np.asarray(self._session.run(None, {name: filled})[0])
+            rows.append(self._flat(output)[: len(part)])
+        return np.concatenate(rows)
+
+    def _prepare(self, image: RGBImage) -> Float32:
+        from PIL import Image
+
+        side = self.spec.input_size
+        resized = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
+        scaled = np.asarray(resized, dtype=np.float32) / np.float32(255)
+        mean, std = np.array([self.spec.mean, self.spec.std], dtype=np.float32)
+        scaled = (scaled - mean) / std
+        return scaled if self._channels_last else np.moveaxis(scaled, 2, 0)
+
+    def _flat(self, output: Float32) -> Float32:
+        if output.ndim == 4 and output.shape[1] == self.spec.dim:
+            output = output.mean(axis=(2, 3))
+        elif output.ndim == 4 and output.shape[3] == self.spec.dim:
+            output = output.mean(axis=(1, 2))
+        if output.ndim != 2 or output.shape[1] != self.spec.dim:
+            raise EncoderError(
+                f"The encoder {self.spec.id} gives outputs of shape {output.shape}; its JSON says "
+                f"dim {self.spec.dim}."
+            )
+        return output.astype(np.float32)

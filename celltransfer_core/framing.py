@@ -1,0 +1,487 @@
+"""One field of view and one colour scale for every cell, whatever the microscope.
+
+Not in the paper. Each cell is cut to a square around its stained nucleus, so that a cell which
+fills its image and one that is small in a wide field look alike to an encoder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from celltransfer_core.cache import Cache
+from celltransfer_core.datasets import Dataset
+from celltransfer_core.execution import run_tasks
+from celltransfer_core.types import Bools, Float32, Float64, Ints, Progress, RGBImage, silent
+
+Mode = Literal["auto", "nucleus", "none"]
+Colour = Literal["none", "lab"]
+
+VERSION = "1"
+"""Changes whenever a nucleus may be found elsewhere or cut otherwise."""
+
+ENOUGH = 0.8
+"""Share of nuclei that must be found in every set for ``auto`` to frame."""
+
+FIELD_OF_VIEW = 2.0
+"""Side of the cut, in extents of the nucleus."""
+
+_WORKING_SIDE = 96  # px: nuclei are looked for on copies of this size
+_BATCH = 128
+_COLOUR_SAMPLE = 1000  # cells a set that Lab moments are taken from
+_COLUMNS = 7  # of a kept row: found, x, y, extent, red, green, blue
+
+
+class Nucleus(NamedTuple):
+    """Where a nucleus lies, in px of the original image."""
+
+    x: float
+    y: float
+    extent: float
+    """Longer side of the box around all its lobes."""
+    background: tuple[float, float, float]
+    """Colour around the cell, to fill what lies outside the image."""
+
+
+def find_nucleus(image: RGBImage) -> Nucleus | None:
+    """Find the stained nucleus of a single cell.
+
+    The darkest of three classes (multi-Otsu on the smoothed green channel, in which nuclear stains
+    are darkest) is cut into pieces; the large and central one is taken, with the lobes near it.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (h, w, 3)
+
+    Returns
+    -------
+    Nucleus or None
+        None where nothing looks like a stained nucleus.
+    """
+    from PIL import Image
+    from skimage.filters import gaussian, threshold_multiotsu
+    from skimage.measure import label
+    from skimage.morphology import opening
+
+    height, width = image.shape[:2]
+    scale = max(height, width) / _WORKING_SIDE
+    size = (max(1, round(width / scale)), max(1, round(height / scale)))
+    small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX), dtype=np.float32)
+    smooth = gaussian(small, sigma=1.0, channel_axis=2, preserve_range=True)
+    green = smooth[..., 1]
+    if np.ptp(green) < 30 or min(green.shape) < 4:
+        return None
+    try:
+        dark, light = threshold_multiotsu(np.rint(green).astype(np.uint8), classes=3)
+    except ValueError:  # fewer than three grey values
+        return None
+    mask = opening(green <= dark, np.ones((3, 3), dtype=bool))
+    # A nucleus takes up green light more than red and blue; what is merely dark is none.
+    pieces = label(mask)
+    chosen = _choose_piece(pieces, smooth)
+    if chosen is None:
+        return None
+    rows, columns = np.nonzero(chosen)
+    box = np.array([columns.min(), columns.max() + 1, rows.min(), rows.max() + 1])
+    background = small[green > light]
+    if len(background) == 0 or np.median(background[:, 1]) - np.median(green[chosen]) < 25:
+        return None
+    stretch = np.array([width / size[0], height / size[1]])
+    x, y = np.array([box[:2].mean(), box[2:].mean()]) * stretch
+    extent = float((np.array([np.ptp(box[:2]), np.ptp(box[2:])]) * stretch).max())
+    red, green_, blue = np.median(background, axis=0).tolist()
+    return Nucleus(float(x), float(y), extent, (red, green_, blue))
+
+
+def _choose_piece(pieces: Ints, smooth: Float32) -> Bools | None:
+    from skimage.measure import regionprops
+
+    height, width = pieces.shape
+    stain = smooth[..., [0, 2]].mean(axis=2) - smooth[..., 1]
+    best, most = None, 0.0
+    found = []
+    for piece in regionprops(pieces):
+        rows, columns = piece.coords.T
+        if piece.area < 0.004 * pieces.size or piece.area > 0.8 * pieces.size:
+            continue
+        colour = float(stain[rows, columns].mean())
+        if colour < 8:
+            continue
+        edge = ((rows == 0) | (rows == height - 1) | (columns == 0) | (columns == width - 1)).sum()
+        y, x = piece.centroid
+        away = np.hypot((x + 0.5) / width - 0.5, (y + 0.5) / height - 0.5)
+        # Pieces cut by the border belong to neighbours more often than to the cell itself.
+        touching = min(1.0, edge / np.sqrt(piece.area))
+        score = piece.area * colour * np.exp(-((away / 0.25) ** 2)) * (1 - 0.8 * touching)
+        found.append(piece)
+        if score > most:
+            best, most = piece, score
+    if best is None:
+        return None
+    chosen = pieces == best.label
+    near = _within(chosen, 0.3 * best.equivalent_diameter_area)
+    for piece in found:
+        rows, columns = piece.coords.T
+        if piece.area >= 0.08 * best.area and near[rows, columns].any():
+            touches = (
+                (rows == 0) | (rows == height - 1) | (columns == 0) | (columns == width - 1)
+            ).any()
+            if piece.label == best.label or not touches:
+                chosen |= pieces == piece.label
+    return chosen
+
+
+def _within(mask: Bools, distance: float) -> Bools:
+    from scipy.ndimage import distance_transform_edt
+
+    return distance_transform_edt(~mask) <= distance
+
+
+def cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
+    """Cut a square around a nucleus.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (h, w, 3)
+    nucleus : Nucleus
+
+    Returns
+    -------
+    ndarray of uint8, shape (side, side, 3)
+        At the image's own resolution, side being twice the nucleus's extent. What lies outside the
+        image has the background's colour: mirroring would draw false cells.
+    """
+    side = max(8, round(FIELD_OF_VIEW * nucleus.extent))
+    left, top = round(nucleus.x - side / 2), round(nucleus.y - side / 2)
+    height, width = image.shape[:2]
+    cropped = np.empty((side, side, 3), dtype=np.uint8)
+    cropped[:] = np.rint(nucleus.background).astype(np.uint8)
+    rows = slice(max(0, top), min(height, top + side))
+    columns = slice(max(0, left), min(width, left + side))
+    cropped[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = image[
+        rows, columns
+    ]
+    return cropped
+
+
+@dataclass(frozen=True)
+class Nuclei:
+    """The nuclei of n cells, in px; rows of cells without one are zero."""
+
+    found: Bools
+    x: Float32
+    y: Float32
+    extent: Float32
+    background: Float32
+    """Shape (n, 3)."""
+
+    def __getitem__(self, cell: int) -> Nucleus | None:
+        if not self.found[cell]:
+            return None
+        red, green, blue = self.background[cell].tolist()
+        return Nucleus(
+            float(self.x[cell]), float(self.y[cell]), float(self.extent[cell]), (red, green, blue)
+        )
+
+    def take(self, cells: Ints) -> Nuclei:
+        """Keep some cells."""
+        return Nuclei(
+            self.found[cells],
+            self.x[cells],
+            self.y[cells],
+            self.extent[cells],
+            self.background[cells],
+        )
+
+
+def find_nuclei(
+    dataset: Dataset,
+    cache: Cache,
+    *,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Nuclei:
+    """Find the nucleus of every cell; what was found before is not looked for again.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        n cells.
+    cache : Cache
+    workers : int, optional
+    progress : callable
+
+    Returns
+    -------
+    Nuclei
+    """
+    table = f"nuclei@{VERSION}{_intensity_key(dataset)}"
+    known, rows = cache.get(table, dataset.cells, _COLUMNS)
+    missing = np.flatnonzero(~known)
+    done = int(known.sum())
+    progress("framing", done, len(dataset))
+    batches = [missing[start : start + _BATCH] for start in range(0, len(missing), _BATCH)]
+    tasks = [dataset.take(batch) for batch in batches]
+    for index, found in run_tasks(_find_batch, tasks, workers=workers):
+        rows[batches[index]] = found
+        cache.put(table, tasks[index].cells, found)
+        done += len(found)
+        progress("framing", done, len(dataset))
+    return Nuclei(rows[:, 0] > 0, rows[:, 1], rows[:, 2], rows[:, 3], rows[:, 4:])
+
+
+def _find_batch(dataset: Dataset) -> Float32:
+    rows = np.zeros((len(dataset), _COLUMNS), dtype=np.float32)
+    for cell in range(len(dataset)):
+        nucleus = find_nucleus(dataset.read(cell))
+        if nucleus is not None:
+            rows[cell] = (1, nucleus.x, nucleus.y, nucleus.extent, *nucleus.background)
+    return rows
+
+
+def _intensity_key(dataset: Dataset) -> str:
+    return "" if dataset.intensity is None else "/{:g}-{:g}".format(*dataset.intensity)
+
+
+@dataclass(frozen=True)
+class ColourMap:
+    """Brings one set's Lab mean and spread to another's."""
+
+    source_mean: Float64
+    source_std: Float64
+    target_mean: Float64
+    target_std: Float64
+    """Each of shape (3,), in Lab units."""
+
+    def __call__(self, image: RGBImage) -> RGBImage:
+        """Recolour an image of shape (h, w, 3), uint8."""
+        from skimage.color import lab2rgb, rgb2lab
+
+        gain = self.target_std / np.maximum(self.source_std, 1e-3)
+        lab = (rgb2lab(image) - self.source_mean) * gain + self.target_mean
+        lab[..., 0] = np.clip(lab[..., 0], 0, 100)
+        return np.rint(np.clip(_quiet_lab2rgb(lab, lab2rgb), 0, 1) * 255).astype(np.uint8)
+
+    @property
+    def key(self) -> str:
+        """Short hash of the numbers."""
+        numbers = np.concatenate(
+            [self.source_mean, self.source_std, self.target_mean, self.target_std]
+        )
+        return hashlib.sha256(np.round(numbers, 4).tobytes()).hexdigest()[:12]
+
+
+def _quiet_lab2rgb(lab: Float64, lab2rgb: object) -> Float64:
+    import warnings
+
+    with warnings.catch_warnings():
+        # Colours outside what a screen can show are clipped: that is what is wanted.
+        warnings.simplefilter("ignore", UserWarning)
+        return lab2rgb(lab)  # type: ignore[operator]
+
+
+@dataclass(frozen=True)
+class Crops:
+    """What every encoder sees of one set."""
+
+    dataset: Dataset
+    nuclei: Nuclei | None = None
+    """None: whole images."""
+    colour: ColourMap | None = None
+    um_per_px: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, cell: int) -> RGBImage:
+        """Read, cut and recolour one cell.
+
+        Parameters
+        ----------
+        cell : int
+
+        Returns
+        -------
+        ndarray of uint8, shape (h, w, 3)
+        """
+        image = self.dataset.read(cell)
+        nucleus = self.nuclei[cell] if self.nuclei is not None else None
+        if nucleus is not None:
+            image = cut(image, nucleus)
+        return self.colour(image) if self.colour is not None else image
+
+    @property
+    def extents(self) -> Float32:
+        """Extent of each nucleus in px, or µm where the pixel size is known; NaN without one."""
+        if self.nuclei is None:
+            return np.full(len(self), np.nan, dtype=np.float32)
+        extent = np.where(self.nuclei.found, self.nuclei.extent, np.nan)
+        return (extent * (self.um_per_px or 1.0)).astype(np.float32)
+
+    @property
+    def variant(self) -> str:
+        """Name of everything but the image file that decides what an encoder sees."""
+        parts = ["whole" if self.nuclei is None else f"nucleus@{VERSION}"]
+        if self.colour is not None:
+            parts.append(f"lab-{self.colour.key}")
+        if self.um_per_px is not None:
+            parts.append(f"{self.um_per_px:g}um")
+        return "-".join(parts) + _intensity_key(self.dataset)
+
+    def take(self, cells: Ints) -> Crops:
+        """Keep some cells: a small set to send to a worker.
+
+        Parameters
+        ----------
+        cells : ndarray of int64, shape (k,)
+            Ascending.
+
+        Returns
+        -------
+        Crops
+        """
+        nuclei = self.nuclei.take(cells) if self.nuclei is not None else None
+        return replace(self, dataset=self.dataset.take(cells), nuclei=nuclei)
+
+
+def lab_moments(
+    crops: Crops, *, workers: int | None = None, progress: Progress = silent
+) -> tuple[Float64, Float64]:
+    """Measure the mean and spread of a set's colours.
+
+    Parameters
+    ----------
+    crops : Crops
+        At most 1,000 cells count, evenly along the order of content hashes.
+    workers : int, optional
+    progress : callable
+
+    Returns
+    -------
+    mean, std : ndarray of float64, shape (3,)
+        In Lab, over all pixels; each cell counts the same.
+    """
+    chosen = np.unique(np.linspace(0, len(crops) - 1, min(len(crops), _COLOUR_SAMPLE)).astype(int))
+    batches = [chosen[start : start + _BATCH] for start in range(0, len(chosen), _BATCH)]
+    sums = np.zeros((len(batches), 2, 3))
+    for index, found in run_tasks(_lab_sums, [crops.take(b) for b in batches], workers=workers):
+        sums[index] = found
+        progress("colour", int(np.count_nonzero(sums[:, 1, 0])), len(batches))
+    first, second = sums.sum(axis=0) / len(chosen)
+    return first, np.sqrt(np.maximum(second - first**2, 0))
+
+
+def _lab_sums(crops: Crops) -> Float64:
+    from skimage.color import rgb2lab
+
+    sums = np.zeros((2, 3))
+    for cell in range(len(crops)):
+        lab = rgb2lab(crops[cell]).reshape(-1, 3)
+        sums += np.stack([lab.mean(axis=0), (lab**2).mean(axis=0)])
+    return sums
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How all sets are shown to the encoders."""
+
+    crops: Mapping[str, Crops]
+    """By set."""
+    framed: bool
+    reason: str
+    """What was decided and why, in one sentence."""
+    nuclei: Mapping[str, Nuclei] = field(default_factory=dict)
+    """By set, also when too few were found to use them; empty where nobody looked."""
+
+
+def frame_sets(
+    sets: Mapping[str, Dataset],
+    *,
+    mode: Mode,
+    colour: Colour,
+    um_per_px: Mapping[str, float | None],
+    cache: Cache,
+    reference: str = "reference",
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Framing:
+    """Decide on framing and colour for all sets alike, and prepare their crops.
+
+    Parameters
+    ----------
+    sets : mapping from name to Dataset
+    mode : {"auto", "nucleus", "none"}
+        ``auto`` frames if at least 80 % of the nuclei are found in every set; ``nucleus`` always,
+        cells without one being left whole; ``none`` does not look for any.
+    colour : {"none", "lab"}
+        Whether the other sets' Lab moments are brought to the reference's.
+    um_per_px : mapping from name to float
+        Size of a pixel, where it is known.
+    cache : Cache
+    reference : str
+        Name of the set whose colours stay.
+    workers : int, optional
+    progress : callable
+
+    Returns
+    -------
+    Framing
+    """
+    nuclei: dict[str, Nuclei] = {}
+    if mode != "none":
+        nuclei = {
+            name: find_nuclei(dataset, cache, workers=workers, progress=progress)
+            for name, dataset in sets.items()
+        }
+    framed, reason = choose_framing(mode, nuclei)
+    crops = {
+        name: Crops(
+            dataset, nuclei[name] if framed else None, um_per_px=um_per_px.get(name) or None
+        )
+        for name, dataset in sets.items()
+    }
+    if colour == "lab":
+        moments = {
+            name: lab_moments(one, workers=workers, progress=progress)
+            for name, one in crops.items()
+        }
+        crops = {
+            name: one
+            if name == reference
+            else replace(one, colour=ColourMap(*moments[name], *moments[reference]))
+            for name, one in crops.items()
+        }
+    return Framing(crops, framed, reason, nuclei)
+
+
+def choose_framing(mode: Mode, nuclei: Mapping[str, Nuclei]) -> tuple[bool, str]:
+    """Decide whether all sets are framed, or none.
+
+    Parameters
+    ----------
+    mode : {"auto", "nucleus", "none"}
+    nuclei : mapping from set name to Nuclei
+
+    Returns
+    -------
+    framed : bool
+    reason : str
+        In one sentence.
+    """
+    if mode == "none":
+        return False, "whole images, as asked for"
+    counts = ", ".join(
+        f"{int(found.found.sum()):,} of {len(found.found):,} nuclei found in {name}"
+        for name, found in nuclei.items()
+    )
+    left = sum(int((~found.found).sum()) for found in nuclei.values())
+    whole = f"; the {left:,} cells without one are left whole" if left else ""
+    if mode == "nucleus":
+        return True, f"cut around the nucleus, as asked for ({counts}){whole}"
+    if all(found.found.mean() >= ENOUGH for found in nuclei.values()):
+        return True, f"cut around the nucleus ({counts}){whole}"
+    return False, f"whole images, for too few nuclei were found ({counts}; {ENOUGH:.0%} needed)"

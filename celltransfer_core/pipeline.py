@@ -1,0 +1,999 @@
+"""The stages joined: two folders in, typed cells out (3.1–3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from celltransfer_core.cache import Cache
+from celltransfer_core.clustering import (
+    UNASSIGNED,
+    LouvainClustering,
+    NodeDegreeClustering,
+    Sigma,
+    label_the_rest,
+)
+from celltransfer_core.datasets import Dataset
+from celltransfer_core.embeddings import embed
+from celltransfer_core.encoders import DEFAULT_ENCODERS, Encoder, available_encoders, load_encoder
+from celltransfer_core.errors import DataError, EncoderError
+from celltransfer_core.execution import run_tasks
+from celltransfer_core.framing import Crops, Framing, frame_sets
+from celltransfer_core.matching import (
+    NONE_TYPE,
+    QUERY,
+    REFERENCE,
+    Confirmation,
+    Match,
+    Plane,
+    Similarity,
+    centre,
+    match_clusters,
+    reference_similarity,
+    refine,
+    shared_types,
+    similarity,
+    tsne_plane,
+    type_weights,
+)
+from celltransfer_core.neighbors import EntropyWeightedKNN, nearest
+from celltransfer_core.probes import LinearProbe
+from celltransfer_core.transport import (
+    CentreAligner,
+    FGWAligner,
+    TransportLog,
+    draw_reference,
+    split_query,
+)
+from celltransfer_core.types import Bools, Float32, Float64, Ints, Progress, silent
+from celltransfer_core.voting import (
+    FLAG_THRESHOLD,
+    Vote,
+    leave_one_out_accuracy,
+    mixing,
+    voter_weights,
+    weighted_vote,
+)
+
+CLUSTER_SAMPLE = 5000
+"""Clusters are found on at most so many cells and carried to the rest by k-NN."""
+
+GALLERY = 10
+"""Nearest reference cells that are kept for each query cell and voter."""
+
+UNMATCHED_FLOOR = 0.03
+"""Least share of a type in the draws where unmatched types are not filtered out."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a run can be told; the defaults are what measured best.
+
+    Parameters
+    ----------
+    encoders : tuple of tuple of str
+        Voters: each an encoder, or several whose embeddings are concatenated.
+    framing : {"auto", "nucleus", "none"}
+        Cut cells around their nuclei: where most are found, always, never.
+    colour : {"none", "lab"}
+        Bring each set's Lab mean and spread to the reference's.
+    um_per_px : tuple of float, optional
+        Size of a pixel in the reference and in the query, in µm.
+    clusters : {"louvain", "node-degree"}
+        How clusters are found (A.1).
+    cluster_encoder : tuple of str, optional
+        Encoders, concatenated, that clusters are found on; the first voter by default.
+    sigma : {"auto", "paper"} or float
+        Threshold of eq. 7.
+    resolution : float
+        Of Louvain.
+    features : {"centred", "raw"}
+        Compare sets after each one's own mean is subtracted, or as they are (the paper).
+    filtering : {"auto", "none"}
+        Leave out types that no cluster matches, or keep all.
+    weights : {"matches", "uniform"}
+        Draw the reference to the proportions that the matches give, or at random (the paper).
+    alignment : {"fgw", "centre", "none"}
+        Fused Gromov–Wasserstein, means only, or no aligned voters at all.
+    alpha : float
+        Trade-off of eq. 2, in the paper's convention.
+    classifier : {"knn", "linear"}
+        Entropy-weighted k-NN, or a linear probe.
+    vote_weights : {"prior", "equal"}
+        Weigh voters by what they do on the reference and how the sets mix, or evenly.
+    scale_blocks : bool
+        Divide each block of a concatenation by its mean norm over the reference (not in the paper).
+    subset_size : int
+        Most cells of either set in one transport (5.2).
+    draws : int
+        Reference subsets a part of the query.
+    flag_threshold : float
+        Cells with less agreement are flagged for review.
+    seed : int
+        Of everything that is random.
+
+    Raises
+    ------
+    DataError
+        If a value is out of range; the message names the option.
+    """
+
+    encoders: tuple[tuple[str, ...], ...] = DEFAULT_ENCODERS
+    framing: Literal["auto", "nucleus", "none"] = "auto"
+    colour: Literal["none", "lab"] = "none"
+    um_per_px: tuple[float, float] | None = None
+    clusters: Literal["louvain", "node-degree"] = "louvain"
+    cluster_encoder: tuple[str, ...] | None = None
+    sigma: Sigma | float = "auto"
+    resolution: float = 2.0
+    features: Literal["centred", "raw"] = "centred"
+    filtering: Literal["auto", "none"] = "auto"
+    weights: Literal["matches", "uniform"] = "matches"
+    alignment: Literal["fgw", "centre", "none"] = "fgw"
+    alpha: float = 0.5
+    classifier: Literal["knn", "linear"] = "knn"
+    vote_weights: Literal["prior", "equal"] = "prior"
+    scale_blocks: bool = True
+    subset_size: int = 2000
+    draws: int = 3
+    flag_threshold: float = FLAG_THRESHOLD
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        limits = {
+            "alpha": 0 <= self.alpha <= 1,
+            "flag-threshold": 0 <= self.flag_threshold <= 1,
+            "subset-size": self.subset_size >= 10,
+            "draws": self.draws >= 1,
+            "resolution": self.resolution > 0,
+            "seed": 0 <= self.seed < 2**32,
+            "sigma": isinstance(self.sigma, str) or 0 < self.sigma <= 1,
+            "um-per-px": self.um_per_px is None or min(self.um_per_px) > 0,
+            "encoders": bool(self.encoders),
+        }
+        allowed = {
+            "alpha": "0 to 1",
+            "flag-threshold": "0 to 1",
+            "subset-size": "10 or more",
+            "draws": "1 or more",
+            "resolution": "above 0",
+            "seed": "0 to 4294967295",
+            "sigma": "auto, paper, or above 0 up to 1",
+            "um-per-px": "two numbers above 0",
+            "encoders": "one encoder at least",
+        }
+        for name, fine in limits.items():
+            if not fine:
+                value = getattr(self, name.replace("-", "_"))
+                raise DataError(f"--{name} cannot be {value}; it takes {allowed[name]}.")
+
+    @property
+    def encoder_ids(self) -> tuple[str, ...]:
+        """Every single encoder that is needed, in the order of first mention."""
+        voters = (*self.encoders, *([self.cluster_encoder] if self.cluster_encoder else []))
+        return tuple(dict.fromkeys(member for voter in voters for member in voter))
+
+
+DEFAULT = Config()
+PAPER = replace(
+    DEFAULT,
+    framing="none",
+    clusters="node-degree",
+    sigma="paper",
+    features="raw",
+    weights="uniform",
+    scale_blocks=False,
+)
+PRESETS = {"default": DEFAULT, "paper": PAPER}
+
+
+def voter_name(voter: Sequence[str]) -> str:
+    """Write a voter as on the command line: ``colour+shape``."""
+    return "+".join(voter)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An encoder that could not be used."""
+
+    encoder: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Clusters of one set of n cells."""
+
+    method: str
+    labels: Ints
+    """0 … C − 1, shape (n,)."""
+    centrality: Float64
+    """1 for a cluster's most central cell, shape (n,)."""
+    density: Float64
+    """Share of a cluster's pairs of cells that are connected, shape (C,); NaN where not known."""
+    names: Ints
+    """The number each cluster goes by in tables, shape (C,)."""
+    sigma: float
+    """Threshold of eq. 7 that was used; NaN for clusters from a file."""
+
+    @property
+    def sizes(self) -> Ints:
+        """Cells in each cluster, shape (C,)."""
+        return np.bincount(self.labels, minlength=len(self.names))
+
+
+@dataclass(frozen=True)
+class Voter:
+    """One encoder or concatenation, aligned or not, and what it says of m query cells."""
+
+    encoders: tuple[str, ...]
+    alignment: str
+    """``"none"``, ``"centre"`` or ``"fgw"``."""
+    weight: float
+    accuracy: float
+    """Leave-one-out balanced accuracy on the reference."""
+    mixing: float
+    """How well both sets mix, 0 to 1."""
+    probabilities: Float64
+    """Shape (m, T)."""
+    neighbours: Ints
+    """Nearest reference cells, shape (m, GALLERY); −1 where there are fewer."""
+    distances: Float32
+    """Their distances, same shape; NaN where there are fewer."""
+
+    @property
+    def name(self) -> str:
+        """Such as ``colour+shape:fgw``."""
+        return f"{voter_name(self.encoders)}:{self.alignment}"
+
+
+@dataclass(frozen=True)
+class Solve:
+    """One transport: which, how large, and how it went."""
+
+    voter: str
+    part: int
+    draw: int
+    source: int
+    target: int
+    log: TransportLog
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run found. n reference cells, m query cells, T kept types, C clusters."""
+
+    config: Config
+    reference: Dataset
+    query: Dataset
+    extras: Mapping[str, Dataset]
+    framing: Framing
+    encoders: tuple[Encoder, ...]
+    failures: tuple[Failure, ...]
+    clusters: Clusters
+    scores: Mapping[str, Similarity]
+    """Similarity by set: the query's, the reference's own, each extra set's."""
+    plane: Plane
+    matches: tuple[Match, ...]
+    types: tuple[str, ...]
+    """Types of the reference that were kept."""
+    filtered: Mapping[str, int]
+    """Types that were left out, and their number of cells."""
+    proportions: Float64
+    """Share of each kept type that the matches expect in the query, shape (T,)."""
+    parts: int
+    voters: tuple[Voter, ...]
+    solves: tuple[Solve, ...]
+    vote: Vote
+
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """Predicted type of each query cell, length m."""
+        return tuple(self.types[winner] for winner in self.vote.winner)
+
+    @property
+    def matched(self) -> tuple[str, ...]:
+        """Matched type of each query cell's cluster, length m."""
+        return tuple(self.matches[cluster].matched_type for cluster in self.clusters.labels)
+
+    @property
+    def flagged(self) -> Bools:
+        """Which query cells want a look, shape (m,)."""
+        unknown = np.array([name == NONE_TYPE for name in self.matched], dtype=bool)
+        return (self.vote.agreement < self.config.flag_threshold) | unknown
+
+
+def run(
+    reference: Dataset,
+    query: Dataset,
+    config: Config = DEFAULT,
+    *,
+    extras: Mapping[str, Dataset] | None = None,
+    confirmations: Sequence[Confirmation] = (),
+    clusters: Clusters | None = None,
+    cache: Cache | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> RunResult:
+    """Type every cell of the query.
+
+    Parameters
+    ----------
+    reference : Dataset
+        Read with ``labelled=True``.
+    query : Dataset
+        Its labels, if it has any, are not looked at.
+    config : Config
+    extras : mapping from name to Dataset, optional
+        Further unlabelled sets that help to name the query's clusters (3.2).
+    confirmations : sequence of Confirmation
+        What a person said of the clusters, by the numbers they go by in tables.
+    clusters : Clusters, optional
+        Clusters to use instead of finding them.
+    cache : Cache, optional
+        Where nuclei and embeddings are kept.
+    workers : int, optional
+        Processes; all processors by default. The outcome does not depend on it.
+    progress : callable
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    CellTransferError
+        If the sets, the confirmations or all encoders cannot be used.
+    """
+    cache = cache or Cache()
+    sets = {REFERENCE: reference, QUERY: query, **(extras or {})}
+    # Wrong words are told before minutes of work, not after.
+    type_names = tuple(sorted(set(reference.cell_labels.tolist())))
+    check_confirmations(confirmations, type_names)
+    encoders, failures = load_encoders(config)
+
+    framing = frame_sets(
+        sets,
+        mode=config.framing,
+        colour=config.colour,
+        um_per_px=dict(zip((REFERENCE, QUERY), config.um_per_px or (None, None), strict=True)),
+        cache=cache,
+        workers=workers,
+        progress=progress,
+    )
+    embeddings, broken = embed_sets(framing.crops, encoders, cache, workers, progress)
+    failures = (*failures, *broken)
+    voters = usable_voters(config, embeddings[QUERY], failures)
+    encoders = tuple(encoder for encoder in encoders if encoder.spec.id in embeddings[QUERY])
+
+    types = np.searchsorted(type_names, reference.cell_labels).astype(np.int64)
+    cluster_on = config.cluster_encoder or voters[0]
+    progress("clusters", 0, 1)
+    if clusters is None:
+        clusters = find_clusters(representation(embeddings, cluster_on, config)[1], config)
+    confirmed = by_position(confirmations, clusters)
+    scores = score_sets(embeddings, types, type_names, clusters, cluster_on, config)
+    plane = tsne_plane(scores, seed=config.seed)
+    refinements = refine(plane, scores[QUERY]) if extras else None
+    matches = match_clusters(scores[QUERY], clusters.sizes, refinements, confirmed)
+    progress("clusters", 1, 1)
+
+    matched = {match.matched_type for match in matches}
+    kept = shared_types(matches, type_names) if config.filtering == "auto" else type_names
+    floor = 0.0 if set(kept) <= matched else UNMATCHED_FLOOR
+    proportions = type_weights(matches, kept, floor=floor)
+    known = np.array([match.matched_type != NONE_TYPE for match in matches])[clusters.labels]
+    place = np.array([kept.index(name) if name in kept else -1 for name in type_names])
+    draws = plan_draws(place[types], proportions, known, config)
+    spoken, solves = let_vote(
+        embeddings, voters, draws, known, len(kept), config, workers=workers, progress=progress
+    )
+    return RunResult(
+        config=config,
+        reference=reference,
+        query=query,
+        extras=dict(extras or {}),
+        framing=framing,
+        encoders=encoders,
+        failures=failures,
+        clusters=clusters,
+        scores=scores,
+        plane=plane,
+        matches=matches,
+        types=kept,
+        filtered={
+            name: int((types == number).sum())
+            for number, name in enumerate(type_names)
+            if name not in kept
+        },
+        proportions=proportions,
+        parts=len(draws.parts),
+        voters=spoken,
+        solves=solves,
+        vote=weighted_vote(
+            np.stack([voter.probabilities for voter in spoken]),
+            np.array([voter.weight for voter in spoken]),
+        ),
+    )
+
+
+def check_confirmations(confirmations: Sequence[Confirmation], types: Sequence[str]) -> None:
+    """Refuse types that the reference does not have.
+
+    Parameters
+    ----------
+    confirmations : sequence of Confirmation
+    types : sequence of str
+
+    Raises
+    ------
+    DataError
+    """
+    for word in confirmations:
+        if word.type_name not in (*types, NONE_TYPE):
+            raise DataError(
+                f"Cluster {word.cluster} is matched to {word.type_name!r}, which the reference "
+                f"does not have; use one of {', '.join(types)}, or {NONE_TYPE}."
+            )
+
+
+def by_position(
+    confirmations: Sequence[Confirmation], clusters: Clusters
+) -> tuple[Confirmation, ...]:
+    """Turn the numbers clusters go by into their positions.
+
+    Parameters
+    ----------
+    confirmations : sequence of Confirmation
+    clusters : Clusters
+
+    Returns
+    -------
+    tuple of Confirmation
+
+    Raises
+    ------
+    DataError
+        If there is no such cluster, or it is another one.
+    """
+    position = {int(name): index for index, name in enumerate(clusters.names)}
+    for word in confirmations:
+        if word.cluster not in position:
+            raise DataError(
+                f"The matches speak of cluster {word.cluster}, but clusters are numbered "
+                f"{clusters.names.min()} to {clusters.names.max()}; hand the clusters they were "
+                "made for back with --clusters-from."
+            )
+        size = int(clusters.sizes[position[word.cluster]])
+        if word.cells not in (None, size):
+            raise DataError(
+                f"The matches were made for other clusters (cluster {word.cluster} had "
+                f"{word.cells} cells, now {size}); hand those back with --clusters-from."
+            )
+    return tuple(replace(word, cluster=position[word.cluster]) for word in confirmations)
+
+
+def load_encoders(config: Config) -> tuple[tuple[Encoder, ...], tuple[Failure, ...]]:
+    """Load every encoder the configuration names; those that cannot be read are reported.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    encoders : tuple of Encoder
+    failures : tuple of Failure
+
+    Raises
+    ------
+    EncoderError
+        If a name is not known at all.
+    """
+    known = [entry.id for entry in available_encoders()]
+    encoders: list[Encoder] = []
+    failures: list[Failure] = []
+    for name in config.encoder_ids:
+        if name not in known:
+            raise EncoderError(
+                f"There is no encoder {name!r}; there are {', '.join(known)}. Your own go into "
+                "CELLTRANSFER_HOME/encoders."
+            )
+        try:
+            encoders.append(load_encoder(name))
+        except EncoderError as error:
+            failures.append(Failure(name, str(error)))
+    return tuple(encoders), tuple(failures)
+
+
+Embeddings = Mapping[str, Mapping[str, Float32]]
+"""Raw embeddings by set and encoder, each of shape (cells, dim)."""
+
+
+def embed_sets(
+    crops: Mapping[str, Crops],
+    encoders: Sequence[Encoder],
+    cache: Cache,
+    workers: int | None,
+    progress: Progress,
+) -> tuple[Embeddings, tuple[Failure, ...]]:
+    """Embed every set with every encoder (3.1); an encoder that fails is left out everywhere.
+
+    Parameters
+    ----------
+    crops : mapping from set name to Crops
+    encoders : sequence of Encoder
+    cache : Cache
+    workers : int, optional
+    progress : callable
+
+    Returns
+    -------
+    embeddings : mapping from set name to mapping from encoder to ndarray of float32
+    failures : tuple of Failure
+    """
+    embeddings: dict[str, dict[str, Float32]] = {name: {} for name in crops}
+    failures = []
+    for encoder in encoders:
+        try:
+            found = {
+                name: embed(cells, encoder, cache, workers=workers, progress=progress)
+                for name, cells in crops.items()
+            }
+        except EncoderError as error:
+            failures.append(Failure(encoder.spec.id, str(error)))
+            continue
+        for name, rows in found.items():
+            embeddings[name][encoder.spec.id] = rows
+    return embeddings, tuple(failures)
+
+
+def usable_voters(
+    config: Config, at_hand: Mapping[str, Float32], failures: Sequence[Failure]
+) -> tuple[tuple[str, ...], ...]:
+    """List the voters whose encoders all work.
+
+    Parameters
+    ----------
+    config : Config
+    at_hand : mapping from encoder to its embeddings
+    failures : sequence of Failure
+
+    Returns
+    -------
+    tuple of tuple of str
+
+    Raises
+    ------
+    EncoderError
+        If none is left, or the clusters' own encoder failed.
+    """
+    reasons = " ".join(failure.reason for failure in failures)
+    voters = tuple(v for v in config.encoders if all(member in at_hand for member in v))
+    if not voters:
+        raise EncoderError(f"No encoder could be used. {reasons}")
+    if config.cluster_encoder and not all(member in at_hand for member in config.cluster_encoder):
+        raise EncoderError(f"The encoder for clusters could not be used. {reasons}")
+    return voters
+
+
+def representation(
+    embeddings: Embeddings,
+    voter: Sequence[str],
+    config: Config,
+    *,
+    reference_weights: Float64 | None = None,
+    query_weights: Float64 | None = None,
+    query: str = QUERY,
+) -> tuple[Float32, Float32]:
+    """Join a voter's embeddings to what is compared.
+
+    Parameters
+    ----------
+    embeddings : mapping
+        See :data:`Embeddings`.
+    voter : sequence of str
+        One encoder, or several to concatenate.
+    config : Config
+        Its ``features`` and ``scale_blocks`` count.
+    reference_weights, query_weights : ndarray of float64, optional
+        What each cell counts in its set's mean.
+    query : str
+        Name of the set to compare with the reference.
+
+    Returns
+    -------
+    Xs, Xt : ndarray of float32, shape (n, d) and (m, d)
+        Reference and query; each centred unless features are raw.
+    """
+    blocks = []
+    for member in voter:
+        Xs, Xt = embeddings[REFERENCE][member], embeddings[query][member]
+        if config.features == "centred":
+            Xs, Xt = centre(Xs, reference_weights), centre(Xt, query_weights)
+        if config.scale_blocks and len(voter) > 1:
+            norm = np.linalg.norm(Xs, axis=1).mean() or np.float32(1)
+            Xs, Xt = Xs / norm, Xt / norm
+        blocks.append((Xs, Xt))
+    source, target = zip(*blocks, strict=True)
+    return np.concatenate(source, axis=1), np.concatenate(target, axis=1)
+
+
+def find_clusters(X: Float32, config: Config) -> Clusters:
+    """Find clusters in one set (A.1).
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (m, d)
+    config : Config
+
+    Returns
+    -------
+    Clusters
+        Found on a sample where there are more than :data:`CLUSTER_SAMPLE` cells.
+    """
+    method: LouvainClustering | NodeDegreeClustering
+    if config.clusters == "louvain":
+        method = LouvainClustering(
+            resolution=config.resolution, sigma=config.sigma, random_state=config.seed
+        )
+    else:
+        method = NodeDegreeClustering(sigma=config.sigma, random_state=config.seed)
+    rng = np.random.default_rng([config.seed, 1])
+    sample = np.sort(rng.permutation(len(X))[:CLUSTER_SAMPLE])
+    method.fit(X[sample])
+    labels = np.full(len(X), UNASSIGNED, dtype=np.int64)
+    labels[sample] = method.labels_
+    labels = label_the_rest(X, labels)
+    # A cell outside the sample is as central as the nearest one inside.
+    centrality = method.centrality_[nearest(X, X[sample], 1)[1][:, 0]]
+    centrality[sample] = method.centrality_
+    return Clusters(
+        method=config.clusters,
+        labels=labels,
+        centrality=centrality,
+        density=method.density_,
+        names=np.arange(method.n_clusters_),
+        sigma=method.sigma_,
+    )
+
+
+def score_sets(
+    embeddings: Embeddings,
+    types: Ints,
+    type_names: Sequence[str],
+    clusters: Clusters,
+    cluster_on: Sequence[str],
+    config: Config,
+) -> dict[str, Similarity]:
+    """Score the clusters of the query and of every extra set against the reference (A.2).
+
+    Parameters
+    ----------
+    embeddings : mapping
+        See :data:`Embeddings`.
+    types : ndarray of int64, shape (n,)
+    type_names : sequence of str
+    clusters : Clusters
+        Of the query.
+    cluster_on : sequence of str
+        Encoders that clusters of the extra sets are found on.
+    config : Config
+
+    Returns
+    -------
+    dict from set name to Similarity
+        The query first, then the reference's own types, then the extra sets.
+    """
+    centred = config.features == "centred"
+    reference = embeddings[REFERENCE]
+    scores = {
+        QUERY: similarity(
+            embeddings[QUERY], clusters.labels, reference, types, type_names, centred=centred
+        )
+    }
+    scores[REFERENCE] = reference_similarity(
+        reference, types, type_names, scores[QUERY].kept, centred=centred
+    )
+    for name in embeddings:
+        if name not in (QUERY, REFERENCE):
+            found = find_clusters(
+                representation(embeddings, cluster_on, config, query=name)[1], config
+            )
+            scores[name] = similarity(
+                embeddings[name], found.labels, reference, types, type_names, centred=centred
+            )
+    return scores
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How both sets are cut into subsets for transport (5.2)."""
+
+    usable: Ints
+    """Reference cells of kept types, shape (u,)."""
+    types: Ints
+    """Their kept types, shape (u,)."""
+    weights: Float64 | None
+    """What each counts in the reference's mean, shape (u,); None for evenly."""
+    parts: Sequence[Ints]
+    """Query cells of each part."""
+    onto: Sequence[Ints]
+    """Query cells of each part that the reference is transported onto."""
+    cells: Sequence[Sequence[Ints]]
+    """Positions in ``usable`` of each draw, by part."""
+
+
+def plan_draws(types: Ints, proportions: Float64, known: Bools, config: Config) -> Draws:
+    """Cut the query into parts, and draw the reference for each.
+
+    Parameters
+    ----------
+    types : ndarray of int64, shape (n,)
+        Kept type of each reference cell, −1 for cells that are filtered out.
+    proportions : ndarray of float64, shape (T,)
+        Share of each kept type to draw where weights follow the matches.
+    known : ndarray of bool, shape (m,)
+        Which query cells are in clusters that some type fits; nothing is transported onto the
+        others. Without any such cell all count.
+    config : Config
+
+    Returns
+    -------
+    Draws
+    """
+    usable = np.flatnonzero(types >= 0)
+    kept = types[usable]
+    follow = config.weights == "matches"
+    size = min(config.subset_size, len(usable))
+    count = 1 if size == len(usable) and not follow else config.draws
+    parts = split_query(len(known), config.subset_size, np.random.default_rng([config.seed, 2]))
+    return Draws(
+        usable=usable,
+        types=kept,
+        weights=proportions[kept] / np.bincount(kept)[kept] if follow else None,
+        parts=parts,
+        onto=[part[known[part]] if known[part].any() else part for part in parts],
+        cells=[
+            [
+                draw_reference(
+                    kept,
+                    size,
+                    np.random.default_rng([config.seed, 3, part, draw]),
+                    proportions if follow else None,
+                )
+                for draw in range(count)
+            ]
+            for part in range(len(parts))
+        ],
+    )
+
+
+Gallery = tuple[Float32, Ints]
+"""Rows to classify with, and the position in ``Draws.usable`` of each."""
+
+
+@dataclass(frozen=True)
+class _Alignment:
+    """One transport to be solved in a worker."""
+
+    Xs: Float32
+    Xt: Float32
+    method: str
+    alpha: float
+
+
+def _align(task: _Alignment) -> tuple[Float32, TransportLog | None]:
+    if task.method == "centre":
+        return CentreAligner().fit(task.Xs, None, task.Xt).transform(task.Xs), None
+    aligner = FGWAligner(alpha=task.alpha).fit(task.Xs, None, task.Xt)
+    return aligner.mapped_, aligner.log_
+
+
+def align(
+    name: str,
+    Xs: Float32,
+    Xt: Float32,
+    draws: Draws,
+    config: Config,
+    *,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> tuple[list[Gallery], list[Solve]]:
+    """Map every draw of the reference onto its part of the query, and pool them (3.3, 5.2).
+
+    Parameters
+    ----------
+    name : str
+        Of the voter, for the log.
+    Xs : ndarray of float32, shape (u, d)
+        Usable reference cells.
+    Xt : ndarray of float32, shape (m, d)
+    draws : Draws
+    config : Config
+    workers : int, optional
+    progress : callable
+
+    Returns
+    -------
+    galleries : list of Gallery
+        One a part of the query.
+    solves : list of Solve
+        Empty for methods that solve nothing.
+    """
+    places = [(part, draw) for part, of in enumerate(draws.cells) for draw in range(len(of))]
+    tasks = [
+        _Alignment(
+            Xs[draws.cells[part][draw]], Xt[draws.onto[part]], config.alignment, config.alpha
+        )
+        for part, draw in places
+    ]
+    mapped: dict[tuple[int, int], Float32] = {}
+    logs: dict[tuple[int, int], TransportLog] = {}
+    progress(f"aligning {name}", 0, len(tasks))
+    for index, (rows, log) in run_tasks(_align, tasks, workers=workers):
+        mapped[places[index]] = rows
+        if log is not None:
+            logs[places[index]] = log
+        progress(f"aligning {name}", len(mapped), len(tasks))
+    solves = [
+        Solve(
+            name, part, draw, len(draws.cells[part][draw]), len(draws.onto[part]), logs[part, draw]
+        )
+        for part, draw in sorted(logs)
+    ]
+    galleries = [
+        (
+            np.concatenate([mapped[part, draw] for draw in range(len(of))]),
+            np.concatenate(of),
+        )
+        for part, of in enumerate(draws.cells)
+    ]
+    return galleries, solves
+
+
+def classify(
+    voter: tuple[str, ...],
+    alignment: str,
+    galleries: Sequence[Gallery],
+    Xt: Float32,
+    draws: Draws,
+    n_types: int,
+    config: Config,
+) -> Voter:
+    """Classify every part of the query with its gallery (3.4).
+
+    Parameters
+    ----------
+    voter : tuple of str
+    alignment : str
+        What was done to the galleries.
+    galleries : sequence of Gallery
+    Xt : ndarray of float32, shape (m, d)
+    draws : Draws
+    n_types : int
+    config : Config
+
+    Returns
+    -------
+    Voter
+        Its weight and its accuracy on the reference are not known yet.
+    """
+    probabilities = np.zeros((len(Xt), n_types))
+    neighbours = np.full((len(Xt), GALLERY), -1, dtype=np.int64)
+    distances = np.full((len(Xt), GALLERY), np.nan, dtype=np.float32)
+    mixed = 0.0
+    for (rows, cells), part in zip(galleries, draws.parts, strict=True):
+        types = draws.types[cells]
+        classifier: EntropyWeightedKNN | LinearProbe = EntropyWeightedKNN()
+        if config.classifier == "linear" and len(np.unique(types)) > 1:
+            classifier = LinearProbe(random_state=config.seed)
+        classifier.fit(rows, types)
+        probabilities[np.ix_(part, classifier.classes_)] = classifier.predict_proba(Xt[part])
+        k = min(GALLERY, len(rows))
+        distances[part, :k], index = nearest(Xt[part], rows, k)
+        neighbours[part, :k] = draws.usable[cells[index]]
+        rng = np.random.default_rng([config.seed, 5])
+        mixed += mixing(rows, Xt[part], rng) * len(part) / len(Xt)
+    return Voter(voter, alignment, np.nan, np.nan, mixed, probabilities, neighbours, distances)
+
+
+def let_vote(
+    embeddings: Embeddings,
+    voters: Sequence[tuple[str, ...]],
+    draws: Draws,
+    known: Bools,
+    n_types: int,
+    config: Config,
+    *,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> tuple[tuple[Voter, ...], tuple[Solve, ...]]:
+    """Let every voter classify the query, unaligned and aligned (3.3–3.4).
+
+    Parameters
+    ----------
+    embeddings : mapping
+        See :data:`Embeddings`.
+    voters : sequence of tuple of str
+    draws : Draws
+    known : ndarray of bool, shape (m,)
+        Query cells that count in the query's mean.
+    n_types : int
+    config : Config
+    workers : int, optional
+    progress : callable
+
+    Returns
+    -------
+    voters : tuple of Voter
+    solves : tuple of Solve
+    """
+    kept = {name: rows[draws.usable] for name, rows in embeddings[REFERENCE].items()}
+    counted = known.astype(np.float64) if known.any() else None
+    # Centred features are centred already: means alone would give the same voter twice.
+    doubled = config.alignment == "centre" and config.features == "centred"
+    spoken: list[Voter] = []
+    solves: list[Solve] = []
+    for number, voter in enumerate(voters):
+        progress("vote", number, len(voters))
+        Xs, Xt = representation(
+            {**embeddings, REFERENCE: kept},
+            voter,
+            config,
+            reference_weights=draws.weights,
+            query_weights=counted,
+        )
+        # Cells that were never drawn take no part, aligned or not.
+        drawn = [np.unique(np.concatenate(of)) for of in draws.cells]
+        judged = [
+            classify(
+                voter,
+                "centre" if config.features == "centred" else "none",
+                [(Xs[cells], cells) for cells in drawn],
+                Xt,
+                draws,
+                n_types,
+                config,
+            )
+        ]
+        if config.alignment != "none" and not doubled:
+            galleries, solved = align(
+                voter_name(voter), Xs, Xt, draws, config, workers=workers, progress=progress
+            )
+            solves += solved
+            judged.append(classify(voter, config.alignment, galleries, Xt, draws, n_types, config))
+        accuracy = leave_one_out_accuracy(Xs, draws.types, np.random.default_rng([config.seed, 4]))
+        spoken += [replace(heard, accuracy=accuracy) for heard in judged]
+    progress("vote", len(voters), len(voters))
+    if config.vote_weights == "equal":
+        weights = np.full(len(spoken), 1 / len(spoken))
+    else:
+        weights = voter_weights([v.accuracy for v in spoken], [v.mixing for v in spoken])
+    weighed = (replace(v, weight=float(w)) for v, w in zip(spoken, weights, strict=True))
+    return tuple(weighed), tuple(solves)
+
+
+def config_from(preset: str, **options: object) -> Config:
+    """Make a configuration from a preset and what differs from it.
+
+    Parameters
+    ----------
+    preset : {"default", "paper"}
+    **options
+        Fields of :class:`Config`; None leaves the preset's value.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    DataError
+        If a value is out of range.
+    """
+    changes = {name: value for name, value in options.items() if value is not None}
+    return replace(PRESETS[preset], **changes)  # type: ignore[arg-type]
