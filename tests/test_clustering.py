@@ -47,10 +47,10 @@ class TestWorkedExample:
         return e
 
     @pytest.fixture
-    def W(self, e):
-        W = np.where(e > 0, 1, 2).astype(np.float32)
-        np.fill_diagonal(W, 0)
-        return W
+    def distances(self, e):
+        distances = np.where(e > 0, 1, 2).astype(np.float32)
+        np.fill_diagonal(distances, 0)
+        return distances
 
     def test_degrees(self, e):
         degree = e.sum(axis=1)
@@ -61,20 +61,20 @@ class TestWorkedExample:
         hood = hop_neighbours(e > 0, 2)[5]
         np.testing.assert_array_equal(np.flatnonzero(hood), range(9))
 
-    def test_the_first_choice(self, W, e):
+    def test_the_first_choice(self, distances, e):
         hood = hop_neighbours(e > 0, 2)[5]
-        np.testing.assert_array_equal(W[5, :9], [2, 1, 1, 1, 1, 0, 1, 2, 2])
-        threshold, kept = central_candidates(W, 5, hood)
+        np.testing.assert_array_equal(distances[5, :9], [2, 1, 1, 1, 1, 0, 1, 2, 2])
+        threshold, kept = central_candidates(distances, 5, hood)
         assert threshold == pytest.approx(1.22, abs=0.005)
         np.testing.assert_array_equal(np.flatnonzero(hood & ~kept), [0, 7, 8])
 
-    def test_the_second_choice(self, W, e):
-        threshold, kept = central_candidates(W, 2, hop_neighbours(e > 0, 2)[2])
+    def test_the_second_choice(self, distances, e):
+        threshold, kept = central_candidates(distances, 2, hop_neighbours(e > 0, 2)[2])
         assert threshold == pytest.approx(1.33, abs=0.005)
         np.testing.assert_array_equal(np.flatnonzero(kept), [0, 1, 2, 5, 6])
 
-    def test_the_run(self, W, e):
-        clusters = grow_clusters(W, e, priority=self.priority, min_cluster=4)
+    def test_the_run(self, distances, e):
+        clusters = grow_clusters(distances, e, priority=self.priority, min_cluster=4)
         first = clusters[0]
         assert first.central == [5, 2, 1, 0, 6]
         assert first.weights == pytest.approx([1, 1, 4 / 3, 5 / 4])
@@ -82,11 +82,13 @@ class TestWorkedExample:
         assert np.std(first.weights[:3]) == pytest.approx(0.157, abs=5e-4)
         assert np.mean(first.weights) == pytest.approx(1.15, abs=0.005)
         assert np.std(first.weights) == pytest.approx(0.149, abs=5e-4)
-        assert W[7, first.central].mean() == pytest.approx(9 / 5)  # the jump that ends the cluster
+        assert distances[7, first.central].mean() == pytest.approx(
+            9 / 5
+        )  # the jump that ends the cluster
         assert not first.neighbours[8]
 
-    def test_the_next_cluster_starts_at_node_8(self, W, e):
-        clusters = grow_clusters(W, e, priority=self.priority, min_cluster=4)
+    def test_the_next_cluster_starts_at_node_8(self, distances, e):
+        clusters = grow_clusters(distances, e, priority=self.priority, min_cluster=4)
         assert clusters[1].central[0] == 8
 
 

@@ -1,0 +1,142 @@
+import numpy as np
+import ot
+import pytest
+
+from celltransfer_core.transport import (
+    CentreAligner,
+    FGWAligner,
+    apportion,
+    draw_reference,
+    fused_gromov_wasserstein,
+    pot_alpha,
+    split_query,
+)
+
+
+def test_alpha_in_both_conventions():
+    assert pot_alpha(0.5) == pytest.approx(1 / 3)
+    assert pot_alpha(0) == 0
+    assert pot_alpha(1) == 1
+
+
+def paper_objective(M, Cs, Ct, T, alpha):
+    """Eq. 2 as printed, with the four-dimensional L."""
+    L = (Cs[:, None, :, None] - Ct[None, :, None, :]) ** 2 / 2
+    return (1 - alpha) * (M * T).sum() + alpha * np.einsum("ijkl,kl,ij->", L, T, T)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize(("n", "m"), [(12, 12), (9, 14)])
+def test_objective_is_eq_2(rng, alpha, n, m):
+    X, Y = rng.normal(size=(n, 3)), rng.normal(size=(m, 3))
+    M, Cs, Ct = (ot.dist(*pair, metric="euclidean") for pair in ((X, Y), (X, X), (Y, Y)))
+    p, q = rng.dirichlet(np.full(n, 5)), np.full(m, 1 / m)
+    T, log = fused_gromov_wasserstein(M, Cs, Ct, p, q, alpha=alpha)
+    assert log.objective == pytest.approx(paper_objective(M, Cs, Ct, T, alpha))
+    assert log.objective <= paper_objective(M, Cs, Ct, np.outer(p, q), alpha)
+    np.testing.assert_allclose(T.sum(axis=1), p, atol=1e-9)
+    np.testing.assert_allclose(T.sum(axis=0), q, atol=1e-9)
+    assert log.remarks == ()
+    assert log.marginal_error < 1e-6
+
+
+def test_a_solve_that_stops_early_says_so(rng):
+    X, Y = rng.normal(size=(30, 3)), rng.normal(size=(40, 3))
+    C = [ot.dist(Z, Z, metric="euclidean") for Z in (X, Y)]
+    p, q = np.full(30, 1 / 30), np.full(40, 1 / 40)
+    _, log = fused_gromov_wasserstein(
+        ot.dist(X, Y, metric="euclidean"), *C, p, q, alpha=0.5, max_iter=1
+    )
+    assert any("before it converged" in remark for remark in log.remarks)
+
+
+@pytest.fixture
+def shifted(rng):
+    types = np.repeat([0, 1, 2], 20)
+    Xs = (6 * np.eye(3, 5)[types] + rng.normal(size=(60, 5))).astype(np.float32)
+    Xt = (6 * np.eye(3, 5)[types] + rng.normal(size=(60, 5))).astype(np.float32)
+    return Xs, Xt + np.float32(1.5), types
+
+
+def test_transport_lands_on_the_right_type(shifted):
+    Xs, Xt, types = shifted
+    aligner = FGWAligner(alpha=0.5).fit(Xs, None, Xt)
+    mapped = aligner.transform(Xs)
+    landed = types[aligner.plan_.argmax(axis=1)]
+    assert (landed == types).mean() > 0.9
+    # Equal sizes and even weights: a permutation, so eq. 4 gives exactly query cells.
+    distances = np.linalg.norm(mapped[:, None] - Xt[None], axis=2).min(axis=1)
+    np.testing.assert_allclose(distances, 0, atol=1e-4)
+
+
+def test_barycentric_map_with_weights_is_eq_4(shifted):
+    Xs, Xt, _ = shifted
+    weights = np.linspace(1, 2, 60)
+    aligner = FGWAligner().fit(Xs, None, Xt, sample_weight=weights)
+    p = weights / weights.sum()
+    np.testing.assert_allclose(aligner.plan_.sum(axis=1), p, atol=1e-9)
+    np.testing.assert_allclose(
+        aligner.mapped_, aligner.plan_ @ Xt / p[:, None], rtol=1e-4, atol=1e-4
+    )
+
+
+def test_rows_that_were_not_fitted_keep_their_offset(shifted):
+    Xs, Xt, _ = shifted
+    aligner = FGWAligner().fit(Xs, None, Xt)
+    near = Xs[:3] + np.float32(0.01)
+    np.testing.assert_allclose(
+        aligner.transform(near), aligner.mapped_[:3] + np.float32(0.01), atol=1e-4
+    )
+
+
+def test_centring_moves_the_mean(shifted):
+    Xs, Xt, _ = shifted
+    moved = CentreAligner().fit(Xs, None, Xt).transform(Xs)
+    np.testing.assert_allclose(moved.mean(axis=0), Xt.mean(axis=0), atol=1e-4)
+    weights = np.r_[np.ones(20), np.full(40, 1e-9)]
+    weighted = CentreAligner().fit(Xs, None, Xt, sample_weight=weights).transform(Xs)
+    np.testing.assert_allclose(weighted[:20].mean(axis=0), Xt.mean(axis=0), atol=1e-3)
+
+
+@pytest.mark.parametrize("aligner", [CentreAligner(), FGWAligner()])
+def test_bad_input(aligner, shifted):
+    Xs, Xt, _ = shifted
+    with pytest.raises(ValueError, match="needs the target"):
+        aligner.fit(Xs)
+    with pytest.raises(ValueError, match="columns"):
+        aligner.fit(Xs, None, Xt[:, :2])
+    with pytest.raises(ValueError, match="above zero"):
+        aligner.fit(Xs, None, Xt, sample_weight=np.zeros(60))
+    with pytest.raises(ValueError, match="NaN"):
+        aligner.fit(np.full_like(Xs, np.nan), None, Xt)
+    assert aligner.get_params() == type(aligner)().get_params()
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 5), (5, 1), (2, 2), (3, 40)])
+def test_a_handful_of_cells(rng, n, m):
+    Xs, Xt = (rng.normal(size=(k, 4)).astype(np.float32) for k in (n, m))
+    mapped = FGWAligner().fit(Xs, None, Xt).mapped_
+    assert mapped.shape == (n, 4)
+    assert np.isfinite(mapped).all()
+
+
+def test_draws_follow_proportions(rng):
+    types = np.repeat([0, 1, 2], [50, 30, 4])
+    drawn = draw_reference(types, 40, rng, np.array([0.5, 0.3, 0.2]))
+    assert np.bincount(types[drawn]).tolist() == [20, 12, 8]
+    assert len(np.unique(drawn[types[drawn] == 0])) == 20
+    assert np.bincount(drawn)[types[: len(np.bincount(drawn))] == 2].tolist() == [2, 2, 2, 2]
+    plain = draw_reference(types, 40, rng)
+    assert len(np.unique(plain)) == 40
+
+
+def test_apportion_sums_to_the_size():
+    assert apportion(10, np.array([0.55, 0.25, 0.2])).tolist() == [6, 2, 2]
+    assert apportion(7, np.full(3, 1 / 3)).sum() == 7
+
+
+def test_every_query_cell_is_in_one_part(rng):
+    parts = split_query(4501, 2000, rng)
+    assert [len(part) for part in parts] == [1501, 1500, 1500]
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(4501))
+    np.testing.assert_array_equal(split_query(5, 2000, rng)[0], np.arange(5))
