@@ -316,7 +316,9 @@ def _neutrophil(canvas: _Canvas) -> _Cell:
         body=canvas.ellipse(0, 0, radius, radius * rng.uniform(0.9, 1.0)),
         nucleus=nucleus,
         cytoplasm={
-            "pink": np.float32(rng.uniform(0.7, 1.2)) * (1 + 0.3 * np.abs(canvas.noise(0.45))),
+            "pink": (rng.uniform(0.7, 1.2) * (1 + 0.3 * np.abs(canvas.noise(0.45)))).astype(
+                np.float32
+            ),
             "violet": 0.05 * np.maximum(canvas.noise(0.5) - 0.4, 0),
         },
         density=rng.uniform(1.0, 1.15),
