@@ -31,6 +31,7 @@ FIELD_OF_VIEW = 2.0
 """Side of the cut, in extents of the nucleus."""
 
 _WORKING_SIDE = 96  # px: nuclei are looked for on copies of this size
+_LEAST_STAIN = 15  # grey values by which a nucleus takes more green than blue
 _BATCH = 128
 _COLOUR_SAMPLE = 1000  # cells a set that Lab moments are taken from
 _COLUMNS = 7  # of a kept row: found, x, y, extent, red, green, blue
@@ -79,29 +80,31 @@ def find_nucleus(image: RGBImage) -> Nucleus | None:
         dark, light = threshold_multiotsu(np.rint(green).astype(np.uint8), classes=3)
     except ValueError:  # fewer than three grey values
         return None
-    mask = opening(green <= dark, np.ones((3, 3), dtype=bool))
-    # A nucleus takes up green light more than red and blue; what is merely dark is none.
-    pieces = label(mask)
-    chosen = _choose_piece(pieces, smooth)
-    if chosen is None:
+    around = small[green > light]
+    if len(around) == 0:
+        return None
+    background = np.median(around, axis=0)
+    # Nuclear stains take green from the light, and less of its blue. What is merely dark, red as
+    # blood or orange as an eosinophil's granules does not.
+    taken = background - smooth
+    stain = taken[..., 1] - taken[..., 2]
+    mask = opening((green <= dark) & (stain > _LEAST_STAIN / 2), np.ones((3, 3), dtype=bool))
+    chosen = _choose_piece(label(mask), stain)
+    if chosen is None or np.median(taken[..., 1][chosen]) < 25:
         return None
     rows, columns = np.nonzero(chosen)
     box = np.array([columns.min(), columns.max() + 1, rows.min(), rows.max() + 1])
-    background = small[green > light]
-    if len(background) == 0 or np.median(background[:, 1]) - np.median(green[chosen]) < 25:
-        return None
     stretch = np.array([width / size[0], height / size[1]])
     x, y = np.array([box[:2].mean(), box[2:].mean()]) * stretch
     extent = float((np.array([np.ptp(box[:2]), np.ptp(box[2:])]) * stretch).max())
-    red, green_, blue = np.median(background, axis=0).tolist()
+    red, green_, blue = background.tolist()
     return Nucleus(float(x), float(y), extent, (red, green_, blue))
 
 
-def _choose_piece(pieces: Ints, smooth: Float32) -> Bools | None:
+def _choose_piece(pieces: Ints, stain: Float32) -> Bools | None:
     from skimage.measure import regionprops
 
     height, width = pieces.shape
-    stain = smooth[..., [0, 2]].mean(axis=2) - smooth[..., 1]
     best, most = None, 0.0
     found = []
     for piece in regionprops(pieces):
@@ -109,7 +112,7 @@ def _choose_piece(pieces: Ints, smooth: Float32) -> Bools | None:
         if piece.area < 0.004 * pieces.size or piece.area > 0.8 * pieces.size:
             continue
         colour = float(stain[rows, columns].mean())
-        if colour < 8:
+        if colour < _LEAST_STAIN:
             continue
         edge = ((rows == 0) | (rows == height - 1) | (columns == 0) | (columns == width - 1)).sum()
         y, x = piece.centroid
@@ -127,9 +130,8 @@ def _choose_piece(pieces: Ints, smooth: Float32) -> Bools | None:
     for piece in found:
         rows, columns = piece.coords.T
         if piece.area >= 0.08 * best.area and near[rows, columns].any():
-            touches = (
-                (rows == 0) | (rows == height - 1) | (columns == 0) | (columns == width - 1)
-            ).any()
+            touches = rows.min() == 0 or rows.max() == height - 1
+            touches |= columns.min() == 0 or columns.max() == width - 1
             if piece.label == best.label or not touches:
                 chosen |= pieces == piece.label
     return chosen
