@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -300,30 +300,28 @@ def _run(options: argparse.Namespace) -> None:
     confirmations = read_matches(options.matches) if options.matches else ()
     check_writable(options.out)
     say = (lambda *_: None) if options.quiet else print
-    screen = _Screen(quiet=options.quiet)
     workers = options.workers
-
-    reference = read_dataset(options.reference, labelled=True, workers=workers, progress=screen)
-    query = read_dataset(options.query, workers=workers, progress=screen)
-    extras = {
-        name: read_dataset(folder, workers=workers, progress=screen)
-        for name, folder in _names(options.extra).items()
-    }
-    screen.close()
-    for name, dataset in (("reference", reference), ("query", query), *extras.items()):
-        say(describe_dataset(name, dataset))
-    clusters = read_clusters(options.clusters_from, query) if options.clusters_from else None
-    result = run(
-        reference,
-        query,
-        config,
-        extras=extras,
-        confirmations=confirmations,
-        clusters=clusters,
-        workers=workers,
-        progress=screen,
-    )
-    screen.close()
+    with closing(_Screen(quiet=options.quiet)) as screen:
+        reference = read_dataset(options.reference, labelled=True, workers=workers, progress=screen)
+        query = read_dataset(options.query, workers=workers, progress=screen)
+        extras = {
+            name: read_dataset(folder, workers=workers, progress=screen)
+            for name, folder in _names(options.extra).items()
+        }
+        screen.close()
+        for name, dataset in (("reference", reference), ("query", query), *extras.items()):
+            say(describe_dataset(name, dataset))
+        clusters = read_clusters(options.clusters_from, query) if options.clusters_from else None
+        result = run(
+            reference,
+            query,
+            config,
+            extras=extras,
+            confirmations=confirmations,
+            clusters=clusters,
+            workers=workers,
+            progress=screen,
+        )
     write_run(result, options.out, options.format)
     _write_log(options.out, options, screen.seconds)
     say(describe_run(result))

@@ -1,0 +1,328 @@
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import celltransfer_core
+from celltransfer_core import pipeline
+from celltransfer_core.datasets import read_dataset
+from celltransfer_core.encoders.registry import BUILTIN
+from celltransfer_core.errors import DataError, EncoderError
+from celltransfer_core.evaluation import true_labels
+from celltransfer_core.export import clusters_table, manifest, matches_table, predictions_table
+from celltransfer_core.matching import Confirmation
+from celltransfer_core.pipeline import DEFAULT, PAPER, Config, run
+
+FAST = replace(DEFAULT, encoders=(("shape", "colour"), ("colour",)), draws=2)
+FILES = (
+    "predictions.csv",
+    "clusters.csv",
+    "matches.csv",
+    "differential.csv",
+    "manifest.json",
+    "similarity.npz",
+    "neighbours.npz",
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """One cache for the module: embeddings of the drawn cells are made once."""
+    from celltransfer_core.cache import Cache
+
+    return Cache(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def result(reference, query, store):
+    return run(reference, query, FAST, cache=store, workers=1)
+
+
+def test_every_cell_is_typed(result, query):
+    assert len(result.predicted) == query.n_cells
+    assert set(result.predicted) <= set(result.types)
+    assert result.framing.framed
+    assert len(result.voters) == 4
+    assert sum(voter.weight for voter in result.voters) == pytest.approx(1)
+    assert {voter.alignment for voter in result.voters} == {"centre", "fgw"}
+    assert len(result.solves) == 4
+    assert all(solve.log.remarks == () for solve in result.solves)
+    for voter in result.voters:
+        np.testing.assert_allclose(voter.probabilities.sum(axis=1), 1)
+        assert voter.neighbours.min() >= 0
+
+
+def test_accuracy_on_drawn_cells(result, drawn, tmp_path):
+    # Labels of drawn cells follow from their number, see conftest.
+    truth = np.array(
+        ["lymphocyte" if int(f[:2]) % 3 else "eosinophil" for f in result.query.first_file]
+    )
+    assert (np.array(result.predicted) == truth).mean() > 0.8
+
+
+def written(result, folder):
+    celltransfer_core.write_run(result, folder)
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def test_same_inputs_same_bytes_whatever_runs_beside(result, reference, query, store, tmp_path):
+    again = run(reference, query, FAST, cache=store, workers=2)
+    assert written(result, tmp_path / "a") == written(again, tmp_path / "b")
+
+
+def test_another_seed_is_another_run(result, reference, query, store, tmp_path):
+    other = run(reference, query, replace(FAST, seed=1), cache=store, workers=1)
+    assert written(result, tmp_path / "a") != written(other, tmp_path / "b")
+
+
+def test_names_and_folders_of_the_query_change_nothing(result, reference, query, store, tmp_path):
+    for number, file in enumerate(sorted(query.files, reverse=True)):
+        place = tmp_path / "query" / ("lymphocyte" if number % 2 else "neutrophil")
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(query.root / file, place / f"x{number}.png")
+    renamed = read_dataset(tmp_path / "query")
+    again = run(reference, renamed, FAST, cache=store, workers=1)
+    assert again.query.cells == query.cells
+    assert again.predicted == result.predicted
+    np.testing.assert_array_equal(again.vote.agreement, result.vote.agreement)
+    np.testing.assert_array_equal(again.clusters.labels, result.clusters.labels)
+
+
+def test_copies_are_typed_like_their_originals(result, reference, query, store, tmp_path):
+    shutil.copytree(query.root, tmp_path / "query")
+    shutil.copy(query.root / query.files[0], tmp_path / "query" / "copy.png")
+    again = run(reference, read_dataset(tmp_path / "query"), FAST, cache=store, workers=1)
+    assert again.predicted == result.predicted
+    table = predictions_table(again).set_index("file")
+    columns = ["predicted_type", "agreement", "cluster"]
+    assert table.loc["copy.png", columns].tolist() == table.loc[query.files[0], columns].tolist()
+
+
+def test_a_persons_word_changes_the_draws(result, reference, query, store):
+    words = [
+        Confirmation(number, "eosinophil", "me") for number in range(len(result.clusters.names))
+    ]
+    again = run(reference, query, FAST, confirmations=words, cache=store, workers=1)
+    assert all(match.confirmed for match in again.matches)
+    assert again.types == tuple(sorted(set(reference.labels)))  # one type alone: all are kept
+    expected = dict(zip(again.types, again.proportions, strict=True))
+    assert expected["eosinophil"] > 0.9
+
+
+def test_none_is_an_answer(result, reference, query, store):
+    words = [Confirmation(0, "none")]
+    again = run(reference, query, FAST, confirmations=words, cache=store, workers=1)
+    inside = again.clusters.labels == 0
+    assert again.matches[0].matched_type == "none"
+    assert again.flagged[inside].all()
+    assert all(name != "none" for name in again.predicted)
+    assert all(solve.target == (~inside).sum() for solve in again.solves)
+    everything = [Confirmation(n, "none") for n in range(len(result.clusters.names))]
+    assert run(
+        reference, query, FAST, confirmations=everything, cache=store, workers=1
+    ).flagged.all()
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        (Confirmation(0, "yeti"), "'yeti', which the reference does not have"),
+        (Confirmation(99, "neutrophil"), "cluster 99.*--clusters-from"),
+        (Confirmation(0, "neutrophil", cells=1), "other clusters.*--clusters-from"),
+    ],
+)
+def test_words_that_do_not_fit(word, message, reference, query, store):
+    with pytest.raises(DataError, match=message):
+        run(reference, query, FAST, confirmations=[word], cache=store, workers=1)
+
+
+def test_filtering_none_keeps_every_type_with_a_floor(reference, query, store):
+    kept = run(reference, query, replace(FAST, filtering="none"), cache=store, workers=1)
+    assert len(kept.types) == 3
+    assert kept.filtered == {}
+    assert kept.proportions.min() > 0.028
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"alignment": "none"},
+        {"alignment": "centre"},
+        {"alignment": "centre", "features": "raw"},
+        {"features": "raw"},
+        {"weights": "uniform"},
+        {"clusters": "node-degree", "sigma": "paper"},
+        {"classifier": "linear"},
+        {"vote_weights": "equal"},
+        {"framing": "none"},
+        {"colour": "lab"},
+        {"um_per_px": (0.1, 0.2)},
+        {"cluster_encoder": ("shape",)},
+        {"subset_size": 12},
+    ],
+)
+def test_every_option_runs(change, reference, query, store):
+    found = run(reference, query, replace(FAST, **change), cache=store, workers=1)
+    assert len(found.predicted) == query.n_cells
+    halves = 1 if change.get("alignment") == "none" or change == {"alignment": "centre"} else 2
+    assert len(found.voters) == 2 * halves
+    if "subset_size" in change:
+        assert found.parts == 3
+
+
+def test_the_papers_preset(reference, query, store):
+    found = run(reference, query, replace(PAPER, encoders=(("colour",),)), cache=store, workers=1)
+    assert not found.framing.framed
+    assert {voter.alignment for voter in found.voters} == {"none", "fgw"}
+
+
+def test_extra_sets_vote_in_the_plane(result, reference, query, store):
+    found = run(reference, query, FAST, extras={"more": query}, cache=store, workers=1)
+    assert "more" in found.scores
+    assert all(match.tsne_type for match in found.matches)
+    assert all(not match.tsne_type for match in result.matches)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"alpha": 1.5}, "--alpha"),
+        ({"draws": 0}, "--draws"),
+        ({"subset_size": 1}, "--subset-size"),
+        ({"flag_threshold": -1}, "--flag-threshold"),
+        ({"sigma": 0.0}, "--sigma"),
+        ({"um_per_px": (0.1, -1.0)}, "--um-per-px"),
+        ({"seed": -1}, "--seed"),
+        ({"encoders": ()}, "--encoders"),
+    ],
+)
+def test_options_out_of_range(change, message):
+    with pytest.raises(DataError, match=message):
+        Config(**change)
+
+
+class Broken:
+    """An encoder that gives what it is told to."""
+
+    in_workers = False
+
+    def __init__(self, name, value):
+        self.spec = replace(BUILTIN[0], id=name, dim=2)
+        self.value = value
+
+    def encode(self, images, extents):
+        return np.full((len(images), 2), self.value)
+
+
+@pytest.fixture
+def with_broken(monkeypatch):
+    """Let encoders ``nan`` and ``constant`` stand beside the built-in ones."""
+    real_load, real_list = pipeline.load_encoder, pipeline.available_encoders
+    broken = {"nan": Broken("nan", np.nan), "constant": Broken("constant", 3.0)}
+
+    def listed():
+        names = [replace(real_list()[0], id=name) for name in broken]
+        return (*real_list(), *names)
+
+    monkeypatch.setattr(pipeline, "available_encoders", listed)
+    monkeypatch.setattr(pipeline, "load_encoder", lambda name: broken.get(name) or real_load(name))
+
+
+@pytest.mark.usefixtures("with_broken")
+def test_one_encoder_of_five_fails_and_the_others_go_on(reference, query, store):
+    voters = (
+        ("colour",),
+        ("texture",),
+        ("shape",),
+        ("nan",),
+        ("colour", "shape"),
+        ("nan", "shape"),
+    )
+    found = run(reference, query, replace(FAST, encoders=voters), cache=store, workers=1)
+    assert [failure.encoder for failure in found.failures] == ["nan"]
+    assert {voter.encoders for voter in found.voters} == {v for v in voters if "nan" not in v}
+    assert "NaN" in manifest(found)["failures"][0]["reason"]
+
+
+@pytest.mark.usefixtures("with_broken")
+@pytest.mark.parametrize("name", ["nan", "constant"])
+def test_no_encoder_left(name, reference, query, store):
+    with pytest.raises(EncoderError, match="No encoder could be used"):
+        run(reference, query, replace(FAST, encoders=((name,),)), cache=store, workers=1)
+
+
+def test_an_unknown_encoder_is_told_at_once(reference, query, store):
+    with pytest.raises(EncoderError, match="no encoder 'dinosaur'; there are colour"):
+        run(reference, query, replace(FAST, encoders=(("dinosaur",),)), cache=store)
+
+
+def test_three_cells(reference, query, store, tmp_path):
+    for file in query.files[:3]:
+        shutil.copy(query.root / file, tmp_path)
+    found = run(reference, read_dataset(tmp_path), FAST, cache=store, workers=1)
+    assert len(found.predicted) == 3
+
+
+def test_all_images_the_same(reference, store, tmp_path):
+    for number in range(5):
+        Image.new("RGB", (40, 40), (200, 180, 190)).save(tmp_path / f"{number}.png")
+    query = read_dataset(tmp_path)
+    assert query.n_cells == 1
+    found = run(reference, query, FAST, cache=store, workers=1)
+    assert len(predictions_table(found)) == 5
+
+
+def test_a_reference_of_two_cells(query, store, tmp_path):
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        shutil.copy(query.root / query.files[number], tmp_path / str(number))
+    tiny = read_dataset(tmp_path, labelled=True)
+    assert len(run(tiny, query, FAST, cache=store, workers=1).predicted) == query.n_cells
+
+
+def test_tables_have_their_columns(result):
+    assert predictions_table(result).columns[:7].tolist() == [
+        "file",
+        "predicted_type",
+        "agreement",
+        "confidence",
+        "flagged",
+        "cluster",
+        "matched_type",
+    ]
+    assert clusters_table(result).columns.tolist() == ["file", "cluster", "centrality"]
+    assert matches_table(result).columns.tolist() == [
+        "cluster",
+        "cells",
+        "matched_type",
+        "score",
+        "runner_up",
+        "runner_up_score",
+        "tsne_type",
+        "reason",
+        "confirmed",
+        "by",
+    ]
+
+
+def test_the_manifest_holds_no_path_and_no_time(result, drawn):
+    assert str(drawn) not in json.dumps(manifest(result))
+    assert manifest(result)["seed"] == 0
+    assert manifest(result)["inputs"]["reference"]["types"] == {
+        "eosinophil": 14,
+        "lymphocyte": 14,
+        "neutrophil": 14,
+    }
+
+
+def test_true_labels_are_read_by_evaluation_alone(tmp_path, query):
+    for number, file in enumerate(query.files[:4]):
+        place = tmp_path / ("a" if number % 2 else "b")
+        place.mkdir(exist_ok=True)
+        shutil.copy(query.root / file, place)
+    blind = read_dataset(tmp_path)
+    assert blind.labels is None
+    assert sorted(true_labels(blind).tolist()) == ["a", "a", "b", "b"]
