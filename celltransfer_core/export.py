@@ -369,13 +369,15 @@ def neighbour_arrays(result: RunResult) -> dict[str, Any]:
     return arrays
 
 
-def write_run(result: RunResult, folder: Path, table_format: TableFormat = "csv") -> list[Path]:
+def write_run(
+    result: RunResult, folder: Path | str, table_format: TableFormat = "csv"
+) -> list[Path]:
     """Write everything a run found.
 
     Parameters
     ----------
     result : RunResult
-    folder : Path
+    folder : path
         Made if need be. Each file is written beside its place and then moved, so that there is
         never half a file.
     table_format : {"csv", "parquet", "h5ad"}
@@ -391,6 +393,7 @@ def write_run(result: RunResult, folder: Path, table_format: TableFormat = "csv"
     OutputError
         If the folder cannot be written to or the disk is full.
     """
+    folder = Path(folder)
     predictions = predictions_table(result)
     tables = {
         "predictions": predictions,
