@@ -6,16 +6,19 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Sequence
+import stat
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from celltransfer_core.errors import DataError, ImageError
 from celltransfer_core.execution import run_tasks
-from celltransfer_core.images import EXTENSIONS, decode, read_pixels
+from celltransfer_core.images import EXTENSIONS, check_bytes, decode, read_pixels
 from celltransfer_core.types import Ints, Labels, Progress, RGBImage, silent
 
 LABELS_FILE = "labels.csv"
@@ -23,7 +26,9 @@ METADATA_FILE = "metadata.csv"
 INTENSITY_PERCENTILES = (0.1, 99.9)
 
 _BATCH = 64
-_INTENSITY_SAMPLE = 10_000  # values an image that the scale of a 16-bit set is taken from
+_INTENSITY_IMAGES = 200  # that the scale of a 16-bit set is taken from
+_INTENSITY_PIXELS = 10_000  # of each
+_OTHER_FILES = frozenset({LABELS_FILE, METADATA_FILE, "thumbs.db", "desktop.ini"})
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Dataset:
     """
 
     root: Path
+    """The folder, absolute: worker processes keep the working directory they started in."""
     files: tuple[str, ...]
     """Every usable file, relative to the root, ordered by (hash, name)."""
     sha256: tuple[str, ...]
@@ -220,15 +226,20 @@ def read_dataset(
         fewer than two types; or if a table has the wrong columns.
     """
     root = Path(root)
-    if not root.is_dir():
-        what = "is a file" if root.exists() else "does not exist"
-        raise DataError(f"{root} {what}; give a folder of images.")
-    names, left_out = _find_images(root)
+    _check_folder(root)
+    names, left_out, others = _find_images(root)
     tables = _Tables(root, labelled=labelled)
-    notes: list[Remark] = list(tables.notes(names))
+    notes = tables.notes(names)
+    if others:
+        notes.append(Remark(".", f"holds files of other kinds, ignored: {others}"))
 
     labels: dict[str, str] = {}
     if labelled:
+        if not tables.has_labels and names and not any("/" in name for name in names):
+            raise DataError(
+                f"{root} holds no usable image, for none has a type; put them into one sub-folder "
+                f"a type, or add a {LABELS_FILE} with the columns file,label."
+            )
         labels, unlabelled = tables.types(names)
         left_out += unlabelled
         names = [name for name in names if name in labels]
@@ -236,7 +247,7 @@ def read_dataset(
     checked: dict[str, _Checked] = {}
     batches = [names[start : start + _BATCH] for start in range(0, len(names), _BATCH)]
     progress("reading", 0, len(names))
-    tasks = [(root, batch) for batch in batches]
+    tasks = [(root.absolute(), batch) for batch in batches]
     for index, found in run_tasks(_check_batch, tasks, workers=workers if len(tasks) > 2 else 1):
         checked.update(zip(batches[index], found, strict=True))
         progress("reading", len(checked), len(names))
@@ -249,31 +260,26 @@ def read_dataset(
         if found.pages > 1
     ]
     if labelled:
-        for name in _contradictory({name: c.sha256 for name, c in usable.items()}, labels):
+        for name, reason in _contradictory(usable, labels).items():
             del usable[name]
-            left_out.append(Remark(name, "the same image stands under two types"))
+            left_out.append(Remark(name, reason))
+    left_out.sort(key=lambda remark: remark.file)
+    notes.sort(key=lambda remark: remark.file)
     order = sorted(usable, key=lambda name: (usable[name].sha256, name))
     if not order:
-        detail = f": {left_out[0].file}: {left_out[0].reason}" if left_out else ""
-        raise DataError(
-            f"{root} holds no usable image ({len(left_out)} left out{detail}); "
-            f"give a folder with {', '.join(sorted(EXTENSIONS))} files."
-        )
+        raise DataError(_nothing_usable(root, left_out, others))
     if labelled and len({labels[name] for name in order}) < 2:
-        raise DataError(
-            f"{root} holds one type only ({labels[order[0]]}); a reference needs two at least: "
-            f"one sub-folder a type, or a {LABELS_FILE} with the columns file,label."
-        )
+        raise DataError(_one_type(root, order, labels[order[0]]))
     return Dataset(
-        root=root,
+        root=root.absolute(),
         files=tuple(order),
         sha256=tuple(usable[name].sha256 for name in order),
         labels=tuple(labels[name] for name in order) if labelled else None,
         slide=tables.column("slide", order),
         patient=tables.column("patient", order),
-        left_out=tuple(sorted(left_out, key=lambda remark: remark.file)),
-        notes=tuple(sorted(notes, key=lambda remark: remark.file)),
-        intensity=_intensity(usable[name] for name in order),
+        left_out=tuple(left_out),
+        notes=tuple(notes),
+        intensity=_intensity(root, {usable[n].sha256: n for n in order if usable[n].deep}),
     )
 
 
@@ -282,7 +288,35 @@ class _Checked:
     sha256: str = ""
     problem: str = ""
     pages: int = 1
-    intensity: tuple[float, float] | None = None
+    deep: bool = False
+
+
+def _check_folder(root: Path) -> None:
+    try:
+        mode = root.stat().st_mode
+    except FileNotFoundError as error:
+        raise DataError(f"{root} does not exist; give a folder of images.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{root} cannot be opened ({reason}); give a folder of images.") from error
+    if not stat.S_ISDIR(mode):
+        raise DataError(f"{root} is a file; give a folder of images.")
+
+
+def _nothing_usable(root: Path, left_out: Sequence[Remark], others: int) -> str:
+    if left_out:
+        first = f"{left_out[0].file}: {left_out[0].reason}"
+        return f"{root} holds no usable image; {len(left_out)} left out, the first is {first}."
+    ignored = f" (files of other kinds: {others})" if others else ""
+    wanted = ", ".join(sorted(EXTENSIONS))
+    return f"{root} holds no usable image{ignored}; give a folder with {wanted} files."
+
+
+def _one_type(root: Path, files: Sequence[str], label: str) -> str:
+    message = f"{root} holds one type only ({label}); a reference needs two at least: "
+    if all(name.count("/") > 1 for name in files):
+        return message + f"if the types are the folders inside {label}, give {root / label}."
+    return message + f"one sub-folder a type, or a {LABELS_FILE} with the columns file,label."
 
 
 def _check_batch(task: tuple[Path, Sequence[str]]) -> list[_Checked]:
@@ -292,54 +326,113 @@ def _check_batch(task: tuple[Path, Sequence[str]]) -> list[_Checked]:
 
 def _check(path: Path) -> _Checked:
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            return _Checked(problem="is not a file")
+        check_bytes(status.st_size)
         data = path.read_bytes()
+        pixels = read_pixels(data)
     except OSError as error:
         return _Checked(problem=f"cannot be read ({error.strerror})")
-    try:
-        pixels = read_pixels(data)
     except ImageError as error:
         return _Checked(problem=str(error))
-    scale = None
-    if pixels.deep:
-        values = pixels.values.ravel()
-        sample = values[:: max(1, len(values) // _INTENSITY_SAMPLE)]
-        low, high = np.percentile(sample, INTENSITY_PERCENTILES)
-        scale = (float(low), float(high))
-    return _Checked(hashlib.sha256(data).hexdigest(), "", pixels.pages, scale)
+    return _Checked(hashlib.sha256(data).hexdigest(), "", pixels.pages, pixels.deep)
 
 
-def _intensity(checked: Iterable[_Checked]) -> tuple[float, float] | None:
-    # One scale a set, so that cells stay comparable: the median of the images' own percentiles.
-    scales = [found.intensity for found in checked if found.intensity]
-    if not scales:
+def _intensity(root: Path, cells: Mapping[str, str]) -> tuple[float, float] | None:
+    """Find one scale for the 16-bit cells (file by hash) of a set, so that they stay comparable."""
+    # Ordered by hash, every so many is as good as drawn, and names change nothing.
+    files = list(cells.values())[:: -(-len(cells) // _INTENSITY_IMAGES) or 1]
+    counts = np.zeros(65536, dtype=np.int64)
+    for file in files:
+        try:
+            pixels = read_pixels((root / file).read_bytes())
+        except (OSError, ImageError):  # gone meanwhile; whoever needs it will say so
+            continue
+        values = pixels.values.reshape(-1, pixels.values.shape[2])
+        if pixels.alpha is not None:
+            values = values[pixels.alpha.ravel() > 0]
+        if pixels.deep:
+            sample = values[:: max(1, len(values) // _INTENSITY_PIXELS)]
+            counts += np.bincount(sample.ravel(), minlength=65536)
+    if not counts.any():
         return None
-    low, high = np.median(np.array(scales), axis=0)
+    reached = np.cumsum(counts) / counts.sum()
+    low, high = np.searchsorted(reached, np.array(INTENSITY_PERCENTILES) / 100)
     return float(low), float(high)
 
 
-def _find_images(root: Path) -> tuple[list[str], list[Remark]]:
+def _find_images(root: Path) -> tuple[list[str], list[Remark], int]:
+    """Find what may be an image, what is left out unread, and how many files are of other kinds."""
     names: list[str] = []
     left_out: list[Remark] = []
+    others = 0
     inside = root.resolve()
-    for folder, folders, files in os.walk(root):
+
+    def named(path: Path) -> str:
+        return path.relative_to(root).as_posix()
+
+    def leave_out(path: Path, reason: str) -> None:
+        # Bytes that are no text must not reach a table.
+        printable = named(path).encode("utf-8", "backslashreplace").decode()
+        left_out.append(Remark(printable, reason))
+
+    def unreadable(error: OSError) -> None:
+        leave_out(Path(error.filename), f"cannot be opened ({error.strerror})")
+
+    for folder, folders, files in os.walk(root, onerror=unreadable):
+        here = Path(folder)
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
-        for file in sorted(files):
-            path = Path(folder) / file
-            if file.startswith(".") or path.suffix.lower() not in EXTENSIONS:
+        for name in folders:
+            if (here / name).is_symlink():
+                leave_out(here / name, "is a link to a folder; links to folders are not followed")
+        for name in sorted(files):
+            path = here / name
+            if name.startswith(".") or name.lower() in _OTHER_FILES:
                 continue
-            name = path.relative_to(root).as_posix()
-            if not path.resolve().is_relative_to(inside):
-                left_out.append(Remark(name, "is a link to a file outside the folder"))
+            if path.suffix.lower() not in EXTENSIONS:
+                others += 1
+            elif not _is_text(named(path)):
+                leave_out(path, "its name is not valid Unicode; rename it")
+            elif problem := _link_problem(path, inside):
+                leave_out(path, problem)
             else:
-                names.append(name)
-    return names, left_out
+                names.append(named(path))
+    return names, left_out, others
 
 
-def _contradictory(sha256: dict[str, str], labels: dict[str, str]) -> list[str]:
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _link_problem(path: Path, inside: Path) -> str:
+    if not path.is_symlink():
+        return ""
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # a link to itself is a RuntimeError before Python 3.13
+        return "is a link to nothing"
+    return "" if target.is_relative_to(inside) else "is a link to a file outside the folder"
+
+
+def _contradictory(usable: Mapping[str, _Checked], labels: Mapping[str, str]) -> dict[str, str]:
     types: dict[str, set[str]] = {}
-    for name, sha in sha256.items():
-        types.setdefault(sha, set()).add(labels[name])
-    return [name for name, sha in sha256.items() if len(types[sha]) > 1]
+    for name, found in usable.items():
+        types.setdefault(found.sha256, set()).add(labels[name])
+    return {
+        name: f"the same image stands under {' and '.join(sorted(types[found.sha256]))}"
+        for name, found in usable.items()
+        if len(types[found.sha256]) > 1
+    }
+
+
+def _plain(text: str) -> str:
+    """Bring text to one Unicode spelling: macOS writes é in two characters, others in one."""
+    return unicodedata.normalize("NFC", text).strip()
 
 
 class _Tables:
@@ -347,31 +440,37 @@ class _Tables:
 
     def __init__(self, root: Path, *, labelled: bool) -> None:
         self.rows: dict[str, dict[str, str]] = {}
-        self.conflicts: set[str] = set()
-        self.has_labels = False
-        # A table of labels beside a query serves for slides and patients alone.
-        wanted = {"slide", "patient", *(["label"] if labelled else [])}
-        for table, needs in ((LABELS_FILE, {"file", "label"}), (METADATA_FILE, {"file"})):
-            path = root / table
-            if not path.is_file():
+        self.conflicts: dict[str, set[str]] = {}
+        self.has_labels = labelled and (root / LABELS_FILE).is_file()
+        for table in (LABELS_FILE, METADATA_FILE):
+            if not (root / table).is_file():
                 continue
-            needs = needs if labelled else {"file"}
-            for row in read_table(path, needs):
-                name = PurePosixPath(row["file"].replace("\\", "/")).as_posix()
-                known = self.rows.setdefault(name, {})
-                for column in wanted & row.keys():
-                    if column == "label":
-                        self.has_labels = True
-                    if known.setdefault(column, row[column]) != row[column]:
-                        self.conflicts.add(name)
+            # A table of labels beside a query serves for slides and patients alone.
+            label = {"label"} if labelled and table == LABELS_FILE else set()
+            for row in read_table(root / table, {"file", *label}):
+                self._add(row, {"slide", "patient", *label})
+
+    def _add(self, row: Mapping[str, str], columns: set[str]) -> None:
+        name = PurePosixPath(_plain(row["file"].replace("\\", "/"))).as_posix()
+        known = self.rows.setdefault(name, {})
+        for column in columns:
+            value = _plain(row.get(column, ""))
+            if value and known.setdefault(column, value) != value:
+                self.conflicts.setdefault(name, set()).add(column)
 
     def notes(self, names: Sequence[str]) -> list[Remark]:
-        """Name files that the tables speak of and the folder does not hold."""
-        present = set(names)
-        return [
+        """Name files that the folder does not hold, or of which slide or patient is in doubt."""
+        present = {_plain(name) for name in names}
+        missing = [
             Remark(name, "stands in a table but not in the folder")
             for name in self.rows
             if name not in present
+        ]
+        return missing + [
+            Remark(name, f"has contradictory entries for {column}; none is used")
+            for name, columns in self.conflicts.items()
+            for column in sorted(columns - {"label"})
+            if name in present
         ]
 
     def types(self, names: Sequence[str]) -> tuple[dict[str, str], list[Remark]]:
@@ -379,24 +478,31 @@ class _Tables:
         labels: dict[str, str] = {}
         left_out: list[Remark] = []
         for name in names:
-            if name in self.conflicts:
+            if "label" in self.conflicts.get(_plain(name), ()):
                 left_out.append(Remark(name, f"has contradictory rows in {LABELS_FILE}"))
             elif self.has_labels:
-                label = self.rows.get(name, {}).get("label", "")
+                label = self.rows.get(_plain(name), {}).get("label", "")
                 if label:
                     labels[name] = label
                 else:
                     left_out.append(Remark(name, f"has no label in {LABELS_FILE}"))
-            elif "/" in name:
-                labels[name] = name.split("/", 1)[0].strip()
-            else:
+            elif "/" not in name:
                 left_out.append(Remark(name, "lies outside the types' sub-folders"))
+            elif label := _plain(name.split("/", 1)[0]):
+                labels[name] = label
+            else:
+                left_out.append(Remark(name, "its folder's name is blank, so it has no type"))
         return labels, left_out
 
     def column(self, column: str, names: Sequence[str]) -> tuple[str, ...] | None:
         """Return a column's value of each file, None if no file has one."""
-        values = tuple(self.rows.get(name, {}).get(column, "") for name in names)
+        values = tuple(self._value(column, _plain(name)) for name in names)
         return values if any(values) else None
+
+    def _value(self, column: str, name: str) -> str:
+        if column in self.conflicts.get(name, ()):
+            return ""
+        return self.rows.get(name, {}).get(column, "")
 
 
 def read_table(path: Path, needs: Iterable[str]) -> list[dict[str, str]]:
@@ -411,7 +517,8 @@ def read_table(path: Path, needs: Iterable[str]) -> list[dict[str, str]]:
     Returns
     -------
     list of dict
-        One a row, by lower-case column; values stripped, rows without a file left out.
+        One a row, by lower-case column; values stripped, empty where a row is short; rows without
+        a file left out.
 
     Raises
     ------
@@ -424,7 +531,7 @@ def read_table(path: Path, needs: Iterable[str]) -> list[dict[str, str]]:
         raise DataError(f"{path} is not UTF-8 text; save it as CSV (UTF-8).") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}).") from error
-    header = text.split("\n", 1)[0]
+    header = text.strip().split("\n", 1)[0]
     separator = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
@@ -432,6 +539,7 @@ def read_table(path: Path, needs: Iterable[str]) -> list[dict[str, str]]:
     except csv.Error as error:
         raise DataError(f"{path} is not a table ({error}).") from error
     columns = [cell.strip().lower() for cell in rows[0]] if rows else []
+    width = len(columns)
     missing = [column for column in needs if column not in columns]
     if missing:
         raise DataError(
@@ -439,7 +547,7 @@ def read_table(path: Path, needs: Iterable[str]) -> list[dict[str, str]]:
             f"it has {', '.join(columns) or 'none'}."
         )
     records = [
-        {column: cell.strip() for column, cell in zip(columns, row, strict=False)}
+        {column: cell.strip() for column, cell in zip_longest(columns, row[:width], fillvalue="")}
         for row in rows[1:]
     ]
     return [record for record in records if record.get("file", "-")]

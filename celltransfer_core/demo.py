@@ -700,7 +700,7 @@ What to try (from the CellTransfer folder; DIR is the folder of this file)
   Look at the cells of each cluster (results/clusters.csv) and at the type it was matched to
   (results/matches.csv). Correct matched_type where it is wrong, or write none where no type of
   the reference fits: most plasma cells lie together. Set confirmed to true, and run again:
-    python -m celltransfer_core run --reference DIR/reference --query DIR/query --out results-2
+    python -m celltransfer_core run --reference DIR/reference --query DIR/query --out results-2 \\
         --matches results/matches.csv --clusters-from results/clusters.csv
   Check both: compare predicted_type in predictions.csv with label in query-labels.csv.
 """

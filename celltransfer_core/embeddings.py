@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from celltransfer_core.cache import Cache
-from celltransfer_core.encoders.registry import Encoder
-from celltransfer_core.errors import CellTransferError, EncoderError
+from celltransfer_core.encoders import Encoder, encode
+from celltransfer_core.errors import EncoderError
 from celltransfer_core.execution import cpu_count, run_tasks
 from celltransfer_core.framing import Crops
 from celltransfer_core.types import Float32, Ints, Progress, RGBImage, silent
@@ -22,6 +22,7 @@ def embed(
     encoder: Encoder,
     cache: Cache,
     *,
+    batch_size: int = BATCH_SIZE,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Float32:
@@ -34,6 +35,8 @@ def embed(
     encoder : Encoder
     cache : Cache
         Every batch is kept as soon as it is done, so that an interrupted run goes on there.
+    batch_size : int
+        Cells that are encoded, and kept, at once.
     workers : int, optional
         Processes; all processors by default.
     progress : callable
@@ -46,6 +49,10 @@ def embed(
     ------
     EncoderError
         If the encoder fails, or gives rows of a wrong shape, that are not finite, or all alike.
+    ImageError
+        If an image cannot be read any more.
+    OutputError
+        If the cache cannot be written to.
     """
     spec = encoder.spec
     stage = f"embedding {spec.id}"
@@ -55,7 +62,7 @@ def embed(
     missing = np.flatnonzero(~known)
     done = int(known.sum())
     progress(stage, done, len(keys))
-    batches = [missing[start : start + BATCH_SIZE] for start in range(0, len(missing), BATCH_SIZE)]
+    batches = [missing[start : start + batch_size] for start in range(0, len(missing), batch_size)]
     encoded = _in_workers if encoder.in_workers else _decoded_ahead
     for batch, found in encoded(crops, encoder, batches, workers):
         rows[batch] = found
@@ -83,7 +90,7 @@ def _in_workers(
 
 def _encode_task(task: tuple[Crops, Encoder]) -> Float32:
     crops, encoder = task
-    return _encode(encoder, [crops[cell] for cell in range(len(crops))], crops.extents)
+    return encode(encoder, [crops[cell] for cell in range(len(crops))], crops.extents)
 
 
 def _decoded_ahead(
@@ -98,28 +105,4 @@ def _decoded_ahead(
                 following = batches[number + len(ahead)]
                 ahead.append([pool.submit(crops.__getitem__, int(cell)) for cell in following])
             images = [future.result() for future in ahead.pop(0)]
-            yield batch, _encode(encoder, images, crops.extents[batch])
-
-
-def _encode(encoder: Encoder, images: Sequence[RGBImage], extents: Float32) -> Float32:
-    name, dim = encoder.spec.id, encoder.spec.dim
-    try:
-        rows = np.asarray(encoder.encode(images, extents), dtype=np.float32)
-    except CellTransferError:
-        raise
-    except Exception as error:
-        raise EncoderError(
-            f"The encoder {name} failed ({type(error).__name__}: {error}); "
-            "leave it out of --encoders, or mend it."
-        ) from error
-    if rows.shape != (len(images), dim):
-        raise EncoderError(
-            f"The encoder {name} gave an array of shape {rows.shape} for {len(images)} images of "
-            f"{dim} numbers each; check what its description says."
-        )
-    if not np.isfinite(rows).all():
-        raise EncoderError(
-            f"The encoder {name} gave values that are no numbers (NaN or infinite); "
-            "leave it out of --encoders, or mend it."
-        )
-    return rows
+            yield batch, encode(encoder, images, crops.extents[batch])

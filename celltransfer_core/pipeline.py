@@ -18,7 +18,7 @@ from celltransfer_core.clustering import (
 )
 from celltransfer_core.datasets import Dataset
 from celltransfer_core.embeddings import embed
-from celltransfer_core.encoders import DEFAULT_ENCODERS, Encoder, available_encoders, load_encoder
+from celltransfer_core.encoders import DEFAULT_ENCODERS, Encoder, encoder_names, load_encoder
 from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.execution import run_tasks
 from celltransfer_core.framing import Crops, Framing, frame_sets
@@ -493,7 +493,7 @@ def load_encoders(config: Config) -> tuple[tuple[Encoder, ...], tuple[Failure, .
     EncoderError
         If a name is not known at all.
     """
-    known = [entry.id for entry in available_encoders()]
+    known = encoder_names()
     encoders: list[Encoder] = []
     failures: list[Failure] = []
     for name in config.encoder_ids:

@@ -1,12 +1,14 @@
 import os
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
+from celltransfer_core import images
 from celltransfer_core.datasets import read_dataset
 from celltransfer_core.errors import DataError, ImageError
 
@@ -120,7 +122,9 @@ def test_contradictory_rows_and_contents(folder):
     shutil.copy(folder / "a/1.png", folder / "b c/copy.png")  # one content, two types
     shutil.copy(folder / "a/2.png", folder / "a/twin.png")  # a harmless copy
     dataset = read_dataset(folder, labelled=True)
-    assert set(reasons(dataset)) == {"a/1.png", "b c/copy.png"}
+    reason = "the same image stands under a and b c"
+    assert reasons(dataset) == {"a/1.png": reason, "b c/copy.png": reason}
+    assert len(read_dataset(folder).files) == 6  # without types there is no contradiction
     assert dataset.duplicates == (("a/2.png", "a/twin.png"),)
     assert len(dataset.files) == 4
     assert dataset.n_cells == 3
@@ -145,6 +149,9 @@ def test_bad_files_are_left_out_with_reasons(folder, tmp_path_factory):
     dataset = read_dataset(folder, labelled=True)
     assert len(dataset.files) == 4
     found = reasons(dataset)
+    assert [(note.file, note.reason) for note in dataset.notes] == [
+        (".", "holds files of other kinds, ignored: 1")
+    ]
     assert set(found) == {
         *(f"a/{name}.png" for name in ("empty", "text", "cut", "tiny", "link")),
         "stray.png",
@@ -168,7 +175,7 @@ def test_16_bit_sets_share_one_scale(tmp_path, rng):
     dataset = read_dataset(tmp_path)
     low, high = dataset.intensity
     assert 95 < low < 110
-    assert 1900 < high < 2100
+    assert 2900 < high < 3000  # the set's own, so that the brighter image is not cut
     brightness = sorted(dataset.read(cell).mean() for cell in range(2))
     assert brightness[1] > 1.5 * brightness[0]  # the dimmer image stays dimmer
 
@@ -181,7 +188,7 @@ def test_no_folder_no_images(tmp_path, labelled):
         read_dataset(tmp_path, labelled=labelled)
     (tmp_path / "a").mkdir()
     (tmp_path / "a/x.png").write_text("text")
-    with pytest.raises(DataError, match=r"1 left out: a/x.png: not a PNG"):
+    with pytest.raises(DataError, match=r"1 left out, the first is a/x.png: not a PNG"):
         read_dataset(tmp_path, labelled=labelled)
     with pytest.raises(DataError, match="is a file"):
         read_dataset(tmp_path / "a/x.png", labelled=labelled)
@@ -220,3 +227,182 @@ def test_many_files_in_processes_with_progress(tmp_path):
     assert len(dataset) == 200
     assert seen[-1] == ("reading", 200, 200)
     assert pickle.loads(pickle.dumps(dataset)) == dataset  # noqa: S301
+
+
+def test_labels_in_another_spelling_are_one(folder):
+    save(folder / "a" / "e\u0301.png", 77)  # é as macOS writes it
+    (folder / "labels.csv").write_text(
+        "file,label\na/\xe9.png,\xe9\nb c/1.png,e\u0301\na/1.png,Y\n", encoding="utf-8"
+    )
+    found = types(read_dataset(folder, labelled=True))
+    assert found == {"a/e\u0301.png": "\xe9", "b c/1.png": "\xe9", "a/1.png": "Y"}
+
+
+def test_tables_of_careless_shape(folder):
+    (folder / "labels.csv").write_text(
+        "\n\nLABEL\tSlide\tFile\nX\n\ts1\ta/1.png\nX\ts1\ta/1.png\nY\ts2\tb c/1.png\textra\n"
+    )
+    dataset = read_dataset(folder, labelled=True)
+    assert types(dataset) == {"a/1.png": "X", "b c/1.png": "Y"}
+    assert set(dataset.slide) == {"s1", "s2"}
+
+
+def test_a_label_column_in_metadata_is_not_read(folder):
+    (folder / "metadata.csv").write_text("file,label,slide\na/1.png,SECRET,s1\n")
+    assert set(types(read_dataset(folder, labelled=True)).values()) == {"a", "b c"}
+
+
+def test_a_slide_in_doubt_is_unknown(folder):
+    (folder / "labels.csv").write_text("file,label,slide\na/1.png,X,s1\nb c/1.png,Y,s1\n")
+    (folder / "metadata.csv").write_text("file,slide\na/1.png,s2\n")
+    dataset = read_dataset(folder, labelled=True)
+    assert dict(zip(dataset.files, dataset.slide, strict=True)) == {
+        "a/1.png": "",
+        "b c/1.png": "s1",
+    }
+    (note,) = dataset.notes
+    assert (note.file, "contradictory entries for slide" in note.reason) == ("a/1.png", True)
+
+
+def test_labels_beside_a_query_change_nothing(folder):
+    plain = read_dataset(folder)
+    for label in ("X", "Y"):
+        (folder / "labels.csv").write_text(f"file,label\na/1.png,X\na/1.png,{label}\n")
+        assert read_dataset(folder) == plain
+    (folder / "a").rename(folder / "q")
+    assert read_dataset(folder).cells == plain.cells
+
+
+def test_images_without_types_are_no_reference(tmp_path):
+    save(tmp_path / "1.png", 1)
+    save(tmp_path / "2.png", 2)
+    with pytest.raises(DataError, match=r"none has a type.*labels\.csv"):
+        read_dataset(tmp_path, labelled=True)
+    (tmp_path / "labels.csv").write_text("file,label\n")
+    with pytest.raises(DataError, match=r"2 left out, the first is 1\.png: has no label"):
+        read_dataset(tmp_path, labelled=True)
+
+
+def test_types_one_folder_too_deep_are_hinted_at(folder):
+    save(folder / "set/a/1.png", 1)
+    save(folder / "set/b/1.png", 2)
+    shutil.rmtree(folder / "a")
+    shutil.rmtree(folder / "b c")
+    with pytest.raises(DataError, match=f"types are the folders inside set, give {folder}/set"):
+        read_dataset(folder, labelled=True)
+
+
+def test_files_of_other_kinds_alone(tmp_path):
+    Image.new("RGB", (20, 20)).save(tmp_path / "x.gif")
+    with pytest.raises(DataError, match=r"files of other kinds: 1\); give a folder with .bmp"):
+        read_dataset(tmp_path)
+
+
+def test_what_systems_leave_in_folders_is_passed_over(folder):
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store"):
+        (folder / "a" / name).write_bytes(b"x")
+    dataset = read_dataset(folder)
+    assert dataset.notes == dataset.left_out == ()
+
+
+def test_a_blank_folder_is_no_type(folder):
+    save(folder / " " / "1.png", 90)
+    assert "blank" in reasons(read_dataset(folder, labelled=True))[" /1.png"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows asks for rights to make links")
+def test_links(folder, tmp_path_factory):
+    (folder / "a/self.png").symlink_to(folder / "a/self.png")
+    (folder / "a/gone.png").symlink_to(folder / "nowhere.png")
+    (folder / "a/inside.png").symlink_to(folder / "b c/deep/er/4.png")
+    (folder / "elsewhere").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    dataset = read_dataset(folder)
+    assert reasons(dataset) == {
+        "a/self.png": "is a link to nothing",
+        "a/gone.png": "is a link to nothing",
+        "elsewhere": "is a link to a folder; links to folders are not followed",
+    }
+    assert dataset.duplicates == (("a/inside.png", "b c/deep/er/4.png"),)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_not_waited_for(folder):
+    os.mkfifo(folder / "a/pipe.png")
+    assert reasons(read_dataset(folder)) == {"a/pipe.png": "is not a file"}
+
+
+def test_a_long_file_is_not_even_read(folder, monkeypatch):
+    (folder / "a/long.png").write_bytes(b"x" * 5000)
+    monkeypatch.setattr(images, "MAX_BYTES", 4000)
+    read, seen = Path.read_bytes, []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: seen.append(path.name) or read(path))
+    assert "the file is over" in reasons(read_dataset(folder, workers=1))["a/long.png"]
+    assert "1.png" in seen
+    assert "long.png" not in seen
+
+
+def test_what_may_not_be_read_is_left_out(folder, monkeypatch):
+    read, scan = Path.read_bytes, os.scandir
+
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda path: forbidden(path) if path.name == "2.png" else read(path)
+    )
+    monkeypatch.setattr(
+        os, "scandir", lambda path: forbidden(path) if str(path).endswith("er") else scan(path)
+    )
+    assert reasons(read_dataset(folder, workers=1)) == {
+        "a/2.png": "cannot be read (Permission denied)",
+        "b c/deep/er": "cannot be opened (Permission denied)",
+    }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows forbids such names")
+def test_names_that_are_no_text(folder):
+    try:
+        (folder / "a/2.png").rename(folder / "a" / os.fsdecode(b"\xff.png"))
+    except OSError:
+        pytest.skip("this file system refuses such names")
+    assert reasons(read_dataset(folder)) == {
+        "a/\\udcff.png": "its name is not valid Unicode; rename it"
+    }
+
+
+def test_the_scale_of_16_bit_sets_does_not_depend_on_names(tmp_path, rng):
+    for number in range(5):
+        values = rng.integers(100, 1000 * (number + 1), (40, 40, 3)).astype(np.uint16)
+        tifffile.imwrite(tmp_path / f"{number}.tif", values, photometric="rgb")
+    before = read_dataset(tmp_path)
+    (tmp_path / "0.tif").rename(tmp_path / "zz.tif")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "4.tif").rename(tmp_path / "sub/4.tif")
+    shutil.copy(tmp_path / "sub/4.tif", tmp_path / "copy.tif")
+    after = read_dataset(tmp_path)
+    assert (after.intensity, after.cells) == (before.intensity, before.cells)
+
+
+def test_the_scale_is_blind_to_what_is_transparent(tmp_path):
+    for number in range(2):
+        values = np.zeros((40, 40, 4), np.uint16)
+        values[:20] = (1000 + number, 2000, 3000, 65535)
+        tifffile.imwrite(
+            tmp_path / f"{number}.tif", values, photometric="rgb", extrasamples=["unassalpha"]
+        )
+    assert read_dataset(tmp_path).intensity == (1000, 3000)
+
+
+def test_8_bit_sets_have_no_scale(folder):
+    assert read_dataset(folder).intensity is None
+
+
+def test_the_folder_may_be_named_from_where_one_stands(tmp_path, monkeypatch):
+    for place in ("one", "two"):  # workers of the first are still there, and stand in it
+        for number in range(200):
+            save(tmp_path / place / "cells" / f"{place}{number}.png", number)
+        monkeypatch.chdir(tmp_path / place)
+        dataset = read_dataset("cells", workers=2)
+        assert len(dataset) == 200
+    monkeypatch.chdir(tmp_path)
+    assert dataset.read(0).shape == (12, 12, 3)

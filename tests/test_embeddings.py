@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from celltransfer_core.cache import Cache
 from celltransfer_core.embeddings import BATCH_SIZE, embed
 from celltransfer_core.encoders import load_encoder
 from celltransfer_core.encoders.registry import BUILTIN
@@ -52,7 +53,7 @@ def test_nothing_is_embedded_twice(crops, cache):
     np.testing.assert_array_equal(embed(crops, again, cache), first)
     assert again.seen == 0
     other = Counting()
-    other.spec = replace(other.spec, version="2")
+    other.spec = replace(other.spec, version="another")
     embed(crops, other, cache)
     assert other.seen == len(crops)
 
@@ -65,6 +66,51 @@ def test_an_interrupted_embedding_goes_on(crops, cache):
     rows = embed(crops, rest, cache)
     assert rest.seen == len(crops) - BATCH_SIZE
     np.testing.assert_allclose(rows[0], crops[0].mean(axis=(0, 1)), rtol=1e-6)
+
+
+def test_batches_may_be_smaller_and_rows_stay_the_same(crops, cache, tmp_path):
+    rows = embed(crops, Counting(), cache, batch_size=5)
+    other = Cache(tmp_path / "other")
+    with pytest.raises(EncoderError):
+        embed(crops, Counting(fail_at=10), other, batch_size=5)
+    rest = Counting()
+    resumed = embed(crops, rest, other, batch_size=7)
+    assert rest.seen == len(crops) - 10
+    np.testing.assert_array_equal(resumed, rows)
+
+
+def test_control_c_keeps_what_was_done_and_is_no_fault_of_the_encoder(crops, cache):
+    def stop(stage, done, total):
+        if done >= 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed(crops, Counting(), cache, batch_size=5, progress=stop)
+    rest = Counting()
+    embed(crops, rest, cache)
+    assert rest.seen == len(crops) - 10
+
+
+class FailsInWorkers(Counting):
+    in_workers = True
+
+    def encode(self, images, extents):
+        raise ZeroDivisionError("no paint")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failure_in_a_worker_names_the_encoder_and_keeps_its_cause(crops, cache, workers):
+    with pytest.raises(EncoderError, match="counting failed") as caught:
+        embed(crops, FailsInWorkers(), cache, batch_size=5, workers=workers)
+    assert "no paint" in str(caught.value.__cause__)
+
+
+def test_rows_that_are_unusable_are_not_kept(crops, cache):
+    with pytest.raises(EncoderError):
+        embed(crops, Counting(rows=lambda n: np.full((n, 3), np.nan)), cache)
+    rest = Counting()
+    assert np.isfinite(embed(crops, rest, cache)).all()
+    assert rest.seen == len(crops)
 
 
 def test_progress_counts_what_was_there(crops, cache):
@@ -93,8 +139,6 @@ def test_unusable_embeddings_name_the_encoder(crops, cache, rows, message):
 def test_worker_processes_give_the_same_rows(crops, cache, tmp_path):
     encoder = load_encoder("shape")
     alone = embed(crops, encoder, cache, workers=1)
-    from celltransfer_core.cache import Cache
-
     together = embed(crops, encoder, Cache(tmp_path / "other"), workers=2)
     np.testing.assert_array_equal(alone, together)
 

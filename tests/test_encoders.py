@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,31 @@ class TestBuiltin:
         assert np.isfinite(load_encoder(spec.id).encode([blank], UNKNOWN[:1])).all()
 
 
+@pytest.mark.parametrize("name", ["colour", "texture", "shape"])
+def test_turning_a_cell_changes_little(name, reference):
+    encoder = load_encoder(name)
+    cells = [reference.read(cell) for cell in range(9)]
+    rows = encoder.encode(cells, UNKNOWN)
+    turned = encoder.encode([np.rot90(cell).copy() for cell in cells], UNKNOWN)
+    moved = np.linalg.norm(turned - rows, axis=1).mean()
+    assert moved < 0.3 * np.linalg.norm(rows - rows.mean(axis=0), axis=1).mean()
+
+
+def test_colour_does_not_depend_on_the_light(reference):
+    encoder = load_encoder("colour")
+    cells = [reference.read(cell) for cell in range(9)]
+    rows = encoder.encode(cells, UNKNOWN)
+    filtered = [np.rint(cell * np.array([0.95, 0.8, 0.7])).astype(np.uint8) for cell in cells]
+    moved = np.linalg.norm(encoder.encode(filtered, UNKNOWN) - rows, axis=1).mean()
+    assert moved < 0.3 * np.linalg.norm(rows - rows.mean(axis=0), axis=1).mean()
+
+
+def test_unknown_extent_is_no_outlier(reference):
+    cell = reference.read(0)
+    rows = load_encoder("shape").encode([cell] * 3, np.array([30, np.nan, 80], np.float32))
+    assert rows[0, 0] < rows[1, 0] < rows[2, 0]
+
+
 def test_magnification_is_a_constant_offset_of_shape(reference):
     encoder = load_encoder("shape")
     cells = [reference.read(cell) for cell in range(3)]
@@ -111,6 +137,38 @@ def test_onnx_gives_what_the_model_says(tmp_path, rng, options):
     scaled = (np.stack(cells) / 255 - DESCRIPTION["mean"]) / DESCRIPTION["std"]
     expected = scaled.mean(axis=(1, 2)) @ WEIGHTS[:, :, 0, 0].T
     np.testing.assert_allclose(encoder.encode(cells, UNKNOWN), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_onnx_gives_every_image_its_own_row(tmp_path, rng):
+    path = model(tmp_path)
+    made = onnx.load(path)
+    made.graph.node[-1].output[0] = "each"
+    made.graph.node.append(helper.make_node("ReduceMean", ["each"], ["y"], axes=[0], keepdims=1))
+    onnx.save(made, path)
+    with pytest.raises(EncoderError, match=r"outputs of shape \(1, 5\) for 8 images"):
+        load_encoder("tiny", tmp_path).encode(images(rng, 1), UNKNOWN[:1])
+
+
+def test_weights_in_another_file_are_refused(tmp_path, home, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where ONNX Runtime would look for them
+    path = model(tmp_path)
+    onnx.save(
+        onnx.load(path), path, save_as_external_data=True, location="tiny.data", size_threshold=0
+    )
+    with pytest.raises(EncoderError, match="one file that holds its weights"):
+        add_encoder("mine", path)
+    assert not (home / "encoders" / "mine.onnx").exists()
+
+
+def test_a_model_that_fails_when_run_is_not_added(tmp_path, home):
+    path = model(tmp_path)
+    made = onnx.load(path)
+    made.graph.initializer.append(numpy_helper.from_array(np.array([7, 11]), "to"))
+    made.graph.node[-1].CopyFrom(helper.make_node("Reshape", ["p", "to"], ["y"]))
+    onnx.save(made, path)
+    with pytest.raises(EncoderError, match="The encoder mine failed"):
+        add_encoder("mine", path)
+    assert not (home / "encoders" / "mine.onnx").exists()
 
 
 def test_onnx_rows_do_not_depend_on_their_batch(tmp_path, rng):
@@ -136,6 +194,8 @@ def test_the_whole_image_is_resized(tmp_path):
         ({"dim": 7}, "says dim 7"),
         ({"dim": "5"}, "dim must be a whole number"),
         ({"mean": [0.5]}, "mean must be three numbers"),
+        ({"mean": [0.5, float("nan"), 0.5]}, "mean must be three numbers"),
+        ({"std": [0.5, float("inf"), 0.5]}, "std must be three numbers above 0"),
         ({"std": [0.5, 0, 0.5]}, "std must be three numbers above 0"),
         ({"input_size": 32}, r"must take float images of shape \(n, 3, 32, 32\)"),
         ({"inputs": 2}, "takes 2 inputs"),
@@ -189,8 +249,16 @@ def test_adding_checks_and_lists(tmp_path, home):
     listed = {entry.id: entry for entry in available_encoders()}
     assert set(listed) == {"colour", "texture", "shape", "mine", "broken"}
     assert "broken.json is missing" in listed["broken"].problem
+    model(home / "encoders", "a+b")  # --encoders could not name it
+    problems = {entry.id: entry.problem for entry in available_encoders()}
+    assert "cannot be an encoder's name" in problems["a+b"]
     with pytest.raises(EncoderError, match="cannot be an encoder's name"):
         add_encoder("shape", path)
+    model(home / "encoders", "torn").write_bytes(b"no model")
+    problems = {entry.id: entry.problem for entry in available_encoders()}
+    assert "is no ONNX model that can be run" in problems["torn"]
+    with pytest.raises(EncoderError, match=r"must end in \.onnx"):
+        add_encoder("other", path.rename(path.with_suffix(".bin")))
     with pytest.raises(EncoderError, match="cannot be an encoder's name"):
         add_encoder("../up", path)
     with pytest.raises(EncoderError, match="says dim 6"):
@@ -221,11 +289,14 @@ def test_lists_of_voters():
 
 
 def test_a_real_model(rng):
-    path = Path(__file__).parents[2] / "shared" / "weights" / "mobilenet_v2.onnx"
+    beside = Path(__file__).parents[2] / "shared" / "weights"
+    path = Path(os.environ.get("CELLTRANSFER_TEST_WEIGHTS", beside)) / "mobilenet_v2.onnx"
     if not path.is_file():
         pytest.skip("needs the real ONNX encoder, which is not here")
     add_encoder("mobilenet", path)
     encoder = load_encoder("mobilenet")
-    rows = encoder.encode(images(rng, 3, (60, 60)), UNKNOWN[:3])
+    cells = images(rng, 3, (60, 60))
+    rows = encoder.encode(cells, UNKNOWN[:3])
     assert rows.shape == (3, 1280)
     assert np.isfinite(rows).all()
+    np.testing.assert_array_equal(rows[2:], encoder.encode(cells[2:], UNKNOWN[:1]))

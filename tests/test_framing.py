@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from skimage.color import rgb2lab
 
 from celltransfer_core import framing
 from celltransfer_core.datasets import read_dataset
@@ -21,13 +22,14 @@ from celltransfer_core.framing import (
 )
 
 LIGHT, PINK, RED, PURPLE = (250, 235, 225), (215, 170, 200), (210, 140, 140), (90, 50, 140)
+LILAC = (205, 176, 188)  # red cells, as May Grünwald–Giemsa shows them
 
 
-def picture(lobes, size=(160, 160), cell=None, reds=(), scale=1):
+def picture(lobes, size=(160, 160), cell=None, reds=(), scale=1, red=RED):
     """Draw discs (x, y, radius): lobes purple, the cell's body pink, red cells around."""
     image = Image.new("RGB", tuple(side * scale for side in size), LIGHT)
     draw = ImageDraw.Draw(image)
-    for discs, colour in ((reds, RED), ([cell] if cell else [], PINK), (lobes, PURPLE)):
+    for discs, colour in ((reds, red), ([cell] if cell else [], PINK), (lobes, PURPLE)):
         for x, y, r in discs:
             box = [(x - r) * scale, (y - r) * scale, (x + r) * scale, (y + r) * scale]
             draw.ellipse(box, fill=colour)
@@ -44,6 +46,7 @@ REDS = ((20, 30, 16), (140, 25, 18), (25, 140, 17), (135, 130, 18))
         ([(62, 95, 14)], (66, 92, 24), (62, 95), 28),  # off centre
         ([(80, 80, 9)], (80, 80, 12), (80, 80), 18),  # small in a wide field
         ([(66, 70, 11), (90, 74, 11), (80, 94, 11)], (80, 80, 36), (78.5, 82), 46),  # lobes
+        ([(64, 66, 11), (98, 70, 11), (77, 99, 11)], (80, 80, 38), (81, 82.5), 56),  # far apart
     ],
 )
 def test_a_nucleus_is_found_where_it_was_drawn(lobes, cell, centre, extent):
@@ -58,6 +61,39 @@ def test_a_cell_that_fills_the_frame():
     assert nucleus.extent == pytest.approx(52, rel=0.15)
 
 
+def test_a_neighbours_nucleus_is_no_lobe():
+    # The cells touch, so that nothing light lies between them.
+    lobes, cell = [(80, 80, 16), (130, 80, 16)], (105, 80, 45)
+    nucleus = find_nucleus(picture(lobes, cell=cell))
+    assert nucleus.x == pytest.approx(80, abs=3)
+    assert nucleus.extent == pytest.approx(32, rel=0.15)
+
+
+def test_dark_red_cells_that_touch_the_nucleus_are_left_out():
+    dark = (120, 85, 105)
+    reds = ((50, 80, 20), (110, 80, 20), (80, 50, 20), (80, 110, 20))
+    nucleus = find_nucleus(picture([(80, 80, 18)], reds=reds, red=dark))
+    assert nucleus.extent == pytest.approx(36, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda image: image * [1.0, 0.9, 0.6],  # a warm lamp
+        lambda image: image * 0.5,
+        lambda image: 200 + 0.4 * (image - 200.0),
+        lambda image: 0.6 * image.mean(axis=2, keepdims=True) + 0.4 * image,  # washed out
+        lambda image: image * np.linspace(0.6, 1, 160)[None, :, None],
+    ],
+)
+def test_another_lamp_and_camera_change_little(spoil):
+    image = picture([(70, 84, 22)], cell=(72, 82, 32), reds=REDS, red=LILAC)
+    plain = find_nucleus(image)
+    nucleus = find_nucleus(np.rint(spoil(image)).clip(0, 255).astype(np.uint8))
+    assert (nucleus.x, nucleus.y) == pytest.approx((plain.x, plain.y), abs=3)
+    assert nucleus.extent == pytest.approx(plain.extent, rel=0.1)
+
+
 def test_extent_grows_with_the_image():
     lobes, cell = [(66, 70, 11), (90, 74, 11)], (80, 80, 36)
     small, large = (find_nucleus(picture(lobes, cell=cell, scale=s)) for s in (1, 4))
@@ -70,6 +106,8 @@ def test_extent_grows_with_the_image():
     [
         np.full((60, 60, 3), 200, np.uint8),
         picture([], reds=REDS),  # red cells alone
+        picture([], reds=REDS, red=LILAC),
+        picture([], reds=((80, 80, 30),), red=LILAC),
         np.repeat(picture([(80, 80, 24)])[..., 1:2], 3, axis=2),  # dark, but without stain
         np.full((8, 8, 3), 9, np.uint8),
         np.arange(8 * 300 * 3, dtype=np.uint8).reshape(8, 300, 3) // 9,
@@ -94,6 +132,27 @@ def test_what_was_found_is_kept_and_goes_on(reference, cache, monkeypatch):
     second = find_nuclei(reference, cache, workers=1)
     np.testing.assert_array_equal(first.x, second.x)
     np.testing.assert_array_equal(first.background, second.background)
+
+
+def test_an_interrupted_search_goes_on(reference, cache, monkeypatch):
+    monkeypatch.setattr(framing, "_BATCH", 10)
+    looked = []
+
+    def interrupted(image):
+        if len(looked) == 25:
+            raise KeyboardInterrupt
+        looked.append(image)
+        return find_nucleus(image)
+
+    monkeypatch.setattr(framing, "find_nucleus", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        find_nuclei(reference, cache, workers=1)
+    again, seen = [], []
+    monkeypatch.setattr(framing, "find_nucleus", lambda image: again.append(image))
+    find_nuclei(reference, cache, workers=1, progress=lambda *state: seen.append(state))
+    assert len(again) == len(reference) - 20  # two batches of ten had been kept
+    assert seen[0] == ("framing", 20, len(reference))
+    assert seen[-1] == ("framing", len(reference), len(reference))
 
 
 def nuclei_with(share, n=100):
@@ -166,6 +225,15 @@ def test_a_set_of_one_colour_is_mapped_without_fault():
     colours = ColourMap(np.array([50.0, 0, 0]), np.zeros(3), np.array([60.0, 5, 5]), np.ones(3))
     mapped = colours(np.full((9, 9, 3), 119, np.uint8))
     assert np.isfinite(mapped).all()
+
+
+def test_a_grey_set_stays_without_colour():
+    grey = np.repeat(picture([(80, 80, 24)], cell=(80, 80, 34))[..., 1:2], 3, axis=2)
+    lab = rgb2lab(grey).reshape(-1, 3)
+    colours = ColourMap(lab.mean(axis=0), lab.std(axis=0), np.array([60.0, 8, 5]), np.full(3, 12.0))
+    mapped = rgb2lab(colours(grey)).reshape(-1, 3)
+    assert mapped[:, 1:].std(axis=0).max() < 2  # only what clipping to the screen's colours makes
+    assert mapped[:, 0].std() == pytest.approx(12, abs=3)
 
 
 def test_parts_see_the_same_pixels_and_travel(reference, cache):

@@ -220,14 +220,10 @@ class Broken:
 @pytest.fixture
 def with_broken(monkeypatch):
     """Let encoders ``nan`` and ``constant`` stand beside the built-in ones."""
-    real_load, real_list = pipeline.load_encoder, pipeline.available_encoders
+    real_load, real_list = pipeline.load_encoder, pipeline.encoder_names
     broken = {"nan": Broken("nan", np.nan), "constant": Broken("constant", 3.0)}
-
-    def listed():
-        names = [replace(real_list()[0], id=name) for name in broken]
-        return (*real_list(), *names)
-
-    monkeypatch.setattr(pipeline, "available_encoders", listed)
+    names = (*pipeline.encoder_names(), *broken)
+    monkeypatch.setattr(pipeline, "encoder_names", lambda: names)
     monkeypatch.setattr(pipeline, "load_encoder", lambda name: broken.get(name) or real_load(name))
 
 

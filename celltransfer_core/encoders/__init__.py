@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from celltransfer_core.cache import home
 from celltransfer_core.encoders.registry import (
@@ -14,7 +17,8 @@ from celltransfer_core.encoders.registry import (
     Encoder,
     EncoderSpec,
 )
-from celltransfer_core.errors import EncoderError, OutputError
+from celltransfer_core.errors import CellTransferError, EncoderError, OutputError
+from celltransfer_core.types import Float32, RGBImage
 
 __all__ = [
     "DEFAULT_ENCODERS",
@@ -23,6 +27,8 @@ __all__ = [
     "EncoderSpec",
     "add_encoder",
     "available_encoders",
+    "encode",
+    "encoder_names",
     "load_encoder",
     "parse_encoders",
 ]
@@ -56,17 +62,39 @@ def available_encoders(folder: Path | None = None) -> tuple[AvailableEncoder, ..
     Returns
     -------
     tuple of AvailableEncoder
+        Models have been opened: what has no problem can be used.
     """
-    from celltransfer_core.encoders.onnx import read_spec
+    from celltransfer_core.encoders.onnx import OnnxEncoder
 
     found = [AvailableEncoder(spec.id, spec) for spec in BUILTIN]
-    folder = folder or user_folder()
-    for model in sorted(folder.glob("*.onnx")) if folder.is_dir() else []:
+    for model in _models(folder):
         try:
-            found.append(AvailableEncoder(model.stem, read_spec(model.stem, model)))
+            _check_name(model.stem)
+            found.append(AvailableEncoder(model.stem, OnnxEncoder(model.stem, model).spec))
         except EncoderError as error:
             found.append(AvailableEncoder(model.stem, None, str(error)))
     return tuple(found)
+
+
+def encoder_names(folder: Path | None = None) -> tuple[str, ...]:
+    """List the names that encoders can be asked for by, without opening any.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Of the user's own; :func:`user_folder` by default.
+
+    Returns
+    -------
+    tuple of str
+    """
+    builtin = [spec.id for spec in BUILTIN]
+    own = [model.stem for model in _models(folder)]
+    return (*builtin, *(n for n in own if _NAME.fullmatch(n) and n not in builtin))
+
+
+def _models(folder: Path | None) -> list[Path]:
+    return sorted((folder or user_folder()).glob("*.onnx"))
 
 
 def load_encoder(encoder_id: str, folder: Path | None = None) -> Encoder:
@@ -95,12 +123,63 @@ def load_encoder(encoder_id: str, folder: Path | None = None) -> Encoder:
             return load_builtin(spec)
     model = (folder or user_folder()) / f"{encoder_id}.onnx"
     if not _NAME.fullmatch(encoder_id) or not model.is_file():
-        known = ", ".join(entry.id for entry in available_encoders(folder))
+        known = ", ".join(encoder_names(folder))
         raise EncoderError(
             f"There is no encoder {encoder_id!r}; there are {known}. Your own go into "
             f"{folder or user_folder()}."
         )
     return OnnxEncoder(encoder_id, model)
+
+
+def encode(encoder: Encoder, images: Sequence[RGBImage], extents: Float32) -> Float32:
+    """Embed a batch, and check what comes back.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    images : sequence of ndarray of uint8, each (h, w, 3)
+    extents : ndarray of float32, shape (n,)
+        Extent of each nucleus, NaN where unknown.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, dim)
+
+    Raises
+    ------
+    EncoderError
+        If the encoder fails, or gives rows of a wrong shape or that are not finite.
+    """
+    name, dim = encoder.spec.id, encoder.spec.dim
+    try:
+        rows = np.asarray(encoder.encode(images, extents), dtype=np.float32)
+    except CellTransferError:
+        raise
+    except Exception as error:
+        raise EncoderError(
+            f"The encoder {name} failed ({type(error).__name__}: {error}); "
+            "leave it out of --encoders, or mend it."
+        ) from error
+    if rows.shape != (len(images), dim):
+        raise EncoderError(
+            f"The encoder {name} gave an array of shape {rows.shape} for {len(images)} images of "
+            f"{dim} numbers each; check what its description says."
+        )
+    if not np.isfinite(rows).all():
+        raise EncoderError(
+            f"The encoder {name} gave values that are no numbers (NaN or infinite); "
+            "leave it out of --encoders, or mend it."
+        )
+    return rows
+
+
+def _check_name(encoder_id: str) -> None:
+    taken = [spec.id for spec in BUILTIN]
+    if not _NAME.fullmatch(encoder_id) or encoder_id in taken:
+        raise EncoderError(
+            f"{encoder_id!r} cannot be an encoder's name; use letters, digits, - _ . and not one "
+            f"of {', '.join(taken)}."
+        )
 
 
 def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> EncoderSpec:
@@ -126,18 +205,14 @@ def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> Enc
     OutputError
         If it cannot be copied.
     """
-    import numpy as np
-
     from celltransfer_core.encoders.onnx import OnnxEncoder
 
-    if not _NAME.fullmatch(encoder_id) or encoder_id in {spec.id for spec in BUILTIN}:
-        raise EncoderError(
-            f"{encoder_id!r} cannot be an encoder's name; use letters, digits, - _ . and not one "
-            f"of {', '.join(spec.id for spec in BUILTIN)}."
-        )
+    _check_name(encoder_id)
+    if model.suffix != ".onnx":
+        raise EncoderError(f"{model} is no ONNX file by its name; it must end in .onnx.")
     encoder = OnnxEncoder(encoder_id, model)
     blank = np.zeros((encoder.spec.input_size, encoder.spec.input_size, 3), dtype=np.uint8)
-    encoder.encode([blank], np.full(1, np.nan, dtype=np.float32))
+    encode(encoder, [blank], np.full(1, np.nan, dtype=np.float32))
     folder = folder or user_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)

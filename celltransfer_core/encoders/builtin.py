@@ -1,13 +1,15 @@
 """Three encoders of known descriptors: nothing to download, nothing trained.
 
-Every number is divided by a fixed scale, so that plain Euclidean distances and cosines make sense
-without fitting anything to a set.
+Every group of numbers is divided by a fixed scale, the spread it has over cells of eight types (960
+framed cells of PBC), and by the root of its length. Groups thus count alike in Euclidean distances
+and cosines, without fitting anything to a set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,6 +17,33 @@ from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.types import Bools, Float32, Float64, RGBImage
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+BORDERS = (-20, -14, -9, -5, -1, 0.5, 3, 6, 10)
+"""Edges of the zones around the nucleus's border: px of the resized crop, positive inside."""
+
+USUAL_EXTENT = 50.0
+"""Stands in for an unknown extent of the nucleus, so that such a cell is no outlier."""
+
+_RAYS = 36
+
+# Spreads. Mean, standard deviation and quantiles of the red and of the blue share, then standard
+# deviation and quantiles of the sum; in the nucleus, then in the cytoplasm.
+_STAIN = np.array(
+    [
+        *(0.020, 0.010, 0.032, 0.028, 0.019, 0.016, 0.019),
+        *(0.016, 0.011, 0.008, 0.008, 0.015, 0.028, 0.033),
+        *(0.068, 0.20, 0.29, 0.24),
+        *(0.021, 0.009, 0.021, 0.020, 0.023, 0.025, 0.027),
+        *(0.040, 0.017, 0.033, 0.045, 0.046, 0.049, 0.053),
+        *(0.055, 0.034, 0.14, 0.14),
+    ]
+)
+# Contrast, homogeneity, correlation and ASM, each of pairs 1 and 3 px apart.
+_PAIRS = np.array([0.54, 1.8, 0.058, 0.061, 0.016, 0.047, 0.055, 0.036])
+# Of each harmonic.
+_OUTLINE = np.array([0.021, 0.070, 0.038, 0.023, 0.017, 0.014, 0.011, 0.0095, 0.0084, 0.0074])
+# Of each zone around the border, from the outermost to the innermost.
+_FALL = np.array([0.040, 0.044, 0.052, 0.077, 0.11, 0.092, 0.097, 0.067, 0.097, 0.32])
 
 
 @dataclass(frozen=True)
@@ -24,7 +53,7 @@ class _Cell:
     rgb: RGBImage
     """Shape (side, side, 3)."""
     density: Float64
-    """Optical density of haematoxylin, eosin and the rest (HED), shape (side, side, 3)."""
+    """Optical density of each channel, 0 where the image is as light as its lightest parts."""
     nucleus: Bools
     cytoplasm: Bools
     extent: float
@@ -33,15 +62,17 @@ class _Cell:
 def _prepare(image: RGBImage, extent: float, side: int) -> _Cell:
     from PIL import Image
     from scipy.ndimage import binary_dilation
-    from skimage.color import rgb2hed
     from skimage.filters import gaussian
 
     resized = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC, reducing_gap=3)
     rgb = np.asarray(resized, dtype=np.uint8)
-    green = gaussian(rgb[..., 1], sigma=1.0, preserve_range=True)
-    nucleus = _central_piece(_darker_class(green))
+    smooth = gaussian(rgb, sigma=1.0, channel_axis=2, preserve_range=True)
+    nucleus = _central_piece(_darker_class(smooth[..., 1]))
     around = binary_dilation(nucleus, iterations=side // 8) & ~binary_dilation(nucleus)
-    return _Cell(rgb, rgb2hed(rgb), nucleus, around, extent)
+    cytoplasm = around if around.any() else np.ones_like(nucleus)
+    white = np.maximum(np.quantile(smooth, 0.98, axis=(0, 1)), 1)
+    density = -np.log10(np.maximum(rgb, 1) / white)
+    return _Cell(rgb, density, nucleus, cytoplasm, extent)
 
 
 def _darker_class(green: Float64) -> Bools:
@@ -68,55 +99,86 @@ def _central_piece(mask: Bools) -> Bools:
     return chosen if chosen.sum() >= 12 else np.hypot(x, y) < side / 6
 
 
-def _moments(values: Float64) -> list[float]:
-    if len(values) == 0:
-        return [0.0] * (2 + len(QUANTILES))
-    return [values.mean(), values.std(), *np.quantile(values, QUANTILES)]
+def _group(values: Sequence[float] | Float64, spread: float | Float64) -> Float64:
+    return np.asarray(values, dtype=np.float64) / (spread * np.sqrt(len(values)))
 
 
 def _colour(cell: _Cell) -> Float64:
-    """Lab and stain densities in nucleus, cytoplasm and whole, and a coarse histogram of hue."""
-    from skimage.color import rgb2lab
+    """Stain in nucleus and cytoplasm: the channels' shares of the optical density, and its sum.
 
-    lab = rgb2lab(cell.rgb) / (100, 50, 50)
-    stain = cell.density[..., :2] / 0.15
+    Shares tell hue whatever the light, the camera's contrast or the amount of stain.
+    """
     numbers: list[float] = []
-    for channel in np.moveaxis(np.concatenate([lab, stain], axis=2), 2, 0):
-        for zone in (cell.nucleus, cell.cytoplasm):
-            numbers += _moments(channel[zone])
-    # Hues of what is coloured in the cell: granules show here.
-    either = cell.nucleus | cell.cytoplasm
-    hue = np.arctan2(lab[..., 2], lab[..., 1])[either]
-    strength = np.hypot(lab[..., 2], lab[..., 1])[either]
-    histogram = np.histogram(hue, bins=14, range=(-np.pi, np.pi), weights=strength)[0]
-    numbers += (2 * histogram / max(len(hue), 1)).tolist()
-    return np.array(numbers)
+    for zone in (cell.nucleus, cell.cytoplasm):
+        density = cell.density[zone]
+        coloured = np.maximum(density, 0) + 0.02  # what is as light as the background is grey
+        share = coloured / coloured.sum(axis=1, keepdims=True)
+        for values in (share[:, 0], share[:, 2]):
+            numbers += [values.mean(), values.std(), *np.quantile(values, QUANTILES)]
+        total = density.sum(axis=1)
+        numbers += [total.std(), *np.quantile(total, (0.1, 0.5, 0.9))]
+    return _group(numbers, _STAIN)
 
 
 def _texture(cell: _Cell) -> Float64:
-    """Local binary patterns at three scales and grey-level co-occurrence, in two channels."""
-    from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
+    """Local binary patterns, grey-level co-occurrence and contrast by scale."""
+    return np.concatenate(
+        [
+            _group(_patterns(cell), 0.054),
+            _group(_cooccurrence(cell), np.tile(_PAIRS, 2)),
+            _group(_bands(cell), 0.25),
+        ]
+    )
 
-    either = cell.nucleus | cell.cytoplasm
+
+def _patterns(cell: _Cell) -> list[float]:
+    from skimage.feature import local_binary_pattern
+
     numbers: list[float] = []
     for channel in (cell.rgb[..., 1], cell.rgb[..., 0]):
         for radius in (1, 2, 4):
             patterns = local_binary_pattern(channel, 8, radius, method="uniform")
-            for zone in (cell.nucleus, cell.cytoplasm) if radius < 4 else (either,):
+            zones = (cell.nucleus, cell.cytoplasm)
+            for zone in zones if radius < 4 else (zones[0] | zones[1],):
                 counts = np.histogram(patterns[zone], bins=10, range=(0, 10))[0]
-                numbers += np.sqrt(counts / max(zone.sum(), 1)).tolist()
+                numbers += np.sqrt(counts / zone.sum()).tolist()
+    return numbers
+
+
+def _cooccurrence(cell: _Cell) -> list[float]:
+    from skimage.feature import graycomatrix, graycoprops
+
+    either = cell.nucleus | cell.cytoplasm
+    numbers: list[float] = []
+    for channel in (cell.rgb[..., 1], cell.rgb[..., 0]):
         levels = np.where(either, channel // 16 + 1, 0).astype(np.uint8)
         matrix = graycomatrix(levels, [1, 3], [0, np.pi / 2], levels=17, symmetric=True)
         matrix = matrix[1:, 1:].astype(np.float64)  # pairs with both ends in the cell
         matrix /= np.maximum(matrix.sum(axis=(0, 1), keepdims=True), 1)
-        for name, scale in (("contrast", 8), ("homogeneity", 1), ("correlation", 1), ("ASM", 0.2)):
-            mean = graycoprops(matrix, name).mean(axis=1)
-            numbers += (mean / scale).tolist()
-    return np.array(numbers)
+        for name in ("contrast", "homogeneity", "correlation", "ASM"):
+            numbers += graycoprops(matrix, name).mean(axis=1).tolist()
+    return numbers
+
+
+def _bands(cell: _Cell) -> list[float]:
+    # Logarithms: a set's overall contrast is a constant offset, which centring removes.
+    from scipy.ndimage import gaussian_filter
+
+    numbers: list[float] = []
+    for channel in np.moveaxis(cell.rgb.astype(np.float64), 2, 0):
+        scales = [channel, *(gaussian_filter(channel, sigma) for sigma in (1, 2, 4, 8))]
+        for fine, coarse in pairwise(scales):
+            band = fine - coarse
+            numbers += [np.log(band[zone].std() + 1) for zone in (cell.nucleus, cell.cytoplasm)]
+    return numbers
 
 
 def _shape(cell: _Cell) -> Float64:
-    """Area, outline, lobes and radial profile of the nucleus, and its size in the image."""
+    """Size, form and lobes of the nucleus, its outline, and how the stain falls off at its border.
+
+    The extent of the nucleus stands as a logarithm: an unknown magnification is then a constant
+    offset, which centring removes.
+    """
     from scipy.ndimage import distance_transform_edt
     from skimage.feature import peak_local_max
     from skimage.measure import label, moments_hu, moments_normalized, regionprops
@@ -124,45 +186,62 @@ def _shape(cell: _Cell) -> Float64:
     mask = cell.nucleus
     side = len(mask)
     whole = regionprops(mask.astype(np.uint8))[0]
-    inner = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    lobes = peak_local_max(inner, min_distance=5, threshold_abs=3, labels=label(mask))
-    area = whole.area / side**2
-    major, minor = whole.axis_major_length / side, whole.axis_minor_length / side
-    perimeter = whole.perimeter / side
+    pieces = label(mask)
+    depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    lobes = peak_local_max(depth, min_distance=5, threshold_abs=3, labels=pieces)
+    perimeter = max(whole.perimeter, 1.0)
     hu = moments_hu(moments_normalized(whole.moments_central))
-    numbers = [
-        4 * area,
-        2 * major,
-        2 * minor,
-        whole.eccentricity,
-        2 * whole.solidity,
-        2 * whole.extent,
-        4 * np.pi * area / max(perimeter, 1e-6) ** 2,
-        perimeter,
-        len(lobes) / 3,
-        int(label(mask).max()) / 3,
-        4 * inner.max() / side,
-        8 * inner[mask].mean() / side,
-        8 * inner[mask].std() / side,
-        whole.euler_number / 2,
-        # Unknown magnification is a constant offset of a logarithm, which centring removes.
-        0.0 if np.isnan(cell.extent) else float(np.log(max(cell.extent, 1e-3)) / 2),
-        *(-np.sign(hu) * np.log10(np.abs(hu) + 1e-9) / 9),
+    extent = USUAL_EXTENT if np.isnan(cell.extent) else max(cell.extent, 1.0)
+    form_and_spread = [
+        (np.log(extent), 0.345),
+        (whole.area / side**2, 0.031),
+        (whole.axis_major_length / side, 0.04),
+        (whole.axis_minor_length / side, 0.063),
+        (whole.eccentricity, 0.19),
+        (whole.solidity, 0.075),
+        (whole.extent, 0.078),
+        (4 * np.pi * whole.area / perimeter**2, 0.21),
+        (perimeter / side, 0.4),
+        (min(len(lobes), 6), 1.2),
+        (min(int(pieces.max()), 6), 0.9),
+        (depth.max() / side, 0.042),
+        (depth[mask].mean() / side, 0.014),
+        (depth[mask].std() / side, 0.011),
+        (np.clip(whole.euler_number, -6, 6), 1.8),
+        (-np.log10(abs(hu[0]) + 1e-9), 0.063),
+        (-np.log10(abs(hu[1]) + 1e-9), 0.9),
     ]
-    # Profiles by distance from the middle: how much is nucleus, how dense the stain.
-    y, x = np.mgrid[:side, :side]
-    row, column = whole.centroid
-    ring = np.minimum((np.hypot(y - row, x - column) / (side / 2) * 12).astype(int), 12)
-    pixels = np.maximum(np.bincount(ring.ravel(), minlength=13), 1)
-    numbers += (np.bincount(ring.ravel(), mask.ravel(), minlength=13) / pixels)[:12].tolist()
-    dense = cell.density[..., 0] / 0.15
-    numbers += (np.bincount(ring.ravel(), dense.ravel(), minlength=13) / pixels)[:12].tolist()
-    # The outline as seen from its middle: Fourier magnitudes do not change with rotation.
-    angle = ((np.arctan2(y - row, x - column) + np.pi) / (2 * np.pi) * 36).astype(int) % 36
-    reach = np.zeros(36)
-    np.maximum.at(reach, angle[mask], np.hypot(y - row, x - column)[mask] / side)
-    numbers += (2 * np.abs(np.fft.rfft(reach))[1:15] / 36 * 4).tolist()
-    return np.array(numbers)
+    form, spread = np.array(form_and_spread).T
+    return np.concatenate(
+        [
+            1.3 * _group(form, spread),
+            0.7 * _group(_outline(mask, whole.centroid), _OUTLINE),
+            _group(_fall(cell), _FALL),
+        ]
+    )
+
+
+def _outline(mask: Bools, centre: tuple[float, float]) -> Float64:
+    # As seen from its middle; Fourier magnitudes do not change with rotation.
+    row, column = np.nonzero(mask)
+    y, x = row - centre[0], column - centre[1]
+    ray = ((np.arctan2(y, x) + np.pi) / (2 * np.pi) * _RAYS).astype(int) % _RAYS
+    reach = np.zeros(_RAYS)
+    np.maximum.at(reach, ray, np.hypot(y, x))
+    return np.abs(np.fft.rfft(reach))[1 : len(_OUTLINE) + 1] / (reach.sum() + 1)
+
+
+def _fall(cell: _Cell) -> Float64:
+    from scipy.ndimage import distance_transform_edt
+    from skimage.color import rgb2hed
+
+    inside = distance_transform_edt(cell.nucleus) - distance_transform_edt(~cell.nucleus)
+    zone = np.digitize(inside, BORDERS).ravel()
+    zones = len(BORDERS) + 1
+    stain = rgb2hed(np.clip(10**-cell.density, 0, 1))[..., 0]  # haematoxylin, or what is like it
+    sums = np.bincount(zone, stain.ravel(), minlength=zones)
+    means = sums / np.maximum(np.bincount(zone, minlength=zones), 1)
+    return means / max(stain[cell.nucleus].mean(), 0.02)
 
 
 class DescriptorEncoder:

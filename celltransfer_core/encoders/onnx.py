@@ -14,6 +14,9 @@ from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import EncoderError
 from celltransfer_core.types import Float32, RGBImage
 
+BATCH = 8
+"""Images a call of the model, where it leaves that open: larger ones take memory, not less time."""
+
 FIELDS: dict[str, str] = {
     "name": "a text",
     "input_size": "a whole number of pixels",
@@ -91,6 +94,7 @@ def _fits(name: str, value: Any) -> bool:
             isinstance(value, list)
             and len(value) == 3
             and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
+            and all(abs(v) < 1e6 for v in value)  # not NaN or infinite, which JSON lets pass
             and (name == "mean" or min(value) > 0)
         )
     return isinstance(value, str)
@@ -114,8 +118,8 @@ class OnnxEncoder:
     -----
     An image is resized whole, never centre-cropped, with antialiased bicubic interpolation, scaled
     to 0–1, and standardised with the mean and std of the JSON. Outputs of shape (n, dim, h, w) are
-    averaged over h and w. Batches are filled up to one size, so that a cell's embedding does not
-    depend on the cells beside it.
+    averaged over h and w; of several outputs the first counts. Batches are filled up to one size,
+    so that a cell's embedding does not depend on the cells beside it.
     """
 
     in_workers = False
@@ -126,14 +130,22 @@ class OnnxEncoder:
         self.spec = read_spec(encoder_id, model)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        # A folder that cannot be: weights in a file of their own would be missed when the model is
+        # copied, and a change of them would not change the version.
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(model)
+        )
         try:
             self._session = onnxruntime.InferenceSession(
-                str(model), options, providers=["CPUExecutionProvider"]
+                model.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
         # ONNX Runtime's errors have no common base that it exports.
         except Exception as error:
-            reason = " ".join(str(error).split())[:120]
-            raise EncoderError(f"{model} is no ONNX model that can be run ({reason}).") from error
+            reason = " ".join(str(error).split())[:200]
+            raise EncoderError(
+                f"{model} is no ONNX model that can be run ({reason}); it must be one file that "
+                "holds its weights."
+            ) from error
         self._channels_last, self._batch = self._check_input(model)
 
     def _check_input(self, model: Path) -> tuple[bool, int]:
@@ -145,7 +157,7 @@ class OnnxEncoder:
         # Sizes that the model leaves open are names or None.
         fixed = [size if isinstance(size, int) else None for size in shape]
         if len(fixed) == 4 and inputs[0].type == "tensor(float)":
-            batch = fixed[0] or 32
+            batch = fixed[0] or BATCH
             if fixed[1] == 3 and all(size in (None, side) for size in fixed[2:]):
                 return False, batch
             if fixed[3] == 3 and all(size in (None, side) for size in fixed[1:3]):
@@ -182,9 +194,9 @@ class OnnxEncoder:
             output = output.mean(axis=(2, 3))
         elif output.ndim == 4 and output.shape[3] == self.spec.dim:
             output = output.mean(axis=(1, 2))
-        if output.ndim != 2 or output.shape[1] != self.spec.dim:
+        if output.shape != (self._batch, self.spec.dim):
             raise EncoderError(
-                f"The encoder {self.spec.id} gives outputs of shape {output.shape}; its JSON says "
-                f"dim {self.spec.dim}."
+                f"The encoder {self.spec.id} gives outputs of shape {output.shape} for "
+                f"{self._batch} images; its JSON says dim {self.spec.dim}."
             )
         return output.astype(np.float32)

@@ -54,7 +54,7 @@ class Encoder(Protocol):
         ...
 
 
-def _builtin(encoder_id: str, name: str, dim: int, version: str = "1") -> EncoderSpec:
+def _builtin(encoder_id: str, name: str, dim: int, version: str) -> EncoderSpec:
     return EncoderSpec(
         id=encoder_id,
         name=name,
@@ -64,14 +64,14 @@ def _builtin(encoder_id: str, name: str, dim: int, version: str = "1") -> Encode
         input_size=96,
         licence="BSD-3-Clause",
         source="CellTransfer",
-        trained_on="nothing (descriptors)",
+        trained_on="nothing (descriptors; scales from PBC)",
     )
 
 
 BUILTIN: tuple[EncoderSpec, ...] = (
-    _builtin("colour", "Colour and stain statistics", 84),
-    _builtin("texture", "Local binary patterns and co-occurrence", 116),
-    _builtin("shape", "Shape of the nucleus", 60),
+    _builtin("colour", "Stain of nucleus and cytoplasm", 36, "2"),
+    _builtin("texture", "Local binary patterns, co-occurrence, contrast by scale", 140, "2"),
+    _builtin("shape", "Shape and border of the nucleus", 37, "2"),
 )
 
 DEFAULT_ENCODERS: tuple[tuple[str, ...], ...] = (

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import argparse
 import resource
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
