@@ -220,7 +220,7 @@ class Broken:
 @pytest.fixture
 def with_broken(monkeypatch):
     """Let encoders ``nan`` and ``constant`` stand beside the built-in ones."""
-    real_load, real_list = pipeline.load_encoder, pipeline.encoder_names
+    real_load = pipeline.load_encoder
     broken = {"nan": Broken("nan", np.nan), "constant": Broken("constant", 3.0)}
     names = (*pipeline.encoder_names(), *broken)
     monkeypatch.setattr(pipeline, "encoder_names", lambda: names)
