@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from celltransfer_core.datasets import Dataset, read_dataset
+from celltransfer_core.errors import DataError
 from celltransfer_core.types import Bools, Ints, Labels
 
 RARE = 6
@@ -69,10 +70,17 @@ def score(truth: Labels, predicted: Labels) -> Score:
     -------
     Score
         Over the cells that count, see :func:`counted`.
+
+    Raises
+    ------
+    DataError
+        If there are none.
     """
     from sklearn.metrics import f1_score
 
     used = counted(truth)
+    if not used.any():
+        raise DataError(f"No type has {RARE} labelled cells; figures need at least one that has.")
     truth, predicted = truth[used], predicted[used]
     right = truth == predicted
     recall = {str(name): 100 * float(right[truth == name].mean()) for name in np.unique(truth)}

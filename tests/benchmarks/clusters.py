@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -30,9 +31,9 @@ from celltransfer_core.graph import (
     off_diagonal,
     similarity_matrix,
 )
-from celltransfer_core.pipeline import DEFAULT, embed_sets, load_encoders, replace, representation
+from celltransfer_core.pipeline import DEFAULT, embed_sets, load_encoders, representation
 
-SIZES = (40, 100, 200, 400, 800, 1600)
+SIZES = (60, 100, 200, 400, 800, 1600)
 RULES = ("paper", "auto", 0.02, 0.05, 0.1, 0.2, "k12", "k24", "k48")
 FAVOURED = 5
 """Types that unequal samples draw from."""
@@ -72,7 +73,13 @@ def main() -> None:
     config = replace(DEFAULT, encoders=(voter,))
     dataset = read_dataset(options.data / options.set, labelled=True)
     cache = Cache()
-    crops = frame_sets({"query": dataset, "reference": dataset}, cache=cache).crops
+    crops = frame_sets(
+        {"query": dataset, "reference": dataset},
+        mode="auto",
+        colour="none",
+        um_per_px={},
+        cache=cache,
+    ).crops
     embeddings, _ = embed_sets(crops, load_encoders(config)[0], cache, None, lambda *_: None)
     X = representation(embeddings, voter, config)[1]
     labels = np.array(dataset.labels)
