@@ -25,6 +25,9 @@ Sigma = Literal["paper", "auto"]
 AUTO_NEIGHBOURS = 24
 """Neighbours that ``sigma="auto"`` gives a cell on average; chosen on ``pbc`` alone."""
 
+AUTO_SHARE = 0.2
+"""Most pairs that it connects: a few dozen cells would all be neighbours otherwise."""
+
 UNASSIGNED = -1
 
 
@@ -37,8 +40,9 @@ def choose_sigma(W: Float32, rule: Sigma | float) -> float:
         See :func:`celltransfer_core.graph.similarity_matrix`.
     rule : {"paper", "auto"} or float
         ``paper``: 0.3 under 800 cells, else 0.15. ``auto``: the quantile of the distances that
-        gives a cell :data:`AUTO_NEIGHBOURS` neighbours on average, so that it follows the
-        distances' own distribution at any size. A number is taken as it is.
+        gives a cell :data:`AUTO_NEIGHBOURS` neighbours on average, but connects no more than
+        :data:`AUTO_SHARE` of all pairs, so that it follows the distances' own distribution at any
+        size. A number is taken as it is.
 
     Returns
     -------
@@ -50,7 +54,7 @@ def choose_sigma(W: Float32, rule: Sigma | float) -> float:
     if rule == "auto":
         if len(W) < 2:
             return 1.0
-        share = min(1.0, AUTO_NEIGHBOURS / (len(W) - 1))
+        share = min(AUTO_SHARE, AUTO_NEIGHBOURS / (len(W) - 1))
         return float(np.quantile(W[off_diagonal(len(W))], share))
     return float(rule)
 

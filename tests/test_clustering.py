@@ -164,12 +164,15 @@ def test_a_handful_of_cells_is_one_cluster_or_more(rng, method, n):
 
 
 def test_sigma_rules():
-    W = np.linspace(0, 1, 100 * 100).reshape(100, 100).astype(np.float32)
+    W = np.linspace(0, 1, 200 * 200).reshape(200, 200).astype(np.float32)
     assert choose_sigma(W, "paper") == 0.3
     assert choose_sigma(np.zeros((800, 800), np.float32), "paper") == 0.15
     assert choose_sigma(W, 0.42) == 0.42
-    off = W[~np.eye(100, dtype=bool)]
-    assert (off < choose_sigma(W, "auto")).mean() * 99 == pytest.approx(24, abs=0.1)
+    off = W[~np.eye(200, dtype=bool)]
+    assert (off < choose_sigma(W, "auto")).mean() * 199 == pytest.approx(24, abs=0.1)
+    few = W[:50, :50]  # 24 of 49 neighbours would be half of all pairs
+    off = few[~np.eye(50, dtype=bool)]
+    assert (off < choose_sigma(few, "auto")).mean() == pytest.approx(0.2, abs=0.01)
 
 
 def test_clusters_are_numbered_by_size():
