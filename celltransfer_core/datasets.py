@@ -8,11 +8,12 @@ import io
 import os
 import stat
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from celltransfer_core.types import Ints, Labels, Progress, RGBImage, silent
 LABELS_FILE = "labels.csv"
 METADATA_FILE = "metadata.csv"
 INTENSITY_PERCENTILES = (0.1, 99.9)
+
+File = TypeVar("File", bound=Hashable)
 
 _BATCH = 64
 _INTENSITY_IMAGES = 200  # that the scale of a 16-bit set is taken from
@@ -66,6 +69,8 @@ class Dataset:
     """Files that are used, and what is odd about them."""
     intensity: tuple[float, float] | None
     """What becomes black and white in the set's 16-bit images; None if it has none."""
+    by_hash: bool = False
+    """Whether images lie under their content hash (see :func:`stored_at`), not their name."""
 
     @cached_property
     def cells(self) -> tuple[str, ...]:
@@ -163,6 +168,8 @@ class Dataset:
         -------
         Path
         """
+        if self.by_hash:
+            return stored_at(self.root, self.cells[cell])
         return self.root / self.first_file[cell]
 
     def read(self, cell: int) -> RGBImage:
@@ -189,6 +196,52 @@ class Dataset:
         if hashlib.sha256(data).hexdigest() != self.cells[cell]:
             raise ImageError(f"{path} has changed during the run; run again.")
         return decode(data, self.intensity)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What reading a file's bytes showed."""
+
+    sha256: str = ""
+    problem: str = ""
+    """Why it cannot be used; empty if it can."""
+    pages: int = 1
+    deep: bool = False
+    """Whether it has 16 bits a channel."""
+
+
+def check_image(data: bytes) -> Checked:
+    """Find out if bytes are an image that can be used.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    Checked
+    """
+    try:
+        check_bytes(len(data))
+        pixels = read_pixels(data)
+    except ImageError as error:
+        return Checked(problem=str(error))
+    return Checked(hashlib.sha256(data).hexdigest(), "", pixels.pages, pixels.deep)
+
+
+def stored_at(root: Path, sha256: str) -> Path:
+    """Return where an image is stored that is found by its content.
+
+    Parameters
+    ----------
+    root : Path
+    sha256 : str
+
+    Returns
+    -------
+    Path
+    """
+    return root / sha256[:2] / sha256
 
 
 def read_dataset(
@@ -228,67 +281,167 @@ def read_dataset(
     root = Path(root)
     _check_folder(root)
     names, left_out, others = _find_images(root)
-    tables = _Tables(root, labelled=labelled)
+    tables = _Tables(_table_texts(root), str(root), labelled=labelled)
     notes = tables.notes(names)
     if others:
         notes.append(Remark(".", f"holds files of other kinds, ignored: {others}"))
-
-    labels: dict[str, str] = {}
-    if labelled:
-        if not tables.has_labels and names and not any("/" in name for name in names):
-            raise DataError(
-                f"{root} holds no usable image, for none has a type; put them into one sub-folder "
-                f"a type, or add a {LABELS_FILE} with the columns file,label."
-            )
-        labels, unlabelled = tables.types(names)
-        left_out += unlabelled
+    labels, unlabelled = tables.types(names) if labelled else (None, [])
+    if labels is not None:  # what has no type need not be decoded
         names = [name for name in names if name in labels]
 
-    checked: dict[str, _Checked] = {}
+    checked: dict[str, Checked] = {}
     batches = [names[start : start + _BATCH] for start in range(0, len(names), _BATCH)]
     progress("reading", 0, len(names))
     tasks = [(root.absolute(), batch) for batch in batches]
     for index, found in run_tasks(_check_batch, tasks, workers=workers if len(tasks) > 2 else 1):
         checked.update(zip(batches[index], found, strict=True))
         progress("reading", len(checked), len(names))
+    made = _assemble(root.absolute(), checked, labels, tables, [*left_out, *unlabelled], notes)
+    if made.n_cells == 0:
+        raise DataError(_nothing_usable(root, made.left_out, others))
+    if made.labels is not None and len(set(made.labels)) < 2:
+        raise DataError(_one_type(root, made.files, made.labels[0]))
+    return made
 
-    usable = {name: found for name, found in checked.items() if not found.problem}
-    left_out += [Remark(name, c.problem) for name, c in checked.items() if c.problem]
-    notes += [
-        Remark(name, f"has {found.pages} pages; the first is used")
-        for name, found in usable.items()
-        if found.pages > 1
-    ]
-    if labelled:
-        for name, reason in _contradictory(usable, labels).items():
-            del usable[name]
-            left_out.append(Remark(name, reason))
-    left_out.sort(key=lambda remark: remark.file)
-    notes.sort(key=lambda remark: remark.file)
-    order = sorted(usable, key=lambda name: (usable[name].sha256, name))
-    if not order:
-        raise DataError(_nothing_usable(root, left_out, others))
-    if labelled and len({labels[name] for name in order}) < 2:
-        raise DataError(_one_type(root, order, labels[order[0]]))
-    return Dataset(
-        root=root.absolute(),
-        files=tuple(order),
-        sha256=tuple(usable[name].sha256 for name in order),
-        labels=tuple(labels[name] for name in order) if labelled else None,
-        slide=tables.column("slide", order),
-        patient=tables.column("patient", order),
+
+def stored_dataset(
+    root: Path,
+    name: str,
+    checked: Mapping[str, Checked],
+    tables: Mapping[str, str],
+    *,
+    labelled: bool = False,
+) -> Dataset:
+    """Make a set of images that were checked when they came in and are stored by content.
+
+    Parameters
+    ----------
+    root : Path
+        Where images are stored, see :func:`stored_at`.
+    name : str
+        Of the set, for messages.
+    checked : mapping from file name to Checked
+    tables : mapping from file name to text
+        ``labels.csv`` and ``metadata.csv``, where they came with the images.
+    labelled : bool
+        Whether types are wanted, as in :func:`read_dataset`.
+
+    Returns
+    -------
+    Dataset
+        It may be empty, or of one type.
+
+    Raises
+    ------
+    DataError
+        If a table has the wrong columns.
+    """
+    names = sorted(checked)
+    said = _Tables(tables, name, labelled=labelled)
+    labels, left_out = said.types(names) if labelled else (None, [])
+    usable = {n: checked[n] for n in names if labels is None or n in labels}
+    return _assemble(root, usable, labels, said, left_out, said.notes(names), by_hash=True)
+
+
+def pool(
+    datasets: Sequence[Dataset], mappings: Sequence[Mapping[str, str]] | None = None
+) -> Dataset:
+    """Join stored sets to one, and rename or merge their types.
+
+    Parameters
+    ----------
+    datasets : sequence of Dataset
+        All stored under one root, all with types or all without.
+    mappings : sequence of mapping from type to type, optional
+        One a set; types that are not named stay, and those renamed to nothing are left out.
+
+    Returns
+    -------
+    Dataset
+        An image that two sets type differently is left out, with the reason.
+    """
+    rows: dict[tuple[str, str, int], tuple[str, str, str]] = {}
+    left_out = [remark for dataset in datasets for remark in dataset.left_out]
+    labelled = all(dataset.labels is not None for dataset in datasets)
+    mappings = mappings or [{}] * len(datasets)
+    for number, (dataset, mapping) in enumerate(zip(datasets, mappings, strict=True)):
+        empty = ("",) * len(dataset.files)
+        for file, sha, name, slide, patient in zip(
+            dataset.files,
+            dataset.sha256,
+            dataset.labels or empty,
+            dataset.slide or empty,
+            dataset.patient or empty,
+            strict=True,
+        ):
+            label = mapping.get(name, name)
+            if labelled and not label:
+                left_out.append(Remark(file, f"its type {name} is left out"))
+            else:
+                rows[sha, file, number] = (label, slide, patient)
+    clashes = _contradictory({key: key[0] for key in rows}, {k: row[0] for k, row in rows.items()})
+    left_out += [Remark(key[1], reason) for key, reason in clashes.items()]
+    kept = sorted(rows.keys() - clashes.keys())
+    columns = list(zip(*(rows[key] for key in kept), strict=True)) or [(), (), ()]
+    scales = [d.intensity for d in datasets if d.intensity is not None]
+    return replace(
+        datasets[0],
+        files=tuple(key[1] for key in kept),
+        sha256=tuple(key[0] for key in kept),
+        labels=columns[0] if labelled else None,
+        slide=columns[1] if any(columns[1]) else None,
+        patient=columns[2] if any(columns[2]) else None,
         left_out=tuple(left_out),
-        notes=tuple(notes),
-        intensity=_intensity(root, {usable[n].sha256: n for n in order if usable[n].deep}),
+        notes=tuple(remark for dataset in datasets for remark in dataset.notes),
+        intensity=(
+            (min(low for low, _ in scales), max(high for _, high in scales)) if scales else None
+        ),
     )
 
 
-@dataclass(frozen=True)
-class _Checked:
-    sha256: str = ""
-    problem: str = ""
-    pages: int = 1
-    deep: bool = False
+def _assemble(
+    root: Path,
+    checked: Mapping[str, Checked],
+    labels: Mapping[str, str] | None,
+    tables: _Tables,
+    left_out: Sequence[Remark],
+    notes: Sequence[Remark],
+    *,
+    by_hash: bool = False,
+) -> Dataset:
+    """Order the usable files, and say of the others why not."""
+    usable = {name: found for name, found in checked.items() if not found.problem}
+    left_out = [*left_out, *(Remark(name, c.problem) for name, c in checked.items() if c.problem)]
+    notes = [
+        *notes,
+        *(
+            Remark(name, f"has {found.pages} pages; the first is used")
+            for name, found in usable.items()
+            if found.pages > 1
+        ),
+    ]
+    if labels is not None:
+        clashes = _contradictory({name: c.sha256 for name, c in usable.items()}, labels)
+        usable = {name: found for name, found in usable.items() if name not in clashes}
+        left_out += [Remark(name, reason) for name, reason in clashes.items()]
+    order = sorted(usable, key=lambda name: (usable[name].sha256, name))
+    deep = {
+        usable[n].sha256: stored_at(root, usable[n].sha256) if by_hash else root / n
+        for n in order
+        if usable[n].deep
+    }
+    return Dataset(
+        root=root,
+        files=tuple(order),
+        sha256=tuple(usable[name].sha256 for name in order),
+        labels=tuple(labels[name] for name in order) if labels is not None else None,
+        slide=tables.column("slide", order),
+        patient=tables.column("patient", order),
+        left_out=tuple(sorted(left_out, key=lambda remark: remark.file)),
+        notes=tuple(sorted(notes, key=lambda remark: remark.file)),
+        intensity=_intensity(deep),
+        by_hash=by_hash,
+    )
 
 
 def _check_folder(root: Path) -> None:
@@ -319,34 +472,32 @@ def _one_type(root: Path, files: Sequence[str], label: str) -> str:
     return message + f"one sub-folder a type, or a {LABELS_FILE} with the columns file,label."
 
 
-def _check_batch(task: tuple[Path, Sequence[str]]) -> list[_Checked]:
+def _check_batch(task: tuple[Path, Sequence[str]]) -> list[Checked]:
     root, names = task
     return [_check(root / name) for name in names]
 
 
-def _check(path: Path) -> _Checked:
+def _check(path: Path) -> Checked:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
-            return _Checked(problem="is not a file")
+            return Checked(problem="is not a file")
         check_bytes(status.st_size)
-        data = path.read_bytes()
-        pixels = read_pixels(data)
+        return check_image(path.read_bytes())
     except OSError as error:
-        return _Checked(problem=f"cannot be read ({error.strerror})")
+        return Checked(problem=f"cannot be read ({error.strerror})")
     except ImageError as error:
-        return _Checked(problem=str(error))
-    return _Checked(hashlib.sha256(data).hexdigest(), "", pixels.pages, pixels.deep)
+        return Checked(problem=str(error))
 
 
-def _intensity(root: Path, cells: Mapping[str, str]) -> tuple[float, float] | None:
-    """Find one scale for the 16-bit cells (file by hash) of a set, so that they stay comparable."""
+def _intensity(cells: Mapping[str, Path]) -> tuple[float, float] | None:
+    """Find one scale for the 16-bit cells (path by hash) of a set, so that they stay comparable."""
     # Ordered by hash, every so many is as good as drawn, and names change nothing.
     files = list(cells.values())[:: -(-len(cells) // _INTENSITY_IMAGES) or 1]
     counts = np.zeros(65536, dtype=np.int64)
     for file in files:
         try:
-            pixels = read_pixels((root / file).read_bytes())
+            pixels = read_pixels(file.read_bytes())
         except (OSError, ImageError):  # gone meanwhile; whoever needs it will say so
             continue
         values = pixels.values.reshape(-1, pixels.values.shape[2])
@@ -419,14 +570,14 @@ def _link_problem(path: Path, inside: Path) -> str:
     return "" if target.is_relative_to(inside) else "is a link to a file outside the folder"
 
 
-def _contradictory(usable: Mapping[str, _Checked], labels: Mapping[str, str]) -> dict[str, str]:
+def _contradictory(sha256: Mapping[File, str], labels: Mapping[File, str]) -> dict[File, str]:
     types: dict[str, set[str]] = {}
-    for name, found in usable.items():
-        types.setdefault(found.sha256, set()).add(labels[name])
+    for name, sha in sha256.items():
+        types.setdefault(sha, set()).add(labels[name])
     return {
-        name: f"the same image stands under {' and '.join(sorted(types[found.sha256]))}"
-        for name, found in usable.items()
-        if len(types[found.sha256]) > 1
+        name: f"the same image stands under {' and '.join(sorted(types[sha]))}"
+        for name, sha in sha256.items()
+        if len(types[sha]) > 1
     }
 
 
@@ -435,20 +586,25 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
-class _Tables:
-    """What ``labels.csv`` and ``metadata.csv`` of a folder say, by file."""
+def _table_texts(root: Path) -> dict[str, str]:
+    paths = {name: root / name for name in (LABELS_FILE, METADATA_FILE)}
+    return {name: _read_text(path) for name, path in paths.items() if path.is_file()}
 
-    def __init__(self, root: Path, *, labelled: bool) -> None:
+
+class _Tables:
+    """What ``labels.csv`` and ``metadata.csv`` of a set say, by file."""
+
+    def __init__(self, texts: Mapping[str, str], where: str, *, labelled: bool) -> None:
+        self.where = where
         self.rows: dict[str, dict[str, str]] = {}
         self.conflicts: dict[str, set[str]] = {}
-        self.has_labels = labelled and (root / LABELS_FILE).is_file()
+        self.has_labels = labelled and LABELS_FILE in texts
         for table in (LABELS_FILE, METADATA_FILE):
-            if not (root / table).is_file():
-                continue
             # A table of labels beside a query serves for slides and patients alone.
             label = {"label"} if labelled and table == LABELS_FILE else set()
-            for row in read_table(root / table, {"file", *label}):
-                self._add(row, {"slide", "patient", *label})
+            if table in texts:
+                for row in parse_table(texts[table], f"{where}/{table}", {"file", *label}):
+                    self._add(row, {"slide", "patient", *label})
 
     def _add(self, row: Mapping[str, str], columns: set[str]) -> None:
         name = PurePosixPath(_plain(row["file"].replace("\\", "/"))).as_posix()
@@ -475,6 +631,11 @@ class _Tables:
 
     def types(self, names: Sequence[str]) -> tuple[dict[str, str], list[Remark]]:
         """Find the type of each file, and the files that have none."""
+        if not self.has_labels and names and not any("/" in name for name in names):
+            raise DataError(
+                f"{self.where} holds no usable image, for none has a type; put them into one "
+                f"sub-folder a type, or add a {LABELS_FILE} with the columns file,label."
+            )
         labels: dict[str, str] = {}
         left_out: list[Remark] = []
         for name in names:
@@ -525,25 +686,50 @@ def read_table(path: Path, needs: Iterable[str]) -> list[dict[str, str]]:
     DataError
         If the table cannot be read or lacks a column.
     """
+    return parse_table(_read_text(path), str(path), needs)
+
+
+def _read_text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text; save it as CSV (UTF-8).") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}).") from error
+
+
+def parse_table(text: str, name: str, needs: Iterable[str]) -> list[dict[str, str]]:
+    """Read a table from its text; see :func:`read_table`.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        Of the table, for messages.
+    needs : iterable of str
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    DataError
+        If the table lacks a column.
+    """
     header = text.strip().split("\n", 1)[0]
     separator = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         rows = [row for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise DataError(f"{path} is not a table ({error}).") from error
+        raise DataError(f"{name} is not a table ({error}).") from error
     columns = [cell.strip().lower() for cell in rows[0]] if rows else []
     width = len(columns)
     missing = [column for column in needs if column not in columns]
     if missing:
         raise DataError(
-            f"{path} needs the columns {', '.join(sorted(needs))}; "
+            f"{name} needs the columns {', '.join(sorted(needs))}; "
             f"it has {', '.join(columns) or 'none'}."
         )
     records = [

@@ -219,11 +219,11 @@ def manifest(result: RunResult) -> dict[str, Any]:
         },
         "encoders": [
             {
-                "id": encoder.spec.id,
-                "version": encoder.spec.version,
-                "dim": encoder.spec.dim,
-                "licence": encoder.spec.licence,
-                "trained_on": encoder.spec.trained_on,
+                "id": encoder.id,
+                "version": encoder.version,
+                "dim": encoder.dim,
+                "licence": encoder.licence,
+                "trained_on": encoder.trained_on,
             }
             for encoder in result.encoders
         ],

@@ -18,7 +18,13 @@ from celltransfer_core.clustering import (
 )
 from celltransfer_core.datasets import Dataset
 from celltransfer_core.embeddings import embed
-from celltransfer_core.encoders import DEFAULT_ENCODERS, Encoder, encoder_names, load_encoder
+from celltransfer_core.encoders import (
+    DEFAULT_ENCODERS,
+    Encoder,
+    EncoderSpec,
+    encoder_names,
+    load_encoder,
+)
 from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.execution import run_tasks
 from celltransfer_core.framing import Crops, Framing, frame_sets
@@ -271,7 +277,7 @@ class RunResult:
     query: Dataset
     extras: Mapping[str, Dataset]
     framing: Framing
-    encoders: tuple[Encoder, ...]
+    encoders: tuple[EncoderSpec, ...]
     failures: tuple[Failure, ...]
     clusters: Clusters
     scores: Mapping[str, Similarity]
@@ -348,13 +354,104 @@ def run(
     CellTransferError
         If the sets, the confirmations or all encoders cannot be used.
     """
+    # Wrong words are told before minutes of work, not after.
+    check_confirmations(confirmations, type_names(reference))
+    prepared = prepare(
+        reference, query, config, extras=extras, cache=cache, workers=workers, progress=progress
+    )
+    progress("clusters", 0, 1)
+    if clusters is None:
+        clusters = detect(prepared)
+    named = identify(prepared, clusters, confirmations)
+    progress("clusters", 1, 1)
+    return transfer(prepared, named, workers=workers, progress=progress)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Sets that are framed and embedded (3.1)."""
+
+    config: Config
+    reference: Dataset
+    query: Dataset
+    extras: Mapping[str, Dataset]
+    framing: Framing
+    encoders: tuple[EncoderSpec, ...]
+    failures: tuple[Failure, ...]
+    embeddings: Embeddings
+    voters: tuple[tuple[str, ...], ...]
+    """Those whose encoders all work."""
+
+    @property
+    def cluster_on(self) -> tuple[str, ...]:
+        """Encoders that clusters are found on."""
+        return self.config.cluster_encoder or self.voters[0]
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Every type of the reference, sorted."""
+        return type_names(self.reference)
+
+    @property
+    def reference_types(self) -> Ints:
+        """Number of each reference cell's type, shape (n,)."""
+        return np.searchsorted(self.types, self.reference.cell_labels).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Clusters of the query, and the type that each was matched to (A.2)."""
+
+    clusters: Clusters
+    scores: Mapping[str, Similarity]
+    plane: Plane
+    matches: tuple[Match, ...]
+
+
+def type_names(reference: Dataset) -> tuple[str, ...]:
+    """List the types of a reference.
+
+    Parameters
+    ----------
+    reference : Dataset
+
+    Returns
+    -------
+    tuple of str
+        Sorted.
+    """
+    return tuple(sorted(set(reference.cell_labels.tolist())))
+
+
+def prepare(
+    reference: Dataset,
+    query: Dataset,
+    config: Config = DEFAULT,
+    *,
+    extras: Mapping[str, Dataset] | None = None,
+    cache: Cache | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Prepared:
+    """Frame and embed every set (3.1); what is kept from earlier is not computed again.
+
+    Parameters
+    ----------
+    reference, query, config, extras, cache, workers, progress
+        As for :func:`run`.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    CellTransferError
+        If the sets or all encoders cannot be used.
+    """
     cache = cache or Cache()
     sets = {REFERENCE: reference, QUERY: query, **(extras or {})}
-    # Wrong words are told before minutes of work, not after.
-    type_names = tuple(sorted(set(reference.cell_labels.tolist())))
-    check_confirmations(confirmations, type_names)
     encoders, failures = load_encoders(config)
-
     framing = frame_sets(
         sets,
         mode=config.framing,
@@ -366,56 +463,138 @@ def run(
     )
     embeddings, broken = embed_sets(framing.crops, encoders, cache, workers, progress)
     failures = (*failures, *broken)
-    voters = usable_voters(config, embeddings[QUERY], failures)
-    encoders = tuple(encoder for encoder in encoders if encoder.spec.id in embeddings[QUERY])
-
-    types = np.searchsorted(type_names, reference.cell_labels).astype(np.int64)
-    cluster_on = config.cluster_encoder or voters[0]
-    progress("clusters", 0, 1)
-    if clusters is None:
-        clusters = find_clusters(representation(embeddings, cluster_on, config)[1], config)
-    confirmed = by_position(confirmations, clusters)
-    scores = score_sets(embeddings, types, type_names, clusters, cluster_on, config)
-    plane = tsne_plane(scores, seed=config.seed)
-    refinements = refine(plane, scores[QUERY]) if extras else None
-    matches = match_clusters(scores[QUERY], clusters.sizes, refinements, confirmed)
-    progress("clusters", 1, 1)
-
-    matched = {match.matched_type for match in matches}
-    kept = shared_types(matches, type_names) if config.filtering == "auto" else type_names
-    floor = 0.0 if set(kept) <= matched else UNMATCHED_FLOOR
-    proportions = type_weights(matches, kept, floor=floor)
-    known = np.array([match.matched_type != NONE_TYPE for match in matches])[clusters.labels]
-    place = np.array([kept.index(name) if name in kept else -1 for name in type_names])
-    draws = plan_draws(place[types], proportions, known, config)
-    spoken, solves = let_vote(
-        embeddings, voters, draws, known, len(kept), config, workers=workers, progress=progress
-    )
-    return RunResult(
+    return Prepared(
         config=config,
         reference=reference,
         query=query,
         extras=dict(extras or {}),
         framing=framing,
-        encoders=encoders,
+        encoders=tuple(e.spec for e in encoders if e.spec.id in embeddings[QUERY]),
         failures=failures,
-        clusters=clusters,
-        scores=scores,
-        plane=plane,
+        embeddings=embeddings,
+        voters=usable_voters(config, embeddings[QUERY], failures),
+    )
+
+
+def detect(prepared: Prepared) -> Clusters:
+    """Find the clusters of the query (A.1).
+
+    Parameters
+    ----------
+    prepared : Prepared
+
+    Returns
+    -------
+    Clusters
+    """
+    config = prepared.config
+    return find_clusters(
+        representation(prepared.embeddings, prepared.cluster_on, config)[1], config
+    )
+
+
+def identify(
+    prepared: Prepared, clusters: Clusters, confirmations: Sequence[Confirmation] = ()
+) -> Named:
+    """Match the clusters of the query to types of the reference (A.2, 3.2).
+
+    Parameters
+    ----------
+    prepared : Prepared
+    clusters : Clusters
+    confirmations : sequence of Confirmation
+        What a person said of the clusters, by the numbers they go by in tables.
+
+    Returns
+    -------
+    Named
+
+    Raises
+    ------
+    DataError
+        If the confirmations speak of other types or clusters.
+    """
+    check_confirmations(confirmations, prepared.types)
+    confirmed = by_position(confirmations, clusters)
+    scores = score_sets(
+        prepared.embeddings,
+        prepared.reference_types,
+        prepared.types,
+        clusters,
+        prepared.cluster_on,
+        prepared.config,
+    )
+    plane = tsne_plane(scores, seed=prepared.config.seed)
+    refinements = refine(plane, scores[QUERY]) if prepared.extras else None
+    matches = match_clusters(scores[QUERY], clusters.sizes, refinements, confirmed)
+    return Named(clusters, scores, plane, matches)
+
+
+def transfer(
+    prepared: Prepared,
+    named: Named,
+    *,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> RunResult:
+    """Filter, align, classify and vote (3.2–3.4).
+
+    Parameters
+    ----------
+    prepared : Prepared
+    named : Named
+    workers, progress
+        As for :func:`run`.
+
+    Returns
+    -------
+    RunResult
+    """
+    config, matches = prepared.config, named.matches
+    every, types = prepared.types, prepared.reference_types
+    matched = {match.matched_type for match in matches}
+    kept = shared_types(matches, every) if config.filtering == "auto" else every
+    floor = 0.0 if set(kept) <= matched else UNMATCHED_FLOOR
+    proportions = type_weights(matches, kept, floor=floor)
+    unknown = np.array([match.matched_type == NONE_TYPE for match in matches])
+    known = ~unknown[named.clusters.labels]
+    place = np.array([kept.index(name) if name in kept else -1 for name in every])
+    draws = plan_draws(place[types], proportions, known, config)
+    voters, solves = let_vote(
+        prepared.embeddings,
+        prepared.voters,
+        draws,
+        known,
+        len(kept),
+        config,
+        workers=workers,
+        progress=progress,
+    )
+    return RunResult(
+        config=config,
+        reference=prepared.reference,
+        query=prepared.query,
+        extras=prepared.extras,
+        framing=prepared.framing,
+        encoders=prepared.encoders,
+        failures=prepared.failures,
+        clusters=named.clusters,
+        scores=named.scores,
+        plane=named.plane,
         matches=matches,
         types=kept,
         filtered={
             name: int((types == number).sum())
-            for number, name in enumerate(type_names)
+            for number, name in enumerate(every)
             if name not in kept
         },
         proportions=proportions,
         parts=len(draws.parts),
-        voters=spoken,
+        voters=voters,
         solves=solves,
         vote=weighted_vote(
-            np.stack([voter.probabilities for voter in spoken]),
-            np.array([voter.weight for voter in spoken]),
+            np.stack([voter.probabilities for voter in voters]),
+            np.array([voter.weight for voter in voters]),
         ),
     )
 

@@ -1,6 +1,8 @@
+import io
 import os
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,13 @@ import tifffile
 from PIL import Image
 
 from celltransfer_core import images
-from celltransfer_core.datasets import read_dataset
+from celltransfer_core.datasets import (
+    check_image,
+    pool,
+    read_dataset,
+    stored_at,
+    stored_dataset,
+)
 from celltransfer_core.errors import DataError, ImageError
 
 
@@ -406,3 +414,57 @@ def test_the_folder_may_be_named_from_where_one_stands(tmp_path, monkeypatch):
         assert len(dataset) == 200
     monkeypatch.chdir(tmp_path)
     assert dataset.read(0).shape == (12, 12, 3)
+
+
+def store(root, cells):
+    """Put images by name into a store; return what checking them showed."""
+    checked = {}
+    for name, data in cells.items():
+        checked[name] = check_image(data)
+        if not checked[name].problem:
+            path = stored_at(root, checked[name].sha256)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    return checked
+
+
+def png(colour):
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_stored_set_is_the_set_its_folder_would_be(tmp_path):
+    cells = {"a/1.png": png("red"), "a/2.png": png("blue"), "b/3.png": png("green")}
+    folder = tmp_path / "folder"
+    for name, data in {**cells, "b/bad.png": b"text"}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    metadata = "file,slide\na/1.png,s1\n"
+    (folder / "metadata.csv").write_text(metadata)
+    checked = store(tmp_path / "store", {**cells, "b/bad.png": b"text"})
+    stored = stored_dataset(
+        tmp_path / "store", "mine", checked, {"metadata.csv": metadata}, labelled=True
+    )
+    read = read_dataset(folder, labelled=True)
+    assert stored == replace(read, root=tmp_path / "store", by_hash=True)
+    np.testing.assert_array_equal(stored.read(0), read.read(0))
+    assert stored.slide is not None
+    assert sorted(stored.slide) == ["", "", "s1"]
+
+
+def test_pooling_joins_renames_and_leaves_out(tmp_path):
+    root = tmp_path / "store"
+    first = store(root, {"a/1.png": png("red"), "b/2.png": png("blue"), "c/3.png": png("green")})
+    # One name and image under another type, one name with another image.
+    second = store(root, {"x/1.png": png("red"), "b/2.png": png("white"), "d/3.png": png("black")})
+    sets = [stored_dataset(root, "set", found, {}, labelled=True) for found in (first, second)]
+    pooled = pool(sets, [{"c": ""}, {"d": "b"}])
+    typed = sorted(zip(pooled.files, pooled.labels, strict=True))
+    assert typed == [("b/2.png", "b"), ("b/2.png", "b"), ("d/3.png", "b")]
+    reasons = {remark.file: remark.reason for remark in pooled.left_out}
+    assert reasons["c/3.png"] == "its type c is left out"
+    assert reasons["a/1.png"] == "the same image stands under a and x"
+    same = pool(sets, [{}, {"x": "a"}])
+    assert sorted(set(same.labels)) == ["a", "b", "c", "d"]
+    assert same.n_cells == 5
