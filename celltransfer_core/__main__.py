@@ -74,11 +74,25 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", help="type the cells of a folder"))
     _add_encoders(commands.add_parser("encoders", help="list encoders, or add one of your own"))
     _add_demo(commands.add_parser("demo", help="draw two small sets of cells to try things on"))
+    _add_job(commands.add_parser("job"))  # what the dashboard starts; of no use to people
     return parser
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
+
+
+def _add_job(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_run_job)
+    parser.add_argument("id")
+    _add_common(parser)
+
+
+def _run_job(options: argparse.Namespace) -> None:
+    from celltransfer_core.jobs import run_job
+    from celltransfer_core.studies import Workspace
+
+    run_job(Workspace(), options.id)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:

@@ -26,3 +26,7 @@ class EncoderError(CellTransferError):
 
 class OutputError(CellTransferError):
     """Results or intermediate results cannot be written."""
+
+
+class StudyError(CellTransferError):
+    """A study cannot be found or changed."""

@@ -35,6 +35,7 @@ from celltransfer_core.matching import (
     Confirmation,
     Match,
     Plane,
+    Refinement,
     Similarity,
     centre,
     match_clusters,
@@ -405,7 +406,33 @@ class Named:
     clusters: Clusters
     scores: Mapping[str, Similarity]
     plane: Plane
+    refinements: tuple[Refinement, ...] | None
+    """What the t-SNE vote proposes; None without extra sets."""
     matches: tuple[Match, ...]
+
+    def confirm(self, confirmations: Sequence[Confirmation]) -> Named:
+        """Take a person's word on some clusters, and drop what was said before.
+
+        Parameters
+        ----------
+        confirmations : sequence of Confirmation
+            By the numbers the clusters go by in tables.
+
+        Returns
+        -------
+        Named
+
+        Raises
+        ------
+        DataError
+            If they speak of other types or clusters.
+        """
+        check_confirmations(confirmations, self.scores[QUERY].types)
+        confirmed = by_position(confirmations, self.clusters)
+        matches = match_clusters(
+            self.scores[QUERY], self.clusters.sizes, self.refinements, confirmed
+        )
+        return replace(self, matches=matches)
 
 
 def type_names(reference: Dataset) -> tuple[str, ...]:
@@ -514,8 +541,6 @@ def identify(
     DataError
         If the confirmations speak of other types or clusters.
     """
-    check_confirmations(confirmations, prepared.types)
-    confirmed = by_position(confirmations, clusters)
     scores = score_sets(
         prepared.embeddings,
         prepared.reference_types,
@@ -525,9 +550,8 @@ def identify(
         prepared.config,
     )
     plane = tsne_plane(scores, seed=prepared.config.seed)
-    refinements = refine(plane, scores[QUERY]) if prepared.extras else None
-    matches = match_clusters(scores[QUERY], clusters.sizes, refinements, confirmed)
-    return Named(clusters, scores, plane, matches)
+    refinements = tuple(refine(plane, scores[QUERY])) if prepared.extras else None
+    return Named(clusters, scores, plane, refinements, ()).confirm(confirmations)
 
 
 def transfer(

@@ -1,0 +1,143 @@
+"""What people said of clusters, brought to the clusters at hand.
+
+Words are kept with the cells they were said of, not with a cluster's number: so they outlive a
+new run in which clusters are other ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from celltransfer_core.matching import NONE_TYPE, Confirmation
+from celltransfer_core.pipeline import Clusters
+from celltransfer_core.types import Ints
+
+PREFIX = 16
+"""Hexadecimal digits of a cell's hash that tell it from all others of a set."""
+
+CARRIED = 0.5
+"""A cluster inherits a word that was said of more than this share of its cells."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """What somebody said, when, in order of time."""
+
+    payload: Mapping[str, Any]
+    who: str
+    at: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A word that stands for one of the clusters at hand."""
+
+    confirmation: Confirmation
+    at: str
+    share: float
+    """Share of the cluster's cells that it was said of; 1 where the cluster is the same."""
+
+
+def short(cells: Sequence[str]) -> list[str]:
+    """Shorten hashes to what words keep of them.
+
+    Parameters
+    ----------
+    cells : sequence of str
+
+    Returns
+    -------
+    list of str
+    """
+    return [cell[:PREFIX] for cell in cells]
+
+
+def edit_clusters(
+    clusters: Clusters, cells: Sequence[str], edits: Sequence[Mapping[str, Any]]
+) -> Clusters:
+    """Move cells between clusters as a person said.
+
+    Parameters
+    ----------
+    clusters : Clusters
+        As they were found.
+    cells : sequence of str, length m
+        Hashes.
+    edits : sequence of mapping
+        Each with ``cells`` (shortened hashes) and ``to`` (the number of a cluster; None for a new
+        one). Splitting moves a part of a cluster to a new one; merging moves all of it.
+
+    Returns
+    -------
+    Clusters
+        Numbers of untouched clusters stay. Density is NaN where cells came or went.
+    """
+    if not edits:
+        return clusters
+    place = {cell: index for index, cell in enumerate(short(cells))}
+    numbers = clusters.names[clusters.labels]
+    touched: set[int] = set()
+    highest = int(clusters.names.max())
+    for edit in edits:
+        moved = [place[cell] for cell in edit["cells"] if cell in place]
+        if edit["to"] is None:
+            highest += 1
+        target = highest if edit["to"] is None else int(edit["to"])
+        touched |= {int(number) for number in numbers[moved]} | {target}
+        numbers[moved] = target
+    names, labels = np.unique(numbers, return_inverse=True)
+    known = dict(zip(clusters.names.tolist(), clusters.density.tolist(), strict=True))
+    density = [np.nan if n in touched else known[n] for n in names.tolist()]
+    return replace(clusters, labels=labels.astype(np.int64), names=names, density=np.array(density))
+
+
+def standing_words(
+    clusters: Clusters, cells: Sequence[str], words: Sequence[Word], types: Sequence[str]
+) -> tuple[Standing, ...]:
+    """Find which words stand for the clusters at hand.
+
+    Parameters
+    ----------
+    clusters : Clusters
+    cells : sequence of str, length m
+        Hashes.
+    words : sequence of Word
+        Their payloads hold ``cells`` (shortened hashes) and ``type`` (None takes back what was
+        said of them).
+    types : sequence of str
+        Of the reference; words that name another type do not count.
+
+    Returns
+    -------
+    tuple of Standing
+        At most one a cluster.
+    """
+    place = {cell: index for index, cell in enumerate(short(cells))}
+    latest: Ints = np.full(len(cells), -1, dtype=np.int64)
+    for number, word in enumerate(words):
+        latest[[place[c] for c in word.payload["cells"] if c in place]] = number
+    allowed = {*types, NONE_TYPE}
+    standing = []
+    for cluster, name in enumerate(clusters.names.tolist()):
+        inside = latest[clusters.labels == cluster]
+        counts: dict[str, int] = {}
+        for number in inside[inside >= 0].tolist():
+            said = words[number].payload["type"]
+            if said in allowed:
+                counts[said] = counts.get(said, 0) + 1
+        if not counts:
+            continue
+        best = max(counts, key=lambda said: (counts[said], said))
+        share = counts[best] / len(inside)
+        if share > CARRIED:
+            last = max(
+                n for n in set(inside.tolist()) if n >= 0 and words[n].payload["type"] == best
+            )
+            standing.append(
+                Standing(Confirmation(name, best, words[last].who), words[last].at, share)
+            )
+    return tuple(standing)

@@ -1,0 +1,1036 @@
+"""What is kept: studies, their sets and images, jobs, and every word a person said.
+
+A workspace is one folder (``CELLTRANSFER_HOME``): a database, images by content hash, and results
+by a key of all their inputs. What people say is a list of decisions that only grows: undoing one
+marks it, so that two readers never overwrite each other, and who said what and when stays known.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import (
+    JSON,
+    Engine,
+    ForeignKey,
+    UniqueConstraint,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from celltransfer_core.cache import Cache, home
+from celltransfer_core.datasets import (
+    Checked,
+    Dataset,
+    check_image,
+    pool,
+    stored_at,
+    stored_dataset,
+)
+from celltransfer_core.errors import OutputError, StudyError
+
+Role = Literal["reference", "query", "extra"]
+ROLES: tuple[Role, ...] = ("reference", "query", "extra")
+
+MAX_NAME = 120
+"""Characters in a study's, a set's or a person's name."""
+
+
+class _Table(DeclarativeBase):
+    type_annotation_map = {dict[str, Any]: JSON}  # noqa: RUF012
+
+
+class _Study(_Table):
+    __tablename__ = "studies"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    created: Mapped[str]
+    changed: Mapped[str]
+    drawn: Mapped[bool] = mapped_column(default=False)
+    deleted: Mapped[str | None]
+    signed: Mapped[str | None]
+    signed_by: Mapped[str] = mapped_column(default="")
+    options: Mapped[dict[str, Any]]
+
+
+class _Set(_Table):
+    __tablename__ = "sets"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id"), index=True)
+    role: Mapped[str]
+    name: Mapped[str]
+    position: Mapped[int]
+    revision: Mapped[str]
+    um_per_px: Mapped[float | None]
+    mapping: Mapped[dict[str, Any]]
+    tables: Mapped[dict[str, Any]]
+
+
+class _File(_Table):
+    __tablename__ = "files"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    set: Mapped[str] = mapped_column(ForeignKey("sets.id"))
+    path: Mapped[str]
+    size: Mapped[int]
+    sha256: Mapped[str] = mapped_column(index=True)
+    problem: Mapped[str]
+    pages: Mapped[int]
+    deep: Mapped[bool]
+    __table_args__ = (UniqueConstraint("set", "path"),)
+
+
+class _Decision(_Table):
+    __tablename__ = "decisions"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id"), index=True)
+    kind: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    who: Mapped[str]
+    at: Mapped[str]
+    undone: Mapped[bool] = mapped_column(default=False)
+
+
+class _Job(_Table):
+    __tablename__ = "jobs"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id"), index=True)
+    target: Mapped[str]
+    state: Mapped[str]
+    phase: Mapped[str] = mapped_column(default="")
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    message: Mapped[str] = mapped_column(default="")
+    pid: Mapped[int | None]
+    beat: Mapped[float] = mapped_column(default=0.0)
+    phase_began: Mapped[float] = mapped_column(default=0.0)
+    created: Mapped[str]
+    ended: Mapped[str | None]
+    cancel: Mapped[bool] = mapped_column(default=False)
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study, as it was when asked for."""
+
+    id: str
+    name: str
+    created: str
+    """UTC, ISO 8601; so are all times."""
+    changed: str
+    drawn: bool
+    """Whether it is the demo, of drawn cells."""
+    deleted: str | None
+    signed: str | None
+    """When it was signed off; nothing can be changed after."""
+    signed_by: str
+    options: Mapping[str, Any]
+    """What differs from the default configuration, by field of ``pipeline.Config``."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """One set of images of a study."""
+
+    id: str
+    study: str
+    role: str
+    name: str
+    position: int
+    revision: str
+    """Changes whenever its images or tables do."""
+    um_per_px: float | None
+    mapping: Mapping[str, str]
+    """Types to rename: from the set's own to the study's; to nothing leaves a type out."""
+    tables: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Something a person said."""
+
+    id: int
+    study: str
+    kind: str
+    payload: Mapping[str, Any]
+    who: str
+    at: str
+    undone: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that runs, or ran, outside the page."""
+
+    id: str
+    study: str
+    target: str
+    state: str
+    """``queued``, ``running``, ``done``, ``failed``, ``cancelled`` or ``stopped``."""
+    phase: str
+    done: int
+    total: int
+    message: str
+    pid: int | None
+    beat: float
+    phase_began: float
+    created: str
+    ended: str | None
+    cancel: bool
+
+    @property
+    def active(self) -> bool:
+        """Whether it still runs or waits."""
+        return self.state in ("queued", "running")
+
+
+@dataclass(frozen=True)
+class Received:
+    """What became of a batch of uploaded files."""
+
+    taken: int = 0
+    refused: tuple[tuple[str, str], ...] = ()
+    """Name and reason."""
+
+
+@dataclass
+class _Cached:
+    datasets: dict[tuple[Any, ...], Dataset] = field(default_factory=dict)
+
+
+def now() -> str:
+    """Return the time, UTC, ISO 8601 to the millisecond."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+
+
+def clean_name(name: str) -> str:
+    """Bring a name that somebody typed to one line of printable text.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    StudyError
+        If nothing is left, or it is too long.
+    """
+    text = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    if not text:
+        raise StudyError("A name is needed: type at least one letter.")
+    if len(text) > MAX_NAME:
+        raise StudyError(f"The name is longer than {MAX_NAME} characters; shorten it.")
+    return text
+
+
+def _plain(kind: type[Any], row: Any) -> Any:
+    return kind(**{f.name: getattr(row, f.name) for f in fields(kind)})
+
+
+@lru_cache(maxsize=8)
+def _engine(url: str) -> Engine:
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def settle(connection: Any, _: Any) -> None:
+            # Readers do not wait for writers; a commit survives kill -9 of this process.
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA busy_timeout=20000")
+            connection.execute("PRAGMA foreign_keys=ON")
+
+    _Table.metadata.create_all(engine)
+    return engine
+
+
+class Workspace:
+    """Everything that is kept, behind one door.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        ``CELLTRANSFER_HOME`` by default; made when it is not there.
+    url : str, optional
+        Of the database, as SQLAlchemy writes it; ``CELLTRANSFER_DATABASE``, or a SQLite file in
+        the folder by default.
+
+    Raises
+    ------
+    OutputError
+        If the folder or the database cannot be made.
+    """
+
+    def __init__(self, folder: Path | None = None, url: str | None = None) -> None:
+        self.folder = (folder or home()).absolute()
+        url = url or os.environ.get("CELLTRANSFER_DATABASE")
+        try:
+            self.images.mkdir(parents=True, exist_ok=True)
+            self._engine = _engine(url or f"sqlite:///{self.folder / 'studies.sqlite'}")
+        except (OSError, SQLAlchemyError) as error:
+            raise OutputError(f"The workspace {self.folder} cannot be opened ({error}).") from error
+        self._cached = _Cached()
+
+    @property
+    def images(self) -> Path:
+        """Where images lie, by content hash."""
+        return self.folder / "images"
+
+    @property
+    def cache(self) -> Cache:
+        """Nuclei and embeddings."""
+        return Cache(self.folder / "cache")
+
+    @property
+    def secret(self) -> str:
+        """What links are signed with; made once."""
+        path = self.folder / "secret.key"
+        with suppress(FileExistsError):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_hex(32))
+        return path.read_text()
+
+    def result_path(self, study: str, stage: str, key: str) -> Path:
+        """Return where a stage's result for these inputs lies, or will lie."""
+        return self.folder / "results" / study / f"{stage}-{key}.joblib"
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        try:
+            with Session(self._engine) as session, session.begin():
+                yield session
+        except OperationalError as error:
+            raise OutputError(
+                f"The workspace {self.folder} cannot be written ({error.orig}); is the disk full?"
+            ) from error
+
+    # Studies
+
+    def studies(self, *, deleted: bool = False) -> tuple[Study, ...]:
+        """List studies, the last changed first.
+
+        Parameters
+        ----------
+        deleted : bool
+            Those that were deleted instead of those that were not.
+
+        Returns
+        -------
+        tuple of Study
+        """
+        wanted = _Study.deleted.is_not(None) if deleted else _Study.deleted.is_(None)
+        with self._session() as session:
+            rows = session.scalars(select(_Study).where(wanted).order_by(_Study.changed.desc()))
+            return tuple(_plain(Study, row) for row in rows)
+
+    def study(self, study: str) -> Study:
+        """Find a study.
+
+        Parameters
+        ----------
+        study : str
+            Its id.
+
+        Returns
+        -------
+        Study
+
+        Raises
+        ------
+        StudyError
+            If there is none, or it was deleted.
+        """
+        with self._session() as session:
+            row = session.get(_Study, study)
+            if row is None or row.deleted:
+                raise StudyError("There is no such study any more; choose one from the list.")
+            return _plain(Study, row)
+
+    def create(self, name: str, *, drawn: bool = False) -> Study:
+        """Begin a study.
+
+        Parameters
+        ----------
+        name : str
+        drawn : bool
+            Whether it is the demo.
+
+        Returns
+        -------
+        Study
+        """
+        made = _Study(
+            id=secrets.token_hex(6),
+            name=clean_name(name),
+            created=now(),
+            changed=now(),
+            drawn=drawn,
+            deleted=None,
+            signed=None,
+            options={},
+        )
+        with self._session() as session:
+            session.add(made)
+            session.flush()
+            return _plain(Study, made)
+
+    def rename(self, study: str, name: str) -> None:
+        """Give a study another name."""
+        with self._changing(study) as row:
+            row.name = clean_name(name)
+
+    def set_options(self, study: str, options: Mapping[str, Any]) -> None:
+        """Keep what differs from the default configuration.
+
+        Parameters
+        ----------
+        study : str
+        options : mapping
+            By field of ``pipeline.Config``; JSON values. It replaces what was there.
+        """
+        with self._changing(study) as row:
+            row.options = dict(options)
+
+    def delete(self, study: str) -> None:
+        """Put a study out of sight; :meth:`restore` brings it back."""
+        with self._session() as session:
+            self._row(session, study).deleted = now()
+
+    def restore(self, study: str) -> None:
+        """Bring a deleted study back."""
+        with self._session() as session:
+            self._row(session, study).deleted = None
+
+    def sign(self, study: str, who: str) -> None:
+        """Sign a study off: it can be read but not changed after.
+
+        Parameters
+        ----------
+        study : str
+        who : str
+        """
+        with self._changing(study) as row:
+            row.signed, row.signed_by = now(), clean_name(who)
+
+    def duplicate(self, study: str, name: str) -> Study:
+        """Copy a study with its images, options, decisions and results; not its signature.
+
+        Parameters
+        ----------
+        study : str
+        name : str
+
+        Returns
+        -------
+        Study
+        """
+        with self._session() as session:
+            old = self._row(session, study)
+            made = _Study(
+                id=secrets.token_hex(6),
+                name=clean_name(name),
+                created=now(),
+                changed=now(),
+                drawn=old.drawn,
+                deleted=None,
+                signed=None,
+                options=old.options,
+            )
+            session.add(made)
+            session.flush()
+            for image_set in session.scalars(select(_Set).where(_Set.study == study)).all():
+                twin = secrets.token_hex(6)
+                session.add(_copy(image_set, id=twin, study=made.id))
+                session.flush()
+                for file in session.scalars(select(_File).where(_File.set == image_set.id)):
+                    session.add(_copy(file, id=None, set=twin))
+            decisions = select(_Decision).where(_Decision.study == study).order_by(_Decision.id)
+            for decision in session.scalars(decisions).all():
+                session.add(_copy(decision, id=None, study=made.id))
+            session.flush()
+            copied: Study = _plain(Study, made)
+        source = self.folder / "results" / study
+        if source.is_dir():
+            shutil.copytree(source, self.folder / "results" / copied.id, dirs_exist_ok=True)
+        return copied
+
+    def size(self, study: str) -> int:
+        """Add up what a study takes on disk: its images and its results.
+
+        Parameters
+        ----------
+        study : str
+
+        Returns
+        -------
+        int
+            Bytes. Images that another study has too count in both.
+        """
+        stored = (
+            select(_File.sha256, func.max(_File.size).label("size"))
+            .join(_Set, _Set.id == _File.set)
+            .where(_Set.study == study, _File.problem == "")
+            .group_by(_File.sha256)
+            .subquery()
+        )
+        with self._session() as session:
+            images = session.scalar(select(func.coalesce(func.sum(stored.c.size), 0))) or 0
+        folder = self.folder / "results" / study
+        results = folder.glob("*") if folder.is_dir() else ()
+        return int(images) + sum(path.stat().st_size for path in results)
+
+    def _row(self, session: Session, study: str) -> _Study:
+        row = session.get(_Study, study)
+        if row is None:
+            raise StudyError("There is no such study any more; choose one from the list.")
+        return row
+
+    @contextmanager
+    def _changing(self, study: str) -> Iterator[_Study]:
+        with self._session() as session:
+            yield self._touch(session, study)
+
+    def _touch(self, session: Session, study: str) -> _Study:
+        row = self._row(session, study)
+        if row.signed:
+            raise StudyError(
+                f"{row.name} was signed off by {row.signed_by}; duplicate it to go on working."
+            )
+        row.changed = now()
+        return row
+
+    # Sets and their images
+
+    def sets(self, study: str, role: str | None = None) -> tuple[ImageSet, ...]:
+        """List a study's sets, in the order they were added.
+
+        Parameters
+        ----------
+        study : str
+        role : {"reference", "query", "extra"}, optional
+
+        Returns
+        -------
+        tuple of ImageSet
+        """
+        query = select(_Set).where(_Set.study == study).order_by(_Set.position)
+        if role:
+            query = query.where(_Set.role == role)
+        with self._session() as session:
+            return tuple(_plain(ImageSet, row) for row in session.scalars(query))
+
+    def image_set(self, set_id: str) -> ImageSet:
+        """Find a set.
+
+        Parameters
+        ----------
+        set_id : str
+
+        Returns
+        -------
+        ImageSet
+
+        Raises
+        ------
+        StudyError
+            If there is none.
+        """
+        with self._session() as session:
+            return _plain(ImageSet, self._set_row(session, set_id))
+
+    def add_set(self, study: str, role: Role, name: str) -> ImageSet:
+        """Add an empty set.
+
+        Parameters
+        ----------
+        study : str
+        role : {"reference", "query", "extra"}
+            A study has one query; references are pooled.
+        name : str
+
+        Returns
+        -------
+        ImageSet
+        """
+        if role == "query" and self.sets(study, "query"):
+            raise StudyError("A study has one query set; make another study for another one.")
+        with self._session() as session:
+            self._touch(session, study)
+            last = session.scalar(select(func.max(_Set.position)).where(_Set.study == study))
+            made = _Set(
+                id=secrets.token_hex(6),
+                study=study,
+                role=role,
+                name=clean_name(name),
+                position=(last or 0) + 1,
+                revision=secrets.token_hex(6),
+                um_per_px=None,
+                mapping={},
+                tables={},
+            )
+            session.add(made)
+            session.flush()
+            return _plain(ImageSet, made)
+
+    def change_set(
+        self,
+        set_id: str,
+        *,
+        name: str | None = None,
+        mapping: Mapping[str, str] | None = None,
+        um_per_px: float | None = None,
+    ) -> None:
+        """Rename a set, map its types, or say how large its pixels are.
+
+        Parameters
+        ----------
+        set_id : str
+        name : str, optional
+        mapping : mapping from type to type, optional
+        um_per_px : float, optional
+            0 for unknown.
+        """
+        with self._session() as session:
+            row = self._set_row(session, set_id)
+            self._touch(session, row.study)
+            if name is not None:
+                row.name = clean_name(name)
+            if mapping is not None:
+                row.mapping = {key: value for key, value in mapping.items() if key != value}
+            if um_per_px is not None:
+                row.um_per_px = um_per_px or None
+
+    def remove_set(self, set_id: str) -> None:
+        """Take a set out of its study; images that no set has are deleted by :meth:`sweep`."""
+        with self._session() as session:
+            row = self._set_row(session, set_id)
+            self._touch(session, row.study)
+            session.execute(delete(_File).where(_File.set == set_id))
+            session.delete(row)
+
+    def _set_row(self, session: Session, set_id: str) -> _Set:
+        row = session.get(_Set, set_id)
+        if row is None:
+            raise StudyError("There is no such set any more; reload the page.")
+        return row
+
+    def receive(self, set_id: str, files: Iterable[tuple[str, bytes]]) -> Received:
+        """Take in files: check each, store what can be used, remember why the others cannot.
+
+        Parameters
+        ----------
+        set_id : str
+        files : iterable of (name, bytes)
+            Names are kept as text and never used as paths. ``labels.csv`` and ``metadata.csv``
+            are the set's tables. A name that is there already is replaced.
+
+        Returns
+        -------
+        Received
+
+        Raises
+        ------
+        StudyError
+            If the set is gone or its study signed off.
+        OutputError
+            If an image cannot be written.
+        """
+        rows, tables, refused = [], {}, []
+        for name, data in files:
+            if name.rsplit("/", 1)[-1].lower() in ("labels.csv", "metadata.csv"):
+                try:
+                    tables[name.rsplit("/", 1)[-1].lower()] = data.decode("utf-8-sig")
+                except UnicodeDecodeError:
+                    refused.append((name, "is not UTF-8 text; save it as CSV (UTF-8)"))
+                continue
+            found = check_image(data)
+            if found.problem:
+                refused.append((name, found.problem))
+            else:
+                self._store(found.sha256, data)
+            rows.append(
+                {
+                    "set": set_id,
+                    "path": name,
+                    "size": len(data),
+                    "sha256": found.sha256,
+                    "problem": found.problem,
+                    "pages": found.pages,
+                    "deep": found.deep,
+                }
+            )
+        with self._session() as session:
+            row = self._set_row(session, set_id)
+            self._touch(session, row.study)
+            row.revision = secrets.token_hex(6)
+            if tables:
+                row.tables = {**row.tables, **tables}
+            names = [entry["path"] for entry in rows]
+            for start in range(0, len(names), 500):
+                some = names[start : start + 500]
+                session.execute(delete(_File).where(_File.set == set_id, _File.path.in_(some)))
+            if rows:
+                latest = {entry["path"]: entry for entry in rows}
+                session.execute(insert(_File), list(latest.values()))
+        return Received(len(rows) + len(tables) - len(refused), tuple(refused))
+
+    def _store(self, sha256: str, data: bytes) -> None:
+        path = stored_at(self.images, sha256)
+        if path.is_file():
+            return
+        beside = path.with_name(f".{sha256}.{secrets.token_hex(4)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(data)
+            beside.replace(path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise OutputError(
+                f"An image cannot be stored in {self.images} ({error.strerror}); make room, then "
+                "drop the folder again: what is there is not sent twice."
+            ) from error
+
+    def known_files(self, set_id: str) -> dict[str, int]:
+        """List what a set has received, so that an interrupted upload goes on.
+
+        Parameters
+        ----------
+        set_id : str
+
+        Returns
+        -------
+        dict from name to bytes
+        """
+        with self._session() as session:
+            rows = session.execute(select(_File.path, _File.size).where(_File.set == set_id))
+            return {row.path: row.size for row in rows}
+
+    def has_image(self, study: str, sha256: str) -> bool:
+        """Tell whether an image belongs to a study.
+
+        Parameters
+        ----------
+        study : str
+        sha256 : str
+
+        Returns
+        -------
+        bool
+        """
+        query = (
+            select(_File.id)
+            .join(_Set, _Set.id == _File.set)
+            .where(_Set.study == study, _File.sha256 == sha256, _File.problem == "")
+            .limit(1)
+        )
+        with self._session() as session:
+            return session.scalar(query) is not None
+
+    def dataset(self, image_set: ImageSet) -> Dataset:
+        """Read one set, its types renamed by its mapping.
+
+        Parameters
+        ----------
+        image_set : ImageSet
+            A reference comes with its types; a query or an extra set never does.
+
+        Returns
+        -------
+        Dataset
+            Kept in memory until the set changes.
+
+        Raises
+        ------
+        DataError
+            If a table of it has the wrong columns, or nothing in it has a type.
+        """
+        key = (image_set.id, image_set.revision, json.dumps(dict(image_set.mapping)))
+        if key not in self._cached.datasets:
+            with self._session() as session:
+                rows = session.scalars(select(_File).where(_File.set == image_set.id))
+                checked = {r.path: Checked(r.sha256, r.problem, r.pages, r.deep) for r in rows}
+            labelled = image_set.role == "reference"
+            made = stored_dataset(
+                self.images, image_set.name, checked, image_set.tables, labelled=labelled
+            )
+            if labelled and image_set.mapping:
+                made = pool([made], [image_set.mapping])
+            while len(self._cached.datasets) >= 16:
+                self._cached.datasets.pop(next(iter(self._cached.datasets)))
+            self._cached.datasets[key] = made
+        return self._cached.datasets[key]
+
+    def pooled(self, study: str, role: Role) -> Dataset | None:
+        """Read all sets of a role as one.
+
+        Parameters
+        ----------
+        study : str
+        role : {"reference", "query", "extra"}
+
+        Returns
+        -------
+        Dataset or None
+            None without any image.
+        """
+        found = [self.dataset(image_set) for image_set in self.sets(study, role)]
+        found = [dataset for dataset in found if dataset.n_cells]
+        if not found:
+            return None
+        return found[0] if len(found) == 1 else pool(found)
+
+    def sweep(self) -> int:
+        """Delete for good what nothing refers to: deleted studies, and images without a set.
+
+        Returns
+        -------
+        int
+            Bytes that were freed.
+        """
+        freed = 0
+        for study in self.studies(deleted=True):
+            with self._session() as session:
+                sets = select(_Set.id).where(_Set.study == study.id)
+                session.execute(delete(_File).where(_File.set.in_(sets)))
+                for table in (_Set, _Decision, _Job):
+                    session.execute(delete(table).where(table.study == study.id))
+                session.execute(delete(_Study).where(_Study.id == study.id))
+            folder = self.folder / "results" / study.id
+            if folder.is_dir():
+                freed += sum(path.stat().st_size for path in folder.glob("*"))
+                shutil.rmtree(folder)
+        with self._session() as session:
+            used = set(session.scalars(select(_File.sha256).distinct()))
+        for path in self.images.glob("??/*"):
+            if path.name not in used:
+                freed += path.stat().st_size
+                path.unlink()
+        return freed
+
+    # Decisions
+
+    def decide(self, study: str, kind: str, payload: Mapping[str, Any], who: str) -> Decision:
+        """Keep something a person said; it is on disk when this returns.
+
+        Parameters
+        ----------
+        study : str
+        kind : str
+            Such as ``match``, ``cluster`` or ``review``.
+        payload : mapping
+            JSON values.
+        who : str
+
+        Returns
+        -------
+        Decision
+        """
+        return self.decide_all(study, kind, [payload], who)[0]
+
+    def decide_all(
+        self, study: str, kind: str, payloads: Sequence[Mapping[str, Any]], who: str
+    ) -> tuple[Decision, ...]:
+        """Keep several things that were said at once; all of them or none.
+
+        Parameters
+        ----------
+        study : str
+        kind : str
+        payloads : sequence of mapping
+        who : str
+
+        Returns
+        -------
+        tuple of Decision
+        """
+        with self._session() as session:
+            self._touch(session, study)
+            rows = [
+                _Decision(study=study, kind=kind, payload=dict(p), who=clean_name(who), at=now())
+                for p in payloads
+            ]
+            session.add_all(rows)
+            session.flush()
+            return tuple(_plain(Decision, row) for row in rows)
+
+    def decisions(self, study: str, kind: str | None = None) -> tuple[Decision, ...]:
+        """List what was said and not undone, the oldest first.
+
+        Parameters
+        ----------
+        study : str
+        kind : str, optional
+
+        Returns
+        -------
+        tuple of Decision
+        """
+        query = select(_Decision).where(_Decision.study == study, _Decision.undone.is_(False))
+        if kind:
+            query = query.where(_Decision.kind == kind)
+        with self._session() as session:
+            rows = session.scalars(query.order_by(_Decision.id))
+            return tuple(_plain(Decision, row) for row in rows)
+
+    def undo(self, study: str, kind: str, who: str) -> Decision | None:
+        """Take back the last thing that this person said.
+
+        Parameters
+        ----------
+        study : str
+        kind : str
+        who : str
+
+        Returns
+        -------
+        Decision or None
+            What was taken back; None if there is nothing.
+        """
+        with self._session() as session:
+            self._touch(session, study)
+            row = session.scalar(
+                select(_Decision)
+                .where(
+                    _Decision.study == study,
+                    _Decision.kind == kind,
+                    _Decision.who == clean_name(who),
+                    _Decision.undone.is_(False),
+                )
+                .order_by(_Decision.id.desc())
+                .limit(1)
+            )
+            if row is None:
+                return None
+            row.undone = True
+            return _plain(Decision, row)
+
+    def pulse(self, study: str) -> str:
+        """Return a text that changes whenever anything in a study does.
+
+        Parameters
+        ----------
+        study : str
+
+        Returns
+        -------
+        str
+        """
+        with self._session() as session:
+            row = session.get(_Study, study)
+            said = session.execute(
+                select(func.max(_Decision.id), func.sum(_Decision.undone)).where(
+                    _Decision.study == study
+                )
+            ).one()
+            jobs = session.execute(
+                select(_Job.id, _Job.state).where(_Job.study == study).order_by(_Job.created)
+            ).all()
+        text = f"{row and row.changed}{row and row.deleted}{tuple(said)}{[tuple(j) for j in jobs]}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    # Jobs
+
+    def jobs(self, study: str) -> tuple[Job, ...]:
+        """List a study's jobs, the newest first.
+
+        Parameters
+        ----------
+        study : str
+
+        Returns
+        -------
+        tuple of Job
+        """
+        query = select(_Job).where(_Job.study == study).order_by(_Job.created.desc())
+        with self._session() as session:
+            return tuple(_plain(Job, row) for row in session.scalars(query))
+
+    def job(self, job: str) -> Job:
+        """Find a job.
+
+        Parameters
+        ----------
+        job : str
+
+        Returns
+        -------
+        Job
+
+        Raises
+        ------
+        StudyError
+            If there is none.
+        """
+        with self._session() as session:
+            row = session.get(_Job, job)
+            if row is None:
+                raise StudyError("There is no such job.")
+            return _plain(Job, row)
+
+    def add_job(self, study: str, target: str) -> Job:
+        """Queue work, unless the study has some under way: then that is returned.
+
+        Parameters
+        ----------
+        study : str
+        target : str
+            The stage to get to.
+
+        Returns
+        -------
+        Job
+        """
+        with self._session() as session:
+            self._touch(session, study)  # takes the write lock: two clicks make one job
+            session.flush()
+            active = session.scalar(
+                select(_Job).where(_Job.study == study, _Job.state.in_(("queued", "running")))
+            )
+            if active is not None:
+                return _plain(Job, active)
+            made = _Job(
+                id=secrets.token_hex(6), study=study, target=target, state="queued", created=now()
+            )
+            session.add(made)
+            session.flush()
+            return _plain(Job, made)
+
+    def update_job(self, job: str, **values: Any) -> None:
+        """Write down how far a job is.
+
+        Parameters
+        ----------
+        job : str
+        **values
+            Columns of the job.
+        """
+        with self._session() as session:
+            session.execute(update(_Job).where(_Job.id == job).values(**values))
+
+
+def _copy(row: Any, **changes: Any) -> Any:
+    values = {column.name: getattr(row, column.name) for column in row.__table__.columns}
+    values.update(changes)
+    return type(row)(**{name: value for name, value in values.items() if value is not None})
