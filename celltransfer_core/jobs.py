@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -208,11 +209,13 @@ def save_result(path: Path, result: object) -> None:
         joblib.dump(result, beside, compress=1)
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise OutputError(
             f"A result cannot be written to {path.parent} ({error.strerror}); make room and run "
             "again: what was computed is kept."
         ) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink()  # there is nothing where all went well
 
 
 @lru_cache(maxsize=24)

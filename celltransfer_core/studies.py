@@ -694,7 +694,8 @@ class Workspace:
             if rows:
                 latest = {entry["path"]: entry for entry in rows}
                 session.execute(insert(_File), list(latest.values()))
-        return Received(len(rows) + len(tables) - len(refused), tuple(refused))
+        taken = sum(not entry["problem"] for entry in rows) + len(tables)
+        return Received(taken, tuple(refused))
 
     def _store(self, sha256: str, data: bytes) -> None:
         path = stored_at(self.images, sha256)
@@ -706,7 +707,8 @@ class Workspace:
             beside.write_bytes(data)
             beside.replace(path)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink()
             raise OutputError(
                 f"An image cannot be stored in {self.images} ({error.strerror}); make room, then "
                 "drop the folder again: what is there is not sent twice."
@@ -947,7 +949,8 @@ class Workspace:
             jobs = session.execute(
                 select(_Job.id, _Job.state).where(_Job.study == study).order_by(_Job.created)
             ).all()
-        text = f"{row and row.changed}{row and row.deleted}{tuple(said)}{[tuple(j) for j in jobs]}"
+            state = (row.changed, row.deleted) if row else ()
+        text = f"{state}{tuple(said)}{[tuple(job) for job in jobs]}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     # Jobs
