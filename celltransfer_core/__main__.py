@@ -192,8 +192,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     method.add_argument("--classifier", choices=("knn", "linear"))
     method.add_argument(
         "--vote-weights",
-        choices=("prior", "equal"),
-        help="weigh voters by what they do on the reference, or evenly",
+        choices=("confirmed", "prior", "equal"),
+        help="evenly, but aligned voters as far as clusters are confirmed (the default); by what "
+        "they do on the reference and how the sets mix; or evenly",
     )
     method.add_argument(
         "--subset-size", type=int, metavar="N", help="most cells of either set in one transport"

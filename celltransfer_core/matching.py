@@ -486,6 +486,22 @@ class Confirmation:
     """Cells it had when the word was given, to notice when clusters have changed."""
 
 
+def confirmed_share(matches: Sequence[Match]) -> float:
+    """Tell how much of the query lies in clusters that people confirmed.
+
+    Parameters
+    ----------
+    matches : sequence of Match
+
+    Returns
+    -------
+    float
+        Share of the cells, 0 to 1.
+    """
+    confirmed = sum(match.cells for match in matches if match.confirmed)
+    return confirmed / sum(match.cells for match in matches)
+
+
 def match_clusters(
     score: Similarity,
     sizes: Ints,

@@ -38,6 +38,7 @@ from celltransfer_core.matching import (
     Refinement,
     Similarity,
     centre,
+    confirmed_share,
     match_clusters,
     reference_similarity,
     refine,
@@ -109,8 +110,9 @@ class Config:
         Trade-off of eq. 2, in the paper's convention.
     classifier : {"knn", "linear"}
         Entropy-weighted k-NN, or a linear probe.
-    vote_weights : {"prior", "equal"}
-        Weigh voters by what they do on the reference and how the sets mix, or evenly.
+    vote_weights : {"confirmed", "prior", "equal"}
+        Weigh voters evenly, but aligned ones only as far as people confirmed the clusters that
+        the alignment rests on; by what they do on the reference and how the sets mix; or evenly.
     scale_blocks : bool
         Divide each block of a concatenation by its mean norm over the reference (not in the paper).
     subset_size : int
@@ -142,7 +144,7 @@ class Config:
     alignment: Literal["fgw", "centre", "none"] = "fgw"
     alpha: float = 0.5
     classifier: Literal["knn", "linear"] = "knn"
-    vote_weights: Literal["prior", "equal"] = "prior"
+    vote_weights: Literal["confirmed", "prior", "equal"] = "confirmed"
     scale_blocks: bool = True
     subset_size: int = 2000
     draws: int = 3
@@ -192,6 +194,7 @@ PAPER = replace(
     sigma="paper",
     features="raw",
     weights="uniform",
+    vote_weights="prior",
     scale_blocks=False,
 )
 PRESETS = {"default": DEFAULT, "paper": PAPER}
@@ -591,6 +594,7 @@ def transfer(
         known,
         len(kept),
         config,
+        confirmed=confirmed_share(matches),
         workers=workers,
         progress=progress,
     )
@@ -1112,6 +1116,7 @@ def let_vote(
     n_types: int,
     config: Config,
     *,
+    confirmed: float,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> tuple[tuple[Voter, ...], tuple[Solve, ...]]:
@@ -1127,6 +1132,8 @@ def let_vote(
         Query cells that count in the query's mean.
     n_types : int
     config : Config
+    confirmed : float
+        Share of the query's cells in confirmed clusters.
     workers : int, optional
     progress : callable
 
@@ -1139,7 +1146,10 @@ def let_vote(
     counted = known.astype(np.float64) if known.any() else None
     # Centred features are centred already: means alone would give the same voter twice.
     doubled = config.alignment == "centre" and config.features == "centred"
+    # Alignment to wrong proportions does harm, to confirmed ones good: tests/benchmarks/shifted.py.
+    aligned_say = confirmed if config.vote_weights == "confirmed" else 1.0
     spoken: list[Voter] = []
+    say: list[float] = []
     solves: list[Solve] = []
     for number, voter in enumerate(voters):
         progress("vote", number, len(voters))
@@ -1171,11 +1181,12 @@ def let_vote(
             judged.append(classify(voter, config.alignment, galleries, Xt, draws, n_types, config))
         accuracy = leave_one_out_accuracy(Xs, draws.types, np.random.default_rng([config.seed, 4]))
         spoken += [replace(heard, accuracy=accuracy) for heard in judged]
+        say += [1.0, aligned_say][: len(judged)]
     progress("vote", len(voters), len(voters))
-    if config.vote_weights == "equal":
-        weights = np.full(len(spoken), 1 / len(spoken))
-    else:
+    if config.vote_weights == "prior":
         weights = voter_weights([v.accuracy for v in spoken], [v.mixing for v in spoken])
+    else:
+        weights = np.array(say) / np.sum(say)
     weighed = (replace(v, weight=float(w)) for v, w in zip(spoken, weights, strict=True))
     return tuple(weighed), tuple(solves)
 

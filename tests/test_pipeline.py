@@ -157,6 +157,7 @@ def test_filtering_none_keeps_every_type_with_a_floor(reference, query, store):
         {"clusters": "node-degree", "sigma": "paper"},
         {"classifier": "linear"},
         {"vote_weights": "equal"},
+        {"vote_weights": "prior"},
         {"framing": "none"},
         {"colour": "lab"},
         {"um_per_px": (0.1, 0.2)},
@@ -171,6 +172,22 @@ def test_every_option_runs(change, reference, query, store):
     assert len(found.voters) == 2 * halves
     if "subset_size" in change:
         assert found.parts == 3
+
+
+def test_transport_has_a_say_as_far_as_clusters_are_confirmed(result, reference, query, store):
+    def say(found):
+        halves = {"centre": 0.0, "fgw": 0.0}
+        for voter in found.voters:
+            halves[voter.alignment] += voter.weight
+        return halves["fgw"] / halves["centre"]
+
+    assert say(result) == 0
+    words = [Confirmation(int(n), "lymphocyte") for n in result.clusters.names]
+    share = result.clusters.sizes[0] / query.n_cells
+    some = run(reference, query, FAST, confirmations=words[:1], cache=store, workers=1)
+    assert say(some) == pytest.approx(share)
+    every = run(reference, query, FAST, confirmations=words, cache=store, workers=1)
+    assert say(every) == pytest.approx(1)
 
 
 def test_the_papers_preset(reference, query, store):
