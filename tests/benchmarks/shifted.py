@@ -3,8 +3,8 @@
     python tests/benchmarks/shifted.py --data DIR [--set pbc] [--domains 4] [--encoders A,B+C]
 
 Some cells of one labelled set are the reference. Others are drawn in unequal proportions, altered
-as another stain, camera and scanner would, and typed; then again with every second cluster, and every
-one, confirmed by a perfect reader. Defaults that no unlabelled run can check are
+as another stain, camera and scanner would, and typed; then again with every second cluster, and
+with all of them, confirmed by a perfect reader. Defaults that no unlabelled run can check are
 chosen here, so that the sets that results are reported on take no part in the choice. The last
 line is the best option's mean of accuracy and balanced accuracy.
 """
