@@ -132,7 +132,7 @@ class Config:
 
     encoders: tuple[tuple[str, ...], ...] = DEFAULT_ENCODERS
     framing: Literal["auto", "nucleus", "none"] = "auto"
-    colour: Literal["none", "lab"] = "none"
+    colour: Literal["none", "lab"] = "lab"
     um_per_px: tuple[float, float] | None = None
     clusters: Literal["louvain", "node-degree"] = "louvain"
     cluster_encoder: tuple[str, ...] | None = None
@@ -190,6 +190,7 @@ DEFAULT = Config()
 PAPER = replace(
     DEFAULT,
     framing="none",
+    colour="none",
     clusters="node-degree",
     sigma="paper",
     features="raw",

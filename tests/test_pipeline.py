@@ -159,7 +159,7 @@ def test_filtering_none_keeps_every_type_with_a_floor(reference, query, store):
         {"vote_weights": "equal"},
         {"vote_weights": "prior"},
         {"framing": "none"},
-        {"colour": "lab"},
+        {"colour": "none"},
         {"um_per_px": (0.1, 0.2)},
         {"cluster_encoder": ("shape",)},
         {"subset_size": 12},

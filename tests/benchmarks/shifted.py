@@ -40,7 +40,8 @@ VARIANTS = {
     "equal": {"vote_weights": "equal"},
     "no transport": {"alignment": "none"},
     "uniform, equal": {"weights": "uniform", "vote_weights": "equal"},
-    "colour lab": {"colour": "lab"},
+    "own colours": {"colour": "none"},
+    "own colours, no transport": {"colour": "none", "alignment": "none"},
 }
 
 

@@ -34,7 +34,7 @@ VARIANTS = {
     "uniform weights": {"weights": "uniform"},
     "no filtering": {"filtering": "none"},
     "no transport": {"alignment": "none"},
-    "colour lab": {"colour": "lab"},
+    "own colours": {"colour": "none"},
     "node-degree": {"clusters": "node-degree"},
     "equal votes": {"vote_weights": "equal"},
     "linear": {"classifier": "linear"},
