@@ -1,11 +1,7 @@
-"""The app's entry: ``streamlit run app.py``."""
+"""The app's entry: the pages, and beside them the routes for uploads, images and downloads."""
 
 import streamlit as st
 
-st.set_page_config(page_title="CellTransfer", page_icon=":material/biotech:", layout="wide")
-st.navigation(
-    [
-        st.Page("pages/demo.py", title="Demo study", icon=":material/biotech:", default=True),
-        st.Page("pages/help.py", title="Help", icon=":material/help:"),
-    ]
-).run()
+from celltransfer_core import downloads, web
+
+app = st.App("pages/main.py", routes=[*web.routes(), *downloads.routes()])

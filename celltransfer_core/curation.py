@@ -12,9 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from celltransfer_core.matching import NONE_TYPE, Confirmation
-from celltransfer_core.pipeline import Clusters
-from celltransfer_core.types import Ints
+from celltransfer_core.cache import Cache
+from celltransfer_core.embeddings import embed
+from celltransfer_core.encoders import load_encoder
+from celltransfer_core.errors import DataError
+from celltransfer_core.matching import NONE_TYPE, QUERY, REFERENCE, Confirmation
+from celltransfer_core.neighbors import nearest
+from celltransfer_core.pipeline import Clusters, Prepared, representation
+from celltransfer_core.types import Bools, Float32, Ints
 
 PREFIX = 16
 """Hexadecimal digits of a cell's hash that tell it from all others of a set."""
@@ -93,6 +98,134 @@ def edit_clusters(
     known = dict(zip(clusters.names.tolist(), clusters.density.tolist(), strict=True))
     density = [np.nan if n in touched else known[n] for n in names.tolist()]
     return replace(clusters, labels=labels.astype(np.int64), names=names, density=np.array(density))
+
+
+def central_first(clusters: Clusters, cluster: int) -> Ints:
+    """List the cells of a cluster, the most central first.
+
+    Parameters
+    ----------
+    clusters : Clusters
+    cluster : int
+        Its position, 0 … C − 1.
+
+    Returns
+    -------
+    ndarray of int64
+    """
+    inside = np.flatnonzero(clusters.labels == cluster)
+    return inside[np.argsort(-clusters.centrality[inside], kind="stable")]
+
+
+def split_in_two(X: Float32, *, seed: int = 0) -> Bools:
+    """Part the cells of a cluster in two by 2-means.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (k, d)
+        Their embeddings.
+    seed : int
+
+    Returns
+    -------
+    ndarray of bool, shape (k,)
+        Which cells are the smaller part; of two equal ones the part without the first cell.
+
+    Raises
+    ------
+    DataError
+        If there are no two cells that differ.
+    """
+    from sklearn.cluster import KMeans
+
+    if len(X) < 2 or (X[0] == X).all():
+        raise DataError("This cluster cannot be split: its cells are all alike to the encoder.")
+    part = KMeans(n_clusters=2, n_init=10, random_state=seed).fit_predict(X) == 1
+    smaller = part.sum() < len(X) / 2 or (2 * part.sum() == len(X) and not part[0])
+    return part if smaller else ~part
+
+
+def extend_selection(X: Float32, shown: Ints, picked: Ints) -> Ints:
+    """Add to cells that were picked on a map of a sample those that are not on it but most alike.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (m, d)
+        Embeddings of all cells.
+    shown : ndarray of int64, shape (s,)
+        Cells on the map.
+    picked : ndarray of int64
+        Some of them.
+
+    Returns
+    -------
+    ndarray of int64
+        Ascending. A cell that is not on the map goes with the nearest one that is.
+    """
+    hidden = np.setdiff1d(np.arange(len(X)), shown)
+    if not len(hidden) or not len(picked):
+        return np.sort(picked)
+    beside = shown[nearest(X[hidden], X[shown], 1)[1][:, 0]]
+    return np.sort(np.concatenate([picked, hidden[np.isin(beside, picked)]]))
+
+
+def query_embeddings(prepared: Prepared, cache: Cache) -> Float32:
+    """Read what the query's clusters were found on.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        With or without its embeddings.
+    cache : Cache
+        Where they are kept; what is missing is computed again.
+
+    Returns
+    -------
+    ndarray of float32, shape (m, d)
+
+    Raises
+    ------
+    CellTransferError
+        If an encoder or an image cannot be read any more.
+    """
+    crops = {name: prepared.framing.crops[name] for name in (REFERENCE, QUERY)}
+    rows = {
+        name: {
+            encoder: embed(cells, load_encoder(encoder), cache, workers=1)
+            for encoder in prepared.cluster_on
+        }
+        for name, cells in crops.items()
+    }
+    return representation(rows, prepared.cluster_on, prepared.config)[1]
+
+
+def standing_names(
+    clusters: Clusters, cells: Sequence[str], words: Sequence[Word]
+) -> dict[int, str]:
+    """Find the names that people gave to the clusters at hand.
+
+    Parameters
+    ----------
+    clusters : Clusters
+    cells : sequence of str, length m
+        Hashes.
+    words : sequence of Word
+        Their payloads hold ``cells`` (shortened hashes) and ``name`` (empty takes it back).
+
+    Returns
+    -------
+    dict from a cluster's number to its name
+        Without those that nobody named.
+    """
+    named = [
+        replace(
+            word, payload={"cells": word.payload["cells"], "type": word.payload["name"] or None}
+        )
+        for word in words
+    ]
+    every = [word.payload["type"] for word in named if word.payload["type"]]
+    standing = standing_words(clusters, cells, named, every)
+    return {one.confirmation.cluster: one.confirmation.type_name for one in standing}
 
 
 def standing_words(

@@ -7,10 +7,12 @@ other with another stain, scale, blur and noise, other proportions, and a type t
 
 from __future__ import annotations
 
-import contextlib
 import csv
+import datetime as dt
 import io
-import os
+import tempfile
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -20,21 +22,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltransfer_core import __version__
 from celltransfer_core.errors import OutputError
-from celltransfer_core.types import Float32, RGBImage
+from celltransfer_core.execution import run_tasks
+from celltransfer_core.types import Float32, Progress, RGBImage, silent
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from celltransfer_core.pipeline import RunResult
+    from celltransfer_core.pipeline import Named
+    from celltransfer_core.studies import Study, Workspace
 
 DRAWN_NOTICE = (
     "Drawn cells, not real ones: these pictures are made by a program to try CellTransfer with; "
     "they show no patient and prove nothing about accuracy on real cells."
 )
 
+DEMO_NAME = "Demo: drawn cells"
+DEMO_READER = "Demo reader"
+"""Who said what is ready in the demo study."""
+
+_opening = threading.Lock()
+
+_READY_REVIEWS = 12
+_SECONDS_EACH = 4
+
 _RGB = tuple[float, float, float]
+
+_PER_TYPE, _QUERY_CELLS = 40, 240
 
 _SUPERSAMPLING = 2
 _DYES = ("chromatin", "blue", "pink", "orange", "violet", "haemoglobin")
@@ -582,7 +596,11 @@ def _as_image(values: Float32) -> Image.Image:
 
 
 def draw_demo(
-    folder: Path, *, seed: int = 0, reference_per_type: int = 40, query_cells: int = 240
+    folder: Path,
+    *,
+    seed: int = 0,
+    reference_per_type: int = _PER_TYPE,
+    query_cells: int = _QUERY_CELLS,
 ) -> None:
     """Write a drawn reference and a drawn query.
 
@@ -612,9 +630,9 @@ def draw_demo(
         raise ValueError("reference_per_type and query_cells must be at least 1.")
     try:
         _claim(folder)
-        reference_rng, query_rng = np.random.default_rng(seed).spawn(2)
-        _write_reference(folder / "reference", reference_per_type, reference_rng)
-        _write_query(folder, query_cells, query_rng)
+        jobs = [(folder, half, seed, reference_per_type, query_cells) for half in (0, 1)]
+        for _ in run_tasks(_write_half, jobs):
+            pass
         (folder / "README.txt").write_text(_readme(), encoding="utf-8", newline="\n")
     except OSError as error:
         raise OutputError(
@@ -631,6 +649,15 @@ def _claim(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
+def _write_half(job: tuple[Path, int, int, int, int]) -> None:
+    folder, half, seed, reference_per_type, query_cells = job
+    rng = np.random.default_rng(seed).spawn(2)[half]
+    if half == 0:
+        _write_reference(folder / "reference", reference_per_type, rng)
+    else:
+        _write_query(folder / "query", query_cells, rng)
+
+
 def _write_reference(folder: Path, per_type: int, rng: np.random.Generator) -> None:
     for cell_type in REFERENCE_TYPES:
         (folder / cell_type).mkdir(parents=True)
@@ -638,7 +665,8 @@ def _write_reference(folder: Path, per_type: int, rng: np.random.Generator) -> N
             _save(draw_cell(cell_type, rng), folder / cell_type / f"{cell_type}-{number:03d}.png")
 
 
-def _write_query(folder: Path, count: int, rng: np.random.Generator) -> None:
+def _planned(count: int, rng: np.random.Generator) -> dict[str, tuple[_Slide, str]]:
+    """Decide on the slide and the type of each file of the query."""
     planned = [
         (slide, cell_type)
         for slide, cells in zip(_SLIDES, _shared(count, [1] * len(_SLIDES)), strict=True)
@@ -647,18 +675,20 @@ def _write_query(folder: Path, count: int, rng: np.random.Generator) -> None:
         )
         for _ in range(times)
     ]
-    query = folder / "query"
+    order = rng.permutation(len(planned)).tolist()
+    return {f"cell-{n:04d}.png": planned[index] for n, index in enumerate(order, start=1)}
+
+
+def _write_query(query: Path, count: int, rng: np.random.Generator) -> None:
     query.mkdir()
     metadata, labels = [("file", "slide", "patient")], [("file", "label")]
-    for number, index in enumerate(rng.permutation(len(planned)).tolist(), start=1):
-        slide, cell_type = planned[index]
-        name = f"cell-{number:04d}.png"
+    for name, (slide, cell_type) in _planned(count, rng).items():
         style = replace(QUERY_STYLE, strength=slide.strength, background=slide.background)
         _save(draw_cell(cell_type, rng, style), query / name)
         metadata.append((name, slide.name, slide.patient))
         labels.append((name, cell_type))
     _write_table(query / "metadata.csv", metadata)
-    _write_table(folder / "query-labels.csv", labels)
+    _write_table(query.parent / "query-labels.csv", labels)
 
 
 def _shared(total: int, shares: Sequence[float]) -> list[int]:
@@ -706,29 +736,115 @@ What to try (from the CellTransfer folder; DIR is the folder of this file)
 """
 
 
-def demo_study() -> RunResult:
-    """Draw the demo where the project keeps its data, unless it is there, and type it.
+def open_demo(workspace: Workspace) -> Study:
+    """Find the demo study, or begin it; the first work on it draws its cells.
+
+    Parameters
+    ----------
+    workspace : Workspace
 
     Returns
     -------
-    RunResult
-        Of the default configuration.
+    Study
+        The oldest demo that is there; one that was deleted comes back before another is made.
 
     Raises
     ------
-    CellTransferError
-        If nothing can be written to ``CELLTRANSFER_HOME``.
+    OutputError
+        If the workspace cannot be written to.
     """
-    from celltransfer_core.cache import home
-    from celltransfer_core.datasets import read_dataset
-    from celltransfer_core.pipeline import run
+    with _opening:  # two first visitors get one demo
+        for deleted in (False, True):
+            drawn = [study for study in workspace.studies(deleted=deleted) if study.drawn]
+            if drawn:
+                oldest = min(drawn, key=lambda study: study.created)
+                workspace.restore(oldest.id)
+                return workspace.study(oldest.id)
+        made = workspace.create(DEMO_NAME, drawn=True)
+        workspace.add_set(made.id, "reference", "Drawn reference")
+        workspace.add_set(made.id, "query", "Drawn query")
+        return made
 
-    folder = home() / f"demo-{__version__}"
-    if not folder.is_dir():
-        # Drawn beside its place and then moved: a process that is killed leaves no half demo.
-        beside = folder.with_name(f".{folder.name}-{os.getpid()}")
-        draw_demo(beside)
-        with contextlib.suppress(OSError):  # another process was faster
-            beside.rename(folder)
-    reference = read_dataset(folder / "reference", labelled=True)
-    return run(reference, read_dataset(folder / "query"))
+
+def fill_demo(workspace: Workspace, study: str, progress: Progress = silent) -> None:
+    """Draw the cells of the demo study, unless it has some.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+    progress : callable
+
+    Raises
+    ------
+    OutputError
+        If nothing can be written.
+    """
+    if all(workspace.pooled(study, role) for role in ("reference", "query")):
+        return
+    progress("drawing the cells", 0, 1)
+    with tempfile.TemporaryDirectory(dir=workspace.folder) as parent:
+        folder = Path(parent) / "demo"
+        draw_demo(folder, reference_per_type=_PER_TYPE, query_cells=_QUERY_CELLS)
+        for role, style in (("reference", REFERENCE_STYLE), ("query", QUERY_STYLE)):
+            for image_set in workspace.sets(study, role):
+                files = sorted(path for path in (folder / role).rglob("*") if path.is_file())
+                workspace.receive(
+                    image_set.id,
+                    [(p.relative_to(folder / role).as_posix(), p.read_bytes()) for p in files],
+                )
+                workspace.change_set(image_set.id, um_per_px=style.um_per_px)
+    progress("drawing the cells", 1, 1)
+
+
+def introduce_demo(workspace: Workspace, study: str, named: Named) -> None:
+    """Say a few words on the demo study as a reader would who knows what was drawn.
+
+    Every other cluster whose proposed type is right is confirmed, and some cells are reviewed, so
+    that a newcomer finds no page empty.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+        Its query must be the one of :func:`fill_demo`.
+    named : Named
+        Its clusters, as they were matched.
+    """
+    from celltransfer_core.curation import short
+    from celltransfer_core.review import UNSURE, sample_order
+
+    query = workspace.pooled(study, "query")
+    if query is None:
+        return
+    rng = np.random.default_rng(0).spawn(2)[1]
+    drawn_as = {name: kind for name, (_, kind) in _planned(_QUERY_CELLS, rng).items()}
+    truth = [drawn_as.get(file, UNSURE) for file in query.first_file]
+    right = []
+    for number, match in enumerate(named.matches):
+        inside = np.flatnonzero(named.clusters.labels == number).tolist()
+        commonest = Counter(truth[cell] for cell in inside).most_common(1)[0][0]
+        if match.matched_type == commonest:
+            cells = short([query.cells[cell] for cell in inside])
+            name = int(named.clusters.names[number])
+            right.append({"cluster": name, "cells": cells, "type": match.matched_type})
+    workspace.decide_all(study, "match", right[::2], DEMO_READER)
+
+    # Blind ones from the head of the random sample, the others from beyond it.
+    order = sample_order(query.cells, 0).tolist()
+    blind = _READY_REVIEWS * 2 // 3
+    looked = [*order[:blind], *order[blind - _READY_REVIEWS :]]
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=_SECONDS_EACH * len(looked))
+    reviews = [
+        {
+            "cell": query.cells[cell],
+            "answer": truth[cell] if truth[cell] in REFERENCE_TYPES else UNSURE,
+            "reader": DEMO_READER,
+            "time": (began + dt.timedelta(seconds=_SECONDS_EACH * place)).isoformat(
+                timespec="milliseconds"
+            ),
+            "blind": place < blind,
+        }
+        for place, cell in enumerate(looked)
+    ]
+    workspace.decide_all(study, "review", reviews, DEMO_READER)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import hmac
 import io
 import json
 import platform
-from collections.abc import Callable
-from dataclasses import asdict
+import re
+import shlex
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,8 +25,9 @@ from celltransfer_core import __version__
 from celltransfer_core.datasets import Dataset, read_table
 from celltransfer_core.errors import DataError, OutputError
 from celltransfer_core.matching import QUERY, REFERENCE, Confirmation, Similarity
-from celltransfer_core.pipeline import Clusters, RunResult, voter_name
-from celltransfer_core.types import Float64
+from celltransfer_core.pipeline import PRESETS, Clusters, Config, RunResult, voter_name
+from celltransfer_core.review import ARTEFACT, FinalTypes, Review, final_types
+from celltransfer_core.types import Float64, Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,6 +93,57 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
     return pd.DataFrame(columns).sort_values("file", ignore_index=True)
 
 
+def reviewed_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame:
+    """Put what readers said beside what was predicted: one row a file of the query.
+
+    Parameters
+    ----------
+    result : RunResult
+    reviews : sequence of Review
+        In the order they were made.
+
+    Returns
+    -------
+    DataFrame
+        The columns of :func:`predictions_table` as they are; then reviewed_type (empty where
+        nobody answered), final_type, reviewed_by and reviewed_at, see
+        :func:`celltransfer_core.review.final_types`.
+    """
+    table = predictions_table(result)
+    final = final_types(result.query.cells, result.predicted, reviews)
+    cell = np.searchsorted(result.query.cells, table["sha256"].tolist())
+    table["reviewed_type"] = final.reviewed[cell]
+    table["final_type"] = final.final[cell]
+    table["reviewed_by"] = final.reader[cell]
+    table["reviewed_at"] = final.time[cell]
+    return table
+
+
+def reviews_table(query: Dataset, reviews: Sequence[Review]) -> pd.DataFrame:
+    """List every answer of every reader, also those that were changed later.
+
+    Parameters
+    ----------
+    query : Dataset
+    reviews : sequence of Review
+
+    Returns
+    -------
+    DataFrame
+        file, sha256, type, reader, time, blind; the oldest first. Answers on cells that are no
+        longer there are left out.
+    """
+    import pandas as pd
+
+    files = dict(zip(query.cells, query.first_file, strict=True))
+    rows = [
+        (files[r.cell], r.cell, r.answer, r.reader, r.time, r.blind)
+        for r in reviews
+        if r.cell in files
+    ]
+    return pd.DataFrame(rows, columns=["file", "sha256", "type", "reader", "time", "blind"])
+
+
 def clusters_table(result: RunResult) -> pd.DataFrame:
     """Make the table of clusters: one row a file of the query.
 
@@ -133,12 +191,15 @@ def matches_table(result: RunResult) -> pd.DataFrame:
     return table
 
 
-def differential_table(result: RunResult) -> pd.DataFrame:
+def differential_table(result: RunResult, counted: Sequence[str] | None = None) -> pd.DataFrame:
     """Count the types on every slide.
 
     Parameters
     ----------
     result : RunResult
+    counted : sequence of str, length m, optional
+        What to count each query cell as, such as ``final_types(…).final``; what was predicted by
+        default. Artefacts are no cells and not counted; what readers dispute has a row of its own.
 
     Returns
     -------
@@ -151,19 +212,20 @@ def differential_table(result: RunResult) -> pd.DataFrame:
     from scipy.stats import binomtest
 
     query = result.query
-    names = np.array(result.types)
     # Copies of an image are one cell.
     first = np.unique(query.cell_index, return_index=True)[1]
     slide = np.array(query.slide or [""] * len(query.files))[first]
     patient = np.array(query.patient or [""] * len(query.files))[first]
-    predicted = names[result.vote.winner]
+    types = np.array(result.predicted if counted is None else counted)
+    real = types != ARTEFACT
+    names = [*result.types, *sorted(set(types[real].tolist()) - set(result.types))]
     rows = []
-    for one in np.unique(slide):
-        inside = slide == one
+    for one in np.unique(slide[real]):
+        inside = real & (slide == one)
         total = int(inside.sum())
         owners = sorted(set(patient[inside].tolist()) - {""})
-        for name in result.types:
-            count = int((predicted[inside] == name).sum())
+        for name in names:
+            count = int((types[inside] == name).sum())
             interval = binomtest(count, total).proportion_ci(method="wilson")
             rows.append(
                 {
@@ -176,7 +238,8 @@ def differential_table(result: RunResult) -> pd.DataFrame:
                     "high": 100 * interval.high,
                 }
             )
-    return pd.DataFrame(rows)
+    columns = ["slide", "patient", "type", "cells", "percent", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def manifest(result: RunResult) -> dict[str, Any]:
@@ -302,6 +365,32 @@ def _versions() -> dict[str, str]:
     return found
 
 
+def without_names(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Take names of files out of a manifest.
+
+    Parameters
+    ----------
+    described : mapping
+        From :func:`manifest`.
+
+    Returns
+    -------
+    dict
+        Lists of files are their lengths.
+    """
+    lists = ("left_out", "notes", "duplicates")
+    inputs = {
+        name: {key: len(value) if key in lists else value for key, value in one.items()}
+        for name, one in described["inputs"].items()
+    }
+    whole = {name: len(files) for name, files in described["framing"]["left_whole"].items()}
+    return {
+        **described,
+        "inputs": inputs,
+        "framing": {**described["framing"], "left_whole": whole},
+    }
+
+
 def similarity_arrays(result: RunResult) -> dict[str, Any]:
     """Collect what Figs 4, 9, 10 and 11 show.
 
@@ -415,15 +504,34 @@ def write_run(
         written.append(write_atomically(folder / name, buffer.getvalue()))
     if table_format == "parquet":
         for name, table in tables.items():
-            buffer = io.BytesIO()
-            table.to_parquet(buffer, index=False)
-            written.append(write_atomically(folder / f"{name}.parquet", buffer.getvalue()))
+            written.append(write_atomically(folder / f"{name}.parquet", parquet_bytes(table)))
     elif table_format == "h5ad":
-        written.append(_write_h5ad(result, predictions, folder / "predictions.h5ad"))
+        described = manifest(result)
+        written.append(write_h5ad(predictions, described, folder / "predictions.h5ad"))
     return written
 
 
-def _write_h5ad(result: RunResult, predictions: pd.DataFrame, path: Path) -> Path:
+def write_h5ad(predictions: pd.DataFrame, described: Mapping[str, Any], path: Path) -> Path:
+    """Write predictions as AnnData: shares of the vote in X, all else in obs.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        From :func:`predictions_table` or :func:`reviewed_table`.
+    described : mapping
+        The manifest, kept as JSON in ``uns``.
+    path : Path
+
+    Returns
+    -------
+    Path
+        The same.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written to or the disk is full.
+    """
     import anndata
 
     table = predictions.set_index("file")
@@ -434,7 +542,7 @@ def _write_h5ad(result: RunResult, predictions: pd.DataFrame, path: Path) -> Pat
         var={"type": [name.removeprefix("share:") for name in shares]},
     )
     annotated.var_names = [name.removeprefix("share:") for name in shares]
-    annotated.uns["manifest"] = json.dumps(manifest(result), ensure_ascii=False)
+    annotated.uns["manifest"] = json.dumps(described, ensure_ascii=False)
     beside = path.with_name(f".{path.name}.part")
 
     def write(target: Path) -> None:
@@ -443,8 +551,44 @@ def _write_h5ad(result: RunResult, predictions: pd.DataFrame, path: Path) -> Pat
     return _replace(path, beside, write)
 
 
-def csv_bytes(table: pd.DataFrame) -> bytes:
+def csv_bytes(table: pd.DataFrame, *, guarded: bool = False) -> bytes:
     """Write a table as CSV: UTF-8, six decimals, ``true`` and ``false``.
+
+    Parameters
+    ----------
+    table : DataFrame
+    guarded : bool
+        For tables that people open: texts that a spreadsheet would take for a formula (they begin
+        with ``=``, ``+``, ``-``, ``@``, a tab or a line's end) get an apostrophe in front.
+        :func:`read_matches` and :func:`read_clusters` take it away again.
+
+    Returns
+    -------
+    bytes
+    """
+    written = table.copy()
+    if guarded:
+        for name in written.select_dtypes(exclude=["number", "bool"]).columns:
+            written[name] = [_guarded(str(value)) for value in written[name]]
+    for name in written.select_dtypes(bool).columns:
+        written[name] = written[name].map({True: "true", False: "false"})
+    text: str = written.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    return text.encode()
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+
+
+def _guarded(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _unguarded(text: str) -> str:
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def parquet_bytes(table: pd.DataFrame) -> bytes:
+    """Write a table as Parquet.
 
     Parameters
     ----------
@@ -454,11 +598,349 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     -------
     bytes
     """
-    written = table.copy()
-    for name in written.select_dtypes(bool).columns:
-        written[name] = written[name].map({True: "true", False: "false"})
-    text: str = written.to_csv(index=False, float_format="%.6f", lineterminator="\n")
-    return text.encode()
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Pseudonyms:
+    """Names that tell nothing, in place of those of files, slides and patients.
+
+    They are keyed hashes: the same name has the same pseudonym in all that leaves a study, and
+    without the key nobody finds out by trying names.
+    """
+
+    key: bytes
+
+    @staticmethod
+    def of_study(secret: str, study: str) -> Pseudonyms:
+        """Make those of a study.
+
+        Parameters
+        ----------
+        secret : str
+            The workspace's.
+        study : str
+            Its id: another study has other pseudonyms for the same names.
+
+        Returns
+        -------
+        Pseudonyms
+        """
+        return Pseudonyms(hmac.digest(secret.encode(), f"pseudonyms {study}".encode(), "sha256"))
+
+    def of(self, kind: str, name: str) -> str:
+        """Give a name's pseudonym.
+
+        Parameters
+        ----------
+        kind : {"file", "slide", "patient", "sha256"}
+        name : str
+
+        Returns
+        -------
+        str
+            Nothing for nothing.
+        """
+        if not name:
+            return ""
+        return f"{kind}-{hmac.new(self.key, f'{kind} {name}'.encode(), 'sha256').hexdigest()[:16]}"
+
+    def dataset(self, query: Dataset) -> Dataset:
+        """Replace the names in a set, so that no table made of it holds one.
+
+        Parameters
+        ----------
+        query : Dataset
+
+        Returns
+        -------
+        Dataset
+            Its cells keep their hashes: see :meth:`hide`.
+        """
+
+        def every(kind: str, names: Sequence[str]) -> tuple[str, ...]:
+            return tuple(self.of(kind, name) for name in names)
+
+        return replace(
+            query,
+            files=every("file", query.files),
+            slide=None if query.slide is None else every("slide", query.slide),
+            patient=None if query.patient is None else every("patient", query.patient),
+        )
+
+    def hide(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Replace content hashes, by which whoever has an image could find it.
+
+        Parameters
+        ----------
+        table : DataFrame
+            With or without a column sha256.
+
+        Returns
+        -------
+        DataFrame
+        """
+        if "sha256" not in table:
+            return table
+        return table.assign(sha256=[self.of("sha256", value) for value in table["sha256"]])
+
+    def table(self, query: Dataset) -> pd.DataFrame:
+        """List what stands for what; only for whoever owns the study.
+
+        Parameters
+        ----------
+        query : Dataset
+
+        Returns
+        -------
+        DataFrame
+            kind, name, pseudonym.
+        """
+        import pandas as pd
+
+        names = {
+            "file": query.files,
+            "sha256": query.cells,
+            "slide": query.slide or (),
+            "patient": query.patient or (),
+        }
+        rows = [
+            (kind, name, self.of(kind, name))
+            for kind, every in names.items()
+            for name in sorted(set(every) - {""})
+        ]
+        return pd.DataFrame(rows, columns=["kind", "name", "pseudonym"])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What there is to take away of a study: what was predicted, and what readers said."""
+
+    run: RunResult
+    reviews: Sequence[Review]
+    """In the order they were made."""
+    pseudonyms: Pseudonyms | None = None
+    """What every table goes by instead of names, if anything."""
+
+    @cached_property
+    def final(self) -> FinalTypes:
+        """What stands for each query cell."""
+        return final_types(self.run.query.cells, self.run.predicted, self.reviews)
+
+    @cached_property
+    def _named(self) -> RunResult:
+        query = self.run.query
+        return replace(self.run, query=self.pseudonyms.dataset(query) if self.pseudonyms else query)
+
+    def _hide(self, table: pd.DataFrame) -> pd.DataFrame:
+        return self.pseudonyms.hide(table) if self.pseudonyms else table
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """See :func:`manifest`."""
+        told = manifest(self.run)
+        return without_names(told) if self.pseudonyms else told
+
+    def cells(self) -> pd.DataFrame:
+        """Make the table of typed cells, see :func:`reviewed_table`.
+
+        Returns
+        -------
+        DataFrame
+        """
+        return self._hide(reviewed_table(self._named, self.reviews))
+
+    def answers(self) -> pd.DataFrame:
+        """List every answer, see :func:`reviews_table`.
+
+        Returns
+        -------
+        DataFrame
+        """
+        return self._hide(reviews_table(self._named.query, self.reviews))
+
+    def matches(self) -> pd.DataFrame:
+        """Make the table of matches, see :func:`matches_table`.
+
+        Returns
+        -------
+        DataFrame
+        """
+        return matches_table(self.run)
+
+    def clusters(self) -> pd.DataFrame:
+        """Make the table of clusters, see :func:`clusters_table`.
+
+        Returns
+        -------
+        DataFrame
+        """
+        return clusters_table(self._named)
+
+    def differential(self) -> pd.DataFrame:
+        """Count the types on every slide before and after review.
+
+        Returns
+        -------
+        DataFrame
+            As :func:`differential_table`; first a column count, ``predicted`` or ``reviewed``.
+        """
+        import pandas as pd
+
+        tables = {
+            "predicted": differential_table(self._named),
+            "reviewed": differential_table(self._named, self.final.final.tolist()),
+        }
+        for name, table in tables.items():
+            table.insert(0, "count", name)
+        return pd.concat(tables.values(), ignore_index=True)
+
+
+def write_images(
+    query: Dataset,
+    types: Sequence[str],
+    path: Path,
+    *,
+    pseudonyms: Pseudonyms | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Write every image to a zip, one folder a type.
+
+    Parameters
+    ----------
+    query : Dataset
+    types : sequence of str, length m
+        Of every cell, such as ``final_types(…).final``.
+    path : Path
+        Of the zip. It is written as it grows, so that memory does not.
+    pseudonyms : Pseudonyms, optional
+        Names of files by default, with a part of their content's hash: two folders may hold files
+        of one name.
+    progress : callable
+
+    Returns
+    -------
+    Path
+        The same.
+
+    Raises
+    ------
+    ImageError
+        If an image is gone.
+    OutputError
+        If the folder cannot be written to or the disk is full.
+
+    Notes
+    -----
+    Images are decoded and written anew as 8-bit RGB PNG, first page alone, at their own size: what
+    else the files held (names, places, devices, comments) stays behind. Names are reduced to
+    letters that every system takes and never hold a folder.
+    """
+    folders = _folders(types)
+    files: list[list[str]] = [[] for _ in range(query.n_cells)]
+    for file, cell in zip(query.files, query.cell_index.tolist(), strict=True):
+        files[cell].append(file)
+
+    def name_of(file: str, cell: int) -> str:
+        if pseudonyms:
+            return pseudonyms.of("file", file)
+        # Copies of one image may share their last part too.
+        told = hashlib.sha256(f"{query.cells[cell]} {file}".encode()).hexdigest()[:8]
+        return f"{_safe(Path(file).stem)}-{told}"
+
+    def write(beside: Path) -> None:
+        with zipfile.ZipFile(beside, "w") as archive:
+            for cell in range(query.n_cells):
+                png = _png(query, cell)
+                for file in files[cell]:
+                    # Without a time of its own: the same images give the same bytes.
+                    entry = zipfile.ZipInfo(f"{folders[types[cell]]}/{name_of(file, cell)}.png")
+                    entry.external_attr = 0o644 << 16
+                    archive.writestr(entry, png)
+                progress("images", cell + 1, query.n_cells)
+
+    return _replace(path, path.with_name(f".{path.name}.part"), write)
+
+
+def _png(query: Dataset, cell: int) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(query.read(cell)).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _folders(types: Sequence[str]) -> dict[str, str]:
+    """Name a folder for each type; two types never share one, not even without case."""
+    folders: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in sorted({str(name) for name in types}):
+        folder, number = _safe(name), 2
+        while folder.casefold() in taken:
+            folder, number = f"{_safe(name)}-{number}", number + 1
+        taken.add(folder.casefold())
+        folders[name] = folder
+    return folders
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w .+-]", "_", name).strip(" .")[:80] or "unnamed"
+
+
+def command_line(
+    config: Config,
+    *,
+    extras: Sequence[str] = (),
+    clusters: str | None = "clusters.csv",
+    matches: str | None = "matches.csv",
+) -> str:
+    """Write the command that gives the same predictions.
+
+    Parameters
+    ----------
+    config : Config
+    extras : sequence of str
+        Folders of further sets.
+    clusters, matches : str, optional
+        Files that pin the clusters, and what people confirmed of them.
+
+    Returns
+    -------
+    str
+        For a POSIX shell, quoted, over several lines. It expects the folders ``reference`` and
+        ``query``.
+    """
+
+    def changed(preset: Config) -> dict[str, Any]:
+        every = {field.name: getattr(config, field.name) for field in fields(config)}
+        return {name: value for name, value in every.items() if value != getattr(preset, name)}
+
+    # Whether blocks are scaled is the preset's alone.
+    preset = min(
+        PRESETS,
+        key=lambda name: (
+            "scale_blocks" in changed(PRESETS[name]),
+            len(changed(PRESETS[name])),
+        ),
+    )
+    words: list[tuple[str, ...]] = [("--reference", "reference"), ("--query", "query")]
+    words += [("--extra", folder) for folder in extras]
+    words += [("--out", "results"), ("--preset", preset)]
+    for name, value in changed(PRESETS[preset]).items():
+        if name == "scale_blocks" or value is None:
+            continue
+        if name == "encoders":
+            value = ",".join(voter_name(voter) for voter in value)
+        elif name == "cluster_encoder":
+            value = voter_name(value)
+        several = value if isinstance(value, tuple) else (value,)
+        words.append((f"--{name.replace('_', '-')}", *(str(one) for one in several)))
+    words += [("--clusters-from", clusters)] if clusters else []
+    words += [("--matches", matches)] if matches else []
+    options = [" ".join(shlex.quote(word) for word in option) for option in words]
+    return " \\\n    ".join(["python -m celltransfer_core run", *options])
 
 
 def write_atomically(path: Path, data: bytes) -> Path:
@@ -551,7 +1033,10 @@ def read_matches(path: Path) -> tuple[Confirmation, ...]:
             raise DataError(f"{path}: cluster {cluster} is confirmed without a matched_type.")
         cells = row.get("cells", "")
         words[cluster] = Confirmation(
-            cluster, row["matched_type"], row.get("by", ""), int(cells) if cells.isdigit() else None
+            cluster,
+            _unguarded(row["matched_type"]),
+            _unguarded(row.get("by", "")),
+            int(cells) if cells.isdigit() else None,
         )
     return tuple(words.values())
 
@@ -575,7 +1060,7 @@ def read_clusters(path: Path, query: Dataset) -> Clusters:
     DataError
         If a column or a value is wrong, or a cell has no cluster or two.
     """
-    rows = {row["file"]: row for row in read_table(path, ("file", "cluster"))}
+    rows = {_unguarded(row["file"]): row for row in read_table(path, ("file", "cluster"))}
     numbers = np.full(query.n_cells, -1, dtype=np.int64)
     centrality: Float64 = np.ones(query.n_cells)
     for file, cell in zip(query.files, query.cell_index, strict=True):

@@ -29,6 +29,7 @@ import numpy as np
 from celltransfer_core import __version__
 from celltransfer_core.curation import Standing, Word, edit_clusters, standing_words
 from celltransfer_core.datasets import Dataset
+from celltransfer_core.demo import fill_demo, introduce_demo
 from celltransfer_core.errors import CellTransferError, OutputError, StudyError
 from celltransfer_core.matching import QUERY, REFERENCE
 from celltransfer_core.pipeline import (
@@ -122,12 +123,15 @@ def stage_keys(workspace: Workspace, study: str) -> dict[Stage, str]:
     Returns
     -------
     dict from stage to key
-        Empty while the reference or the query has no files.
+        Empty while the reference or the query has no usable image.
     """
-    sets = workspace.sets(study)
-    if not {"reference", "query"} <= {s.role for s in sets}:
+    found = workspace.study(study)
+    # The demo's cells are drawn by its first job.
+    if not found.drawn and not {"reference", "query"} <= workspace.filled(study):
         return {}
-    config = asdict(study_config(workspace, workspace.study(study)))
+    sets = workspace.sets(study)
+    config = asdict(study_config(workspace, found))
+    del config["flag_threshold"]  # it changes what is shown, not what is computed
     images = [
         (s.role, s.revision, sorted(s.mapping.items()), s.name if s.role == "extra" else "")
         for s in sets
@@ -288,7 +292,10 @@ def load_run(workspace: Workspace, study: str, *, stale: bool = False) -> RunRes
     if found is None and stale:
         kept = sorted(path.parent.glob("classify-*.joblib"), key=lambda p: p.stat().st_mtime_ns)
         found = _load(kept[-1]) if kept else None
-    return found
+    if found is None:
+        return None
+    threshold = study_config(workspace, workspace.study(study)).flag_threshold
+    return replace(found, config=replace(found.config, flag_threshold=threshold))
 
 
 def _standing(
@@ -482,8 +489,10 @@ def bring_up_to(
     CellTransferError
         If the study's sets cannot be used.
     """
-    keys = stage_keys(workspace, study_id)
     study = workspace.study(study_id)
+    if study.drawn:
+        fill_demo(workspace, study_id, progress)
+    keys = stage_keys(workspace, study_id)
     reference, query = (workspace.pooled(study_id, role) for role in ("reference", "query"))
     if reference is None or query is None:
         raise StudyError("Add images to the reference and the query set first.")
@@ -534,6 +543,13 @@ def bring_up_to(
     if target == "matches":
         return
     named: Named = _load(path("matches", "matches"))
+    if study.drawn and not workspace.decisions(study_id):
+        introduce_demo(workspace, study_id, named)
+    latest = stage_keys(workspace, study_id)
+    if latest["matches"] != keys["matches"]:  # somebody changed clusters meanwhile
+        bring_up_to(workspace, study_id, target, progress)
+        return
+    keys["classify"] = latest["classify"]
     standing = _standing(workspace, study_id, named.clusters, query, prepared.types)
     named = named.confirm([s.confirmation for s in standing])
     save_result(path("classify", "classify"), transfer(prepared, named, progress=progress))

@@ -18,8 +18,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import NormalDist
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -149,6 +150,24 @@ class ReviewProgress:
     """NaN until two answers were given without a break between them."""
     minutes_left: float
     """NaN where the speed is."""
+
+
+def read_reviews(payloads: Iterable[Mapping[str, Any]]) -> list[Review]:
+    """Read reviews from what a study keeps of them.
+
+    Parameters
+    ----------
+    payloads : iterable of mapping
+        Of decisions of the kind ``review``: the fields of :class:`Review`, and maybe more.
+
+    Returns
+    -------
+    list of Review
+        In the same order.
+    """
+    return [
+        Review(p["cell"], p["answer"], p["reader"], p["time"], bool(p["blind"])) for p in payloads
+    ]
 
 
 def sample_order(cells: Sequence[str], seed: int) -> Ints:
@@ -491,6 +510,24 @@ def cohen_kappa(reviews: Sequence[Review], first: str, second: str) -> Concordan
             Disagreement(cell, *pair) for cell, pair in certain.items() if pair[0] != pair[1]
         ),
     )
+
+
+def reader_pairs(reviews: Sequence[Review]) -> list[tuple[str, str]]:
+    """List the pairs of readers who answered at least one cell both.
+
+    Parameters
+    ----------
+    reviews : sequence of Review
+
+    Returns
+    -------
+    list of (str, str)
+        Those with the most cells in common first.
+    """
+    together: Counter[tuple[str, str]] = Counter()
+    for said in _words(reviews).values():
+        together.update(combinations(sorted(said), 2))
+    return sorted(together, key=lambda pair: (-together[pair], pair))
 
 
 def final_types(

@@ -13,9 +13,9 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -210,11 +210,6 @@ class Received:
     """Name and reason."""
 
 
-@dataclass
-class _Cached:
-    datasets: dict[tuple[Any, ...], Dataset] = field(default_factory=dict)
-
-
 def now() -> str:
     """Return the time, UTC, ISO 8601 to the millisecond."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
@@ -290,7 +285,7 @@ class Workspace:
             self._engine = _engine(url or f"sqlite:///{self.folder / 'studies.sqlite'}")
         except (OSError, SQLAlchemyError) as error:
             raise OutputError(f"The workspace {self.folder} cannot be opened ({error}).") from error
-        self._cached = _Cached()
+        self._kept: dict[tuple[Any, ...], Dataset] = {}
 
     @property
     def images(self) -> Path:
@@ -729,6 +724,24 @@ class Workspace:
             rows = session.execute(select(_File.path, _File.size).where(_File.set == set_id))
             return {row.path: row.size for row in rows}
 
+    def filled(self, study: str) -> frozenset[str]:
+        """Tell which roles have a usable image.
+
+        Parameters
+        ----------
+        study : str
+
+        Returns
+        -------
+        frozenset of str
+        """
+        query = select(_Set.role).where(
+            _Set.study == study,
+            select(_File.id).where(_File.set == _Set.id, _File.problem == "").exists(),
+        )
+        with self._session() as session:
+            return frozenset(session.scalars(query))
+
     def has_image(self, study: str, sha256: str) -> bool:
         """Tell whether an image belongs to a study.
 
@@ -768,21 +781,24 @@ class Workspace:
         DataError
             If a table of it has the wrong columns, or nothing in it has a type.
         """
-        key = (image_set.id, image_set.revision, json.dumps(dict(image_set.mapping)))
-        if key not in self._cached.datasets:
-            with self._session() as session:
-                rows = session.scalars(select(_File).where(_File.set == image_set.id))
-                checked = {r.path: Checked(r.sha256, r.problem, r.pages, r.deep) for r in rows}
-            labelled = image_set.role == "reference"
-            made = stored_dataset(
-                self.images, image_set.name, checked, image_set.tables, labelled=labelled
-            )
-            if labelled and image_set.mapping:
-                made = pool([made], [image_set.mapping])
-            while len(self._cached.datasets) >= 16:
-                self._cached.datasets.pop(next(iter(self._cached.datasets)))
-            self._cached.datasets[key] = made
-        return self._cached.datasets[key]
+        return self._keep(_key(image_set), lambda: self._read_set(image_set))
+
+    def _read_set(self, image_set: ImageSet) -> Dataset:
+        with self._session() as session:
+            rows = session.scalars(select(_File).where(_File.set == image_set.id))
+            checked = {r.path: Checked(r.sha256, r.problem, r.pages, r.deep) for r in rows}
+        labelled = image_set.role == "reference"
+        made = stored_dataset(
+            self.images, image_set.name, checked, image_set.tables, labelled=labelled
+        )
+        return pool([made], [image_set.mapping]) if labelled and image_set.mapping else made
+
+    def _keep(self, key: tuple[Any, ...], make: Callable[[], Dataset]) -> Dataset:
+        kept = self._kept.pop(key, None) or make()
+        self._kept[key] = kept  # the last used is the last to go
+        while len(self._kept) > 16:
+            self._kept.pop(next(iter(self._kept)))
+        return kept
 
     def pooled(self, study: str, role: Role) -> Dataset | None:
         """Read all sets of a role as one.
@@ -797,11 +813,11 @@ class Workspace:
         Dataset or None
             None without any image.
         """
-        found = [self.dataset(image_set) for image_set in self.sets(study, role)]
-        found = [dataset for dataset in found if dataset.n_cells]
-        if not found:
-            return None
-        return found[0] if len(found) == 1 else pool(found)
+        sets = self.sets(study, role)
+        found = [dataset for dataset in map(self.dataset, sets) if dataset.n_cells]
+        if len(found) < 2:
+            return found[0] if found else None
+        return self._keep(tuple(_key(image_set) for image_set in sets), lambda: pool(found))
 
     def sweep(self) -> int:
         """Delete for good what nothing refers to: deleted studies, and images without a set.
@@ -1031,6 +1047,10 @@ class Workspace:
         """
         with self._session() as session:
             session.execute(update(_Job).where(_Job.id == job).values(**values))
+
+
+def _key(image_set: ImageSet) -> tuple[str, ...]:
+    return (image_set.id, image_set.revision, json.dumps(dict(image_set.mapping)))
 
 
 def _copy(row: Any, **changes: Any) -> Any:

@@ -6,7 +6,14 @@ import streamlit as st
 
 from celltransfer_core import RESEARCH_USE
 
+GUIDES = Path(__file__).parents[1] / "assets" / "guides"
+
 st.title("Help")
 st.caption(RESEARCH_USE)
-for guide in sorted((Path(__file__).parents[1] / "assets" / "guides").glob("*.md")):
-    st.markdown(guide.read_text(encoding="utf-8"))
+guides = [
+    path.read_text(encoding="utf-8").split("\n", 1)  # a heading, and what is under it
+    for path in sorted(GUIDES.glob("*.md"))
+]
+tabs = st.tabs([heading.lstrip("# ") for heading, _ in guides])
+for tab, (_, text) in zip(tabs, guides, strict=True):
+    tab.markdown(text)

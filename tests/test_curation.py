@@ -1,7 +1,21 @@
-import numpy as np
+from dataclasses import replace
 
-from celltransfer_core.curation import Word, edit_clusters, short, standing_words
-from celltransfer_core.pipeline import Clusters
+import numpy as np
+import pytest
+
+from celltransfer_core.curation import (
+    Word,
+    central_first,
+    edit_clusters,
+    extend_selection,
+    query_embeddings,
+    short,
+    split_in_two,
+    standing_names,
+    standing_words,
+)
+from celltransfer_core.errors import DataError
+from celltransfer_core.pipeline import Clusters, Config, prepare, representation
 
 # Hashes that differ in their first digits, as real ones do.
 CELLS = [f"{number}{'0' * 63}"[:64] for number in range(10)]
@@ -88,3 +102,46 @@ def test_words_are_carried_over_by_overlap():
 def test_words_for_types_that_are_gone_do_not_count():
     found = clusters([0] * 10)
     assert standing_words(found, CELLS, words((range(10), "a", "Ann")), ["b", "c"]) == ()
+
+
+def test_split_in_two_parts_what_lies_apart(rng):
+    X = rng.normal(size=(12, 4)).astype(np.float32)
+    X[[2, 5, 7]] += 20
+    assert np.flatnonzero(split_in_two(X)).tolist() == [2, 5, 7]
+    assert split_in_two(X[[2, 0]]).tolist() == [False, True]  # of two equal parts the second
+    for alike in (X[:1], np.ones((4, 2), dtype=np.float32)):
+        with pytest.raises(DataError, match="cannot be split"):
+            split_in_two(alike)
+
+
+def test_cells_beside_the_map_go_with_the_nearest_on_it():
+    X = np.array([[0], [1], [10], [11], [12]], dtype=np.float32)
+    shown = np.array([1, 2])
+    assert extend_selection(X, shown, np.array([2])).tolist() == [2, 3, 4]
+    assert extend_selection(X, shown, np.array([1, 2])).tolist() == [0, 1, 2, 3, 4]
+    assert extend_selection(X, np.arange(5), np.array([3, 1])).tolist() == [1, 3]
+    assert extend_selection(X, shown, np.array([], dtype=int)).tolist() == []
+
+
+def test_central_cells_come_first():
+    found = replace(clusters([0, 1, 0, 0]), centrality=np.array([0.2, 1.0, 1.0, 0.5]))
+    assert central_first(found, 0).tolist() == [2, 3, 0]
+
+
+def test_names_follow_their_cells():
+    def word(name, *numbers):
+        return Word({"cells": some(*numbers), "name": name}, "Ann", "2026-01-01")
+
+    found = clusters([0, 0, 0, 1, 1], names=[4, 7])
+    assert standing_names(found, CELLS[:5], []) == {}
+    named = [word("bands", 0, 1), word("small", 3, 4)]
+    assert standing_names(found, CELLS[:5], named) == {4: "bands", 7: "small"}
+    assert standing_names(found, CELLS[:5], [*named, word("", 3, 4)]) == {4: "bands"}
+
+
+def test_embeddings_of_a_finished_study_are_read_back(reference, query, cache):
+    config = Config(encoders=(("shape", "colour"),))
+    prepared = prepare(reference, query, config, cache=cache, workers=1)
+    expected = representation(prepared.embeddings, prepared.cluster_on, config)[1]
+    without = replace(prepared, embeddings={})
+    np.testing.assert_array_equal(query_embeddings(without, cache), expected)

@@ -8,18 +8,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from celltransfer_core import demo as drawing
+from celltransfer_core import jobs
 from celltransfer_core.datasets import read_dataset
 from celltransfer_core.demo import (
     CELL_TYPES,
+    DEMO_NAME,
+    DEMO_READER,
     DRAWN_NOTICE,
     QUERY_STYLE,
     REFERENCE_STYLE,
     REFERENCE_TYPES,
     draw_cell,
     draw_demo,
+    fill_demo,
+    introduce_demo,
+    open_demo,
 )
 from celltransfer_core.errors import OutputError
 from celltransfer_core.framing import find_nucleus
+from celltransfer_core.studies import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +206,88 @@ def test_counts_under_one_are_refused(tmp_path, counts):
     with pytest.raises(ValueError, match="at least 1"):
         draw_demo(tmp_path / "demo", **counts)
     assert not (tmp_path / "demo").exists()
+
+
+@pytest.fixture
+def small(monkeypatch, home):
+    """Make a workspace in which the demo study is a small one."""
+    monkeypatch.setattr(drawing, "_PER_TYPE", 6)
+    monkeypatch.setattr(drawing, "_QUERY_CELLS", 60)
+    return Workspace()
+
+
+def test_the_demo_study_is_made_once(small):
+    study = open_demo(small)
+    assert (study.name, study.drawn) == (DEMO_NAME, True)
+    assert [s.role for s in small.sets(study.id)] == ["reference", "query"]
+    small.create("Another")
+    small.duplicate(study.id, "Copy")
+    small.rename(study.id, "Mine now")
+    assert open_demo(small).id == study.id
+
+
+def test_a_deleted_demo_comes_back(small):
+    study = open_demo(small)
+    small.delete(study.id)
+    assert open_demo(small).id == study.id
+    assert [one.id for one in small.studies()] == [study.id]
+
+
+def test_the_demo_is_filled_once_and_leaves_nothing_beside_it(small):
+    study = open_demo(small).id
+    before = {path.name for path in small.folder.iterdir()}
+    fill_demo(small, study)
+    query = small.pooled(study, "query")
+    assert query.n_cells == 60
+    assert set(query.slide) == {"slide-1", "slide-2", "slide-3"}
+    assert Counter(small.pooled(study, "reference").labels) == dict.fromkeys(REFERENCE_TYPES, 6)
+    assert {path.name for path in small.folder.iterdir()} == before
+    revisions = [s.revision for s in small.sets(study)]
+    fill_demo(small, study)
+    assert [s.revision for s in small.sets(study)] == revisions
+
+
+def test_the_ready_words_are_true_and_leave_something_to_do(small, tmp_path):
+    study = open_demo(small).id
+    small.set_options(study, {"encoders": [["colour", "shape"]], "draws": 1})
+    jobs.bring_up_to(small, study, "classify", lambda *_: None)
+    assert set(jobs.states(small, study).values()) == {"done"}
+    query = small.pooled(study, "query")
+    truth = {
+        file: kind
+        for file, (_, kind) in drawing._planned(60, np.random.default_rng(0).spawn(2)[1]).items()
+    }
+    drawn_as = {c: truth[f] for c, f in zip(query.cells, query.first_file, strict=True)}
+
+    named, standing = jobs.load_named(small, study)
+    assert 0 < len(standing) < len(named.matches)
+    for word in standing:
+        assert word.share == 1
+        assert word.confirmation.by == DEMO_READER
+        inside = named.clusters.names[named.clusters.labels] == word.confirmation.cluster
+        kinds = Counter(drawn_as[query.cells[cell]] for cell in np.flatnonzero(inside))
+        assert kinds.most_common(1)[0][0] == word.confirmation.type_name
+    reviews = [decision.payload for decision in small.decisions(study, "review")]
+    assert len(reviews) == 12
+    assert sum(review["blind"] for review in reviews) == 8
+    for review in reviews:
+        kind = drawn_as[review["cell"]]
+        assert review["answer"] == (kind if kind in REFERENCE_TYPES else "unsure")
+
+    # What a person took back does not come again with the next run.
+    said = len(small.decisions(study))
+    small.set_options(study, {"encoders": [["colour", "shape"]], "draws": 1, "alignment": "none"})
+    jobs.bring_up_to(small, study, "classify", lambda *_: None)
+    assert len(small.decisions(study)) == said
+
+
+def test_the_drawn_types_are_those_in_the_table(demo):
+    planned = drawing._planned(60, np.random.default_rng(0).spawn(2)[1])
+    table = {row["file"]: row["label"] for row in rows_of(demo / "query-labels.csv")}
+    assert {name: kind for name, (_, kind) in planned.items()} == table
+
+
+def test_nothing_is_said_of_a_query_that_is_gone(small):
+    study = open_demo(small).id
+    introduce_demo(small, study, None)
+    assert small.decisions(study) == ()

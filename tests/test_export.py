@@ -1,6 +1,8 @@
 import io
 import json
+import shlex
 import subprocess
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,19 +10,35 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from celltransfer_core.__main__ import main
 from celltransfer_core.cache import Cache
+from celltransfer_core.datasets import read_dataset
 from celltransfer_core.errors import DataError, OutputError
 from celltransfer_core.export import (
+    Pseudonyms,
     check_writable,
+    clusters_table,
+    command_line,
     csv_bytes,
     differential_table,
+    manifest,
+    matches_table,
+    predictions_table,
     read_clusters,
     read_matches,
+    reviewed_table,
+    reviews_table,
+    without_names,
     write_atomically,
+    write_h5ad,
+    write_images,
     write_run,
 )
-from celltransfer_core.pipeline import DEFAULT, run
+from celltransfer_core.matching import Confirmation
+from celltransfer_core.pipeline import DEFAULT, PAPER, run
+from celltransfer_core.review import ARTEFACT, UNSURE, Review
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +207,174 @@ def test_a_really_full_disk(result, tmp_path):
             write_run(result, disk / "out")
     finally:
         subprocess.run(["/bin/umount", str(disk)], check=True)
+
+
+def answer(result, cell, said, reader="Ann", minute=0):
+    return Review(result.query.cells[cell], said, reader, f"2025-01-01T00:{minute:02}:00", False)
+
+
+def test_reviews_follow_the_predictions_and_change_none(result):
+    other = next(name for name in result.types if name != result.predicted[0])
+    reviews = [
+        answer(result, 0, UNSURE),
+        answer(result, 0, other, minute=1),
+        answer(result, 1, ARTEFACT, "Ben", 2),
+        answer(result, 2, UNSURE, minute=3),
+    ]
+    table = reviewed_table(result, reviews)
+    plain = predictions_table(result)
+    pd.testing.assert_frame_equal(table[plain.columns], plain)
+    assert [*table.columns[-4:]] == ["reviewed_type", "final_type", "reviewed_by", "reviewed_at"]
+    said = table.set_index("sha256").iloc[:, -4:].T
+    cells = result.query.cells
+    assert said[cells[0]].tolist() == [other, other, "Ann", "2025-01-01T00:01:00"]
+    assert said[cells[1]].tolist() == [ARTEFACT, ARTEFACT, "Ben", "2025-01-01T00:02:00"]
+    assert said[cells[2]].tolist() == [UNSURE, result.predicted[2], "Ann", "2025-01-01T00:03:00"]
+    assert said[cells[3]].tolist() == ["", result.predicted[3], "", ""]
+    every = reviews_table(result.query, [*reviews, replace(reviews[0], cell="gone")])
+    assert every["type"].tolist() == [UNSURE, other, ARTEFACT, UNSURE]
+    assert every["file"].tolist() == [result.query.first_file[cell] for cell in (0, 0, 1, 2)]
+
+
+def test_a_differential_count_after_review(result):
+    counted = ["blast", ARTEFACT, *result.predicted[2:]]
+    table = differential_table(result, counted)
+    assert table["cells"].sum() == result.query.n_cells - 1
+    assert table["percent"].sum() == pytest.approx(100)
+    assert table["type"].tolist() == [*result.types, "blast"]
+    assert len(differential_table(result, [ARTEFACT] * result.query.n_cells)) == 0
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+x", "-x", "@x", "\tx", "'=x"])
+def test_a_spreadsheet_takes_no_text_for_a_formula(text):
+    table = pd.DataFrame({"file": [text, "a=b"], "n": [-1.5, 2.0], "yes": [True, False]})
+    written = pd.read_csv(io.BytesIO(csv_bytes(table, guarded=True)))
+    assert written["file"].tolist() == [f"'{text}", "a=b"]
+    assert written["n"].tolist() == [-1.5, 2.0]
+    assert pd.read_csv(io.BytesIO(csv_bytes(table)))["file"][0] == text
+
+
+def test_guarded_names_come_back(result, tmp_path):
+    files = tuple(f"=f-{number}.png" for number in range(len(result.query.files)))
+    query = replace(result.query, files=files)
+    odd = replace(result, query=query)
+    path = tmp_path / "clusters.csv"
+    path.write_bytes(csv_bytes(clusters_table(odd), guarded=True))
+    np.testing.assert_array_equal(read_clusters(path, query).labels, result.clusters.labels)
+    table = matches_table(result).assign(matched_type="+x", confirmed="true", by="@me")
+    path.write_bytes(csv_bytes(table, guarded=True))
+    assert {(word.type_name, word.by) for word in read_matches(path)} == {("+x", "@me")}
+
+
+def test_pseudonyms_stand_for_every_name(result):
+    n = len(result.query.files)
+    query = replace(result.query, slide=("s;1",) * n, patient=("",) * (n - 1) + ("Jo",))
+    named = replace(result, query=query)
+    hidden = Pseudonyms.of_study("secret", "study")
+    private = replace(named, query=hidden.dataset(query))
+    table = hidden.hide(reviewed_table(private, [answer(result, 0, ARTEFACT)]))
+    known = hidden.table(query)
+    told = dict(zip(known["pseudonym"], known["name"], strict=True))
+    assert len(told) == len(known) == n + result.query.n_cells + 2
+    real = reviewed_table(named, [answer(result, 0, ARTEFACT)])
+    back = table.assign(
+        **{
+            kind: table[kind].map({**told, "": ""})
+            for kind in ("file", "sha256", "slide", "patient")
+        }
+    ).sort_values("file", ignore_index=True)
+    pd.testing.assert_frame_equal(back, real, check_dtype=False)
+    assert set(hidden.table(query)["pseudonym"]).isdisjoint(
+        Pseudonyms.of_study("secret", "other").table(query)["pseudonym"]
+    )
+    text = csv_bytes(table).decode() + json.dumps(without_names(manifest(named)))
+    assert not any(name in text for name in (*query.files, *query.cells, "s;1"))
+
+
+def test_images_by_type(result, tmp_path):
+    names = ["a/b", "A_B", "..", *result.predicted[3:]]
+    path = write_images(result.query, names, tmp_path / "images.zip")
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.namelist()
+        assert len(entries) == len(set(entries)) == len(result.query.files)
+        assert {entry.split("/")[0] for entry in entries} == {
+            "a_b-2",
+            "A_B",
+            "unnamed",
+            *names[3:],
+        }
+        assert all(len(Path(entry).parts) == 2 and ".." not in entry for entry in entries)
+        pixels = np.asarray(Image.open(io.BytesIO(archive.read(entries[0]))))
+    np.testing.assert_array_equal(pixels, result.query.read(0))
+    again = write_images(result.query, names, tmp_path / "again.zip")
+    assert again.read_bytes() == path.read_bytes()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["again.zip", "images.zip"]
+    hidden = Pseudonyms(b"key")
+    path = write_images(result.query, names, tmp_path / "hidden.zip", pseudonyms=hidden)
+    with zipfile.ZipFile(path) as archive:
+        assert {Path(entry).stem for entry in archive.namelist()} == {
+            hidden.of("file", file) for file in result.query.files
+        }
+
+
+def test_images_leave_what_tells_of_people_behind(tmp_path):
+    folder = tmp_path / "query"
+    folder.mkdir()
+    image = Image.new("RGB", (20, 20), (200, 100, 50))
+    exif = image.getexif()
+    exif[0x013B] = "Patient Jo"
+    image.save(folder / "cell.jpg", exif=exif, comment=b"Patient Jo")
+    path = write_images(read_dataset(folder, workers=1), ["x"], tmp_path / "images.zip")
+    assert b"Patient Jo" in (folder / "cell.jpg").read_bytes()
+    assert b"Patient Jo" not in path.read_bytes()
+
+
+def test_the_command_line_gives_the_same_predictions(drawn, result, tmp_path, monkeypatch):
+    number = int(result.clusters.names[0])
+    config = replace(result.config, resolution=1.7, flag_threshold=0.65)
+    word = Confirmation(number, result.types[0], "Ann")
+    said = run(
+        result.reference,
+        result.query,
+        config,
+        confirmations=[word],
+        clusters=result.clusters,
+        cache=Cache(tmp_path / "c"),
+        workers=1,
+    )
+    monkeypatch.chdir(tmp_path)
+    for role in ("reference", "query"):
+        (tmp_path / role).symlink_to(drawn / role)
+    for name, table in (("clusters", clusters_table(said)), ("matches", matches_table(said))):
+        (tmp_path / f"{name}.csv").write_bytes(csv_bytes(table, guarded=True))
+    words = shlex.split(command_line(config).replace("\\\n", ""))
+    assert words[:3] == ["python", "-m", "celltransfer_core"]
+    assert "--resolution" in words
+    assert "--alpha" not in words
+    assert main([*words[3:], "--quiet", "--workers", "1"]) == 0
+    assert (tmp_path / "results" / "predictions.csv").read_bytes() == csv_bytes(
+        predictions_table(said)
+    )
+
+
+def test_a_command_line_is_quoted():
+    text = command_line(
+        replace(PAPER, um_per_px=(0.1, 0.25), encoders=(("a", "b"), ("c",))),
+        extras=["$(rm x); 'y'"],
+        clusters=None,
+        matches=None,
+    )
+    words = shlex.split(text.replace("\\\n", ""))
+    assert words[words.index("--extra") + 1] == "$(rm x); 'y'"
+    assert words[words.index("--encoders") + 1] == "a+b,c"
+    at = words.index("--um-per-px")
+    assert words[at + 1 : at + 3] == ["0.1", "0.25"]
+    assert words[words.index("--preset") + 1] == "paper"
+    assert "--framing" not in words
+
+
+def test_reviews_in_h5ad(result, tmp_path):
+    table = reviewed_table(result, [answer(result, 0, ARTEFACT)])
+    read = anndata.read_h5ad(write_h5ad(table, manifest(result), tmp_path / "x.h5ad"))
+    assert (read.obs["final_type"] == ARTEFACT).sum() == 1
+    assert read.X.shape == (len(table), len(result.types))

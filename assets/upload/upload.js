@@ -1,0 +1,635 @@
+// Sends dropped folders, zips, or a folder on the server to one set of a study.
+// Files go in batches, a few at a time; what the server has is not sent again. An upload lives
+// beside the page: it goes on while other pages of the app are looked at.
+
+const IN_FLIGHT = 2;
+const TRIES = 5;
+const SHOWN_REFUSALS = 200;
+
+const uploads = new Map(); // by address of the set
+
+class Stop extends Error {}
+
+class Upload {
+  constructor() {
+    this.state = "idle"; // looking, sending, unpacking, done, cancelled, failed
+    this.listeners = new Set();
+    this.clear();
+  }
+
+  clear() {
+    this.done = 0;
+    this.total = 0;
+    this.already = 0;
+    this.taken = 0;
+    this.ignored = 0;
+    this.refused = [];
+    this.message = "";
+    this.retrying = false;
+    this.began = performance.now();
+    this.abort = new AbortController();
+  }
+
+  get active() {
+    return ["looking", "sending", "unpacking"].includes(this.state);
+  }
+
+  tell() {
+    for (const listener of this.listeners) listener();
+  }
+
+  to(state, message = "") {
+    this.state = state;
+    this.message = message;
+    this.tell();
+  }
+
+  refuse(entries) {
+    this.refused.push(...entries);
+  }
+
+  // One thing at a time; whatever goes wrong ends in a sentence.
+  async run(access, work) {
+    if (this.active) return;
+    this.clear();
+    this.to("looking");
+    remember(access, true);
+    try {
+      await work();
+      remember(access, false);
+      this.to("done");
+    } catch (error) {
+      if (this.abort.signal.aborted) {
+        remember(access, false);
+        this.to("cancelled");
+      } else if (error instanceof Stop) {
+        this.to("failed", error.message);
+      } else {
+        this.to("failed", "The connection was lost. Add the same again: what is here is not sent twice.");
+      }
+    }
+  }
+
+  cancel() {
+    this.abort.abort();
+  }
+}
+
+// What was under way is remembered over a reload, so that it can be said.
+function remember(access, active) {
+  try {
+    if (active) sessionStorage.setItem(access.url, "active");
+    else sessionStorage.removeItem(access.url);
+  } catch {
+    // private windows may have no storage
+  }
+}
+
+function wasInterrupted(access) {
+  try {
+    return sessionStorage.getItem(access.url) === "active";
+  } catch {
+    return false;
+  }
+}
+
+// ------------------------------------------------------------------ what was dropped or chosen
+
+async function entriesOf(directory) {
+  const reader = directory.createReader();
+  const all = [];
+  for (;;) {
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) return all;
+    all.push(...some);
+  }
+}
+
+async function collect(entry, path, found, upload) {
+  upload.abort.signal.throwIfAborted();
+  if (entry.isFile) {
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+    found.push({ name: path + entry.name, file });
+    if (found.length % 500 === 0) {
+      upload.total = found.length;
+      upload.tell();
+    }
+  } else if (!entry.name.startsWith(".")) {
+    for (const inner of await entriesOf(entry)) {
+      await collect(inner, `${path}${entry.name}/`, found, upload);
+    }
+  }
+}
+
+function lastPart(name) {
+  return name.slice(name.lastIndexOf("/") + 1);
+}
+
+function isOfUse(name, access) {
+  const parts = name.split("/");
+  const last = parts[parts.length - 1].toLowerCase();
+  if (last.startsWith(".") || parts.includes("__MACOSX")) return false;
+  return access.tables.includes(last) || access.extensions.some((end) => last.endsWith(end));
+}
+
+// The folder that was dropped is no type, unless it holds images only. As on the server.
+function wrappingFolder(names, access) {
+  const first = new Set(names.map((name) => name.split("/", 1)[0]));
+  const inFolders = names.every((name) => name.includes("/"));
+  const deep = names.some((name) => name.split("/").length > 2);
+  const table = names.some(
+    (name) => name.includes("/") && access.tables.includes(lastPart(name).toLowerCase()),
+  );
+  return first.size === 1 && inFolders && (deep || table) ? `${[...first][0]}/` : "";
+}
+
+// ------------------------------------------------------------------ sending
+
+async function answerOf(response) {
+  let said = {};
+  try {
+    said = await response.json();
+  } catch {
+    // a proxy's own page, not ours
+  }
+  if (response.ok) return said;
+  const reason = said.error || `The server answered ${response.status}.`;
+  // What may pass is tried again.
+  if ([400, 429, 502, 503, 504].includes(response.status)) throw new Error(reason);
+  throw new Stop(reason);
+}
+
+async function persist(upload, attempt) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const answer = await attempt();
+      upload.retrying = false;
+      return answer;
+    } catch (error) {
+      if (error instanceof Stop || upload.abort.signal.aborted || tries === TRIES) throw error;
+      upload.retrying = true;
+      upload.tell();
+      await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** tries));
+    }
+  }
+}
+
+function request(access, upload, options = {}, path = "") {
+  return fetch(access.url + path, {
+    ...options,
+    headers: { [access.header]: access.token },
+    signal: upload.abort.signal,
+  });
+}
+
+function body(files) {
+  const list = files.map(({ name, file }) => ({ name, size: file.size }));
+  const header = new TextEncoder().encode(JSON.stringify(list));
+  const length = new DataView(new ArrayBuffer(4));
+  length.setUint32(0, header.length);
+  return new Blob([length.buffer, header, ...files.map(({ file }) => file)]);
+}
+
+function* batches(files, access) {
+  let batch = [];
+  let bytes = 0;
+  for (const one of files) {
+    const full = batch.length === access.batch_files || bytes + one.file.size > access.batch_bytes;
+    if (batch.length && full) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(one);
+    bytes += one.file.size;
+  }
+  if (batch.length) yield batch;
+}
+
+async function sendFiles(upload, access, found) {
+  const useful = found.filter(({ name }) => isOfUse(name, access));
+  upload.ignored += found.length - useful.length;
+  const folder = wrappingFolder(useful.map(({ name }) => name), access);
+  const named = useful.map(({ name, file }) => ({ name: name.slice(folder.length), file }));
+  const small = named.filter(({ file }) => file.size <= access.file_bytes);
+  upload.refuse(
+    named
+      .filter(({ file }) => file.size > access.file_bytes)
+      .map(({ name }) => ({ name, reason: `the file is over ${access.file_bytes / 1e6} MB` })),
+  );
+  const answer = await persist(upload, async () => answerOf(await request(access, upload)));
+  const known = new Map(Object.entries(answer.files));
+  const missing = small.filter(({ name, file }) => known.get(name) !== file.size);
+  upload.already = small.length - missing.length;
+  upload.total = small.length;
+  upload.done = upload.already;
+  upload.began = performance.now();
+  upload.to("sending");
+  const queue = batches(missing, access);
+  const worker = async () => {
+    for (const batch of queue) {
+      const said = await persist(upload, async () =>
+        answerOf(await request(access, upload, { method: "POST", body: body(batch) })),
+      );
+      upload.done += batch.length;
+      upload.taken += said.taken;
+      upload.refuse(said.refused);
+      upload.tell();
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
+}
+
+// The answer comes as events, one a batch that was unpacked or read.
+function listen(upload) {
+  let read = 0;
+  let finished = false;
+  let failure = "";
+  return {
+    take(text) {
+      for (;;) {
+        const end = text.indexOf("\n\n", read);
+        if (end < 0) return;
+        const step = JSON.parse(text.slice(read, end).replace(/^data: /, ""));
+        read = end + 2;
+        if (step.error) failure = step.error;
+        else if (step.finished) finished = true;
+        else {
+          upload.done = step.done;
+          upload.total = step.total;
+          upload.taken += step.taken;
+          upload.refuse(step.refused);
+        }
+        upload.tell();
+      }
+    },
+    end() {
+      if (failure) throw new Stop(failure);
+      if (!finished) throw new Error("cut short");
+      upload.done = upload.total;
+    },
+  };
+}
+
+// Only XMLHttpRequest tells how much of a body has gone out.
+function sendZip(upload, access, file) {
+  if (file.size > access.zip_bytes) {
+    throw new Stop(`${file.name} is over ${access.zip_bytes / 1e9} GB; drop the folder itself.`);
+  }
+  upload.total = file.size;
+  upload.done = 0;
+  upload.began = performance.now();
+  upload.unit = "bytes";
+  upload.to("sending");
+  return new Promise((resolve, reject) => {
+    const events = listen(upload);
+    const sender = new XMLHttpRequest();
+    sender.open("POST", `${access.url}/zip`);
+    sender.setRequestHeader(access.header, access.token);
+    sender.upload.onprogress = (event) => {
+      upload.done = event.loaded;
+      upload.tell();
+    };
+    sender.upload.onload = () => {
+      upload.unit = "files";
+      upload.done = 0;
+      upload.total = 0;
+      upload.began = performance.now();
+      upload.to("unpacking");
+    };
+    sender.onprogress = () => sender.status === 200 && events.take(sender.responseText);
+    sender.onload = () => {
+      try {
+        if (sender.status !== 200) {
+          let reason = `The server answered ${sender.status}.`;
+          try {
+            reason = JSON.parse(sender.responseText).error || reason;
+          } catch {
+            // a proxy's own page, not ours
+          }
+          throw new Stop(reason);
+        }
+        events.take(sender.responseText);
+        events.end();
+        resolve();
+      } catch (error) {
+        reject(error);
+      }
+    };
+    sender.onerror = () => reject(new Error("lost"));
+    sender.onabort = () => reject(new Error("cancelled"));
+    upload.abort.signal.addEventListener("abort", () => sender.abort());
+    sender.send(file);
+  });
+}
+
+async function importFolder(upload, access, path) {
+  const response = await request(
+    access, upload, { method: "POST", body: JSON.stringify({ path }) }, "/folder",
+  );
+  if (!response.ok) {
+    const said = await response.json().catch(() => ({}));
+    throw new Stop(said.error || `The server answered ${response.status}.`);
+  }
+  upload.began = performance.now();
+  upload.to("unpacking");
+  const events = listen(upload);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    text += value;
+    events.take(text);
+  }
+  events.end();
+}
+
+async function send(upload, access, find) {
+  upload.unit = "files";
+  await upload.run(access, async () => {
+    const found = await find();
+    const zips = found.filter(({ name }) => name.toLowerCase().endsWith(".zip"));
+    for (const { file } of zips) await sendZip(upload, access, file);
+    const others = found.filter((one) => !zips.includes(one));
+    upload.unit = "files";
+    if (others.length || !zips.length) await sendFiles(upload, access, others);
+  });
+}
+
+// ------------------------------------------------------------------ what is seen
+
+const count = (number) => Math.round(number).toLocaleString("en");
+const files = (number) => `${count(number)} ${number === 1 ? "file" : "files"}`;
+const megabytes = (bytes) => `${count(bytes / 1e6)} MB`;
+
+function duration(seconds) {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+function headline(upload) {
+  const shown = upload.unit === "bytes" ? megabytes : count;
+  const what = upload.unit === "bytes" ? "sent" : "files";
+  switch (upload.state) {
+    case "looking":
+      return upload.total ? `Looking through the folder: ${count(upload.total)} files…` : "Looking…";
+    case "sending":
+      return `${shown(upload.done)} of ${shown(upload.total)} ${what}`;
+    case "unpacking":
+      return upload.total
+        ? `Reading: ${count(upload.done)} of ${count(upload.total)} files`
+        : "Reading…";
+    case "done":
+      if (upload.taken) return `Done: ${files(upload.taken)} taken.`;
+      if (upload.refused.length) return "Nothing was taken; the reasons stand below.";
+      return "Nothing new: there is no image in it that is not here already.";
+    case "cancelled":
+      return "Cancelled. What came is kept; add the same again to go on.";
+    case "failed":
+      return upload.message;
+    default:
+      return "";
+  }
+}
+
+function details(upload) {
+  const parts = [];
+  const seconds = (performance.now() - upload.began) / 1000;
+  const fresh = upload.done - upload.already;
+  if (upload.active && upload.retrying) parts.push("no connection, trying again");
+  else if (["sending", "unpacking"].includes(upload.state) && fresh > 0 && seconds > 0.5) {
+    const rate = fresh / seconds;
+    parts.push(upload.unit === "bytes" ? `${megabytes(rate)}/s` : `${count(rate)} files/s`);
+    if (upload.total > upload.done) {
+      parts.push(`about ${duration((upload.total - upload.done) / rate)} left`);
+    }
+  }
+  if (upload.already) parts.push(`${count(upload.already)} were here already`);
+  if (upload.ignored) parts.push(`${count(upload.ignored)} of other kinds passed over`);
+  return parts.join(" · ");
+}
+
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+class View {
+  constructor(root) {
+    this.root = root;
+    this.said = "";
+    this.waiting = false;
+    this.build();
+  }
+
+  build() {
+    const picker = (label, properties) => {
+      const input = element("input", { type: "file", hidden: true, multiple: true, ...properties });
+      input.addEventListener("change", () => {
+        const found = [...input.files].map((file) => ({
+          name: file.webkitRelativePath || file.name,
+          file,
+        }));
+        input.value = ""; // the same again must count as a change
+        if (found.length) send(this.upload, this.access, async () => found);
+      });
+      const button = element("button", { type: "button", textContent: label });
+      button.addEventListener("click", () => input.click());
+      return [button, input];
+    };
+    const [folder, folderInput] = picker("Choose a folder", { webkitdirectory: true });
+    const [zip, zipInput] = picker("Choose a zip", { accept: ".zip", multiple: false });
+    this.hint = element("p", { className: "hint" });
+    this.path = element("input", { type: "text", autocomplete: "off", spellcheck: false });
+    this.take = element("button", { type: "submit", textContent: "Import" });
+    this.places = element("span", { className: "hint" });
+    this.server = element(
+      "form",
+      { className: "server" },
+      element("label", {}, "Folder on the server ", this.path),
+      this.take,
+      this.places,
+    );
+    this.server.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const path = this.path.value;
+      if (!path.trim()) return;
+      this.upload.unit = "files";
+      this.upload.run(this.access, () => importFolder(this.upload, this.access, path));
+    });
+    this.buttons = [folder, zip];
+    this.zone = element(
+      "div",
+      { className: "zone", role: "group" },
+      element("p", { className: "lead", textContent: "Drop a folder or a zip here" }),
+      this.hint,
+      element("div", { className: "buttons" }, folder, zip, folderInput, zipInput),
+    );
+    this.bar = element("progress", { max: 1 });
+    this.headline = element("span", { className: "headline" });
+    this.more = element("span", { className: "more" });
+    this.stop = element("button", { type: "button", textContent: "Cancel" });
+    this.stop.addEventListener("click", () => this.upload.cancel());
+    this.progress = element(
+      "div",
+      { className: "progress" },
+      this.bar,
+      element("div", { className: "line" }, this.headline, this.more, this.stop),
+    );
+    this.summary = element("summary");
+    this.list = element("ul");
+    this.refused = element("details", {}, this.summary, this.list);
+    this.live = element("div", { className: "unseen", role: "status", ariaLive: "polite" });
+    this.root.append(
+      element(
+        "div", { className: "upload" }, this.zone, this.server, this.progress, this.refused, this.live,
+      ),
+    );
+    this.acceptDrops();
+  }
+
+  acceptDrops() {
+    let inside = 0;
+    const mark = () => this.zone.classList.toggle("over", inside > 0);
+    this.zone.addEventListener("dragenter", (event) => {
+      event.preventDefault();
+      inside += 1;
+      mark();
+    });
+    this.zone.addEventListener("dragleave", () => {
+      inside -= 1;
+      mark();
+    });
+    this.zone.addEventListener("dragover", (event) => event.preventDefault());
+    this.zone.addEventListener("drop", (event) => {
+      event.preventDefault();
+      inside = 0;
+      mark();
+      if (this.locked) return;
+      // Both lists are gone once this handler returns.
+      const entries = [...event.dataTransfer.items]
+        .filter((item) => item.kind === "file")
+        .map((item) => item.webkitGetAsEntry())
+        .filter(Boolean);
+      const files = [...event.dataTransfer.files].map((file) => ({ name: file.name, file }));
+      const { upload } = this;
+      send(upload, this.access, async () => {
+        if (!entries.length) return files;
+        const found = [];
+        for (const entry of entries) await collect(entry, "", found, upload);
+        return found;
+      });
+    });
+  }
+
+  // Returns what ends this showing; a later one may have begun before it is called.
+  show(access, options, finished) {
+    const showing = Symbol("showing");
+    this.showing = showing;
+    this.access = access;
+    this.locked = options.locked;
+    this.finished = finished;
+    if (!uploads.has(access.url)) uploads.set(access.url, new Upload());
+    const upload = uploads.get(access.url);
+    if (upload !== this.upload) {
+      if (this.upload) this.upload.listeners.delete(this.listener);
+      this.upload = upload;
+      this.reported = upload.state;
+      this.listener = () => this.soon();
+      upload.listeners.add(this.listener);
+    }
+    this.hint.textContent = options.hint;
+    this.zone.setAttribute("aria-label", `Add images to ${options.name}`);
+    this.server.hidden = !options.roots.length;
+    this.places.textContent = `Allowed: ${options.roots.join(", ")}`;
+    this.draw();
+    return () => {
+      if (this.showing === showing) this.leave();
+    };
+  }
+
+  // Hundreds of events a second would only be flicker.
+  soon() {
+    if (this.waiting) return;
+    this.waiting = true;
+    setTimeout(() => {
+      this.waiting = false;
+      if (this.upload) this.draw();
+    }, 100);
+  }
+
+  draw() {
+    const { upload } = this;
+    const still = !upload.active;
+    for (const button of [...this.buttons, this.take, this.path]) {
+      button.disabled = this.locked || !still;
+    }
+    this.zone.classList.toggle("locked", Boolean(this.locked));
+    const interrupted = upload.state === "idle" && wasInterrupted(this.access);
+    this.progress.hidden = upload.state === "idle" && !interrupted;
+    this.progress.classList.toggle("failed", upload.state === "failed");
+    this.stop.hidden = still;
+    this.bar.hidden = still;
+    if (upload.state === "looking" || !upload.total) this.bar.removeAttribute("value");
+    else this.bar.value = upload.done / upload.total;
+    this.bar.setAttribute("aria-label", "Upload");
+    const line = interrupted
+      ? "An upload was interrupted. Add the same folder again: what is here is not sent twice."
+      : headline(upload);
+    this.headline.textContent = line;
+    this.more.textContent = interrupted ? "" : details(upload);
+    this.drawRefused();
+    this.say(line);
+    if (still && this.reported !== upload.state) {
+      this.reported = upload.state;
+      if (upload.state !== "idle") this.finished(upload);
+    } else if (!still) this.reported = "";
+  }
+
+  drawRefused() {
+    const { refused } = this.upload;
+    this.refused.hidden = !refused.length;
+    if (this.list.childElementCount === Math.min(refused.length, SHOWN_REFUSALS + 1)) return;
+    this.summary.textContent = `${files(refused.length)} refused`;
+    this.list.replaceChildren(
+      ...refused.slice(0, SHOWN_REFUSALS).map(({ name, reason }) =>
+        element("li", {}, element("b", { textContent: name }), `: ${reason}`),
+      ),
+    );
+    if (refused.length > SHOWN_REFUSALS) {
+      const rest = refused.length - SHOWN_REFUSALS;
+      this.list.append(element("li", { textContent: `and ${count(rest)} more` }));
+    }
+  }
+
+  // Read out at each change of state and each tenth of the way, not at each batch.
+  say(line) {
+    const { upload } = this;
+    const tenth = upload.total ? Math.floor((10 * upload.done) / upload.total) : 0;
+    const step = `${upload.state} ${upload.active ? tenth : line}`;
+    if (step === this.said) return;
+    this.said = step;
+    this.live.textContent = line;
+  }
+
+  leave() {
+    this.upload.listeners.delete(this.listener);
+    this.upload = undefined;
+  }
+}
+
+const views = new WeakMap(); // by where they are shown
+
+addEventListener("beforeunload", (event) => {
+  if ([...uploads.values()].some((upload) => upload.active)) event.preventDefault();
+});
+
+export default function mount({ parentElement, data, setTriggerValue }) {
+  if (!views.has(parentElement)) views.set(parentElement, new View(parentElement));
+  const view = views.get(parentElement);
+  return view.show(data.access, data, (upload) =>
+    setTriggerValue("finished", { state: upload.state, files: upload.done }),
+  );
+}

@@ -1,0 +1,507 @@
+"""A study on one page: a single HTML file that needs nothing else and asks nobody."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltransfer_core import RESEARCH_USE, __version__, plots
+from celltransfer_core.curation import central_first
+from celltransfer_core.export import (
+    Pseudonyms,
+    command_line,
+    differential_table,
+    manifest,
+    without_names,
+)
+from celltransfer_core.matching import NONE_TYPE, QUERY, REFERENCE
+from celltransfer_core.pipeline import RunResult, type_names
+from celltransfer_core.review import (
+    ARTEFACT,
+    DISPUTED,
+    UNSURE,
+    Concordance,
+    Estimate,
+    Review,
+    cohen_kappa,
+    final_types,
+    reader_pairs,
+    review_progress,
+    sample_accuracy,
+)
+from celltransfer_core.types import Float64, Ints, Progress, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+    from celltransfer_core.framing import Crops
+
+_PICTURE = 72  # px
+_PER_CLUSTER = 6
+_PER_TYPE = 4
+_MOST_CLUSTERS = 80  # with pictures, the largest first: more would make the file slow to open
+
+# Nothing is loaded from anywhere; plotly draws maps with functions it writes itself.
+_POLICY = (
+    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline' 'unsafe-eval'"
+)
+
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #15191d; background: #fff;
+       max-width: 62rem; margin: 0 auto; padding: 1.5rem; }
+h1 { font-size: 1.9rem; margin: 0 0 .2rem; } h2 { font-size: 1.35rem; margin: 2.5rem 0 .6rem; }
+.note { background: #fff6dd; border: 1px solid #d9b95c; border-radius: .4rem;
+        padding: .6rem .9rem; }
+.quiet, figcaption { color: #4a545c; font-size: .9rem; }
+figure { margin: 1rem 0 1.6rem; break-inside: avoid; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+th, td { text-align: left; padding: .35rem .5rem; border-bottom: 1px solid #d5dce2;
+         vertical-align: top; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+.cells { display: flex; flex-wrap: wrap; gap: 3px; }
+.cells img { border-radius: 3px; width: 56px; height: 56px; object-fit: contain; }
+.dot { display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin-right: .4em; }
+pre { background: #eff3f6; padding: .8rem; overflow: auto; font-size: .8rem; }
+.scroll { overflow-x: auto; }
+"""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a report says of the study beside its results."""
+
+    study: str
+    drawn: bool = False
+    signed_by: str = ""
+    signed: str = ""
+    """When, ISO 8601; empty where nobody has."""
+
+
+@dataclass(frozen=True)
+class CellPlane:
+    """A map of cells: which, and where they lie."""
+
+    xy: Float64
+    """Shape (k, 2)."""
+    sets: Sequence[str]
+    cells: Ints
+    """Cell numbers in their set, shape (k,)."""
+
+
+def report_html(
+    result: RunResult,
+    reviews: Sequence[Review],
+    about: About,
+    *,
+    plane: CellPlane | None = None,
+    pseudonyms: Pseudonyms | None = None,
+    progress: Progress = silent,
+) -> str:
+    """Write a study as a self-contained page.
+
+    Parameters
+    ----------
+    result : RunResult
+    reviews : sequence of Review
+        In the order they were made.
+    about : About
+    plane : CellPlane, optional
+        Where cells lie on the map.
+    pseudonyms : Pseudonyms, optional
+        Slides go by them; names of files are left out.
+    progress : callable
+
+    Returns
+    -------
+    str
+        HTML with all figures, pictures and the plotting library inside. The same study gives the
+        same bytes.
+
+    Raises
+    ------
+    ImageError
+        If an image is gone.
+    """
+    described = manifest(result)
+    if pseudonyms:
+        described = without_names(described)
+        result = replace(result, query=pseudonyms.dataset(result.query))
+    page = _Page(plots.type_colours(type_names(result.reference)))
+    final = final_types(result.query.cells, result.predicted, reviews)
+    _summary(page, result, about, reviews, final.final.tolist())
+    _composition(page, result, reviews, final.final.tolist())
+    _matches(page, result, progress)
+    _similarities(page, result, plane)
+    _voters(page, result)
+    _reviews(page, result, reviews)
+    page.heading("How to repeat it")
+    page.add(
+        "<p>With the same images in the folders <code>reference</code> and <code>query</code>, and "
+        "the study's clusters.csv and matches.csv beside them:</p>"
+        f"<pre>{html.escape(command_line(result.config, extras=list(result.extras)))}</pre>"
+        "<details><summary>Manifest: inputs, settings, versions</summary>"
+        f"<pre>{html.escape(json.dumps(described, indent=1, ensure_ascii=False))}</pre></details>"
+    )
+    return page.html(about.study)
+
+
+class _Page:
+    """Collects parts of the page; whatever comes from users is escaped on the way in."""
+
+    def __init__(self, colours: dict[str, str]) -> None:
+        self.colours = colours
+        self.parts: list[str] = []
+        self.figures = 0
+
+    def add(self, part: str) -> None:
+        self.parts.append(part)
+
+    def heading(self, text: str) -> None:
+        self.add(f"<h2>{html.escape(text)}</h2>")
+
+    def text(self, text: str) -> None:
+        self.add(f"<p>{html.escape(text)}</p>")
+
+    def figure(self, kind: str, figure: go.Figure) -> None:
+        self.figures += 1
+        drawn = figure.to_html(
+            full_html=False,
+            include_plotlyjs=False,
+            div_id=f"figure-{self.figures}",
+            config={"displaylogo": False, "responsive": True},
+        )
+        self.add(f"<figure>{drawn}<figcaption>{html.escape(plots.CAPTIONS[kind])}</figcaption>")
+        self.add("</figure>")
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Add a table; cells are HTML, and right-aligned where they look like numbers."""
+
+        def of(tag: str, text: str, column: int) -> str:
+            number = all(row[column][:1].isdigit() or row[column] in "–" for row in rows)
+            return f"<{tag}{' class=n' if number else ''}>{text}</{tag}>"
+
+        head = "".join(of("th", html.escape(name), n) for n, name in enumerate(heads))
+        body = "".join(
+            "<tr>" + "".join(of("td", cell, n) for n, cell in enumerate(row)) + "</tr>"
+            for row in rows
+        )
+        self.add(f"<div class=scroll><table><thead><tr>{head}</tr></thead>{body}</table></div>")
+
+    def chip(self, name: str) -> str:
+        shade = self.colours.get(name, plots.NONE_COLOUR)
+        return f"<span class=dot style='background:{shade}'></span>{html.escape(name)}"
+
+    def html(self, title: str) -> str:
+        from plotly.offline import get_plotlyjs
+
+        return (
+            "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+            "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+            f"<title>{html.escape(title)} – CellTransfer</title><style>{_STYLE}</style>"
+            f"<script>{get_plotlyjs()}</script></head><body>{''.join(self.parts)}</body></html>\n"
+        )
+
+
+def _summary(
+    page: _Page,
+    result: RunResult,
+    about: About,
+    reviews: Sequence[Review],
+    final: Sequence[str],
+) -> None:
+    page.add(f"<h1>{html.escape(about.study)}</h1>")
+    page.add(f"<p class=quiet>Report of CellTransfer {__version__}</p>")
+    page.add(f"<p class=note><strong>{html.escape(RESEARCH_USE)}</strong></p>")
+    if about.drawn:
+        page.text("The cells of this study are drawn, not photographed.")
+    page.text(
+        f"Signed off by {about.signed_by}, {about.signed[:16].replace('T', ' ')} UTC."
+        if about.signed
+        else "Not signed off."
+    )
+    answered = review_progress(result.query.cells, result.predicted, reviews).answered
+    changed = sum(one != other for one, other in zip(final, result.predicted, strict=True))
+    rows = {
+        "Query cells": f"{result.query.n_cells:,}",
+        "Reference cells": f"{result.reference.n_cells:,}",
+        "Types of the reference": f"{len(type_names(result.reference))}",
+        "Clusters": f"{len(result.clusters.names)}",
+        "Matches that a person confirmed": f"{sum(m.confirmed for m in result.matches)}",
+        "Cells flagged for review": f"{int(result.flagged.sum()):,}",
+        "Cells that a person reviewed": f"{answered:,}",
+        "Cells whose final type is not the predicted one": f"{changed:,}",
+    }
+    page.table(("", "Count"), [(html.escape(name), value) for name, value in rows.items()])
+    if result.filtered:
+        left = ", ".join(f"{name} ({count:,})" for name, count in result.filtered.items())
+        page.text(f"Types of the reference that no cluster matches, and are left out: {left}.")
+
+
+def _composition(
+    page: _Page, result: RunResult, reviews: Sequence[Review], final: Sequence[str]
+) -> None:
+    page.heading("Which types there are")
+    counts = dict.fromkeys(result.types, 0) | Counter(result.predicted)
+    page.figure("composition_figure", plots.composition_figure(counts, page.colours))
+    before = differential_table(result)
+    after = differential_table(result, final) if reviews else None
+    page.figure("differential_figure", plots.differential_figure(before, page.colours, after=after))
+    _differential(page, before, after)
+    page.figure(
+        "agreement_figure",
+        plots.agreement_figure(result.vote.agreement, result.config.flag_threshold),
+    )
+
+
+def _differential(page: _Page, before: pd.DataFrame, after: pd.DataFrame | None) -> None:
+    def told(table: pd.DataFrame) -> dict[tuple[str, str], str]:
+        return {
+            (
+                row["slide"],
+                row["type"],
+            ): f"{row['percent']:.1f} % ({row['low']:.1f}–{row['high']:.1f})"
+            for row in table.to_dict("records")
+        }
+
+    tables = [told(before)] + ([told(after)] if after is not None else [])
+    keys = dict.fromkeys(key for one in tables for key in one)
+    heads = ["Slide", "Type", "Predicted"] + (["After review"] if after is not None else [])
+    rows = [
+        [html.escape(slide) or "all cells", page.chip(name)]
+        + [one.get((slide, name), "–") for one in tables]
+        for slide, name in keys
+    ]
+    page.add("<details><summary>The counts as a table</summary>")
+    page.table(heads, rows)
+    page.add("</details>")
+
+
+def _matches(page: _Page, result: RunResult, progress: Progress) -> None:
+    page.heading("What the clusters are")
+    page.text(
+        "Each cluster of query cells is matched to a type as a whole. Cells on the left are its "
+        "most central ones; those on the right are reference cells of the matched type."
+    )
+    query, reference = result.framing.crops[QUERY], result.framing.crops[REFERENCE]
+    order = np.argsort(-result.clusters.sizes, kind="stable").tolist()
+    examples: dict[str, str] = {}
+    rows = []
+    for done, cluster in enumerate(order):
+        match = result.matches[cluster]
+        name = match.matched_type
+        shown = done < _MOST_CLUSTERS
+        if shown and name not in examples:
+            typed = np.flatnonzero(result.reference.cell_labels == name)
+            examples[name] = _pictures(reference, typed[:_PER_TYPE].tolist(), name)
+        middle = central_first(result.clusters, cluster)[:_PER_CLUSTER].tolist()
+        title = f"cell of cluster {result.clusters.names[cluster]}"
+        said = f"confirmed by {match.by}" if match.confirmed else match.reason or "proposed"
+        rows.append(
+            (
+                f"{result.clusters.names[cluster]}",
+                f"{match.cells:,}",
+                _pictures(query, middle, title) if shown else "",
+                page.chip("none of these" if name == NONE_TYPE else name),
+                f"{match.score:.2f}",
+                f"{html.escape(match.runner_up)} {match.runner_up_score:.2f}",
+                html.escape(said),
+                examples[name] if shown else "",
+            )
+        )
+        progress("report", done + 1, len(order))
+    page.table(
+        ("Cluster", "Cells", "", "Matched type", "Score", "Runner-up", "Word", "Reference"), rows
+    )
+
+
+def _pictures(crops: Crops, cells: Sequence[int], title: str) -> str:
+    alt = html.escape(title, quote=True)
+    tiles = "".join(f'<img src="{_data_uri(crops, cell)}" alt="{alt}">' for cell in cells)
+    return f"<div class=cells>{tiles}</div>"
+
+
+def _data_uri(crops: Crops, cell: int) -> str:
+    from PIL import Image
+
+    image = Image.fromarray(crops[cell])
+    image.thumbnail((_PICTURE, _PICTURE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _similarities(page: _Page, result: RunResult, plane: CellPlane | None) -> None:
+    page.heading("How clusters and types compare")
+    scores, names = result.scores[QUERY], result.clusters.names.tolist()
+    symbols = plots.type_symbols(list(page.colours))
+    page.figure("similarity_heatmap", plots.similarity_heatmap(scores, names))
+    for encoder in scores.encoders:
+        page.figure(
+            "similarity_heatmap",
+            plots.similarity_heatmap(scores, names, "cosine", encoder=encoder),
+        )
+    page.figure(
+        "score_plane_figure", plots.score_plane_figure(scores, names, page.colours, symbols=symbols)
+    )
+    page.figure(
+        "cluster_plane_figure",
+        plots.cluster_plane_figure(result.plane, page.colours, clusters=names),
+    )
+    if plane is None:
+        return
+    labels = result.reference.cell_labels
+    of_cell: dict[str, Callable[[int], str]] = {
+        REFERENCE: lambda cell: str(labels[cell]),
+        QUERY: lambda cell: result.predicted[cell],
+    }
+    groups = [of_cell[s](c) for s, c in zip(plane.sets, plane.cells.tolist(), strict=True)]
+    page.figure(
+        "map_figure",
+        plots.map_figure(
+            plane.xy,
+            groups,
+            page.colours,
+            list(range(len(groups))),
+            "Reference cells by type, query cells by predicted type",
+            sets=plane.sets,
+            symbols=symbols,
+            hover=[f"{s}: {group}" for s, group in zip(plane.sets, groups, strict=True)],
+        ),
+    )
+
+
+def _voters(page: _Page, result: RunResult) -> None:
+    page.heading("How the voters did")
+    names = [voter.name for voter in result.voters]
+    page.figure("disagreement_figure", plots.disagreement_figure(result.vote.choices, names))
+    page.figure("transport_gain_figure", plots.transport_gain_figure(result.voters, result.vote))
+    page.figure("transport_quality_figure", plots.transport_quality_figure(result.solves))
+    page.figure(
+        "confusion_figure",
+        plots.confusion_figure(
+            result.predicted,
+            result.matched,
+            result.types,
+            names=("predicted", "matched"),
+            title="Vote against the cluster's match",
+        ),
+    )
+
+
+def _reviews(page: _Page, result: RunResult, reviews: Sequence[Review]) -> None:
+    page.heading("What people said")
+    if not reviews:
+        page.text("No cell has been reviewed: all types are predictions.")
+        return
+    query, seed = result.query, result.config.seed
+    reached = review_progress(query.cells, result.predicted, reviews)
+    page.figure(
+        "review_progress_figure", plots.review_progress_figure(reached.outcomes, reached.total)
+    )
+    blind = sample_accuracy(query.cells, result.predicted, reviews, seed=seed)
+    page.text(describe_sample(blind.overall))
+    page.table(
+        ("Predicted type", "Blind cells", "Right", "Share right (95 % interval)"),
+        [
+            (
+                page.chip(name),
+                f"{one.cells}",
+                f"{one.right}",
+                "–" if not one.cells else f"{percent(one.accuracy)} ({_interval(one)})",
+            )
+            for name, one in blind.by_type.items()
+        ],
+    )
+    pairs = [(*pair, cohen_kappa(reviews, *pair)) for pair in reader_pairs(reviews)]
+    for first, second, found in pairs:
+        page.text(f"{first} and {second}: {describe_concordance(found)}")
+    final = final_types(query.cells, result.predicted, reviews)
+    no_type = ("", ARTEFACT, UNSURE, DISPUTED)
+    looked = [n for n, word in enumerate(final.reviewed.tolist()) if word not in no_type]
+    if looked:
+        page.figure(
+            "confusion_figure",
+            plots.confusion_figure(
+                [result.predicted[cell] for cell in looked],
+                [str(final.reviewed[cell]) for cell in looked],
+                result.types,
+                names=("predicted", "reviewed"),
+                title="Prediction against review",
+            ),
+        )
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage, or a dash for NaN.
+
+    Parameters
+    ----------
+    share : float
+
+    Returns
+    -------
+    str
+    """
+    return "–" if math.isnan(share) else f"{100 * share:.0f} %"
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{100 * estimate.low:.0f}–{100 * estimate.high:.0f} %"
+
+
+def describe_sample(estimate: Estimate) -> str:
+    """Say in words how often the vote is right.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        ``sample_accuracy(…).overall``.
+
+    Returns
+    -------
+    str
+    """
+    if not estimate.cells:
+        return "No cell of the blind random sample has an answer yet, so accuracy is not known."
+    return (
+        f"Of {estimate.cells} cells drawn at random and shown without their prediction, readers "
+        f"gave {estimate.right} the predicted type: {percent(estimate.accuracy)} right, and with "
+        f"95 % confidence between {_interval(estimate)} over all query cells. Other reviewed cells "
+        "do not count here: they were picked because they are doubtful, or their prediction was "
+        "seen."
+    )
+
+
+def describe_concordance(found: Concordance) -> str:
+    """Say in words how far two readers agree.
+
+    Parameters
+    ----------
+    found : Concordance
+
+    Returns
+    -------
+    str
+    """
+    if not found.cells:
+        return "no cell yet that both gave a type."
+    kappa = "not defined" if math.isnan(found.kappa) else f"{found.kappa:.2f}"
+    unsure = f" ({found.unsure} more that one was unsure of)" if found.unsure else ""
+    return (
+        f"{found.cells} cells read by both{unsure}, {found.agreed} alike "
+        f"({percent(found.agreed / found.cells)}); Cohen's κ is {kappa} (1 is full agreement, 0 "
+        "what chance would give)."
+    )

@@ -1,0 +1,193 @@
+"""What every page shares: the workspace, the study at hand, names, pictures, progress."""
+
+import html
+import time
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from celltransfer_core import jobs, web
+from celltransfer_core.errors import CellTransferError
+from celltransfer_core.jobs import STAGES, Stage
+from celltransfer_core.plots import type_colours
+from celltransfer_core.studies import Study, Workspace
+
+THUMBNAIL = 72  # px
+
+# What the pages can link to: filled by main.py, which alone knows the navigation.
+PAGES: dict[str, st.Page] = {}
+
+
+@st.cache_resource
+def _workspace(folder: str) -> Workspace:  # noqa: ARG001
+    return Workspace()
+
+
+def workspace() -> Workspace:
+    """Open the workspace, once a server."""
+    from celltransfer_core.cache import home
+
+    return _workspace(str(home()))
+
+
+def study() -> Study:
+    """Return the study at hand; without one, say where to get one and stop."""
+    chosen = st.session_state.get("study")
+    if not chosen:
+        st.info("No study is open. Open or begin one on the Studies page.")
+        st.page_link(PAGES["studies"], icon=":material/folder_open:")
+        st.stop()
+    return workspace().study(chosen)
+
+
+def reader() -> str:
+    """Return the name that decisions are kept under."""
+    if st.user.get("is_logged_in"):
+        return str(st.user.get("email") or st.user.get("name") or "reader")
+    return st.session_state.get("reader") or "reader"
+
+
+def title(text: str, what: str) -> Study:
+    """Write a page's head; return the study at hand."""
+    here = study()
+    st.title(text)
+    st.caption(what)
+    if here.drawn:
+        st.caption(":material/draw: Demo study: the cells are **drawn**, not photographed.")
+    if here.signed:
+        st.info(
+            f"Signed off by {here.signed_by} on {here.signed[:10]}: nothing can be changed. "
+            "Duplicate the study to go on.",
+            icon=":material/lock:",
+        )
+    return here
+
+
+def colours(study_id: str) -> Mapping[str, str]:
+    """Return the colour of each type of a study's reference."""
+    reference = workspace().pooled(study_id, "reference")
+    names = sorted(set(reference.cell_labels.tolist())) if reference else []
+    return type_colours(names)
+
+
+def chip(name: str, shades: Mapping[str, str]) -> str:
+    """Write a type's name with its colour beside it, as HTML."""
+    shade = shades.get(name, "#8A8A8A")
+    return (
+        "<span style='white-space:nowrap'><span style='display:inline-block;width:.75em;"
+        f"height:.75em;border-radius:50%;background:{shade};margin-right:.4em'></span>"
+        f"{html.escape(name)}</span>"
+    )
+
+
+def pictures(
+    study_id: str,
+    cells: Sequence[str],
+    *,
+    titles: Sequence[str] = (),
+    size: int = THUMBNAIL,
+    cut: bool = True,
+    outline: bool = False,
+    role: str = "query",
+) -> None:
+    """Show cells side by side; they load as they come into view.
+
+    ``cells`` are hashes; ``titles`` are read out, and shown when the mouse rests on a cell.
+    """
+    space = workspace()
+    tiles = []
+    for number, cell in enumerate(cells):
+        says = html.escape(titles[number] if titles else f"cell {cell[:8]}", quote=True)
+        url = web.image_url(
+            space, study_id, cell, size=2 * size, cut=cut, outline=outline, role=role
+        )
+        tiles.append(
+            f"<img src='{url}' width='{size}' height='{size}' loading='lazy' alt='{says}' "
+            f"title='{says}' style='object-fit:contain;border-radius:4px;background:#8881'>"
+        )
+    st.html(f"<div style='display:flex;flex-wrap:wrap;gap:4px'>{''.join(tiles)}</div>")
+
+
+def say(call: object, *arguments: object, **options: object) -> bool:
+    """Do something that may go wrong for a reason the user can mend; tell whether it went."""
+    try:
+        call(*arguments, **options)  # type: ignore[operator]
+    except CellTransferError as error:
+        st.error(str(error))
+        return False
+    return True
+
+
+_PHASES = {
+    "reading": "Reading the images",
+    "framing": "Finding nuclei",
+    "drawing the map": "Drawing the map",
+    "clusters": "Finding clusters",
+    "matches": "Matching clusters to types",
+    "vote": "Classifying and voting",
+}
+
+
+def needs(here: Study, stage: Stage, button: str, *, note: str = "") -> bool:
+    """Show how far the work for a page is; tell whether its result is there.
+
+    With nothing under way there is a button that begins the work; while it runs there are
+    progress, time left and a button that cancels; a page without a result stops here.
+    """
+    space = workspace()
+    state = jobs.states(space, here.id)[stage]
+    job = jobs.current_job(space, here.id)
+    if state == "waiting":
+        st.info("Add images first: a reference with known types, and a query to be typed.")
+        st.page_link(PAGES["data"], icon=":material/upload:")
+        return False
+    if job and job.active:
+        _watch(here.id)
+        return state == "done"
+    if job and job.state in ("failed", "stopped", "cancelled") and state != "done":
+        (st.warning if job.state == "cancelled" else st.error)(job.message)
+    if state == "done":
+        return True
+    if state == "stale":
+        st.warning("Something before this step has changed: its result is out of date.")
+    if note:
+        st.markdown(note)
+    if st.button(
+        button, type="primary", icon=":material/play_arrow:", disabled=bool(here.signed)
+    ) and say(jobs.start, space, here.id, stage):
+        st.rerun()
+    return False
+
+
+@st.fragment(run_every=1.0)
+def _watch(study_id: str) -> None:
+    space = workspace()
+    job = jobs.current_job(space, study_id)
+    if job is None or not job.active:
+        st.rerun()
+    began = f"{_PHASES.get(job.phase, job.phase[:1].upper() + job.phase[1:]) or 'Starting'}…"
+    share = job.done / job.total if job.total else 0.0
+    left = ""
+    spent = time.time() - job.phase_began
+    if job.done and job.total > job.done and spent > 1:
+        left = f" · about {_seconds(spent / job.done * (job.total - job.done))} left in this step"
+    count = f" {job.done:,} of {job.total:,}" if job.total > 1 else ""
+    with st.container(border=True):
+        st.progress(min(share, 1.0), text=f"**{began}**{count}{left}")
+        st.caption("You can close this page: the work goes on, and what is finished is kept.")
+        if job.cancel:
+            st.caption("Cancelling…")
+        elif st.button("Cancel", icon=":material/stop_circle:"):
+            jobs.cancel(space, job.id)
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def stages_left(study_id: str) -> tuple[Stage, ...]:
+    """List the stages that are not done yet."""
+    found = jobs.states(workspace(), study_id)
+    return tuple(stage for stage in STAGES if found[stage] != "done")

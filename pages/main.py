@@ -1,0 +1,106 @@
+"""Navigation: which study is open, which steps are done, stale or next."""
+
+import getpass
+
+import common
+import streamlit as st
+
+from celltransfer_core import RESEARCH_USE, __version__, jobs
+from celltransfer_core.errors import CellTransferError
+
+st.set_page_config(page_title="CellTransfer", page_icon=":material/biotech:", layout="wide")
+
+if st.context.theme.type == "dark":
+    # Streamlit writes white on primary buttons, which the dark theme's light blue is too light for.
+    st.html("<style>[data-testid^='stBaseButton-primary'] {color: #0B1216}</style>")
+
+ICONS = {
+    "done": ":material/check_circle:",
+    "stale": ":material/update:",
+    "next": ":material/arrow_circle_right:",
+    "running": ":material/hourglass_top:",
+    "failed": ":material/error:",
+    "waiting": ":material/radio_button_unchecked:",
+}
+
+# Streamlit drops the query on a change of page; the session remembers, and the address shows it.
+asked = st.query_params.get("study")
+if asked and asked != st.session_state.get("study"):
+    st.session_state["study"] = asked
+space = common.workspace()
+current = None
+if st.session_state.get("study"):
+    try:
+        current = space.study(st.session_state["study"])
+        st.query_params["study"] = current.id
+    except CellTransferError as error:
+        del st.session_state["study"]
+        st.query_params.clear()
+        st.toast(str(error))
+
+states = jobs.states(space, current.id) if current else dict.fromkeys(jobs.STAGES, "waiting")
+job = jobs.current_job(space, current.id) if current else None
+has_data = states["embed"] != "waiting"
+states = {
+    "data": "done" if has_data else "next" if current else "waiting",
+    "reviewed": "done" if current and space.decisions(current.id, "review") else "waiting",
+    **states,
+}
+if current and current.signed:
+    states["signed"] = "done"
+
+
+def step(name: str, heading: str, state: str = "waiting") -> st.Page:
+    """Declare the page of one step, marked with its state."""
+    page = st.Page(f"{name}.py", title=heading, icon=ICONS[states.get(state, "waiting")])
+    common.PAGES[name] = page
+    return page
+
+
+common.PAGES["start"] = st.Page("start.py", title="Start", icon=":material/home:", default=True)
+common.PAGES["studies"] = st.Page("studies.py", title="Studies", icon=":material/folder_open:")
+common.PAGES["help"] = st.Page("help.py", title="Help", icon=":material/help:")
+page = st.navigation(
+    {
+        "": [common.PAGES["start"], common.PAGES["studies"]],
+        "Steps": [
+            step("data", "1 · Data", "data"),
+            step("embeddings", "2 · Embeddings", "embed"),
+            step("clusters", "3 · Clusters", "clusters"),
+            step("matches", "4 · Matches", "matches"),
+            step("classify", "5 · Classify", "classify"),
+            step("cells", "6 · Cells", "classify"),
+            step("review", "7 · Review", "reviewed"),
+            step("export", "8 · Export", "signed"),
+        ],
+        "More": [common.PAGES["help"]],
+    }
+)
+
+with st.sidebar:
+    if current:
+        st.markdown("**Open study**")
+        st.text(current.name)
+        if current.drawn:
+            st.caption("Drawn cells")
+    if not st.user.get("is_logged_in"):
+        st.session_state.setdefault("reader", getpass.getuser())
+        st.text_input("Your name", key="reader", help="Decisions are kept under this name.")
+    st.caption(f"{RESEARCH_USE} CellTransfer {__version__}")
+
+if current:
+    st.session_state["pulse"] = space.pulse(current.id)
+
+    @st.fragment(run_every=3.0)
+    def follow() -> None:
+        """Show what others decide on this study within seconds."""
+        if space.pulse(current.id) != st.session_state["pulse"]:
+            st.rerun()
+
+    with st.sidebar:
+        follow()
+
+try:
+    page.run()
+except CellTransferError as error:
+    st.error(str(error))

@@ -1,0 +1,107 @@
+"""How things are put into words: names, sizes, times, how far a study is and what comes next."""
+
+import datetime as dt
+import re
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import common
+import streamlit as st
+
+from celltransfer_core import jobs
+from celltransfer_core.studies import Study
+
+CHART = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["toImage", "zoom2d", "select2d", "autoScale2d"],
+}
+"""Tools of a map: lasso, pan, zoom, reset."""
+
+_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
+
+_STEPS = {
+    "embed": ("embeddings", "Let the encoders look at the cells"),
+    "clusters": ("clusters", "Find clusters of cells that look alike"),
+    "matches": ("matches", "Match the clusters to types"),
+    "classify": ("classify", "Type every cell"),
+}
+
+
+class NextStep(NamedTuple):
+    """What a study waits for."""
+
+    page: str
+    says: str
+    state: str
+    """How far the study is, in a few words."""
+
+
+def plain(text: str) -> str:
+    """Escape a text that somebody typed, so that Markdown shows it as it is."""
+    return _MARKS.sub(r"\\\1", text)
+
+
+def size(count: float) -> str:
+    """Write a number of bytes."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def when(time: str) -> str:
+    """Write a time as the reader's own clock shows it."""
+    moment = dt.datetime.fromisoformat(time)
+    zone = st.context.timezone
+    return f"{moment.astimezone(ZoneInfo(zone) if zone else None):%Y-%m-%d %H:%M}"
+
+
+def next_step(study: Study) -> NextStep:
+    """Say how far a study is and what comes next."""
+    space = common.workspace()
+    states = jobs.states(space, study.id)
+    if study.signed:
+        return NextStep("export", "Take the table away", f"signed off by {study.signed_by}")
+    if "waiting" in states.values():
+        return NextStep("data", "Add a reference and a query", "waits for images")
+    job = jobs.current_job(space, study.id)
+    for stage, (page, says) in _STEPS.items():
+        if states[stage] == "done":
+            continue
+        if states[stage] == "running":
+            return NextStep(page, says, "at work")
+        if job and job.state == "failed":
+            return NextStep(page, says, "stopped at an error")
+        changed = "settings changed, to be computed again" if states[stage] == "stale" else ""
+        return NextStep(page, says, changed or f"next: {says[:1].lower()}{says[1:]}")
+    if not space.decisions(study.id, "match"):
+        return NextStep("matches", "Confirm what the clusters are", "typed, no match confirmed")
+    reviewed = len({d.payload.get("cell") for d in space.decisions(study.id, "review")})
+    return NextStep("review", "Review the doubtful cells", f"typed, {reviewed:,} cells reviewed")
+
+
+def picked(chart: Any) -> list[str]:
+    """List the ids of the points that were picked on a map."""
+    found = [point.get("customdata") for point in chart.selection.points]
+    return [str(one[0] if isinstance(one, list) else one) for one in found if one is not None]
+
+
+def go(page: str, study: str | None = None) -> None:
+    """Go to a page, and to a study if one is given."""
+    if study is not None:
+        st.session_state["study"] = study
+        st.query_params["study"] = study
+    st.switch_page(common.PAGES[page])
+
+
+def begin(name: str) -> None:
+    """Begin a study and go to where its images are added."""
+    go("data", common.workspace().create(name).id)
+
+
+def following(page: str, label: str) -> None:
+    """Lead on to the next step, at a page's end."""
+    st.divider()
+    if st.button(label, type="primary", icon=":material/arrow_forward:", key="following"):
+        go(page)

@@ -1,0 +1,59 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from celltransfer_core import jobs
+from celltransfer_core.studies import Workspace
+from celltransfer_core.types import silent
+
+PAGES = Path(__file__).parents[2] / "pages"
+
+OPTIONS = {"encoders": [["shape", "colour"], ["shape"]], "draws": 1}
+
+
+@pytest.fixture(scope="session")
+def finished_folder(drawn, tmp_path_factory):
+    """Workspace with one study of which every stage is done; only to be copied."""
+    folder = tmp_path_factory.mktemp("finished")
+    space = Workspace(folder)
+    study = space.create("Drawn cells").id
+    for role in ("reference", "query"):
+        files = [
+            (path.relative_to(drawn / role).as_posix(), path.read_bytes())
+            for path in sorted((drawn / role).rglob("*.png"))
+        ]
+        if role == "query":
+            slides = [f"{name},slide-{n % 2},patient-{n % 2}" for n, (name, _) in enumerate(files)]
+            files.append(("metadata.csv", "\n".join(["file,slide,patient", *slides]).encode()))
+        space.receive(space.add_set(study, role, role).id, files)
+    space.set_options(study, OPTIONS)
+    jobs.bring_up_to(space, study, "classify", silent)
+    return folder
+
+
+@pytest.fixture
+def finished(finished_folder, home):
+    """Workspace of this test alone, and the finished study in it."""
+    shutil.copytree(finished_folder, home, dirs_exist_ok=True)
+    space = Workspace()
+    return space, space.studies()[0]
+
+
+@pytest.fixture
+def open_page(home):
+    """Open a page of the app: ``open_page("clusters", study.id)`` gives an AppTest that ran.
+
+    Further arguments go into the session's state before the page runs.
+    """
+
+    def opened(page, study=None, **state):
+        app = AppTest.from_file(str(PAGES / "main.py"), default_timeout=60)
+        if study is not None:
+            app.query_params["study"] = study
+        for key, value in {"reader": "Ann", **state}.items():
+            app.session_state[key] = value
+        return app.switch_page(f"{page}.py").run()
+
+    return opened

@@ -1,0 +1,129 @@
+import pytest
+
+from celltransfer_core import jobs
+from celltransfer_core.curation import short
+from celltransfer_core.export import differential_table
+
+
+def text_of(app):
+    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
+    return " ".join(element.value for kind in kinds for element in app.get(kind))
+
+
+def button(app, label):
+    return next(one for one in app.button if one.label == label)
+
+
+def radio(app, option):
+    return next(one for one in app.radio if one.key.startswith(f"{option} "))
+
+
+def metrics(app):
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def look_at(app, kind):
+    return next(one for one in app.button_group if one.key == "kind").set_value(kind).run()
+
+
+def test_what_came_out_is_shown(finished, open_page):
+    space, study = finished
+    app = open_page("classify", study.id)
+    assert not app.exception
+    run = jobs.load_run(space, study.id)
+    assert metrics(app)["Query cells"] == str(run.query.n_cells)
+    assert metrics(app)["Clusters confirmed"] == f"0 of {len(run.matches)}"
+    assert metrics(app)["Types found"] == f"{len(set(run.predicted))} of {len(run.types)}"
+    assert len(app.get("plotly_chart")) == 2
+    assert app.dataframe[0].value.equals(differential_table(run))
+
+
+@pytest.mark.parametrize(("kind", "figures"), [("agreement", 1), ("voters", 2), ("alignment", 2)])
+def test_every_side_of_the_result_can_be_shown(finished, open_page, kind, figures):
+    app = look_at(open_page("classify", finished[1].id), kind)
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == figures
+
+
+def test_any_two_opinions_can_be_compared(finished, open_page):
+    app = look_at(open_page("classify", finished[1].id), "voters")
+    first, second = (next(s for s in app.selectbox if s.key == key) for key in ("first", "second"))
+    first.set_value(second.value).run()
+    assert not app.exception
+    assert "Choose two different ones" in text_of(app)
+
+
+def test_the_threshold_flags_without_computing_again(finished, open_page):
+    space, study = finished
+    app = look_at(open_page("classify", study.id), "agreement")
+    next(one for one in app.slider if one.key == "threshold").set_value(1.0).run()
+    assert not app.exception
+    assert jobs.states(space, study.id)["classify"] == "done"
+    run = jobs.load_run(space, study.id)
+    assert run.flagged.sum() >= (run.vote.agreement < 1).sum()
+    assert metrics(app)["Flagged"].startswith(str(int(run.flagged.sum())))
+    space.set_options(study.id, {**study.options, "flag_threshold": 0.25})  # in another browser
+    app.run()
+    assert next(one for one in app.slider if one.key == "threshold").value == 0.25
+
+
+def test_choices_are_kept_and_an_old_result_is_said_to_be_old(finished, open_page):
+    space, study = finished
+    app = open_page("classify", study.id)
+    radio(app, "alignment").set_value("none")
+    button(app, "Use these choices").click().run()
+    assert not app.exception
+    assert space.study(study.id).options == {**study.options, "alignment": "none"}
+    said = text_of(app)
+    assert "out of date" in said
+    assert "The last result" in said
+    assert "**What runs:** 2 voters on 30 query cells" in said
+    assert "No match is confirmed yet" in said
+    button(app, "What measured best").click().run()
+    assert space.study(study.id).options == {"encoders": study.options["encoders"]}
+
+
+def test_the_papers_preset_keeps_the_encoders_and_the_threshold(finished, open_page):
+    space, study = finished
+    encoders = study.options["encoders"]
+    space.set_options(
+        study.id, {**study.options, "clusters": "louvain", "flag_threshold": 0.5, "colour": "lab"}
+    )
+    app = open_page("classify", study.id)
+    button(app, "The paper's preset").click().run()
+    assert not app.exception
+    options = space.study(study.id).options
+    assert options == {"preset": "paper", "encoders": encoders, "flag_threshold": 0.5}
+    config = jobs.study_config(space, space.study(study.id))
+    assert (config.framing, config.clusters, config.features) == ("none", "node-degree", "raw")
+    assert "Choices: As in the paper." in text_of(app)
+
+
+def test_the_work_is_begun_from_here(finished, open_page, monkeypatch):
+    space, study = finished
+    started = []
+    monkeypatch.setattr(jobs, "start", lambda _, study, target: started.append((study, target)))
+    cells = short(space.pooled(study.id, "query").cells)
+    space.decide(study.id, "match", {"cells": cells, "type": "lymphocyte", "cluster": 0}, "Ann")
+    app = open_page("classify", study.id)
+    assert "out of date" in text_of(app)
+    button(app, "Type every cell").click().run()
+    assert started == [(study.id, "classify")]
+
+
+def test_a_signed_study_keeps_its_choices(finished, open_page):
+    space, study = finished
+    space.sign(study.id, "Ann")
+    app = open_page("classify", study.id)
+    assert not app.exception
+    assert button(app, "Use these choices").disabled
+    assert button(app, "The paper's preset").disabled
+    look_at(app, "agreement")
+    assert next(one for one in app.slider if one.key == "threshold").disabled
+
+
+def test_it_leads_on_to_the_cells(finished, open_page):
+    app = open_page("classify", finished[1].id)
+    next(one for one in app.button if one.key == "following").click().run()
+    assert not app.exception
+    assert app.title[0].value == "Cells"

@@ -1,0 +1,124 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from celltransfer_core.studies import Workspace
+
+
+def said(page):
+    kinds = (page.markdown, page.caption, page.info, page.warning, page.error)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def png(value):
+    file = io.BytesIO()
+    pixels = np.full((24, 24, 3), 255, np.uint8)
+    pixels[8:16, 8:16] = (90, value, 150)
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def space(home):
+    return Workspace()
+
+
+@pytest.fixture
+def study(space):
+    return space.create("Cells")
+
+
+def fill(space, study, files, role="reference"):
+    made = space.add_set(study.id, role, role)
+    space.receive(made.id, files)
+    return made
+
+
+def test_a_new_study_has_a_place_for_both_sets(space, study, open_page):
+    page = open_page("data", study.id)
+    assert not page.exception
+    assert [s.role for s in space.sets(study.id)] == ["reference", "query"]
+    assert "Next: add images to the reference and to the query." in said(page)
+    open_page("data", study.id)
+    assert len(space.sets(study.id)) == 2
+
+
+def test_a_filled_study_leads_on(finished, open_page):
+    _, study = finished
+    page = open_page("data", study.id)
+    assert not page.exception
+    assert "42 cells in 42 files" in said(page)
+    assert "Reference**: nucleus found in" in said(page)
+    assert "Under 20 cells: eosinophil (14), lymphocyte (14), neutrophil (14)" in said(page)
+    assert page.button("following").label == "Go on to embeddings"
+
+
+def test_few_cells_one_type_and_unusable_files_are_said(space, study, open_page):
+    files = [*((f"mono*cyte/{n}.png", png(n)) for n in range(3)), ("mono*cyte/bad.png", b"text")]
+    fill(space, study, [*files, ("mono*cyte/copy.png", png(0))])
+    page = open_page("data", study.id)
+    assert not page.exception
+    assert "one type only (mono\\*cyte)" in said(page)
+    assert "Under 20 cells: mono\\*cyte (3)" in said(page)
+    labels = [expander.label for expander in page.expander]
+    assert {"Files left out (1)", "Duplicates (1)"} <= set(labels)
+
+
+def test_query_names_are_not_shown_unasked(space, study, open_page):
+    fill(space, study, [("neutrophil/1.png", png(1)), ("neutrophil/bad.png", b"x")], "query")
+    page = open_page("data", study.id)
+    assert "neutrophil" not in said(page)
+    assert all("neutrophil" not in str(table.value) for table in page.dataframe)
+    page.toggle[0].set_value(True).run()
+    assert any("neutrophil/bad.png" in str(table.value) for table in page.dataframe)
+
+
+def test_a_set_can_be_named_scaled_and_removed(space, study, open_page):
+    made = fill(space, study, [("a/1.png", png(1))])
+    page = open_page("data", study.id)
+    name = next(entry for entry in page.text_input if entry.value == "reference")
+    name.set_value("Site <b>")
+    page.number_input[0].set_value(0.25)
+    next(b for b in page.button if b.label == "Save").click().run()
+    changed = space.image_set(made.id)
+    assert (changed.name, changed.um_per_px) == ("Site <b>", 0.25)
+    assert "**Site \\<b\\>**" in said(page)
+    assert page.button(f"remove {made.id}").disabled
+    page.checkbox(f"sure {made.id}").check().run()
+    page.button(f"remove {made.id}").click().run()
+    assert made.id not in [s.id for s in space.sets(study.id)]
+
+
+def test_framing_is_kept_at_once(space, study, open_page):
+    page = open_page("data", study.id)
+    page.radio("framing auto").set_value("none").run()
+    assert space.study(study.id).options == {"framing": "none"}
+    page.radio("colour lab").set_value("none").run()
+    assert space.study(study.id).options == {"framing": "none", "colour": "none"}
+
+
+def test_what_another_browser_chose_is_shown_and_not_written_back(space, study, open_page):
+    page = open_page("data", study.id)
+    space.set_options(study.id, {"framing": "nucleus"})
+    page.run()
+    assert page.radio("framing nucleus").value == "nucleus"
+    assert space.study(study.id).options == {"framing": "nucleus"}
+
+
+def test_a_damaged_table_is_an_error_and_no_crash(space, study, open_page):
+    fill(space, study, [("1.png", png(1)), ("labels.csv", b"name,kind\n1.png,x\n")])
+    page = open_page("data", study.id)
+    assert not page.exception
+    assert "needs the columns file, label" in said(page)
+
+
+def test_a_signed_study_cannot_be_changed(finished, open_page):
+    space, study = finished
+    space.sign(study.id, "Ann")
+    page = open_page("data", study.id)
+    assert not page.exception
+    assert "Signed off by Ann" in said(page)
+    assert page.radio("framing auto").disabled
+    assert all(b.disabled for b in page.button if b.label.startswith("Save"))

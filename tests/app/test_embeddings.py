@@ -1,0 +1,104 @@
+from celltransfer_core import jobs
+
+
+def text_of(app):
+    kinds = ("title", "markdown", "caption", "info", "warning", "error", "success")
+    return " ".join(element.value for kind in kinds for element in app.get(kind))
+
+
+def pills(app, label):
+    return next(one for one in app.button_group if one.label.startswith(label))
+
+
+def button(app, label):
+    return next(one for one in app.button if one.label == label)
+
+
+def test_everything_that_is_known_of_encoders_is_shown(open_page, finished):
+    _, study = finished
+    app = open_page("embeddings", study.id)
+    assert not app.exception
+    table = app.table[0].value
+    assert list(table.index) == ["colour", "texture", "shape"]
+    assert set(table["Trained on"]) == {r"nothing \(descriptors; scales from PBC\)"}
+    assert set(table["Licence"]) == {r"BSD\-3\-Clause"}
+    assert sorted(pills(app, "Joined").value) == ["colour", "shape"]
+    assert pills(app, "Single").value == ["shape"]
+
+
+def test_an_encoder_that_cannot_be_read_is_said(open_page, finished, home):
+    (home / "encoders").mkdir()
+    (home / "encoders" / "broken.onnx").write_bytes(b"no model")
+    _, study = finished
+    app = open_page("embeddings", study.id)
+    assert not app.exception
+    assert any(one.value.startswith("broken") for one in app.warning)
+    assert "broken" not in pills(app, "Single").options
+
+
+def test_how_it_went_is_told(open_page, finished):
+    _, study = finished
+    app = open_page("embeddings", study.id)
+    said = text_of(app)
+    assert "42 reference and 30 query cells are embedded" in said
+    assert "nuclei found in reference" in said
+
+
+def test_the_map_takes_its_colours_from_types_sets_and_clusters(open_page, finished):
+    _, study = finished
+    app = open_page("embeddings", study.id)
+    titles = []
+    for way in ("Type", "Set", "Cluster"):
+        pills(app, "Colour by").set_value(way).run()
+        assert not app.exception
+        titles.append(app.get("plotly_chart")[0].proto.alt)
+    assert len(set(titles)) == 3
+
+
+def test_other_voters_are_kept_and_used(open_page, finished, monkeypatch):
+    space, study = finished
+    started = []
+    monkeypatch.setattr(jobs, "start", lambda _, study, target: started.append((study, target)))
+    app = open_page("embeddings", study.id)
+    pills(app, "Joined").set_value(["shape", "colour"])
+    pills(app, "Single").set_value(["texture"])
+    button(app, "Use these").click().run()
+    assert not app.exception
+    assert space.study(study.id).options["encoders"] == [["shape", "colour"], ["texture"]]
+    assert space.study(study.id).options["draws"] == 1
+    assert started == [(study.id, "embed")]
+
+
+def test_one_encoder_joined_with_nothing_is_a_single_one(open_page, finished, monkeypatch):
+    space, study = finished
+    monkeypatch.setattr(jobs, "start", lambda *_: None)
+    app = open_page("embeddings", study.id)
+    pills(app, "Joined").set_value(["colour"])
+    pills(app, "Single").set_value(["shape"])
+    button(app, "Use these").click().run()
+    assert space.study(study.id).options["encoders"] == [["shape"], ["colour"]]
+
+
+def test_no_encoder_at_all_is_refused(open_page, finished):
+    space, study = finished
+    app = open_page("embeddings", study.id)
+    pills(app, "Joined").set_value([])
+    pills(app, "Single").set_value([])
+    button(app, "Use these").click().run()
+    assert app.error[0].value == "Choose at least one encoder."
+    assert space.study(study.id).options == study.options
+
+
+def test_without_images_it_says_so(open_page, finished):
+    space, _ = finished
+    app = open_page("embeddings", space.create("Empty").id)
+    assert not app.exception
+    assert "Add images first" in text_of(app)
+
+
+def test_a_signed_study_keeps_its_voters(open_page, finished):
+    space, study = finished
+    space.sign(study.id, "Ann")
+    app = open_page("embeddings", study.id)
+    assert not app.exception
+    assert button(app, "Use these").disabled

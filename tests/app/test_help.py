@@ -1,0 +1,14 @@
+from celltransfer_core import RESEARCH_USE
+
+
+def test_every_guide_has_its_place(open_page, finished):
+    app = open_page("help")
+    assert not app.exception
+    assert [tab.label for tab in app.tabs] == [
+        "First steps",
+        "Your folders",
+        "Reading the numbers",
+        "Command line",
+    ]
+    assert app.caption[0].value == RESEARCH_USE
+    assert all(len(tab.markdown[0].value) > 500 for tab in app.tabs)

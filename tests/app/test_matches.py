@@ -1,0 +1,178 @@
+import numpy as np
+import pytest
+
+from celltransfer_core import jobs
+from celltransfer_core.curation import short
+from celltransfer_core.matching import NONE_TYPE, QUERY
+from celltransfer_core.studies import Workspace
+
+
+def text_of(app):
+    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error", "success")
+    return " ".join(element.value for kind in kinds for element in app.get(kind))
+
+
+def button(app, name):
+    return next(one for one in app.button if name in (one.key, one.label))
+
+
+def matched(finished):
+    space, study = finished
+    return jobs.load_named(space, study.id)[0].matches
+
+
+def at(app):
+    return app.session_state["cluster"]
+
+
+def test_the_largest_cluster_comes_first_with_what_there_is_to_know(finished, open_page):
+    space, study = finished
+    app = open_page("matches", study.id)
+    assert not app.exception
+    matches = matched(finished)
+    assert at(app) == max(range(len(matches)), key=lambda n: matches[n].cells)
+    first = matches[at(app)]
+    said = text_of(app)
+    assert "Nobody has confirmed it yet" in said
+    assert f"Match score **{first.score:.2f}**" in said
+    assert f"{first.cells:,} query cells, the most central first" in said
+    table = app.dataframe[0].value
+    assert set(table["Cluster"]) == {str(match.cluster) for match in matches}
+    assert set(table["State"]) == {"proposed"}
+    score = jobs.load_named(space, study.id)[0].scores[QUERY]
+    compared = next(one for one in app.button_group if one.label.startswith("Compare"))
+    assert len(compared.options) == len(score.types)
+
+
+def test_confirming_goes_to_disk_and_on_to_the_next_cluster(finished, open_page):
+    space, study = finished
+    app = open_page("matches", study.id)
+    shown = at(app)
+    proposed = matched(finished)[shown].matched_type
+    button(app, f"confirm {shown}").click().run()
+    assert not app.exception
+    (word,) = space.decisions(study.id, "match")
+    assert (word.payload["type"], word.payload["cluster"], word.who) == (proposed, shown, "Ann")
+    query = space.pooled(study.id, "query")
+    labels = jobs.load_clusters(space, study.id).labels
+    assert word.payload["cells"] == short([query.cells[c] for c in np.flatnonzero(labels == shown)])
+    assert matched(finished)[shown].confirmed
+    assert at(app) != shown
+    assert f"confirm {shown}" not in {one.key for one in app.button}
+
+
+def test_another_type_none_undo_and_take_back(finished, open_page):
+    study = finished[1]
+    app = open_page("matches", study.id)
+    shown = at(app)
+    button(app, f"type 0 {shown}").click().run()
+    assert matched(finished)[shown].matched_type == "eosinophil"
+    app = open_page("matches", study.id, cluster=shown)
+    button(app, f"none {shown}").click().run()
+    assert matched(finished)[shown].matched_type == NONE_TYPE
+    assert "fit none of the types" in text_of(app)
+    button(app, "undo").click().run()
+    assert matched(finished)[shown].matched_type == "eosinophil"
+    assert at(app) == shown
+    button(app, f"take back {shown}").click().run()
+    assert not matched(finished)[shown].confirmed
+    assert not app.exception
+
+
+def test_several_at_one_stroke_are_undone_at_one_stroke(finished, open_page):
+    space, study = finished
+    app = open_page("matches", study.id)
+    next(one for one in app.slider if one.key == "least").set_value(0.0).run()
+    button(app, "confirm all").click().run()
+    assert not app.exception
+    assert all(match.confirmed for match in matched(finished))
+    assert "Every cluster is settled by a person" in text_of(app)
+    button(app, "undo").click().run()
+    assert space.decisions(study.id, "match") == ()
+
+
+def test_one_reader_does_not_undo_what_another_said(finished, open_page):
+    space, study = finished
+    cells = short(space.pooled(study.id, "query").cells)
+    space.decide(study.id, "match", {"cells": cells, "type": "lymphocyte", "cluster": 0}, "Ben")
+    app = open_page("matches", study.id)
+    assert button(app, "undo").disabled
+    assert "by Ben" in text_of(app)
+
+
+def test_a_word_that_was_said_of_most_cells_is_carried_over(finished, open_page):
+    space, study = finished
+    query, clusters = space.pooled(study.id, "query"), jobs.load_clusters(space, study.id)
+    inside = np.flatnonzero(clusters.labels == 0)
+    most = inside[: -(-3 * len(inside) // 4)]
+    payload = {"cells": short([query.cells[c] for c in most]), "type": "neutrophil", "cluster": 7}
+    space.decide(study.id, "match", payload, "Ben")
+    app = open_page("matches", study.id, cluster=0)
+    assert not app.exception
+    assert f"{100 * len(most) / len(inside):.0f} % of its cells were confirmed" in text_of(app)
+    assert "carried over" in set(app.dataframe[0].value["State"])
+    button(app, "confirm 0").click().run()
+    standing = jobs.load_named(space, study.id)[1]
+    assert [(one.confirmation.by, one.share) for one in standing] == [("Ann", 1.0)]
+
+
+def test_steps_go_round(finished, open_page):
+    study = finished[1]
+    app = open_page("matches", study.id)
+    shown = at(app)
+    for _ in matched(finished):
+        button(app, "next").click().run()
+    assert at(app) == shown
+    button(app, "previous").click().run()
+    assert at(app) != shown or len(matched(finished)) == 1
+
+
+def test_what_is_filtered_out_is_counted(finished, open_page):
+    space, study = finished
+    app = open_page("matches", study.id)
+    for position in range(len(matched(finished))):
+        app.session_state["cluster"] = position
+        app.run()
+        name = ("lymphocyte", "eosinophil")[position % 2]
+        button(app, f"type {('eosinophil', 'lymphocyte').index(name)} {position}").click().run()
+    assert "their 14 of 42 reference cells take no part" in text_of(app)
+    space.set_options(study.id, {**study.options, "filtering": "none"})
+    assert "Filtering is switched off" in text_of(open_page("matches", study.id))
+
+
+def test_all_the_evidence_can_be_shown(finished, open_page):
+    app = open_page("matches", finished[1].id)
+    matrix = next(one for one in app.selectbox if one.key == "matrix")
+    for which in ("count_row", "score_col", "cosine shape"):
+        matrix.set_value(which).run()
+        assert not app.exception
+        assert len(app.get("plotly_chart")) == 1
+    assert "signal-to-noise ratio" in text_of(app)
+    evidence = next(one for one in app.button_group if one.key == "evidence")
+    for kind in ("plane", "sets"):
+        evidence.set_value(kind).run()
+        assert not app.exception
+        assert len(app.get("plotly_chart")) == 1
+
+
+def test_a_signed_study_cannot_be_changed(finished, open_page):
+    space, study = finished
+    app = open_page("matches", study.id)
+    space.sign(study.id, "Dr. Ann")
+    button(app, f"none {at(app)}").click().run()  # from a page that was open before
+    assert "signed off by Dr. Ann" in text_of(app)
+    assert space.decisions(study.id, "match") == ()
+    assert button(app, f"none {at(app)}").disabled
+
+
+def test_it_leads_on_to_the_classification(finished, open_page):
+    app = open_page("matches", finished[1].id)
+    button(app, "following").click().run()
+    assert app.title[0].value == "Classify"
+
+
+@pytest.mark.parametrize("page", ["matches", "classify", "cells"])
+def test_without_images_the_page_says_where_to_go(home, open_page, page):  # noqa: ARG001
+    app = open_page(page, Workspace().create("Empty").id)
+    assert not app.exception
+    assert "Add images first" in text_of(app)

@@ -1,0 +1,216 @@
+from dataclasses import replace
+
+import pytest
+
+from celltransfer_core import jobs
+from celltransfer_core.pipeline import type_names
+from celltransfer_core.review import SKIPPED, UNSURE
+
+
+def text_of(app):
+    kinds = ("title", "subheader", "markdown", "caption", "info", "success", "warning", "error")
+    return " ".join(element.value for kind in kinds for element in app.get(kind))
+
+
+def html_of(app):
+    return " ".join(element.proto.body for element in app.get("html"))
+
+
+def button(app, key):
+    return next(one for one in app.button if one.key == key)
+
+
+def answers(space, study):
+    return [decision.payload for decision in space.decisions(study.id, "review")]
+
+
+def shown(app):
+    return app.session_state["desk"]["current"]
+
+
+def test_one_answer_is_kept_and_the_next_cell_comes(open_page, finished):
+    space, study = finished
+    run = jobs.load_run(space, study.id)
+    types = type_names(run.reference)
+    app = open_page("review", study.id)
+    assert not app.exception
+    cell, blind = shown(app)
+    predicted = run.predicted[run.query.cells.index(cell)]
+    assert "Predicted;" in text_of(app)
+    other = next(n for n, name in enumerate(types) if name != predicted)
+    button(app, f"type {other}").click().run()
+    (kept,) = answers(space, study)
+    assert (kept["cell"], kept["answer"], kept["reader"]) == (cell, types[other], "Ann")
+    assert kept["blind"] is blind is False
+    assert shown(app)[0] != cell
+    second = shown(app)[0]
+    button(app, "accept").click().run()
+    assert answers(space, study)[1]["cell"] == second
+    assert answers(space, study)[1]["answer"] == run.predicted[run.query.cells.index(second)]
+    assert jobs.load_run(space, study.id).predicted == run.predicted
+
+
+def test_the_blind_sample_shows_no_prediction(open_page, finished):
+    space, study = finished
+    run = jobs.load_run(space, study.id)
+    app = open_page("review", study.id)
+    seen = []
+    for _ in range(15):
+        blind = shown(app)[1]
+        seen.append(blind)
+        assert ("Predicted;" in text_of(app)) is not blind
+        assert ("Its prediction is hidden" in text_of(app)) is blind
+        assert ("Most alike in the reference" in text_of(app)) is not blind
+        assert button(app, "accept").disabled is blind
+        button(app, "type 0").click().run()
+        assert answers(space, study)[-1]["blind"] is blind
+    assert sum(seen) == 3
+    assert "drawn at random and shown without their prediction" in text_of(app)
+    right = sum(
+        run.predicted[run.query.cells.index(p["cell"])] == p["answer"]
+        for p in answers(space, study)
+        if p["blind"]
+    )
+    assert f"readers gave {right} the predicted type" in text_of(app).replace("\\", "")
+
+
+def test_back_changes_an_answer_and_undo_takes_it_back(open_page, finished):
+    space, study = finished
+    app = open_page("review", study.id)
+    first = shown(app)
+    button(app, UNSURE).click().run()
+    second = shown(app)
+    button(app, "back").click().run()
+    assert shown(app) == first
+    assert "You said: **Unsure**" in text_of(app)
+    button(app, "type 0").click().run()
+    assert shown(app) == second
+    assert [p["cell"] for p in answers(space, study)] == [first[0]] * 2
+    button(app, "undo").click().run()
+    assert [p["answer"] for p in answers(space, study)] == [UNSURE]
+    button(app, "undo").click().run()
+    assert answers(space, study) == []
+    assert shown(app) == first
+
+
+def test_a_skipped_cell_comes_back_at_the_end(open_page, finished):
+    space, study = finished
+    app = open_page("review", study.id)
+    first = shown(app)
+    button(app, SKIPPED).click().run()
+    assert shown(app) != first
+    for _ in range(29):
+        button(app, "type 0").click().run()
+    assert shown(app) == first
+    button(app, "type 0").click().run()
+    assert "Nothing is left to look at" in text_of(app)
+    assert len({p["cell"] for p in answers(space, study)}) == 30
+
+
+def test_what_lies_before_a_reader_stays_when_others_answer(open_page, finished):
+    space, study = finished
+    app = open_page("review", study.id)
+    before = shown(app)
+    cells = [cell for cell in space.pooled(study.id, "query").cells if cell != before[0]]
+    for cell in cells[:10]:
+        said = {"cell": cell, "answer": "x", "reader": "Ben", "time": "2025-01-01T00:00:00"}
+        space.decide(study.id, "review", {**said, "blind": False}, "Ben")
+    app.run()
+    assert shown(app) == before
+
+
+@pytest.mark.parametrize("order", ["random", "cluster", "type", "disagreement"])
+def test_every_order_is_offered(open_page, finished, order):
+    app = open_page("review", finished[1].id, order=order)
+    assert not app.exception
+    assert shown(app)
+
+
+def test_only_some_cells(open_page, finished):
+    space, study = finished
+    run = jobs.load_run(space, study.id)
+    name = run.predicted[0]
+    app = open_page("review", study.id, which=("type", name))
+    while shown(app) and len(answers(space, study)) < 30:
+        cell, blind = shown(app)
+        assert blind or run.predicted[run.query.cells.index(cell)] == name
+        button(app, "type 0").click().run()
+    asked = {p["cell"] for p in answers(space, study)}
+    assert {c for c, p in zip(run.query.cells, run.predicted, strict=True) if p == name} <= asked
+
+
+def test_two_readers_are_compared(open_page, finished):
+    space, study = finished
+    run = jobs.load_run(space, study.id)
+    one, two = run.types[:2]
+    for reader, words in (("<Ben>", (one, two, one)), ("Ann", (one, two, two))):
+        for cell, word in zip(run.query.cells, words, strict=False):
+            said = {"cell": cell, "answer": word, "reader": reader, "time": "2025-01-01T00:00:00"}
+            space.decide(study.id, "review", {**said, "blind": False}, reader)
+    app = open_page("review", study.id, reading="second")
+    assert not app.exception
+    text = text_of(app).replace("\\", "")
+    assert "3 cells read by both, 2 alike (67 %); Cohen's κ is 0.40" in text
+    assert f"<Ben>: **{one}**" in text
+    assert r"\<Ben\>" in text_of(app)
+    button(app, f"again {run.query.cells[2]}").click().run()
+    assert shown(app) == (run.query.cells[2], False)
+    button(app, f"type {type_names(run.reference).index(one)}").click().run()
+    assert "3 alike (100 %)" in text_of(app).replace("\\", "")
+
+
+def test_several_cells_get_one_type_at_a_stroke(open_page, finished):
+    space, study = finished
+    app = open_page("review", study.id, way="Several at once")
+    assert not app.exception
+    grid = app.session_state["desk"]["grid"]
+    assert len(grid) == 24
+    assert button(app, "give 0").disabled
+    for cell in grid[:3]:
+        button(app, f"pick {cell}").click().run()
+    assert "3 cells are picked" in text_of(app)
+    button(app, "give 1").click().run()
+    assert [p["cell"] for p in answers(space, study)] == grid[:3]
+    assert not any(p["blind"] for p in answers(space, study))
+    assert app.session_state["desk"]["grid"] == grid[3:]
+    button(app, "undo").click().run()
+    assert answers(space, study) == []
+
+
+def test_a_signed_study_takes_no_answer(open_page, finished):
+    space, study = finished
+    space.sign(study.id, "Ann")
+    app = open_page("review", study.id)
+    assert not app.exception
+    assert button(app, "accept").disabled
+    assert button(app, "type 0").disabled
+
+
+def test_signed_meanwhile_by_somebody_else(open_page, finished):
+    space, study = finished
+    app = open_page("review", study.id)
+    before = shown(app)
+    space.sign(study.id, "Ben")
+    button(app, "type 0").click().run()
+    assert "signed off by Ben" in text_of(app)
+    assert answers(space, study) == []
+    assert shown(app) == before
+
+
+def test_type_names_are_shown_as_they_are(open_page, finished, monkeypatch):
+    space, study = finished
+    run = jobs.load_run(space, study.id)
+    odd = "<img src=x>*lym*"
+
+    def renamed(names):
+        return tuple(odd if name == "lymphocyte" else name for name in names)
+
+    reference = replace(run.reference, labels=renamed(run.reference.labels))
+    named = replace(run, reference=reference, types=renamed(run.types))
+    monkeypatch.setattr(jobs, "load_run", lambda *_: named)
+    app = open_page("review", study.id, which=("type", odd))
+    assert not app.exception
+    assert odd in named.predicted
+    assert "<img src=x>" not in html_of(app)
+    assert "&lt;img src=x&gt;*lym*" in html_of(app)
+    assert any(r"\<img src=x\>\*lym\*" in one.label for one in app.button)

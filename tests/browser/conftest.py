@@ -1,0 +1,119 @@
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from celltransfer_core.studies import Workspace
+
+PROJECT = Path(__file__).parents[2]
+STARTS_WITHIN = 60  # s
+
+
+@dataclass
+class App:
+    """The real app in a process of its own, on a workspace of its own."""
+
+    home: Path
+    port: int
+    process: subprocess.Popen | None = None
+
+    @property
+    def url(self):
+        return f"http://localhost:{self.port}"
+
+    @property
+    def space(self):
+        return Workspace(self.home)
+
+    def start(self):
+        """Start, and wait until it answers."""
+        command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+        options = ["--server.headless=true", f"--server.port={self.port}"]
+        with (self.home / "app.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *options],
+                cwd=PROJECT,
+                env={**os.environ, "CELLTRANSFER_HOME": str(self.home)},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        until = time.monotonic() + STARTS_WITHIN
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise AssertionError(f"no app:\n{(self.home / 'app.log').read_text()}")
+        return self
+
+    def _answers(self):
+        connection = http.client.HTTPConnection("localhost", self.port, timeout=5)
+        try:
+            with closing(connection):
+                connection.request("GET", "/_stcore/health")
+                return connection.getresponse().status == 200
+        except OSError:
+            time.sleep(0.1)
+            return False
+
+    def kill(self, how=signal.SIGKILL):
+        """End it at once, as a power cut would."""
+        self.process.send_signal(how)
+        self.process.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def start_app():
+    """Start an app on a folder; all are ended with the session."""
+    started = []
+
+    def start(home):
+        started.append(App(Path(home), free_port()))
+        return started[-1].start()
+
+    yield start
+    for app in started:
+        if app.process.poll() is None:
+            app.kill(signal.SIGTERM)
+
+
+@pytest.fixture(scope="session")
+def app(start_app, tmp_path_factory):
+    """One app for all tests that leave it running."""
+    return start_app(tmp_path_factory.mktemp("workspace"))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert path, "the browser tests need Debian's chromium"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A fresh page; what goes wrong in its scripts fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    faults = []
+    tab.on("pageerror", lambda error: faults.append(str(error)))
+    yield tab
+    context.close()
+    assert faults == []
