@@ -4,4 +4,5 @@ import streamlit as st
 
 from celltransfer_core import downloads, web
 
-app = st.App("pages/main.py", routes=[*web.routes(), *downloads.routes()])
+base = st.get_option("server.baseUrlPath") or ""
+app = st.App("pages/main.py", routes=[*web.routes(base), *downloads.routes(base)])

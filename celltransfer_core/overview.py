@@ -28,6 +28,10 @@ _EACH = 0.4
 """Seconds a voter takes however few cells there are."""
 
 
+_START = 5.0
+"""Seconds until a job's process has read what it needs."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a run will do once cells are embedded and clusters are matched."""
@@ -78,7 +82,7 @@ def plan_run(
     transports = encoders * parts * draws if config.alignment == "fgw" else 0
     voters = encoders * (2 if aligned else 1)
     seconds = transports * size * target * _TRANSPORT / max(1, min(workers, parts * draws))
-    seconds += voters * (_EACH + query * size * draws * _SEARCH)
+    seconds += _START + voters * (_EACH + query * size * draws * _SEARCH)
     return Plan(voters, parts, transports, size, target, seconds)
 
 

@@ -1,5 +1,6 @@
 """Classify: how cells are typed, the work itself, and what came out."""
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -255,29 +256,32 @@ def show_plan(config: Config) -> None:
 
 def about(seconds: float) -> str:
     """Write a guess of a time, no finer than it is."""
-    if seconds < 10:
-        return "a few seconds"
     if seconds < 90:
-        return f"{10 * round(seconds / 10)} seconds"
+        return f"{10 * math.ceil(seconds / 10)} seconds"
     minutes = seconds / 60
     return f"{round(minutes)} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
 
 
 def show_numbers(run: RunResult) -> None:
     """Tell the outcome in a few numbers."""
-    boxes = st.columns(5)
-    boxes[0].metric("Query cells", f"{run.query.n_cells:,}")
-    boxes[1].metric("Types found", f"{len(set(run.predicted))} of {len(run.types)}")
-    boxes[2].metric(
-        "Mean agreement",
-        f"{run.vote.agreement.mean():.2f}",
-        help="The share of the vote that a cell's type won. No measure of how often it is right: "
-        "for that, review some cells.",
-    )
     confirmed = sum(match.confirmed for match in run.matches)
-    boxes[3].metric("Clusters confirmed", f"{confirmed} of {len(run.matches)}")
     flagged = int(run.flagged.sum())
-    boxes[4].metric("Flagged", f"{flagged:,} ({100 * flagged / run.query.n_cells:.0f} %)")
+    told = {
+        "Query cells": (f"{run.query.n_cells:,}", None),
+        "Types found": (f"{len(set(run.predicted))} of {len(run.types)}", None),
+        "Clusters confirmed": (f"{confirmed} of {len(run.matches)}", None),
+        "Mean agreement": (
+            f"{run.vote.agreement.mean():.2f}",
+            (
+                "The share of the vote that a cell's type won. No measure of how often it is "
+                "right: for that, review some cells."
+            ),
+        ),
+        "Flagged": (f"{flagged:,}", f"{100 * flagged / run.query.n_cells:.1f} % of the cells."),
+    }
+    with st.container(horizontal=True, gap="medium"):
+        for label, (value, note) in told.items():
+            st.metric(label, value, help=note, width="content")
 
 
 def figure(drawn: Any, name: str, key: str = "") -> None:

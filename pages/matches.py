@@ -477,7 +477,7 @@ def show_heat(numbers: Sequence[str]) -> None:
         number = encoders.index(encoder)
         part = "counts" if score.kept[number] else "is left out: it hardly tells cells apart"
         st.caption(
-            words.plain(f"{encoder} {part} (signal-to-noise ratio {score.snr[number]:.2f}).")
+            f"{words.plain(encoder)} {part} (signal-to-noise ratio {score.snr[number]:.2f})."
         )
     show_figure(figure, "similarity_heatmap")
 

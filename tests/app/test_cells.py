@@ -84,14 +84,15 @@ def test_neighbours_of_one_voter_alone(finished, open_page):
     assert who.options == ["every voter together", "shape+colour", "shape"]
     who.set_value("shape").run()
     assert not app.exception
-    assert text_of(app).count("Of the 10 nearest") == 2
+    assert text_of(app).count(" nearest: ") == 2
 
 
 def test_neighbours_are_grouped_by_the_set_they_come_from(finished, open_page, drawn):
     space, study = finished
-    second = space.add_set(study.id, "reference", "Second <set>")
     cells = sorted((drawn / "reference" / "lymphocyte").glob("*.png"))
-    space.receive(second.id, [(f"lymphocyte/{p.name}", p.read_bytes()) for p in cells])
+    for name, some in (("Second <set>", cells[::2]), ("Third", cells[1::2])):
+        added = space.add_set(study.id, "reference", name)
+        space.receive(added.id, [(f"lymphocyte/{p.name}", p.read_bytes()) for p in some])
     first = space.sets(study.id, "reference")[0]
     space.change_set(first.id, name="First", mapping={"lymphocyte": ""})
     app = open_page("cells", study.id)
@@ -101,8 +102,10 @@ def test_neighbours_are_grouped_by_the_set_they_come_from(finished, open_page, d
     assert "Below is the last result" in said
     run = jobs.load_run(space, study.id, stale=True)
     app.session_state["cell"] = run.query.cells[run.predicted.index("lymphocyte")]
-    widget(app, "selectbox", "cells order").set_value("by hash").run()
+    app.run()
     assert not app.exception
+    assert "From Third" in text_of(app)
+    assert r"From Second \<set\>" in text_of(app)
 
 
 def test_a_files_name_is_shown_on_demand_only(finished, open_page):
@@ -117,7 +120,7 @@ def test_a_files_name_is_shown_on_demand_only(finished, open_page):
 
 
 def test_the_map_is_drawn_on_demand_only(finished, open_page):
-    space, study = finished
+    _, study = finished
     app = open_page("cells", study.id)
     assert not app.get("plotly_chart")
     widget(app, "toggle", "cells map").set_value(True).run()

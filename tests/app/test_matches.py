@@ -148,9 +148,8 @@ def test_all_the_evidence_can_be_shown(finished, open_page):
         assert not app.exception
         assert len(app.get("plotly_chart")) == 1
     assert "signal-to-noise ratio" in text_of(app)
-    evidence = next(one for one in app.button_group if one.key == "evidence")
     for kind in ("plane", "sets"):
-        evidence.set_value(kind).run()
+        next(one for one in app.button_group if one.key == "evidence").set_value(kind).run()
         assert not app.exception
         assert len(app.get("plotly_chart")) == 1
 
@@ -172,7 +171,7 @@ def test_it_leads_on_to_the_classification(finished, open_page):
 
 
 @pytest.mark.parametrize("page", ["matches", "classify", "cells"])
-def test_without_images_the_page_says_where_to_go(home, open_page, page):  # noqa: ARG001
+def test_without_images_the_page_says_where_to_go(home, open_page, page):
     app = open_page(page, Workspace().create("Empty").id)
     assert not app.exception
     assert "Add images first" in text_of(app)

@@ -1,4 +1,5 @@
 import base64
+import re
 import zipfile
 
 import numpy as np
@@ -131,7 +132,9 @@ def test_a_reload_in_the_middle_sends_nothing_twice(page, app, study, folder):
     posted = []
     page.on("request", lambda one: posted.append(one) if one.method == "POST" else None)
     choose(page.get_by_role("group", name="Add images to Reference"), folder)
-    expect(headline(page)).to_have_text("Done: 170 files taken.", timeout=60_000)
+    # The two that cannot be used may have been among the first hundred.
+    rest = re.compile(r"Done: 17[0-2] files taken\.")
+    expect(headline(page)).to_have_text(rest, timeout=60_000)
     expect(page.locator(".more").first).to_contain_text("100 were here already")
     assert len([one for one in posted if "/ct/files/" in one.url]) == 2
     assert types_kept(app, study) == dict.fromkeys(TYPES, PER_TYPE)
