@@ -239,7 +239,11 @@ def _load(path: Path) -> Any:
 def load_prepared(workspace: Workspace, study: str) -> Prepared | None:
     """Read what embedding left, without the embeddings; None if it is not done."""
     keys = stage_keys(workspace, study)
-    return _load(workspace.result_path(study, "embed", keys["embed"])) if keys else None
+    found = _load(workspace.result_path(study, "embed", keys["embed"])) if keys else None
+    if found is None:
+        return None
+    # Options that do not bear on embeddings may have changed since.
+    return replace(found, config=study_config(workspace, workspace.study(study)))
 
 
 def load_map(workspace: Workspace, study: str) -> CellMap | None:

@@ -912,6 +912,24 @@ class Workspace:
             rows = session.scalars(query.order_by(_Decision.id))
             return tuple(_plain(Decision, row) for row in rows)
 
+    def count_decisions(self, study: str, kind: str) -> int:
+        """Count what was said and not undone.
+
+        Parameters
+        ----------
+        study : str
+        kind : str
+
+        Returns
+        -------
+        int
+        """
+        query = select(func.count()).where(
+            _Decision.study == study, _Decision.kind == kind, _Decision.undone.is_(False)
+        )
+        with self._session() as session:
+            return session.scalar(query) or 0
+
     def undo(self, study: str, kind: str, who: str) -> Decision | None:
         """Take back the last thing that this person said.
 

@@ -43,7 +43,7 @@ job = jobs.current_job(space, current.id) if current else None
 has_data = states["embed"] != "waiting"
 states = {
     "data": "done" if has_data else "next" if current else "waiting",
-    "reviewed": "done" if current and space.decisions(current.id, "review") else "waiting",
+    "reviewed": "done" if current and space.count_decisions(current.id, "review") else "waiting",
     **states,
 }
 if current and current.signed:

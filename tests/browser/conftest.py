@@ -100,7 +100,8 @@ def app(start_app, tmp_path_factory):
 @pytest.fixture(scope="session")
 def browser():
     path = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path, "the browser tests need Debian's chromium"
+    if path is None:
+        pytest.skip("needs a browser: apt-get install chromium")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield chromium
