@@ -290,6 +290,7 @@ def read_dataset(
     root: Path | str,
     *,
     labelled: bool = False,
+    type_of: Callable[[str], str] | None = None,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Dataset:
@@ -305,6 +306,9 @@ def read_dataset(
         The folder. Images in its sub-folders count too.
     labelled : bool
         Whether types are wanted. If not, nothing that may name a type is looked at.
+    type_of : callable, optional
+        Tells a file's type from its name relative to the folder, for sets laid out otherwise;
+        empty for files to leave out. It then wins over folders and ``labels.csv``.
     workers : int, optional
         Processes; all processors by default.
     progress : callable
@@ -323,11 +327,17 @@ def read_dataset(
     root = Path(root)
     _check_folder(root)
     names, left_out, others = _find_images(root)
-    tables = _Tables(_table_texts(root), str(root), labelled=labelled)
+    tables = _Tables(_table_texts(root), str(root), labelled=labelled and type_of is None)
     notes = tables.notes(names)
     if others:
         notes.append(Remark(".", f"holds files of other kinds, ignored: {others}"))
-    labels, unlabelled = tables.types(names) if labelled else (None, [])
+    labels: Mapping[str, str] | None = None
+    unlabelled: Sequence[Remark] = ()
+    if labelled and type_of is not None:
+        labels = {name: label for name in names if (label := _plain(type_of(name)))}
+        unlabelled = [Remark(n, "is of none of the types") for n in names if n not in labels]
+    elif labelled:
+        labels, unlabelled = tables.types(names)
     if labels is not None:  # what has no type need not be decoded
         names = [name for name in names if name in labels]
 

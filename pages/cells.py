@@ -269,7 +269,7 @@ def show_picture(run: RunResult, cell: int) -> None:
 
 def show_neighbours(run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
     """Show the most alike reference cells, with transport and without."""
-    st.subheader("Most alike in the reference")
+    st.header("Most alike in the reference")
     ways = [ALL, *dict.fromkeys(voter_name(voter.encoders) for voter in run.voters)]
     who = st.selectbox("To", ways, key="cells who")
     for column, numbers, heading in zip(
@@ -335,7 +335,7 @@ def tile(cell: str, name: str, shades: Mapping[str, str]) -> str:
 
 def show_voters(run: RunResult, cell: int) -> None:
     """Show what every voter says of a cell."""
-    st.subheader("What each voter says")
+    st.header("What each voter says")
     kinds = {"none": "none", "centre": "means only", "fgw": "optimal transport"}
     rows = [
         {

@@ -431,7 +431,7 @@ if common.needs(here, "classify", "Type every cell"):
     show_run(latest)
     words.following("cells", "Go on: look at the cells")
 elif latest is not None:
-    st.subheader("The last result")
+    st.header("The last result")
     st.caption(
         ":material/history: It was made before the last changes to the matches, the clusters, the "
         "choices or the images, and stays here until cells are typed anew."

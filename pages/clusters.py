@@ -92,7 +92,7 @@ def settings() -> None:
             help="Ties weaker than σ are cut. Higher: fewer ties, more and tighter clusters.",
             disabled=locked,
         )
-        if st.form_submit_button("Find clusters", icon=":material/refresh:", disabled=locked):
+        if st.form_submit_button("Use these settings", icon=":material/refresh:", disabled=locked):
             options = {
                 **here.options,
                 "clusters": method,
@@ -274,7 +274,7 @@ def offer_edits(
 
 def show_clusters(clusters: Clusters, names: Mapping[int, str]) -> None:
     """Show every cluster, the largest first."""
-    st.subheader(f"{len(clusters.names)} clusters, the largest first")
+    st.header(f"{len(clusters.names)} clusters, the largest first")
     st.caption(
         "Density is the share of a cluster's pairs of cells that are tied: near 1 it is of one "
         "piece. Central cells show what a cluster is; marginal ones what else may be in it."

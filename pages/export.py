@@ -211,7 +211,7 @@ def offer_repeat() -> None:
 
 def offer_signature() -> None:
     """Let the study be signed off."""
-    st.subheader("Sign off")
+    st.header("Sign off")
     if here.signed:
         st.success(
             f"Signed off by {words.plain(here.signed_by)} on {words.when(here.signed)}.",

@@ -67,7 +67,8 @@ def decide(positions: Sequence[int], types: Sequence[str | None]) -> bool:
 
 def answer(position: int, name: str) -> None:
     """Keep an answer and go on to the next cluster without one."""
-    if decide([position], [name]):
+    # While a page is drawn anew a key hits the buttons of two clusters: one of them is meant.
+    if position == st.session_state["cluster"] and decide([position], [name]):
         waiting = [n for n in order if n != position and not matches[n].confirmed]
         after = order.index(position)
         later = [n for n in waiting if order.index(n) > after]
@@ -76,7 +77,8 @@ def answer(position: int, name: str) -> None:
 
 def take_back(position: int) -> None:
     """Let a cluster be a proposal again."""
-    decide([position], [None])
+    if position == st.session_state["cluster"]:
+        decide([position], [None])
 
 
 def confirm_all(positions: Sequence[int]) -> None:
@@ -392,7 +394,7 @@ def show_filtered() -> None:
     kept = types if config.filtering == "none" else shared_types(matches, types)
     counts = {name: int((labels == name).sum()) for name in types if name not in kept}
     none = [match for match in matches if match.matched_type == NONE_TYPE]
-    st.subheader("What is filtered out")
+    st.header("What is filtered out")
     if counts:
         chips = ", ".join(
             f"{common.chip(name, shades)} ({count:,})" for name, count in counts.items()
@@ -419,7 +421,7 @@ def show_filtered() -> None:
 
 def show_evidence(position: int) -> None:
     """Show what the proposals are made from."""
-    st.subheader("What the proposals rest on")
+    st.header("What the proposals rest on")
     numbers = [called(n) for n in range(len(matches))]
     kinds = {
         "heat": "Heat maps (Figs 9, 10)",

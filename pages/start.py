@@ -60,7 +60,7 @@ chosen = st.session_state.get("study")
 if chosen:
     show_open_study(space.study(chosen))
 
-st.subheader("Three ways in")
+st.header("Three ways in")
 demo, new, folders = st.columns(3)
 with demo.container(border=True, height="stretch"):
     st.markdown("**See it at work**")
@@ -80,7 +80,7 @@ with folders.container(border=True, height="stretch"):
     if st.button("Open my folders", icon=":material/drive_folder_upload:", width="stretch"):
         words.begin("My cells")
 
-st.subheader("How it works")
+st.header("How it works")
 st.image(
     str(ASSETS / "pipeline.svg"),
     width="stretch",

@@ -468,3 +468,13 @@ def test_pooling_joins_renames_and_leaves_out(tmp_path):
     same = pool(sets, [{}, {"x": "a"}])
     assert sorted(set(same.labels)) == ["a", "b", "c", "d"]
     assert same.n_cells == 5
+
+
+def test_types_told_by_names(folder):
+    dataset = read_dataset(folder, labelled=True, type_of=lambda name: name.split("/")[-1][:1] * 2)
+    assert set(dataset.labels) == {"11", "22", "44"}
+    kept = read_dataset(
+        folder, labelled=True, type_of=lambda name: "ab"["4" in name] * ("1" in name or "4" in name)
+    )
+    assert types(kept) == {"a/1.png": "a", "b c/1.png": "a", "b c/deep/er/4.png": "b"}
+    assert reasons(kept) == {"a/2.png": "is of none of the types"}

@@ -6,7 +6,7 @@ from celltransfer_core.overview import find_cells, said_of
 
 
 def text_of(app):
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
+    kinds = ("title", "header", "markdown", "caption", "info", "warning", "error")
     return " ".join(element.value for kind in kinds for element in app.get(kind))
 
 

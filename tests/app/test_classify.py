@@ -6,7 +6,7 @@ from celltransfer_core.export import differential_table
 
 
 def text_of(app):
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
+    kinds = ("title", "header", "markdown", "caption", "info", "warning", "error")
     return " ".join(element.value for kind in kinds for element in app.get(kind))
 
 

@@ -5,7 +5,7 @@ from celltransfer_core.curation import short
 
 
 def text_of(app):
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
+    kinds = ("title", "header", "markdown", "caption", "info", "warning", "error")
     return " ".join(element.value for kind in kinds for element in app.get(kind))
 
 
@@ -89,7 +89,7 @@ def test_settings_are_kept_and_used(open_page, finished, monkeypatch):
     app = open_page("clusters", study.id)
     app.radio[0].set_value("node-degree")
     app.slider[0].set_value(1.5)
-    button(app, "Find clusters").click().run()
+    button(app, "Use these settings").click().run()
     assert not app.exception
     options = space.study(study.id).options
     assert (options["clusters"], options["resolution"]) == ("node-degree", 1.5)
@@ -116,7 +116,7 @@ def test_a_signed_study_can_only_be_looked_at(open_page, finished):
     space.sign(study.id, "Ann")
     app = open_page("clusters", study.id)
     assert not app.exception
-    assert button(app, "Find clusters").disabled
+    assert button(app, "Use these settings").disabled
     button(app, "split 0").click().run()  # from a page that was open before it was signed
     assert "signed off by Ann" in text_of(app)
     assert edits(space, study) == []

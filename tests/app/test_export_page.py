@@ -10,7 +10,7 @@ from tests.test_downloads import get
 
 
 def text_of(app):
-    kinds = ("title", "subheader", "markdown", "caption", "info", "success", "warning", "error")
+    kinds = ("title", "header", "markdown", "caption", "info", "success", "warning", "error")
     return " ".join(element.value for kind in kinds for element in app.get(kind))
 
 

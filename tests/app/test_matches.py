@@ -8,7 +8,7 @@ from celltransfer_core.studies import Workspace
 
 
 def text_of(app):
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error", "success")
+    kinds = ("title", "header", "markdown", "caption", "info", "warning", "error", "success")
     return " ".join(element.value for kind in kinds for element in app.get(kind))
 
 

@@ -8,7 +8,7 @@ from celltransfer_core.review import SKIPPED, UNSURE
 
 
 def text_of(app):
-    kinds = ("title", "subheader", "markdown", "caption", "info", "success", "warning", "error")
+    kinds = ("title", "header", "markdown", "caption", "info", "success", "warning", "error")
     return " ".join(element.value for kind in kinds for element in app.get(kind))
 
 

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
+from celltransfer_core import jobs
+from celltransfer_core.demo import open_demo
 from celltransfer_core.studies import Workspace
+from celltransfer_core.types import silent
 
 PROJECT = Path(__file__).parents[2]
 STARTS_WITHIN = 60  # s
@@ -95,6 +98,16 @@ def start_app():
 def app(start_app, tmp_path_factory):
     """One app for all tests that leave it running."""
     return start_app(tmp_path_factory.mktemp("workspace"))
+
+
+@pytest.fixture(scope="session")
+def demo(start_app, tmp_path_factory):
+    """The app on the demo study, filled; to be looked at, not changed."""
+    folder = tmp_path_factory.mktemp("demo")
+    space = Workspace(folder)
+    study = open_demo(space).id
+    jobs.bring_up_to(space, study, "classify", silent)
+    return start_app(folder), study
 
 
 @pytest.fixture(scope="session")

@@ -1,21 +1,17 @@
+import os
 import re
+import signal
+import struct
+import time
+import zlib
 
+import pandas as pd
 from playwright.sync_api import expect
 
-SOON, FILLED = 60_000, 240_000  # ms, on a machine with other work
-STEPS = ("data", "embeddings", "clusters", "matches", "classify", "cells", "review", "export")
+from celltransfer_core.demo import REFERENCE_TYPES, draw_demo
+from tests.browser.driving import FILLED, SOON, STEPS, again, drop, look_at, see_whole, settle
 
-
-def look_at(tab, app, study, step):
-    """Open a page and see that it is whole."""
-    tab.goto(f"{app.url}/{step}?study={study}")
-    expect(tab.locator("h1")).to_be_visible(timeout=SOON)
-    tab.wait_for_function(
-        "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
-    )
-    expect(tab.get_by_text("For research use only").first).to_be_visible()
-    for wrong in ("stException", "stAlertContentError"):
-        expect(tab.get_by_test_id(wrong)).to_have_count(0)
+PER_TYPE, QUERY_CELLS = 40, 90
 
 
 def test_the_demo_through_a_killed_server_to_two_readers(start_app, tmp_path, browser, page):
@@ -45,3 +41,166 @@ def test_the_demo_through_a_killed_server_to_two_readers(start_app, tmp_path, br
         expect(tab.get_by_text("5 of 9 clusters are settled")).to_be_visible(timeout=SOON)
     assert len(app.space.decisions(study, "match")) == 5
     other.context.close()
+
+
+def bomb():
+    """Write a PNG of 30,000 × 30,000 pixels in a few bytes."""
+
+    def chunk(kind, body):
+        check = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + check
+
+    head = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def lay_out(folder):
+    """Draw several hundred cells, and put among them what does not belong there."""
+    draw_demo(folder, seed=23, reference_per_type=PER_TYPE, query_cells=QUERY_CELLS)
+    some = folder / "reference" / "monocyte"
+    (some / "bomb.png").write_bytes(bomb())
+    (some / "text.png").write_text("<script>alert(1)</script>")
+    (some / "<img src=x onerror=alert(1)>.png").write_bytes(b"\x89PNG\r\n\x1a\n cut short")
+    (some / "a\\..\\..\\escape.png").write_bytes(b"MZ")
+    return folder / "reference", folder / "query"
+
+
+def add(page, role):
+    return page.get_by_role("group", name=f"Add images to {role}")
+
+
+def step(page, name):
+    page.get_by_role("link", name=name).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name.split()[-1], timeout=SOON)
+    see_whole(page)
+
+
+def headline(page):
+    return page.locator(".headline").first
+
+
+def kill_while(app, study, phase):
+    """Kill the process that types the cells as soon as it is in a phase."""
+    until = time.monotonic() + SOON / 1000
+    while True:
+        job = app.space.jobs(study)[0]
+        if job.target == "classify" and job.phase.startswith(phase):
+            os.kill(job.pid, signal.SIGKILL)
+            return
+        assert time.monotonic() < until, job
+
+
+def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
+    reference, query = lay_out(tmp_path / "drawn")
+    (tmp_path / "home").mkdir()
+    app = start_app(tmp_path / "home")
+    app.space.create("Another study")  # so that the first visit does not fill the demo
+    page.goto(app.url)
+    page.get_by_role("button", name="Open my folders").click()
+    page.wait_for_url(re.compile(r"data\?study="), timeout=SOON)
+    study = re.search("study=([^&]+)", page.url)[1]
+
+    # The server dies while the reference comes in; the upload goes on with the next one.
+    sent, held = [], []
+
+    def only_one(route):
+        if route.request.method == "POST":
+            (held if sent else sent).append(route)
+        if route not in held:
+            route.continue_()
+
+    page.route("**/ct/files/*", only_one)
+    drop(page, add(page, "Reference"), reference)
+    expect(headline(page)).to_have_text(re.compile("^100 of"), timeout=SOON)
+    app.kill()
+    for route in held:
+        route.continue_()
+    page.unroute("**/ct/files/*")
+    expect(page.get_by_text("trying again")).to_be_visible(timeout=SOON)
+    app.start()
+    expect(headline(page)).to_have_text(re.compile("^Done"), timeout=SOON)
+    expect(page.get_by_text("4 files refused")).to_be_visible()
+    cells = PER_TYPE * len(REFERENCE_TYPES)
+    expect(headline(page)).to_have_text(re.compile("^Done"), timeout=SOON)
+    expect(page.get_by_text(f"{cells} cells in {cells} files")).to_be_visible(timeout=SOON)
+    again(page)
+    drop(page, add(page, "Query"), query)
+    expect(page.get_by_text(f"{QUERY_CELLS} cells in {QUERY_CELLS} files")).to_be_visible(
+        timeout=SOON
+    )
+    again(page)
+    (stored,) = app.space.sets(study, "reference")
+    reasons = {remark.file: remark.reason for remark in app.space.dataset(stored).left_out}
+    assert "pixels" in reasons["monocyte/bomb.png"]
+    assert not (tmp_path / "escape.png").exists()
+
+    # Embedding: a reload while it runs shows the same work.
+    step(page, "2 · Embeddings")
+    page.get_by_role("button", name="Look at every cell").click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible(timeout=SOON)
+    again(page)
+    expect(page.get_by_text("query cells are embedded")).to_be_visible(timeout=FILLED)
+    assert len(app.space.jobs(study)) == 1
+    page.get_by_role("button", name="Go on to clusters").click()
+    page.get_by_role("button", name="Find clusters", exact=True).click()
+    found = page.get_by_role("heading", name="clusters, the largest first")
+    expect(found).to_be_visible(timeout=FILLED)
+    again(page)
+    page.get_by_role("button", name="Match the clusters to types").click()
+
+    # Matches by keyboard alone, with a reload on the way.
+    settled = page.get_by_text(re.compile(r"\d+ of \d+ clusters are settled"))
+    expect(settled).to_have_text(re.compile("^0 of"), timeout=FILLED)
+    clusters = int(settled.inner_text().split()[2])
+    for key, number in (("n", 1), ("z", 0)):
+        settle(page)
+        page.keyboard.press(key)
+        expect(settled).to_have_text(re.compile(f"^{number} of"))
+    for number in range(1, clusters + 1):
+        settle(page)
+        page.keyboard.press("a")
+        expect(settled).to_have_text(re.compile(f"^{number} of"))
+        if number == 2:
+            again(page)
+    expect(page.get_by_text("Every cluster is settled by a person")).to_be_visible()
+    page.get_by_role("button", name="Go on: type every cell").click()
+
+    # Classification survives its own end, then the server's.
+    page.get_by_role("button", name="Type every cell", exact=True).click()
+    kill_while(app, study, "aligning")
+    expect(page.get_by_text("stopped").first).to_be_visible(timeout=SOON)
+    page.get_by_role("button", name="Type every cell", exact=True).click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible(timeout=SOON)
+    app.kill()
+    app.start()
+    again(page)
+    expect(page.get_by_text("Mean agreement")).to_be_visible(timeout=FILLED)
+    assert [job.state for job in app.space.jobs(study)][:2] == ["done", "stopped"]
+    page.get_by_role("button", name="Go on: look at the cells").click()
+    expect(page.get_by_role("heading", name="Most alike in the reference")).to_be_visible()
+    again(page)
+
+    # Review by keyboard, with a reload on the way.
+    step(page, "7 · Review")
+    for number in range(1, 7):
+        settle(page)
+        page.keyboard.press("1")
+        reviewed = page.get_by_test_id("stMetric").first
+        expect(reviewed).to_have_text(re.compile(f"^Reviewed of {QUERY_CELLS}\\s*{number}$"))
+        if number == 3:
+            again(page)
+    assert len(app.space.decisions(study, "review")) == 6
+
+    step(page, "8 · Export")
+    again(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").first.click()
+    table = pd.read_csv(download.value.path())
+    assert len(table) == QUERY_CELLS
+    assert table["reviewed_type"].notna().sum() == 6
+    page.get_by_role("checkbox", name="have looked at the results").check(force=True)
+    page.get_by_role("button", name="Sign off").click()
+    expect(page.get_by_text("Signed off by").first).to_be_visible()
+    again(page)
+    assert app.space.study(study).signed

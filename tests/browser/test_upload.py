@@ -1,5 +1,5 @@
-import base64
 import re
+import shutil
 import zipfile
 
 import numpy as np
@@ -8,39 +8,10 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from celltransfer_core.demo import draw_cell
+from tests.browser.driving import drop
 
 TYPES = ("eosinophil", "lymphocyte", "neutrophil")
 PER_TYPE = 90
-
-# What a person who drags a folder does; Playwright itself cannot.
-DROP = """
-([zone, folders]) => {
-  const entry = (name, children, path) => ({
-    name,
-    isFile: false,
-    createReader: () => {
-      const waiting = Object.entries(children).map(([inner, value]) =>
-        typeof value === "string"
-          ? {
-              name: inner,
-              isFile: true,
-              file: (take) => take(new File(
-                [Uint8Array.from(atob(value), (c) => c.charCodeAt(0))], inner)),
-            }
-          : entry(inner, value));
-      // As browsers do, a few at a time and then none.
-      return { readEntries: (take) => take(waiting.splice(0, 2)) };
-    },
-  });
-  const items = Object.entries(folders).map(([name, children]) => ({
-    kind: "file",
-    webkitGetAsEntry: () => entry(name, children),
-  }));
-  const event = new Event("drop", { bubbles: true, cancelable: true });
-  Object.defineProperty(event, "dataTransfer", { value: { items, files: [] } });
-  zone.dispatchEvent(event);
-}
-"""
 
 
 @pytest.fixture(scope="session")
@@ -192,20 +163,13 @@ def test_a_lost_connection_is_tried_again(page, app, study, folder):
     assert len(failed) == 1
 
 
-def test_folders_can_be_dropped(page, app, study, folder):
+def test_folders_can_be_dropped(page, app, study, folder, tmp_path):
     zone = open_data(page, app, study)
-    dropped = {
-        "outer": {
-            name: {
-                f"{number}.png": base64.b64encode(
-                    (folder / name / f"{number}.png").read_bytes()
-                ).decode()
-                for number in range(5)
-            }
-            for name in TYPES
-        }
-    }
-    page.evaluate(DROP, [zone.element_handle(), dropped])
+    for name in TYPES:
+        (tmp_path / "outer" / name).mkdir(parents=True)
+        for number in range(5):
+            shutil.copy(folder / name / f"{number}.png", tmp_path / "outer" / name)
+    drop(page, zone, tmp_path / "outer")
     expect(headline(page)).to_have_text("Done: 15 files taken.", timeout=30_000)
     assert types_kept(app, study) == dict.fromkeys(TYPES, 5)
 

@@ -1,0 +1,85 @@
+"""How the tests of the pages drive a browser."""
+
+import base64
+import re
+
+from playwright.sync_api import expect
+
+SOON, FILLED = 60_000, 240_000  # ms, on a machine with other work
+STEPS = ("data", "embeddings", "clusters", "matches", "classify", "cells", "review", "export")
+
+# What a person who drags a folder does; Playwright itself cannot.
+DROP = """
+([zone, folders]) => {
+  const entry = (name, children, path) => ({
+    name,
+    isFile: false,
+    createReader: () => {
+      const waiting = Object.entries(children).map(([inner, value]) =>
+        typeof value === "string"
+          ? {
+              name: inner,
+              isFile: true,
+              file: (take) => take(new File(
+                [Uint8Array.from(atob(value), (c) => c.charCodeAt(0))], inner)),
+            }
+          : entry(inner, value));
+      // As browsers do, a few at a time and then none.
+      return { readEntries: (take) => take(waiting.splice(0, 2)) };
+    },
+  });
+  const items = Object.entries(folders).map(([name, children]) => ({
+    kind: "file",
+    webkitGetAsEntry: () => entry(name, children),
+  }));
+  const event = new Event("drop", { bubbles: true, cancelable: true });
+  Object.defineProperty(event, "dataTransfer", { value: { items, files: [] } });
+  zone.dispatchEvent(event);
+}
+"""
+
+
+def drop(page, zone, folder):
+    """Drop a folder of this machine onto a zone."""
+
+    def told(path):
+        if path.is_file():
+            return base64.b64encode(path.read_bytes()).decode()
+        return {inner.name: told(inner) for inner in sorted(path.iterdir())}
+
+    page.evaluate(DROP, [zone.element_handle(), {folder.name: told(folder)}])
+
+
+def settle(page):
+    """Wait until the page has drawn itself, and what it loads late is there."""
+    expect(page.locator("h1")).to_be_visible(timeout=SOON)
+    page.wait_for_function(
+        "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
+    )
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=SOON)
+    page.wait_for_load_state("networkidle")
+
+
+def look_at(page, app, study, step=""):
+    """Open a page and see that it is whole."""
+    page.goto(f"{app.url}/{step}?study={study}")
+    see_whole(page)
+
+
+def see_whole(page):
+    """See that a page has drawn itself, without an error."""
+    settle(page)
+    expect(page.get_by_text("For research use only").first).to_be_visible()
+    for wrong in ("stException", "stAlertContentError"):
+        expect(page.get_by_test_id(wrong)).to_have_count(0)
+
+
+def again(page):
+    """Reload a page, as somebody does who is not sure, and see that it is whole."""
+    page.reload()
+    see_whole(page)
+
+
+def press(page, name):
+    """Click the button of this name."""
+    page.get_by_role("button", name=re.compile(f"^(\\w+ )?{name}")).first.click()
