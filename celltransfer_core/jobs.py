@@ -17,10 +17,12 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,6 +57,8 @@ STAGES: tuple[Stage, ...] = ("embed", "clusters", "matches", "classify")
 
 State = Literal["waiting", "next", "running", "done", "stale", "failed"]
 
+Layout = Literal["t-SNE", "UMAP"]
+
 MAP_CELLS = 5000
 """Most cells of a map."""
 
@@ -62,6 +66,7 @@ BEAT = 2.0
 SILENCE = 30.0
 """Seconds between a job's signs of life, and after which it counts as dead."""
 
+_MAPS: dict[Layout, str] = {"t-SNE": "map", "UMAP": "umap"}
 _EMBED = ("encoders", "cluster_encoder", "framing", "colour", "um_per_px")
 _CLUSTERS = ("clusters", "sigma", "resolution", "features", "scale_blocks", "seed")
 
@@ -70,7 +75,7 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 @dataclass(frozen=True)
 class CellMap:
-    """Cells of the reference and the query in one plane (t-SNE)."""
+    """Cells of the reference and the query in one plane."""
 
     xy: Float32
     """Shape (k, 2)."""
@@ -78,6 +83,8 @@ class CellMap:
     """``reference`` or ``query``, length k."""
     cells: Ints
     """Cell numbers in their set, shape (k,)."""
+    layout: Layout = "t-SNE"
+    """How they were laid out."""
 
 
 def study_config(workspace: Workspace, study: Study) -> Config:
@@ -97,7 +104,7 @@ def study_config(workspace: Workspace, study: Study) -> Config:
     DataError
         If an option is out of range.
     """
-    options = dict(study.options)
+    options = {name: value for name, value in study.options.items() if name != "layout"}
     preset = PRESETS.get(options.pop("preset", "default"), DEFAULT)
     if "encoders" in options:
         options["encoders"] = tuple(tuple(voter) for voter in options["encoders"])
@@ -249,7 +256,19 @@ def load_prepared(workspace: Workspace, study: str) -> Prepared | None:
 def load_map(workspace: Workspace, study: str) -> CellMap | None:
     """Read the map of the cells; None if it is not drawn yet."""
     keys = stage_keys(workspace, study)
-    return _load(workspace.result_path(study, "map", keys["embed"])) if keys else None
+    layout = layout_of(workspace.study(study))
+    return _load(workspace.result_path(study, _MAPS[layout], keys["embed"])) if keys else None
+
+
+def layouts() -> tuple[Layout, ...]:
+    """List how maps can be laid out here: UMAP is optional."""
+    return ("t-SNE", "UMAP") if find_spec("umap") else ("t-SNE",)
+
+
+def layout_of(study: Study) -> Layout:
+    """Tell how a study's map is laid out: as chosen, where that is possible here."""
+    chosen = study.options.get("layout", "t-SNE")
+    return chosen if chosen in layouts() else "t-SNE"
 
 
 def load_clusters(workspace: Workspace, study: str) -> Clusters | None:
@@ -514,7 +533,10 @@ def bring_up_to(
         return workspace.result_path(study_id, stage, keys[key])  # type: ignore[index]
 
     wanted = STAGES[: STAGES.index(target) + 1]
-    if all(path(stage, stage).is_file() for stage in wanted):
+    layout = layout_of(study)
+    drawn = path(_MAPS[layout], "embed")
+    mapped = drawn.is_file() or target == "matches"
+    if mapped and all(path(stage, stage).is_file() for stage in wanted):
         return
     prepared = prepare(
         reference,
@@ -526,9 +548,9 @@ def bring_up_to(
     )
     if not path("embed", "embed").is_file():
         save_result(path("embed", "embed"), replace(prepared, embeddings={}))
-    if not path("map", "embed").is_file() and target != "matches":
+    if not mapped:
         progress("drawing the map", 0, 1)
-        save_result(path("map", "embed"), draw_map(prepared))
+        save_result(drawn, draw_map(prepared, layout))
         progress("drawing the map", 1, 1)
     if target == "embed":
         return
@@ -559,12 +581,14 @@ def bring_up_to(
     save_result(path("classify", "classify"), transfer(prepared, named, progress=progress))
 
 
-def draw_map(prepared: Prepared) -> CellMap:
+def draw_map(prepared: Prepared, layout: Layout = "t-SNE") -> CellMap:
     """Lay cells of both sets out in one plane.
 
     Parameters
     ----------
     prepared : Prepared
+    layout : {"t-SNE", "UMAP"}
+        One of :func:`layouts`.
 
     Returns
     -------
@@ -572,7 +596,6 @@ def draw_map(prepared: Prepared) -> CellMap:
         Of a sample where there are more than :data:`MAP_CELLS`, half of it from either set.
     """
     from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
 
     config = prepared.config
     both = representation(prepared.embeddings, prepared.cluster_on, config)
@@ -585,11 +608,29 @@ def draw_map(prepared: Prepared) -> CellMap:
         xy[:, 0] = np.arange(len(X))
     else:
         short = PCA(n_components=min(50, *X.shape), random_state=config.seed).fit_transform(X)
-        xy = TSNE(
-            perplexity=min(30.0, (len(X) - 1) / 3), init="pca", random_state=config.seed
-        ).fit_transform(short)
+        xy = _umap(short, config.seed) if layout == "UMAP" else _tsne(short, config.seed)
     return CellMap(
         xy.astype(np.float32),
         (*[REFERENCE] * len(picked[0]), *[QUERY] * len(picked[1])),
         np.concatenate(picked),
+        layout,
     )
+
+
+def _tsne(X: Float32, seed: int) -> Float32:
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(X) - 1) / 3)
+    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(X)
+
+
+def _umap(X: Float32, seed: int) -> Float32:
+    with warnings.catch_warnings():
+        # It speaks of TensorFlow, of one thread where there is a seed, and of small sets.
+        warnings.simplefilter("ignore")
+        from umap import UMAP
+
+        neighbours = min(15, len(X) - 1)
+        # Of few cells there is no spectrum to begin with.
+        begin = "spectral" if len(X) > 50 else "random"
+        return UMAP(n_neighbors=neighbours, init=begin, random_state=seed).fit_transform(X)

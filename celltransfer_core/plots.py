@@ -206,6 +206,7 @@ def _finish(
         plot_bgcolor=_CLEAR,
         showlegend=bool(legend),
         hoverlabel={"align": "left", "namelength": -1},
+        modebar={"bgcolor": _CLEAR, "color": "#6B7780", "activecolor": "#0B82B5"},
     )
     figure.update_layout(
         title={

@@ -17,7 +17,7 @@ import tempfile
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -45,7 +45,7 @@ from celltransfer_core.datasets import (
 from celltransfer_core.errors import CellTransferError, DataError, OutputError, StudyError
 from celltransfer_core.framing import FIELD_OF_VIEW, Crops, Nucleus, find_nucleus
 from celltransfer_core.images import EXTENSIONS, MAX_BYTES, read_pixels, to_rgb
-from celltransfer_core.matching import QUERY
+from celltransfer_core.matching import QUERY, REFERENCE
 from celltransfer_core.studies import ImageSet, Workspace
 from celltransfer_core.types import RGBImage
 
@@ -75,6 +75,7 @@ _MAX_HEADER = 1_000_000  # bytes of a batch's list of names
 _CHUNK = 1_000_000
 _SPARE_DISK = 1_000_000_000  # bytes that a zip must leave free
 _JPEG_UP_TO = 320  # px: larger pictures are looked at closely, and lose nothing
+_DIGITS = 10  # of a cell's number; its hash is far longer
 _FRAME = ((0, 0, 0), (255, 214, 0))  # seen on light and on dark
 
 
@@ -125,7 +126,8 @@ def image_url(
     workspace : Workspace
     study_id : str
     sha256 : str
-        Of the cell.
+        Of the cell; or, as digits, its number in the set that ``role`` names, ``reference`` or
+        ``query``.
     size : int
         Its longest side in px, see :data:`MIN_SIZE`.
     cut : bool
@@ -299,9 +301,14 @@ def _image(request: Request) -> Response:
     wanted = _Wanted(study, sha256, size, show, asked.get("role", QUERY), asked.get("v", ""))
     try:
         workspace.study(study)
+        numbered = len(sha256) < _DIGITS and sha256.isdecimal()
+        if numbered:
+            sha256 = _nth(workspace, study, wanted.role, int(sha256))
+            wanted = replace(wanted, sha256=sha256)
         if not workspace.has_image(study, sha256):
             return _refuse(404, "The study has no such image.")
         picture, lasting = _locate(workspace, wanted)
+        lasting = lasting and not numbered  # a number is another cell's once images are added
         headers = {
             "ETag": picture.tag,
             "Cache-Control": f"private, max-age={2 * LIFETIME}" if lasting else "private, no-cache",
@@ -315,6 +322,14 @@ def _image(request: Request) -> Response:
     except (CellTransferError, OSError):
         return _refuse(404, "The image cannot be shown.")
     return Response(data, media_type=kind, headers=headers)
+
+
+def _nth(workspace: Workspace, study: str, role: str, number: int) -> str:
+    """Find a cell by its number; an empty text if there is none."""
+    if role not in (QUERY, REFERENCE):
+        return ""
+    dataset = workspace.pooled(study, role)  # type: ignore[arg-type]
+    return dataset.cells[number] if dataset and number < len(dataset) else ""
 
 
 # Files in

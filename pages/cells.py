@@ -2,11 +2,11 @@
 
 import html
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import common
+import maps
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -25,7 +25,6 @@ from celltransfer_core.overview import (
 from celltransfer_core.pipeline import RunResult, voter_name
 from celltransfer_core.plots import CAPTIONS, NONE_COLOUR, map_figure, type_symbols
 
-ASSETS = Path(__file__).parents[1] / "assets" / "cells"
 A_PAGE = 60
 LARGE = 1024  # px
 NEIGHBOURS = 10
@@ -46,16 +45,6 @@ here = common.title(
     "Cells",
     "Every cell, why it was given its type, and the reference cells it resembles most.",
 )
-
-
-@st.cache_resource
-def component(name: str) -> Callable[..., Any]:
-    """Register a part of the page."""
-    return st.components.v2.component(
-        f"celltransfer_{name}",
-        css=(ASSETS / "cells.css").read_text(encoding="utf-8"),
-        js=(ASSETS / f"{name}.js").read_text(encoding="utf-8"),
-    )
 
 
 def choose_cells(run: RunResult, among: Sequence[int] | None) -> np.ndarray:
@@ -106,7 +95,8 @@ def show_map(run: RunResult, shades: Mapping[str, str]) -> list[int] | None:
     of_query = np.array(drawn.sets) == QUERY
     cells = drawn.cells[of_query]
     title = "Query cells by predicted type"
-    picked = st.plotly_chart(
+    chosen = maps.cell_map(
+        here.id,
         map_figure(
             drawn.xy[of_query],
             [run.types[number] for number in run.vote.winner[cells]],
@@ -115,11 +105,10 @@ def show_map(run: RunResult, shades: Mapping[str, str]) -> list[int] | None:
             title,
             symbols=type_symbols(list(shades)),
             hover=[f"agreement {value:.2f}" for value in run.vote.agreement[cells]],
+            axes=(f"{drawn.layout} 1", f"{drawn.layout} 2"),
         ),
-        on_select="rerun",
-        key="cells lasso",
-        config=words.CHART,
-        alt=title,
+        title,
+        "cells lasso",
     )
     sample = (
         f" {len(cells):,} of {run.query.n_cells:,} cells are shown, drawn at random."
@@ -127,8 +116,7 @@ def show_map(run: RunResult, shades: Mapping[str, str]) -> list[int] | None:
         else ""
     )
     st.caption(CAPTIONS["map_figure"] + sample)
-    chosen = [int(cell) for cell in words.picked(picked)]
-    return chosen or None
+    return [int(cell) for cell in chosen] or None
 
 
 def address(cell: str, size: int, role: str = QUERY, **how: bool) -> str:
@@ -146,7 +134,7 @@ def show_grid(run: RunResult, cells: np.ndarray, at: int, shades: Mapping[str, s
         )
     flagged = run.flagged
     with st.container(height=HEIGHT, border=False):
-        component("grid")(
+        common.component("cells", "grid")(
             key="cells grid",
             data={
                 "label": "Cells; arrows go along, Enter shows one",
@@ -256,7 +244,7 @@ def show_picture(run: RunResult, cell: int) -> None:
         },
         field,
     ]
-    component("viewer")(key="cells viewer", data={"views": views})
+    common.component("cells", "viewer")(key="cells viewer", data={"views": views})
     height, width = image.shape[:2]
     told = [f"{width} x {height} px"]
     if nucleus is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import common
+import maps
 import numpy as np
 import streamlit as st
 import words
@@ -286,7 +287,7 @@ def show_numbers(run: RunResult) -> None:
 
 def figure(drawn: Any, name: str, key: str = "") -> None:
     """Show a figure and how to read it."""
-    st.plotly_chart(drawn, key=key or name, config=words.CHART, alt=CAPTIONS[name])
+    st.plotly_chart(drawn, key=key or name, config=maps.CHART, alt=CAPTIONS[name])
     st.caption(CAPTIONS[name])
 
 

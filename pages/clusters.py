@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import common
+import maps
 import numpy as np
 import streamlit as st
 import words
@@ -156,20 +157,21 @@ def show_map(clusters: Clusters, names: Mapping[int, str]) -> None:
     cells = shown.cells[of_query]
     labels = [name_of(int(number), names) for number in clusters.names]
     edits = len(space.decisions(here.id, "cluster"))
-    picked = st.plotly_chart(
+    title = "Query cells by cluster"
+    picked = maps.cell_map(
+        here.id,
         map_figure(
             shown.xy[of_query],
             [labels[cluster] for cluster in clusters.labels[cells]],
             cluster_colours(labels),
             cells.tolist(),
-            "Query cells by cluster",
+            title,
             numbered=True,
-            hover=[f"cluster {labels[cluster]}" for cluster in clusters.labels[cells]],
+            hover=[f"centrality {value:.2f}" for value in clusters.centrality[cells]],
+            axes=(f"{shown.layout} 1", f"{shown.layout} 2"),
         ),
-        on_select="rerun",
-        key=f"map {edits}",  # an edit drops the selection
-        config=words.CHART,
-        alt="Query cells by cluster",
+        title,
+        f"map {edits}",  # an edit drops the selection
     )
     sample = (
         f" {len(cells):,} of {query.n_cells:,} cells are shown; the others go with the one they "
@@ -178,9 +180,8 @@ def show_map(clusters: Clusters, names: Mapping[int, str]) -> None:
         else ""
     )
     st.caption(CAPTIONS["map_figure"] + sample)
-    chosen = [int(cell) for cell in words.picked(picked)]
-    if chosen:
-        offer_move(np.array(sorted(set(chosen))), cells, clusters, names)
+    if picked:
+        offer_move(np.array(sorted({int(cell) for cell in picked})), cells, clusters, names)
 
 
 def offer_move(

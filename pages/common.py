@@ -2,20 +2,33 @@
 
 import html
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from celltransfer_core import jobs, web
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.jobs import STAGES, Stage
+from celltransfer_core.jobs import Stage
 from celltransfer_core.plots import type_colours
 from celltransfer_core.studies import Study, Workspace
 
+ASSETS = Path(__file__).parents[1] / "assets"
 THUMBNAIL = 72  # px
 
 # What the pages can link to: filled by main.py, which alone knows the navigation.
 PAGES: dict[str, st.Page] = {}
+
+
+@st.cache_resource
+def component(folder: str, name: str) -> Callable[..., Any]:
+    """Register a part of a page that is written in JavaScript."""
+    return st.components.v2.component(
+        f"celltransfer_{name}",
+        css=(ASSETS / folder / f"{folder}.css").read_text(encoding="utf-8"),
+        js=(ASSETS / folder / f"{name}.js").read_text(encoding="utf-8"),
+    )
 
 
 @st.cache_resource
@@ -185,9 +198,3 @@ def _seconds(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def stages_left(study_id: str) -> tuple[Stage, ...]:
-    """List the stages that are not done yet."""
-    found = jobs.states(workspace(), study_id)
-    return tuple(stage for stage in STAGES if found[stage] != "done")

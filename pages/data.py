@@ -1,9 +1,8 @@
 """Images of the study: added, looked at, and put in order."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import common
 import numpy as np
@@ -18,7 +17,6 @@ from celltransfer_core.framing import find_nuclei
 from celltransfer_core.plots import CAPTIONS, sizes_figure, types_figure
 from celltransfer_core.studies import ImageSet, Role
 
-ASSETS = Path(__file__).parents[1] / "assets" / "upload"
 A_PAGE = 48
 A_TRIAL = 24
 CUT_SIZE = 104  # px: the frame must be seen
@@ -67,16 +65,6 @@ here = common.title(
 locked = bool(here.signed)
 
 
-@st.cache_resource
-def uploader() -> Callable[..., object]:
-    """Register the part of the page that sends folders."""
-    return st.components.v2.component(
-        "celltransfer_upload",
-        css=(ASSETS / "upload.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "upload.js").read_text(encoding="utf-8"),
-    )
-
-
 @st.cache_data(max_entries=64, show_spinner=False)
 def side_lengths(_dataset: Dataset, set_id: str, revision: str) -> np.ndarray:  # noqa: ARG001
     """Read the size of images, once a revision of their set."""
@@ -90,7 +78,7 @@ def as_sent(image_set: ImageSet) -> Dataset:
 
 def add_files(image_set: ImageSet) -> None:
     """Offer to drop or choose a folder; the page is drawn anew once it is here."""
-    uploader()(
+    common.component("upload", "upload")(
         key=f"upload {image_set.id}",
         data={
             "access": web.upload_access(space, image_set),

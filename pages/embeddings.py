@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import common
+import maps
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -114,6 +115,20 @@ def show_outcome() -> None:
     st.markdown(f"**What encoders were shown.** {words.plain(reason)}")
 
 
+def choose_layout() -> None:
+    """Let somebody choose how the map is laid out, where there is a choice."""
+    ways = jobs.layouts()
+    if len(ways) < 2:
+        return
+    now = jobs.layout_of(here)
+    chosen = st.segmented_control(
+        "Laid out by", ways, default=now, required=True, disabled=bool(here.signed)
+    )
+    if chosen != now and common.say(space.set_options, here.id, {**here.options, "layout": chosen}):
+        common.say(jobs.start, space, here.id, "embed")
+        st.rerun()
+
+
 def show_map() -> None:
     """Show all cells in one plane, and those that were picked."""
     shown = jobs.load_map(space, here.id)
@@ -122,7 +137,9 @@ def show_map() -> None:
         return
     clusters = jobs.load_clusters(space, here.id)
     ways = ["Type", "Set", *(["Cluster"] if clusters else [])]
-    way = st.segmented_control("Colour by", ways, default="Type", required=True)
+    with st.container(horizontal=True):
+        way = st.segmented_control("Colour by", ways, default="Type", required=True)
+        choose_layout()
     of_reference = np.array(shown.sets) == REFERENCE
     types = sets[REFERENCE].cell_labels
     if way == "Set":
@@ -155,14 +172,13 @@ def show_map() -> None:
         symbols=type_symbols(list(colours)) if way == "Type" else None,
         hover=[f"{role} cell" for role in shown.sets],
         numbered=way == "Cluster",
+        axes=(f"{shown.layout} 1", f"{shown.layout} 2"),
     )
-    picked = st.plotly_chart(
-        figure, on_select="rerun", key=f"map {way}", config=words.CHART, alt=title
-    )
+    picked = maps.cell_map(here.id, figure, title, f"map {way}")
     most = len(shown.cells) < sum(one.n_cells for one in sets.values())
     sample = f" {len(shown.cells):,} cells drawn at random are shown." if most else ""
     st.caption(CAPTIONS["map_figure"] + sample)
-    show_picked(words.picked(picked))
+    show_picked(picked)
 
 
 def show_picked(ids: Sequence[str]) -> None:

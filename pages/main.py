@@ -8,11 +8,23 @@ import streamlit as st
 from celltransfer_core import RESEARCH_USE, __version__, jobs
 from celltransfer_core.errors import CellTransferError
 
-st.set_page_config(page_title="CellTransfer", page_icon=":material/biotech:", layout="wide")
+st.set_page_config(page_title="CellTransfer", page_icon=common.ASSETS / "icon.svg", layout="wide")
 
+# Streamlit greys the words along axes more than WCAG AA allows.
+st.html(
+    "<style>.js-plotly-plot :is(.xtick text, .ytick text, .xtitle, .ytitle) "
+    "{fill: currentColor !important}</style>"
+)
 if st.context.theme.type == "dark":
     # Streamlit writes white on primary buttons, which the dark theme's light blue is too light for.
     st.html("<style>[data-testid^='stBaseButton-primary'] {color: #0B1216}</style>")
+
+if st.user.get("is_logged_in") is False:  # there is a login, and nobody is
+    st.title("CellTransfer")
+    st.markdown("Sign in to see studies and to decide under your own name.")
+    st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
+    st.caption(RESEARCH_USE)
+    st.stop()
 
 ICONS = {
     "done": ":material/check_circle:",
@@ -83,7 +95,10 @@ with st.sidebar:
         st.text(current.name)
         if current.drawn:
             st.caption("Drawn cells")
-    if not st.user.get("is_logged_in"):
+    if st.user.get("is_logged_in"):
+        st.text(f"Signed in as {common.reader()}")
+        st.button("Sign out", icon=":material/logout:", on_click=st.logout)
+    else:
         st.session_state.setdefault("reader", getpass.getuser())
         st.text_input("Your name", key="reader", help="Decisions are kept under this name.")
     st.caption(f"{RESEARCH_USE} CellTransfer {__version__}")

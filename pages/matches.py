@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import common
+import maps
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -486,7 +487,7 @@ def show_heat(numbers: Sequence[str]) -> None:
 
 def show_figure(figure: Any, name: str) -> None:
     """Show a figure and how to read it."""
-    st.plotly_chart(figure, key=name, config=words.CHART, alt=CAPTIONS[name])
+    st.plotly_chart(figure, key=name, config=maps.CHART, alt=CAPTIONS[name])
     st.caption(CAPTIONS[name])
 
 

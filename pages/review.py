@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import common
+import maps
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -503,7 +504,7 @@ def show_progress(run: RunResult, reviews: Sequence[Review], left: int) -> None:
     st.plotly_chart(
         review_progress_figure(reached.outcomes, reached.total),
         key="progress",
-        config=words.CHART,
+        config=maps.CHART,
         alt="How far the review is",
     )
     st.caption(CAPTIONS["review_progress_figure"])

@@ -1,7 +1,5 @@
 """What this is, three ways in, and what the open study waits for."""
 
-from pathlib import Path
-
 import common
 import streamlit as st
 import words
@@ -9,8 +7,6 @@ import words
 from celltransfer_core import RESEARCH_USE, jobs
 from celltransfer_core.demo import open_demo
 from celltransfer_core.studies import Study
-
-ASSETS = Path(__file__).parents[1] / "assets"
 
 space = common.workspace()
 
@@ -82,7 +78,7 @@ with folders.container(border=True, height="stretch"):
 
 st.header("How it works")
 st.image(
-    str(ASSETS / "pipeline.svg"),
+    str(common.ASSETS / "pipeline.svg"),
     width="stretch",
     alt="From two folders of images to typed cells, in seven steps",
 )

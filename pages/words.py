@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import common
@@ -10,12 +10,6 @@ import streamlit as st
 
 from celltransfer_core import jobs
 from celltransfer_core.studies import Study
-
-CHART = {
-    "displaylogo": False,
-    "modeBarButtonsToRemove": ["toImage", "zoom2d", "select2d", "autoScale2d"],
-}
-"""Tools of a map: lasso, pan, zoom, reset."""
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
 
@@ -79,12 +73,6 @@ def next_step(study: Study) -> NextStep:
         return NextStep("matches", "Confirm what the clusters are", "typed, no match confirmed")
     reviewed = len({d.payload.get("cell") for d in space.decisions(study.id, "review")})
     return NextStep("review", "Review the doubtful cells", f"typed, {reviewed:,} cells reviewed")
-
-
-def picked(chart: Any) -> list[str]:
-    """List the ids of the points that were picked on a map."""
-    found = [point.get("customdata") for point in chart.selection.points]
-    return [str(one[0] if isinstance(one, list) else one) for one in found if one is not None]
 
 
 def go(page: str, study: str | None = None) -> None:

@@ -170,3 +170,25 @@ def test_a_result_is_written_whole_or_not_at_all(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         jobs.save_result(tmp_path / "file" / "a.joblib", 1)
+
+
+def test_the_map_can_be_laid_out_by_umap(space, study):
+    assert jobs.layouts() == ("t-SNE", "UMAP")
+    jobs.bring_up_to(space, study, "embed", silent)
+    space.set_options(study, {**OPTIONS, "layout": "UMAP"})
+    assert jobs.load_map(space, study) is None
+    assert jobs.states(space, study)["embed"] == "done"
+    jobs.bring_up_to(space, study, "embed", silent)
+    shown = jobs.load_map(space, study)
+    assert shown.layout == "UMAP"
+    assert np.isfinite(shown.xy).all()
+    assert shown.xy.shape == (72, 2)
+    space.set_options(study, OPTIONS)
+    assert jobs.load_map(space, study).layout == "t-SNE"
+
+
+def test_without_umap_there_is_one_layout(space, study, monkeypatch):
+    monkeypatch.setattr(jobs, "find_spec", lambda _: None)
+    space.set_options(study, {**OPTIONS, "layout": "UMAP"})
+    assert jobs.layouts() == ("t-SNE",)
+    assert jobs.layout_of(space.study(study)) == "t-SNE"

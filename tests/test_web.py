@@ -163,6 +163,19 @@ def test_an_image_is_served_small_and_kept_by_the_browser(space, study, sha256):
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_a_cell_is_served_by_its_number_too(space, study, sha256):
+    cells = space.pooled(study, "query").cells
+    number = cells.index(sha256)
+    by_hash = ask("GET", web.image_url(space, study, sha256, size=20, role="query"))
+    url = web.image_url(space, study, "{cell}", size=20, cut=True, role="query")
+    answer = ask("GET", url.replace("{cell}", str(number)))
+    assert answer.body == by_hash.body
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert ask("GET", url.replace("{cell}", str(len(cells)))).status == 404
+    unknown = url.replace("role=query", "role=other").replace("{cell}", "0")
+    assert ask("GET", unknown).status == 404
+
+
 def test_what_the_browser_has_is_not_sent_again(space, study, sha256):
     url = web.image_url(space, study, sha256, size=20)
     tag = ask("GET", url).headers["etag"]

@@ -102,3 +102,15 @@ def test_a_signed_study_keeps_its_voters(open_page, finished):
     app = open_page("embeddings", study.id)
     assert not app.exception
     assert button(app, "Use these").disabled
+
+
+def test_another_layout_is_drawn_in_the_background(open_page, finished, monkeypatch):
+    space, study = finished
+    started = []
+    monkeypatch.setattr(jobs, "start", lambda _, study, target: started.append((study, target)))
+    app = open_page("embeddings", study.id)
+    (layout,) = [one for one in app.button_group if one.label == "Laid out by"]
+    layout.set_value("UMAP").run()
+    assert not app.exception
+    assert space.study(study.id).options["layout"] == "UMAP"
+    assert started == [(study.id, "embed")]

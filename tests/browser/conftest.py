@@ -2,13 +2,13 @@ import http.client
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -17,6 +17,7 @@ from celltransfer_core import jobs
 from celltransfer_core.demo import open_demo
 from celltransfer_core.studies import Workspace
 from celltransfer_core.types import silent
+from tests.browser.driving import free_port
 
 PROJECT = Path(__file__).parents[2]
 STARTS_WITHIN = 60  # s
@@ -28,6 +29,7 @@ class App:
 
     home: Path
     port: int
+    options: tuple[str, ...] = ()
     process: subprocess.Popen | None = None
 
     @property
@@ -44,7 +46,7 @@ class App:
         options = ["--server.headless=true", f"--server.port={self.port}"]
         with (self.home / "app.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, *options],
+                [*command, *options, *self.options],
                 cwd=PROJECT,
                 env={**os.environ, "CELLTRANSFER_HOME": str(self.home)},
                 stdout=log,
@@ -73,19 +75,13 @@ class App:
         self.process.wait()
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="session")
 def start_app():
     """Start an app on a folder; all are ended with the session."""
     started = []
 
-    def start(home):
-        started.append(App(Path(home), free_port()))
+    def start(home, port=None, *options):
+        started.append(App(Path(home), port or free_port(), options))
         return started[-1].start()
 
     yield start
@@ -121,13 +117,19 @@ def browser():
         chromium.close()
 
 
+def is_here(address):
+    where = urlsplit(address)
+    return where.scheme in ("data", "blob") or where.hostname == "localhost"
+
+
 @pytest.fixture
 def page(browser):
-    """A fresh page; what goes wrong in its scripts fails the test."""
+    """A fresh page; what goes wrong in its scripts, or leaves this machine, fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
     faults = []
     tab.on("pageerror", lambda error: faults.append(str(error)))
+    tab.on("request", lambda asked: None if is_here(asked.url) else faults.append(asked.url))
     yield tab
     context.close()
     assert faults == []

@@ -1,7 +1,7 @@
 """How the tests of the pages drive a browser."""
 
 import base64
-import re
+import socket
 
 from playwright.sync_api import expect
 
@@ -37,6 +37,12 @@ DROP = """
   zone.dispatchEvent(event);
 }
 """
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
 
 
 def drop(page, zone, folder):
@@ -78,8 +84,3 @@ def again(page):
     """Reload a page, as somebody does who is not sure, and see that it is whole."""
     page.reload()
     see_whole(page)
-
-
-def press(page, name):
-    """Click the button of this name."""
-    page.get_by_role("button", name=re.compile(f"^(\\w+ )?{name}")).first.click()

@@ -43,6 +43,33 @@ def test_the_demo_through_a_killed_server_to_two_readers(start_app, tmp_path, br
     other.context.close()
 
 
+def test_the_mouse_on_a_point_of_a_map_shows_the_cell(demo, page):
+    app, study = demo
+    look_at(page, app, study, "clusters")
+    chart = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    picture = page.locator("img.hovered")
+    page.wait_for_function("document.querySelector('.js-plotly-plot')?.shows != null")
+    # Where the first cell lies, as the chart itself says.
+    x, y = page.evaluate(
+        """() => {
+          const { _fullLayout: plot, data } = document.querySelector(".js-plotly-plot");
+          const [x, y] = [data[0].x, data[0].y].map((v) => (v.bdata ? decode(v) : v)[0]);
+          function decode({ bdata }) {
+            const bytes = Uint8Array.from(atob(bdata), (c) => c.charCodeAt(0));
+            return new Float32Array(bytes.buffer);
+          }
+          return [plot.xaxis.d2p(x), plot.yaxis.d2p(y)];
+        }"""
+    )
+    page.mouse.move(chart["x"] + x, chart["y"] + y)
+    expect(picture).to_be_visible()
+    page.wait_for_function(
+        "image => image.complete && image.naturalWidth > 0", arg=picture.element_handle()
+    )
+    page.mouse.move(chart["x"] - 40, chart["y"])
+    expect(picture).to_be_hidden()
+
+
 def bomb():
     """Write a PNG of 30,000 × 30,000 pixels in a few bytes."""
 

@@ -1,0 +1,36 @@
+"""Maps of cells: to be looked at, hovered over and picked from."""
+
+from typing import Any
+
+import common
+import streamlit as st
+
+from celltransfer_core import web
+from celltransfer_core.matching import QUERY, REFERENCE
+
+PICTURE = 132  # px
+
+CHART = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["toImage", "zoom2d", "select2d", "autoScale2d"],
+}
+"""Tools of a map: lasso, pan, zoom, reset."""
+
+
+def cell_map(study_id: str, figure: Any, title: str, key: str) -> list[str]:
+    """Show a map whose points carry ``role:number``, or a query cell's number.
+
+    The mouse on a point shows the cell. Returned are the ids of the points that were picked.
+    """
+    space = common.workspace()
+    with st.container(key=f"map {key}"):
+        chart = st.plotly_chart(figure, on_select="rerun", key=key, config=CHART, alt=title)
+        pictures = {
+            role: web.image_url(space, study_id, "{cell}", size=2 * PICTURE, cut=True, role=role)
+            for role in (REFERENCE, QUERY)
+        }
+        common.component("cells", "hover")(
+            key=f"hover {key}", data={"pictures": pictures, "size": PICTURE}
+        )
+    found = [point.get("customdata") for point in chart.selection.points]
+    return [str(one[0] if isinstance(one, list) else one) for one in found if one is not None]
