@@ -1,5 +1,6 @@
 """Guides, as they stand in ``assets/guides``."""
 
+import re
 from pathlib import Path
 
 import streamlit as st
@@ -16,4 +17,5 @@ guides = [
 ]
 tabs = st.tabs([heading.lstrip("# ") for heading, _ in guides])
 for tab, (_, text) in zip(tabs, guides, strict=True):
-    tab.markdown(text)
+    # Without a language, for the colours that Streamlit gives to code fade into the page.
+    tab.markdown(re.sub(r"^```\w+$", "```", text, flags=re.MULTILINE))
