@@ -110,9 +110,10 @@ CAPTIONS: dict[str, str] = {
         "between far groups, and the axes' values, mean nothing. Draw a lasso to pick cells."
     ),
     "similarity_heatmap": (
-        "Every row is a cluster of the query, every column a type of the reference: the stronger "
-        "the colour, the more alike (red) or unlike (blue) they are. The frame marks the best "
-        "type of each cluster."
+        "Every row is a cluster of the query, every column a type of the reference: the higher the "
+        "number, the more alike they are (red above zero, blue below, where there is both). Frames "
+        "mark the best type of each cluster or, where clusters compete, the best cluster of each "
+        "type."
     ),
     "score_plane_figure": (
         "Every point is a cluster and a type. Far right: of all types it is the one for this "
@@ -164,8 +165,13 @@ def _short(text: object, length: int = 30) -> str:
 
 
 def _voter(name: str, length: int = 22) -> str:
-    """Cut a voter's name in its middle: its end tells how it is aligned."""
-    return name if len(name) <= length else f"{name[: length - 9]}…{name[-8:]}"
+    """Cut a voter's name before its colon: what follows tells how it is aligned."""
+    if len(name) <= length:
+        return name
+    encoder, colon, alignment = name.rpartition(":")
+    if not colon:
+        return f"{name[: length - 1]}…"
+    return f"{encoder[: max(length - len(alignment) - 2, 1)]}…:{alignment}"
 
 
 def _title(title: str, subtitle: str = "") -> str:
@@ -1409,7 +1415,7 @@ def transport_quality_figure(solves: Sequence[Solve]) -> go.Figure:
         row=1,
         col=1,
     )
-    figure.update_xaxes(title_text="voter", row=3, col=1)
+    figure.update_xaxes(title_text="encoder", row=3, col=1)
     return _finish(figure, title, plot=390)
 
 

@@ -280,7 +280,7 @@ def show_numbers(run: RunResult) -> None:
         ),
         "Flagged": (f"{flagged:,}", f"{100 * flagged / run.query.n_cells:.1f} % of the cells."),
     }
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small"):
         for label, (value, note) in told.items():
             st.metric(label, value, help=note, width="content")
 

@@ -600,7 +600,7 @@ def choose(run: RunResult) -> str:
     with columns[2]:
         way = st.segmented_control(
             "Show",
-            ["One by one", "Several at once"],
+            ["One by one", "Several"],
             default="One by one",
             required=True,
             key="way",

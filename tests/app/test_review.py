@@ -161,7 +161,7 @@ def test_two_readers_are_compared(open_page, finished):
 
 def test_several_cells_get_one_type_at_a_stroke(open_page, finished):
     space, study = finished
-    app = open_page("review", study.id, way="Several at once")
+    app = open_page("review", study.id, way="Several")
     assert not app.exception
     grid = app.session_state["desk"]["grid"]
     assert len(grid) == 24

@@ -1,9 +1,23 @@
-"""How the tests of the pages drive a browser."""
+"""How the tests of the pages start the app and drive a browser."""
 
 import base64
+import http.client
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 
 from playwright.sync_api import expect
+
+from celltransfer_core.studies import Workspace
+
+PROJECT = Path(__file__).parents[2]
+STARTS_WITHIN = 60  # s
 
 SOON, FILLED = 60_000, 240_000  # ms, on a machine with other work
 STEPS = ("data", "embeddings", "clusters", "matches", "classify", "cells", "review", "export")
@@ -37,6 +51,58 @@ DROP = """
   zone.dispatchEvent(event);
 }
 """
+
+
+@dataclass
+class App:
+    """The real app in a process of its own, on a workspace of its own."""
+
+    home: Path
+    port: int
+    options: tuple[str, ...] = ()
+    process: subprocess.Popen | None = None
+
+    @property
+    def url(self):
+        return f"http://localhost:{self.port}"
+
+    @property
+    def space(self):
+        return Workspace(self.home)
+
+    def start(self):
+        """Start, and wait until it answers."""
+        command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+        options = ["--server.headless=true", f"--server.port={self.port}"]
+        with (self.home / "app.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *options, *self.options],
+                cwd=PROJECT,
+                env={**os.environ, "CELLTRANSFER_HOME": str(self.home)},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        until = time.monotonic() + STARTS_WITHIN
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise AssertionError(f"no app:\n{(self.home / 'app.log').read_text()}")
+        return self
+
+    def _answers(self):
+        connection = http.client.HTTPConnection("localhost", self.port, timeout=5)
+        try:
+            with closing(connection):
+                connection.request("GET", "/_stcore/health")
+                return connection.getresponse().status == 200
+        except OSError:
+            time.sleep(0.1)
+            return False
+
+    def kill(self, how=signal.SIGKILL):
+        """End it at once, as a power cut would."""
+        self.process.send_signal(how)
+        self.process.wait()
 
 
 def free_port():

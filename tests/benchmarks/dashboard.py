@@ -1,0 +1,196 @@
+"""How long the dashboard takes with a large study, and how much memory its server needs.
+
+    python tests/benchmarks/dashboard.py [--files 17000] [--keep DIR]
+
+Cells are drawn, chosen in a browser as folders, embedded, grouped, matched and typed as a user
+would; then every page is opened twice, and on some a key is pressed or a button clicked. Seconds
+are those until the page stands still in the browser; memory is the server's alone, since work
+runs in processes of its own. Needs Linux and Chromium. The last line is the headline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import expect, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from celltransfer_core.demo import REFERENCE_TYPES, draw_demo
+from tests.browser.driving import STEPS, App, free_port, settle
+
+LONG = 1_800_000  # ms
+QUERY_SHARE = 0.3
+MB = 1024  # in kB
+EVERY = 0.2  # s
+
+
+class Memory(threading.Thread):
+    """Resident memory of a process, MB: at the beginning, and the most of each part of the work."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.status = Path(f"/proc/{pid}/status")
+        self.idle = self.most = self.now()
+        self.overall = self.idle
+        self.start()
+
+    def now(self) -> float:
+        """Return what is resident now."""
+        return int(re.search(r"VmRSS:\s+(\d+) kB", self.status.read_text())[1]) / MB
+
+    def run(self) -> None:
+        """Look again and again, until the process is gone."""
+        while self.status.exists():
+            try:
+                self.most = max(self.most, self.now())
+            except (OSError, TypeError):
+                return
+            self.overall = max(self.overall, self.most)
+            time.sleep(EVERY)
+
+
+class Table:
+    """Rows of what was done, in how long, and the most memory meanwhile; printed as they come."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self.seconds: dict[str, float] = {}
+        print(f"{'what':44} {'seconds':>8} {'server MB':>10}")
+        print(f"{'idle':44} {'':>8} {memory.idle:10.0f}", flush=True)
+
+    @contextmanager
+    def row(self, name):
+        """Measure what is done inside."""
+        self.memory.most = self.memory.now()
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - started
+        print(f"{name:44} {self.seconds[name]:8.2f} {self.memory.most:10.0f}", flush=True)
+
+
+def still(page):
+    """Wait until the script has run and what it loads late is there."""
+    expect(page.locator("h1")).to_be_visible(timeout=LONG)
+    page.wait_for_function(
+        "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
+        " && !document.querySelector('[data-testid=stSkeleton]')",
+        timeout=LONG,
+    )
+
+
+def send(page, table, role, folder, files):
+    """Choose a folder for a role and wait until all of it is taken and shown."""
+    zone = page.get_by_role("group", name=f"Add images to {role}")
+    with table.row(f"{files:,} {role.lower()} files sent and shown"):
+        zone.locator("input[webkitdirectory]").set_input_files(folder)
+        expect(page.get_by_text(f"{files:,} cells in {files:,} files")).to_be_visible(timeout=LONG)
+
+
+def fill(page, table):
+    """Embed, group, match and type, one button after the other."""
+    settle(page)
+    with table.row("embedded"):
+        page.get_by_role("link", name="2 · Embeddings").click()
+        page.get_by_role("button", name="Look at every cell").click(timeout=LONG)
+        expect(page.get_by_text("query cells are embedded")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Go on to clusters").click()
+    with table.row("clusters found"):
+        page.get_by_role("button", name="Find clusters", exact=True).click(timeout=LONG)
+        found = page.get_by_role("heading", name="clusters, the largest first")
+        expect(found).to_be_visible(timeout=LONG)
+    settle(page)
+    with table.row("clusters matched"):
+        page.get_by_role("button", name="Match the clusters to types").click()
+        expect(page.get_by_text("clusters are settled")).to_be_visible(timeout=LONG)
+    settle(page)
+    with table.row("cells typed"):
+        page.get_by_role("link", name="5 · Classify").click()
+        page.get_by_role("button", name="Type every cell", exact=True).click(timeout=LONG)
+        expect(page.get_by_text("Mean agreement")).to_be_visible(timeout=LONG)
+
+
+def press(page, key, text):
+    """Press a key and wait for what it changes."""
+    expect(page.get_by_text(text)).to_be_visible(timeout=LONG)
+    before = page.get_by_text(text).inner_text()
+    page.keyboard.press(key)
+    expect(page.get_by_text(text)).not_to_have_text(before, timeout=LONG)
+
+
+def browse(page, table, url, study):
+    """Open every page twice, and decide something where that is what the page is for."""
+    for step in STEPS:
+        for visit in ("first", "again"):
+            with table.row(f"{step}, {visit}"):
+                page.goto(f"{url}/{step}?study={study}")
+                still(page)
+        settle(page)
+        if step == "matches":
+            with table.row("matches: a cluster confirmed"):
+                press(page, "a", re.compile(r"\d+ of \d+ clusters are settled"))
+        elif step == "review":
+            with table.row("review: a cell typed"):
+                page.keyboard.press("1")
+                expect(page.get_by_text("Reviewed of")).to_be_visible()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=int, default=17_000)
+    parser.add_argument("--keep", type=Path, help="a folder for the cells and the workspace")
+    options = parser.parse_args()
+    folder = options.keep or Path(tempfile.mkdtemp())
+    query = int(options.files * QUERY_SHARE)
+    per_type = (options.files - query) // len(REFERENCE_TYPES)
+    if not (folder / "drawn").exists():
+        draw_demo(folder / "drawn", reference_per_type=per_type, query_cells=query)
+    (folder / "home").mkdir(exist_ok=True)
+    app = App(folder / "home", free_port()).start()
+    study = app.space.create("Large").id
+    try:
+        with sync_playwright() as playwright:
+            chromium = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            )
+            page = chromium.new_page(viewport={"width": 1440, "height": 1000})
+            page.set_default_timeout(120_000)
+            page.goto(f"{app.url}/data?study={study}")
+            settle(page)
+            memory = Memory(app.process.pid)
+            table = Table(memory)
+            send(
+                page,
+                table,
+                "Reference",
+                folder / "drawn" / "reference",
+                per_type * len(REFERENCE_TYPES),
+            )
+            send(page, table, "Query", folder / "drawn" / "query", query)
+            fill(page, table)
+            browse(page, table, app.url, study)
+            chromium.close()
+    finally:
+        app.kill()
+        if options.keep is None:
+            shutil.rmtree(folder)
+    sent = sum(seconds for name, seconds in table.seconds.items() if "files sent" in name)
+    opened = {name: table.seconds[f"{name}, again"] for name in STEPS}
+    slowest = max(opened, key=opened.get)
+    print(
+        f"{per_type * len(REFERENCE_TYPES) + query:,} files sent in {sent:.0f} s; server "
+        f"{memory.overall - memory.idle:.0f} MB above idle; slowest page {slowest} "
+        f"{opened[slowest]:.2f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()
