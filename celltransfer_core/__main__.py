@@ -317,8 +317,9 @@ def _run(options: argparse.Namespace) -> None:
     say = (lambda *_: None) if options.quiet else print
     workers = options.workers
     with closing(_Screen(quiet=options.quiet)) as screen:
-        reference = read_dataset(options.reference, labelled=True, workers=workers, progress=screen)
+        # The query first: it is mostly the smaller, and a wrong folder shows at once.
         query = read_dataset(options.query, workers=workers, progress=screen)
+        reference = read_dataset(options.reference, labelled=True, workers=workers, progress=screen)
         extras = {
             name: read_dataset(folder, workers=workers, progress=screen)
             for name, folder in _names(options.extra).items()
