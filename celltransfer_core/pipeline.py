@@ -49,6 +49,7 @@ from celltransfer_core.matching import (
 )
 from celltransfer_core.neighbors import EntropyWeightedKNN, nearest
 from celltransfer_core.probes import LinearProbe
+from celltransfer_core.review import ANSWERS
 from celltransfer_core.transport import (
     CentreAligner,
     FGWAligner,
@@ -478,9 +479,14 @@ def prepare(
     Raises
     ------
     CellTransferError
-        If the sets or all encoders cannot be used.
+        If the sets or all encoders cannot be used, or a type is named like another answer.
     """
     cache = cache or Cache()
+    for name in sorted({*reference.cell_labels.tolist()} & {*ANSWERS}):
+        raise DataError(
+            f"The reference has a type named {name!r}, which is also an answer to a cluster or a "
+            "cell; rename the type or leave it out."
+        )
     sets = {REFERENCE: reference, QUERY: query, **(extras or {})}
     encoders, failures = load_encoders(config)
     framing = frame_sets(

@@ -24,6 +24,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from celltransfer_core.matching import NONE_TYPE
 from celltransfer_core.types import Bools, Float64, Ints, Labels
 from celltransfer_core.voting import Vote
 
@@ -35,6 +36,9 @@ SKIPPED = "skip"
 """Not answered; the cell comes back at the end of the queue."""
 DISPUTED = "disputed"
 """Readers differ, and none of the answers has more of them than any other."""
+
+ANSWERS = (NONE_TYPE, UNSURE, ARTEFACT, SKIPPED, DISPUTED)
+"""What is written where else a type stands; a type may have none of these names."""
 
 BLIND_SHARE = 0.2
 

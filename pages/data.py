@@ -15,6 +15,7 @@ from celltransfer_core.datasets import Dataset, Remark, image_sizes
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.framing import find_nuclei
 from celltransfer_core.plots import CAPTIONS, sizes_figure, types_figure
+from celltransfer_core.review import ANSWERS
 from celltransfer_core.studies import ImageSet, Role
 
 A_PAGE = 48
@@ -272,6 +273,12 @@ def show_types() -> None:
         st.warning(
             f"The reference has one type only ({words.plain(only)}); it needs two at least. If the "
             "types are folders inside that folder, remove the set and drop the inner folder."
+        )
+    taken = sorted({*counts} & {*ANSWERS})
+    if taken:
+        st.warning(
+            f"Also the name of an answer to a cell or a cluster: {', '.join(taken)}. Rename such a "
+            "type, or leave it out."
         )
     few = [f"{words.plain(name)} ({count})" for name, count in counts.items() if count < FEW]
     if few:

@@ -272,6 +272,12 @@ def test_an_unknown_encoder_is_told_at_once(reference, query, store):
         run(reference, query, replace(FAST, encoders=(("dinosaur",),)), cache=store)
 
 
+def test_a_type_named_like_an_answer_is_refused(reference, query, store):
+    named = replace(reference, labels=("unsure", *reference.labels[1:]))
+    with pytest.raises(DataError, match="a type named 'unsure'"):
+        run(named, query, FAST, cache=store)
+
+
 def test_three_cells(reference, query, store, tmp_path):
     for file in query.files[:3]:
         shutil.copy(query.root / file, tmp_path)

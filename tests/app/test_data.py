@@ -66,6 +66,13 @@ def test_few_cells_one_type_and_unusable_files_are_said(space, study, open_page)
     assert {"Files left out (1)", "Duplicates (1)"} <= set(labels)
 
 
+def test_a_type_named_like_an_answer_is_said(space, study, open_page):
+    fill(space, study, [("none/1.png", png(1)), ("monocyte/2.png", png(2))])
+    assert "Also the name of an answer to a cell or a cluster: none." in said(
+        open_page("data", study.id)
+    )
+
+
 def test_query_names_are_not_shown_unasked(space, study, open_page):
     fill(space, study, [("neutrophil/1.png", png(1)), ("neutrophil/bad.png", b"x")], "query")
     page = open_page("data", study.id)
