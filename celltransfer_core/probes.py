@@ -1,13 +1,55 @@
-"""Linear probe: the paper's baseline classifier, which may vote in the k-NN's place (3.4, 4.2)."""
+"""The paper's baseline classifiers: the linear probe and NMTune (3.4, 4.2).
+
+The linear probe may vote in the k-NN's place; NMTune is for comparison alone. NMTune wants torch,
+which is loaded when it is used and not before.
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from celltransfer_core.types import Float32, Float64, Labels
+from celltransfer_core.errors import CellTransferError
+from celltransfer_core.types import Float32, Float64, Ints, Labels
+
+if TYPE_CHECKING:
+    import torch
+
+CONSISTENCY, COVARIANCE, DOMINANT = 1.0, 0.04, 0.001
+"""Weights of NMTune's three losses beside the cross-entropy."""
+DOMINANT_VALUES = 5
+EPOCHS, BATCH = 30, 64
+LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-4
+
+
+def draw_cells(numbers: Ints, n_cells: int, seed: int) -> Ints:
+    """Draw cells so that every class keeps its share, and none is lost.
+
+    Parameters
+    ----------
+    numbers : ndarray of int64, shape (n,)
+        Class of each cell, 0, 1, …
+    n_cells : int
+    seed : int
+
+    Returns
+    -------
+    ndarray of int64
+        Positions, ascending; all where there are no more than ``n_cells``.
+    """
+    if len(numbers) <= n_cells:
+        return np.arange(len(numbers))
+    # Round robin in a random order.
+    order = np.random.default_rng(seed).permutation(len(numbers))
+    share = np.empty(len(numbers))
+    for number in np.unique(numbers):
+        members = order[numbers[order] == number]
+        share[members] = np.arange(len(members)) / len(members)
+    return np.sort(np.argsort(share, kind="stable")[:n_cells])
 
 
 class LinearProbe(ClassifierMixin, BaseEstimator):
@@ -60,22 +102,11 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("Classifier can't train when only one class is present.")
-        if len(X) > self.max_cells:
-            kept = self._draw(numbers)
-            X, numbers = X[kept], numbers[kept]
+        kept = draw_cells(numbers, self.max_cells, self.random_state)
+        X, numbers = X[kept], numbers[kept]
         self.pipeline_ = make_pipeline(StandardScaler(), LogisticRegression(C=self.C, max_iter=500))
         self.pipeline_.fit(X, numbers)
         return self
-
-    def _draw(self, numbers: Labels) -> Labels:
-        # Round robin in a random order: every class keeps its share, and none is lost.
-        rng = np.random.default_rng(self.random_state)
-        order = rng.permutation(len(numbers))
-        share = np.empty(len(numbers))
-        for number in range(len(self.classes_)):
-            members = order[numbers[order] == number]
-            share[members] = np.arange(len(members)) / len(members)
-        return np.sort(np.argsort(share, kind="stable")[: self.max_cells])
 
     def predict_proba(self, X: Float32) -> Float64:
         """Compute class probabilities.
@@ -105,3 +136,204 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
+
+
+def consistency_loss(features: torch.Tensor, frozen: torch.Tensor) -> torch.Tensor:
+    """Compute how far features have moved from the frozen ones, both at length one.
+
+    Parameters
+    ----------
+    features, frozen : Tensor, shape (n, d)
+
+    Returns
+    -------
+    Tensor, shape ()
+        Mean squared difference over cells and dimensions.
+    """
+    from torch.nn.functional import mse_loss, normalize
+
+    return mse_loss(normalize(features, dim=1), normalize(frozen, dim=1))
+
+
+def covariance_loss(features: torch.Tensor) -> torch.Tensor:
+    """Compute how far the dimensions of the features go together.
+
+    Parameters
+    ----------
+    features : Tensor, shape (n, d)
+        Two cells at least.
+
+    Returns
+    -------
+    Tensor, shape ()
+        Sum of the squared covariances of different dimensions, over ``d``.
+    """
+    centred = features - features.mean(dim=0)
+    covariance = centred.T @ centred / (len(features) - 1)
+    return (covariance.square().sum() - covariance.diagonal().square().sum()) / features.shape[1]
+
+
+def dominant_singular_loss(features: torch.Tensor) -> torch.Tensor:
+    """Compute how little the largest singular values stand out; the lower, the more they do.
+
+    Parameters
+    ----------
+    features : Tensor, shape (n, d)
+
+    Returns
+    -------
+    Tensor, shape ()
+        Minus the share of the five largest in the sum of all singular values.
+    """
+    import torch
+
+    values = torch.linalg.svdvals(features)
+    return -values[:DOMINANT_VALUES].sum() / values.sum().clamp_min(torch.finfo(values.dtype).tiny)
+
+
+class NMTune(ClassifierMixin, BaseEstimator):
+    """NMTune (Chen et al., 2024): a small network that reshapes frozen embeddings (4.2).
+
+    Two layers (D → 4D, ReLU, 4D → D) make new features, a third the classes. Beside the
+    cross-entropy the features are to stay near the frozen ones, to be uncorrelated, and to be led
+    by their largest singular values.
+
+    Parameters
+    ----------
+    max_cells : int
+        Train on at most so many cells, drawn to the classes' proportions.
+    epochs : int
+    batch_size : int
+    random_state : int
+        Decides which cells, their order and the first weights.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+    n_features_in_ : int
+    """
+
+    def __init__(
+        self,
+        max_cells: int = 5000,
+        epochs: int = EPOCHS,
+        batch_size: int = BATCH,
+        random_state: int = 0,
+    ) -> None:
+        self.max_cells = max_cells
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # A few hundred cells make too few steps of the published schedule to learn from.
+        tags.classifier_tags.poor_score = True
+        return tags
+
+    def fit(self, X: Float32, y: Labels) -> NMTune:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (n, d)
+        y : array-like, shape (n,)
+
+        Returns
+        -------
+        NMTune
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not fit together, hold NaN, or hold one class.
+        CellTransferError
+            If torch is not installed.
+        """
+        torch = _torch()
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        self.classes_, numbers = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("Classifier can't train when only one class is present.")
+        kept = draw_cells(numbers, self.max_cells, self.random_state)
+        # With the seed restored afterwards: the caller's own draws go on as if we had made none.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            self.features_, self.head_ = self._train(
+                torch.from_numpy(X[kept]), torch.from_numpy(numbers[kept])
+            )
+        return self
+
+    def _train(self, frozen: torch.Tensor, numbers: torch.Tensor) -> tuple[Any, Any]:
+        import torch
+        from torch import nn
+
+        n, d = frozen.shape
+        features = nn.Sequential(nn.Linear(d, 4 * d), nn.ReLU(), nn.Linear(4 * d, d))
+        head = nn.Linear(d, len(self.classes_))
+        optimiser = torch.optim.AdamW(
+            [*features.parameters(), *head.parameters()],
+            lr=LEARNING_RATE,
+            weight_decay=WEIGHT_DECAY,
+        )
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.epochs)
+        for _ in range(self.epochs):
+            for batch in torch.split(torch.randperm(n), self.batch_size):
+                if len(batch) < 2:  # one cell has no covariance
+                    continue
+                made = features(frozen[batch])
+                loss = (
+                    nn.functional.cross_entropy(head(made), numbers[batch])
+                    + CONSISTENCY * consistency_loss(made, frozen[batch])
+                    + COVARIANCE * covariance_loss(made)
+                    + DOMINANT * dominant_singular_loss(made)
+                )
+                optimiser.zero_grad()
+                torch.autograd.backward(loss)
+                optimiser.step()
+            schedule.step()
+        return features.eval(), head.eval()
+
+    def predict_proba(self, X: Float32) -> Float64:
+        """Compute class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (n, d)
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_classes)
+        """
+        check_is_fitted(self)
+        torch = _torch()
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        with torch.inference_mode():
+            scores = self.head_(self.features_(torch.from_numpy(X))).double()
+            return scores.softmax(dim=1).numpy()
+
+    def predict(self, X: Float32) -> Labels:
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (n, d)
+
+        Returns
+        -------
+        ndarray, shape (n,)
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise CellTransferError(
+            "NMTune needs torch: pip install torch, or leave it out."
+        ) from error
+    return torch
