@@ -482,10 +482,11 @@ def prepare(
         If the sets or all encoders cannot be used, or a type is named like another answer.
     """
     cache = cache or Cache()
-    for name in sorted({*reference.cell_labels.tolist()} & {*ANSWERS}):
+    taken = sorted({*reference.cell_labels.tolist()} & {*ANSWERS})
+    if taken:
         raise DataError(
-            f"The reference has a type named {name!r}, which is also an answer to a cluster or a "
-            "cell; rename the type or leave it out."
+            f"The reference has a type named {taken[0]!r}, which is also an answer to a cluster or "
+            "a cell; rename the type or leave it out."
         )
     sets = {REFERENCE: reference, QUERY: query, **(extras or {})}
     encoders, failures = load_encoders(config)

@@ -6,7 +6,7 @@ which is loaded when it is used and not before.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -52,7 +52,88 @@ def draw_cells(numbers: Ints, n_cells: int, seed: int) -> Ints:
     return np.sort(np.argsort(share, kind="stable")[:n_cells])
 
 
-class LinearProbe(ClassifierMixin, BaseEstimator):
+class _Probe(ClassifierMixin, BaseEstimator):
+    """A classifier that is trained on ``max_cells`` at most, drawn by ``random_state``."""
+
+    max_cells: int
+    random_state: int
+
+    def fit(self, X: Float32, y: Labels) -> Self:
+        """Train the probe.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (n, d)
+        y : array-like, shape (n,)
+
+        Returns
+        -------
+        Self
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not fit together, hold NaN, or hold one class.
+        CellTransferError
+            If a library it needs is not installed.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        self.classes_, numbers = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("Classifier can't train when only one class is present.")
+        kept = draw_cells(numbers, self.max_cells, self.random_state)
+        self._fit(X[kept], numbers[kept])
+        return self
+
+    def predict_proba(self, X: Float32) -> Float64:
+        """Compute class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (n, d)
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_classes)
+
+        Raises
+        ------
+        NotFittedError
+            If it has not been trained.
+        ValueError
+            If the array has other dimensions than in ``fit``, or holds NaN.
+        """
+        check_is_fitted(self)
+        return self._probabilities(validate_data(self, X, dtype=np.float32, reset=False))
+
+    def predict(self, X: Float32) -> Labels:
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (n, d)
+
+        Returns
+        -------
+        ndarray, shape (n,)
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As :meth:`predict_proba`.
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def _fit(self, X: Float32, numbers: Ints) -> None:
+        raise NotImplementedError
+
+    def _probabilities(self, X: Float32) -> Float64:
+        raise NotImplementedError
+
+
+class LinearProbe(_Probe):
     """Logistic regression on standardised embeddings.
 
     Parameters
@@ -75,67 +156,16 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         self.max_cells = max_cells
         self.random_state = random_state
 
-    def fit(self, X: Float32, y: Labels) -> LinearProbe:
-        """Train the probe.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (n, d)
-        y : array-like, shape (n,)
-
-        Returns
-        -------
-        LinearProbe
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If the arrays do not fit together, hold NaN, or hold one class.
-        """
+    def _fit(self, X: Float32, numbers: Ints) -> None:
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        X, y = validate_data(self, X, y, dtype=np.float32)
-        check_classification_targets(y)
-        self.classes_, numbers = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError("Classifier can't train when only one class is present.")
-        kept = draw_cells(numbers, self.max_cells, self.random_state)
-        X, numbers = X[kept], numbers[kept]
         self.pipeline_ = make_pipeline(StandardScaler(), LogisticRegression(C=self.C, max_iter=500))
         self.pipeline_.fit(X, numbers)
-        return self
 
-    def predict_proba(self, X: Float32) -> Float64:
-        """Compute class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (n, d)
-
-        Returns
-        -------
-        ndarray of float64, shape (n, n_classes)
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
+    def _probabilities(self, X: Float32) -> Float64:
         return self.pipeline_.predict_proba(X).astype(np.float64)
-
-    def predict(self, X: Float32) -> Labels:
-        """Return the most probable class.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (n, d)
-
-        Returns
-        -------
-        ndarray, shape (n,)
-        """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
 
 
 def consistency_loss(features: torch.Tensor, frozen: torch.Tensor) -> torch.Tensor:
@@ -191,7 +221,7 @@ def dominant_singular_loss(features: torch.Tensor) -> torch.Tensor:
     return -values[:DOMINANT_VALUES].sum() / values.sum().clamp_min(torch.finfo(values.dtype).tiny)
 
 
-class NMTune(ClassifierMixin, BaseEstimator):
+class NMTune(_Probe):
     """NMTune (Chen et al., 2024): a small network that reshapes frozen embeddings (4.2).
 
     Two layers (D → 4D, ReLU, 4D → D) make new features, a third the classes. Beside the
@@ -210,6 +240,8 @@ class NMTune(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
+    features_, head_ : torch Module
+        From embeddings to new features, and from these to the classes' scores.
     n_features_in_ : int
     """
 
@@ -231,42 +263,14 @@ class NMTune(ClassifierMixin, BaseEstimator):
         tags.classifier_tags.poor_score = True
         return tags
 
-    def fit(self, X: Float32, y: Labels) -> NMTune:
-        """Train the network.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (n, d)
-        y : array-like, shape (n,)
-
-        Returns
-        -------
-        NMTune
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If the arrays do not fit together, hold NaN, or hold one class.
-        CellTransferError
-            If torch is not installed.
-        """
+    def _fit(self, X: Float32, numbers: Ints) -> None:
         torch = _torch()
-        X, y = validate_data(self, X, y, dtype=np.float32)
-        check_classification_targets(y)
-        self.classes_, numbers = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError("Classifier can't train when only one class is present.")
-        kept = draw_cells(numbers, self.max_cells, self.random_state)
-        # With the seed restored afterwards: the caller's own draws go on as if we had made none.
+        # With the state put back afterwards: a caller's own draws go on as if we had made none.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
-            self.features_, self.head_ = self._train(
-                torch.from_numpy(X[kept]), torch.from_numpy(numbers[kept])
-            )
-        return self
+            self._train(torch.from_numpy(X), torch.from_numpy(numbers))
 
-    def _train(self, frozen: torch.Tensor, numbers: torch.Tensor) -> tuple[Any, Any]:
+    def _train(self, frozen: torch.Tensor, numbers: torch.Tensor) -> None:
         import torch
         from torch import nn
 
@@ -294,39 +298,13 @@ class NMTune(ClassifierMixin, BaseEstimator):
                 torch.autograd.backward(loss)
                 optimiser.step()
             schedule.step()
-        return features.eval(), head.eval()
+        self.features_, self.head_ = features.eval(), head.eval()
 
-    def predict_proba(self, X: Float32) -> Float64:
-        """Compute class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (n, d)
-
-        Returns
-        -------
-        ndarray of float64, shape (n, n_classes)
-        """
-        check_is_fitted(self)
+    def _probabilities(self, X: Float32) -> Float64:
         torch = _torch()
-        X = validate_data(self, X, dtype=np.float32, reset=False)
         with torch.inference_mode():
             scores = self.head_(self.features_(torch.from_numpy(X))).double()
             return scores.softmax(dim=1).numpy()
-
-    def predict(self, X: Float32) -> Labels:
-        """Return the most probable class.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (n, d)
-
-        Returns
-        -------
-        ndarray, shape (n,)
-        """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
 
 
 def _torch() -> Any:
