@@ -52,7 +52,10 @@ from celltransfer_core.probes import LinearProbe
 from celltransfer_core.review import ANSWERS
 from celltransfer_core.transport import (
     CentreAligner,
+    CoralAligner,
     FGWAligner,
+    LinearAligner,
+    SinkhornAligner,
     TransportLog,
     draw_reference,
     split_query,
@@ -585,29 +588,20 @@ def transfer(
     -------
     RunResult
     """
-    config, matches = prepared.config, named.matches
-    every, types = prepared.types, prepared.reference_types
-    matched = {match.matched_type for match in matches}
-    kept = shared_types(matches, every) if config.filtering == "auto" else every
-    floor = 0.0 if set(kept) <= matched else UNMATCHED_FLOOR
-    proportions = type_weights(matches, kept, floor=floor)
-    unknown = np.array([match.matched_type == NONE_TYPE for match in matches])
-    known = ~unknown[named.clusters.labels]
-    place = np.array([kept.index(name) if name in kept else -1 for name in every])
-    draws = plan_draws(place[types], proportions, known, config)
+    plan = plan_transfer(prepared, named)
     voters, solves = let_vote(
         prepared.embeddings,
         prepared.voters,
-        draws,
-        known,
-        len(kept),
-        config,
-        confirmed=confirmed_share(matches),
+        plan.draws,
+        plan.known,
+        len(plan.types),
+        prepared.config,
+        confirmed=confirmed_share(named.matches),
         workers=workers,
         progress=progress,
     )
     return RunResult(
-        config=config,
+        config=prepared.config,
         reference=prepared.reference,
         query=prepared.query,
         extras=prepared.extras,
@@ -617,15 +611,15 @@ def transfer(
         clusters=named.clusters,
         scores=named.scores,
         plane=named.plane,
-        matches=matches,
-        types=kept,
+        matches=named.matches,
+        types=plan.types,
         filtered={
-            name: int((types == number).sum())
-            for number, name in enumerate(every)
-            if name not in kept
+            name: int((prepared.reference_types == number).sum())
+            for number, name in enumerate(prepared.types)
+            if name not in plan.types
         },
-        proportions=proportions,
-        parts=len(draws.parts),
+        proportions=plan.proportions,
+        parts=len(plan.draws.parts),
         voters=voters,
         solves=solves,
         vote=weighted_vote(
@@ -633,6 +627,33 @@ def transfer(
             np.array([voter.weight for voter in voters]),
         ),
     )
+
+
+def plan_transfer(
+    prepared: Prepared, named: Named, parts: Sequence[Ints] | None = None
+) -> TransferPlan:
+    """Decide from the matches which types are kept, and what is drawn of them (3.2, 5.2).
+
+    Parameters
+    ----------
+    prepared : Prepared
+    named : Named
+    parts : sequence of ndarray of int64, optional
+        Query cells of each part; by default all cells, in as few parts as can be.
+
+    Returns
+    -------
+    TransferPlan
+    """
+    config, matches, every = prepared.config, named.matches, prepared.types
+    kept = shared_types(matches, every) if config.filtering == "auto" else every
+    floor = 0.0 if set(kept) <= {match.matched_type for match in matches} else UNMATCHED_FLOOR
+    proportions = type_weights(matches, kept, floor=floor)
+    unknown = np.array([match.matched_type == NONE_TYPE for match in matches])
+    known = ~unknown[named.clusters.labels]
+    place = np.array([kept.index(name) if name in kept else -1 for name in every])
+    draws = plan_draws(place[prepared.reference_types], proportions, known, config, parts)
+    return TransferPlan(kept, proportions, known, draws)
 
 
 def check_confirmations(confirmations: Sequence[Confirmation], types: Sequence[str]) -> None:
@@ -942,7 +963,26 @@ class Draws:
     """Positions in ``usable`` of each draw, by part."""
 
 
-def plan_draws(types: Ints, proportions: Float64, known: Bools, config: Config) -> Draws:
+@dataclass(frozen=True)
+class TransferPlan:
+    """What the matches decide before anything is aligned."""
+
+    types: tuple[str, ...]
+    """Types of the reference that are kept."""
+    proportions: Float64
+    """Share of each that is expected in the query, shape (T,)."""
+    known: Bools
+    """Which query cells are in clusters that some type fits, shape (m,)."""
+    draws: Draws
+
+
+def plan_draws(
+    types: Ints,
+    proportions: Float64,
+    known: Bools,
+    config: Config,
+    parts: Sequence[Ints] | None = None,
+) -> Draws:
     """Cut the query into parts, and draw the reference for each.
 
     Parameters
@@ -955,6 +995,8 @@ def plan_draws(types: Ints, proportions: Float64, known: Bools, config: Config) 
         Which query cells are in clusters that some type fits; nothing is transported onto the
         others. Without any such cell all count.
     config : Config
+    parts : sequence of ndarray of int64, optional
+        Query cells of each part; by default all cells, in as few parts as can be.
 
     Returns
     -------
@@ -965,7 +1007,8 @@ def plan_draws(types: Ints, proportions: Float64, known: Bools, config: Config) 
     follow = config.weights == "matches"
     size = min(config.subset_size, len(usable))
     count = 1 if size == len(usable) and not follow else config.draws
-    parts = split_query(len(known), config.subset_size, np.random.default_rng([config.seed, 2]))
+    if parts is None:
+        parts = split_query(len(known), config.subset_size, np.random.default_rng([config.seed, 2]))
     return Draws(
         usable=usable,
         types=kept,
@@ -991,6 +1034,63 @@ Gallery = tuple[Float32, Ints]
 """Rows to classify with, and the position in ``Draws.usable`` of each."""
 
 
+def drawn_rows(
+    embeddings: Embeddings, voter: Sequence[str], draws: Draws, known: Bools, config: Config
+) -> tuple[Float32, Float32]:
+    """Join a voter's embeddings of the usable reference and of the query to what is compared.
+
+    Parameters
+    ----------
+    embeddings : mapping
+        See :data:`Embeddings`.
+    voter : sequence of str
+    draws : Draws
+    known : ndarray of bool, shape (m,)
+        Query cells that count in the query's mean; all where there are none.
+    config : Config
+
+    Returns
+    -------
+    Xs, Xt : ndarray of float32, shape (u, d) and (m, d)
+        See :func:`representation`.
+    """
+    kept = {member: embeddings[REFERENCE][member][draws.usable] for member in voter}
+    return representation(
+        {**embeddings, REFERENCE: kept},
+        voter,
+        config,
+        reference_weights=draws.weights,
+        query_weights=known.astype(np.float64) if known.any() else None,
+    )
+
+
+def unaligned(Xs: Float32, draws: Draws) -> list[Gallery]:
+    """Classify with the drawn cells as they are; cells that were never drawn take no part.
+
+    Parameters
+    ----------
+    Xs : ndarray of float32, shape (u, d)
+        Usable reference cells.
+    draws : Draws
+
+    Returns
+    -------
+    list of Gallery
+        One a part of the query.
+    """
+    drawn = [np.unique(np.concatenate(of)) for of in draws.cells]
+    return [(Xs[cells], cells) for cells in drawn]
+
+
+ALIGNERS: Mapping[str, type[CentreAligner | CoralAligner | LinearAligner | SinkhornAligner]] = {
+    "centre": CentreAligner,
+    "coral": CoralAligner,
+    "linear": LinearAligner,
+    "sinkhorn": SinkhornAligner,
+}
+"""Alignments that are not the paper's, by their names in ``evaluate``."""
+
+
 @dataclass(frozen=True)
 class _Alignment:
     """One transport to be solved in a worker."""
@@ -1002,8 +1102,8 @@ class _Alignment:
 
 
 def _align(task: _Alignment) -> tuple[Float32, TransportLog | None]:
-    if task.method == "centre":
-        return CentreAligner().fit(task.Xs, None, task.Xt).transform(task.Xs), None
+    if task.method in ALIGNERS:
+        return ALIGNERS[task.method]().fit(task.Xs, None, task.Xt).transform(task.Xs), None
     aligner = FGWAligner(alpha=task.alpha).fit(task.Xs, None, task.Xt)
     return aligner.mapped_, aligner.log_
 
@@ -1015,6 +1115,7 @@ def align(
     draws: Draws,
     config: Config,
     *,
+    method: str | None = None,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> tuple[list[Gallery], list[Solve]]:
@@ -1029,6 +1130,8 @@ def align(
     Xt : ndarray of float32, shape (m, d)
     draws : Draws
     config : Config
+    method : str, optional
+        ``"fgw"`` or one of :data:`ALIGNERS`; the configuration's by default.
     workers : int, optional
     progress : callable
 
@@ -1042,7 +1145,10 @@ def align(
     places = [(part, draw) for part, of in enumerate(draws.cells) for draw in range(len(of))]
     tasks = [
         _Alignment(
-            Xs[draws.cells[part][draw]], Xt[draws.onto[part]], config.alignment, config.alpha
+            Xs[draws.cells[part][draw]],
+            Xt[draws.onto[part]],
+            method or config.alignment,
+            config.alpha,
         )
         for part, draw in places
     ]
@@ -1150,8 +1256,6 @@ def let_vote(
     voters : tuple of Voter
     solves : tuple of Solve
     """
-    kept = {name: rows[draws.usable] for name, rows in embeddings[REFERENCE].items()}
-    counted = known.astype(np.float64) if known.any() else None
     # Centred features are centred already: means alone would give the same voter twice.
     doubled = config.alignment == "centre" and config.features == "centred"
     # Alignment to wrong proportions does harm, to confirmed ones good: tests/benchmarks/shifted.py.
@@ -1161,20 +1265,12 @@ def let_vote(
     solves: list[Solve] = []
     for number, voter in enumerate(voters):
         progress("vote", number, len(voters))
-        Xs, Xt = representation(
-            {**embeddings, REFERENCE: kept},
-            voter,
-            config,
-            reference_weights=draws.weights,
-            query_weights=counted,
-        )
-        # Cells that were never drawn take no part, aligned or not.
-        drawn = [np.unique(np.concatenate(of)) for of in draws.cells]
+        Xs, Xt = drawn_rows(embeddings, voter, draws, known, config)
         judged = [
             classify(
                 voter,
                 "centre" if config.features == "centred" else "none",
-                [(Xs[cells], cells) for cells in drawn],
+                unaligned(Xs, draws),
                 Xt,
                 draws,
                 n_types,

@@ -1,7 +1,8 @@
-"""Alignment of the reference with the query by fused Gromov–Wasserstein transport (3.3)."""
+"""Alignment of the reference with the query: fused Gromov–Wasserstein (3.3), and its yardsticks."""
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -162,7 +163,36 @@ class _Aligner(BaseEstimator):
         raise NotImplementedError
 
 
-class CentreAligner(_Aligner):
+class _AffineAligner(_Aligner):
+    """Moves every source row by the same affine map.
+
+    Attributes
+    ----------
+    matrix_ : ndarray of float32, shape (d, d), or None
+        Multiplies rows from the right; None stands for the identity.
+    shift_ : ndarray of float32, shape (d,)
+        Is added then.
+    """
+
+    matrix_: Float32 | None = None
+
+    def transform(self, Xs: Float32) -> Float32:
+        """Map source rows.
+
+        Parameters
+        ----------
+        Xs : array-like of float, shape (k, d)
+
+        Returns
+        -------
+        ndarray of float32, shape (k, d)
+        """
+        check_is_fitted(self)
+        Xs = check_array(Xs, dtype=np.float32)
+        return (Xs if self.matrix_ is None else Xs @ self.matrix_) + self.shift_
+
+
+class CentreAligner(_AffineAligner):
     """Move the source's mean onto the target's: the plainest correction, a yardstick for OT.
 
     Attributes
@@ -174,22 +204,161 @@ class CentreAligner(_Aligner):
         source = np.average(Xs.astype(np.float64), axis=0, weights=p)
         self.shift_ = (Xt.mean(axis=0, dtype=np.float64) - source).astype(np.float32)
 
+
+class CoralAligner(_AffineAligner):
+    """Give the source the target's mean and covariance (CORAL, Sun et al. 2016).
+
+    Parameters
+    ----------
+    reg : float
+        Added to the diagonal of both covariances, as a share of their mean variance.
+
+    Attributes
+    ----------
+    matrix_ : ndarray of float32, shape (d, d)
+        Cₛ^(−1/2) Cₜ^(1/2).
+    shift_ : ndarray of float32, shape (d,)
+    """
+
+    def __init__(self, reg: float = 0.1) -> None:
+        self.reg = reg
+
+    def _fit(self, Xs: Float32, Xt: Float32, p: Float64) -> None:
+        ms, Cs = _moments(Xs, p, self.reg)
+        mt, Ct = _moments(Xt, np.full(len(Xt), 1 / len(Xt)), self.reg)
+        matrix = _power(Cs, -0.5) @ _power(Ct, 0.5)
+        self.matrix_ = matrix.astype(np.float32)
+        self.shift_ = (mt - ms @ matrix).astype(np.float32)
+
+
+class LinearAligner(_AffineAligner):
+    """Move the source by the optimal transport between both sets taken as Gaussian (POT).
+
+    Parameters
+    ----------
+    reg : float
+        Added to the diagonal of both covariances, as a share of their mean variance.
+
+    Attributes
+    ----------
+    matrix_ : ndarray of float32, shape (d, d)
+    shift_ : ndarray of float32, shape (d,)
+
+    Notes
+    -----
+    The Bures–Wasserstein map, ``ot.gaussian.bures_wasserstein_mapping``.
+    """
+
+    def __init__(self, reg: float = 0.1) -> None:
+        self.reg = reg
+
+    def _fit(self, Xs: Float32, Xt: Float32, p: Float64) -> None:
+        import ot
+
+        ms, Cs = _moments(Xs, p, self.reg)
+        mt, Ct = _moments(Xt, np.full(len(Xt), 1 / len(Xt)), self.reg)
+        matrix, shift = ot.gaussian.bures_wasserstein_mapping(ms, mt, Cs, Ct)
+        self.matrix_ = np.asarray(matrix, dtype=np.float32)
+        self.shift_ = np.asarray(shift, dtype=np.float32).ravel()
+
+
+def _moments(X: Float32, weights: Float64, reg: float) -> tuple[Float64, Float64]:
+    if reg <= 0:
+        raise ValueError(f"reg must be above 0, not {reg}.")
+    X = X.astype(np.float64)
+    mean = weights @ X
+    centred = (X - mean) * np.sqrt(weights)[:, None]
+    covariance = centred.T @ centred
+    # Equal rows have no variance at all: any ridge does, for they only move by the mean.
+    ridge = reg * (float(np.trace(covariance)) / len(mean) or 1.0)
+    return mean, covariance + ridge * np.eye(len(mean))
+
+
+def _power(C: Float64, exponent: float) -> Float64:
+    values, vectors = np.linalg.eigh(C)
+    return (vectors * values**exponent) @ vectors.T
+
+
+class _PlanAligner(_Aligner):
+    """Moves the source rows to the mean of the target rows that they are coupled with (eq. 4).
+
+    Attributes
+    ----------
+    plan_ : ndarray of float64, shape (n, m)
+        The coupling T.
+    mapped_ : ndarray of float32, shape (n, d)
+        The source rows of ``fit`` in the target's space.
+    """
+
+    plan_: Float64
+    mapped_: Float32
+
+    def _fit(self, Xs: Float32, Xt: Float32, p: Float64) -> None:
+        self.plan_ = self._solve(Xs, Xt, p, np.full(len(Xt), 1 / len(Xt)))
+        self._source = Xs
+        self.mapped_ = (self.plan_ @ Xt / p[:, None]).astype(np.float32)
+
+    def _solve(self, Xs: Float32, Xt: Float32, p: Float64, q: Float64) -> Float64:
+        raise NotImplementedError
+
     def transform(self, Xs: Float32) -> Float32:
-        """Map source rows.
+        """Map source rows: those of ``fit`` by eq. 4, others like the nearest of those.
 
         Parameters
         ----------
-        Xs : array-like of float, shape (n, d)
+        Xs : array-like of float, shape (k, d)
 
         Returns
         -------
-        ndarray of float32, shape (n, d)
+        ndarray of float32, shape (k, d)
+            A row that was not in ``fit`` keeps its offset to the nearest row that was, as in POT's
+            out-of-sample map.
         """
+        from celltransfer_core.neighbors import nearest
+
         check_is_fitted(self)
-        return check_array(Xs, dtype=np.float32) + self.shift_
+        Xs = check_array(Xs, dtype=np.float32)
+        if Xs.shape == self._source.shape and np.array_equal(Xs, self._source):
+            return self.mapped_
+        closest = nearest(Xs, self._source, 1)[1][:, 0]
+        return self.mapped_[closest] + (Xs - self._source[closest])
 
 
-class FGWAligner(_Aligner):
+class SinkhornAligner(_PlanAligner):
+    r"""Entropic optimal transport of the features alone, without structure (POT).
+
+    Solves :math:`\min_{T \in \Pi(p, q)} \langle M, T \rangle - \epsilon H(T)`, where M holds
+    Euclidean distances, divided by their maximum.
+
+    Parameters
+    ----------
+    reg : float
+        ε, in units of the largest distance.
+    max_iter : int
+
+    Attributes
+    ----------
+    plan_ : ndarray of float64, shape (n, m)
+    mapped_ : ndarray of float32, shape (n, d)
+    """
+
+    def __init__(self, reg: float = 0.05, max_iter: int = 1000) -> None:
+        self.reg = reg
+        self.max_iter = max_iter
+
+    def _solve(self, Xs: Float32, Xt: Float32, p: Float64, q: Float64) -> Float64:
+        import ot
+        from scipy.spatial.distance import cdist
+
+        if self.reg <= 0:
+            raise ValueError(f"reg must be above 0, not {self.reg}.")
+        M = _by_maximum(cdist(Xs, Xt))
+        T = ot.sinkhorn(p, q, M, self.reg, numItermax=self.max_iter, stopThr=1e-7, warn=False)
+        # Rows by their own mass: eq. 4 is a mean also where the iterations ended early.
+        return T * (p / T.sum(axis=1))[:, None]
+
+
+class FGWAligner(_PlanAligner):
     r"""Fused Gromov–Wasserstein alignment (3.3).
 
     Solves
@@ -239,42 +408,37 @@ class FGWAligner(_Aligner):
         self.max_iter = max_iter
         self.tol = tol
 
-    def _fit(self, Xs: Float32, Xt: Float32, p: Float64) -> None:
+    def _solve(self, Xs: Float32, Xt: Float32, p: Float64, q: Float64) -> Float64:
         from scipy.spatial.distance import cdist
 
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"alpha must lie in [0, 1], not {self.alpha}.")
-        M = _by_maximum(cdist(Xs, Xt))
-        Cs = _by_maximum(geodesic_distances(knn_graph(Xs, self.n_neighbors)).astype(np.float64))
-        Ct = _by_maximum(geodesic_distances(knn_graph(Xt, self.n_neighbors)).astype(np.float64))
-        q = np.full(len(Xt), 1 / len(Xt))
-        self.plan_, self.log_ = fused_gromov_wasserstein(
-            M, Cs, Ct, p, q, alpha=self.alpha, max_iter=self.max_iter, tol=self.tol
+        plan, self.log_ = fused_gromov_wasserstein(
+            _by_maximum(cdist(Xs, Xt)),
+            _structure(Xs, self.n_neighbors),
+            _structure(Xt, self.n_neighbors),
+            p,
+            q,
+            alpha=self.alpha,
+            max_iter=self.max_iter,
+            tol=self.tol,
         )
-        self._source = Xs
-        self.mapped_ = (self.plan_ @ Xt / p[:, None]).astype(np.float32)
+        return plan
 
-    def transform(self, Xs: Float32) -> Float32:
-        """Map source rows: those of ``fit`` by eq. 4, others like the nearest of those.
 
-        Parameters
-        ----------
-        Xs : array-like of float, shape (k, d)
+def _structure(X: Float32, n_neighbors: int) -> Float64:
+    # One part of the query is the target of many draws: its distances are worth keeping.
+    key = (X.shape, hashlib.sha256(X.tobytes()).hexdigest(), n_neighbors)
+    if key not in _structures:
+        while len(_structures) >= _KEPT_STRUCTURES:
+            del _structures[next(iter(_structures))]
+        graph = knn_graph(X, n_neighbors)
+        _structures[key] = _by_maximum(geodesic_distances(graph).astype(np.float64))
+    return _structures[key]
 
-        Returns
-        -------
-        ndarray of float32, shape (k, d)
-            A row that was not in ``fit`` keeps its offset to the nearest row that was, as in POT's
-            out-of-sample map.
-        """
-        from celltransfer_core.neighbors import nearest
 
-        check_is_fitted(self)
-        Xs = check_array(Xs, dtype=np.float32)
-        if Xs.shape == self._source.shape and np.array_equal(Xs, self._source):
-            return self.mapped_
-        closest = nearest(Xs, self._source, 1)[1][:, 0]
-        return self.mapped_[closest] + (Xs - self._source[closest])
+_KEPT_STRUCTURES = 4
+_structures: dict[tuple[tuple[int, ...], str, int], Float64] = {}
 
 
 def _by_maximum(matrix: Float64) -> Float64:

@@ -4,7 +4,10 @@ import pytest
 
 from celltransfer_core.transport import (
     CentreAligner,
+    CoralAligner,
     FGWAligner,
+    LinearAligner,
+    SinkhornAligner,
     apportion,
     draw_reference,
     fused_gromov_wasserstein,
@@ -98,7 +101,56 @@ def test_centring_moves_the_mean(shifted):
     np.testing.assert_allclose(weighted[:20].mean(axis=0), Xt.mean(axis=0), atol=1e-3)
 
 
-@pytest.mark.parametrize("aligner", [CentreAligner(), FGWAligner()])
+@pytest.mark.parametrize("aligner", [CoralAligner(reg=1e-6), LinearAligner(reg=1e-6)])
+def test_affine_maps_give_the_targets_moments(aligner, rng):
+    Xs = rng.normal(size=(400, 4)) @ rng.normal(size=(4, 4))
+    Xt = rng.normal(size=(300, 4)) @ rng.normal(size=(4, 4)) + 3
+    weights = rng.uniform(0.5, 2, 400)
+    moved = aligner.fit(Xs, None, Xt, sample_weight=weights).transform(Xs)
+    np.testing.assert_allclose(np.average(moved, axis=0, weights=weights), Xt.mean(0), atol=1e-4)
+    found = np.cov(moved.T, aweights=weights, ddof=0)
+    np.testing.assert_allclose(found, np.cov(Xt.T, ddof=0), rtol=1e-3, atol=1e-3)
+
+
+def test_between_gaussians_the_linear_map_is_the_optimal_one(rng):
+    """CORAL turns what the optimal map leaves in place: its cost cannot be lower."""
+    Xs = rng.normal(size=(500, 3)) * [1, 2, 3]
+    Xt = rng.normal(size=(500, 3)) @ np.linalg.qr(rng.normal(size=(3, 3)))[0] * [2, 1, 1]
+
+    def cost(aligner):
+        return float(((aligner.fit(Xs, None, Xt).transform(Xs) - Xs) ** 2).sum())
+
+    assert cost(LinearAligner(reg=1e-6)) <= cost(CoralAligner(reg=1e-6)) + 1e-3
+
+
+def test_sinkhorn_nears_the_exact_plan_as_its_entropy_falls(shifted):
+    Xs, Xt, types = shifted
+    Xt = Xt - Xt.mean(axis=0)
+    M = ot.dist(Xs, Xt, metric="euclidean")
+    p = np.full(60, 1 / 60)
+    exact = ot.emd2(p, p, M)
+    sharp, soft = (
+        (SinkhornAligner(reg=reg, max_iter=20_000).fit(Xs, None, Xt).plan_ * M).sum()
+        for reg in (0.01, 0.5)
+    )
+    assert exact * 0.999 <= sharp <= exact * 1.05
+    assert soft > sharp * 1.1
+    mapped = SinkhornAligner().fit(Xs, None, Xt).mapped_
+    centres = np.stack([Xt[types == number].mean(axis=0) for number in range(3)])
+    nearest = ((mapped[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+    assert (nearest == types).mean() > 0.9
+
+
+@pytest.mark.parametrize("aligner", [CoralAligner(0), LinearAligner(-1), SinkhornAligner(0)])
+def test_reg_must_be_above_zero(aligner, shifted):
+    with pytest.raises(ValueError, match="reg must be above 0"):
+        aligner.fit(shifted[0], None, shifted[1])
+
+
+@pytest.mark.parametrize(
+    "aligner",
+    [CentreAligner(), CoralAligner(), LinearAligner(), SinkhornAligner(), FGWAligner()],
+)
 def test_bad_input(aligner, shifted):
     Xs, Xt, _ = shifted
     with pytest.raises(ValueError, match="needs the target"):
@@ -115,9 +167,10 @@ def test_bad_input(aligner, shifted):
 @pytest.mark.parametrize(("n", "m"), [(1, 5), (5, 1), (2, 2), (3, 40)])
 def test_a_handful_of_cells(rng, n, m):
     Xs, Xt = (rng.normal(size=(k, 4)).astype(np.float32) for k in (n, m))
-    mapped = FGWAligner().fit(Xs, None, Xt).mapped_
-    assert mapped.shape == (n, 4)
-    assert np.isfinite(mapped).all()
+    for aligner in (CoralAligner(), LinearAligner(), SinkhornAligner(), FGWAligner()):
+        mapped = aligner.fit(Xs, None, Xt).transform(Xs)
+        assert mapped.shape == (n, 4)
+        assert np.isfinite(mapped).all()
 
 
 def test_draws_follow_proportions(rng):
