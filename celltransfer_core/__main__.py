@@ -15,7 +15,8 @@ from celltransfer_core.errors import CellTransferError, DataError
 
 if TYPE_CHECKING:
     from celltransfer_core.datasets import Dataset
-    from celltransfer_core.pipeline import RunResult
+    from celltransfer_core.pipeline import Config, RunResult
+    from celltransfer_core.protocol import Evaluation
 
 DONE, FAULT, MENDABLE, INTERRUPTED = 0, 1, 2, 130
 
@@ -72,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"CellTransfer {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     _add_run(commands.add_parser("run", help="type the cells of a folder"))
+    _add_evaluate(
+        commands.add_parser("evaluate", help="measure every method on a query with known types")
+    )
     _add_encoders(commands.add_parser("encoders", help="list encoders, or add one of your own"))
     _add_demo(commands.add_parser("demo", help="draw two small sets of cells to try things on"))
     _add_job(commands.add_parser("job"))  # what the dashboard starts; of no use to people
@@ -80,6 +84,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
+
+
+def _add_work(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes; all processors unless given"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    _add_common(parser)
 
 
 def _add_job(parser: argparse.ArgumentParser) -> None:
@@ -125,6 +137,41 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="what tables are written as beside CSV",
     )
 
+    method = _add_method(parser)
+    method.add_argument(
+        "--clusters-from",
+        type=Path,
+        metavar="FILE",
+        help="keep the clusters of an earlier clusters.csv",
+    )
+    method.add_argument(
+        "--matches", type=Path, metavar="FILE", help="a matches.csv in which you confirmed clusters"
+    )
+    method.add_argument(
+        "--filtering", choices=("auto", "none"), help="leave out types that no cluster matches"
+    )
+    method.add_argument(
+        "--alignment",
+        choices=("fgw", "centre", "none"),
+        help="fused Gromov-Wasserstein, means alone, or none",
+    )
+    method.add_argument("--classifier", choices=("knn", "linear"))
+    method.add_argument(
+        "--vote-weights",
+        choices=("confirmed", "prior", "equal"),
+        help="evenly, but aligned voters as far as clusters are confirmed (the default); by what "
+        "they do on the reference and how the sets mix; or evenly",
+    )
+    method.add_argument(
+        "--draws", type=int, metavar="N", help="reference subsets for each part of the query"
+    )
+    method.add_argument(
+        "--flag-threshold", type=float, metavar="SHARE", help="flag cells with less agreement"
+    )
+    _add_work(parser)
+
+
+def _add_method(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     method = parser.add_argument_group("method", "what is not given is the preset's")
     method.add_argument(
         "--preset",
@@ -157,31 +204,19 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="what they are found on; the first voter unless given",
     )
     method.add_argument(
+        "--graph",
+        choices=("geodesic", "knn"),
+        help="what clusters are found on: geodesic distances, or nearest neighbours alone",
+    )
+    method.add_argument(
         "--sigma", type=_sigma, metavar="auto|paper|NUMBER", help="threshold of the clusters' graph"
     )
     method.add_argument("--resolution", type=float, help="of Louvain; higher gives more clusters")
     method.add_argument(
-        "--clusters-from",
-        type=Path,
-        metavar="FILE",
-        help="keep the clusters of an earlier clusters.csv",
-    )
-    method.add_argument(
-        "--matches", type=Path, metavar="FILE", help="a matches.csv in which you confirmed clusters"
-    )
-    method.add_argument(
         "--features", choices=("centred", "raw"), help="subtract each set's own mean, or not"
     )
     method.add_argument(
-        "--filtering", choices=("auto", "none"), help="leave out types that no cluster matches"
-    )
-    method.add_argument(
         "--weights", choices=("matches", "uniform"), help="proportions that transport expects"
-    )
-    method.add_argument(
-        "--alignment",
-        choices=("fgw", "centre", "none"),
-        help="fused Gromov-Wasserstein, means alone, or none",
     )
     method.add_argument(
         "--alpha",
@@ -189,28 +224,106 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="structure against features, 0 to 1, as in the paper "
         "(POT's own is alpha / (2 - alpha))",
     )
-    method.add_argument("--classifier", choices=("knn", "linear"))
-    method.add_argument(
-        "--vote-weights",
-        choices=("confirmed", "prior", "equal"),
-        help="evenly, but aligned voters as far as clusters are confirmed (the default); by what "
-        "they do on the reference and how the sets mix; or evenly",
-    )
     method.add_argument(
         "--subset-size", type=int, metavar="N", help="most cells of either set in one transport"
     )
-    method.add_argument(
-        "--draws", type=int, metavar="N", help="reference subsets for each part of the query"
-    )
-    method.add_argument(
-        "--flag-threshold", type=float, metavar="SHARE", help="flag cells with less agreement"
-    )
     method.add_argument("--seed", type=int)
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes; all processors unless given"
+    return method
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_evaluate)
+    folders = parser.add_argument_group("folders")
+    folders.add_argument(
+        "--reference",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="typed cells: one sub-folder a type, or labels.csv",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
-    _add_common(parser)
+    folders.add_argument(
+        "--query",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="cells whose types are known, likewise; used to score and for nothing else",
+    )
+    folders.add_argument(
+        "--extra",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a further set without types for the t-SNE correction; may be repeated",
+    )
+    folders.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for the results; the same again goes on where it was interrupted",
+    )
+    protocol = parser.add_argument_group("protocol")
+    protocol.add_argument(
+        "--ot", type=_names_given, metavar="A,B", help=f"alignments, of {', '.join(_OT)}"
+    )
+    protocol.add_argument(
+        "--methods", type=_names_given, metavar="A,B", help=f"methods, of {', '.join(_METHODS)}"
+    )
+    protocol.add_argument(
+        "--filtering",
+        type=_names_given,
+        dest="filters",
+        metavar="A,B",
+        help="types kept: false (all), true (those matched), reader (every cluster named right)",
+    )
+    protocol.add_argument(
+        "--subsets", type=int, metavar="N", help="parts of the query, and draws of the reference"
+    )
+    protocol.add_argument(
+        "--identification-subsets",
+        type=int,
+        metavar="N",
+        help="random subsets to find shared types in; 0 for none",
+    )
+    protocol.add_argument(
+        "--low-label",
+        type=_numbers_given,
+        metavar="2,5,10",
+        help="labelled reference cells a type for the low-label curve; none for none",
+    )
+    protocol.add_argument(
+        "--per-class", type=int, metavar="N", help="draw so many reference cells of each type"
+    )
+    _add_method(parser)
+    _add_work(parser)
+
+
+# As in protocol.py, which takes a second to load and is not needed for --help.
+_OT = ("none", "centre", "coral", "linear", "sinkhorn", "fgw-paper", "fgw")
+_METHODS = (
+    "knn",
+    "ensemble",
+    "linear",
+    "ensemble-linear",
+    "nmtune",
+    "ensemble-nmtune",
+    "majority",
+    "ceiling",
+)
+
+
+def _names_given(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _numbers_given(text: str) -> tuple[int, ...]:
+    if text == "none":
+        return ()
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not numbers with commas") from None
 
 
 def _sigma(text: str) -> str | float:
@@ -277,41 +390,10 @@ class _Screen:
 
 def _run(options: argparse.Namespace) -> None:
     from celltransfer_core.datasets import read_dataset
-    from celltransfer_core.encoders import parse_encoders
     from celltransfer_core.export import check_writable, read_clusters, read_matches, write_run
-    from celltransfer_core.pipeline import config_from, run
+    from celltransfer_core.pipeline import run
 
-    if options.workers is not None and options.workers < 1:
-        raise DataError("--workers cannot be under 1.")
-    config = config_from(
-        options.preset,
-        encoders=parse_encoders(options.encoders) if options.encoders is not None else None,
-        cluster_encoder=(
-            parse_encoders(options.cluster_encoder)[0] if options.cluster_encoder else None
-        ),
-        um_per_px=tuple(options.um_per_px) if options.um_per_px else None,
-        **{
-            name: getattr(options, name)
-            for name in (
-                "framing",
-                "colour",
-                "clusters",
-                "sigma",
-                "resolution",
-                "features",
-                "filtering",
-                "weights",
-                "alignment",
-                "alpha",
-                "classifier",
-                "vote_weights",
-                "subset_size",
-                "draws",
-                "flag_threshold",
-                "seed",
-            )
-        },
-    )
+    config = _config(options)
     confirmations = read_matches(options.matches) if options.matches else ()
     check_writable(options.out)
     say = (lambda *_: None) if options.quiet else print
@@ -342,6 +424,100 @@ def _run(options: argparse.Namespace) -> None:
     _write_log(options.out, options, screen.seconds)
     say(describe_run(result))
     say(f"\nWritten to {options.out}: predictions.csv and the rest. {RESEARCH_USE}")
+
+
+def _config(options: argparse.Namespace) -> Config:
+    from celltransfer_core.encoders import parse_encoders
+    from celltransfer_core.pipeline import config_from
+
+    if options.workers is not None and options.workers < 1:
+        raise DataError("--workers cannot be under 1.")
+    return config_from(
+        options.preset,
+        encoders=parse_encoders(options.encoders) if options.encoders is not None else None,
+        cluster_encoder=(
+            parse_encoders(options.cluster_encoder)[0] if options.cluster_encoder else None
+        ),
+        um_per_px=tuple(options.um_per_px) if options.um_per_px else None,
+        **{
+            name: getattr(options, name, None)
+            for name in (
+                "framing",
+                "colour",
+                "clusters",
+                "graph",
+                "sigma",
+                "resolution",
+                "features",
+                "filtering",
+                "weights",
+                "alignment",
+                "alpha",
+                "classifier",
+                "vote_weights",
+                "subset_size",
+                "draws",
+                "flag_threshold",
+                "seed",
+            )
+        },
+    )
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from celltransfer_core.datasets import draw_per_class, read_dataset
+    from celltransfer_core.evaluation import true_labels
+    from celltransfer_core.export import check_writable
+    from celltransfer_core.pipeline import detect, identify, prepare
+    from celltransfer_core.protocol import Protocol, evaluate, with_concatenations
+    from celltransfer_core.results import write_evaluation
+
+    given = {
+        "ot": options.ot,
+        "methods": options.methods,
+        "filtering": options.filters,
+        "subsets": options.subsets,
+        "identification_subsets": options.identification_subsets,
+        "low_label": options.low_label,
+    }
+    protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
+    config = _config(options)
+    config = replace(config, draws=protocol.subsets, encoders=with_concatenations(config.encoders))
+    check_writable(options.out)
+    say = (lambda *_: None) if options.quiet else print
+    workers = options.workers
+    with closing(_Screen(quiet=options.quiet)) as screen:
+        query = read_dataset(options.query, workers=workers, progress=screen)
+        truth = true_labels(query)
+        reference = read_dataset(options.reference, labelled=True, workers=workers, progress=screen)
+        if options.per_class is not None:
+            reference = draw_per_class(reference, options.per_class, config.seed)
+        extras = {
+            name: read_dataset(folder, workers=workers, progress=screen)
+            for name, folder in _names(options.extra).items()
+        }
+        screen.close()
+        for name, dataset in (("reference", reference), ("query", query), *extras.items()):
+            say(describe_dataset(name, dataset))
+        prepared = prepare(
+            reference, query, config, extras=extras, workers=workers, progress=screen
+        )
+        named = identify(prepared, detect(prepared))
+        found = evaluate(
+            prepared,
+            named,
+            truth,
+            protocol,
+            store=options.out / "kept",
+            workers=workers,
+            progress=screen,
+        )
+    write_evaluation(found, options.out)
+    _write_log(options.out, options, screen.seconds)
+    say("\n" + describe_evaluation(found))
+    say(f"\nWritten to {options.out}: results.csv, results.md, results.html. {RESEARCH_USE}")
 
 
 def _names(folders: Sequence[Path]) -> dict[str, Path]:
@@ -455,6 +631,28 @@ def describe_run(result: RunResult) -> str:
         f"flagged for review: {flagged} of {len(predicted)} cells "
         f"(agreement under {result.config.flag_threshold:g}, or in a cluster of none)"
     )
+    return "\n".join(lines)
+
+
+def describe_evaluation(evaluation: Evaluation) -> str:
+    """Say what an evaluation found, for the screen: the ensemble's and the best figures.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    str
+    """
+    lines = [f"- {note}" for note in evaluation.notes]
+    lines += ["", f"{'method':<28} {'ot':<10} {'filtering':<9} {'acc.':>6} {'F1':>6} {'bal.':>6}"]
+    for row in evaluation.rows:
+        if not row.method.startswith(("knn:", "linear:", "nmtune:")):
+            lines.append(
+                f"{row.method:<28} {row.ot:<10} {row.filtering:<9} {row.accuracy:>6.1f} "
+                f"{row.f1:>6.1f} {row.balanced_accuracy:>6.1f}"
+            )
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from celltransfer_core.graph import (
     N_NEIGHBORS,
+    direct_distances,
     edge_weights,
     geodesic_distances,
     knn_graph,
@@ -21,6 +22,7 @@ from celltransfer_core.neighbors import EntropyWeightedKNN
 from celltransfer_core.types import Bools, Float32, Float64, Ints, Labels
 
 Sigma = Literal["paper", "auto"]
+Graph = Literal["geodesic", "knn"]
 
 AUTO_NEIGHBOURS = 24
 """Neighbours that ``sigma="auto"`` gives a cell on average; chosen on ``pbc`` alone."""
@@ -304,6 +306,7 @@ class _GraphClustering(ClusterMixin, BaseEstimator):
     """What both methods share: the graph of eqs 6–7 and the centrality of a cell."""
 
     n_neighbors: int
+    graph: Graph
     sigma: Sigma | float
 
     def fit(self, X: Float32, y: Labels | None = None) -> _GraphClustering:  # noqa: ARG002
@@ -321,8 +324,13 @@ class _GraphClustering(ClusterMixin, BaseEstimator):
         self
         """
         X = validate_data(self, X, dtype=np.float32)
-        W = similarity_matrix(geodesic_distances(knn_graph(X, self.n_neighbors)))
-        self.sigma_ = choose_sigma(W, self.sigma)
+        neighbours = knn_graph(X, self.n_neighbors)
+        if self.graph == "geodesic":
+            W = similarity_matrix(geodesic_distances(neighbours))
+            self.sigma_ = choose_sigma(W, self.sigma)
+        else:
+            W = direct_distances(neighbours)
+            self.sigma_ = 1.0
         e = edge_weights(W, self.sigma_)
         labels = self._detect(X, W, e)
         self.labels_ = by_size(labels)
@@ -342,6 +350,9 @@ class NodeDegreeClustering(_GraphClustering):
     ----------
     n_neighbors : int
         Of the graph that geodesic distances are measured on.
+    graph : {"geodesic", "knn"}
+        Connect cells by geodesic distance (eq. 7), or nearest neighbours alone, by their own
+        distance and without a threshold.
     sigma : {"auto", "paper"} or float
         Threshold of eq. 7, see :func:`choose_sigma`.
     min_cluster, hops, max_hops, jump, unclassified, min_initial_degree, min_degree
@@ -369,6 +380,7 @@ class NodeDegreeClustering(_GraphClustering):
     def __init__(
         self,
         n_neighbors: int = N_NEIGHBORS,
+        graph: Graph = "geodesic",
         sigma: Sigma | float = "auto",
         min_cluster: int = 10,
         hops: int = 2,
@@ -382,6 +394,7 @@ class NodeDegreeClustering(_GraphClustering):
         random_state: int = 0,
     ) -> None:
         self.n_neighbors = n_neighbors
+        self.graph = graph
         self.sigma = sigma
         self.min_cluster = min_cluster
         self.hops = hops
@@ -443,6 +456,9 @@ class LouvainClustering(_GraphClustering):
         cannot be told apart later.
     n_neighbors : int
         Of the graph that geodesic distances are measured on.
+    graph : {"geodesic", "knn"}
+        Connect cells by geodesic distance (eq. 7), or nearest neighbours alone, by their own
+        distance and without a threshold.
     sigma : {"auto", "paper"} or float
         Threshold of eq. 7, see :func:`choose_sigma`.
     min_cluster : int
@@ -460,12 +476,14 @@ class LouvainClustering(_GraphClustering):
         self,
         resolution: float = 2.0,
         n_neighbors: int = N_NEIGHBORS,
+        graph: Graph = "geodesic",
         sigma: Sigma | float = "auto",
         min_cluster: int = 3,
         random_state: int = 0,
     ) -> None:
         self.resolution = resolution
         self.n_neighbors = n_neighbors
+        self.graph = graph
         self.sigma = sigma
         self.min_cluster = min_cluster
         self.random_state = random_state

@@ -172,6 +172,26 @@ class Dataset:
             notes=(),
         )
 
+    def take_typed(self, cells: Ints) -> Dataset:
+        """Keep some cells and their types.
+
+        Parameters
+        ----------
+        cells : ndarray of int64, shape (k,)
+            Cell numbers, ascending.
+
+        Returns
+        -------
+        Dataset
+            One file a cell; without remarks and slides.
+
+        Raises
+        ------
+        DataError
+            If the set was read without labels.
+        """
+        return replace(self.take(cells), labels=tuple(self.cell_labels[cells].tolist()))
+
     def path(self, cell: int) -> Path:
         """Return where a cell's image lies.
 
@@ -393,6 +413,33 @@ def stored_dataset(
     labels, left_out = said.types(names) if labelled else (None, [])
     usable = {n: checked[n] for n in names if labels is None or n in labels}
     return _assemble(root, usable, labels, said, left_out, said.notes(names), by_hash=True)
+
+
+def draw_per_class(dataset: Dataset, cells: int, seed: int) -> Dataset:
+    """Draw so many cells of each type, all of types that have fewer.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With types.
+    cells : int
+        Of each type.
+    seed : int
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        If fewer than one cell of each type is wanted.
+    """
+    if cells < 1:
+        raise DataError("--per-class cannot be under 1.")
+    order = np.random.default_rng(seed).permutation(dataset.n_cells)
+    drawn = [order[dataset.cell_labels[order] == name][:cells] for name in set(dataset.cell_labels)]
+    return dataset.take_typed(np.sort(np.concatenate(drawn)))
 
 
 def pool(

@@ -7,6 +7,7 @@ Tasks are plain functions of one picklable argument. The executor is a
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -68,6 +69,8 @@ def run_tasks(
 
     from loky import get_reusable_executor
 
+    # A worker that has loaded torch looks like a leak to loky, which then replaces it.
+    warnings.filterwarnings("ignore", message="A worker was restarted", module="loky")
     pending = set(range(len(tasks)))
     for _ in range(_TRIES):
         executor = get_reusable_executor(max_workers=workers, env=_ONE_THREAD)

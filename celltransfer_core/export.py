@@ -25,7 +25,14 @@ from celltransfer_core import __version__
 from celltransfer_core.datasets import Dataset, read_table
 from celltransfer_core.errors import DataError, OutputError
 from celltransfer_core.matching import QUERY, REFERENCE, Confirmation, Similarity
-from celltransfer_core.pipeline import PRESETS, Clusters, Config, RunResult, voter_name
+from celltransfer_core.pipeline import (
+    PRESETS,
+    Clusters,
+    Config,
+    Prepared,
+    RunResult,
+    voter_name,
+)
 from celltransfer_core.review import ARTEFACT, FinalTypes, Review, final_types
 from celltransfer_core.types import Float64, Progress, silent
 
@@ -254,43 +261,10 @@ def manifest(result: RunResult) -> dict[str, Any]:
     dict
         JSON types alone; holds no time and no folder, so that the same inputs give the same bytes.
     """
-    config = asdict(result.config)
-    config["encoders"] = [voter_name(voter) for voter in result.config.encoders]
-    if result.config.cluster_encoder:
-        config["cluster_encoder"] = voter_name(result.config.cluster_encoder)
     solves = result.solves
     scores = result.scores[QUERY]
     return {
-        "celltransfer": __version__,
-        "config": config,
-        "seed": result.config.seed,
-        "inputs": {
-            REFERENCE: _describe(result.reference),
-            QUERY: _describe(result.query),
-            **{name: _describe(extra) for name, extra in result.extras.items()},
-        },
-        "framing": {
-            "framed": result.framing.framed,
-            "reason": result.framing.reason,
-            "left_whole": {
-                name: [
-                    result.framing.crops[name].dataset.first_file[cell]
-                    for cell in np.flatnonzero(~nuclei.found)
-                ]
-                for name, nuclei in result.framing.nuclei.items()
-            },
-        },
-        "encoders": [
-            {
-                "id": encoder.id,
-                "version": encoder.version,
-                "dim": encoder.dim,
-                "licence": encoder.licence,
-                "trained_on": encoder.trained_on,
-            }
-            for encoder in result.encoders
-        ],
-        "failures": [asdict(failure) for failure in result.failures],
+        **inputs_manifest(result),
         "clusters": {
             "method": result.clusters.method,
             "sigma": _number(result.clusters.sigma),
@@ -331,7 +305,57 @@ def manifest(result: RunResult) -> dict[str, Any]:
             }
             for voter in result.voters
         ],
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(),
+    }
+
+
+def inputs_manifest(of: Prepared | RunResult) -> dict[str, Any]:
+    """Describe what a run starts from: sets, options, framing, encoders.
+
+    Parameters
+    ----------
+    of : Prepared or RunResult
+
+    Returns
+    -------
+    dict
+        JSON types alone; see :func:`manifest`.
+    """
+    config = asdict(of.config)
+    config["encoders"] = [voter_name(voter) for voter in of.config.encoders]
+    if of.config.cluster_encoder:
+        config["cluster_encoder"] = voter_name(of.config.cluster_encoder)
+    return {
+        "celltransfer": __version__,
+        "config": config,
+        "seed": of.config.seed,
+        "inputs": {
+            REFERENCE: _describe(of.reference),
+            QUERY: _describe(of.query),
+            **{name: _describe(extra) for name, extra in of.extras.items()},
+        },
+        "framing": {
+            "framed": of.framing.framed,
+            "reason": of.framing.reason,
+            "left_whole": {
+                name: [
+                    of.framing.crops[name].dataset.first_file[cell]
+                    for cell in np.flatnonzero(~nuclei.found)
+                ]
+                for name, nuclei in of.framing.nuclei.items()
+            },
+        },
+        "encoders": [
+            {
+                "id": encoder.id,
+                "version": encoder.version,
+                "dim": encoder.dim,
+                "licence": encoder.licence,
+                "trained_on": encoder.trained_on,
+            }
+            for encoder in of.encoders
+        ],
+        "failures": [asdict(failure) for failure in of.failures],
     }
 
 
@@ -355,8 +379,14 @@ def _number(value: float) -> float | None:
     return round(float(value), 6) if np.isfinite(value) else None
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+def versions() -> dict[str, str]:
+    """Tell the versions of Python and of the libraries that results depend on.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    found = {"python": platform.python_version()}
     for name in _LIBRARIES:
         try:
             found[name] = version(name)

@@ -68,7 +68,7 @@ SILENCE = 30.0
 
 _MAPS: dict[Layout, str] = {"t-SNE": "map", "UMAP": "umap"}
 _EMBED = ("encoders", "cluster_encoder", "framing", "colour", "um_per_px")
-_CLUSTERS = ("clusters", "sigma", "resolution", "features", "scale_blocks", "seed")
+_CLUSTERS = ("clusters", "graph", "sigma", "resolution", "features", "scale_blocks", "seed")
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 

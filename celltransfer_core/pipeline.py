@@ -98,6 +98,8 @@ class Config:
         How clusters are found (A.1).
     cluster_encoder : tuple of str, optional
         Encoders, concatenated, that clusters are found on; the first voter by default.
+    graph : {"geodesic", "knn"}
+        Graph that clusters are found on: of eq. 7, or of nearest neighbours alone.
     sigma : {"auto", "paper"} or float
         Threshold of eq. 7.
     resolution : float
@@ -140,6 +142,7 @@ class Config:
     um_per_px: tuple[float, float] | None = None
     clusters: Literal["louvain", "node-degree"] = "louvain"
     cluster_encoder: tuple[str, ...] | None = None
+    graph: Literal["geodesic", "knn"] = "geodesic"
     sigma: Sigma | float = "auto"
     resolution: float = 2.0
     features: Literal["centred", "raw"] = "centred"
@@ -874,10 +877,15 @@ def find_clusters(X: Float32, config: Config) -> Clusters:
     method: LouvainClustering | NodeDegreeClustering
     if config.clusters == "louvain":
         method = LouvainClustering(
-            resolution=config.resolution, sigma=config.sigma, random_state=config.seed
+            resolution=config.resolution,
+            graph=config.graph,
+            sigma=config.sigma,
+            random_state=config.seed,
         )
     else:
-        method = NodeDegreeClustering(sigma=config.sigma, random_state=config.seed)
+        method = NodeDegreeClustering(
+            graph=config.graph, sigma=config.sigma, random_state=config.seed
+        )
     rng = np.random.default_rng([config.seed, 1])
     sample = np.sort(rng.permutation(len(X))[:CLUSTER_SAMPLE])
     method.fit(X[sample])

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+    from celltransfer_core.evaluation import Curve, Reliability
+
 # Found by a search for eight colours that stay apart for normal, protan, deutan and tritan eyes
 # and each have a contrast of 3 or more with white and with a black page; tests/test_plots.py
 # holds them to it.
@@ -54,6 +56,8 @@ CLUSTER_PALETTE = ("#66788C", "#94866F", "#5E7D72", "#8B6F80", "#84909B", "#7A6A
 SET_PALETTE = ("#8B96A1", "#0B6E99", "#94866F", "#8B6F80", "#5E7D72")
 _EXTRA_SYMBOLS = (("triangle-up", "▲"), ("star", "★"), ("x", "✕"), ("cross", "✚"))
 
+_LINES = ("#0B6E99", "#C2571A", "#4B7A4F", "#7A4E8A", "#15191D")
+"""Lines that stand for ways of working, not for types."""
 _DARK, _MIDDLE, _PALE = "#5C6670", "#8B96A1", "#B4C0C8"
 _LINE = "rgba(128,128,128,0.55)"
 _CLEAR = "rgba(0,0,0,0)"
@@ -91,6 +95,24 @@ _MATRICES: Mapping[str, tuple[str, str]] = {
 }
 
 CAPTIONS: dict[str, str] = {
+    "accuracy_figure": (
+        "Accuracy of every encoder without alignment (dark), and what aligning adds (blue) or "
+        "takes away (striped). The last bar is the ensemble's vote; the line on it is its 95 % "
+        "interval."
+    ),
+    "agreement_worth_figure": (
+        "If you trust the cells of highest agreement and review the rest: how many of the trusted "
+        "are right, and how many of all errors are among those you review. The dotted line is what "
+        "reviewing at random would catch."
+    ),
+    "reliability_figure": (
+        "Of cells with a given confidence, how many are right. On the diagonal confidence means "
+        "what it says; below it the vote is too sure of itself."
+    ),
+    "low_label_figure": (
+        "The ensemble's accuracy with few labelled reference cells a type; bars show the standard "
+        "deviation over repeated draws."
+    ),
     "composition_figure": (
         "How many query cells each type got. Percentages are shares of all query cells."
     ),
@@ -1465,4 +1487,215 @@ def review_progress_figure(outcomes: Mapping[str, int], total: int) -> go.Figure
         xaxis={"title": "cells", "range": [0, max(total, done, 1)], "showgrid": False},
         yaxis={"visible": False},
         barmode="stack",
+    )
+
+
+def accuracy_figure(
+    names: Sequence[str],
+    plain: Sequence[float],
+    aligned: Sequence[float],
+    interval: tuple[float, float],
+    alignment: str,
+) -> go.Figure:
+    """Draw what an alignment does to every encoder's accuracy (Fig. 7 of the paper).
+
+    Parameters
+    ----------
+    names : sequence of str, length V
+        Encoders, and the ensemble last.
+    plain, aligned : sequence of float, length V
+        Accuracy without and with the alignment, in percent.
+    interval : tuple of float
+        Of the ensemble, aligned.
+    alignment : str
+        Its name.
+
+    Returns
+    -------
+    plotly Figure
+    """
+    import plotly.graph_objects as go
+
+    before, after = np.array(plain), np.array(aligned)
+    figure = go.Figure()
+    bars = (
+        ("kept", np.minimum(before, after), _DARK, "", "without alignment"),
+        ("gain", np.maximum(after - before, 0), SET_PALETTE[1], "", "gained"),
+        ("loss", np.maximum(before - after, 0), "#FFFFFF", "/", "lost"),
+    )
+    for _, lengths, colour, pattern, label in bars:
+        figure.add_bar(
+            x=list(range(len(names))),
+            y=lengths,
+            name=label,
+            marker={
+                "color": colour,
+                "line": {"color": _DARK, "width": 1},
+                "pattern": {"shape": pattern, "fgcolor": _DARK, "size": 6},
+            },
+            hovertext=[
+                f"{_plain(name)}<br>without {first:.1f} %, with {second:.1f} %"
+                for name, first, second in zip(names, before, after, strict=True)
+            ],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    figure.add_scatter(
+        x=[len(names) - 1],
+        y=[after[-1]],
+        mode="markers",
+        name="95 % interval",
+        marker={"color": "#15191D", "size": 5},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [interval[1] - after[-1]],
+            "arrayminus": [after[-1] - interval[0]],
+            "color": "#15191D",
+        },
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    return _finish(
+        figure,
+        f"Accuracy with and without {alignment}",
+        plot=300,
+        legend=[label for *_, label in bars],
+        barmode="stack",
+        xaxis=_named([_voter(name) for name in names], tickangle=-35, title="encoder"),
+        yaxis={"title": "accuracy, %", "range": [0, 100]},
+    )
+
+
+def agreement_worth_figure(curves: Mapping[str, Curve]) -> go.Figure:
+    """Draw accuracy against cells trusted, and errors caught against cells reviewed.
+
+    Parameters
+    ----------
+    curves : mapping from name to Curve
+
+    Returns
+    -------
+    plotly Figure
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for number, (name, curve) in enumerate(curves.items()):
+        colour = _LINES[number % len(_LINES)]
+        dash = ("solid", "dash", "dot")[number // len(_LINES) % 3]
+        figure.add_scatter(
+            x=100 * (1 - curve.share),
+            y=curve.accuracy_kept,
+            name=f"{_short(name)}: right of the trusted",
+            mode="lines",
+            line={"color": colour, "dash": dash, "width": 2.5},
+        )
+        figure.add_scatter(
+            x=100 * (1 - curve.share),
+            y=curve.errors_caught,
+            name=f"{_short(name)}: errors caught",
+            mode="lines+markers",
+            marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 6},
+            line={"color": colour, "dash": dash, "width": 1.5},
+        )
+    figure.add_scatter(
+        x=[0, 100],
+        y=[0, 100],
+        name="caught at random",
+        mode="lines",
+        line={"color": _MIDDLE, "dash": "dot", "width": 1},
+    )
+    return _finish(
+        figure,
+        "What agreement is worth",
+        plot=300,
+        legend=[str(trace.name) for trace in figure.data],
+        xaxis={"title": "cells reviewed, lowest agreement first, %", "range": [0, 100]},
+        yaxis={"title": "percent", "range": [0, 102]},
+    )
+
+
+def reliability_figure(found: Mapping[str, Reliability]) -> go.Figure:
+    """Draw accuracy against confidence.
+
+    Parameters
+    ----------
+    found : mapping from name to Reliability
+
+    Returns
+    -------
+    plotly Figure
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 100],
+        y=[0, 100],
+        name="as it should be",
+        mode="lines",
+        line={"color": _MIDDLE, "dash": "dot", "width": 1},
+    )
+    names = []
+    for number, (name, one) in enumerate(found.items()):
+        names.append(f"{_short(name)} (ECE {one.expected_calibration_error:.1f})")
+        filled = one.cells > 0
+        figure.add_scatter(
+            x=one.confidence[filled],
+            y=one.accuracy[filled],
+            name=names[-1],
+            mode="lines+markers",
+            marker={
+                "symbol": SYMBOLS[number % len(SYMBOLS)],
+                "size": 6 + 14 * np.sqrt(one.cells[filled] / one.cells.sum()),
+                "color": _LINES[number % len(_LINES)],
+            },
+            line={"color": _LINES[number % len(_LINES)], "width": 1.5},
+            hovertext=[f"{cells:,} cells" for cells in one.cells[filled]],
+        )
+    return _finish(
+        figure,
+        "What confidence is worth",
+        plot=320,
+        legend=["as it should be", *names],
+        xaxis={"title": "confidence, %", "range": [0, 102]},
+        yaxis={"title": "right, %", "range": [0, 102]},
+    )
+
+
+def low_label_figure(points: Mapping[str, Sequence[tuple[int, float, float]]]) -> go.Figure:
+    """Draw accuracy against the number of labelled reference cells a type.
+
+    Parameters
+    ----------
+    points : mapping from name to sequence of (cells, accuracy, deviation)
+        In percent; 0 cells stands for all.
+
+    Returns
+    -------
+    plotly Figure
+    """
+    import plotly.graph_objects as go
+
+    steps = sorted({cells for of in points.values() for cells, *_ in of}, key=lambda c: c or 10**9)
+    figure = go.Figure()
+    for number, (name, of) in enumerate(points.items()):
+        colour = _LINES[number % len(_LINES)]
+        figure.add_scatter(
+            x=[steps.index(cells) for cells, *_ in of],
+            y=[accuracy for _, accuracy, _ in of],
+            error_y={"type": "data", "array": [deviation for *_, deviation in of]},
+            name=_short(name),
+            mode="lines+markers",
+            marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
+            line={"color": colour, "dash": ("solid", "dash", "dot")[number // len(_LINES) % 3]},
+        )
+    ticks = [str(cells) if cells else "all" for cells in steps]
+    return _finish(
+        figure,
+        "Few labelled reference cells",
+        plot=300,
+        legend=list(points),
+        xaxis=_named(ticks, title="labelled cells a type"),
+        yaxis={"title": "accuracy, %", "range": [0, 102]},
     )

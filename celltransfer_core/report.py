@@ -138,7 +138,7 @@ def report_html(
     if pseudonyms:
         described = without_names(described)
         result = replace(result, query=pseudonyms.dataset(result.query))
-    page = _Page(plots.type_colours(type_names(result.reference)))
+    page = Page(plots.type_colours(type_names(result.reference)))
     final = final_types(result.query.cells, result.predicted, reviews)
     _summary(page, result, about, reviews, final.final.tolist())
     _composition(page, result, reviews, final.final.tolist())
@@ -157,8 +157,14 @@ def report_html(
     return page.html(about.study)
 
 
-class _Page:
-    """Collects parts of the page; whatever comes from users is escaped on the way in."""
+class Page:
+    """Collects parts of a page; whatever comes from users is escaped on the way in.
+
+    Parameters
+    ----------
+    colours : dict of str to str
+        Of types.
+    """
 
     def __init__(self, colours: dict[str, str]) -> None:
         self.colours = colours
@@ -166,15 +172,19 @@ class _Page:
         self.figures = 0
 
     def add(self, part: str) -> None:
+        """Add HTML as it is."""
         self.parts.append(part)
 
     def heading(self, text: str) -> None:
+        """Add a heading."""
         self.add(f"<h2>{html.escape(text)}</h2>")
 
     def text(self, text: str) -> None:
+        """Add a paragraph."""
         self.add(f"<p>{html.escape(text)}</p>")
 
     def figure(self, kind: str, figure: go.Figure) -> None:
+        """Add a figure with the caption of its kind."""
         self.figures += 1
         drawn = figure.to_html(
             full_html=False,
@@ -200,10 +210,12 @@ class _Page:
         self.add(f"<div class=scroll><table><thead><tr>{head}</tr></thead>{body}</table></div>")
 
     def chip(self, name: str) -> str:
+        """Write a type beside its colour, as HTML."""
         shade = self.colours.get(name, plots.NONE_COLOUR)
         return f"<span class=dot style='background:{shade}'></span>{html.escape(name)}"
 
     def html(self, title: str) -> str:
+        """Write the page, which loads nothing from anywhere."""
         from plotly.offline import get_plotlyjs
 
         return (
@@ -216,7 +228,7 @@ class _Page:
 
 
 def _summary(
-    page: _Page,
+    page: Page,
     result: RunResult,
     about: About,
     reviews: Sequence[Review],
@@ -251,7 +263,7 @@ def _summary(
 
 
 def _composition(
-    page: _Page, result: RunResult, reviews: Sequence[Review], final: Sequence[str]
+    page: Page, result: RunResult, reviews: Sequence[Review], final: Sequence[str]
 ) -> None:
     page.heading("Which types there are")
     counts = dict.fromkeys(result.types, 0) | Counter(result.predicted)
@@ -266,7 +278,7 @@ def _composition(
     )
 
 
-def _differential(page: _Page, before: pd.DataFrame, after: pd.DataFrame | None) -> None:
+def _differential(page: Page, before: pd.DataFrame, after: pd.DataFrame | None) -> None:
     def told(table: pd.DataFrame) -> dict[tuple[str, str], str]:
         return {
             (
@@ -289,7 +301,7 @@ def _differential(page: _Page, before: pd.DataFrame, after: pd.DataFrame | None)
     page.add("</details>")
 
 
-def _matches(page: _Page, result: RunResult, progress: Progress) -> None:
+def _matches(page: Page, result: RunResult, progress: Progress) -> None:
     page.heading("What the clusters are")
     page.text(
         "Each cluster of query cells is matched to a type as a whole. Cells on the left are its "
@@ -343,7 +355,7 @@ def _data_uri(crops: Crops, cell: int) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _similarities(page: _Page, result: RunResult, plane: CellPlane | None) -> None:
+def _similarities(page: Page, result: RunResult, plane: CellPlane | None) -> None:
     page.heading("How clusters and types compare")
     scores, names = result.scores[QUERY], result.clusters.names.tolist()
     symbols = plots.type_symbols(list(page.colours))
@@ -383,7 +395,7 @@ def _similarities(page: _Page, result: RunResult, plane: CellPlane | None) -> No
     )
 
 
-def _voters(page: _Page, result: RunResult) -> None:
+def _voters(page: Page, result: RunResult) -> None:
     page.heading("How the voters did")
     names = [voter.name for voter in result.voters]
     page.figure("disagreement_figure", plots.disagreement_figure(result.vote.choices, names))
@@ -401,7 +413,7 @@ def _voters(page: _Page, result: RunResult) -> None:
     )
 
 
-def _reviews(page: _Page, result: RunResult, reviews: Sequence[Review]) -> None:
+def _reviews(page: Page, result: RunResult, reviews: Sequence[Review]) -> None:
     page.heading("What people said")
     if not reviews:
         page.text("No cell has been reviewed: all types are predictions.")

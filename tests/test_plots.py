@@ -14,6 +14,7 @@ import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from celltransfer_core import plots
+from celltransfer_core.evaluation import agreement_curve, reliability
 from celltransfer_core.matching import (
     QUERY,
     REFERENCE,
@@ -114,6 +115,12 @@ def slides(types=BLOOD, names=("slide-1", "slide-2")) -> pd.DataFrame:
     )
 
 
+def worth():
+    rng = np.random.default_rng(3)
+    sure = rng.random(60)
+    return sure, rng.random(60) < sure
+
+
 def every_figure(name: str) -> dict[str, go.Figure]:
     """Draw each figure once, with ``name`` wherever a user can name something."""
     types = (name, *BLOOD)
@@ -154,6 +161,12 @@ def every_figure(name: str) -> dict[str, go.Figure]:
         "transport_gain_figure": plots.transport_gain_figure(*heard),
         "transport_quality_figure": plots.transport_quality_figure(solves(name, (name,))),
         "review_progress_figure": plots.review_progress_figure({name: 3, "unsure": 1}, 9),
+        "accuracy_figure": plots.accuracy_figure(
+            [name, "ensemble"], [50.0, 60.0], [70.0, 55.0], (50.0, 60.0), name
+        ),
+        "agreement_worth_figure": plots.agreement_worth_figure({name: agreement_curve(*worth())}),
+        "reliability_figure": plots.reliability_figure({name: reliability(*worth())}),
+        "low_label_figure": plots.low_label_figure({name: [(2, 50.0, 3.0), (0, 60.0, 0.0)]}),
     }
 
 
@@ -279,6 +292,22 @@ class TestEveryFigure:
         again = every_figure("plain")
         for name, figure in FIGURES.items():
             assert figure.to_json() == again[name].to_json(), name
+
+
+class TestEvaluation:
+    def test_gains_and_losses_end_where_the_aligned_accuracy_does(self):
+        plain, aligned = [50.0, 60.0], [70.0, 55.0]
+        figure = plots.accuracy_figure(["a", "ensemble"], plain, aligned, (50, 62), "fgw")
+        kept, gain, loss, interval = figure.data
+        np.testing.assert_allclose(np.add(kept.y, gain.y), aligned)
+        np.testing.assert_allclose(np.add(kept.y, loss.y), [50, 60])
+        assert interval.error_y.array[0] == 7
+        assert interval.error_y.arrayminus[0] == 5
+
+    def test_all_labels_come_last(self):
+        figure = plots.low_label_figure({"fgw": [(2, 50.0, 3.0), (20, 55.0, 3.0), (0, 60.0, 0.0)]})
+        assert list(figure.layout.xaxis.ticktext) == ["2", "20", "all"]
+        assert list(figure.data[0].x) == [0, 1, 2]
 
 
 class TestBars:

@@ -69,7 +69,13 @@ def page(result, reviews, plane):
 def test_it_holds_every_figure_and_asks_nobody(page):
     body = page.split("</script>", 1)[1]
     shown = set(re.findall(r"<figcaption>(.*?)</figcaption>", body))
-    without = {"types_figure", "sizes_figure"}
+    of_evaluation = {
+        "accuracy_figure",
+        "agreement_worth_figure",
+        "reliability_figure",
+        "low_label_figure",
+    }
+    without = {"types_figure", "sizes_figure", *of_evaluation}
     assert shown == {html.escape(text) for kind, text in CAPTIONS.items() if kind not in without}
     assert page.count("plotly.js v") == 1
     assert not re.search(r"""(?:src|href)\s*=\s*["']?(?!data:)[a-z/]""", body)

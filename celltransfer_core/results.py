@@ -1,0 +1,487 @@
+"""An evaluation as files: tables for programs and for people, figures, manifest."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from celltransfer_core import RESEARCH_USE, plots
+from celltransfer_core.evaluation import Curve, majority_types
+from celltransfer_core.export import csv_bytes, inputs_manifest, versions, write_atomically
+from celltransfer_core.protocol import OT, Evaluation, Gain, Row
+from celltransfer_core.report import Page
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SIGNIFICANT = 0.05
+LABELS_USED = (
+    "The query's own labels were used here, and here alone: no step of the pipeline sees them."
+)
+FILTERING_NAMES = {
+    "false": "all types of the reference",
+    "true": "types that clusters were matched to",
+    "reader": "clusters named by a reader who never errs",
+}
+
+
+def results_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Tabulate the figures of every method, in percent.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    DataFrame
+        First ``method, ot, filtering, accuracy, f1, balanced_accuracy``; then deviations over
+        subsets, 95 % intervals, calibration error, what the alignment adds to none and to centring
+        with its p value, cells, and the recall of every type.
+    """
+    import pandas as pd
+
+    gains = {(gain.method, gain.ot, gain.filtering, gain.base): gain for gain in evaluation.gains}
+    types = sorted({name for row in evaluation.rows for name in row.recall})
+    records = []
+    for row in evaluation.rows:
+        record: dict[str, Any] = {
+            "method": row.method,
+            "ot": row.ot,
+            "filtering": row.filtering,
+            "accuracy": row.accuracy,
+            "f1": row.f1,
+            "balanced_accuracy": row.balanced_accuracy,
+            "accuracy_std": row.deviation[0],
+            "f1_std": row.deviation[1],
+            "balanced_accuracy_std": row.deviation[2],
+            "accuracy_low": row.accuracy_interval[0],
+            "accuracy_high": row.accuracy_interval[1],
+            "balanced_accuracy_low": row.balanced_interval[0],
+            "balanced_accuracy_high": row.balanced_interval[1],
+            "calibration_error": row.calibration_error,
+        }
+        for base in ("none", "centre"):
+            gain = gains.get((*row.key, base))
+            record[f"gain_over_{base}"] = gain.accuracy if gain else np.nan
+            record[f"f1_gain_over_{base}"] = gain.f1 if gain else np.nan
+            record[f"balanced_gain_over_{base}"] = gain.balanced_accuracy if gain else np.nan
+            record[f"p_over_{base}"] = gain.p if gain else np.nan
+        record["cells"] = len(evaluation.scored)
+        record |= {f"recall_{name}": row.recall.get(name, np.nan) for name in types}
+        records.append(record)
+    return pd.DataFrame(records)
+
+
+def answers_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Tabulate what every ensemble says of every cell, beside its true type.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    DataFrame
+        ``file, true_type``, then a column for each ensemble, alignment and filtering.
+    """
+    import pandas as pd
+
+    query = evaluation.prepared.query
+    columns: dict[str, Any] = {"file": query.first_file, "true_type": evaluation.truth}
+    for (method, ot, filtering), answer in evaluation.answers.items():
+        if answer.agreement is not None:
+            columns[f"{method} {ot} {filtering}"] = answer.predicted
+    return pd.DataFrame(columns).sort_values("file", kind="stable")
+
+
+def low_label_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Tabulate the low-label curve.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    DataFrame
+        ``cells`` a type (``all`` for the whole reference), then figures in percent.
+    """
+    import pandas as pd
+
+    table = pd.DataFrame([asdict(point) for point in evaluation.low_label])
+    if len(table):
+        table["cells"] = [str(cells) if cells else "all" for cells in table["cells"]]
+    return table
+
+
+def identification_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Tabulate how well shared types were found (Tables 1 and 2).
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    DataFrame
+        One row a way of clustering, before and after the t-SNE vote.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "clusters": one.clusters,
+                "graph": one.graph,
+                "correction": one.correction,
+                "accuracy": one.found.accuracy,
+                "global_accuracy": one.found.global_accuracy,
+                "cluster_accuracy": one.found.cluster_accuracy,
+                "found": ", ".join(one.found.predicted),
+                "n_clusters": one.n_clusters,
+            }
+            for one in evaluation.identification
+        ]
+    )
+
+
+def curves_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Tabulate what agreement is worth.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    DataFrame
+        By ensemble: share of the cells kept, their accuracy, errors caught among the others.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            dict(
+                zip(
+                    (
+                        "method",
+                        "ot",
+                        "filtering",
+                        "share_kept",
+                        "accuracy_kept",
+                        "share_reviewed",
+                        "errors_caught",
+                    ),
+                    (*key, share, kept, 1 - share, caught),
+                    strict=True,
+                )
+            )
+            for key, curve in evaluation.curves.items()
+            for share, kept, caught in zip(
+                curve.share, curve.accuracy_kept, curve.errors_caught, strict=True
+            )
+        ]
+    )
+
+
+def results_markdown(evaluation: Evaluation) -> str:
+    """Write the figures in the layout of the paper's tables.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    str
+    """
+    lines = ["# Evaluation", "", LABELS_USED, ""]
+    lines += [f"- {note}" for note in evaluation.notes]
+    for filtering in evaluation.protocol.filtering:
+        rows = [row for row in evaluation.rows if row.filtering == filtering]
+        if not rows:
+            continue
+        lines += ["", f"## {FILTERING_NAMES[filtering].capitalize()}", "", *_overview(rows)]
+        for ot in evaluation.protocol.ot:
+            gains = [g for g in evaluation.gains if (g.ot, g.filtering) == (ot, filtering)]
+            for base in ("none", "centre"):
+                family = [gain for gain in gains if gain.base == base]
+                if family:
+                    lines += ["", *_comparison(rows, family, ot, base)]
+    yardsticks = [r for r in evaluation.rows if r.method.startswith(("majority", "ceiling"))]
+    if yardsticks:
+        lines += ["", "## Yardsticks that know the labels", ""]
+        lines += _table(
+            ("method", "Acc.", "F1", "Bal. acc."),
+            [(r.method, _f(r.accuracy), _f(r.f1), _f(r.balanced_accuracy)) for r in yardsticks],
+        )
+    if evaluation.identification:
+        lines += ["", "## Shared types found (eqs 5 and 24)", ""]
+        lines += _table(
+            ("clusters", "graph", "t-SNE vote", "Acc.", "global", "clusters", "types", "n"),
+            [
+                (
+                    one.clusters,
+                    one.graph,
+                    "after" if one.correction else "before",
+                    _f(one.found.accuracy),
+                    _f(one.found.global_accuracy),
+                    _f(one.found.cluster_accuracy),
+                    ", ".join(one.found.predicted),
+                    str(one.n_clusters),
+                )
+                for one in evaluation.identification
+            ],
+        )
+    lines += _matches(evaluation)
+    if evaluation.low_label:
+        lines += ["", "## Few labelled reference cells (ensemble)", ""]
+        lines += _table(
+            ("cells a type", "OT", "filtering", "Acc.", "Bal. acc."),
+            [
+                (
+                    str(p.cells or "all"),
+                    p.ot,
+                    p.filtering,
+                    f"{p.accuracy:.2f} ± {p.deviation:.2f}",
+                    _f(p.balanced_accuracy),
+                )
+                for p in evaluation.low_label
+            ],
+        )
+    return "\n".join([*lines, "", RESEARCH_USE, ""])
+
+
+def results_html(evaluation: Evaluation) -> str:
+    """Write tables and figures as one page that needs nothing else.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    str
+    """
+    page = Page(plots.type_colours(evaluation.prepared.types))
+    page.add("<h1>Evaluation</h1>")
+    page.add(f"<p class=note>{html.escape(f'{LABELS_USED} {RESEARCH_USE}')}</p>")
+    for note in evaluation.notes:
+        page.text(note)
+    for filtering in evaluation.protocol.filtering:
+        rows = [row for row in evaluation.rows if row.filtering == filtering]
+        if rows:
+            page.heading(f"Accuracy, {FILTERING_NAMES[filtering]}")
+            _figures_of(page, evaluation, filtering)
+            page.table(
+                ("method", "OT", "accuracy", "95 % interval", "F1", "balanced"),
+                [
+                    (
+                        html.escape(row.method),
+                        row.ot,
+                        _f(row.accuracy),
+                        f"{row.accuracy_interval[0]:.1f} to {row.accuracy_interval[1]:.1f}",
+                        _f(row.f1),
+                        _f(row.balanced_accuracy),
+                    )
+                    for row in rows
+                ],
+            )
+    if evaluation.identification:
+        page.heading("Shared types found")
+        page.table(
+            ("clusters", "graph", "t-SNE vote", "accuracy", "types"),
+            [
+                (
+                    one.clusters,
+                    one.graph,
+                    "after" if one.correction else "before",
+                    _f(one.found.accuracy),
+                    html.escape(", ".join(one.found.predicted)),
+                )
+                for one in evaluation.identification
+            ],
+        )
+    return page.html("Evaluation")
+
+
+def _figures_of(page: Page, evaluation: Evaluation, filtering: str) -> None:
+    rows = {row.key: row for row in evaluation.rows if row.filtering == filtering}
+    for ot in evaluation.protocol.ot:
+        methods = [
+            method
+            for method, of, _ in rows
+            if of == ot
+            and (method, "none", filtering) in rows
+            and (method.startswith("knn:") or method == "ensemble")
+        ]
+        if ot == "none" or not methods or methods[-1] != "ensemble":
+            continue
+        page.figure(
+            "accuracy_figure",
+            plots.accuracy_figure(
+                [method.removeprefix("knn:") for method in methods],
+                [rows[method, "none", filtering].accuracy for method in methods],
+                [rows[method, ot, filtering].accuracy for method in methods],
+                rows["ensemble", ot, filtering].accuracy_interval,
+                ot,
+            ),
+        )
+    shown = [ot for ot in ("none", "centre", "fgw-paper", "fgw") if ot in evaluation.protocol.ot]
+    curves: dict[str, Curve] = {
+        ot: evaluation.curves["ensemble", ot, filtering]
+        for ot in shown
+        if ("ensemble", ot, filtering) in evaluation.curves
+    }
+    if curves:
+        page.figure("agreement_worth_figure", plots.agreement_worth_figure(curves))
+        page.figure(
+            "reliability_figure",
+            plots.reliability_figure(
+                {ot: evaluation.reliability["ensemble", ot, filtering] for ot in curves}
+            ),
+        )
+    points: dict[str, list[tuple[int, float, float]]] = {}
+    for point in evaluation.low_label:
+        if point.filtering == filtering:
+            points.setdefault(point.ot, []).append((point.cells, point.accuracy, point.deviation))
+    if points:
+        page.figure("low_label_figure", plots.low_label_figure(points))
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
+    """Write everything that was measured.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    folder : Path
+
+    Returns
+    -------
+    list of Path
+        ``results.csv`` first.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written to or the disk is full.
+    """
+    tables = {
+        "results": results_table(evaluation),
+        "predictions": answers_table(evaluation),
+        "identification": identification_table(evaluation),
+        "low_label": low_label_table(evaluation),
+        "agreement": curves_table(evaluation),
+    }
+    written = [
+        write_atomically(folder / f"{name}.csv", csv_bytes(table))
+        for name, table in tables.items()
+        if len(table)
+    ]
+    texts = {
+        "results.md": results_markdown(evaluation),
+        "results.html": results_html(evaluation),
+        "manifest.json": json.dumps(_manifest(evaluation), indent=1, ensure_ascii=False) + "\n",
+    }
+    return written + [
+        write_atomically(folder / name, text.encode()) for name, text in texts.items()
+    ]
+
+
+def _manifest(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        **inputs_manifest(evaluation.prepared),
+        "protocol": asdict(evaluation.protocol),
+        "notes": list(evaluation.notes),
+        "versions": versions(),
+    }
+
+
+def _overview(rows: Sequence[Row]) -> list[str]:
+    """Give accuracy and balanced accuracy of every method under every alignment."""
+    kinds = [ot for ot in OT if any(row.ot == ot for row in rows)]
+    found = {(row.method, row.ot): row for row in rows}
+    methods = [
+        method
+        for method in dict.fromkeys(row.method for row in rows)
+        if not method.startswith(("majority", "ceiling"))
+    ]
+
+    def cell(method: str, ot: str) -> str:
+        row = found.get((method, ot))
+        return f"{row.accuracy:.1f} / {row.balanced_accuracy:.1f}" if row else "–"
+
+    table = _table(
+        ("Acc. / bal. acc.", *kinds),
+        [(method, *(cell(method, ot) for ot in kinds)) for method in methods],
+    )
+    return table if methods else []
+
+
+def _comparison(rows: Sequence[Row], family: Sequence[Gain], ot: str, base: str) -> list[str]:
+    found = {(row.method, row.ot): row for row in rows}
+    plain = "×" if base == "none" else base
+    heads = ("", f"Acc. ({plain})", f"Acc. ({ot})", f"F1 ({plain})", f"F1 ({ot})")
+    body = []
+    for gain in family:
+        before, after = found[gain.method, base], found[gain.method, ot]
+        body.append(
+            (
+                gain.method,
+                _f(before.accuracy),
+                f"{after.accuracy:.2f} ± {after.deviation[0]:.2f}",
+                _f(before.f1),
+                _f(after.f1),
+                f"{gain.accuracy:+.2f}",
+                f"{gain.f1:+.2f}",
+                f"{gain.p:.3f}{' *' if gain.p < SIGNIFICANT else ''}",
+            )
+        )
+    mean = [float(np.mean([getattr(gain, name) for gain in family])) for name in ("accuracy", "f1")]
+    body.append(("mean", "", "", "", "", f"{mean[0]:+.2f}", f"{mean[1]:+.2f}", ""))
+    return [
+        f"### {ot} against {base}",
+        "",
+        *_table((*heads, "Δ Acc.", "Δ F1", "p (Holm)"), body),
+        "",
+        f"\\* more than noise at {SIGNIFICANT}: Wilcoxon over the subsets, Holm over this table.",
+    ]
+
+
+def _matches(evaluation: Evaluation) -> list[str]:
+    named = evaluation.named.get("true") or evaluation.named.get("false")
+    if named is None:
+        return []
+    majority = majority_types(named.clusters.labels, evaluation.truth)
+    rows = [
+        (
+            str(number),
+            str(match.cells),
+            match.matched_type,
+            f"{match.score:.2f}",
+            truth or "–",
+            "" if not truth else ("right" if match.matched_type == truth else "wrong"),
+        )
+        for number, match, truth in zip(named.clusters.names, named.matches, majority, strict=True)
+    ]
+    heads = ("cluster", "cells", "matched type", "score", "most of its cells", "")
+    return ["", "## Clusters and their types", "", *_table(heads, rows)]
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    return [line(heads), "|" + "---|" * len(heads), *map(line, rows)]
+
+
+def _f(value: float) -> str:
+    return f"{value:.2f}"
