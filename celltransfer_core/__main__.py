@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -16,7 +16,8 @@ from celltransfer_core.errors import CellTransferError, DataError
 if TYPE_CHECKING:
     from celltransfer_core.datasets import Dataset
     from celltransfer_core.pipeline import Config, RunResult
-    from celltransfer_core.protocol import Evaluation
+    from celltransfer_core.protocol import Evaluation, Protocol
+    from celltransfer_core.types import Labels
 
 DONE, FAULT, MENDABLE, INTERRUPTED = 0, 1, 2, 130
 
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(
         commands.add_parser("evaluate", help="measure every method on a query with known types")
     )
+    _add_benchmark(commands.add_parser("benchmark", help="measure many pairs of sets"))
     _add_encoders(commands.add_parser("encoders", help="list encoders, or add one of your own"))
     _add_demo(commands.add_parser("demo", help="draw two small sets of cells to try things on"))
     _add_job(commands.add_parser("job"))  # what the dashboard starts; of no use to people
@@ -263,6 +265,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for the results; the same again goes on where it was interrupted",
     )
+    _add_protocol(parser)
+    _add_method(parser)
+    _add_work(parser)
+
+
+def _add_protocol(parser: argparse.ArgumentParser) -> None:
     protocol = parser.add_argument_group("protocol")
     protocol.add_argument(
         "--ot", type=_names_given, metavar="A,B", help=f"alignments, of {', '.join(_OT)}"
@@ -295,8 +303,92 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     protocol.add_argument(
         "--per-class", type=int, metavar="N", help="draw so many reference cells of each type"
     )
+
+
+def _add_benchmark(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_benchmark)
+    parser.add_argument("pairs", type=Path, metavar="PAIRS.toml", help="which sets, which pairs")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="where the sets are; beside the file unless given"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("benchmark"),
+        metavar="DIR",
+        help="folder for the results (./benchmark); the same again goes on",
+    )
+    parser.add_argument(
+        "--only", type=_names_given, metavar="A,B", help="names of the pairs to measure"
+    )
+    _add_protocol(parser)
     _add_method(parser)
     _add_work(parser)
+    parser.set_defaults(preset=None)  # the file's, unless given
+
+
+def _given(options: argparse.Namespace) -> list[str]:
+    """Write the options of ``evaluate`` that a ``benchmark`` was given as words again."""
+    known = _option_names(_Parser())
+    words = []
+    for name, option in known.items():
+        value = getattr(options, name)
+        if value is None:
+            continue
+        if isinstance(value, list):
+            words += [option, *map(str, value)]
+        elif isinstance(value, tuple):
+            words += [option, ",".join(map(str, value)) or "none"]
+        else:
+            words += [option, str(value)]
+    return words
+
+
+def _option_names(parser: argparse.ArgumentParser) -> dict[str, str]:
+    _add_protocol(parser)
+    _add_method(parser)
+    return {
+        action.dest: action.option_strings[-1]
+        for action in parser._actions
+        if action.dest != "help"
+    }
+
+
+def _pair_options(words: Sequence[str]) -> argparse.Namespace:
+    parser = _PairParser(add_help=False, allow_abbrev=False)
+    _option_names(parser)
+    parsed = parser.parse_args(words)
+    parsed.workers = None
+    return parsed
+
+
+class _PairParser(_Parser):
+    def error(self, message: str) -> NoReturn:
+        raise DataError(f"The settings of the pairs: {message}.")
+
+
+def _keep_at_hand(
+    parsed: argparse.Namespace, at_hand: Sequence[str], say: Callable[[str], None]
+) -> None:
+    """Take out encoders that are not here: a file of pairs names more than most have."""
+    if parsed.encoders is not None:
+        voters = [
+            "+".join(member for member in voter.split("+") if member in at_hand)
+            for voter in parsed.encoders.split(",")
+        ]
+        whole = set(parsed.encoders.split(","))
+        kept = [v for v in dict.fromkeys(voters) if v in whole or "+" in v]
+        missing = sorted({m for v in whole for m in v.split("+")} - set(at_hand))
+        if missing:
+            say(f"encoders that are not here: {', '.join(missing)}; measured: {', '.join(kept)}")
+        if not kept:
+            raise DataError(
+                f"None of the encoders {', '.join(missing)} is here; name others with --encoders."
+            )
+        parsed.encoders = ",".join(kept)
+    if parsed.cluster_encoder and not set(parsed.cluster_encoder.split("+")) <= set(at_hand):
+        say(f"clusters are found on the first encoder, for {parsed.cluster_encoder} is not here")
+        parsed.cluster_encoder = None
 
 
 # As in protocol.py, which takes a second to load and is not needed for --help.
@@ -465,26 +557,11 @@ def _config(options: argparse.Namespace) -> Config:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from dataclasses import replace
-
     from celltransfer_core.datasets import draw_per_class, read_dataset
     from celltransfer_core.evaluation import true_labels
     from celltransfer_core.export import check_writable
-    from celltransfer_core.pipeline import detect, identify, prepare
-    from celltransfer_core.protocol import Protocol, evaluate, with_concatenations
-    from celltransfer_core.results import write_evaluation
 
-    given = {
-        "ot": options.ot,
-        "methods": options.methods,
-        "filtering": options.filters,
-        "subsets": options.subsets,
-        "identification_subsets": options.identification_subsets,
-        "low_label": options.low_label,
-    }
-    protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
-    config = _config(options)
-    config = replace(config, draws=protocol.subsets, encoders=with_concatenations(config.encoders))
+    config, protocol = _measured(options)
     check_writable(options.out)
     say = (lambda *_: None) if options.quiet else print
     workers = options.workers
@@ -501,23 +578,110 @@ def _evaluate(options: argparse.Namespace) -> None:
         screen.close()
         for name, dataset in (("reference", reference), ("query", query), *extras.items()):
             say(describe_dataset(name, dataset))
-        prepared = prepare(
-            reference, query, config, extras=extras, workers=workers, progress=screen
+        found = _measure(
+            reference, query, truth, extras, config, protocol, options.out, workers, screen
         )
-        named = identify(prepared, detect(prepared))
-        found = evaluate(
-            prepared,
-            named,
-            truth,
-            protocol,
-            store=options.out / "kept",
-            workers=workers,
-            progress=screen,
-        )
-    write_evaluation(found, options.out)
     _write_log(options.out, options, screen.seconds)
     say("\n" + describe_evaluation(found))
     say(f"\nWritten to {options.out}: results.csv, results.md, results.html. {RESEARCH_USE}")
+
+
+def _measured(options: argparse.Namespace) -> tuple[Config, Protocol]:
+    from dataclasses import replace
+
+    from celltransfer_core.protocol import Protocol, with_concatenations
+
+    given = {
+        "ot": options.ot,
+        "methods": options.methods,
+        "filtering": options.filters,
+        "subsets": options.subsets,
+        "identification_subsets": options.identification_subsets,
+        "low_label": options.low_label,
+    }
+    protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
+    config = _config(options)
+    voters = with_concatenations(config.encoders)
+    return replace(config, draws=protocol.subsets, encoders=voters), protocol
+
+
+def _measure(
+    reference: Dataset,
+    query: Dataset,
+    truth: Labels,
+    extras: dict[str, Dataset],
+    config: Config,
+    protocol: Protocol,
+    out: Path,
+    workers: int | None,
+    screen: _Screen,
+) -> Evaluation:
+    from celltransfer_core.pipeline import detect, identify, prepare
+    from celltransfer_core.protocol import evaluate
+    from celltransfer_core.results import write_evaluation
+
+    prepared = prepare(reference, query, config, extras=extras, workers=workers, progress=screen)
+    named = identify(prepared, detect(prepared))
+    found = evaluate(
+        prepared, named, truth, protocol, store=out / "kept", workers=workers, progress=screen
+    )
+    screen.close()
+    write_evaluation(found, out)
+    return found
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from celltransfer_core.benchmark import load_pair, options_of, run_pairs, write_summary
+    from celltransfer_core.datasets import draw_per_class
+    from celltransfer_core.encoders import encoder_names
+    from celltransfer_core.export import check_writable
+    from celltransfer_core.pairs import Pair, read_pairs
+
+    file = read_pairs(options.pairs, options.data)
+    names = [pair.name for pair in file.pairs]
+    for name in options.only or ():
+        if name not in names:
+            raise DataError(f"--only names {name!r}; the pairs are {', '.join(names)}.")
+    if options.only:
+        file = replace(file, pairs=tuple(p for p in file.pairs if p.name in options.only))
+    check_writable(options.out)
+    say = (lambda *_: None) if options.quiet else print
+    at_hand = encoder_names()
+
+    def measure(pair: Pair, words: Sequence[str], into: Path) -> None:
+        parsed = _pair_options(words)
+        _keep_at_hand(parsed, at_hand, say)
+        config, protocol = _measured(parsed)
+        with closing(_Screen(quiet=options.quiet)) as screen:
+            sets = load_pair(file, pair, workers=options.workers, progress=screen)
+            reference = sets.reference
+            if parsed.per_class is not None:
+                reference = draw_per_class(reference, parsed.per_class, config.seed)
+            found = _measure(
+                reference,
+                sets.query,
+                sets.truth,
+                sets.extras,
+                config,
+                protocol,
+                into,
+                options.workers,
+                screen,
+            )
+        say(describe_evaluation(found))
+
+    for pair in file.pairs:  # wrong settings show before hours of work
+        _measured(_pair_options(options_of(pair, _given(options))))
+    outcomes = run_pairs(file, options.out, _given(options), measure, say)
+    write_summary(outcomes, options.out)
+    say(f"\nWritten to {options.out}: summary.csv, summary.md, summary.html. {RESEARCH_USE}")
+    failed = [o.pair.name for o in outcomes if o.problem and not o.missing]
+    if failed:
+        raise DataError(f"{len(failed)} pairs failed ({', '.join(failed)}); summary.md says why.")
+    if all(outcome.missing for outcome in outcomes):
+        raise DataError("No pair's sets are there; give their folder with --data.")
 
 
 def _names(folders: Sequence[Path]) -> dict[str, Path]:

@@ -450,7 +450,8 @@ def pool(
     Parameters
     ----------
     datasets : sequence of Dataset
-        All stored under one root, all with types or all without.
+        All with types or all without. Files of sets under different roots are named from the
+        folder that holds them all.
     mappings : sequence of mapping from type to type, optional
         One a set; types that are not named stay, and those renamed to nothing are left out.
 
@@ -459,6 +460,7 @@ def pool(
     Dataset
         An image that two sets type differently is left out, with the reason.
     """
+    datasets = _under_one_root(datasets)
     rows: dict[tuple[str, str, int], tuple[str, str, str]] = {}
     left_out = [remark for dataset in datasets for remark in dataset.left_out]
     labelled = all(dataset.labels is not None for dataset in datasets)
@@ -496,6 +498,26 @@ def pool(
             (min(low for low, _ in scales), max(high for _, high in scales)) if scales else None
         ),
     )
+
+
+def _under_one_root(datasets: Sequence[Dataset]) -> list[Dataset]:
+    root = Path(os.path.commonpath([dataset.root for dataset in datasets]))
+    named = []
+    for dataset in datasets:
+        if dataset.root == root:
+            named.append(dataset)
+            continue
+        prefix = dataset.root.relative_to(root).as_posix()
+        named.append(
+            replace(
+                dataset,
+                root=root,
+                files=tuple(f"{prefix}/{file}" for file in dataset.files),
+                left_out=tuple(replace(r, file=f"{prefix}/{r.file}") for r in dataset.left_out),
+                notes=tuple(replace(r, file=f"{prefix}/{r.file}") for r in dataset.notes),
+            )
+        )
+    return named
 
 
 def _assemble(

@@ -341,11 +341,23 @@ def _matches(page: Page, result: RunResult, progress: Progress) -> None:
 
 def _pictures(crops: Crops, cells: Sequence[int], title: str) -> str:
     alt = html.escape(title, quote=True)
-    tiles = "".join(f'<img src="{_data_uri(crops, cell)}" alt="{alt}">' for cell in cells)
+    tiles = "".join(f'<img src="{data_uri(crops, cell)}" alt="{alt}">' for cell in cells)
     return f"<div class=cells>{tiles}</div>"
 
 
-def _data_uri(crops: Crops, cell: int) -> str:
+def data_uri(crops: Crops, cell: int) -> str:
+    """Write a cell's small picture so that a page can hold it.
+
+    Parameters
+    ----------
+    crops : Crops
+    cell : int
+
+    Returns
+    -------
+    str
+        Of the ``data:`` scheme.
+    """
     from PIL import Image
 
     image = Image.fromarray(crops[cell])

@@ -14,8 +14,9 @@ import numpy as np
 from celltransfer_core import RESEARCH_USE, plots
 from celltransfer_core.evaluation import Curve, majority_types
 from celltransfer_core.export import csv_bytes, inputs_manifest, versions, write_atomically
+from celltransfer_core.matching import QUERY, REFERENCE
 from celltransfer_core.protocol import OT, Evaluation, Gain, Row
-from celltransfer_core.report import Page
+from celltransfer_core.report import Page, data_uri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,13 +219,13 @@ def results_markdown(evaluation: Evaluation) -> str:
     yardsticks = [r for r in evaluation.rows if r.method.startswith(("majority", "ceiling"))]
     if yardsticks:
         lines += ["", "## Yardsticks that know the labels", ""]
-        lines += _table(
+        lines += markdown_table(
             ("method", "Acc.", "F1", "Bal. acc."),
             [(r.method, _f(r.accuracy), _f(r.f1), _f(r.balanced_accuracy)) for r in yardsticks],
         )
     if evaluation.identification:
         lines += ["", "## Shared types found (eqs 5 and 24)", ""]
-        lines += _table(
+        lines += markdown_table(
             ("clusters", "graph", "t-SNE vote", "Acc.", "global", "clusters", "types", "n"),
             [
                 (
@@ -243,7 +244,7 @@ def results_markdown(evaluation: Evaluation) -> str:
     lines += _matches(evaluation)
     if evaluation.low_label:
         lines += ["", "## Few labelled reference cells (ensemble)", ""]
-        lines += _table(
+        lines += markdown_table(
             ("cells a type", "OT", "filtering", "Acc.", "Bal. acc."),
             [
                 (
@@ -309,7 +310,82 @@ def results_html(evaluation: Evaluation) -> str:
                 for one in evaluation.identification
             ],
         )
+    _clusters_of(page, evaluation)
+    _neighbours_of(page, evaluation)
     return page.html("Evaluation")
+
+
+def _clusters_of(page: Page, evaluation: Evaluation) -> None:
+    """Show what the matches rest on (Figs 4, 9–11)."""
+    named = evaluation.named.get("true") or evaluation.named.get("false")
+    if named is None:
+        return
+    page.heading("How clusters and types compare")
+    scores, names = named.scores[QUERY], named.clusters.names.tolist()
+    majority = majority_types(named.clusters.labels, evaluation.truth)
+    page.table(
+        ("cluster", "cells", "matched type", "score", "most of its cells", ""),
+        [
+            (
+                str(name),
+                str(match.cells),
+                page.chip(match.matched_type),
+                f"{match.score:.2f}",
+                page.chip(truth) if truth else "–",
+                "" if not truth else ("✓" if match.matched_type == truth else "✗"),
+            )
+            for name, match, truth in zip(names, named.matches, majority, strict=True)
+        ],
+    )
+    page.figure("similarity_heatmap", plots.similarity_heatmap(scores, names))
+    for encoder in scores.encoders:
+        page.figure(
+            "similarity_heatmap", plots.similarity_heatmap(scores, names, "cosine", encoder=encoder)
+        )
+    symbols = plots.type_symbols(list(page.colours))
+    page.figure(
+        "score_plane_figure", plots.score_plane_figure(scores, names, page.colours, symbols=symbols)
+    )
+    page.figure(
+        "cluster_plane_figure",
+        plots.cluster_plane_figure(named.plane, page.colours, clusters=names),
+    )
+
+
+def _neighbours_of(page: Page, evaluation: Evaluation) -> None:
+    """Show cells beside their nearest neighbours, without and with alignment (Figs 5, 6)."""
+    crops = evaluation.prepared.framing.crops
+    types = evaluation.prepared.reference.cell_labels
+    shown = [
+        (ot, filtering)
+        for ot, filtering in evaluation.neighbours
+        if filtering == "true" and ot in {"none", "centre", "fgw-paper", "fgw"}
+    ]
+    rng = np.random.default_rng(evaluation.prepared.config.seed)
+    examples = [
+        int(rng.choice(np.flatnonzero(evaluation.truth == name)))
+        for name in np.unique(evaluation.truth[evaluation.scored])
+    ]
+    for ot, filtering in shown:
+        page.heading(f"Nearest reference cells, {ot}")
+        page.text("Those that most encoders count among their five nearest; ✓ where the type fits.")
+        for cell in examples:
+            truth = str(evaluation.truth[cell])
+            tiles = [_tile(data_uri(crops[QUERY], cell), truth, "query")]
+            for neighbour in evaluation.neighbours[ot, filtering][cell]:
+                if neighbour >= 0:
+                    name = str(types[neighbour])
+                    mark = "✓" if name == truth else "✗"
+                    tiles.append(_tile(data_uri(crops[REFERENCE], int(neighbour)), name, mark))
+            page.add(f"<div class=cells>{''.join(tiles)}</div>")
+
+
+def _tile(picture: str, name: str, mark: str) -> str:
+    name = html.escape(name, quote=True)
+    return (
+        f"<figure style='margin:0 .6rem .4rem 0'><img src='{picture}' alt='{name}'>"
+        f"<figcaption>{mark} {name}</figcaption></figure>"
+    )
 
 
 def _figures_of(page: Page, evaluation: Evaluation, filtering: str) -> None:
@@ -419,7 +495,7 @@ def _overview(rows: Sequence[Row]) -> list[str]:
         row = found.get((method, ot))
         return f"{row.accuracy:.1f} / {row.balanced_accuracy:.1f}" if row else "–"
 
-    table = _table(
+    table = markdown_table(
         ("Acc. / bal. acc.", *kinds),
         [(method, *(cell(method, ot) for ot in kinds)) for method in methods],
     )
@@ -450,7 +526,7 @@ def _comparison(rows: Sequence[Row], family: Sequence[Gain], ot: str, base: str)
     return [
         f"### {ot} against {base}",
         "",
-        *_table((*heads, "Δ Acc.", "Δ F1", "p (Holm)"), body),
+        *markdown_table((*heads, "Δ Acc.", "Δ F1", "p (Holm)"), body),
         "",
         f"\\* more than noise at {SIGNIFICANT}: Wilcoxon over the subsets, Holm over this table.",
     ]
@@ -473,10 +549,23 @@ def _matches(evaluation: Evaluation) -> list[str]:
         for number, match, truth in zip(named.clusters.names, named.matches, majority, strict=True)
     ]
     heads = ("cluster", "cells", "matched type", "score", "most of its cells", "")
-    return ["", "## Clusters and their types", "", *_table(heads, rows)]
+    return ["", "## Clusters and their types", "", *markdown_table(heads, rows)]
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write a table in Markdown.
+
+    Parameters
+    ----------
+    heads : sequence of str
+    rows : sequence of sequence of str
+
+    Returns
+    -------
+    list of str
+        Its lines.
+    """
+
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
