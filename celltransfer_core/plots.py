@@ -1525,8 +1525,9 @@ def accuracy_figure(
     )
     for _, lengths, colour, pattern, label in bars:
         figure.add_bar(
-            x=list(range(len(names))),
-            y=lengths,
+            y=list(range(len(names))),
+            x=lengths,
+            orientation="h",
             name=label,
             marker={
                 "color": colour,
@@ -1540,12 +1541,12 @@ def accuracy_figure(
             hovertemplate="%{hovertext}<extra></extra>",
         )
     figure.add_scatter(
-        x=[len(names) - 1],
-        y=[after[-1]],
+        x=[after[-1]],
+        y=[len(names) - 1],
         mode="markers",
         name="95 % interval",
         marker={"color": "#15191D", "size": 5},
-        error_y={
+        error_x={
             "type": "data",
             "symmetric": False,
             "array": [interval[1] - after[-1]],
@@ -1558,11 +1559,13 @@ def accuracy_figure(
     return _finish(
         figure,
         f"Accuracy with and without {alignment}",
-        plot=300,
+        plot=max(120, 30 * len(names)),
         legend=[label for *_, label in bars],
         barmode="stack",
-        xaxis=_named([_voter(name) for name in names], tickangle=-35, title="encoder"),
-        yaxis={"title": "accuracy, %", "range": [0, 100]},
+        xaxis={"title": "accuracy, %", "range": [0, 100]},
+        yaxis=_named(
+            [_voter(name) for name in names], range=[len(names) - 0.5, -0.5], title="encoder"
+        ),
     )
 
 

@@ -215,7 +215,7 @@ def results_markdown(evaluation: Evaluation) -> str:
             for base in ("none", "centre"):
                 family = [gain for gain in gains if gain.base == base]
                 if family:
-                    lines += ["", *_comparison(rows, family, ot, base)]
+                    lines += ["", *_comparison(rows, family, ot, base, evaluation.own_parts)]
     yardsticks = [r for r in evaluation.rows if r.method.startswith(("majority", "ceiling"))]
     if yardsticks:
         lines += ["", "## Yardsticks that know the labels", ""]
@@ -502,18 +502,23 @@ def _overview(rows: Sequence[Row]) -> list[str]:
     return table if methods else []
 
 
-def _comparison(rows: Sequence[Row], family: Sequence[Gain], ot: str, base: str) -> list[str]:
+def _comparison(
+    rows: Sequence[Row], family: Sequence[Gain], ot: str, base: str, own_parts: bool
+) -> list[str]:
     found = {(row.method, row.ot): row for row in rows}
     plain = "×" if base == "none" else base
     heads = ("", f"Acc. ({plain})", f"Acc. ({ot})", f"F1 ({plain})", f"F1 ({ot})")
     body = []
     for gain in family:
         before, after = found[gain.method, base], found[gain.method, ot]
+        # Where all parts share one transport their spread is that of few cells, not of the figure.
+        low, high = after.accuracy_interval
+        spread = f" ± {after.deviation[0]:.2f}" if own_parts else f" ({low:.0f} to {high:.0f})"
         body.append(
             (
                 gain.method,
                 _f(before.accuracy),
-                f"{after.accuracy:.2f} ± {after.deviation[0]:.2f}",
+                f"{after.accuracy:.2f}{spread}",
                 _f(before.f1),
                 _f(after.f1),
                 f"{gain.accuracy:+.2f}",
@@ -528,7 +533,8 @@ def _comparison(rows: Sequence[Row], family: Sequence[Gain], ot: str, base: str)
         "",
         *markdown_table((*heads, "Δ Acc.", "Δ F1", "p (Holm)"), body),
         "",
-        f"\\* more than noise at {SIGNIFICANT}: Wilcoxon over the subsets, Holm over this table.",
+        f"\\* more than noise at {SIGNIFICANT}: Wilcoxon over the subsets, Holm over this table. "
+        + ("± standard deviation over subsets." if own_parts else "In brackets: 95 % interval."),
     ]
 
 

@@ -299,10 +299,10 @@ class TestEvaluation:
         plain, aligned = [50.0, 60.0], [70.0, 55.0]
         figure = plots.accuracy_figure(["a", "ensemble"], plain, aligned, (50, 62), "fgw")
         kept, gain, loss, interval = figure.data
-        np.testing.assert_allclose(np.add(kept.y, gain.y), aligned)
-        np.testing.assert_allclose(np.add(kept.y, loss.y), [50, 60])
-        assert interval.error_y.array[0] == 7
-        assert interval.error_y.arrayminus[0] == 5
+        np.testing.assert_allclose(np.add(kept.x, gain.x), aligned)
+        np.testing.assert_allclose(np.add(kept.x, loss.x), [50, 60])
+        assert interval.error_x.array[0] == 7
+        assert interval.error_x.arrayminus[0] == 5
 
     def test_all_labels_come_last(self):
         figure = plots.low_label_figure({"fgw": [(2, 50.0, 3.0), (20, 55.0, 3.0), (0, 60.0, 0.0)]})
