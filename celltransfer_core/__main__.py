@@ -15,6 +15,7 @@ from celltransfer_core.errors import CellTransferError, DataError
 
 if TYPE_CHECKING:
     from celltransfer_core.datasets import Dataset
+    from celltransfer_core.paper import Printed
     from celltransfer_core.pipeline import Config, RunResult
     from celltransfer_core.protocol import Evaluation, Protocol
     from celltransfer_core.types import Labels
@@ -579,7 +580,16 @@ def _evaluate(options: argparse.Namespace) -> None:
         for name, dataset in (("reference", reference), ("query", query), *extras.items()):
             say(describe_dataset(name, dataset))
         found = _measure(
-            reference, query, truth, extras, config, protocol, options.out, workers, screen
+            reference,
+            query,
+            truth,
+            extras,
+            config,
+            protocol,
+            options.out,
+            workers,
+            screen,
+            _printed(options.reference.resolve().name, options.query.resolve().name),
         )
     _write_log(options.out, options, screen.seconds)
     say("\n" + describe_evaluation(found))
@@ -615,6 +625,7 @@ def _measure(
     out: Path,
     workers: int | None,
     screen: _Screen,
+    printed: Sequence[Printed] = (),
 ) -> Evaluation:
     from celltransfer_core.pipeline import detect, identify, prepare
     from celltransfer_core.protocol import evaluate
@@ -626,8 +637,20 @@ def _measure(
         prepared, named, truth, protocol, store=out / "kept", workers=workers, progress=screen
     )
     screen.close()
-    write_evaluation(found, out)
+    write_evaluation(found, out, printed)
     return found
+
+
+def _printed(reference: str, query: str, name: str = "") -> tuple[Printed, ...]:
+    """Find what the paper prints for a pair, by its table's number where the pair's name is one."""
+    import re
+
+    from celltransfer_core.paper import TABLES, printed, read_tables
+
+    if not TABLES.is_file():
+        return ()
+    number = re.fullmatch(r"Table (\d+)", name)
+    return printed(read_tables(), reference, query, int(number[1]) if number else None)
 
 
 def _benchmark(options: argparse.Namespace) -> None:
@@ -669,6 +692,7 @@ def _benchmark(options: argparse.Namespace) -> None:
                 into,
                 options.workers,
                 screen,
+                _printed("+".join(pair.reference), pair.query, pair.name),
             )
         say(describe_evaluation(found))
 

@@ -15,6 +15,7 @@ from celltransfer_core import RESEARCH_USE, plots
 from celltransfer_core.evaluation import Curve, majority_types
 from celltransfer_core.export import csv_bytes, inputs_manifest, versions, write_atomically
 from celltransfer_core.matching import QUERY, REFERENCE
+from celltransfer_core.paper import Printed
 from celltransfer_core.protocol import OT, Evaluation, Gain, Row
 from celltransfer_core.report import Page, data_uri
 
@@ -192,12 +193,14 @@ def curves_table(evaluation: Evaluation) -> pd.DataFrame:
     )
 
 
-def results_markdown(evaluation: Evaluation) -> str:
+def results_markdown(evaluation: Evaluation, printed: Sequence[Printed] = ()) -> str:
     """Write the figures in the layout of the paper's tables.
 
     Parameters
     ----------
     evaluation : Evaluation
+    printed : sequence of Printed
+        What the paper prints for this pair; stands beside ours.
 
     Returns
     -------
@@ -241,6 +244,7 @@ def results_markdown(evaluation: Evaluation) -> str:
                 for one in evaluation.identification
             ],
         )
+    lines += _beside_the_paper(evaluation, printed)
     lines += _matches(evaluation)
     if evaluation.low_label:
         lines += ["", "## Few labelled reference cells (ensemble)", ""]
@@ -432,13 +436,17 @@ def _figures_of(page: Page, evaluation: Evaluation, filtering: str) -> None:
         page.figure("low_label_figure", plots.low_label_figure(points))
 
 
-def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
+def write_evaluation(
+    evaluation: Evaluation, folder: Path, printed: Sequence[Printed] = ()
+) -> list[Path]:
     """Write everything that was measured.
 
     Parameters
     ----------
     evaluation : Evaluation
     folder : Path
+    printed : sequence of Printed
+        What the paper prints for this pair.
 
     Returns
     -------
@@ -463,7 +471,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
         if len(table)
     ]
     texts = {
-        "results.md": results_markdown(evaluation),
+        "results.md": results_markdown(evaluation, printed),
         "results.html": results_html(evaluation),
         "manifest.json": json.dumps(_manifest(evaluation), indent=1, ensure_ascii=False) + "\n",
     }
@@ -536,6 +544,22 @@ def _comparison(
         f"\\* more than noise at {SIGNIFICANT}: Wilcoxon over the subsets, Holm over this table. "
         + ("± standard deviation over subsets." if own_parts else "In brackets: 95 % interval."),
     ]
+
+
+def _beside_the_paper(evaluation: Evaluation, printed: Sequence[Printed]) -> list[str]:
+    ours = {row.key: row for row in evaluation.rows}
+    theirs = {one.key: one for one in printed}
+    rows = []
+    for method, ot, filtering in dict.fromkeys(key[:3] for key in theirs):
+        row = ours.get((method, ot, filtering))
+        if row is not None:
+            told = (theirs.get((method, ot, filtering, metric)) for metric in ("accuracy", "f1"))
+            accuracy, f1 = (_f(one.value) if one else "–" for one in told)
+            rows.append((method, ot, accuracy, _f(row.accuracy), f1, _f(row.f1)))
+    if not rows:
+        return []
+    heads = ("method", "OT", "Acc. (paper)", "Acc. (ours)", "F1 (paper)", "F1 (ours)")
+    return ["", "## Beside the paper's figures", "", *markdown_table(heads, rows)]
 
 
 def _matches(evaluation: Evaluation) -> list[str]:

@@ -8,6 +8,7 @@ from celltransfer_core import __main__
 from celltransfer_core.cache import Cache
 from celltransfer_core.errors import DataError
 from celltransfer_core.evaluation import majority_types
+from celltransfer_core.paper import Printed
 from celltransfer_core.pipeline import DEFAULT, detect, identify, prepare, run
 from celltransfer_core.probes import LinearProbe
 from celltransfer_core.protocol import (
@@ -285,6 +286,14 @@ def test_files(found, tmp_path):
         assert (tmp_path / name).read_bytes() == (again / name).read_bytes()
     answers = answers_table(found)
     assert list(answers.columns[:2]) == ["file", "true_type"]
+
+
+def test_the_papers_figures_stand_beside_ours(found):
+    one = Printed(9, "A", "B", "ensemble", "fgw", "true", "accuracy", 12.34, np.nan, "12.34")
+    text = results_markdown(found, [one])
+    ours = rows(found)["ensemble", "fgw", "true"]
+    assert f"| ensemble | fgw | 12.34 | {ours.accuracy:.2f} | – | {ours.f1:.2f} |" in text
+    assert "Beside the paper" not in results_markdown(found, [replace(one, method="knn:sam")])
 
 
 def labelled_query(drawn, folder):
