@@ -71,7 +71,7 @@ def load_pair(file: PairsFile, pair: Pair, *, workers: int | None, progress: Pro
 
     query, truth = untyped(pair.query)
     return PairSets(
-        reference=pool(typed, mappings),
+        reference=pool(typed, mappings, pair.reference),
         query=query,
         truth=truth,
         extras={name: untyped(name)[0] for name in pair.extra},

@@ -86,6 +86,8 @@ class Dataset:
     """What becomes black and white in the set's 16-bit images; None if it has none."""
     by_hash: bool = False
     """Whether images lie under their content hash (see :func:`stored_at`), not their name."""
+    source: tuple[str, ...] | None = None
+    """Set that each file came from, where several references were pooled; None for one set."""
 
     @cached_property
     def cells(self) -> tuple[str, ...]:
@@ -115,6 +117,19 @@ class Dataset:
         if self.labels is None:
             raise DataError(f"{self.root} was read without its labels; read it with labelled=True.")
         return np.array([self.labels[index] for index in self._first])
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Sets that were pooled, sorted by name; one without a name where none were."""
+        return tuple(sorted(set(self.source))) if self.source else ("",)
+
+    @cached_property
+    def cell_sources(self) -> Ints:
+        """Position in ``sources`` of the set that each cell came from, shape (n_cells,)."""
+        if not self.source:
+            return np.zeros(self.n_cells, dtype=np.int64)
+        place = {name: number for number, name in enumerate(self.sources)}
+        return np.array([place[self.source[index]] for index in self._first], dtype=np.int64)
 
     @cached_property
     def duplicates(self) -> tuple[tuple[str, ...], ...]:
@@ -170,6 +185,11 @@ class Dataset:
             patient=None,
             left_out=(),
             notes=(),
+            source=(
+                tuple(self.sources[number] for number in self.cell_sources[cells])
+                if self.source
+                else None
+            ),
         )
 
     def take_typed(self, cells: Ints) -> Dataset:
@@ -443,9 +463,11 @@ def draw_per_class(dataset: Dataset, cells: int, seed: int) -> Dataset:
 
 
 def pool(
-    datasets: Sequence[Dataset], mappings: Sequence[Mapping[str, str]] | None = None
+    datasets: Sequence[Dataset],
+    mappings: Sequence[Mapping[str, str]] | None = None,
+    names: Sequence[str] | None = None,
 ) -> Dataset:
-    """Join stored sets to one, and rename or merge their types.
+    """Join sets to one, and rename or merge their types.
 
     Parameters
     ----------
@@ -454,11 +476,15 @@ def pool(
         folder that holds them all.
     mappings : sequence of mapping from type to type, optional
         One a set; types that are not named stay, and those renamed to nothing are left out.
+    names : sequence of str, optional
+        One a set, where the sets were not made alike: it is then kept which cell came from which,
+        and each set is framed, coloured, centred and transported by itself.
 
     Returns
     -------
     Dataset
-        An image that two sets type differently is left out, with the reason.
+        An image that two sets type differently is left out, with the reason; one that they type
+        alike counts as of the set that is named first in the alphabet.
     """
     datasets = _under_one_root(datasets)
     rows: dict[tuple[str, str, int], tuple[str, str, str]] = {}
@@ -485,6 +511,7 @@ def pool(
     kept = sorted(rows.keys() - clashes.keys())
     columns = list(zip(*(rows[key] for key in kept), strict=True)) or [(), (), ()]
     scales = [d.intensity for d in datasets if d.intensity is not None]
+    source = _first_source(kept, names) if names is not None and len(datasets) > 1 else None
     return replace(
         datasets[0],
         files=tuple(key[1] for key in kept),
@@ -497,7 +524,15 @@ def pool(
         intensity=(
             (min(low for low, _ in scales), max(high for _, high in scales)) if scales else None
         ),
+        source=source,
     )
+
+
+def _first_source(files: Sequence[tuple[str, str, int]], names: Sequence[str]) -> tuple[str, ...]:
+    owner: dict[str, str] = {}
+    for sha, _, number in files:
+        owner[sha] = min(names[number], owner.get(sha, names[number]))
+    return tuple(owner[sha] for sha, _, _ in files)
 
 
 def _under_one_root(datasets: Sequence[Dataset]) -> list[Dataset]:

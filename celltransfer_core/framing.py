@@ -343,7 +343,8 @@ class Crops:
     dataset: Dataset
     nuclei: Nuclei | None = None
     """None: whole images."""
-    colour: ColourMap | None = None
+    colours: Mapping[str, ColourMap] = field(default_factory=dict)
+    """By source of the dataset; those that are not in it keep their colours."""
     um_per_px: float | None = None
 
     def __len__(self) -> int:
@@ -364,7 +365,8 @@ class Crops:
         nucleus = self.nuclei[cell] if self.nuclei is not None else None
         if nucleus is not None:
             image = cut(image, nucleus)
-        return self.colour(image) if self.colour is not None else image
+        colour = self.colours.get(self.dataset.sources[self.dataset.cell_sources[cell]])
+        return colour(image) if colour is not None else image
 
     @property
     def extents(self) -> Float32:
@@ -376,10 +378,9 @@ class Crops:
 
     @property
     def variant(self) -> str:
-        """Name of everything but the image file that decides what an encoder sees."""
+        """Name of everything but the image file that decides what an encoder sees of a source."""
         parts = ["whole" if self.nuclei is None else f"nucleus@{VERSION}"]
-        if self.colour is not None:
-            parts.append(f"lab-{self.colour.key}")
+        parts += [f"lab-{colour.key}" for colour in self.colours.values()]
         if self.um_per_px is not None:
             parts.append(f"{self.um_per_px:g}um")
         return "-".join(parts) + _intensity_key(self.dataset)
@@ -397,7 +398,23 @@ class Crops:
         Crops
         """
         nuclei = self.nuclei.take(cells) if self.nuclei is not None else None
-        return replace(self, dataset=self.dataset.take(cells), nuclei=nuclei)
+        dataset = self.dataset.take(cells)
+        colours = {name: self.colours[name] for name in dataset.sources if name in self.colours}
+        return replace(self, dataset=dataset, nuclei=nuclei, colours=colours)
+
+    def by_source(self) -> tuple[tuple[Ints, Crops], ...]:
+        """Part the cells by the set they came from.
+
+        Returns
+        -------
+        tuple of (ndarray of int64, Crops)
+            The cells of each source, and what an encoder sees of them.
+        """
+        if len(self.dataset.sources) == 1:
+            return ((np.arange(len(self)), self),)
+        of = self.dataset.cell_sources
+        parts = [np.flatnonzero(of == number) for number in range(len(self.dataset.sources))]
+        return tuple((cells, self.take(cells)) for cells in parts)
 
 
 def lab_moments(
@@ -470,7 +487,8 @@ def frame_sets(
         ``auto`` frames if at least 80 % of the nuclei are found in every set; ``nucleus`` always,
         cells without one being left whole; ``none`` does not look for any.
     colour : {"none", "lab"}
-        Whether the other sets' Lab moments are brought to the reference's.
+        Whether the other sets' Lab moments are brought to the reference's. Of several references
+        that were pooled, to those of the largest.
     um_per_px : mapping from name to float
         Size of a pixel, where it is known.
     cache : Cache
@@ -489,7 +507,7 @@ def frame_sets(
             name: find_nuclei(dataset, cache, workers=workers, progress=progress)
             for name, dataset in sets.items()
         }
-    framed, reason = choose_framing(mode, nuclei)
+    framed, reason = choose_framing(mode, _by_source(sets, nuclei))
     crops = {
         name: Crops(
             dataset, nuclei[name] if framed else None, um_per_px=um_per_px.get(name) or None
@@ -498,16 +516,37 @@ def frame_sets(
     }
     if colour == "lab":
         moments = {
-            name: lab_moments(one, workers=workers, progress=progress)
+            (name, part.dataset.sources[0]): lab_moments(part, workers=workers, progress=progress)
             for name, one in crops.items()
+            for _, part in one.by_source()
         }
+        stays = (reference, _largest_source(sets[reference]))
         crops = {
-            name: one
-            if name == reference
-            else replace(one, colour=ColourMap(*moments[name], *moments[reference]))
+            name: replace(
+                one,
+                colours={
+                    source: ColourMap(*moments[name, source], *moments[stays])
+                    for source in one.dataset.sources
+                    if (name, source) != stays
+                },
+            )
             for name, one in crops.items()
         }
     return Framing(crops, framed, reason, nuclei)
+
+
+def _by_source(sets: Mapping[str, Dataset], nuclei: Mapping[str, Nuclei]) -> dict[str, Nuclei]:
+    """Part what was found in a pooled set by where it came from."""
+    return {
+        f"{name} {source}".strip(): found.take(np.flatnonzero(dataset.cell_sources == number))
+        for name, found in nuclei.items()
+        for dataset in (sets[name],)
+        for number, source in enumerate(dataset.sources)
+    }
+
+
+def _largest_source(dataset: Dataset) -> str:
+    return dataset.sources[int(np.bincount(dataset.cell_sources).argmax())]
 
 
 def choose_framing(mode: Mode, nuclei: Mapping[str, Nuclei]) -> tuple[bool, str]:

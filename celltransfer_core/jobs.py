@@ -139,8 +139,10 @@ def stage_keys(workspace: Workspace, study: str) -> dict[Stage, str]:
     sets = workspace.sets(study)
     config = asdict(study_config(workspace, found))
     del config["flag_threshold"]  # it changes what is shown, not what is computed
+    # Several references are told apart by name, extra sets always; other names decide nothing.
+    named = {"extra"} | ({"reference"} if [s.role for s in sets].count("reference") > 1 else set())
     images = [
-        (s.role, s.revision, sorted(s.mapping.items()), s.name if s.role == "extra" else "")
+        (s.role, s.revision, sorted(s.mapping.items()), s.name if s.role in named else "")
         for s in sets
     ]
     embed = _hash(__version__, images, {name: config.pop(name) for name in _EMBED})
@@ -598,7 +600,7 @@ def draw_map(prepared: Prepared, layout: Layout = "t-SNE") -> CellMap:
     from sklearn.decomposition import PCA
 
     config = prepared.config
-    both = representation(prepared.embeddings, prepared.cluster_on, config)
+    both = representation(prepared.comparable, prepared.cluster_on, config)
     rng = np.random.default_rng([config.seed, 6])
     most = MAP_CELLS // 2
     picked = [np.sort(rng.permutation(len(X))[:most]) for X in both]

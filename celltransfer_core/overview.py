@@ -50,7 +50,13 @@ class Plan:
 
 
 def plan_run(
-    config: Config, encoders: int, reference: int, query: int, *, workers: int = 1
+    config: Config,
+    encoders: int,
+    reference: int,
+    query: int,
+    *,
+    sources: int = 1,
+    workers: int = 1,
 ) -> Plan:
     """Tell what classification will do and about how long it takes.
 
@@ -63,6 +69,8 @@ def plan_run(
         Reference cells of the types that are kept.
     query : int
         Cells.
+    sources : int
+        Sets that were pooled to the reference.
     workers : int
         Processes for transports.
 
@@ -75,6 +83,7 @@ def plan_run(
     size = min(config.subset_size, reference)
     # As the subsets are drawn: everything at once where nothing has to be left out.
     draws = 1 if size == reference and config.weights == "uniform" else config.draws
+    draws *= sources if config.weights == "matches" else 1
     parts = max(1, -(-query // config.subset_size))
     target = -(-query // parts)
     doubled = config.alignment == "centre" and config.features == "centred"

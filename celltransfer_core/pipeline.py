@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -409,6 +410,21 @@ class Prepared:
         """Number of each reference cell's type, shape (n,)."""
         return np.searchsorted(self.types, self.reference.cell_labels).astype(np.int64)
 
+    @cached_property
+    def comparable(self) -> Embeddings:
+        """Embeddings to compare sets by: pooled references levelled, unless features are raw.
+
+        See :func:`level_sources`.
+        """
+        if self.config.features == "raw" or len(self.reference.sources) == 1:
+            return self.embeddings
+        types, sources = self.reference_types, self.reference.cell_sources
+        reference = {
+            member: level_sources(X, types, sources)
+            for member, X in self.embeddings[REFERENCE].items()
+        }
+        return {**self.embeddings, REFERENCE: reference}
+
 
 @dataclass(frozen=True)
 class Named:
@@ -559,7 +575,7 @@ def identify(
         If the confirmations speak of other types or clusters.
     """
     scores = score_sets(
-        prepared.embeddings,
+        prepared.comparable,
         prepared.reference_types,
         prepared.types,
         clusters,
@@ -593,7 +609,7 @@ def transfer(
     """
     plan = plan_transfer(prepared, named)
     voters, solves = let_vote(
-        prepared.embeddings,
+        prepared.comparable,
         prepared.voters,
         plan.draws,
         plan.known,
@@ -652,11 +668,18 @@ def plan_transfer(
     kept = shared_types(matches, every) if config.filtering == "auto" else every
     floor = 0.0 if set(kept) <= {match.matched_type for match in matches} else UNMATCHED_FLOOR
     proportions = type_weights(matches, kept, floor=floor)
-    unknown = np.array([match.matched_type == NONE_TYPE for match in matches])
-    known = ~unknown[named.clusters.labels]
+    fits = np.array([kept.index(m.matched_type) if m.matched_type in kept else -1 for m in matches])
+    matched = fits[named.clusters.labels]
     place = np.array([kept.index(name) if name in kept else -1 for name in every])
-    draws = plan_draws(place[prepared.reference_types], proportions, known, config, parts)
-    return TransferPlan(kept, proportions, known, draws)
+    draws = plan_draws(
+        place[prepared.reference_types],
+        proportions,
+        matched,
+        config,
+        parts,
+        prepared.reference.cell_sources,
+    )
+    return TransferPlan(kept, proportions, matched >= 0, draws)
 
 
 def check_confirmations(confirmations: Sequence[Confirmation], types: Sequence[str]) -> None:
@@ -779,7 +802,7 @@ def embed_sets(
     for encoder in encoders:
         try:
             found = {
-                name: embed(cells, encoder, cache, workers=workers, progress=progress)
+                name: _embed_by_source(cells, encoder, cache, workers, progress)
                 for name, cells in crops.items()
             }
         except EncoderError as error:
@@ -788,6 +811,50 @@ def embed_sets(
         for name, rows in found.items():
             embeddings[name][encoder.spec.id] = rows
     return embeddings, tuple(failures)
+
+
+def _embed_by_source(
+    crops: Crops, encoder: Encoder, cache: Cache, workers: int | None, progress: Progress
+) -> Float32:
+    parts = crops.by_source()
+    rows = [embed(part, encoder, cache, workers=workers, progress=progress) for _, part in parts]
+    order = np.argsort(np.concatenate([cells for cells, _ in parts]))
+    return np.concatenate(rows)[order]
+
+
+def level_sources(X: Float32, types: Ints, sources: Ints) -> Float32:
+    """Shift sets that were pooled to a reference onto each other.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n, d)
+    types : ndarray of int64, shape (n,)
+    sources : ndarray of int64, shape (n,)
+        Set that each cell came from; numbers from 0.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, d)
+        One set after the other is shifted so that the types it shares with those before have the
+        same mean there, each type counting the same. The largest comes first and stays, as does
+        what shares no type.
+    """
+    levelled = X.astype(np.float32, copy=True)
+    before = np.zeros(len(X), dtype=bool)
+    for source in np.argsort(-np.bincount(sources), kind="stable"):
+        own = sources == source
+        common = np.intersect1d(types[own], types[before])
+        if len(common):
+            shift = _balanced_mean(levelled, types, before, common)
+            shift -= _balanced_mean(levelled, types, own, common)
+            levelled[own] += shift.astype(np.float32)
+        before |= own
+    return levelled
+
+
+def _balanced_mean(X: Float32, types: Ints, rows: Bools, names: Ints) -> Float64:
+    means = [X[rows & (types == name)].mean(axis=0, dtype=np.float64) for name in names]
+    return np.mean(means, axis=0)
 
 
 def usable_voters(
@@ -954,6 +1021,22 @@ def score_sets(
 
 
 @dataclass(frozen=True)
+class Draw:
+    """A subset of the reference, and what it is transported onto."""
+
+    part: int
+    """Of the query,"""
+    number: int
+    """and the how manieth of that part."""
+    cells: Ints
+    """Positions in ``Draws.usable``, ascending, a cell as often as it was drawn."""
+    onto: Ints
+    """Query cells."""
+    voting: Ints
+    """Positions in ``cells`` of those that the query is classified with."""
+
+
+@dataclass(frozen=True)
 class Draws:
     """How both sets are cut into subsets for transport (5.2)."""
 
@@ -965,10 +1048,12 @@ class Draws:
     """What each counts in the reference's mean, shape (u,); None for evenly."""
     parts: Sequence[Ints]
     """Query cells of each part."""
-    onto: Sequence[Ints]
-    """Query cells of each part that the reference is transported onto."""
-    cells: Sequence[Sequence[Ints]]
-    """Positions in ``usable`` of each draw, by part."""
+    drawn: Sequence[Draw]
+    """Ordered by part and number; one a source where sources are transported by themselves."""
+
+    def of_part(self, part: int) -> list[Draw]:
+        """List the draws of one part of the query."""
+        return [draw for draw in self.drawn if draw.part == part]
 
 
 @dataclass(frozen=True)
@@ -987,9 +1072,10 @@ class TransferPlan:
 def plan_draws(
     types: Ints,
     proportions: Float64,
-    known: Bools,
+    matched: Ints,
     config: Config,
     parts: Sequence[Ints] | None = None,
+    sources: Ints | None = None,
 ) -> Draws:
     """Cut the query into parts, and draw the reference for each.
 
@@ -999,12 +1085,16 @@ def plan_draws(
         Kept type of each reference cell, −1 for cells that are filtered out.
     proportions : ndarray of float64, shape (T,)
         Share of each kept type to draw where weights follow the matches.
-    known : ndarray of bool, shape (m,)
-        Which query cells are in clusters that some type fits; nothing is transported onto the
-        others. Without any such cell all count.
+    matched : ndarray of int64, shape (m,)
+        Kept type that each query cell's cluster is matched to, −1 where none fits; nothing is
+        transported onto those. Without any other cell all count.
     config : Config
     parts : sequence of ndarray of int64, optional
         Query cells of each part; by default all cells, in as few parts as can be.
+    sources : ndarray of int64, shape (n,), optional
+        Set that each reference cell came from, where several were pooled. If weights follow the
+        matches, each is drawn to the proportions of its own types, and transported by itself onto
+        the cells matched to them; otherwise they are drawn together.
 
     Returns
     -------
@@ -1013,29 +1103,53 @@ def plan_draws(
     usable = np.flatnonzero(types >= 0)
     kept = types[usable]
     follow = config.weights == "matches"
-    size = min(config.subset_size, len(usable))
-    count = 1 if size == len(usable) and not follow else config.draws
     if parts is None:
-        parts = split_query(len(known), config.subset_size, np.random.default_rng([config.seed, 2]))
+        rng = np.random.default_rng([config.seed, 2])
+        parts = split_query(len(matched), config.subset_size, rng)
+    groups = [np.arange(len(usable))]
+    if follow and sources is not None:
+        of = sources[usable]
+        groups = [np.flatnonzero(of == source) for source in np.unique(of)]
+    has = np.array([np.bincount(kept[g], minlength=len(proportions)) > 0 for g in groups])
+    size = min(config.subset_size, len(usable))
+    drawn = []
+    for part, cells in enumerate(parts):
+        known = cells[matched[cells] >= 0]
+        for number in range(1 if size == len(usable) and not follow else config.draws):
+            for source, (group, own) in enumerate(zip(groups, has, strict=True)):
+                seed = [config.seed, 3, part, number, source]
+                rng = np.random.default_rng(seed[: 4 + (len(groups) > 1)])
+                weights = proportions if own.all() else np.where(own, proportions, 0)
+                most = max(1, round(size * weights.sum()))
+                weights = weights if own.all() else weights / weights.sum()
+                chosen = group[draw_reference(kept[group], most, rng, weights if follow else None)]
+                onto = known[own[matched[known]]]
+                drawn.append(
+                    Draw(
+                        part,
+                        number,
+                        chosen,
+                        next(some for some in (onto, known, cells) if len(some)),
+                        _thinned(kept[chosen], has.sum(axis=0), rng),
+                    )
+                )
     return Draws(
         usable=usable,
         types=kept,
         weights=proportions[kept] / np.bincount(kept)[kept] if follow else None,
         parts=parts,
-        onto=[part[known[part]] if known[part].any() else part for part in parts],
-        cells=[
-            [
-                draw_reference(
-                    kept,
-                    size,
-                    np.random.default_rng([config.seed, 3, part, draw]),
-                    proportions if follow else None,
-                )
-                for draw in range(count)
-            ]
-            for part in range(len(parts))
-        ],
+        drawn=drawn,
     )
+
+
+def _thinned(types: Ints, shared_by: Ints, rng: np.random.Generator) -> Ints:
+    # A type that more sets have would otherwise be that much denser among the neighbours.
+    chosen = []
+    fewest = shared_by[shared_by > 0].min()
+    for name in np.unique(types):
+        members = rng.permutation(np.flatnonzero(types == name))
+        chosen.append(members[: -(-len(members) * fewest // shared_by[name])])
+    return np.sort(np.concatenate(chosen))
 
 
 Gallery = tuple[Float32, Ints]
@@ -1086,8 +1200,12 @@ def unaligned(Xs: Float32, draws: Draws) -> list[Gallery]:
     list of Gallery
         One a part of the query.
     """
-    drawn = [np.unique(np.concatenate(of)) for of in draws.cells]
-    return [(Xs[cells], cells) for cells in drawn]
+    galleries = []
+    for part in range(len(draws.parts)):
+        voting = [draw.cells[draw.voting] for draw in draws.of_part(part)]
+        cells = np.unique(np.concatenate(voting))
+        galleries.append((Xs[cells], cells))
+    return galleries
 
 
 ALIGNERS: Mapping[str, type[CentreAligner | CoralAligner | LinearAligner | SinkhornAligner]] = {
@@ -1150,37 +1268,39 @@ def align(
     solves : list of Solve
         Empty for methods that solve nothing.
     """
-    places = [(part, draw) for part, of in enumerate(draws.cells) for draw in range(len(of))]
     tasks = [
-        _Alignment(
-            Xs[draws.cells[part][draw]],
-            Xt[draws.onto[part]],
-            method or config.alignment,
-            config.alpha,
-        )
-        for part, draw in places
+        _Alignment(Xs[draw.cells], Xt[draw.onto], method or config.alignment, config.alpha)
+        for draw in draws.drawn
     ]
-    mapped: dict[tuple[int, int], Float32] = {}
-    logs: dict[tuple[int, int], TransportLog] = {}
+    mapped: dict[int, Float32] = {}
+    logs: dict[int, TransportLog] = {}
     progress(f"aligning {name}", 0, len(tasks))
     for index, (rows, log) in run_tasks(_align, tasks, workers=workers):
-        mapped[places[index]] = rows
+        mapped[index] = rows[draws.drawn[index].voting]
         if log is not None:
-            logs[places[index]] = log
+            logs[index] = log
         progress(f"aligning {name}", len(mapped), len(tasks))
     solves = [
         Solve(
-            name, part, draw, len(draws.cells[part][draw]), len(draws.onto[part]), logs[part, draw]
+            name,
+            draw.part,
+            draw.number,
+            len(draw.cells),
+            len(draw.onto),
+            logs[index],
         )
-        for part, draw in sorted(logs)
+        for index, draw in enumerate(draws.drawn)
+        if index in logs
     ]
-    galleries = [
-        (
-            np.concatenate([mapped[part, draw] for draw in range(len(of))]),
-            np.concatenate(of),
+    galleries = []
+    for part in range(len(draws.parts)):
+        of = [(index, draw) for index, draw in enumerate(draws.drawn) if draw.part == part]
+        galleries.append(
+            (
+                np.concatenate([mapped[index] for index, _ in of]),
+                np.concatenate([draw.cells[draw.voting] for _, draw in of]),
+            )
         )
-        for part, of in enumerate(draws.cells)
-    ]
     return galleries, solves
 
 

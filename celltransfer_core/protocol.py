@@ -641,7 +641,7 @@ class _Listener:
         kept: _Heard | None,
     ) -> _Heard:
         config, draws = prepared.config, plan.draws
-        Xs, Xt = drawn_rows(prepared.embeddings, voter, draws, plan.known, config)
+        Xs, Xt = drawn_rows(prepared.comparable, voter, draws, plan.known, config)
         galleries: list[Gallery]
         if ot in {"none", "centre"}:
             galleries = unaligned(Xs, draws)
@@ -689,9 +689,8 @@ class _Listener:
             draws.usable,
             draws.types,
             *draws.parts,
-            *draws.onto,
         ]
-        arrays += [cells for of in draws.cells for cells in of]
+        arrays += [array for one in draws.drawn for array in (one.onto, one.cells, one.voting)]
         arrays += [] if draws.weights is None else [draws.weights]
         for array in arrays:
             digest.update(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
@@ -890,10 +889,8 @@ def _identify(
         matched: dict[bool, list[str]] = {False: [], True: []}
         majority: list[str] = []
         for subset in subsets:
-            embeddings = dict(prepared.embeddings)
-            embeddings[QUERY] = {
-                member: rows[subset] for member, rows in prepared.embeddings[QUERY].items()
-            }
+            embeddings = dict(prepared.comparable)
+            embeddings[QUERY] = {member: rows[subset] for member, rows in embeddings[QUERY].items()}
             X = representation(embeddings, prepared.cluster_on, way)[1]
             clusters = find_clusters(X, way)
             scores = score_sets(

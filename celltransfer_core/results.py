@@ -359,7 +359,8 @@ def _clusters_of(page: Page, evaluation: Evaluation) -> None:
 def _neighbours_of(page: Page, evaluation: Evaluation) -> None:
     """Show cells beside their nearest neighbours, without and with alignment (Figs 5, 6)."""
     crops = evaluation.prepared.framing.crops
-    types = evaluation.prepared.reference.cell_labels
+    reference = evaluation.prepared.reference
+    types = reference.cell_labels
     shown = [
         (ot, filtering)
         for ot, filtering in evaluation.neighbours
@@ -376,11 +377,15 @@ def _neighbours_of(page: Page, evaluation: Evaluation) -> None:
         for cell in examples:
             truth = str(evaluation.truth[cell])
             tiles = [_tile(data_uri(crops[QUERY], cell), truth, "query")]
-            for neighbour in evaluation.neighbours[ot, filtering][cell]:
-                if neighbour >= 0:
-                    name = str(types[neighbour])
-                    mark = "✓" if name == truth else "✗"
-                    tiles.append(_tile(data_uri(crops[REFERENCE], int(neighbour)), name, mark))
+            near = [int(one) for one in evaluation.neighbours[ot, filtering][cell] if one >= 0]
+            for source, name in enumerate(reference.sources):
+                members = [one for one in near if reference.cell_sources[one] == source]
+                if name:
+                    said = "from" if members else "none from"
+                    tiles.append(f"<span>{said} {html.escape(name)}</span>")
+                for one in members:
+                    mark = "✓" if types[one] == truth else "✗"
+                    tiles.append(_tile(data_uri(crops[REFERENCE], one), str(types[one]), mark))
             page.add(f"<div class=cells>{''.join(tiles)}</div>")
 
 

@@ -814,10 +814,15 @@ class Workspace:
             None without any image.
         """
         sets = self.sets(study, role)
-        found = [dataset for dataset in map(self.dataset, sets) if dataset.n_cells]
+        found = {one.id: dataset for one in sets if (dataset := self.dataset(one)).n_cells}
         if len(found) < 2:
-            return found[0] if found else None
-        return self._keep(tuple(_key(image_set) for image_set in sets), lambda: pool(found))
+            return next(iter(found.values()), None)
+        # Queries are one microscope's slides; references may come from several.
+        names = [one.name for one in sets if one.id in found] if role == "reference" else None
+        return self._keep(
+            tuple(_key(image_set) for image_set in sets),
+            lambda: pool([*found.values()], names=names),
+        )
 
     def sweep(self) -> int:
         """Delete for good what nothing refers to: deleted studies, and images without a set.

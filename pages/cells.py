@@ -1,7 +1,6 @@
 """Cells: any query cell, large, with its neighbours and every voter's word."""
 
 import html
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -288,7 +287,8 @@ def show_gallery(run: RunResult, near: np.ndarray, shades: Mapping[str, str]) ->
     st.caption(f"Of the {len(near)} nearest: {told}")
     groups: dict[str, list[int]] = {}
     for one in near.tolist():
-        groups.setdefault(source_of(run.reference.cells[one]), []).append(one)
+        source = run.reference.sources[run.reference.cell_sources[one]]
+        groups.setdefault(source, []).append(one)
     for source, members in groups.items():
         if len(groups) > 1:
             st.caption(f"From {words.plain(source)}")
@@ -297,16 +297,6 @@ def show_gallery(run: RunResult, near: np.ndarray, shades: Mapping[str, str]) ->
             for one in members
         )
         st.html(f"<div style='display:flex;flex-wrap:wrap;gap:6px'>{tiles}</div>")
-
-
-def source_of(cell: str) -> str:
-    """Name the set that a reference cell comes from."""
-    for image_set in space.sets(here.id, REFERENCE):
-        cells = space.dataset(image_set).cells
-        place = bisect_left(cells, cell)
-        if place < len(cells) and cells[place] == cell:
-            return image_set.name
-    return "a set that is gone"
 
 
 def tile(cell: str, name: str, shades: Mapping[str, str]) -> str:

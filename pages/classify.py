@@ -231,7 +231,14 @@ def show_plan(config: Config) -> None:
         kept = prepared.types
     usable = int(np.isin(prepared.reference.cell_labels, kept).sum())
     workers = os.cpu_count() or 1
-    plan = plan_run(config, len(prepared.voters), usable, prepared.query.n_cells, workers=workers)
+    plan = plan_run(
+        config,
+        len(prepared.voters),
+        usable,
+        prepared.query.n_cells,
+        sources=len(prepared.reference.sources),
+        workers=workers,
+    )
     transports = (
         f" {plan.transports} transports of {plan.source:,} reference onto up to "
         f"{plan.target:,} query cells."

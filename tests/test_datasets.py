@@ -466,8 +466,28 @@ def test_pooling_joins_renames_and_leaves_out(tmp_path):
     assert reasons["c/3.png"] == "its type c is left out"
     assert reasons["a/1.png"] == "the same image stands under a and x"
     same = pool(sets, [{}, {"x": "a"}])
+    assert same.sources == ("",)
     assert sorted(set(same.labels)) == ["a", "b", "c", "d"]
     assert same.n_cells == 5
+
+
+def test_pooled_references_know_where_their_cells_came_from(tmp_path):
+    root = tmp_path / "store"
+    first = store(root, {"a/1.png": png("red"), "b/2.png": png("blue")})
+    second = store(root, {"a/1.png": png("red"), "b/2.png": png("white"), "c/3.png": png("black")})
+    sets = [stored_dataset(root, "set", found, {}, labelled=True) for found in (first, second)]
+    pooled = pool(sets, names=["z", "y"])
+    assert pooled.sources == ("y", "z")
+    sources = [pooled.sources[source] for source in pooled.cell_sources]
+    # Red is in both: it counts as of the one that comes first in the alphabet.
+    assert sorted(zip(sources, pooled.cell_labels.tolist(), strict=True)) == [
+        *(("y", "a"), ("y", "b"), ("y", "c"), ("z", "b"))
+    ]
+    few = pooled.take_typed(np.array([0, 2]))
+    assert [few.sources[one] for one in few.cell_sources] == [
+        pooled.sources[pooled.cell_sources[cell]] for cell in (0, 2)
+    ]
+    assert pool(sets[:1], names=["z"]).source is None
 
 
 def test_types_told_by_names(folder):

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from skimage.color import rgb2lab
 
 from celltransfer_core import framing
-from celltransfer_core.datasets import read_dataset
+from celltransfer_core.datasets import pool, read_dataset
 from celltransfer_core.framing import (
     ColourMap,
     Crops,
@@ -201,8 +201,8 @@ def test_the_variant_names_what_decides_the_pixels(reference, cache):
         Crops(reference),
         Crops(reference, nuclei),
         Crops(reference, nuclei, um_per_px=0.2),
-        Crops(reference, nuclei, colour=ColourMap(one, one, two, two)),
-        Crops(reference, nuclei, colour=ColourMap(one, one, two, one)),
+        Crops(reference, nuclei, colours={"": ColourMap(one, one, two, two)}),
+        Crops(reference, nuclei, colours={"": ColourMap(one, one, two, one)}),
         Crops(replace(reference, intensity=(0.0, 900.0)), nuclei),
     ]
     assert len({crops.variant for crops in variants}) == len(variants)
@@ -213,12 +213,40 @@ def test_lab_brings_the_querys_colours_to_the_references(reference, query, cache
     options = {"mode": "nucleus", "um_per_px": {}, "cache": cache, "workers": 1}
     plain = frame_sets(sets, colour="none", **options).crops
     mapped = frame_sets(sets, colour="lab", **options).crops
-    assert mapped["reference"].colour is None
+    assert mapped["reference"].colours == {}
     target = lab_moments(plain["reference"], workers=1)
     before, after = (lab_moments(crops["query"], workers=1) for crops in (plain, mapped))
     for moment in (0, 1):
         distance = [np.abs(found[moment] - target[moment]).max() for found in (before, after)]
         assert distance[1] < 0.35 * distance[0]
+
+
+def test_each_of_several_references_is_brought_to_the_largests_colours(
+    drawn, reference, query, cache
+):
+    typed = query_as_reference(drawn)
+    pooled = pool([reference, typed], names=["home", "away"])
+    sets = {"reference": pooled, "query": query}
+    options = {"mode": "nucleus", "um_per_px": {}, "cache": cache, "workers": 1}
+    crops = frame_sets(sets, colour="lab", **options).crops
+    assert set(crops["reference"].colours) == {"away"}
+    alone = frame_sets({"reference": reference, "query": typed}, colour="lab", **options).crops
+    for cells, part in crops["reference"].by_source():
+        other = alone[
+            "query" if pooled.sources[pooled.cell_sources[cells[0]]] == "away" else "reference"
+        ]
+        assert part.variant == other.variant  # what was embedded before is found again
+        for one, cell in enumerate(cells):
+            assert (part[one] == crops["reference"][int(cell)]).all()
+            assert (part[one] == other[one]).all()
+
+
+def query_as_reference(drawn):
+    # As conftest draws them.
+    names = {
+        f"{number:02}.png": "lymphocyte" if number % 3 else "eosinophil" for number in range(30)
+    }
+    return read_dataset(drawn / "query", labelled=True, type_of=names.get, workers=1)
 
 
 def test_a_set_of_one_colour_is_mapped_without_fault():

@@ -8,13 +8,13 @@ from PIL import Image
 
 import celltransfer_core
 from celltransfer_core import pipeline
-from celltransfer_core.datasets import read_dataset
+from celltransfer_core.datasets import pool, read_dataset
 from celltransfer_core.encoders.registry import BUILTIN
 from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.evaluation import true_labels
 from celltransfer_core.export import clusters_table, manifest, matches_table, predictions_table
 from celltransfer_core.matching import Confirmation
-from celltransfer_core.pipeline import DEFAULT, PAPER, Config, run
+from celltransfer_core.pipeline import DEFAULT, PAPER, Config, level_sources, plan_draws, run
 
 FAST = replace(DEFAULT, encoders=(("shape", "colour"), ("colour",)), draws=2)
 FILES = (
@@ -345,3 +345,80 @@ def test_true_labels_are_read_by_evaluation_alone(tmp_path, query):
     blind = read_dataset(tmp_path)
     assert blind.labels is None
     assert sorted(true_labels(blind).tolist()) == ["a", "a", "b", "b"]
+
+
+def test_pooled_sources_are_shifted_onto_each_other(rng):
+    types = np.repeat([0, 1, 2, 3], 10)
+    sources = np.repeat([0, 1, 1, 0], 10)
+    sources[:5] = 1  # type 0 is in both
+    X = rng.normal(size=(40, 3)).astype(np.float32)
+    X[sources == 1] += 50
+    levelled = level_sources(X, types, sources)
+    means = [levelled[(types == 0) & (sources == source)].mean(axis=0) for source in (0, 1)]
+    np.testing.assert_allclose(*means, atol=1e-4)
+    moved = levelled - X  # the larger stays, the other moves as a whole
+    np.testing.assert_array_equal(moved[sources == 1], 0)
+    assert np.ptp(moved[sources == 0], axis=0).max() < 1e-4
+    apart = level_sources(X, np.where(sources == 1, types, types + 10), sources)
+    np.testing.assert_array_equal(apart, X)
+
+
+def test_each_source_is_drawn_and_transported_by_itself():
+    # Types 0 and 1 in the first source, 1 and 2 in the second; clusters of the query by type.
+    types = np.repeat([0, 1, 1, 2], 100)
+    sources = np.repeat([0, 0, 1, 1], 100)
+    matched = np.repeat([0, 1, 2, -1], [60, 30, 10, 20])
+    proportions = np.array([0.6, 0.3, 0.1])
+    config = replace(DEFAULT, subset_size=200, draws=2)
+    draws = plan_draws(types, proportions, matched, config, sources=sources)
+    assert len(draws.drawn) == 4
+    assert {one.number for one in draws.of_part(0)} == {0, 1}
+    for one, own, counts in zip(
+        draws.drawn,
+        [(0, 1), (1, 2)] * 2,
+        [(120, 60), (60, 20)] * 2,  # as in the query, of the types that the source has
+        strict=True,
+    ):
+        names, drawn = np.unique(draws.types[one.cells], return_counts=True)
+        assert (tuple(names), tuple(drawn)) == (own, counts)
+        assert len(set(sources[one.cells])) == 1
+        assert set(matched[one.onto]) == set(own)
+        voting = np.bincount(draws.types[one.cells[one.voting]], minlength=3)
+        assert voting[1] == counts[own.index(1)] / 2  # two sources have it
+        assert voting[[0, 2]].sum() == counts[1 - own.index(1)]
+    together = plan_draws(
+        types, proportions, matched, replace(config, weights="uniform"), sources=sources
+    )
+    assert len(together.drawn) == 2  # the paper's way: at random from all
+    assert {len(one.onto) for one in together.drawn} == {100}
+
+
+def test_one_source_is_drawn_as_without_sources():
+    types = np.repeat([0, 1], 50)
+    matched = np.repeat([0, 1], 20)
+    proportions = np.array([0.7, 0.3])
+    one, none = (
+        plan_draws(types, proportions, matched, DEFAULT, sources=sources)
+        for sources in (np.zeros(100, dtype=np.int64), None)
+    )
+    for a, b in zip(one.drawn, none.drawn, strict=True):
+        np.testing.assert_array_equal(a.cells, b.cells)
+        np.testing.assert_array_equal(a.voting, np.arange(len(a.cells)))
+
+
+def test_a_reference_of_two_microscopes(reference, query, drawn, store):
+    names = {
+        f"{number:02}.png": "lymphocyte" if number % 3 else "eosinophil" for number in range(30)
+    }
+    away = read_dataset(drawn / "query", labelled=True, type_of=names.get, workers=1)
+    kept = away.take_typed(np.arange(15))
+    rest = query.take(np.arange(15, 30))
+    pooled = pool([reference, kept], names=["home", "away"])
+    found = run(pooled, rest, FAST, cache=store, workers=1)
+    truth = away.cell_labels[15:]
+    assert np.mean(np.array(found.predicted) == truth) > 0.8
+    near = found.voters[1].neighbours
+    # With transport both sources are among the neighbours.
+    assert set(pooled.cell_sources[near[near >= 0]]) == {0, 1}
+    again = run(pooled, rest, FAST, cache=store, workers=2)
+    assert again.predicted == found.predicted
