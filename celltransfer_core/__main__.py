@@ -110,16 +110,39 @@ def _run_job(options: argparse.Namespace) -> None:
     run_job(Workspace(), options.id)
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=_run)
-    folders = parser.add_argument_group("folders")
+def _add_reference(folders: argparse._ArgumentGroup) -> None:
     folders.add_argument(
         "--reference",
         type=Path,
+        action="append",
         required=True,
         metavar="DIR",
-        help="typed cells: one sub-folder a type, or labels.csv",
+        help="typed cells: one sub-folder a type, or labels.csv; repeated, the sets are pooled, "
+        "each framed, centred and transported by itself",
     )
+    folders.add_argument(
+        "--types",
+        type=_chosen_types,
+        action="append",
+        default=[],
+        metavar="SET:A,B",
+        help="take these types alone from a reference, SET being its folder's name; may be "
+        "repeated",
+    )
+
+
+def _chosen_types(text: str) -> tuple[str, tuple[str, ...]]:
+    name, found, types = text.rpartition(":")
+    chosen = tuple(part.strip() for part in types.split(",") if part.strip())
+    if not (found and name.strip() and chosen):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form SET:type,type")
+    return name.strip(), chosen
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_run)
+    folders = parser.add_argument_group("folders")
+    _add_reference(folders)
     folders.add_argument("--query", type=Path, required=True, metavar="DIR", help="cells to type")
     folders.add_argument(
         "--extra",
@@ -237,13 +260,7 @@ def _add_method(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_evaluate)
     folders = parser.add_argument_group("folders")
-    folders.add_argument(
-        "--reference",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="typed cells: one sub-folder a type, or labels.csv",
-    )
+    _add_reference(folders)
     folders.add_argument(
         "--query",
         type=Path,
@@ -494,10 +511,10 @@ def _run(options: argparse.Namespace) -> None:
     with closing(_Screen(quiet=options.quiet)) as screen:
         # The query first: it is mostly the smaller, and a wrong folder shows at once.
         query = read_dataset(options.query, workers=workers, progress=screen)
-        reference = read_dataset(options.reference, labelled=True, workers=workers, progress=screen)
+        reference = _reference(options, screen)
         extras = {
             name: read_dataset(folder, workers=workers, progress=screen)
-            for name, folder in _names(options.extra).items()
+            for name, folder in _names(options.extra, ("reference", "query")).items()
         }
         screen.close()
         for name, dataset in (("reference", reference), ("query", query), *extras.items()):
@@ -517,6 +534,35 @@ def _run(options: argparse.Namespace) -> None:
     _write_log(options.out, options, screen.seconds)
     say(describe_run(result))
     say(f"\nWritten to {options.out}: predictions.csv and the rest. {RESEARCH_USE}")
+
+
+def _reference(options: argparse.Namespace, screen: _Screen) -> Dataset:
+    """Read one reference, or pool several, of the types that were asked for."""
+    from celltransfer_core.datasets import pool, read_dataset
+
+    folders = _names(options.reference)
+    chosen: dict[str, set[str]] = {}
+    for name, types in options.types:
+        if name not in folders:
+            raise DataError(f"--types speaks of {name!r}; the references are {', '.join(folders)}.")
+        chosen.setdefault(name, set()).update(types)
+    sets, mappings = [], []
+    for name, folder in folders.items():
+        dataset = read_dataset(folder, labelled=True, workers=options.workers, progress=screen)
+        own = set(dataset.labels or ())
+        if missing := chosen.get(name, own) - own:
+            raise DataError(
+                f"--types takes {', '.join(sorted(missing))} from {name}, which has "
+                f"{', '.join(sorted(own))}."
+            )
+        sets.append(dataset)
+        mappings.append(dict.fromkeys(own - chosen.get(name, own), ""))
+    if len(sets) == 1 and not chosen:
+        return sets[0]
+    pooled = pool(sets, mappings, [*folders])
+    if len(set(pooled.cell_labels.tolist())) < 2:
+        raise DataError("What --types leaves is one type only; a reference needs two at least.")
+    return pooled
 
 
 def _config(options: argparse.Namespace) -> Config:
@@ -569,12 +615,12 @@ def _evaluate(options: argparse.Namespace) -> None:
     with closing(_Screen(quiet=options.quiet)) as screen:
         query = read_dataset(options.query, workers=workers, progress=screen)
         truth = true_labels(query)
-        reference = read_dataset(options.reference, labelled=True, workers=workers, progress=screen)
+        reference = _reference(options, screen)
         if options.per_class is not None:
             reference = draw_per_class(reference, options.per_class, config.seed)
         extras = {
             name: read_dataset(folder, workers=workers, progress=screen)
-            for name, folder in _names(options.extra).items()
+            for name, folder in _names(options.extra, ("reference", "query")).items()
         }
         screen.close()
         for name, dataset in (("reference", reference), ("query", query), *extras.items()):
@@ -589,7 +635,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             options.out,
             workers,
             screen,
-            _printed(options.reference.resolve().name, options.query.resolve().name),
+            _printed("+".join(_names(options.reference)), options.query.resolve().name),
         )
     _write_log(options.out, options, screen.seconds)
     say("\n" + describe_evaluation(found))
@@ -708,11 +754,11 @@ def _benchmark(options: argparse.Namespace) -> None:
         raise DataError("No pair's sets are there; give their folder with --data.")
 
 
-def _names(folders: Sequence[Path]) -> dict[str, Path]:
+def _names(folders: Sequence[Path], taken: Sequence[str] = ()) -> dict[str, Path]:
     names: dict[str, Path] = {}
     for folder in folders:
         name = folder.resolve().name
-        while name in names or name in {"reference", "query"}:
+        while name in names or name in taken:
             name += "'"
         names[name] = folder
     return names

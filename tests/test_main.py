@@ -227,3 +227,42 @@ def test_demo_is_drawn_said_so_and_runs(tmp_path, capsys):
     assert main([*arguments, "--encoders", "colour", "--draws", "1", "--quiet"]) == 0
     slides = (tmp_path / "demo" / "results" / "differential.csv").read_text()
     assert slides.count("\n") > 2 * len(arguments)
+
+
+def other_reference(drawn, folder):
+    """The drawn query with its types as folders, as conftest draws them."""
+    for file in (drawn / "query").iterdir():
+        into = folder / ("lymphocyte" if int(file.stem) % 3 else "eosinophil")
+        into.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, into / file.name)
+    return folder
+
+
+def test_several_references_are_pooled(drawn, tmp_path, capsys):
+    other = other_reference(drawn, tmp_path / "other")
+    more = ("--reference", other, "--types", "other:lymphocyte")
+    more += ("--types", "reference:eosinophil,neutrophil")
+    assert main(run_arguments(drawn, tmp_path / "out", *more)) == 0
+    assert "reference: 48 cells (eosinophil 14, lymphocyte 20, neutrophil 14)" in (
+        capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (("--types", "elsewhere:a"), "'elsewhere'; the references are reference"),
+        (("--types", "reference:monocyte"), "takes monocyte from reference, which has"),
+        (("--types", "reference:eosinophil"), "one type only"),
+    ],
+)
+def test_types_that_cannot_be_taken(drawn, tmp_path, capsys, more, expected):
+    assert main(run_arguments(drawn, tmp_path / "out", *more)) == MENDABLE
+    assert expected in capsys.readouterr().err
+
+
+def test_types_of_a_wrong_form(drawn, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(run_arguments(drawn, tmp_path / "out", "--types", "reference"))
+    assert ended.value.code == MENDABLE
+    assert "SET:type,type" in capsys.readouterr().err
