@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from celltransfer_core.datasets import Dataset, read_dataset
 from celltransfer_core.errors import DataError
 from celltransfer_core.types import Bools, Float64, Ints, Labels
+
+if TYPE_CHECKING:
+    from celltransfer_core.studies import Workspace
 
 RARE = 6
 """Types with fewer cells than this in the query are left out of accuracy figures."""
@@ -48,6 +52,33 @@ def true_labels(query: Dataset) -> Labels:
     labelled = read_dataset(query.root, labelled=True)
     names = dict(zip(labelled.cells, labelled.cell_labels.tolist(), strict=True))
     return np.array([names.get(cell, "") for cell in query.cells])
+
+
+def study_labels(workspace: Workspace, study: str) -> Labels:
+    """Read the types that came with a study's query sets, in folder names or a labels.csv.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    ndarray of str, shape (m,)
+        By the query's cells; empty for those without a label, or with several.
+    """
+    said: dict[str, set[str]] = {}
+    for image_set in workspace.sets(study, "query"):
+        try:
+            labelled = workspace.labelled(image_set)
+        except DataError:  # none of it has a type
+            continue
+        for cell, name in zip(labelled.cells, labelled.cell_labels.tolist(), strict=True):
+            said.setdefault(cell, set()).add(name)
+    query = workspace.pooled(study, "query")
+    cells = query.cells if query is not None else ()
+    names = [next(iter(n)) if len(n := said.get(c, set())) == 1 else "" for c in cells]
+    return np.array(names, dtype=str)
 
 
 def counted(truth: Labels) -> Bools:

@@ -33,6 +33,7 @@ from celltransfer_core.curation import Standing, Word, edit_clusters, standing_w
 from celltransfer_core.datasets import Dataset
 from celltransfer_core.demo import fill_demo, introduce_demo
 from celltransfer_core.errors import CellTransferError, OutputError, StudyError
+from celltransfer_core.evaluation import study_labels
 from celltransfer_core.matching import QUERY, REFERENCE
 from celltransfer_core.pipeline import (
     DEFAULT,
@@ -49,10 +50,13 @@ from celltransfer_core.pipeline import (
     transfer,
     type_names,
 )
+from celltransfer_core.protocol import Evaluation, Protocol, evaluate
+from celltransfer_core.results import write_evaluation
 from celltransfer_core.studies import Decision, Job, Study, Workspace, now
 from celltransfer_core.types import Float32, Ints
 
 Stage = Literal["embed", "clusters", "matches", "classify"]
+Target = Stage | Literal["evaluate"]
 STAGES: tuple[Stage, ...] = ("embed", "clusters", "matches", "classify")
 
 State = Literal["waiting", "next", "running", "done", "stale", "failed"]
@@ -65,6 +69,13 @@ MAP_CELLS = 5000
 BEAT = 2.0
 SILENCE = 30.0
 """Seconds between a job's signs of life, and after which it counts as dead."""
+
+BRIEF = Protocol(
+    ot=("none", "centre", "fgw-paper", "fgw"),
+    methods=("knn", "ensemble", "majority", "ceiling"),
+    low_label=(),
+)
+"""What the Evaluate page measures unless it is told otherwise."""
 
 _MAPS: dict[Layout, str] = {"t-SNE": "map", "UMAP": "umap"}
 _EMBED = ("encoders", "cluster_encoder", "framing", "colour", "um_per_px")
@@ -104,7 +115,8 @@ def study_config(workspace: Workspace, study: Study) -> Config:
     DataError
         If an option is out of range.
     """
-    options = {name: value for name, value in study.options.items() if name != "layout"}
+    beside = ("layout", "evaluation")
+    options = {name: value for name, value in study.options.items() if name not in beside}
     preset = PRESETS.get(options.pop("preset", "default"), DEFAULT)
     if "encoders" in options:
         options["encoders"] = tuple(tuple(voter) for voter in options["encoders"])
@@ -192,13 +204,71 @@ def states(workspace: Workspace, study: str) -> dict[Stage, State]:
         path = workspace.result_path(study, stage, keys[stage])
         if path.is_file():
             found[stage] = "done"
-        elif latest and latest.active and STAGES.index(stage) <= STAGES.index(latest.target):
+        elif latest and latest.active and stage in _way_to(latest.target):
             found[stage] = "running"
         elif any(path.parent.glob(f"{stage}-*.joblib")):
             found[stage] = "stale"
         else:
             found[stage] = "next"
     return found
+
+
+def _way_to(target: str) -> tuple[Stage, ...]:
+    """List the stages that a job brings up to date."""
+    last = "matches" if target == "evaluate" else target
+    return STAGES[: STAGES.index(last) + 1]
+
+
+def protocol_of(study: Study) -> Protocol:
+    """Say what a study's Evaluate page measures: what was chosen there, or what takes minutes.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    Protocol
+    """
+    chosen: Mapping[str, Any] = study.options.get("evaluation", {})
+    return Protocol(**{**asdict(BRIEF), **{name: tuple(of) for name, of in chosen.items()}})
+
+
+def evaluation_path(workspace: Workspace, study: str) -> Path | None:
+    """Return where the figures of the present state of a study lie, or will lie.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    Path or None
+        None while there are no images. A folder of the same name holds tables and report.
+    """
+    keys = stage_keys(workspace, study)
+    if not keys:
+        return None
+    measured = _hash(keys["classify"], asdict(protocol_of(workspace.study(study))))
+    return workspace.result_path(study, "evaluate", measured)
+
+
+def load_evaluation(workspace: Workspace, study: str) -> Evaluation | None:
+    """Read what was measured with the query's own labels, without the embeddings.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    Evaluation or None
+        None if it was not measured for the present state.
+    """
+    path = evaluation_path(workspace, study)
+    return _load(path) if path else None
 
 
 def save_result(path: Path, result: object) -> None:
@@ -337,14 +407,14 @@ def _standing(
 # Processes
 
 
-def start(workspace: Workspace, study: str, target: Stage = "classify") -> Job:
+def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
     """Bring a study up to a stage, in a process of its own.
 
     Parameters
     ----------
     workspace : Workspace
     study : str
-    target : {"embed", "clusters", "matches", "classify"}
+    target : {"embed", "clusters", "matches", "classify", "evaluate"}
 
     Returns
     -------
@@ -498,7 +568,7 @@ class _Reporter:
 
 
 def bring_up_to(
-    workspace: Workspace, study_id: str, target: Stage, progress: _Reporter | Any
+    workspace: Workspace, study_id: str, target: Target, progress: _Reporter | Any
 ) -> None:
     """Compute every stage up to one, but nothing that is there.
 
@@ -506,7 +576,7 @@ def bring_up_to(
     ----------
     workspace : Workspace
     study_id : str
-    target : {"embed", "clusters", "matches", "classify"}
+    target : {"embed", "clusters", "matches", "classify", "evaluate"}
     progress : callable
 
     Raises
@@ -514,40 +584,25 @@ def bring_up_to(
     CellTransferError
         If the study's sets cannot be used.
     """
+    if target == "evaluate":
+        bring_up_to(workspace, study_id, "matches", progress)
+        _measure(workspace, study_id, progress)
+        return
     study = workspace.study(study_id)
     if study.drawn:
         fill_demo(workspace, study_id, progress)
     keys = stage_keys(workspace, study_id)
-    reference, query = (workspace.pooled(study_id, role) for role in ("reference", "query"))
-    if reference is None or query is None:
-        raise StudyError("Add images to the reference and the query set first.")
-    if len(type_names(reference)) < 2:
-        raise StudyError(
-            f"The reference has one type only ({reference.cell_labels[0]}); it needs two at least."
-        )
-    extras: Mapping[str, Dataset] = {
-        s.name: workspace.dataset(s)
-        for s in workspace.sets(study_id, "extra")
-        if workspace.dataset(s).n_cells
-    }
 
     def path(stage: str, key: str) -> Path:
         return workspace.result_path(study_id, stage, keys[key])  # type: ignore[index]
 
-    wanted = STAGES[: STAGES.index(target) + 1]
+    wanted = _way_to(target)
     layout = layout_of(study)
     drawn = path(_MAPS[layout], "embed")
     mapped = drawn.is_file() or target == "matches"
     if mapped and all(path(stage, stage).is_file() for stage in wanted):
         return
-    prepared = prepare(
-        reference,
-        query,
-        study_config(workspace, study),
-        extras=extras,
-        cache=workspace.cache,
-        progress=progress,
-    )
+    prepared = _prepare(workspace, study_id, progress)
     if not path("embed", "embed").is_file():
         save_result(path("embed", "embed"), replace(prepared, embeddings={}))
     if not mapped:
@@ -565,7 +620,8 @@ def bring_up_to(
     if not path("matches", "matches").is_file():
         progress("matches", 0, 1)
         edits = [d.payload for d in _edits(workspace, study_id, keys["clusters"])]
-        clusters = edit_clusters(_load(path("clusters", "clusters")), query.cells, edits)
+        found = _load(path("clusters", "clusters"))
+        clusters = edit_clusters(found, prepared.query.cells, edits)
         save_result(path("matches", "matches"), identify(prepared, clusters))
         progress("matches", 1, 1)
     if target == "matches":
@@ -578,9 +634,58 @@ def bring_up_to(
         bring_up_to(workspace, study_id, target, progress)
         return
     keys["classify"] = latest["classify"]
-    standing = _standing(workspace, study_id, named.clusters, query, prepared.types)
-    named = named.confirm([s.confirmation for s in standing])
+    named = _heard(workspace, study_id, named, prepared)
     save_result(path("classify", "classify"), transfer(prepared, named, progress=progress))
+
+
+def _heard(workspace: Workspace, study_id: str, named: Named, prepared: Prepared) -> Named:
+    """Confirm the matches that people spoke of."""
+    standing = _standing(workspace, study_id, named.clusters, prepared.query, prepared.types)
+    return named.confirm([s.confirmation for s in standing])
+
+
+def _measure(workspace: Workspace, study_id: str, progress: _Reporter | Any) -> None:
+    """Score every method with the labels that came with the query."""
+    protocol = protocol_of(workspace.study(study_id))
+    path, keys = evaluation_path(workspace, study_id), stage_keys(workspace, study_id)
+    if path is None or path.is_file():
+        return
+    matches = _load(workspace.result_path(study_id, "matches", keys["matches"]))
+    prepared = _prepare(workspace, study_id, progress)
+    prepared = replace(prepared, config=replace(prepared.config, draws=protocol.subsets))
+    found = evaluate(
+        prepared,
+        _heard(workspace, study_id, matches, prepared),
+        study_labels(workspace, study_id),
+        protocol,
+        store=path.parent / "kept",
+        progress=progress,
+    )
+    write_evaluation(found, path.with_suffix(""))
+    save_result(path, replace(found, prepared=replace(prepared, embeddings={})))
+
+
+def _prepare(workspace: Workspace, study_id: str, progress: _Reporter | Any) -> Prepared:
+    reference, query = (workspace.pooled(study_id, role) for role in ("reference", "query"))
+    if reference is None or query is None:
+        raise StudyError("Add images to the reference and the query set first.")
+    if len(type_names(reference)) < 2:
+        raise StudyError(
+            f"The reference has one type only ({reference.cell_labels[0]}); it needs two at least."
+        )
+    extras: Mapping[str, Dataset] = {
+        s.name: workspace.dataset(s)
+        for s in workspace.sets(study_id, "extra")
+        if workspace.dataset(s).n_cells
+    }
+    return prepare(
+        reference,
+        query,
+        study_config(workspace, workspace.study(study_id)),
+        extras=extras,
+        cache=workspace.cache,
+        progress=progress,
+    )
 
 
 def draw_map(prepared: Prepared, layout: Layout = "t-SNE") -> CellMap:

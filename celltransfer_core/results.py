@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from celltransfer_core.report import Page, data_uri
 
 if TYPE_CHECKING:
     import pandas as pd
+    from plotly.graph_objects import Figure
 
 SIGNIFICANT = 0.05
 LABELS_USED = (
@@ -154,6 +155,48 @@ def identification_table(evaluation: Evaluation) -> pd.DataFrame:
     )
 
 
+class MatchedCluster(NamedTuple):
+    """What a cluster was matched to, and what it is."""
+
+    cluster: int
+    cells: int
+    matched_type: str
+    score: float
+    most_are: str
+    """Type of most of its labelled cells; empty without any."""
+    verdict: str
+    """``right``, ``wrong``, or empty without labelled cells."""
+
+
+def matched_clusters(evaluation: Evaluation) -> list[MatchedCluster]:
+    """List what every cluster was matched to, and what most of its cells are.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    list of MatchedCluster
+        Empty if a reader alone was asked.
+    """
+    named = evaluation.named.get("true") or evaluation.named.get("false")
+    if named is None:
+        return []
+    majority = majority_types(named.clusters.labels, evaluation.truth)
+    return [
+        MatchedCluster(
+            int(number),
+            match.cells,
+            match.matched_type,
+            match.score,
+            truth,
+            "" if not truth else ("right" if match.matched_type == truth else "wrong"),
+        )
+        for number, match, truth in zip(named.clusters.names, named.matches, majority, strict=True)
+    ]
+
+
 def curves_table(evaluation: Evaluation) -> pd.DataFrame:
     """Tabulate what agreement is worth.
 
@@ -284,7 +327,8 @@ def results_html(evaluation: Evaluation) -> str:
         rows = [row for row in evaluation.rows if row.filtering == filtering]
         if rows:
             page.heading(f"Accuracy, {FILTERING_NAMES[filtering]}")
-            _figures_of(page, evaluation, filtering)
+            for name, figure in figures(evaluation, filtering):
+                page.figure(name, figure)
             page.table(
                 ("method", "OT", "accuracy", "95 % interval", "F1", "balanced"),
                 [
@@ -326,19 +370,18 @@ def _clusters_of(page: Page, evaluation: Evaluation) -> None:
         return
     page.heading("How clusters and types compare")
     scores, names = named.scores[QUERY], named.clusters.names.tolist()
-    majority = majority_types(named.clusters.labels, evaluation.truth)
     page.table(
         ("cluster", "cells", "matched type", "score", "most of its cells", ""),
         [
             (
-                str(name),
-                str(match.cells),
-                page.chip(match.matched_type),
-                f"{match.score:.2f}",
-                page.chip(truth) if truth else "–",
-                "" if not truth else ("✓" if match.matched_type == truth else "✗"),
+                str(row.cluster),
+                str(row.cells),
+                page.chip(row.matched_type),
+                f"{row.score:.2f}",
+                page.chip(row.most_are) if row.most_are else "–",
+                {"right": "✓", "wrong": "✗"}.get(row.verdict, ""),
             )
-            for name, match, truth in zip(names, named.matches, majority, strict=True)
+            for row in matched_clusters(evaluation)
         ],
     )
     page.figure("similarity_heatmap", plots.similarity_heatmap(scores, names))
@@ -397,7 +440,20 @@ def _tile(picture: str, name: str, mark: str) -> str:
     )
 
 
-def _figures_of(page: Page, evaluation: Evaluation, filtering: str) -> None:
+def figures(evaluation: Evaluation, filtering: str) -> list[tuple[str, Figure]]:
+    """Draw the figures of one choice of types.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    filtering : {"false", "true", "reader"}
+
+    Returns
+    -------
+    list of (str, plotly Figure)
+        Each with its name in :data:`plots.CAPTIONS`.
+    """
+    drawn: list[tuple[str, Figure]] = []
     rows = {row.key: row for row in evaluation.rows if row.filtering == filtering}
     for ot in evaluation.protocol.ot:
         methods = [
@@ -409,16 +465,14 @@ def _figures_of(page: Page, evaluation: Evaluation, filtering: str) -> None:
         ]
         if ot == "none" or not methods or methods[-1] != "ensemble":
             continue
-        page.figure(
-            "accuracy_figure",
-            plots.accuracy_figure(
-                [method.removeprefix("knn:") for method in methods],
-                [rows[method, "none", filtering].accuracy for method in methods],
-                [rows[method, ot, filtering].accuracy for method in methods],
-                rows["ensemble", ot, filtering].accuracy_interval,
-                ot,
-            ),
+        bars = plots.accuracy_figure(
+            [method.removeprefix("knn:") for method in methods],
+            [rows[method, "none", filtering].accuracy for method in methods],
+            [rows[method, ot, filtering].accuracy for method in methods],
+            rows["ensemble", ot, filtering].accuracy_interval,
+            ot,
         )
+        drawn.append(("accuracy_figure", bars))
     shown = [ot for ot in ("none", "centre", "fgw-paper", "fgw") if ot in evaluation.protocol.ot]
     curves: dict[str, Curve] = {
         ot: evaluation.curves["ensemble", ot, filtering]
@@ -426,19 +480,16 @@ def _figures_of(page: Page, evaluation: Evaluation, filtering: str) -> None:
         if ("ensemble", ot, filtering) in evaluation.curves
     }
     if curves:
-        page.figure("agreement_worth_figure", plots.agreement_worth_figure(curves))
-        page.figure(
-            "reliability_figure",
-            plots.reliability_figure(
-                {ot: evaluation.reliability["ensemble", ot, filtering] for ot in curves}
-            ),
-        )
+        drawn.append(("agreement_worth_figure", plots.agreement_worth_figure(curves)))
+        found = {ot: evaluation.reliability["ensemble", ot, filtering] for ot in curves}
+        drawn.append(("reliability_figure", plots.reliability_figure(found)))
     points: dict[str, list[tuple[int, float, float]]] = {}
     for point in evaluation.low_label:
         if point.filtering == filtering:
             points.setdefault(point.ot, []).append((point.cells, point.accuracy, point.deviation))
     if points:
-        page.figure("low_label_figure", plots.low_label_figure(points))
+        drawn.append(("low_label_figure", plots.low_label_figure(points)))
+    return drawn
 
 
 def write_evaluation(
@@ -568,21 +619,19 @@ def _beside_the_paper(evaluation: Evaluation, printed: Sequence[Printed]) -> lis
 
 
 def _matches(evaluation: Evaluation) -> list[str]:
-    named = evaluation.named.get("true") or evaluation.named.get("false")
-    if named is None:
-        return []
-    majority = majority_types(named.clusters.labels, evaluation.truth)
     rows = [
         (
-            str(number),
-            str(match.cells),
-            match.matched_type,
-            f"{match.score:.2f}",
-            truth or "–",
-            "" if not truth else ("right" if match.matched_type == truth else "wrong"),
+            str(row.cluster),
+            str(row.cells),
+            row.matched_type,
+            f"{row.score:.2f}",
+            row.most_are or "–",
+            row.verdict,
         )
-        for number, match, truth in zip(named.clusters.names, named.matches, majority, strict=True)
+        for row in matched_clusters(evaluation)
     ]
+    if not rows:
+        return []
     heads = ("cluster", "cells", "matched type", "score", "most of its cells", "")
     return ["", "## Clusters and their types", "", *markdown_table(heads, rows)]
 

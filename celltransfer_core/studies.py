@@ -783,11 +783,33 @@ class Workspace:
         """
         return self._keep(_key(image_set), lambda: self._read_set(image_set))
 
-    def _read_set(self, image_set: ImageSet) -> Dataset:
+    def labelled(self, image_set: ImageSet) -> Dataset:
+        """Read one set with the types that came with its images, whatever its role.
+
+        For :mod:`celltransfer_core.evaluation` alone: no step of the pipeline may see a query's.
+
+        Parameters
+        ----------
+        image_set : ImageSet
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        DataError
+            If a table of it has the wrong columns, or nothing in it has a type.
+        """
+        return self._keep(
+            (*_key(image_set), "labelled"), lambda: self._read_set(image_set, labelled=True)
+        )
+
+    def _read_set(self, image_set: ImageSet, *, labelled: bool = False) -> Dataset:
         with self._session() as session:
             rows = session.scalars(select(_File).where(_File.set == image_set.id))
             checked = {r.path: Checked(r.sha256, r.problem, r.pages, r.deep) for r in rows}
-        labelled = image_set.role == "reference"
+        labelled = labelled or image_set.role == "reference"
         made = stored_dataset(
             self.images, image_set.name, checked, image_set.tables, labelled=labelled
         )

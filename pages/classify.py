@@ -17,7 +17,6 @@ from celltransfer_core.matching import QUERY, confirmed_share, shared_types
 from celltransfer_core.overview import plan_run, sides
 from celltransfer_core.pipeline import PAPER, PRESETS, Config, RunResult
 from celltransfer_core.plots import (
-    CAPTIONS,
     agreement_figure,
     composition_figure,
     confusion_figure,
@@ -292,17 +291,11 @@ def show_numbers(run: RunResult) -> None:
             st.metric(label, value, help=note, width="content")
 
 
-def figure(drawn: Any, name: str, key: str = "") -> None:
-    """Show a figure and how to read it."""
-    st.plotly_chart(drawn, key=key or name, config=maps.CHART, alt=CAPTIONS[name])
-    st.caption(CAPTIONS[name])
-
-
 def show_types(run: RunResult, shades: Mapping[str, str]) -> None:
     """Show how many cells each type got, overall and on every slide."""
     names, counts = np.unique(run.predicted, return_counts=True)
     found = dict(zip(names.tolist(), counts.tolist(), strict=True))
-    figure(
+    maps.figure(
         composition_figure({**dict.fromkeys(run.types, 0), **found}, dict(shades)),
         "composition_figure",
     )
@@ -310,7 +303,7 @@ def show_types(run: RunResult, shades: Mapping[str, str]) -> None:
         left = ", ".join(words.plain(name) for name in run.filtered)
         st.caption(f"Filtered out, so no cell can be one: {left}.")
     table = differential_table(run)
-    figure(differential_figure(table, dict(shades)), "differential_figure")
+    maps.figure(differential_figure(table, dict(shades)), "differential_figure")
     if run.query.slide is None:
         st.caption(
             "All cells are counted as one slide: a metadata.csv with the columns file and slide "
@@ -350,7 +343,7 @@ def show_agreement(run: RunResult) -> None:
         help="Flagged cells come first in review. Cells of clusters that fit no type are always "
         "flagged. Nothing is computed anew.",
     )
-    figure(agreement_figure(run.vote.agreement, run.config.flag_threshold), "agreement_figure")
+    maps.figure(agreement_figure(run.vote.agreement, run.config.flag_threshold), "agreement_figure")
 
 
 def show_voters(run: RunResult) -> None:
@@ -359,7 +352,7 @@ def show_voters(run: RunResult) -> None:
     if len(names) < 2:
         st.info("There is one voter only: nobody to compare it with.")
         return
-    figure(disagreement_figure(run.vote.choices, names), "disagreement_figure")
+    maps.figure(disagreement_figure(run.vote.choices, names), "disagreement_figure")
     left, right = st.columns(2)
     sayings = ["The vote", *names]
     first = left.selectbox("Compare", sayings, key="first")
@@ -372,7 +365,7 @@ def show_voters(run: RunResult) -> None:
         chosen = run.vote.winner if who == "The vote" else run.vote.choices[names.index(who)]
         return [run.types[number] for number in chosen]
 
-    figure(
+    maps.figure(
         confusion_figure(opinion(first), opinion(second), run.types, names=(first, second)),
         "confusion_figure",
     )
@@ -383,9 +376,9 @@ def show_alignment(run: RunResult) -> None:
     if not sides(run.voters)[1]:
         st.info("This run has no aligned voters: choose an alignment above to have some.")
         return
-    figure(transport_gain_figure(run.voters, run.vote), "transport_gain_figure")
+    maps.figure(transport_gain_figure(run.voters, run.vote), "transport_gain_figure")
     if run.solves:
-        figure(transport_quality_figure(run.solves), "transport_quality_figure")
+        maps.figure(transport_quality_figure(run.solves), "transport_quality_figure")
         remarks = sorted({remark for solve in run.solves for remark in solve.log.remarks})
         worst = max(solve.log.marginal_error for solve in run.solves)
         steps = [solve.log.iterations for solve in run.solves]

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from celltransfer_core import jobs, web
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.jobs import Stage
+from celltransfer_core.evaluation import study_labels
+from celltransfer_core.jobs import Stage, Target
 from celltransfer_core.plots import type_colours
 from celltransfer_core.studies import Study, Workspace
 
@@ -83,6 +85,21 @@ def colours(study_id: str) -> Mapping[str, str]:
     return type_colours(names)
 
 
+def labelled(study_id: str) -> bool:
+    """Tell whether the query came with types that the reference has: then they can be compared."""
+    space = workspace()
+    sets = space.sets(study_id)
+    return _labelled(space, study_id, tuple((s.id, s.revision, *s.mapping.items()) for s in sets))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _labelled(_space: Workspace, study_id: str, sets: tuple[object, ...]) -> bool:  # noqa: ARG001
+    reference = _space.pooled(study_id, "reference")
+    if reference is None:
+        return False
+    return bool(np.isin(study_labels(_space, study_id), reference.cell_labels).any())
+
+
 def chip(name: str, shades: Mapping[str, str]) -> str:
     """Write a type's name with its colour beside it, as HTML."""
     shade = shades.get(name, "#8A8A8A")
@@ -138,6 +155,9 @@ _PHASES = {
     "clusters": "Finding clusters",
     "matches": "Matching clusters to types",
     "vote": "Classifying and voting",
+    "evaluate": "Measuring every method",
+    "identify shared types": "Finding shared types",
+    "few labels": "Measuring with few labelled cells",
 }
 
 
@@ -147,29 +167,38 @@ def needs(here: Study, stage: Stage, button: str, *, note: str = "") -> bool:
     With nothing under way there is a button that begins the work; while it runs there are
     progress, time left and a button that cancels; a page without a result stops here.
     """
-    space = workspace()
-    state = jobs.states(space, here.id)[stage]
-    job = jobs.current_job(space, here.id)
+    state = jobs.states(workspace(), here.id)[stage]
     if state == "waiting":
         st.info("Add images first: a reference with known types, and a query to be typed.")
         st.page_link(PAGES["data"], icon=":material/upload:")
         return False
-    if job and job.active:
-        _watch(here.id)
+    if at_work(here, done=state == "done") or state == "done":
         return state == "done"
-    if job and job.state in ("failed", "stopped", "cancelled") and state != "done":
-        (st.warning if job.state == "cancelled" else st.error)(job.message)
-    if state == "done":
-        return True
     if state == "stale":
         st.warning("Something before this step has changed: its result is out of date.")
     if note:
         st.markdown(note)
+    begin(here, stage, button)
+    return False
+
+
+def at_work(here: Study, *, done: bool) -> bool:
+    """Show work that is under way, or why it stopped before it was done."""
+    job = jobs.current_job(workspace(), here.id)
+    if job and job.active:
+        _watch(here.id)
+        return True
+    if job and job.state in ("failed", "stopped", "cancelled") and not done:
+        (st.warning if job.state == "cancelled" else st.error)(job.message)
+    return False
+
+
+def begin(here: Study, target: Target, button: str) -> None:
+    """Offer to begin work."""
     if st.button(
         button, type="primary", icon=":material/play_arrow:", disabled=bool(here.signed)
-    ) and say(jobs.start, space, here.id, stage):
+    ) and say(jobs.start, workspace(), here.id, target):
         st.rerun()
-    return False
 
 
 @st.fragment(run_every=1.0)

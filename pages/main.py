@@ -71,7 +71,8 @@ def step(name: str, heading: str, state: str = "waiting") -> st.Page:
 
 common.PAGES["start"] = st.Page("start.py", title="Start", icon=":material/home:", default=True)
 common.PAGES["studies"] = st.Page("studies.py", title="Studies", icon=":material/folder_open:")
-common.PAGES["help"] = st.Page("help.py", title="Help", icon=":material/help:")
+help_page = common.PAGES["help"] = st.Page("help.py", title="Help", icon=":material/help:")
+evaluate = st.Page("evaluate.py", title="Evaluate", icon=":material/analytics:")
 page = st.navigation(
     {
         "": [common.PAGES["start"], common.PAGES["studies"]],
@@ -85,7 +86,7 @@ page = st.navigation(
             step("review", "7 · Review", "reviewed"),
             step("export", "8 · Export", "signed"),
         ],
-        "More": [common.PAGES["help"]],
+        "More": [*([evaluate] if current and common.labelled(current.id) else []), help_page],
     }
 )
 

@@ -1,4 +1,4 @@
-"""Maps of cells: to be looked at, hovered over and picked from."""
+"""Figures with how to read them, and maps of cells to hover over and pick from."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import streamlit as st
 
 from celltransfer_core import web
 from celltransfer_core.matching import QUERY, REFERENCE
+from celltransfer_core.plots import CAPTIONS
 
 PICTURE = 132  # px
 
@@ -15,6 +16,12 @@ CHART = {
     "modeBarButtonsToRemove": ["toImage", "zoom2d", "select2d", "autoScale2d"],
 }
 """Tools of a map: lasso, pan, zoom, reset."""
+
+
+def figure(drawn: Any, name: str, key: str = "") -> None:
+    """Show a figure and how to read it."""
+    st.plotly_chart(drawn, key=key or name, config=CHART, alt=CAPTIONS[name])
+    st.caption(CAPTIONS[name])
 
 
 def cell_map(study_id: str, figure: Any, title: str, key: str) -> list[str]:

@@ -15,7 +15,6 @@ from celltransfer_core.curation import Standing, Word, short
 from celltransfer_core.matching import NONE_TYPE, QUERY, REFERENCE, Match, shared_types
 from celltransfer_core.pipeline import Named
 from celltransfer_core.plots import (
-    CAPTIONS,
     cluster_plane_figure,
     score_plane_figure,
     similarity_heatmap,
@@ -442,7 +441,7 @@ def show_evidence(position: int) -> None:
         show_heat(numbers)
     elif kind == "plane":
         alone = st.toggle(f"Only cluster {words.plain(called(position))}", value=True)
-        show_figure(
+        maps.figure(
             score_plane_figure(
                 score,
                 numbers,
@@ -453,7 +452,7 @@ def show_evidence(position: int) -> None:
             "score_plane_figure",
         )
     else:
-        show_figure(
+        maps.figure(
             cluster_plane_figure(named.plane, shades, clusters=numbers), "cluster_plane_figure"
         )
         if named.refinements is None:
@@ -482,13 +481,7 @@ def show_heat(numbers: Sequence[str]) -> None:
         st.caption(
             f"{words.plain(encoder)} {part} (signal-to-noise ratio {score.snr[number]:.2f})."
         )
-    show_figure(figure, "similarity_heatmap")
-
-
-def show_figure(figure: Any, name: str) -> None:
-    """Show a figure and how to read it."""
-    st.plotly_chart(figure, key=name, config=maps.CHART, alt=CAPTIONS[name])
-    st.caption(CAPTIONS[name])
+    maps.figure(figure, "similarity_heatmap")
 
 
 def go_on() -> None:

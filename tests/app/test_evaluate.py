@@ -1,0 +1,105 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from celltransfer_core import jobs
+from celltransfer_core.curation import short
+from celltransfer_core.evaluation import study_labels
+from celltransfer_core.studies import Workspace
+from celltransfer_core.types import silent
+from tests.app.conftest import OPTIONS
+from tests.app.test_classify import button, metrics, text_of
+
+MEASURED = {"ot": ["none", "fgw"], "methods": ["knn", "ensemble", "majority", "ceiling"]}
+
+
+@pytest.fixture(scope="module")
+def measured_folder(drawn, tmp_path_factory):
+    """Workspace with a study whose query came with its types, and was measured."""
+    space = Workspace(tmp_path_factory.mktemp("measured"))
+    study = space.create("Drawn cells").id
+    reference = [
+        (path.relative_to(drawn / "reference").as_posix(), path.read_bytes())
+        for path in sorted((drawn / "reference").rglob("*.png"))
+    ]
+    query = [
+        (f"{'lymphocyte' if int(p.stem) % 3 else 'eosinophil'}/{p.name}", p.read_bytes())
+        for p in sorted((drawn / "query").glob("*.png"))
+    ]
+    space.receive(space.add_set(study, "reference", "reference").id, reference)
+    space.receive(space.add_set(study, "query", "query").id, query)
+    space.set_options(study, {**OPTIONS, "evaluation": MEASURED})
+    jobs.bring_up_to(space, study, "evaluate", silent)
+    return space.folder
+
+
+@pytest.fixture
+def measured(measured_folder, home):
+    shutil.copytree(measured_folder, home, dirs_exist_ok=True)
+    space = Workspace()
+    return space, space.studies()[0]
+
+
+def test_labels_of_the_query_are_read_for_evaluation_alone(measured):
+    space, study = measured
+    labels = study_labels(space, study.id)
+    assert dict(zip(*np.unique(labels, return_counts=True), strict=True)) == {
+        "eosinophil": 10,
+        "lymphocyte": 20,
+    }
+    assert space.pooled(study.id, "query").labels is None
+    prepared = jobs.load_prepared(space, study.id)
+    assert prepared.query.labels is None
+
+
+def test_a_query_without_types_has_no_such_page(finished, open_page):
+    space, study = finished
+    assert set(study_labels(space, study.id)) == {""}
+    app = open_page("evaluate", study.id)
+    assert "How right every method is" not in text_of(app)
+
+
+def test_figures_are_shown_with_a_warning(measured, open_page):
+    space, study = measured
+    app = open_page("evaluate", study.id)
+    assert not app.exception
+    assert "labels were used here, and here alone" in text_of(app)
+    found = jobs.load_evaluation(space, study.id)
+    rows = {row.key: row for row in found.rows}
+    assert metrics(app) == {
+        "As it stands": f"{rows['ensemble', 'fgw', 'true'].accuracy:.1f} %",
+        "Every cluster confirmed": f"{rows['ensemble', 'fgw', 'reader'].accuracy:.1f} %",
+        "Without alignment": f"{rows['ensemble', 'none', 'true'].accuracy:.1f} %",
+        "Always the commonest type": "66.7 %",
+        "With the query's labels": metrics(app)["With the query's labels"],
+    }
+    table = app.dataframe[0].value
+    assert list(table["accuracy"]) == sorted(table["accuracy"], reverse=True)
+    assert {"Optimal transport", "None"} <= set(table["alignment"])
+    assert len(app.get("plotly_chart")) >= 4
+    assert len(app.get("download_button")) == 5
+
+
+def test_what_is_measured_can_be_chosen_and_makes_it_stale(measured, open_page):
+    space, study = measured
+    app = open_page("evaluate", study.id)
+    app.multiselect[0].set_value(["none", "centre"])
+    button(app, "Set").click().run()
+    assert not app.exception
+    assert space.study(study.id).options["evaluation"]["ot"] == ["none", "centre"]
+    assert jobs.load_evaluation(space, study.id) is None
+    assert "Something has changed" in text_of(app)
+    assert button(app, "Measure")
+    # Nothing of the study itself is out of date.
+    assert jobs.states(space, study.id)["matches"] == "done"
+
+
+def test_a_word_on_a_match_makes_the_figures_stale(measured, open_page):
+    space, study = measured
+    named, _ = jobs.load_named(space, study.id)
+    before = jobs.evaluation_path(space, study.id)
+    cells = short(np.array(space.pooled(study.id, "query").cells)[named.clusters.labels == 0])
+    payload = {"cells": cells, "type": "lymphocyte", "cluster": 0}
+    space.decide(study.id, "match", payload, "Ann")
+    assert jobs.evaluation_path(space, study.id) != before
