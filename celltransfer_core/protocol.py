@@ -406,7 +406,15 @@ def evaluate(
             for key, answer in heard.items()
             if answer.confidence is not None
         },
-        notes=_notes(prepared, truth, shared, parts, own_parts, protocol),
+        notes=_notes(
+            prepared,
+            truth,
+            shared,
+            parts,
+            own_parts,
+            protocol,
+            confirmed=confirmed_share(named.matches) > 0,
+        ),
         neighbours=listener.neighbours,
     )
 
@@ -1000,6 +1008,8 @@ def _notes(
     parts: Sequence[Ints],
     own_parts: bool,
     protocol: Protocol,
+    *,
+    confirmed: bool,
 ) -> tuple[str, ...]:
     config = prepared.config
     scored = int((shared != "").sum())
@@ -1036,6 +1046,11 @@ def _notes(
         f"Reference subsets: {config.draws} of at most {config.subset_size:,} cells, seed "
         f"{config.seed}. Linear probe and NMTune are trained on at most 5,000 of them."
     )
+    if "fgw" in protocol.ot and config.vote_weights == "confirmed" and not confirmed:
+        notes.append(
+            "No cluster is confirmed, so optimal transport has no say in the vote yet: with the "
+            "clusters as matched its ensemble is that of centring."
+        )
     notes += [
         f"The encoder {failure.encoder} was left out: {failure.reason}"
         for failure in prepared.failures

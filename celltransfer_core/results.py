@@ -27,6 +27,15 @@ SIGNIFICANT = 0.05
 LABELS_USED = (
     "The query's own labels were used here, and here alone: no step of the pipeline sees them."
 )
+OT_NAMES = {
+    "none": "no alignment",
+    "centre": "centring",
+    "coral": "CORAL",
+    "linear": "linear transport",
+    "sinkhorn": "entropic transport",
+    "fgw-paper": "transport as in the paper",
+    "fgw": "optimal transport",
+}
 FILTERING_NAMES = {
     "false": "all types of the reference",
     "true": "types that clusters were matched to",
@@ -415,7 +424,7 @@ def _neighbours_of(page: Page, evaluation: Evaluation) -> None:
         for name in np.unique(evaluation.truth[evaluation.scored])
     ]
     for ot, filtering in shown:
-        page.heading(f"Nearest reference cells, {ot}")
+        page.heading(f"Nearest reference cells, {OT_NAMES[ot]}")
         page.text("Those that most encoders count among their five nearest; ✓ where the type fits.")
         for cell in examples:
             truth = str(evaluation.truth[cell])
@@ -470,23 +479,28 @@ def figures(evaluation: Evaluation, filtering: str) -> list[tuple[str, Figure]]:
             [rows[method, "none", filtering].accuracy for method in methods],
             [rows[method, ot, filtering].accuracy for method in methods],
             rows["ensemble", ot, filtering].accuracy_interval,
-            ot,
+            OT_NAMES[ot],
         )
         drawn.append(("accuracy_figure", bars))
     shown = [ot for ot in ("none", "centre", "fgw-paper", "fgw") if ot in evaluation.protocol.ot]
     curves: dict[str, Curve] = {
-        ot: evaluation.curves["ensemble", ot, filtering]
+        OT_NAMES[ot]: evaluation.curves["ensemble", ot, filtering]
         for ot in shown
         if ("ensemble", ot, filtering) in evaluation.curves
     }
     if curves:
         drawn.append(("agreement_worth_figure", plots.agreement_worth_figure(curves)))
-        found = {ot: evaluation.reliability["ensemble", ot, filtering] for ot in curves}
+        found = {
+            OT_NAMES[ot]: evaluation.reliability["ensemble", ot, filtering]
+            for ot in shown
+            if OT_NAMES[ot] in curves
+        }
         drawn.append(("reliability_figure", plots.reliability_figure(found)))
     points: dict[str, list[tuple[int, float, float]]] = {}
     for point in evaluation.low_label:
         if point.filtering == filtering:
-            points.setdefault(point.ot, []).append((point.cells, point.accuracy, point.deviation))
+            of = points.setdefault(OT_NAMES[point.ot], [])
+            of.append((point.cells, point.accuracy, point.deviation))
     if points:
         drawn.append(("low_label_figure", plots.low_label_figure(points)))
     return drawn

@@ -16,6 +16,7 @@ from celltransfer_core.plots import similarity_heatmap
 from celltransfer_core.protocol import OT, Evaluation, Row
 from celltransfer_core.results import (
     LABELS_USED,
+    OT_NAMES,
     SIGNIFICANT,
     figures,
     identification_table,
@@ -23,15 +24,7 @@ from celltransfer_core.results import (
     results_table,
 )
 
-ALIGNMENTS = {
-    "none": "None",
-    "centre": "Means only",
-    "coral": "CORAL",
-    "linear": "Linear transport",
-    "sinkhorn": "Entropic transport",
-    "fgw-paper": "Optimal transport as the paper has it",
-    "fgw": "Optimal transport",
-}
+ALIGNMENTS = {ot: f"{name[:1].upper()}{name[1:]}" for ot, name in OT_NAMES.items()}
 FILTERING = {
     "true": "As matched, and as people confirmed",
     "reader": "As a reader who never errs would name the clusters",
@@ -121,8 +114,7 @@ def show_numbers(found: Evaluation) -> None:
             note = "Nearest neighbours among the query's own labelled cells, by cross-validation."
             st.metric("With the query's labels", f"{ceiling:.1f} %", help=note, width="content")
     st.caption(
-        f"Of the vote, alignment: {ALIGNMENTS[best].lower()}. "
-        + " ".join(words.plain(note) for note in found.notes)
+        f"Of the vote with {OT_NAMES[best]}. " + " ".join(words.plain(note) for note in found.notes)
     )
 
 
@@ -214,7 +206,20 @@ def show_matches(found: Evaluation, shades: Mapping[str, str]) -> None:
     maps.figure(similarity_heatmap(named.scores[QUERY], names), "similarity_heatmap")
     if found.identification:
         st.subheader("Shared types found")
-        st.dataframe(identification_table(found), hide_index=True)
+        table = identification_table(found)
+        table["correction"] = table["correction"].map({False: "before", True: "after"})
+        percent = st.column_config.NumberColumn(format="%.1f")
+        st.dataframe(
+            table.drop(columns="n_clusters"),
+            hide_index=True,
+            column_config={
+                "correction": "t-SNE vote",
+                "accuracy": percent,
+                "global_accuracy": st.column_config.NumberColumn("by type", format="%.1f"),
+                "cluster_accuracy": st.column_config.NumberColumn("by cluster", format="%.1f"),
+                "found": "types found",
+            },
+        )
         st.caption(
             "How well the types that both sets share are found in random subsets: share of types "
             "rightly said to be shared or not, by type and by cluster (eqs 5 and 24 of the paper)."
