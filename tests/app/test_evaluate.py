@@ -76,7 +76,7 @@ def test_figures_are_shown_with_a_warning(measured, open_page):
     }
     table = app.dataframe[0].value
     assert list(table["accuracy"]) == sorted(table["accuracy"], reverse=True)
-    assert {"Optimal transport", "None"} <= set(table["alignment"])
+    assert {"Optimal transport", "No alignment"} <= set(table["alignment"])
     assert len(app.get("plotly_chart")) >= 4
     assert len(app.get("download_button")) == 5
 
