@@ -336,7 +336,7 @@ def summary_html(outcomes: Sequence[Outcome], summary: pd.DataFrame) -> str:
     """
     import html
 
-    from celltransfer_core.results import FILTERING_NAMES, LABELS_USED
+    from celltransfer_core.results import FILTERING_NAMES, LABELS_USED, OT_NAMES
 
     page = Page({})
     page.add("<h1>Benchmark</h1>")
@@ -376,7 +376,7 @@ def summary_html(outcomes: Sequence[Outcome], summary: pd.DataFrame) -> str:
                         float(mean["accuracy"] - mean["accuracy_std"]),
                         float(mean["accuracy"] + mean["accuracy_std"]),
                     ),
-                    f"{ot}, mean of the pairs (line: standard deviation over pairs)",
+                    f"{OT_NAMES[ot]}, mean of the pairs",
                 ),
             )
         page.table(

@@ -98,7 +98,7 @@ CAPTIONS: dict[str, str] = {
     "accuracy_figure": (
         "Accuracy of every encoder without alignment (dark), and what aligning adds (blue) or "
         "takes away (striped). The last bar is the ensemble's vote; the line on it is its 95 % "
-        "interval."
+        "interval, or in a mean of pairs their standard deviation."
     ),
     "agreement_worth_figure": (
         "If you trust the cells of highest agreement and review the rest: how many of the trusted "
@@ -1544,7 +1544,7 @@ def accuracy_figure(
         x=[after[-1]],
         y=[len(names) - 1],
         mode="markers",
-        name="95 % interval",
+        name="interval",
         marker={"color": "#15191D", "size": 5},
         error_x={
             "type": "data",
