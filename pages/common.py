@@ -94,10 +94,12 @@ def labelled(study_id: str) -> bool:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _labelled(_space: Workspace, study_id: str, sets: tuple[object, ...]) -> bool:  # noqa: ARG001
-    reference = _space.pooled(study_id, "reference")
-    if reference is None:
+    try:
+        reference = _space.pooled(study_id, "reference")
+        labels = study_labels(_space, study_id)
+    except CellTransferError:  # the Data page tells what is wrong with a set
         return False
-    return bool(np.isin(study_labels(_space, study_id), reference.cell_labels).any())
+    return reference is not None and bool(np.isin(labels, reference.cell_labels).any())
 
 
 def chip(name: str, shades: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@ import numpy as np
 from celltransfer_core import jobs
 from celltransfer_core.curation import short
 from celltransfer_core.overview import find_cells, said_of
+from celltransfer_core.types import silent
 
 
 def text_of(app):
@@ -100,7 +101,9 @@ def test_neighbours_are_grouped_by_the_set_they_come_from(finished, open_page, d
     said = text_of(app)
     assert "out of date" in said
     assert "Below is the last result" in said
-    run = jobs.load_run(space, study.id, stale=True)
+    jobs.bring_up_to(space, study.id, "classify", silent)
+    run = jobs.load_run(space, study.id)
+    assert run.reference.sources == ("First", "Second <set>", "Third")
     app.session_state["cell"] = run.query.cells[run.predicted.index("lymphocyte")]
     app.run()
     assert not app.exception
