@@ -319,7 +319,10 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         help="labelled reference cells a type for the low-label curve; none for none",
     )
     protocol.add_argument(
-        "--per-class", type=int, metavar="N", help="draw so many reference cells of each type"
+        "--per-class",
+        type=int,
+        metavar="N",
+        help="draw so many cells of each type, of each reference",
     )
 
 

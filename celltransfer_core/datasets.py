@@ -436,7 +436,7 @@ def stored_dataset(
 
 
 def draw_per_class(dataset: Dataset, cells: int, seed: int) -> Dataset:
-    """Draw so many cells of each type, all of types that have fewer.
+    """Draw so many cells of each type, of each set that was pooled; all where there are fewer.
 
     Parameters
     ----------
@@ -458,7 +458,12 @@ def draw_per_class(dataset: Dataset, cells: int, seed: int) -> Dataset:
     if cells < 1:
         raise DataError("--per-class cannot be under 1.")
     order = np.random.default_rng(seed).permutation(dataset.n_cells)
-    drawn = [order[dataset.cell_labels[order] == name][:cells] for name in set(dataset.cell_labels)]
+    types, sources = dataset.cell_labels[order], dataset.cell_sources[order]
+    drawn = [
+        order[(types == name) & (sources == source)][:cells]
+        for name in set(types)
+        for source in range(len(dataset.sources))
+    ]
     return dataset.take_typed(np.sort(np.concatenate(drawn)))
 
 

@@ -23,6 +23,8 @@ CONSISTENCY, COVARIANCE, DOMINANT = 1.0, 0.04, 0.001
 """Weights of NMTune's three losses beside the cross-entropy."""
 DOMINANT_VALUES = 5
 EPOCHS, BATCH = 30, 64
+DEAD = 0.01
+"""Least spread of a dimension that a linear probe divides by, of the root mean square of all."""
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-4
 
 
@@ -158,14 +160,19 @@ class LinearProbe(_Probe):
 
     def _fit(self, X: Float32, numbers: Ints) -> None:
         from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
 
-        self.pipeline_ = make_pipeline(StandardScaler(), LogisticRegression(C=self.C, max_iter=500))
-        self.pipeline_.fit(X, numbers)
+        self.mean_ = X.mean(axis=0)
+        spread = X.std(axis=0)
+        # A dimension that is all but dead in training must not be blown up where it lives again.
+        least = DEAD * float(np.sqrt(np.mean(spread**2)))
+        self.scale_ = np.maximum(spread, least) if least > 0 else np.ones_like(spread)
+        self.logistic_ = LogisticRegression(C=self.C, max_iter=500).fit(self._scaled(X), numbers)
+
+    def _scaled(self, X: Float32) -> Float32:
+        return (X - self.mean_) / self.scale_
 
     def _probabilities(self, X: Float32) -> Float64:
-        return self.pipeline_.predict_proba(X).astype(np.float64)
+        return self.logistic_.predict_proba(self._scaled(X)).astype(np.float64)
 
 
 def consistency_loss(features: torch.Tensor, frozen: torch.Tensor) -> torch.Tensor:

@@ -13,6 +13,7 @@ from PIL import Image
 from celltransfer_core import images
 from celltransfer_core.datasets import (
     check_image,
+    draw_per_class,
     pool,
     read_dataset,
     stored_at,
@@ -498,3 +499,13 @@ def test_types_told_by_names(folder):
     )
     assert types(kept) == {"a/1.png": "a", "b c/1.png": "a", "b c/deep/er/4.png": "b"}
     assert reasons(kept) == {"a/2.png": "is of none of the types"}
+
+
+def test_each_pooled_set_gives_its_cells_of_each_type(tmp_path):
+    root = tmp_path / "store"
+    colours = [*("red", "blue", "white", "black", "green", "yellow")]
+    first = store(root, {f"a/{n}.png": png(c) for n, c in enumerate(colours[:4])})
+    second = store(root, {f"a/{n}.png": png(c) for n, c in enumerate(colours[4:])})
+    sets = [stored_dataset(root, "set", found, {}, labelled=True) for found in (first, second)]
+    drawn = draw_per_class(pool(sets, names=["x", "y"]), 2, 0)
+    assert np.bincount(drawn.cell_sources).tolist() == [2, 2]
