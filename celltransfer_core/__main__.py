@@ -164,6 +164,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
 
     method = _add_method(parser)
+    _add_skip(method)
     method.add_argument(
         "--clusters-from",
         type=Path,
@@ -195,6 +196,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--flag-threshold", type=float, metavar="SHARE", help="flag cells with less agreement"
     )
     _add_work(parser)
+
+
+def _add_skip(method: argparse._ArgumentGroup) -> None:
+    method.add_argument(
+        "--skip-missing", action="store_true", help="go on without encoders that are not here"
+    )
 
 
 def _add_method(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -284,8 +291,22 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="folder for the results; the same again goes on where it was interrupted",
     )
     _add_protocol(parser)
-    _add_method(parser)
+    _add_skip(_add_method(parser))
     _add_work(parser)
+
+
+# As in protocol.py, which takes a second to load and is not needed for --help.
+_OT = ("none", "centre", "coral", "linear", "sinkhorn", "fgw-paper", "fgw")
+_METHODS = (
+    "knn",
+    "ensemble",
+    "linear",
+    "ensemble-linear",
+    "nmtune",
+    "ensemble-nmtune",
+    "majority",
+    "ceiling",
+)
 
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
@@ -388,44 +409,6 @@ class _PairParser(_Parser):
         raise DataError(f"The settings of the pairs: {message}.")
 
 
-def _keep_at_hand(
-    parsed: argparse.Namespace, at_hand: Sequence[str], say: Callable[[str], None]
-) -> None:
-    """Take out encoders that are not here: a file of pairs names more than most have."""
-    if parsed.encoders is not None:
-        voters = [
-            "+".join(member for member in voter.split("+") if member in at_hand)
-            for voter in parsed.encoders.split(",")
-        ]
-        whole = set(parsed.encoders.split(","))
-        kept = [v for v in dict.fromkeys(voters) if v in whole or "+" in v]
-        missing = sorted({m for v in whole for m in v.split("+")} - set(at_hand))
-        if missing:
-            say(f"encoders that are not here: {', '.join(missing)}; measured: {', '.join(kept)}")
-        if not kept:
-            raise DataError(
-                f"None of the encoders {', '.join(missing)} is here; name others with --encoders."
-            )
-        parsed.encoders = ",".join(kept)
-    if parsed.cluster_encoder and not set(parsed.cluster_encoder.split("+")) <= set(at_hand):
-        say(f"clusters are found on the first encoder, for {parsed.cluster_encoder} is not here")
-        parsed.cluster_encoder = None
-
-
-# As in protocol.py, which takes a second to load and is not needed for --help.
-_OT = ("none", "centre", "coral", "linear", "sinkhorn", "fgw-paper", "fgw")
-_METHODS = (
-    "knn",
-    "ensemble",
-    "linear",
-    "ensemble-linear",
-    "nmtune",
-    "ensemble-nmtune",
-    "majority",
-    "ceiling",
-)
-
-
 def _names_given(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -453,11 +436,21 @@ def _add_encoders(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", parser_class=_Parser)
     listing = actions.add_parser("list", help="what is here (also without an action)")
     listing.set_defaults(command=_list_encoders)
-    adding = actions.add_parser("add", help="bring your own ONNX file")
+    fetching = actions.add_parser("fetch", help="download the weights of published encoders")
+    fetching.set_defaults(command=_fetch_encoders)
+    fetching.add_argument("ids", nargs="+", metavar="ID", help="as listed")
+    fetching.add_argument(
+        "--accept-licence", action="store_true", help="take the licences as shown, for scripts"
+    )
+    adding = actions.add_parser("add", help="bring your own ONNX file, or weights on a stick")
     adding.set_defaults(command=_add_encoder)
-    adding.add_argument("id", help="name to call it by")
-    adding.add_argument("file", type=Path, help="NAME.onnx with NAME.json beside it")
-    for one in (parser, listing, adding):
+    adding.add_argument("id", help="name to call it by, or that of a published encoder")
+    adding.add_argument(
+        "file",
+        type=Path,
+        help="NAME.onnx with NAME.json beside it; of a published encoder, its weights",
+    )
+    for one in (parser, listing, fetching, adding):
         _add_common(one)
 
 
@@ -506,10 +499,10 @@ def _run(options: argparse.Namespace) -> None:
     from celltransfer_core.export import check_writable, read_clusters, read_matches, write_run
     from celltransfer_core.pipeline import run
 
-    config = _config(options)
+    say = (lambda *_: None) if options.quiet else print
+    config = _of_those_here(_config(options), skip=options.skip_missing, say=say)
     confirmations = read_matches(options.matches) if options.matches else ()
     check_writable(options.out)
-    say = (lambda *_: None) if options.quiet else print
     workers = options.workers
     with closing(_Screen(quiet=options.quiet)) as screen:
         # The query first: it is mostly the smaller, and a wrong folder shows at once.
@@ -537,6 +530,36 @@ def _run(options: argparse.Namespace) -> None:
     _write_log(options.out, options, screen.seconds)
     say(describe_run(result))
     say(f"\nWritten to {options.out}: predictions.csv and the rest. {RESEARCH_USE}")
+
+
+def _of_those_here(config: Config, *, skip: bool, say: Callable[[str], None]) -> Config:
+    """Stop before hours of work if an encoder is not here, or go on with the others."""
+    from dataclasses import replace
+
+    from celltransfer_core.encoders import encoder_names, how_to_get
+
+    here = encoder_names()
+    gone = [name for name in config.encoder_ids if name not in here]
+    if not gone:
+        return config
+    if not skip:
+        ways = " ".join(how_to_get(name) for name in gone)
+        raise DataError(f"{ways} Or go on with the others: --skip-missing.")
+    voters = [tuple(member for member in voter if member in here) for voter in config.encoders]
+    kept = [v for v in dict.fromkeys(voters) if v in config.encoders or len(v) > 1]
+    if not kept:
+        raise DataError(
+            f"None of the encoders {', '.join(gone)} is here; name others with --encoders."
+        )
+    say(
+        f"encoders that are not here: {', '.join(gone)}; used: "
+        f"{', '.join('+'.join(voter) for voter in kept)}"
+    )
+    clusters = config.cluster_encoder
+    if clusters and set(clusters) & set(gone):
+        say(f"clusters are found on the first encoder, for {'+'.join(clusters)} is not here")
+        clusters = None
+    return replace(config, encoders=tuple(kept), cluster_encoder=clusters)
 
 
 def _reference(options: argparse.Namespace, screen: _Screen) -> Dataset:
@@ -612,8 +635,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     from celltransfer_core.export import check_writable
 
     config, protocol = _measured(options)
-    check_writable(options.out)
     say = (lambda *_: None) if options.quiet else print
+    config = _of_those_here(config, skip=options.skip_missing, say=say)
+    check_writable(options.out)
     workers = options.workers
     with closing(_Screen(quiet=options.quiet)) as screen:
         query = read_dataset(options.query, workers=workers, progress=screen)
@@ -707,7 +731,6 @@ def _benchmark(options: argparse.Namespace) -> None:
 
     from celltransfer_core.benchmark import load_pair, options_of, run_pairs, write_summary
     from celltransfer_core.datasets import draw_per_class
-    from celltransfer_core.encoders import encoder_names
     from celltransfer_core.export import check_writable
     from celltransfer_core.pairs import Pair, read_pairs
 
@@ -720,12 +743,11 @@ def _benchmark(options: argparse.Namespace) -> None:
         file = replace(file, pairs=tuple(p for p in file.pairs if p.name in options.only))
     check_writable(options.out)
     say = (lambda *_: None) if options.quiet else print
-    at_hand = encoder_names()
 
     def measure(pair: Pair, words: Sequence[str], into: Path) -> None:
         parsed = _pair_options(words)
-        _keep_at_hand(parsed, at_hand, say)
         config, protocol = _measured(parsed)
+        config = _of_those_here(config, skip=True, say=say)
         with closing(_Screen(quiet=options.quiet)) as screen:
             sets = load_pair(file, pair, workers=options.workers, progress=screen)
             reference = sets.reference
@@ -896,16 +918,43 @@ def describe_evaluation(evaluation: Evaluation) -> str:
 def _list_encoders(options: argparse.Namespace) -> None:  # noqa: ARG001
     from celltransfer_core.encoders import available_encoders
 
-    print(f"{'id':<20} {'dim':>5}  {'licence':<16} name; trained on")
+    print(f"{'id':<14} {'here':<8} {'dim':>5}  {'licence':<15} name; trained on")
     for entry in available_encoders():
-        if entry.spec is None:
-            print(f"{entry.id:<20} cannot be used: {entry.problem}")
-        else:
-            spec = entry.spec
-            print(
-                f"{entry.id:<20} {spec.dim:>5}  {spec.licence:<16} "
-                f"{spec.name}; {spec.trained_on or 'not stated'}"
+        spec = entry.spec
+        if spec is None:
+            print(f"{entry.id:<14} cannot be used: {entry.problem}")
+            continue
+        here = "yes" if entry.here else f"{spec.size_mb:,} MB"
+        seen = f", among them {spec.overlap}" if spec.overlap else ""
+        print(
+            f"{entry.id:<14} {here:<8} {spec.dim:>5}  {spec.licence:<15} {spec.name}; "
+            f"{spec.trained_on or 'not stated'}{seen}"
+        )
+    print(
+        "\nThose with a size are not here: encoders fetch ID downloads them, encoders add ID FILE "
+        "takes a file that you brought."
+    )
+
+
+def _fetch_encoders(options: argparse.Namespace) -> None:
+    from celltransfer_core.encoders import fetch_encoder, published_encoder
+
+    wanted = [published_encoder(name) for name in options.ids]
+    for spec in wanted:
+        print(
+            f"{spec.id}: {spec.name}, {spec.size_mb:,} MB from {spec.source}\n"
+            f"  licence {spec.licence}; trained on {spec.trained_on}"
+        )
+    if not options.accept_licence:
+        if not sys.stdin.isatty():
+            raise DataError(
+                "Nobody can be asked here; read the licences above and give --accept-licence."
             )
+        if input("Do you accept these licences? [y/N] ").strip().lower() not in {"y", "yes"}:
+            raise DataError("Nothing was fetched.")
+    for spec in wanted:
+        fetch_encoder(spec.id)
+        print(f"{spec.id} is here: use it with --encoders {spec.id}")
 
 
 def _add_encoder(options: argparse.Namespace) -> None:

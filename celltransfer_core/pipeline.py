@@ -24,7 +24,9 @@ from celltransfer_core.encoders import (
     Encoder,
     EncoderSpec,
     encoder_names,
+    how_to_get,
     load_encoder,
+    published_encoders,
 )
 from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.execution import run_tasks
@@ -759,11 +761,8 @@ def load_encoders(config: Config) -> tuple[tuple[Encoder, ...], tuple[Failure, .
     encoders: list[Encoder] = []
     failures: list[Failure] = []
     for name in config.encoder_ids:
-        if name not in known:
-            raise EncoderError(
-                f"There is no encoder {name!r}; there are {', '.join(known)}. Your own go into "
-                "CELLTRANSFER_HOME/encoders."
-            )
+        if name not in (*known, *published_encoders()):
+            raise EncoderError(how_to_get(name))
         try:
             encoders.append(load_encoder(name))
         except EncoderError as error:

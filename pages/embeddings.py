@@ -1,6 +1,8 @@
 """Encoders: which there are, which vote, how it went, and a map of all cells."""
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import common
 import maps
@@ -8,6 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 import words
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from celltransfer_core import encoders, jobs
 from celltransfer_core.cache import home
@@ -26,8 +29,8 @@ here = common.title(
 
 
 @st.cache_data(ttl=30, show_spinner="Looking for encoders…")
-def at_hand(folder: str) -> tuple[encoders.AvailableEncoder, ...]:  # noqa: ARG001
-    """List the encoders that are here; a user's own are opened to see if they work."""
+def known(folder: str) -> tuple[encoders.AvailableEncoder, ...]:  # noqa: ARG001
+    """List the encoders there are; a user's own are opened to see if they work."""
     return encoders.available_encoders()
 
 
@@ -36,13 +39,13 @@ def show_encoders(found: Sequence[encoders.AvailableEncoder]) -> None:
     rows = {
         one.id: {
             "What it is": one.spec.name,
-            "Trained on": one.spec.trained_on or "not stated",
+            "Trained on": trained_on(one.spec),
             "Numbers": str(one.spec.dim),
             "Licence": one.spec.licence,
             "Source": one.spec.source,
         }
         for one in found
-        if one.spec
+        if one.spec and one.here
     }
     # A user's own encoder says of itself what it likes.
     st.table(pd.DataFrame.from_dict(rows, orient="index").map(words.plain))
@@ -55,9 +58,63 @@ def show_encoders(found: Sequence[encoders.AvailableEncoder]) -> None:
             st.warning(words.plain(f"{one.id}: {one.problem}"))
 
 
+def trained_on(spec: encoders.EncoderSpec) -> str:
+    """Say what an encoder has seen."""
+    overlap = f"; among them {spec.overlap}" if spec.overlap else ""
+    return f"{spec.trained_on or 'not stated'}{overlap}"
+
+
+def more_encoders(found: Sequence[encoders.AvailableEncoder]) -> None:
+    """Tell of encoders that can be fetched, and take one that somebody brought."""
+    rows = {
+        one.id: {
+            "What it is": one.spec.name,
+            "Trained on": trained_on(one.spec),
+            "Size": f"{one.spec.size_mb:,} MB",
+            "Licence": one.spec.licence,
+        }
+        for one in found
+        if one.spec and not one.here
+    }
+    st.markdown("**Published encoders that are not here yet**")
+    st.dataframe(pd.DataFrame.from_dict(rows, orient="index"), height=240)
+    st.markdown("To download one, or to take in weights that you brought in a file:")
+    st.code(
+        "python -m celltransfer_core encoders fetch ID\n"
+        "python -m celltransfer_core encoders add ID FILE",
+        language="sh",
+    )
+    st.markdown("**Your own, as an ONNX file**")
+    files = st.file_uploader(
+        "Drop NAME.onnx and NAME.json here",
+        type=["onnx", "json"],
+        accept_multiple_files=True,
+        help="The guide “Bring your own encoder” on the Help page says what the JSON holds.",
+    )
+    if files and st.button("Add this encoder", icon=":material/add:"):
+        take_in(files)
+
+
+def take_in(files: Sequence[UploadedFile]) -> None:
+    """Check an encoder that was dropped, and keep it."""
+    models = [file for file in files if file.name.lower().endswith(".onnx")]
+    if len(models) != 1 or len(files) != 2:
+        st.error("Drop two files together: NAME.onnx, and NAME.json that describes it.")
+        return
+    name = Path(models[0].name).stem
+    with tempfile.TemporaryDirectory() as folder:
+        for file in files:
+            suffix = ".onnx" if file is models[0] else ".json"
+            (Path(folder) / f"model{suffix}").write_bytes(file.getbuffer())
+        if common.say(encoders.add_encoder, name, Path(folder) / "model.onnx"):
+            known.clear()
+            st.toast(f"{name} is here and can vote.")
+            st.rerun()
+
+
 def choose(found: Sequence[encoders.AvailableEncoder]) -> None:
     """Let somebody choose who votes."""
-    usable = [one.id for one in found if one.spec]
+    usable = [one.id for one in found if one.spec and one.here]
     voters = jobs.study_config(space, here).encoders
     joined = next((voter for voter in voters if len(voter) > 1), ())
     single = [voter[0] for voter in voters if len(voter) == 1]
@@ -202,10 +259,12 @@ def show_picked(ids: Sequence[str]) -> None:
         )
 
 
-found = at_hand(str(home()))
+found = known(str(home()))
 with st.expander("Encoders, and who votes", expanded=jobs.load_map(space, here.id) is None):
     show_encoders(found)
     choose(found)
+with st.expander("More encoders"):
+    more_encoders(found)
 if common.needs(here, "embed", "Look at every cell"):
     show_outcome()
     show_map()

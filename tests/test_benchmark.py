@@ -67,7 +67,7 @@ def test_pairs_a_missing_set_and_going_on(data, tmp_path, capsys):
     out = tmp_path / "out"
     assert benchmark(data, out) == 0
     said = capsys.readouterr().out
-    assert "encoders that are not here: sam; measured: colour" in said
+    assert "encoders that are not here: sam, dinobloom; used: colour" in said
     assert "dinobloom is not here" in said
     assert "skipped, not there: LOST" in said
     summary = pd.read_csv(out / "summary.csv", dtype={"filtering": str})

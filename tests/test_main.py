@@ -210,7 +210,7 @@ def test_encoders_are_listed_and_added(capsys, tmp_path):
     assert main(["encoders"]) == 0
     listed = capsys.readouterr().out
     for name in ("colour", "texture", "shape"):
-        assert re.search(rf"^{name} +\d+ +BSD", listed, re.MULTILINE)
+        assert re.search(rf"^{name} +yes +\d+ +BSD", listed, re.MULTILINE)
     assert main(["encoders", "list"]) == 0
     assert capsys.readouterr().out == listed
     assert main(["encoders", "add", "mine", str(tmp_path / "gone.onnx")]) == MENDABLE
@@ -266,3 +266,25 @@ def test_types_of_a_wrong_form(drawn, tmp_path, capsys):
         main(run_arguments(drawn, tmp_path / "out", "--types", "reference"))
     assert ended.value.code == MENDABLE
     assert "SET:type,type" in capsys.readouterr().err
+
+
+def test_weights_that_are_not_here_stop_a_run_or_are_skipped(drawn, tmp_path, capsys):
+    more = ("--encoders", "dinov2,colour,dinov2+colour")
+    assert main(run_arguments(drawn, tmp_path / "out", *more)) == MENDABLE
+    said = capsys.readouterr().err
+    assert "encoders fetch dinov2" in said
+    assert "encoders add dinov2 FILE" in said
+    assert "--skip-missing" in said
+    assert not (tmp_path / "out").exists()
+    assert main(run_arguments(drawn, tmp_path / "out", *more, "--skip-missing")) == 0
+    assert "encoders that are not here: dinov2; used: colour" in capsys.readouterr().out
+
+
+def test_fetching_asks_for_the_licence(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    assert main(["encoders", "fetch", "vitmae"]) == MENDABLE
+    told = capsys.readouterr()
+    assert "CC-BY-NC-4.0" in told.out
+    assert "--accept-licence" in told.err
+    assert main(["encoders", "fetch", "nothing"]) == MENDABLE
+    assert "cannot be fetched" in capsys.readouterr().err

@@ -16,6 +16,15 @@ from celltransfer_core.encoders.registry import (
     DEFAULT_ENCODERS,
     Encoder,
     EncoderSpec,
+    published_encoders,
+)
+from celltransfer_core.encoders.weights import (
+    at_hand,
+    bring,
+    fetch,
+    missing,
+    weights_folder,
+    with_version,
 )
 from celltransfer_core.errors import CellTransferError, EncoderError, OutputError
 from celltransfer_core.types import Float32, RGBImage
@@ -29,8 +38,12 @@ __all__ = [
     "available_encoders",
     "encode",
     "encoder_names",
+    "fetch_encoder",
+    "how_to_get",
     "load_encoder",
     "parse_encoders",
+    "published_encoder",
+    "published_encoders",
 ]
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -38,12 +51,14 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 @dataclass(frozen=True)
 class AvailableEncoder:
-    """An encoder that is here, or a file that would be one if it could be read."""
+    """An encoder that is here or can be fetched, or a file that fails to be one."""
 
     id: str
     spec: EncoderSpec | None
     problem: str = ""
     """Why it cannot be used; empty if it can."""
+    here: bool = True
+    """Whether its weights are on this machine."""
 
 
 def user_folder() -> Path:
@@ -52,7 +67,7 @@ def user_folder() -> Path:
 
 
 def available_encoders(folder: Path | None = None) -> tuple[AvailableEncoder, ...]:
-    """List the encoders that are here: the built-in ones and the user's own.
+    """List the encoders there are: built-in, published, and the user's own.
 
     Parameters
     ----------
@@ -62,11 +77,15 @@ def available_encoders(folder: Path | None = None) -> tuple[AvailableEncoder, ..
     Returns
     -------
     tuple of AvailableEncoder
-        Models have been opened: what has no problem can be used.
+        The user's own have been opened: what has no problem can be used. Published ones are named
+        whether their weights are here or not.
     """
     from celltransfer_core.encoders.onnx import OnnxEncoder
 
     found = [AvailableEncoder(spec.id, spec) for spec in BUILTIN]
+    for spec in published_encoders().values():
+        here = at_hand(spec, folder or user_folder())
+        found.append(AvailableEncoder(spec.id, spec, here=here))
     for model in _models(folder):
         try:
             _check_name(model.stem)
@@ -77,7 +96,7 @@ def available_encoders(folder: Path | None = None) -> tuple[AvailableEncoder, ..
 
 
 def encoder_names(folder: Path | None = None) -> tuple[str, ...]:
-    """List the names that encoders can be asked for by, without opening any.
+    """List the names of the encoders that are on this machine, without opening any.
 
     Parameters
     ----------
@@ -88,9 +107,14 @@ def encoder_names(folder: Path | None = None) -> tuple[str, ...]:
     -------
     tuple of str
     """
-    builtin = [spec.id for spec in BUILTIN]
+    published = [s.id for s in published_encoders().values() if at_hand(s, folder or user_folder())]
     own = [model.stem for model in _models(folder)]
-    return (*builtin, *(n for n in own if _NAME.fullmatch(n) and n not in builtin))
+    free = (n for n in own if _NAME.fullmatch(n) and n not in _taken())
+    return (*(spec.id for spec in BUILTIN), *published, *free)
+
+
+def _taken() -> tuple[str, ...]:
+    return (*(spec.id for spec in BUILTIN), *published_encoders())
 
 
 def _models(folder: Path | None) -> list[Path]:
@@ -113,21 +137,24 @@ def load_encoder(encoder_id: str, folder: Path | None = None) -> Encoder:
     Raises
     ------
     EncoderError
-        If there is none of that name, or it cannot be read.
+        If there is none of that name, it cannot be read, or its weights are not here.
     """
     from celltransfer_core.encoders.builtin import load_builtin
+    from celltransfer_core.encoders.foundation import FoundationEncoder
     from celltransfer_core.encoders.onnx import OnnxEncoder
 
     for spec in BUILTIN:
         if spec.id == encoder_id:
             return load_builtin(spec)
-    model = (folder or user_folder()) / f"{encoder_id}.onnx"
+    folder = folder or user_folder()
+    if published := published_encoders().get(encoder_id):
+        if not at_hand(published, folder):
+            raise EncoderError(how_to_get(encoder_id))
+        spec = with_version(published, folder)
+        return FoundationEncoder(spec, weights_folder(spec, folder))
+    model = folder / f"{encoder_id}.onnx"
     if not _NAME.fullmatch(encoder_id) or not model.is_file():
-        known = ", ".join(encoder_names(folder))
-        raise EncoderError(
-            f"There is no encoder {encoder_id!r}; there are {known}. Your own go into "
-            f"{folder or user_folder()}."
-        )
+        raise EncoderError(how_to_get(encoder_id))
     return OnnxEncoder(encoder_id, model)
 
 
@@ -174,7 +201,7 @@ def encode(encoder: Encoder, images: Sequence[RGBImage], extents: Float32) -> Fl
 
 
 def _check_name(encoder_id: str) -> None:
-    taken = [spec.id for spec in BUILTIN]
+    taken = _taken()
     if not _NAME.fullmatch(encoder_id) or encoder_id in taken:
         raise EncoderError(
             f"{encoder_id!r} cannot be an encoder's name; use letters, digits, - _ . and not one "
@@ -183,14 +210,15 @@ def _check_name(encoder_id: str) -> None:
 
 
 def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> EncoderSpec:
-    """Check a user's ONNX file on a blank image and copy it to where encoders lie.
+    """Check a user's encoder on a blank image and copy it to where encoders lie.
 
     Parameters
     ----------
     encoder_id : str
-        Name to call it by.
+        Name to call it by; of a published encoder, for its weights.
     model : Path
-        ``NAME.onnx``, with ``NAME.json`` beside it.
+        ``NAME.onnx``, with ``NAME.json`` beside it; or weights of the published encoder, as
+        safetensors or a torch checkpoint.
     folder : Path, optional
         :func:`user_folder` by default.
 
@@ -207,6 +235,10 @@ def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> Enc
     """
     from celltransfer_core.encoders.onnx import OnnxEncoder
 
+    if encoder_id in published_encoders():
+        if not model.is_file():
+            raise EncoderError(f"There is no file {model}.")
+        return bring(published_encoders()[encoder_id], model, folder or user_folder())
     _check_name(encoder_id)
     if model.suffix != ".onnx":
         raise EncoderError(f"{model} is no ONNX file by its name; it must end in .onnx.")
@@ -223,6 +255,71 @@ def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> Enc
     except OSError as error:
         raise OutputError(f"Cannot copy {model} to {folder} ({error.strerror}).") from error
     return encoder.spec
+
+
+def fetch_encoder(encoder_id: str, folder: Path | None = None) -> EncoderSpec:
+    """Download a published encoder's weights.
+
+    Parameters
+    ----------
+    encoder_id : str
+    folder : Path, optional
+        :func:`user_folder` by default.
+
+    Returns
+    -------
+    EncoderSpec
+
+    Raises
+    ------
+    EncoderError
+        If it is none that can be fetched, or the hub cannot be reached.
+    OutputError
+        If the weights cannot be kept.
+    """
+    return fetch(published_encoder(encoder_id), folder or user_folder())
+
+
+def how_to_get(encoder_id: str) -> str:
+    """Say why there is no encoder of a name here, and what to do.
+
+    Parameters
+    ----------
+    encoder_id : str
+
+    Returns
+    -------
+    str
+    """
+    if encoder_id in published_encoders():
+        return missing(published_encoders()[encoder_id])
+    return (
+        f"There is no encoder {encoder_id!r}; there are {', '.join(encoder_names())}, and to be "
+        f"fetched {', '.join(published_encoders())}. Your own go into {user_folder()}."
+    )
+
+
+def published_encoder(encoder_id: str) -> EncoderSpec:
+    """Return what there is to know of an encoder that can be fetched.
+
+    Parameters
+    ----------
+    encoder_id : str
+
+    Returns
+    -------
+    EncoderSpec
+
+    Raises
+    ------
+    EncoderError
+        If it is none of those.
+    """
+    if encoder_id not in published_encoders():
+        raise EncoderError(
+            f"{encoder_id!r} cannot be fetched; there are {', '.join(published_encoders())}."
+        )
+    return published_encoders()[encoder_id]
 
 
 def parse_encoders(text: str) -> tuple[tuple[str, ...], ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from celltransfer_core.encoders.pixels import standardise
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import EncoderError
 from celltransfer_core.types import Float32, RGBImage
@@ -169,7 +170,9 @@ class OnnxEncoder:
 
     def encode(self, images: Sequence[RGBImage], extents: Float32) -> Float32:  # noqa: ARG002
         """Embed a batch; see :class:`celltransfer_core.encoders.Encoder`."""
-        pixels = np.stack([self._prepare(image) for image in images])
+        pixels = standardise(images, self.spec)
+        if self._channels_last:
+            pixels = np.moveaxis(pixels, 1, 3)
         name = self._session.get_inputs()[0].name
         rows = []
         for start in range(0, len(pixels), self._batch):
@@ -178,16 +181,6 @@ class OnnxEncoder:
             output = np.asarray(self._session.run(None, {name: filled})[0])
             rows.append(self._flat(output)[: len(part)])
         return np.concatenate(rows)
-
-    def _prepare(self, image: RGBImage) -> Float32:
-        from PIL import Image
-
-        side = self.spec.input_size
-        resized = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
-        scaled = np.asarray(resized, dtype=np.float32) / np.float32(255)
-        mean, std = np.array([self.spec.mean, self.spec.std], dtype=np.float32)
-        scaled = (scaled - mean) / std
-        return scaled if self._channels_last else np.moveaxis(scaled, 2, 0)
 
     def _flat(self, output: Float32) -> Float32:
         if output.ndim == 4 and output.shape[1] == self.spec.dim:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 from celltransfer_core.types import Float32, RGBImage
 
@@ -15,7 +18,7 @@ class EncoderSpec:
 
     id: str
     name: str
-    loader: Literal["builtin", "onnx"]
+    loader: Literal["builtin", "onnx", "timm", "open_clip", "transformers"]
     version: str
     """Changes whenever the embeddings do: kept embeddings are found by it."""
     dim: int
@@ -28,6 +31,20 @@ class EncoderSpec:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Subtracted from, and dividing, RGB values scaled to 0–1."""
+    architecture: str = ""
+    """What the loader's library calls it."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """How the architecture is made."""
+    pooling: str = ""
+    """How tokens or pixels become one row."""
+    hub: str = ""
+    """Repository on the Hugging Face hub; empty for what needs no download."""
+    files: tuple[str, ...] = ()
+    """What is needed of it, the weights first."""
+    size_mb: int = 0
+    """Of these files, about."""
+    overlap: str = ""
+    """Published sets of cells that it has seen: figures on them flatter it."""
 
 
 class Encoder(Protocol):
@@ -73,6 +90,28 @@ BUILTIN: tuple[EncoderSpec, ...] = (
     _builtin("texture", "Local binary patterns, co-occurrence, contrast by scale", 140, "2"),
     _builtin("shape", "Shape and border of the nucleus", 37, "2"),
 )
+
+FOUNDATION_FILE = Path(__file__).with_name("foundation.toml")
+_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+@cache
+def published_encoders() -> Mapping[str, EncoderSpec]:
+    """Read what there is to know of the published encoders.
+
+    Returns
+    -------
+    mapping from id to EncoderSpec
+    """
+    entries = tomllib.loads(FOUNDATION_FILE.read_text(encoding="utf-8"))
+    return {encoder_id: _published(encoder_id, entry) for encoder_id, entry in entries.items()}
+
+
+def _published(encoder_id: str, entry: Mapping[str, Any]) -> EncoderSpec:
+    told = {"version": "1", "input_size": 224, **_IMAGENET, **entry}
+    told |= {name: tuple(told[name]) for name in ("mean", "std", "files")}
+    return EncoderSpec(id=encoder_id, source=f"https://huggingface.co/{told['hub']}", **told)
+
 
 DEFAULT_ENCODERS: tuple[tuple[str, ...], ...] = (
     ("colour", "texture", "shape"),

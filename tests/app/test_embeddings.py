@@ -1,4 +1,5 @@
 from celltransfer_core import jobs
+from tests.test_encoders import model
 
 
 def text_of(app):
@@ -114,3 +115,39 @@ def test_another_layout_is_drawn_in_the_background(open_page, finished, monkeypa
     assert not app.exception
     assert space.study(study.id).options["layout"] == "UMAP"
     assert started == [(study.id, "embed")]
+
+
+def test_published_encoders_are_offered_with_their_licences(open_page, finished):
+    _, study = finished
+    app = open_page("embeddings", study.id)
+    table = next(one.value for one in app.dataframe if "Size" in one.value)
+    assert table.loc["vitmae", "Licence"] == "CC-BY-NC-4.0"
+    assert "PBC" in table.loc["dinobloom", "Trained on"]
+    assert "dinov2" not in pills(app, "Single").options
+
+
+def test_an_encoder_is_taken_in_by_drop(open_page, finished, tmp_path, home):
+    path = model(tmp_path, name="dropped")
+    _, study = finished
+    app = open_page("embeddings", study.id)
+    uploader = app.get("file_uploader")[0]
+    uploader.set_value(
+        [
+            ("mine.onnx", path.read_bytes(), "application/octet-stream"),
+            ("mine.json", path.with_suffix(".json").read_bytes(), "application/json"),
+        ]
+    ).run()
+    button(app, "Add this encoder").click().run()
+    assert not app.exception
+    assert (home / "encoders" / "mine.onnx").is_file()
+    assert "mine" in pills(app, "Single").options
+
+
+def test_half_an_encoder_is_told(open_page, finished, tmp_path):
+    path = model(tmp_path, name="dropped")
+    _, study = finished
+    app = open_page("embeddings", study.id)
+    uploader = app.get("file_uploader")[0]
+    uploader.set_value([("mine.onnx", path.read_bytes(), "application/octet-stream")]).run()
+    button(app, "Add this encoder").click().run()
+    assert "Drop two files together" in text_of(app)

@@ -1,0 +1,292 @@
+"""Weights of published encoders: fetched from the hub, or brought on a stick."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from celltransfer_core.encoders.registry import EncoderSpec
+from celltransfer_core.errors import EncoderError, OutputError
+
+SOURCE_FILE = "source.json"
+"""Beside the weights: where they came from, and the hash that kept embeddings are found by."""
+
+
+def weights_folder(spec: EncoderSpec, folder: Path) -> Path:
+    """Return where an encoder's weights lie, or will lie.
+
+    Parameters
+    ----------
+    spec : EncoderSpec
+    folder : Path
+        Of all encoders.
+
+    Returns
+    -------
+    Path
+    """
+    return folder / spec.id
+
+
+def at_hand(spec: EncoderSpec, folder: Path) -> bool:
+    """Tell whether everything that an encoder needs is here.
+
+    Parameters
+    ----------
+    spec : EncoderSpec
+    folder : Path
+        Of all encoders.
+
+    Returns
+    -------
+    bool
+    """
+    here = weights_folder(spec, folder)
+    return all((here / name).is_file() for name in (*spec.files, SOURCE_FILE))
+
+
+def missing(spec: EncoderSpec) -> str:
+    """Say how to get weights that are not here.
+
+    Parameters
+    ----------
+    spec : EncoderSpec
+
+    Returns
+    -------
+    str
+    """
+    return (
+        f"The weights of {spec.id} are not here ({spec.size_mb:,} MB, {spec.licence}). Fetch them "
+        f"with: python -m celltransfer_core encoders fetch {spec.id}. Without internet, bring "
+        f"{' and '.join(spec.files)} of {spec.hub} and hand them over with: "
+        f"python -m celltransfer_core encoders add {spec.id} FILE."
+    )
+
+
+def with_version(spec: EncoderSpec, folder: Path) -> EncoderSpec:
+    """Name the version of an encoder by its weights.
+
+    Parameters
+    ----------
+    spec : EncoderSpec
+    folder : Path
+        Of all encoders.
+
+    Returns
+    -------
+    EncoderSpec
+
+    Raises
+    ------
+    EncoderError
+        If what lies beside the weights cannot be read.
+    """
+    path = weights_folder(spec, folder) / SOURCE_FILE
+    try:
+        digest = json.loads(path.read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EncoderError(f"{path} cannot be read ({error}). {missing(spec)}") from error
+    return replace(spec, version=f"{spec.version}-{digest[:16]}")
+
+
+def fetch(spec: EncoderSpec, folder: Path) -> EncoderSpec:
+    """Download an encoder's weights from the hub, or from the mirror that HF_ENDPOINT names.
+
+    What an interrupted download left is gone on with; files are checked against the hub's sha256.
+
+    Parameters
+    ----------
+    spec : EncoderSpec
+    folder : Path
+        Of all encoders.
+
+    Returns
+    -------
+    EncoderSpec
+        With its version.
+
+    Raises
+    ------
+    EncoderError
+        If the hub cannot be reached, does not have the files, or sends others than it says, or if
+        they cannot be used.
+    OutputError
+        If they cannot be kept.
+    """
+    beside = folder / f".{spec.id}.part"
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+        commits = [_download(spec, name, beside) for name in spec.files]
+        shutil.rmtree(beside / ".cache", ignore_errors=True)
+    except OSError as error:
+        raise OutputError(
+            f"The weights of {spec.id} cannot be kept in {folder} ({error.strerror}); make room, "
+            f"{spec.size_mb:,} MB, and run again: it goes on where it stopped."
+        ) from error
+    return _take_in(spec, beside, folder, f"{spec.hub}@{commits[0]}")
+
+
+def _download(spec: EncoderSpec, name: str, into: Path) -> str:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    try:
+        told = get_hf_file_metadata(hf_hub_url(spec.hub, name))
+        path = Path(hf_hub_download(spec.hub, name, revision=told.commit_hash, local_dir=into))
+    # Its errors come from the library it talks HTTP with, another one from release to release.
+    except Exception as error:
+        if isinstance(error, OSError) and _of_the_disk(error):
+            raise
+        raise _unreachable(spec, error) from error
+    # The hub names files of weights by their sha256, small ones by git's own hash.
+    if told.etag is not None and len(told.etag) == 64 and file_hash(path) != told.etag:
+        path.unlink()
+        raise EncoderError(
+            f"{name} of {spec.hub} did not arrive as it was sent; run again to fetch it anew."
+        )
+    return told.commit_hash or "unknown"
+
+
+def _of_the_disk(error: OSError) -> bool:
+    import errno
+
+    return error.errno in {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM}
+
+
+def _unreachable(spec: EncoderSpec, error: Exception) -> EncoderError:
+    import os
+
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    reason = " ".join(str(error).split())[:200]
+    return EncoderError(
+        f"{spec.hub} cannot be fetched from {hub} ({type(error).__name__}: {reason}). What has "
+        f"arrived is kept. HF_ENDPOINT names a mirror. {missing(spec)}"
+    )
+
+
+def bring(spec: EncoderSpec, file: Path, folder: Path) -> EncoderSpec:
+    """Take in weights that were brought in a file: safetensors, or a torch checkpoint.
+
+    Parameters
+    ----------
+    spec : EncoderSpec
+    file : Path
+        Of what is needed besides, files lie beside it.
+    folder : Path
+        Of all encoders.
+
+    Returns
+    -------
+    EncoderSpec
+        With its version.
+
+    Raises
+    ------
+    EncoderError
+        If they cannot be read as numbers alone, or do not fit.
+    OutputError
+        If they cannot be kept.
+    """
+    beside = folder / f".{spec.id}.part"
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+        for name in spec.files[1:]:
+            if not (file.parent / name).is_file():
+                raise EncoderError(f"{spec.id} needs {name} of {spec.hub} beside {file.name}.")
+            shutil.copyfile(file.parent / name, beside / name)
+        _convert(spec, file, beside / spec.files[0])
+    except OSError as error:
+        raise OutputError(
+            f"The weights in {file} cannot be copied to {folder} ({error.strerror or error})."
+        ) from error
+    return _take_in(spec, beside, folder, file.name)
+
+
+def _convert(spec: EncoderSpec, file: Path, into: Path) -> None:
+    """Copy weights, in the format that the loader reads."""
+    if file.suffix == into.suffix:
+        if file.suffix != ".safetensors":
+            _numbers(spec, file)
+        shutil.copyfile(file, into)
+    elif into.suffix == ".safetensors":
+        from safetensors.torch import save_file
+
+        state = {name: value.contiguous().clone() for name, value in _numbers(spec, file).items()}
+        save_file(state, into)
+    else:
+        import torch
+
+        torch.save(_numbers(spec, file), into)
+
+
+def _numbers(spec: EncoderSpec, file: Path) -> dict[str, Any]:
+    """Read a checkpoint without running anything that it holds."""
+    import pickle
+
+    import torch
+
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: Any = load_file(file)
+        else:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise EncoderError(
+            f"{file} cannot be read as numbers alone, and code of strangers is not run. Bring "
+            f"{spec.files[0]} of {spec.hub}."
+        ) from error
+    except Exception as error:
+        raise EncoderError(f"{file} holds no weights ({error}).") from error
+    for wrapper in ("state_dict", "model", "teacher"):
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    found = {k: v for k, v in state.items() if isinstance(v, torch.Tensor)} if state else {}
+    if not found:
+        raise EncoderError(f"{file} holds no weights.")
+    return found
+
+
+def _take_in(spec: EncoderSpec, beside: Path, folder: Path, source: str) -> EncoderSpec:
+    """Try the weights on a blank image, and put them where encoders lie."""
+    from celltransfer_core.encoders import encode
+    from celltransfer_core.encoders.foundation import FoundationEncoder
+
+    try:
+        blank = np.zeros((spec.input_size, spec.input_size, 3), dtype=np.uint8)
+        encode(FoundationEncoder(spec, beside), [blank], np.full(1, np.nan, dtype=np.float32))
+    except EncoderError:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    facts = {"source": source, "sha256": file_hash(beside / spec.files[0])}
+    here = weights_folder(spec, folder)
+    try:
+        (beside / SOURCE_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(here, ignore_errors=True)
+        beside.replace(here)
+    except OSError as error:
+        raise OutputError(f"Weights cannot be kept in {here} ({error.strerror}).") from error
+    return with_version(spec, folder)
+
+
+def file_hash(path: Path) -> str:
+    """Hash a file of any size.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
