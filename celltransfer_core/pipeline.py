@@ -1110,16 +1110,18 @@ def plan_draws(
         of = sources[usable]
         groups = [np.flatnonzero(of == source) for source in np.unique(of)]
     has = np.array([np.bincount(kept[g], minlength=len(proportions)) > 0 for g in groups])
-    size = min(config.subset_size, len(usable))
+    # No more than a set has: copies would be each other's nearest neighbours in its geodesics.
+    sizes = np.array([min(config.subset_size, len(group)) for group in groups])
+    whole = len(usable) <= config.subset_size
     drawn = []
     for part, cells in enumerate(parts):
         known = cells[matched[cells] >= 0]
-        for number in range(1 if size == len(usable) and not follow else config.draws):
+        for number in range(1 if whole and not follow else config.draws):
             for source, (group, own) in enumerate(zip(groups, has, strict=True)):
                 seed = [config.seed, 3, part, number, source]
                 rng = np.random.default_rng(seed[: 4 + (len(groups) > 1)])
                 weights = proportions if own.all() else np.where(own, proportions, 0)
-                most = max(1, round(size * weights.sum()))
+                most = max(1, round(sizes[source] * weights.sum()))
                 weights = weights if own.all() else weights / weights.sum()
                 chosen = group[draw_reference(kept[group], most, rng, weights if follow else None)]
                 onto = known[own[matched[known]]]
@@ -1129,7 +1131,7 @@ def plan_draws(
                         number,
                         chosen,
                         next(some for some in (onto, known, cells) if len(some)),
-                        _thinned(kept[chosen], has.sum(axis=0), rng),
+                        _thinned(kept[chosen], sizes @ has, rng),
                     )
                 )
     return Draws(
@@ -1141,13 +1143,14 @@ def plan_draws(
     )
 
 
-def _thinned(types: Ints, shared_by: Ints, rng: np.random.Generator) -> Ints:
-    # A type that more sets have would otherwise be that much denser among the neighbours.
+def _thinned(types: Ints, drawn: Ints, rng: np.random.Generator) -> Ints:
+    # A type that more sets have would otherwise be that much denser among the neighbours: ``drawn``
+    # counts the cells of the sets that have it.
     chosen = []
-    fewest = shared_by[shared_by > 0].min()
+    fewest = drawn[drawn > 0].min()
     for name in np.unique(types):
         members = rng.permutation(np.flatnonzero(types == name))
-        chosen.append(members[: -(-len(members) * fewest // shared_by[name])])
+        chosen.append(members[: -(-len(members) * fewest // drawn[name])])
     return np.sort(np.concatenate(chosen))
 
 
