@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("evaluate", help="measure every method on a query with known types")
     )
     _add_benchmark(commands.add_parser("benchmark", help="measure many pairs of sets"))
-    _add_encoders(commands.add_parser("encoders", help="list encoders, or add one of your own"))
+    _add_encoders(commands.add_parser("encoders", help="list encoders; fetch, add or train one"))
     _add_demo(commands.add_parser("demo", help="draw two small sets of cells to try things on"))
     _add_job(commands.add_parser("job"))  # what the dashboard starts; of no use to people
     return parser
@@ -450,7 +450,38 @@ def _add_encoders(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="NAME.onnx with NAME.json beside it; of a published encoder, its weights",
     )
-    for one in (parser, listing, fetching, adding):
+    training = actions.add_parser("train", help="train an encoder on labelled cells of your own")
+    training.set_defaults(command=_train_encoder)
+    training.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="labelled cells; again for more sets",
+    )
+    training.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="NAME.onnx",
+        help="NAME.json comes beside it, and NAME.training with what is needed to go on",
+    )
+    training.add_argument("--steps", type=int, help="of each network")
+    training.add_argument(
+        "--views",
+        type=_names_given,
+        metavar="A,B",
+        help="a network each: colour, standardised, grey",
+    )
+    training.add_argument("--width", type=int, help="channels of a network's first layer")
+    training.add_argument("--seed", type=int)
+    training.add_argument(
+        "--licence", default="not stated", help="of the weights, for whom you give them to"
+    )
+    training.add_argument("--workers", type=int, metavar="N")
+    training.add_argument("--quiet", action="store_true")
+    for one in (parser, listing, fetching, adding, training):
         _add_common(one)
 
 
@@ -962,6 +993,45 @@ def _add_encoder(options: argparse.Namespace) -> None:
 
     spec = add_encoder(options.id, options.file)
     print(f"{spec.id} is added ({spec.dim} numbers a cell): use it with --encoders {spec.id}")
+
+
+def _train_encoder(options: argparse.Namespace) -> None:
+    from celltransfer_core.cache import Cache
+    from celltransfer_core.datasets import pool, read_dataset
+    from celltransfer_core.encoders.training import pack, recipe_from, train_encoder
+    from celltransfer_core.export import check_writable
+
+    recipe = recipe_from(
+        **{name: getattr(options, name) for name in ("views", "steps", "width", "seed")}
+    )
+    if options.out.suffix != ".onnx":
+        raise DataError(f"--out is the encoder's file, NAME.onnx, not {options.out}.")
+    check_writable(options.out.parent)
+    kept = options.out.with_suffix(".training")
+    say = (lambda *_: None) if options.quiet else print
+    folders = _names(options.data)
+    with closing(_Screen(quiet=options.quiet)) as screen:
+        sets = [
+            read_dataset(folder, labelled=True, workers=options.workers, progress=screen)
+            for folder in folders.values()
+        ]
+        data = sets[0] if len(sets) == 1 else pool(sets, [{}] * len(sets), [*folders])
+        screen.close()
+        say(describe_dataset("data", data))
+        cells = pack(data, Cache(), kept, workers=options.workers, progress=screen)
+        spec = train_encoder(
+            cells,
+            recipe,
+            options.out,
+            trained_on=", ".join(folders),
+            licence=options.licence,
+            progress=screen,
+            say=say,
+        )
+    say(
+        f"\nWritten to {options.out}: {spec.dim} numbers a cell. To use it: encoders add "
+        f"{spec.id} {options.out}. {kept} is needed no more."
+    )
 
 
 def _demo(options: argparse.Namespace) -> None:

@@ -9,12 +9,14 @@ import numpy as np
 
 from celltransfer_core.cache import Cache
 from celltransfer_core.encoders import Encoder, encode
+from celltransfer_core.encoders.pixels import resize
 from celltransfer_core.errors import EncoderError
 from celltransfer_core.execution import cpu_count, run_tasks
 from celltransfer_core.framing import Crops
 from celltransfer_core.types import Float32, Ints, Progress, RGBImage, silent
 
 BATCH_SIZE = 32
+"""Cells that are encoded, and kept, at once, unless the encoder goes better with more."""
 
 
 def embed(
@@ -22,7 +24,7 @@ def embed(
     encoder: Encoder,
     cache: Cache,
     *,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Float32:
@@ -35,8 +37,9 @@ def embed(
     encoder : Encoder
     cache : Cache
         Every batch is kept as soon as it is done, so that an interrupted run goes on there.
-    batch_size : int
-        Cells that are encoded, and kept, at once.
+    batch_size : int, optional
+        Cells that are encoded, and kept, at once; :data:`BATCH_SIZE`, or the encoder's own batch
+        where that is larger, by default.
     workers : int, optional
         Processes; all processors by default.
     progress : callable
@@ -61,8 +64,9 @@ def embed(
     known, rows = cache.get(table, keys, spec.dim)
     missing = np.flatnonzero(~known)
     done = int(known.sum())
+    size = batch_size or max(BATCH_SIZE, encoder.batch)
     progress(stage, done, len(keys))
-    batches = [missing[start : start + batch_size] for start in range(0, len(missing), batch_size)]
+    batches = [missing[start : start + size] for start in range(0, len(missing), size)]
     encoded = _in_workers if encoder.in_workers else _decoded_ahead
     for batch, found in encoded(crops, encoder, batches, workers):
         rows[batch] = found
@@ -103,6 +107,11 @@ def _decoded_ahead(
         for number, batch in enumerate(batches):
             while len(ahead) < 2 and number + len(ahead) < len(batches):
                 following = batches[number + len(ahead)]
-                ahead.append([pool.submit(crops.__getitem__, int(cell)) for cell in following])
+                ahead.append([pool.submit(_ready, crops, encoder, int(cell)) for cell in following])
             images = [future.result() for future in ahead.pop(0)]
             yield batch, encode(encoder, images, crops.extents[batch])
+
+
+def _ready(crops: Crops, encoder: Encoder, cell: int) -> RGBImage:
+    # Resized here too, not where the model runs: that waits for nothing but images.
+    return resize(crops[cell], encoder.spec.input_size)

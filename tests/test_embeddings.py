@@ -11,6 +11,7 @@ import pytest
 from celltransfer_core.cache import Cache
 from celltransfer_core.embeddings import BATCH_SIZE, embed
 from celltransfer_core.encoders import load_encoder
+from celltransfer_core.encoders.pixels import resize
 from celltransfer_core.encoders.registry import BUILTIN
 from celltransfer_core.errors import CellTransferError, EncoderError, ImageError
 from celltransfer_core.framing import Crops
@@ -20,6 +21,7 @@ class Counting:
     """An encoder that counts images and fails when told to."""
 
     in_workers = False
+    batch = 1
 
     def __init__(self, fail_at=None, rows=None):
         self.spec = replace(BUILTIN[0], id="counting", dim=3)
@@ -43,7 +45,8 @@ def crops(reference):
 
 def test_rows_are_those_of_the_cells(crops, cache):
     rows = embed(crops, Counting(), cache)
-    np.testing.assert_allclose(rows[5], crops[5].mean(axis=(0, 1)), rtol=1e-6)
+    seen = resize(crops[5], 96)
+    np.testing.assert_allclose(rows[5], seen.mean(axis=(0, 1)), rtol=1e-6)
     assert rows.shape == (len(crops), 3)
 
 
@@ -65,7 +68,7 @@ def test_an_interrupted_embedding_goes_on(crops, cache):
     rest = Counting()
     rows = embed(crops, rest, cache)
     assert rest.seen == len(crops) - BATCH_SIZE
-    np.testing.assert_allclose(rows[0], crops[0].mean(axis=(0, 1)), rtol=1e-6)
+    np.testing.assert_allclose(rows[0], resize(crops[0], 96).mean(axis=(0, 1)), rtol=1e-6)
 
 
 def test_batches_may_be_smaller_and_rows_stay_the_same(crops, cache, tmp_path):
@@ -93,6 +96,7 @@ def test_control_c_keeps_what_was_done_and_is_no_fault_of_the_encoder(crops, cac
 
 class FailsInWorkers(Counting):
     in_workers = True
+    batch = 1
 
     def encode(self, images, extents):
         raise ZeroDivisionError("no paint")

@@ -1,11 +1,15 @@
 """Published encoders on their real architectures, kept tiny, with random weights."""
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import open_clip
@@ -113,6 +117,7 @@ def published(name, folder):
     return replace(spec, dim=24, input_size=64)
 
 
+MODULE = (sys.executable, "-m", "celltransfer_core")
 EVERY = ("dinov2", "sam", "swin", "convnext", "clip", "vitmae")
 
 
@@ -169,7 +174,7 @@ def test_neither_company_nor_repetition_changes_a_row(tiny, images, monkeypatch)
     encoder = FoundationEncoder(spec, folder, "cpu")
     rows = encoder.encode(images, no_extents(images))
     np.testing.assert_array_equal(rows, encoder.encode(images, no_extents(images)))
-    monkeypatch.setattr("celltransfer_core.encoders.foundation.batch_size", lambda *_: 1)
+    monkeypatch.setattr(encoder, "batch", 1)
     np.testing.assert_allclose(rows, encoder.encode(images, no_extents(images)), atol=1e-4)
 
 
@@ -298,13 +303,18 @@ class Hub(BaseHTTPRequestHandler):
         self.head()
 
     def do_GET(self):
-        self.wfile.write(self.head())
+        data = self.head()
+        if self.state["breaks"]:
+            self.state["breaks"] -= 1
+            data = data[: len(data) // 3]
+            self.close_connection = True
+        self.wfile.write(data)
 
 
 @pytest.fixture
 def hub(stick, monkeypatch):
     spec, file = stick
-    state = {"data": file.read_bytes(), "etag": file_hash(file), "ranges": []}
+    state = {"data": file.read_bytes(), "etag": file_hash(file), "ranges": [], "breaks": 0}
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, state))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
@@ -326,6 +336,52 @@ def test_weights_are_fetched_and_checked(hub, tmp_path):
     assert source == {"source": f"{spec.hub}@c0ffee", "sha256": state["etag"]}
     assert load_encoder("dinov2", tmp_path).spec.version == fetched.version
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_broken_download_is_gone_on_with(hub, tmp_path, monkeypatch):
+    spec, state = hub
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    # Kept by chunks of 10 MB; these weights have 0.1.
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1024)
+    state["breaks"] = 100
+    with pytest.raises(EncoderError, match=r"What has arrived is kept.*encoders add dinov2 FILE"):
+        fetch(spec, tmp_path)
+    assert "dinov2" not in encoder_names(tmp_path)
+    state["breaks"], before = 0, len(state["ranges"])
+    fetch(spec, tmp_path)
+    assert state["ranges"][before:][0] > 0.5 * len(state["data"])
+    assert "dinov2" in encoder_names(tmp_path)
+
+
+def test_a_mirror_is_asked_instead_of_the_hub():
+    asked = []
+
+    class Mirror(BaseHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+        def do_HEAD(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    done = subprocess.run(
+        [*MODULE, "encoders", "fetch", "dinov2", "--accept-licence"],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "HF_ENDPOINT": address},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    server.shutdown()
+    server.server_close()
+    spec = published_encoders()["dinov2"]
+    assert done.returncode == 2
+    assert f"cannot be fetched from {address}" in done.stderr
+    assert asked[0] == f"/{spec.hub}/resolve/main/{spec.files[0]}"
 
 
 def test_what_arrives_otherwise_than_sent_is_not_used(hub, tmp_path):

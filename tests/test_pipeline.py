@@ -225,6 +225,7 @@ class Broken:
     """An encoder that gives what it is told to."""
 
     in_workers = False
+    batch = 1
 
     def __init__(self, name, value):
         self.spec = replace(BUILTIN[0], id=name, dim=2)

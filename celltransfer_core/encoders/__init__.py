@@ -46,6 +46,9 @@ __all__ = [
     "published_encoders",
 ]
 
+SHIPPED = Path(__file__).parents[2] / "assets" / "encoders"
+"""Encoders that CellTransfer trained and brings with it, each with its model card."""
+
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -80,13 +83,16 @@ def available_encoders(folder: Path | None = None) -> tuple[AvailableEncoder, ..
         The user's own have been opened: what has no problem can be used. Published ones are named
         whether their weights are here or not.
     """
-    from celltransfer_core.encoders.onnx import OnnxEncoder
+    from celltransfer_core.encoders.onnx import OnnxEncoder, read_spec
 
-    found = [AvailableEncoder(spec.id, spec) for spec in BUILTIN]
+    found = [
+        AvailableEncoder(model.stem, read_spec(model.stem, model)) for model in _models(SHIPPED)
+    ]
+    found += [AvailableEncoder(spec.id, spec) for spec in BUILTIN]
     for spec in published_encoders().values():
         here = at_hand(spec, folder or user_folder())
         found.append(AvailableEncoder(spec.id, spec, here=here))
-    for model in _models(folder):
+    for model in _models(folder or user_folder()):
         try:
             _check_name(model.stem)
             found.append(AvailableEncoder(model.stem, OnnxEncoder(model.stem, model).spec))
@@ -108,17 +114,21 @@ def encoder_names(folder: Path | None = None) -> tuple[str, ...]:
     tuple of str
     """
     published = [s.id for s in published_encoders().values() if at_hand(s, folder or user_folder())]
-    own = [model.stem for model in _models(folder)]
+    own = [model.stem for model in _models(folder or user_folder())]
     free = (n for n in own if _NAME.fullmatch(n) and n not in _taken())
-    return (*(spec.id for spec in BUILTIN), *published, *free)
+    return (*_always_here(), *published, *free)
+
+
+def _always_here() -> tuple[str, ...]:
+    return (*(model.stem for model in _models(SHIPPED)), *(spec.id for spec in BUILTIN))
 
 
 def _taken() -> tuple[str, ...]:
-    return (*(spec.id for spec in BUILTIN), *published_encoders())
+    return (*_always_here(), *published_encoders())
 
 
-def _models(folder: Path | None) -> list[Path]:
-    return sorted((folder or user_folder()).glob("*.onnx"))
+def _models(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.onnx"))
 
 
 def load_encoder(encoder_id: str, folder: Path | None = None) -> Encoder:
@@ -146,6 +156,9 @@ def load_encoder(encoder_id: str, folder: Path | None = None) -> Encoder:
     for spec in BUILTIN:
         if spec.id == encoder_id:
             return load_builtin(spec)
+    shipped = SHIPPED / f"{encoder_id}.onnx"
+    if _NAME.fullmatch(encoder_id) and shipped.is_file():
+        return OnnxEncoder(encoder_id, shipped)
     folder = folder or user_folder()
     if published := published_encoders().get(encoder_id):
         if not at_hand(published, folder):

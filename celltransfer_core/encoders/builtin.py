@@ -255,6 +255,7 @@ class DescriptorEncoder:
     """
 
     in_workers = True
+    batch = 1
 
     def __init__(self, spec: EncoderSpec, describe: Callable[[_Cell], Float64]) -> None:
         self.spec = spec

@@ -49,6 +49,7 @@ class FoundationEncoder:
     def __init__(self, spec: EncoderSpec, folder: Path, device: str | None = None) -> None:
         self.spec = spec
         self.device = device or best_device()
+        self.batch = batch_size(spec, self.device)
         try:
             model, self._forward = _MAKERS[spec.loader](spec, folder)
         except ImportError as error:
@@ -72,10 +73,9 @@ class FoundationEncoder:
         import torch
 
         rows = []
-        size = batch_size(self.spec, self.device)
         with torch.inference_mode(), _precision(self.device):
-            for start in range(0, len(images), size):
-                pixels = standardise(images[start : start + size], self.spec)
+            for start in range(0, len(images), self.batch):
+                pixels = standardise(images[start : start + self.batch], self.spec)
                 found = self._forward(torch.from_numpy(pixels).to(self.device))
                 rows.append(found.float().cpu().numpy())
         return np.concatenate(rows)

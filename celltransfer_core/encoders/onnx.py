@@ -147,7 +147,7 @@ class OnnxEncoder:
                 f"{model} is no ONNX model that can be run ({reason}); it must be one file that "
                 "holds its weights."
             ) from error
-        self._channels_last, self._batch = self._check_input(model)
+        self._channels_last, self.batch = self._check_input(model)
 
     def _check_input(self, model: Path) -> tuple[bool, int]:
         inputs = self._session.get_inputs()
@@ -175,9 +175,9 @@ class OnnxEncoder:
             pixels = np.moveaxis(pixels, 1, 3)
         name = self._session.get_inputs()[0].name
         rows = []
-        for start in range(0, len(pixels), self._batch):
-            part = pixels[start : start + self._batch]
-            filled = np.concatenate([part, np.repeat(part[-1:], self._batch - len(part), axis=0)])
+        for start in range(0, len(pixels), self.batch):
+            part = pixels[start : start + self.batch]
+            filled = np.concatenate([part, np.repeat(part[-1:], self.batch - len(part), axis=0)])
             output = np.asarray(self._session.run(None, {name: filled})[0])
             rows.append(self._flat(output)[: len(part)])
         return np.concatenate(rows)
@@ -187,9 +187,9 @@ class OnnxEncoder:
             output = output.mean(axis=(2, 3))
         elif output.ndim == 4 and output.shape[3] == self.spec.dim:
             output = output.mean(axis=(1, 2))
-        if output.shape != (self._batch, self.spec.dim):
+        if output.shape != (self.batch, self.spec.dim):
             raise EncoderError(
                 f"The encoder {self.spec.id} gives outputs of shape {output.shape} for "
-                f"{self._batch} images; its JSON says dim {self.spec.dim}."
+                f"{self.batch} images; its JSON says dim {self.spec.dim}."
             )
         return output.astype(np.float32)

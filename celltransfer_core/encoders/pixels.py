@@ -10,8 +10,28 @@ from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.types import Float32, RGBImage
 
 
+def resize(image: RGBImage, side: int) -> RGBImage:
+    """Resize an image whole, never centre-cropped.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (h, w, 3)
+    side : int
+
+    Returns
+    -------
+    ndarray of uint8, shape (side, side, 3)
+        By antialiased bicubic interpolation; the same image if it has that size.
+    """
+    from PIL import Image
+
+    if image.shape[:2] == (side, side):
+        return image
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
+
+
 def standardise(images: Sequence[RGBImage], spec: EncoderSpec) -> Float32:
-    """Resize images whole, never centre-cropped, and standardise their channels.
+    """Resize images, and standardise their channels.
 
     Parameters
     ----------
@@ -21,14 +41,12 @@ def standardise(images: Sequence[RGBImage], spec: EncoderSpec) -> Float32:
     Returns
     -------
     ndarray of float32, shape (n, 3, side, side)
-        Antialiased bicubic interpolation; scaled to 0–1, then by the mean and std of the encoder.
+        Scaled to 0–1, then by the mean and std of the encoder.
     """
-    from PIL import Image
-
     side = spec.input_size
     mean, std = np.array([spec.mean, spec.std], dtype=np.float32)[..., None, None]
     pixels = np.empty((len(images), 3, side, side), dtype=np.float32)
     for number, image in enumerate(images):
-        resized = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
-        pixels[number] = np.moveaxis(np.asarray(resized, dtype=np.float32), 2, 0) / np.float32(255)
+        channels = np.moveaxis(resize(image, side), 2, 0)
+        pixels[number] = channels.astype(np.float32) / np.float32(255)
     return (pixels - mean) / std

@@ -53,6 +53,8 @@ class Encoder(Protocol):
     spec: EncoderSpec
     in_workers: bool
     """Whether whole batches run in worker processes; if not, only decoding is done ahead."""
+    batch: int
+    """Images that go through it at once."""
 
     def encode(self, images: Sequence[RGBImage], extents: Float32) -> Float32:
         """Embed a batch.
@@ -114,9 +116,8 @@ def _published(encoder_id: str, entry: Mapping[str, Any]) -> EncoderSpec:
 
 
 DEFAULT_ENCODERS: tuple[tuple[str, ...], ...] = (
-    ("colour", "texture", "shape"),
-    ("colour",),
-    ("texture",),
+    ("cell", "colour", "texture", "shape"),
+    ("cell",),
     ("shape",),
 )
 """Voters of a run that names none; clusters are found on the first."""

@@ -124,7 +124,9 @@ def fetch(spec: EncoderSpec, folder: Path) -> EncoderSpec:
     try:
         beside.mkdir(parents=True, exist_ok=True)
         commits = [_download(spec, name, beside) for name in spec.files]
-        shutil.rmtree(beside / ".cache", ignore_errors=True)
+        for path in beside.iterdir():
+            if path.name not in spec.files:  # what was left of a version that the hub has no more
+                path.unlink()
     except OSError as error:
         raise OutputError(
             f"The weights of {spec.id} cannot be kept in {folder} ({error.strerror}); make room, "
@@ -134,22 +136,36 @@ def fetch(spec: EncoderSpec, folder: Path) -> EncoderSpec:
 
 
 def _download(spec: EncoderSpec, name: str, into: Path) -> str:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_url
+    from huggingface_hub.file_download import http_get
 
+    path, token = into / name, get_token()
     try:
         told = get_hf_file_metadata(hf_hub_url(spec.hub, name))
-        path = Path(hf_hub_download(spec.hub, name, revision=told.commit_hash, local_dir=into))
+        # The hub's own download begins anew when a process was stopped: its parts carry the name
+        # of the process. Ours carries that of what the file will hold.
+        part = into / f"{name}.{told.etag}"
+        with part.open("ab") as file:
+            http_get(
+                hf_hub_url(spec.hub, name, revision=told.commit_hash),
+                file,
+                resume_size=part.stat().st_size,
+                headers={"authorization": f"Bearer {token}"} if token else {},
+                expected_size=told.size,
+                displayed_filename=f"{spec.id}: {name}",
+            )
     # Its errors come from the library it talks HTTP with, another one from release to release.
     except Exception as error:
         if isinstance(error, OSError) and _of_the_disk(error):
             raise
         raise _unreachable(spec, error) from error
     # The hub names files of weights by their sha256, small ones by git's own hash.
-    if told.etag is not None and len(told.etag) == 64 and file_hash(path) != told.etag:
-        path.unlink()
+    if told.etag is not None and len(told.etag) == 64 and file_hash(part) != told.etag:
+        part.unlink()
         raise EncoderError(
             f"{name} of {spec.hub} did not arrive as it was sent; run again to fetch it anew."
         )
+    part.replace(path)
     return told.commit_hash or "unknown"
 
 

@@ -20,9 +20,12 @@ def test_everything_that_is_known_of_encoders_is_shown(open_page, finished):
     app = open_page("embeddings", study.id)
     assert not app.exception
     table = app.table[0].value
-    assert list(table.index) == ["colour", "texture", "shape"]
-    assert set(table["Trained on"]) == {r"nothing \(descriptors; scales from PBC\)"}
-    assert set(table["Licence"]) == {r"BSD\-3\-Clause"}
+    assert list(table.index) == ["cell", "colour", "texture", "shape"]
+    seen = table["Trained on"]
+    assert set(seen[1:]) == {r"nothing \(descriptors; scales from PBC\)"}
+    assert "PBC" in seen["cell"]
+    assert set(table["Licence"][1:]) == {r"BSD\-3\-Clause"}
+    assert "CC BY 4" in table["Licence"]["cell"]
     assert sorted(pills(app, "Joined").value) == ["colour", "shape"]
     assert pills(app, "Single").value == ["shape"]
 

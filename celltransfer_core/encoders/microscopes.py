@@ -1,0 +1,383 @@
+"""What a cell would look like through another microscope.
+
+Random microscopes teach an encoder what does not make a cell's type: stain, light, focus, scale,
+camera and file format. Held-back ones, none of which training draws, tell whether it has learned.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltransfer_core.types import Float32, Float64, RGBImage
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+    from torch import Generator, Tensor
+
+FIELD = 1.6
+"""Side of a stored crop, in sides of what an encoder sees: room to turn, shift and zoom out."""
+
+# The quantisation tables of the JPEG standard's annex K, for luminance; colour takes half as much
+# again.
+_QUANTISATION = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+_TO_YCC = ((0.299, 0.587, 0.114), (-0.1687, -0.3313, 0.5), (0.5, -0.4187, -0.0813))
+_BLUR_RADIUS = 5  # px
+
+
+def random_microscopes(crops: Tensor, side: int, generator: Generator) -> Tensor:
+    """Show each cell through a microscope of its own.
+
+    Parameters
+    ----------
+    crops : Tensor of uint8, shape (n, h, h, 3)
+        :data:`FIELD` times as wide as what an encoder sees.
+    side : int
+        Of the result; a multiple of 8.
+    generator : Generator
+        On the device of the crops.
+
+    Returns
+    -------
+    Tensor of float32, shape (n, 3, side, side)
+        In 0–1.
+    """
+    images = crops.permute(0, 3, 1, 2).float() / 255
+    draw = _Draw(generator, len(images))
+    images = _move(images, side, draw)
+    images = _surround(images, draw)
+    images = _cover(images, draw)
+    images = _stain(images, draw)
+    images = _focus(images, draw)
+    images = _expose(images, draw)
+    return _compress(images, draw)
+
+
+class _Draw:
+    """Random numbers, one or several for each of n images."""
+
+    def __init__(self, generator: Generator, n: int) -> None:
+        self.generator = generator
+        self.n = n
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        import torch
+
+        size, device = (self.n, *shape), self.generator.device
+        return torch.rand(size, generator=self.generator, device=device) * (high - low) + low
+
+    def normal(self, spread: float, *shape: int) -> Tensor:
+        import torch
+
+        size, device = (self.n, *shape), self.generator.device
+        return torch.randn(size, generator=self.generator, device=device) * spread
+
+    def gain(self, spread: float, *shape: int) -> Tensor:
+        return self.normal(spread, *shape).exp()
+
+    def order(self) -> Tensor:
+        import torch
+
+        return torch.randperm(self.n, generator=self.generator, device=self.generator.device)
+
+    def happens(self, share: float) -> Tensor:
+        return self.uniform(0, 1) < share
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values[..., None, None]
+
+
+def _axes(images: Tensor) -> tuple[Tensor, Tensor]:
+    import torch
+
+    height, width = images.shape[2:]
+    down = torch.linspace(-1, 1, height, device=images.device)
+    along = torch.linspace(-1, 1, width, device=images.device)
+    return down[:, None], along[None, :]
+
+
+def _move(images: Tensor, side: int, draw: _Draw) -> Tensor:
+    """Turn, mirror, shift, stretch and zoom; some over a factor of four."""
+    import torch
+    from torch.nn.functional import affine_grid, grid_sample
+
+    angle = draw.uniform(0, 2 * math.pi)
+    usual = draw.uniform(math.log(0.75), math.log(1.35))
+    far = draw.uniform(math.log(0.45), math.log(1.8))
+    shown = 1 / (FIELD * torch.where(draw.happens(0.3), far, usual).exp())
+    stretch = draw.gain(0.08)
+    mirror = torch.where(draw.happens(0.5), 1.0, -1.0)
+    shift = draw.normal(0.08, 2)
+    cos, sin = angle.cos() * shown, angle.sin() * shown
+    rows = [
+        torch.stack([cos * stretch * mirror, -sin / stretch, shift[:, 0]], 1),
+        torch.stack([sin * stretch * mirror, cos / stretch, shift[:, 1]], 1),
+    ]
+    grid = affine_grid(torch.stack(rows, 1), [len(images), 3, side, side], align_corners=False)
+    return grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _surround(images: Tensor, draw: _Draw) -> Tensor:
+    """Set some cells among another one's neighbours."""
+    import torch
+
+    down, along = _axes(images)
+    far = (along**2 + down**2).sqrt() > _wide(draw.uniform(0.8, 1.2))
+    far &= _wide(draw.happens(0.3))
+    return torch.where(far[:, None], images[draw.order()], images)
+
+
+def _cover(images: Tensor, draw: _Draw) -> Tensor:
+    """Lay an ellipse over some, in a colour between another cell's and any."""
+    import torch
+
+    down, along = _axes(images)
+    x, y = _wide(draw.uniform(-1, 1)), _wide(draw.uniform(-1, 1))
+    across, high = _wide(draw.uniform(0.1, 0.45)), _wide(draw.uniform(0.1, 0.45))
+    inside = ((along - x) / across) ** 2 + ((down - y) / high) ** 2 < 1
+    inside &= _wide(draw.happens(0.3))
+    middle = images.shape[2] // 2
+    colour = (images[draw.order(), :, middle, middle] + draw.uniform(0.2, 1, 3)) / 2
+    return torch.where(inside[:, None], _wide(colour), images)
+
+
+def _stain(images: Tensor, draw: _Draw) -> Tensor:
+    """Mix the stains and cast the light, in optical density."""
+    import torch
+
+    density = -(images.clamp(0, 1) * 0.99 + 0.01).log()
+    # Every fourth row and column: as good a quantile at a sixteenth of the time.
+    some = density[:, :, ::4, ::4].flatten(2)
+    background = some.kthvalue(max(1, int(0.08 * some.shape[2])), dim=2).values
+    stained = density - _wide(background)
+    own = torch.eye(3, device=images.device)
+    mixing = own + draw.normal(0.18, 3, 3) * (1 - own)
+    mixing = mixing * (draw.gain(0.3, 3) * draw.gain(0.3, 1))[:, :, None]
+    # Products of densities: what is densely stained changes its hue otherwise than what is not.
+    first, second = torch.triu_indices(3, 3, device=images.device)
+    bending = draw.normal(0.12, 3, 6)
+    stained = torch.einsum("nij,njhw->nihw", mixing, stained) + torch.einsum(
+        "nij,njhw->nihw", bending, stained[:, first] * stained[:, second]
+    )
+    stained = stained.sign() * stained.abs().clamp_min(1e-4) ** _wide(draw.gain(0.2, 1))
+    cast = draw.uniform(0, 0.25, 1) + draw.uniform(0, 0.25, 3)
+    background = torch.where(draw.happens(0.7)[:, None], cast, background)
+    down, along = _axes(images)
+    slope = draw.normal(0.06, 2)
+    shade = _wide(slope[:, 0]) * down + _wide(slope[:, 1]) * along
+    return (-(stained + _wide(background) + shade[:, None])).exp().clamp(0, 1)
+
+
+def _focus(images: Tensor, draw: _Draw) -> Tensor:
+    """Blur some and sharpen others."""
+    import torch
+    from torch.nn.functional import conv2d, pad
+
+    n, channels, height, width = images.shape
+    spread = torch.where(draw.happens(0.5), draw.uniform(0.3, 2.2), 0.05)
+    reach = torch.arange(-_BLUR_RADIUS, _BLUR_RADIUS + 1, device=images.device)
+    kernel = (-(reach**2) / (2 * spread[:, None] ** 2)).exp()
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)
+    flat = images.reshape(1, n * channels, height, width)
+    r, groups = _BLUR_RADIUS, n * channels
+    flat = conv2d(pad(flat, (r, r, 0, 0), mode="replicate"), kernel[:, None, None], groups=groups)
+    flat = conv2d(
+        pad(flat, (0, 0, r, r), mode="replicate"), kernel[:, None, :, None], groups=groups
+    )
+    smooth = flat.reshape(images.shape)
+    sharper = torch.where(draw.happens(0.2), draw.uniform(0, 1.2), 0.0)
+    return smooth + (images - smooth) * _wide(sharper[:, None])
+
+
+def _expose(images: Tensor, draw: _Draw) -> Tensor:
+    """Change saturation, contrast, brightness, and add a sensor's noise."""
+    import torch
+
+    grey = images.mean(1, keepdim=True)
+    saturation = torch.where(draw.happens(0.06), 0.0, draw.gain(0.35))
+    images = grey + (images - grey) * _wide(saturation[:, None])
+    mean = images.mean((1, 2, 3), keepdim=True)
+    images = mean + (images - mean) * _wide(draw.gain(0.18, 1)) + _wide(draw.normal(0.06, 1))
+    spread = torch.where(draw.happens(0.5), draw.uniform(0, 0.06), 0.0)
+    noise = draw.normal(1.0, *images.shape[1:])
+    return (images + noise * _wide(spread[:, None])).clamp(0, 1)
+
+
+def _compress(images: Tensor, draw: _Draw) -> Tensor:
+    """Quantise the cosine transform of 8 px blocks, as JPEG files do."""
+    import torch
+
+    device = images.device
+    chosen = draw.happens(0.4)
+    strength = draw.uniform(math.log(0.4), math.log(5)).exp()
+    part, (height, width) = images[chosen], images.shape[2:]
+    turn = torch.tensor(_TO_YCC, device=device)
+    middle = torch.tensor([128.0, 0, 0], device=device)[:, None, None]
+    planes = torch.einsum("ij,njhw->nihw", turn, part * 255) - middle
+    blocks = planes.reshape(-1, 3, height // 8, 8, width // 8, 8).permute(0, 1, 2, 4, 3, 5)
+    cosines = _cosines(device)
+    steps = torch.tensor(_QUANTISATION, device=device) * torch.tensor(
+        [1.0, 1.5, 1.5], device=device
+    ).reshape(3, 1, 1, 1, 1)
+    steps = steps * strength[chosen].reshape(-1, 1, 1, 1, 1, 1)
+    waves = cosines @ blocks @ cosines.T
+    blocks = cosines.T @ ((waves / steps).round() * steps) @ cosines
+    planes = blocks.permute(0, 1, 2, 4, 3, 5).reshape(part.shape) + middle
+    images = images.clone()
+    images[chosen] = torch.einsum("ij,njhw->nihw", torch.linalg.inv(turn), planes / 255).clamp(0, 1)
+    return images
+
+
+def _cosines(device: torch.device) -> Tensor:
+    import torch
+
+    place = torch.arange(8, device=device)
+    table = 0.5 * torch.cos((2 * place[None] + 1) * place[:, None] * math.pi / 16)
+    table[0] = math.sqrt(1 / 8)
+    return table
+
+
+# Held back from training ------------------------------------------------------------------------
+
+
+def _as_image(values: Float32 | Float64) -> Image.Image:
+    from PIL import Image
+
+    return Image.fromarray(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
+
+
+def _values(image: Image.Image) -> Float32:
+    return np.asarray(image, dtype=np.float32) / np.float32(255)
+
+
+def _view(crop: RGBImage, zoom: float, side: int) -> Image.Image:
+    from PIL import Image
+
+    edge = len(crop) * max(0.0, 1 - 1 / (FIELD * zoom)) / 2
+    box = (edge, edge, len(crop) - edge, len(crop) - edge)
+    return Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC, box=box)
+
+
+def _other_stain(crop: RGBImage, side: int) -> Image.Image:
+    """Weaken haematoxylin and strengthen eosin, on yellow ground."""
+    from skimage.color import hed2rgb, rgb2hed
+
+    stains = rgb2hed(_values(_view(crop, 1.0, side))) * [0.6, 1.7, 1.0]
+    light = np.array([1, 0.97, 0.65])
+    return _as_image(hed2rgb(stains) * light)
+
+
+def _coarse(crop: RGBImage, side: int) -> Image.Image:
+    """Take a cell at 30 px into a poor JPEG file."""
+    from PIL import Image
+
+    small = _view(crop, 1.0, side).resize((30, 30), Image.Resampling.BOX)
+    file = io.BytesIO()
+    small.resize((side, side), Image.Resampling.BICUBIC).save(file, "JPEG", quality=30)
+    return Image.open(file).convert("RGB")
+
+
+def _turned_hue(crop: RGBImage, side: int) -> Image.Image:
+    """Turn the hue by 20 degrees, saturate and darken."""
+    from PIL import Image
+
+    hue, saturation, value = _view(crop, 1.0, side).convert("HSV").split()
+    turned = Image.merge(
+        "HSV",
+        (hue.point(lambda v: (v - 14) % 256), saturation.point(lambda v: min(255, v * 1.5)), value),
+    )
+    return _as_image(_values(turned.convert("RGB")) ** 1.3)
+
+
+def _pale(crop: RGBImage, side: int) -> Image.Image:
+    """Come close, with little contrast."""
+    return _as_image(0.55 * _values(_view(crop, 1.35, side)) + 0.3)
+
+
+def _far_off(crop: RGBImage, side: int) -> Image.Image:
+    """Look from afar, out of focus, in bluish light."""
+    from PIL import ImageFilter
+
+    far = _view(crop, 0.66, side).filter(ImageFilter.BoxBlur(side / 48))
+    return _as_image(_values(far) * np.array([0.8, 0.9, 1.05], dtype=np.float32))
+
+
+def _moving(crop: RGBImage, side: int) -> Image.Image:
+    """Move the stage, darken corners, warm the light, leave 16 levels of grey."""
+    from PIL import ImageFilter
+
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    lit = _values(_view(crop, 1.0, side)) * (1 - 0.25 * (y**2 + x**2))[..., None]
+    levels = np.round(lit * np.array([1, 0.85, 0.7]) * 15) / 15
+    along = [0] * 10 + [1] * 5 + [0] * 10
+    return _as_image(levels).filter(ImageFilter.Kernel((5, 5), along))
+
+
+def _rapid_stain(crop: RGBImage, side: int) -> Image.Image:
+    """Stain what is dense dark blue and the rest grey and pink, on yellow ground."""
+    density = -np.log(_values(_view(crop, 1.0, side)).clip(0.02))
+    dense = 1 / (1 + np.exp(-(density[..., 1:2] - 0.7) / 0.08))
+    thin = density @ np.array([[0.9, 0.3, 0.2], [0.3, 0.6, 0.5], [0.0, 0.1, 0.8]])
+    thick = density @ np.array([[1.2, 0.4, 0.0], [0.4, 0.7, 0.3], [0.0, 0.2, 0.4]])
+    light = np.array([1, 0.96, 0.72])
+    return _as_image(np.exp(-(dense * thick + (1 - dense) * thin)) * light)
+
+
+HELD_BACK: dict[str, Callable[[RGBImage, int], Image.Image]] = {
+    "other stain": _other_stain,
+    "rapid stain": _rapid_stain,
+    "coarse": _coarse,
+    "turned hue": _turned_hue,
+    "pale": _pale,
+    "far off": _far_off,
+    "moving": _moving,
+}
+"""Microscopes that training never draws: from a stored crop and a side to an image."""
+
+
+def plain_view(crop: RGBImage, side: int) -> RGBImage:
+    """Show a stored crop as an encoder sees it without any of this.
+
+    Parameters
+    ----------
+    crop : ndarray of uint8, shape (h, h, 3)
+        :data:`FIELD` times as wide.
+    side : int
+
+    Returns
+    -------
+    ndarray of uint8, shape (side, side, 3)
+    """
+    return np.asarray(_view(crop, 1.0, side))
+
+
+def held_back_view(crop: RGBImage, name: str, side: int) -> RGBImage:
+    """Show a stored crop through a held-back microscope.
+
+    Parameters
+    ----------
+    crop : ndarray of uint8, shape (h, h, 3)
+    name : str
+        One of :data:`HELD_BACK`.
+    side : int
+
+    Returns
+    -------
+    ndarray of uint8, shape (side, side, 3)
+    """
+    return np.asarray(HELD_BACK[name](crop, side), dtype=np.uint8)

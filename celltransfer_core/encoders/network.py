@@ -1,0 +1,146 @@
+"""The small convolutional network that ``encoders train`` trains."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+View = Literal["colour", "standardised", "grey"]
+VIEWS: tuple[View, ...] = ("colour", "standardised", "grey")
+"""What a network looks at: the colours as they are; each channel less its mean over its spread; the
+same of the mean of the channels."""
+
+_MIX = 0.5  # share of images whose channel statistics are mixed with another's
+
+
+class MixStyle(nn.Module):
+    """Mix the mean and spread of an image's feature maps with another's, while training.
+
+    They carry stain and camera more than type (Zhou et al., ICLR 2021, arXiv 2104.02008).
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Mix; shape (n, channels, h, w) in and out."""
+        if not self.training:
+            return maps
+        n = len(maps)
+        mean = maps.mean((2, 3), keepdim=True).detach()
+        spread = maps.std((2, 3), keepdim=True).detach() + 1e-5
+        # Drawn on the CPU: one state to keep, and the same draws on every device.
+        other = torch.randperm(n).to(maps.device)
+        own = torch.distributions.Beta(0.3, 0.3).sample((n,))
+        own = torch.where(torch.rand(n) < _MIX, own, 1.0).reshape(n, 1, 1, 1).to(maps.device)
+        mixed_spread = own * spread + (1 - own) * spread[other]
+        mixed_mean = own * mean + (1 - own) * mean[other]
+        return (maps - mean) / spread * mixed_spread + mixed_mean
+
+
+def _convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs)
+    )
+
+
+class Block(nn.Module):
+    """Two convolutions beside a short cut (He et al. 2016); halves the maps if ``stride`` is 2."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = _convolution(inputs, outputs, 3, stride)
+        self.second = _convolution(outputs, outputs, 3)
+        short: list[nn.Module] = [nn.AvgPool2d(2)] if stride == 2 else []
+        self.short = nn.Sequential(
+            *short, *([_convolution(inputs, outputs, 1)] if inputs != outputs else [])
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Shape (n, inputs, h, w) to (n, outputs, h / stride, w / stride)."""
+        return torch.relu(self.second(torch.relu(self.first(maps))) + self.short(maps))
+
+
+class CellNetwork(nn.Module):
+    """About a million weights at a width of 24.
+
+    Parameters
+    ----------
+    kinds : int
+        To tell apart while training.
+    view : {'colour', 'standardised', 'grey'}
+    width : int
+        Channels of the first layer.
+    """
+
+    def __init__(self, kinds: int, view: View, width: int = 24) -> None:
+        super().__init__()
+        self.view = view
+        self.dim = 12 * width
+        self.stem = _convolution(1 if view == "grey" else 3, width, 5, 2)
+        self.early = Block(width, 2 * width, 2)
+        self.middle = nn.Sequential(Block(2 * width, 4 * width, 2), Block(4 * width, 4 * width, 1))
+        self.late = Block(4 * width, 8 * width, 2)
+        self.mix = MixStyle()
+        self.classify = nn.Linear(self.dim, kinds)
+        self.project = nn.Sequential(nn.Linear(self.dim, 256), nn.ReLU(), nn.Linear(256, 128))
+
+    def look(self, images: Tensor) -> Tensor:
+        """Prepare images for the network's view.
+
+        Parameters
+        ----------
+        images : Tensor of float32, shape (n, 3, side, side)
+            In 0–1.
+
+        Returns
+        -------
+        Tensor of float32, shape (n, 1 or 3, side, side)
+        """
+        if self.view == "colour":
+            return (images - 0.6) / 0.25
+        if self.view == "grey":
+            images = images.mean(1, keepdim=True)
+        mean = images.mean((2, 3), keepdim=True)
+        spread = ((images - mean) ** 2).mean((2, 3), keepdim=True).sqrt()
+        return (images - mean) / (spread + 0.02)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Embed images.
+
+        Parameters
+        ----------
+        images : Tensor of float32, shape (n, 3, side, side)
+            In 0–1.
+
+        Returns
+        -------
+        Tensor of float32, shape (n, dim)
+            Means of the maps at two resolutions.
+        """
+        maps = self.mix(torch.relu(self.stem(self.look(images))))
+        maps = self.middle(self.mix(self.early(maps)))
+        return torch.cat([maps.mean((2, 3)), self.late(maps).mean((2, 3))], 1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Give scores of the kinds, and points on a sphere where types are drawn together."""
+        found = self.embed(images)
+        return self.classify(found), nn.functional.normalize(self.project(found), dim=1)
+
+
+class Committee(nn.Module):
+    """Networks of several views beside each other, as one encoder.
+
+    Parameters
+    ----------
+    members : list of CellNetwork
+    """
+
+    def __init__(self, members: list[CellNetwork]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.dim = sum(member.dim for member in members)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embed images, shape (n, 3, side, side) in 0–1, to (n, dim)."""
+        parts = [member.embed(images) for member in self.members]  # type: ignore[operator]
+        return torch.cat([nn.functional.normalize(part, dim=1) for part in parts], 1)

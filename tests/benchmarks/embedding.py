@@ -1,0 +1,132 @@
+"""How fast sets are embedded, against a bare loop of forward passes.
+
+    python tests/benchmarks/embedding.py --data DIR [--set bccd] [--cells 256]
+                                         [--encoders cell,dinov2] [--repeats 5]
+
+The rival has its images framed, resized and standardised beforehand, and does nothing but forward
+passes; ours starts from files: it decodes, frames, brings colours to one scale, resizes and keeps
+every batch. Nuclei are found before the clock starts, as a run finds them once for all encoders;
+their time is a row of its own. A published encoder whose weights are not here runs with random
+ones, which take as long. Medians of alternating runs, wall and processor seconds. The last line is
+the lowest share of the bare loop's rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import numpy as np
+
+from celltransfer_core.cache import Cache
+from celltransfer_core.datasets import read_dataset
+from celltransfer_core.embeddings import embed
+from celltransfer_core.encoders import encoder_names, load_encoder, published_encoders
+from celltransfer_core.encoders.foundation import FoundationEncoder, _precision
+from celltransfer_core.encoders.onnx import OnnxEncoder
+from celltransfer_core.encoders.pixels import resize, standardise
+from celltransfer_core.framing import ColourMap, Crops, find_nuclei, lab_moments
+
+
+def with_random_weights(name, folder):
+    """Make the published architecture, for its time alone."""
+    import timm
+    from safetensors.torch import save_model
+
+    spec = published_encoders()[name]
+    if spec.loader != "timm":
+        raise SystemExit(f"{name}: fetch its weights first; random ones are made for timm's only.")
+    model = timm.create_model(spec.architecture, pretrained=False, num_classes=0)
+    save_model(model, str(folder / spec.files[0]))
+    return FoundationEncoder(spec, folder)
+
+
+def forward_passes(encoder, batches):
+    """Make the rival: forward passes of what is ready, and nothing else."""
+    if isinstance(encoder, OnnxEncoder):
+        name = encoder._session.get_inputs()[0].name
+        return lambda: [encoder._session.run(None, {name: batch}) for batch in batches]
+    import torch
+
+    tensors = [torch.from_numpy(batch) for batch in batches]
+
+    def passes():
+        with torch.inference_mode(), _precision(encoder.device):
+            for tensor in tensors:
+                encoder._forward(tensor.to(encoder.device)).float().cpu()
+
+    return passes
+
+
+def clocked(work):
+    """Run; return wall and processor seconds."""
+    wall, processor = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - processor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds the sets")
+    parser.add_argument("--set", default="bccd")
+    parser.add_argument("--cells", type=int, default=256)
+    parser.add_argument("--encoders", default="cell,dinov2")
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    dataset = read_dataset(options.data / options.set)
+    dataset = dataset.take(np.arange(min(options.cells, len(dataset))))
+    with tempfile.TemporaryDirectory() as kept:
+        cache = Cache(Path(kept) / "nuclei")
+        wall, _ = clocked(lambda: find_nuclei(dataset, cache))
+        print(f"{len(dataset)} cells of {options.set}; nuclei found at {len(dataset) / wall:.0f}/s")
+        framed = Crops(dataset, find_nuclei(dataset, cache))
+        mean, std = lab_moments(framed)
+        colours = {dataset.sources[0]: ColourMap(mean, std, mean + 1.0, 1.05 * std)}
+        crops = Crops(dataset, framed.nuclei, colours)
+        print(
+            f"{'encoder':<14}{'bare /s':>9}{'ours /s':>9}{'share':>8}{'CPU s bare':>12}{'ours':>8}"
+        )
+        lowest = min(
+            measure(name, crops, Path(kept), options.repeats)
+            for name in options.encoders.split(",")
+        )
+    print(f"lowest share of the bare loop's rate: {lowest:.2f}")
+
+
+def measure(name, crops, kept, repeats):
+    """Print the row of an encoder; return its share of the bare loop's rate."""
+    encoder = load_encoder(name) if name in encoder_names() else with_random_weights(name, kept)
+    assert isinstance(encoder, OnnxEncoder | FoundationEncoder)
+    ready = [resize(crops[cell], encoder.spec.input_size) for cell in range(len(crops))]
+    unknown = np.full(len(crops), np.nan, dtype=np.float32)
+    size = max(32, encoder.batch)
+    encoder.encode(ready[:size], unknown[:size])
+
+    batches = [
+        standardise(ready[i : i + encoder.batch], encoder.spec)
+        for i in range(0, len(ready), encoder.batch)
+    ]
+    bare = forward_passes(encoder, batches)
+
+    times = []
+    for repeat in range(repeats):
+        fresh = Cache(kept / f"{name}-{repeat}")
+        times.append([*clocked(bare), *clocked(lambda cache=fresh: embed(crops, encoder, cache))])
+    bare_wall, bare_cpu, our_wall, our_cpu = np.median(times, axis=0)
+    share = float(np.median([row[0] / row[2] for row in times]))
+    n = len(crops)
+    print(
+        f"{name:<14}{n / bare_wall:>9.1f}{n / our_wall:>9.1f}{share:>8.2f}{bare_cpu:>12.2f}"
+        f"{our_cpu:>8.2f}",
+        flush=True,
+    )
+    return share
+
+
+if __name__ == "__main__":
+    main()
