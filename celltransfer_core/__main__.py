@@ -37,8 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 2 the user can mend it (one line says how), 1 a fault of ours, 130 interrupted.
     """
     options = _parser().parse_args(arguments)
+    from celltransfer_core.execution import on_cluster
+
     try:
-        options.command(options)
+        with on_cluster(getattr(options, "scheduler", None)):
+            options.command(options)
     except CellTransferError as error:
         if options.debug:
             raise
@@ -92,6 +95,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _add_work(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, metavar="N", help="processes; all processors unless given"
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a Dask cluster to work on, such as tcp://HOST:8786; CELLTRANSFER_SCHEDULER unless "
+        "given, else this machine",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
     _add_common(parser)

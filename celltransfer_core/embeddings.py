@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -87,13 +88,12 @@ Encoded = Iterator[tuple[Ints, Float32]]
 def _in_workers(
     crops: Crops, encoder: Encoder, batches: Sequence[Ints], workers: int | None
 ) -> Encoded:
-    tasks = [(crops.take(batch), encoder) for batch in batches]
-    for index, found in run_tasks(_encode_task, tasks, workers=workers):
+    tasks = [crops.take(batch) for batch in batches]
+    for index, found in run_tasks(partial(_encode_crops, encoder), tasks, workers=workers):
         yield batches[index], found
 
 
-def _encode_task(task: tuple[Crops, Encoder]) -> Float32:
-    crops, encoder = task
+def _encode_crops(encoder: Encoder, crops: Crops) -> Float32:
     return encode(encoder, [crops[cell] for cell in range(len(crops))], crops.extents)
 
 

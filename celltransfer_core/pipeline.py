@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -1219,21 +1219,16 @@ ALIGNERS: Mapping[str, type[CentreAligner | CoralAligner | LinearAligner | Sinkh
 """Alignments that are not the paper's, by their names in ``evaluate``."""
 
 
-@dataclass(frozen=True)
-class _Alignment:
-    """One transport to be solved in a worker."""
-
-    Xs: Float32
-    Xt: Float32
-    method: str
-    alpha: float
-
-
-def _align(task: _Alignment) -> tuple[Float32, TransportLog | None]:
-    if task.method in ALIGNERS:
-        return ALIGNERS[task.method]().fit(task.Xs, None, task.Xt).transform(task.Xs), None
-    aligner = FGWAligner(alpha=task.alpha).fit(task.Xs, None, task.Xt)
-    return aligner.mapped_, aligner.log_
+def _align(
+    Xs: Float32, Xt: Float32, method: str, config: Config, draw: Draw
+) -> tuple[Float32, TransportLog | None]:
+    """Map the drawn cells in a worker; those that vote come back."""
+    source, target = Xs[draw.cells], Xt[draw.onto]
+    if method in ALIGNERS:
+        moved = ALIGNERS[method]().fit(source, None, target).transform(source)
+        return moved[draw.voting], None
+    aligner = FGWAligner(alpha=config.alpha).fit(source, None, target)
+    return aligner.mapped_[draw.voting], aligner.log_
 
 
 def align(
@@ -1270,18 +1265,15 @@ def align(
     solves : list of Solve
         Empty for methods that solve nothing.
     """
-    tasks = [
-        _Alignment(Xs[draw.cells], Xt[draw.onto], method or config.alignment, config.alpha)
-        for draw in draws.drawn
-    ]
     mapped: dict[int, Float32] = {}
     logs: dict[int, TransportLog] = {}
-    progress(f"aligning {name}", 0, len(tasks))
-    for index, (rows, log) in run_tasks(_align, tasks, workers=workers):
-        mapped[index] = rows[draws.drawn[index].voting]
+    progress(f"aligning {name}", 0, len(draws.drawn))
+    work = partial(_align, Xs, Xt, method or config.alignment, config)
+    for index, (rows, log) in run_tasks(work, draws.drawn, workers=workers):
+        mapped[index] = rows
         if log is not None:
             logs[index] = log
-        progress(f"aligning {name}", len(mapped), len(tasks))
+        progress(f"aligning {name}", len(mapped), len(draws.drawn))
     solves = [
         Solve(
             name,

@@ -13,6 +13,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +57,7 @@ from celltransfer_core.pipeline import (
     ALIGNERS,
     Clusters,
     Config,
+    Draws,
     Gallery,
     Named,
     Prepared,
@@ -504,33 +506,18 @@ class _Heard:
     neighbours: Ints
 
 
-@dataclass(frozen=True)
-class _Training:
-    """A probe to be trained in a worker, on each part's gallery."""
-
-    kind: str
-    galleries: Sequence[tuple[Float32, Ints]]
-    targets: Sequence[Float32]
-    n_types: int
-    seed: int
-
-
-def _train(task: _Training) -> list[Float64]:
-    said = []
-    for (rows, types), target in zip(task.galleries, task.targets, strict=True):
-        shares = np.zeros((len(target), task.n_types))
-        if len(np.unique(types)) < 2:
-            shares[:, types[0]] = 1
-        else:
-            probe: LinearProbe | NMTune = (
-                LinearProbe(random_state=task.seed)
-                if task.kind == "linear"
-                else NMTune(random_state=task.seed)
-            )
-            probe.fit(rows, types)
-            shares[:, probe.classes_] = probe.predict_proba(target)
-        said.append(shares)
-    return said
+def _train(
+    galleries: Sequence[Gallery], Xt: Float32, draws: Draws, seed: int, task: tuple[str, int]
+) -> tuple[Ints, Float64]:
+    """Train a probe of some kind on one part's gallery in a worker; answer what it says there."""
+    kind, part = task
+    rows, cells = galleries[part]
+    types, target = draws.types[cells], Xt[draws.parts[part]]
+    probe = (LinearProbe if kind == "linear" else NMTune)(random_state=seed)
+    if len(np.unique(types)) < 2:
+        return types[:1], np.ones((len(target), 1))
+    probe.fit(rows, types)
+    return probe.classes_, probe.predict_proba(target)
 
 
 class _Listener:
@@ -667,22 +654,14 @@ class _Listener:
             rng = np.random.default_rng([config.seed, 4])
             accuracy = leave_one_out_accuracy(Xs, draws.types, rng)
             kept = _Heard(said, accuracy, judged.mixing, judged.neighbours[:, :5])
-        tasks = [
-            _Training(
-                kind,
-                [(rows, draws.types[cells]) for rows, cells in galleries],
-                [Xt[part] for part in draws.parts],
-                len(plan.types),
-                config.seed,
-            )
-            for kind in kinds
-            if kind not in said
-        ]
-        for index, shares in run_tasks(_train, tasks, workers=self.workers):
-            whole = np.zeros((len(Xt), len(plan.types)))
-            for part, rows in zip(draws.parts, shares, strict=True):
-                whole[part] = rows
-            said[tasks[index].kind] = _rounded(whole)
+        new = [kind for kind in kinds if kind not in said]
+        whole = {kind: np.zeros((len(Xt), len(plan.types))) for kind in new}
+        tasks = [(kind, part) for kind in new for part in range(len(draws.parts))]
+        work = partial(_train, galleries, Xt, draws, config.seed)
+        for index, (types, shares) in run_tasks(work, tasks, workers=self.workers):
+            kind, part = tasks[index]
+            whole[kind][np.ix_(draws.parts[part], types)] = shares
+        said.update({kind: _rounded(rows) for kind, rows in whole.items()})
         return replace(kept, probabilities=said)
 
     def _key(self, voter: tuple[str, ...], ot: str, config: Config, plan: TransferPlan) -> str:
