@@ -267,6 +267,11 @@ def _add_method(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "(POT's own is alpha / (2 - alpha))",
     )
     method.add_argument(
+        "--solver",
+        choices=("auto", "auction", "pot"),
+        help="of the transport: own, POT's, or own but where it fails or alpha is 1",
+    )
+    method.add_argument(
         "--subset-size", type=int, metavar="N", help="most cells of either set in one transport"
     )
     method.add_argument("--seed", type=int)
@@ -658,6 +663,7 @@ def _config(options: argparse.Namespace) -> Config:
                 "weights",
                 "alignment",
                 "alpha",
+                "solver",
                 "classifier",
                 "vote_weights",
                 "subset_size",

@@ -30,6 +30,7 @@ from celltransfer_core.encoders import (
 )
 from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.execution import run_tasks
+from celltransfer_core.fgw import Solver, TransportLog
 from celltransfer_core.framing import Crops, Framing, frame_sets
 from celltransfer_core.matching import (
     NONE_TYPE,
@@ -59,7 +60,6 @@ from celltransfer_core.transport import (
     FGWAligner,
     LinearAligner,
     SinkhornAligner,
-    TransportLog,
     draw_reference,
     split_query,
 )
@@ -117,6 +117,8 @@ class Config:
         Fused Gromov–Wasserstein, means only, or no aligned voters at all.
     alpha : float
         Trade-off of eq. 2, in the paper's convention.
+    solver : {"auto", "auction", "pot"}
+        Of the transport: own; POT's; or own but where it fails or α is 1.
     classifier : {"knn", "linear"}
         Entropy-weighted k-NN, or a linear probe.
     vote_weights : {"confirmed", "prior", "equal"}
@@ -153,6 +155,7 @@ class Config:
     weights: Literal["matches", "uniform"] = "matches"
     alignment: Literal["fgw", "centre", "none"] = "fgw"
     alpha: float = 0.5
+    solver: Solver = "auto"
     classifier: Literal["knn", "linear"] = "knn"
     vote_weights: Literal["confirmed", "prior", "equal"] = "confirmed"
     scale_blocks: bool = True
@@ -1227,7 +1230,7 @@ def _align(
     if method in ALIGNERS:
         moved = ALIGNERS[method]().fit(source, None, target).transform(source)
         return moved[draw.voting], None
-    aligner = FGWAligner(alpha=config.alpha).fit(source, None, target)
+    aligner = FGWAligner(alpha=config.alpha, solver=config.solver).fit(source, None, target)
     return aligner.mapped_[draw.voting], aligner.log_
 
 

@@ -666,7 +666,7 @@ class _Listener:
 
     def _key(self, voter: tuple[str, ...], ot: str, config: Config, plan: TransferPlan) -> str:
         digest = hashlib.sha256()
-        names = ("features", "weights", "scale_blocks", "alpha", "seed")
+        names = ("features", "weights", "scale_blocks", "alpha", "solver", "seed")
         facts = {name: asdict(config)[name] for name in names}
         members = [self._fingerprint(member) for member in voter]
         digest.update(json.dumps([__version__, ot, members, facts, plan.types]).encode())

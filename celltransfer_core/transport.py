@@ -3,114 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from celltransfer_core.fgw import Solver, fused_gromov_wasserstein
 from celltransfer_core.graph import N_NEIGHBORS, geodesic_distances, knn_graph
 from celltransfer_core.types import Float32, Float64, Ints, Labels
-
-MARGINAL_TOLERANCE = 1e-6
-
-
-def pot_alpha(alpha: float) -> float:
-    """Turn the paper's trade-off into POT's.
-
-    The paper weighs L = |·|² / 2 (below eq. 2), POT weighs |·|² without the half: the same
-    problem has α / (2 − α) there, for example 1/3 for 0.5.
-
-    Parameters
-    ----------
-    alpha : float
-        In [0, 1], as in eq. 2.
-
-    Returns
-    -------
-    float
-        In [0, 1], as in ``ot.gromov.fused_gromov_wasserstein``.
-    """
-    return alpha / (2 - alpha)
-
-
-@dataclass(frozen=True)
-class TransportLog:
-    """How a solve went."""
-
-    objective: float
-    """Value of eq. 2 at the plan, with M and C each divided by its maximum."""
-    iterations: int
-    marginal_error: float
-    """Mass that the plan's two margins are off by (eq. 1), the larger of both."""
-    remarks: tuple[str, ...]
-    """What the solver complained of; empty if it ended as it should."""
-
-
-def fused_gromov_wasserstein(
-    M: Float64,
-    Cs: Float64,
-    Ct: Float64,
-    p: Float64,
-    q: Float64,
-    *,
-    alpha: float,
-    max_iter: int = 1000,
-    tol: float = 1e-9,
-) -> tuple[Float64, TransportLog]:
-    """Solve eq. 2 with POT's conditional gradient.
-
-    Parameters
-    ----------
-    M : ndarray of float64, shape (n, m)
-        Cost between features.
-    Cs, Ct : ndarray of float64, shape (n, n) and (m, m)
-        Structure of the source and of the target.
-    p, q : ndarray of float64, shape (n,) and (m,)
-        Weights, each summing to one.
-    alpha : float
-        Trade-off in the paper's convention, see :func:`pot_alpha`.
-    max_iter : int
-    tol : float
-        Relative and absolute change of the objective to stop at.
-
-    Returns
-    -------
-    T : ndarray of float64, shape (n, m)
-        The plan.
-    TransportLog
-    """
-    import ot
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        T, log = ot.gromov.fused_gromov_wasserstein(
-            M,
-            Cs,
-            Ct,
-            p,
-            q,
-            loss_fun="square_loss",
-            symmetric=True,
-            alpha=pot_alpha(alpha),
-            log=True,
-            max_iter=max_iter,
-            tol_rel=tol,
-            tol_abs=tol,
-            numItermaxEmd=2_000_000,
-        )
-    # The objective of POT is (1 − a) M + a |·|²; the paper's is larger by (1 − α) / (1 − a).
-    objective = float(log["fgw_dist"]) * (2 - alpha) / 2
-    iterations = len(log["loss"]) - 1
-    error = max(np.abs(T.sum(axis=1) - p).sum(), np.abs(T.sum(axis=0) - q).sum())
-    remarks = [" ".join(str(w.message).split()) for w in caught]
-    if iterations >= max_iter:
-        remarks.append(f"stopped after {iterations} iterations, before it converged")
-    if error > MARGINAL_TOLERANCE:
-        remarks.append(f"the plan's margins are off by {error:.1e}")
-    return T, TransportLog(objective, iterations, float(error), tuple(dict.fromkeys(remarks)))
 
 
 class _Aligner(BaseEstimator):
@@ -380,7 +281,9 @@ class FGWAligner(_PlanAligner):
     max_iter : int
         Conditional gradient steps.
     tol : float
-        Relative and absolute change of the objective to stop at.
+        Gain of a step to stop at, see :func:`~celltransfer_core.fgw.fused_gromov_wasserstein`.
+    solver : {"auto", "auction", "pot"}
+        Whose conditional gradient, see there.
 
     Attributes
     ----------
@@ -402,11 +305,13 @@ class FGWAligner(_PlanAligner):
         n_neighbors: int = N_NEIGHBORS,
         max_iter: int = 1000,
         tol: float = 1e-9,
+        solver: Solver = "auto",
     ) -> None:
         self.alpha = alpha
         self.n_neighbors = n_neighbors
         self.max_iter = max_iter
         self.tol = tol
+        self.solver = solver
 
     def _solve(self, Xs: Float32, Xt: Float32, p: Float64, q: Float64) -> Float64:
         from scipy.spatial.distance import cdist
@@ -420,6 +325,7 @@ class FGWAligner(_PlanAligner):
             p,
             q,
             alpha=self.alpha,
+            solver=self.solver,
             max_iter=self.max_iter,
             tol=self.tol,
         )

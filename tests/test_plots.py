@@ -15,6 +15,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from celltransfer_core import plots
 from celltransfer_core.evaluation import agreement_curve, reliability
+from celltransfer_core.fgw import TransportLog
 from celltransfer_core.matching import (
     QUERY,
     REFERENCE,
@@ -23,7 +24,6 @@ from celltransfer_core.matching import (
     tsne_plane,
 )
 from celltransfer_core.pipeline import Solve, Voter
-from celltransfer_core.transport import TransportLog
 from celltransfer_core.voting import weighted_vote
 
 BLOOD = ("basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil")
@@ -99,10 +99,8 @@ def voters(names=("colour", "shape")):
 
 
 def solves(voter: str = "colour", remarks: tuple[str, ...] = ()):
-    return [
-        Solve(voter, 0, draw, 100, 90, TransportLog(0.1 + draw / 100, 5, 0.0, remarks))
-        for draw in range(3)
-    ]
+    logs = [TransportLog(0.1 + d / 100, 5, 0.0, remarks, "auction", 1e-7, 0.1) for d in range(3)]
+    return [Solve(voter, 0, draw, 100, 90, log) for draw, log in enumerate(logs)]
 
 
 def slides(types=BLOOD, names=("slide-1", "slide-2")) -> pd.DataFrame:
