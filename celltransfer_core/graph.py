@@ -90,17 +90,24 @@ def geodesic_distances(graph: csr_matrix) -> Float32:
     Returns
     -------
     ndarray of float32, shape (n, n)
-        The structure matrix C of 3.3 and d_geo of eq. 6.
+        The structure matrix C of 3.3 and d_geo of eq. 6. Takes 4 n² bytes: 16 MB for a subset of
+        2,000 cells, 1.2 GB for 17,000.
     """
-    from scipy.sparse.csgraph import dijkstra
+    from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+    from celltransfer_core.shortest import shortest_paths
 
     n = graph.shape[0]
     distances = np.empty((n, n), dtype=np.float32)
-    for start in range(0, n, _ROWS_AT_ONCE):
-        rows = np.arange(start, min(start + _ROWS_AT_ONCE, n))
-        distances[rows] = dijkstra(graph, indices=rows)
+    order = reverse_cuthill_mckee(graph, symmetric_mode=True).astype(np.int64)
+    shortest_paths(graph.indptr, graph.indices, graph.data, order, distances)
     # Path lengths are summed from either end: make the last digit agree.
-    return np.minimum(distances, distances.T)
+    for start in range(0, n, _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        least = np.minimum(distances[rows, start:], distances[start:, rows].T)
+        distances[rows, start:] = least
+        distances[start:, rows] = least.T
+    return distances
 
 
 def similarity_matrix(geodesic: Float32) -> Float32:

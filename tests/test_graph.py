@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components, dijkstra
 
 from celltransfer_core.graph import edge_weights, geodesic_distances, knn_graph, similarity_matrix
 
@@ -40,6 +40,20 @@ def test_geodesic_goes_along_the_graph():
     assert distances[0, -1] == pytest.approx(np.pi, rel=0.01)
     np.testing.assert_array_equal(distances, distances.T)
     assert distances.dtype == np.float32
+
+
+@pytest.mark.parametrize("n", [5, 64, 65, 300])
+def test_geodesics_are_dijkstras_to_the_last_bit(n, rng):
+    X = rng.normal(size=(n, 8)).astype(np.float32)
+    graph = knn_graph(X, n_neighbors=4)
+    lengths = dijkstra(graph).astype(np.float32)
+    np.testing.assert_array_equal(geodesic_distances(graph), np.minimum(lengths, lengths.T))
+
+
+def test_a_long_chain_in_no_order(rng):
+    place = rng.permutation(500)
+    distances = geodesic_distances(knn_graph(place[:, None].astype(np.float32), n_neighbors=1))
+    np.testing.assert_allclose(distances, np.abs(place[:, None] - place[None, :]), rtol=1e-6)
 
 
 def test_edge_weights_follow_eq_7():
