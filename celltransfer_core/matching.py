@@ -461,9 +461,9 @@ class Match:
     cluster: int
     cells: int
     matched_type: str
-    """A type of the reference, or ``"none"`` if a person said so."""
+    """A type of the reference; or ``"none"`` or a new type if a person said so."""
     score: float
-    """p of the matched type, clipped to [0, 1]; 0 for ``"none"``."""
+    """p of the matched type, clipped to [0, 1]; 0 if the reference has none."""
     runner_up: str
     runner_up_score: float
     tsne_type: str
@@ -535,7 +535,7 @@ def match_clusters(
                 cluster=cluster,
                 cells=int(sizes[cluster]),
                 matched_type=matched,
-                score=float(row[score.types.index(matched)]) if matched != NONE_TYPE else 0.0,
+                score=float(row[score.types.index(matched)]) if matched in score.types else 0.0,
                 runner_up=score.types[others[0]] if others else "",
                 runner_up_score=float(row[others[0]]) if others else 0.0,
                 tsne_type=refinements[cluster].type_name if refinements else "",

@@ -575,6 +575,22 @@ def final_types(
     )
 
 
+def settled_answers(reviews: Iterable[Review]) -> dict[str, str]:
+    """Settle what readers say of each cell that was answered.
+
+    Parameters
+    ----------
+    reviews : iterable of Review
+
+    Returns
+    -------
+    dict from a cell's hash to its answer
+        As ``reviewed`` of :func:`final_types`: a type, ``none``, ``unsure``, ``artefact`` or
+        ``disputed``.
+    """
+    return {cell: _settle(said.values()) for cell, said in _words(reviews).items()}
+
+
 def _words(reviews: Iterable[Review]) -> dict[str, dict[str, Review]]:
     """Collect the last answer of each reader on each cell, who answered last at the end."""
     words: dict[str, dict[str, Review]] = {}

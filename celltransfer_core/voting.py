@@ -29,6 +29,28 @@ class Vote:
     """First choice of each of V voters, shape (V, n)."""
 
 
+def share_of_say(weights: Float64, certainty: Float64) -> Float64:
+    """Share the say in each cell out to the voters (3.4, step iii).
+
+    Parameters
+    ----------
+    weights : ndarray of float64, shape (V,) or (V, n)
+        Of every voter, everywhere or in each cell.
+    certainty : ndarray of float64, shape (V, n)
+        One minus the normalised entropy of its probabilities.
+
+    Returns
+    -------
+    ndarray of float64, shape (V, n)
+        Each cell's shares sum to one.
+    """
+    weights = weights if weights.ndim == 2 else weights[:, None]
+    say = weights * certainty
+    # Where nobody is sure of anything the voters' own weights are what is left.
+    say = np.where(say.sum(axis=0) > 0, say, weights)
+    return say / say.sum(axis=0)
+
+
 def weighted_vote(probabilities: Float64, weights: Float64) -> Vote:
     """Let the voters' first choices be counted by weight (3.4, step iii).
 
@@ -47,11 +69,24 @@ def weighted_vote(probabilities: Float64, weights: Float64) -> Vote:
     Vote
         A tie goes to the type with the larger mean probability.
     """
+    return count_votes(probabilities, share_of_say(weights, 1 - normalized_entropy(probabilities)))
+
+
+def count_votes(probabilities: Float64, say: Float64) -> Vote:
+    """Count the voters' first choices.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float64, shape (V, n, T)
+    say : ndarray of float64, shape (V, n)
+        See :func:`share_of_say`.
+
+    Returns
+    -------
+    Vote
+        A tie goes to the type with the larger mean probability.
+    """
     voters, n, types = probabilities.shape
-    say = weights[:, None] * (1 - normalized_entropy(probabilities))
-    # Where nobody is sure of anything the voters' own weights are what is left.
-    say = np.where(say.sum(axis=0) > 0, say, weights[:, None])
-    say = say / say.sum(axis=0)
     choices = probabilities.argmax(axis=2)
     shares = np.zeros((n, types))
     cells = np.arange(n)

@@ -1,0 +1,568 @@
+"""What a person says teaches the vote: at once, and without a new transport.
+
+Beside the ensemble's voters three speak that know the query's own domain, each only where a person
+has spoken: the type of a confirmed cluster, for its cells by how central they are; a k-NN over
+query cells that carry confirmed types; and the cells that a person typed, whose say grows near
+them. All voters are weighed by one rule, from what people said and nothing else.
+
+The outcome is a function of the words that stand, so to take a word back takes back what it
+taught. A cell's own word has no part in its own vote: ``predicted_type`` of a typed cell is what
+the vote would have said without it, and figures on typed cells are fair.
+
+How the parts are used::
+
+    run = transfer(prepared, named)            # or jobs.load_run: the vote of the ensemble
+    run = teach(run, reviews)                  # the same run with the taught vote
+    run.predicted, run.vote, run.flagged       # as before, now taught; run.types may be more
+    run.taught                                 # Taught: who decided, distances, unknown cells
+    check_new_type(text)                       # of a type that somebody types in
+    drift(run)                                 # whether a new transport would pay
+
+:func:`celltransfer_core.jobs.load_taught` does all of it for a study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from celltransfer_core.errors import DataError
+from celltransfer_core.matching import NONE_TYPE, Match
+from celltransfer_core.neighbors import nearest, normalized_entropy
+from celltransfer_core.review import ANSWERS, Review, settled_answers
+from celltransfer_core.types import Bools, Float32, Float64, Ints
+from celltransfer_core.voting import Vote, count_votes, share_of_say
+
+if TYPE_CHECKING:
+    from celltransfer_core.pipeline import RunResult
+
+KINDS = ("ensemble", "cluster", "neighbours", "typed")
+"""Kinds of voters, as columns of :attr:`Taught.say`."""
+
+PAYS = 0.1
+"""A new transport pays when proportions have moved by more than this (total variation)."""
+
+MOST_LETTERS = 60
+"""Characters in the name of a new type."""
+
+_AT_ONCE = 64  # typed cells whose own word is left out at once
+
+
+@dataclass(frozen=True)
+class Words:
+    """What people said that a vote can learn from; equal words teach the same."""
+
+    clusters: tuple[tuple[int, str], ...] = ()
+    """Position of each confirmed cluster and its type, ascending; without those of none."""
+    cells: tuple[tuple[int, str], ...] = ()
+    """Number of each typed query cell and its type, ascending."""
+
+    def __bool__(self) -> bool:
+        return bool(self.clusters or self.cells)
+
+
+def words_of(matches: Sequence[Match], cells: Sequence[str], reviews: Sequence[Review]) -> Words:
+    """Collect what the vote can learn from.
+
+    Parameters
+    ----------
+    matches : sequence of Match
+        Of every cluster; confirmed ones count.
+    cells : sequence of str, length n
+        Hashes of the query's cells, sorted.
+    reviews : sequence of Review
+        In the order they were made. Several readers of one cell settle it as in
+        :func:`celltransfer_core.review.final_types`; cells that are unsure, disputed, an artefact
+        or none of the types teach nothing.
+
+    Returns
+    -------
+    Words
+    """
+    place = {cell: number for number, cell in enumerate(cells)}
+    typed = {
+        place[cell]: answer
+        for cell, answer in settled_answers(reviews).items()
+        if cell in place and answer not in ANSWERS
+    }
+    return Words(
+        tuple(
+            (match.cluster, match.matched_type)
+            for match in matches
+            if match.confirmed and match.matched_type != NONE_TYPE
+        ),
+        tuple(sorted(typed.items())),
+    )
+
+
+def check_new_type(name: str) -> str:
+    """Bring the name of a type that somebody typed in to its proper form.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+        Without spaces around it.
+
+    Raises
+    ------
+    DataError
+        If it is empty, too long, has characters that cannot be read, or is an answer.
+    """
+    name = name.strip()
+    if not name or not any(letter.isalnum() for letter in name):
+        raise DataError("Type a name with at least one letter for the new type.")
+    if len(name) > MOST_LETTERS:
+        raise DataError(f"{name[:20]}… is longer than {MOST_LETTERS} characters; shorten it.")
+    if not name.isprintable():
+        raise DataError(f"{name!r} holds characters that cannot be shown; type it anew.")
+    if name.lower() in ANSWERS:
+        raise DataError(f"{name!r} is an answer and cannot name a type; choose another name.")
+    return name
+
+
+@dataclass(frozen=True)
+class Taught:
+    """The vote that people taught; n query cells, T types, V voters of the ensemble."""
+
+    words: Words
+    types: tuple[str, ...]
+    """The reference's kept types, then others that somebody named, length T."""
+    vote: Vote
+    """Of all voters; ``choices`` has the ensemble's first, then one row a kind (V + 3, n)."""
+    ensemble: Vote
+    """Of the ensemble alone."""
+    probabilities: Float64
+    """Shape (n, T), not calibrated."""
+    weights: Float64
+    """What each voter counts now, shape (V + 3,), summing to one."""
+    say: Float64
+    """Who decided: share of the say of each of :data:`KINDS` in each cell, shape (n, 4)."""
+    distance: Float64
+    """To the nearest cell that somebody typed or that is at the heart of a confirmed cluster, in
+    units of what is usual between neighbours of the query, shape (n,); infinite before any."""
+    unknown_above: float
+    """Distance from which a cell is proposed as unknown."""
+
+    @property
+    def unknown(self) -> Bools:
+        """Cells far from everything that people named, shape (n,)."""
+        return np.isfinite(self.distance) & (self.distance > self.unknown_above)
+
+
+class TaughtVote(BaseEstimator):
+    r"""The ensemble's voters, joined by three that learn from a person's words.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Query cells that the k-NN over confirmed types asks.
+    scale_neighbor : int
+        The width of the kernel about a cell is the distance to its neighbour of this number.
+    own_weight : float
+        Prior weight of each of the three voters, that of the whole ensemble being one.
+    prior_words : float
+        Words that the prior weights are worth: few words move the weights little.
+    cluster_words : float
+        Typed cells that a confirmed cluster's name is worth within it.
+    typed_reach : float
+        Kernel mass at which the typed cells have half of their say.
+    unknown_quantile : float
+        Share of the cells with a confirmed type that lie nearer than the distance from which
+        cells are proposed as unknown.
+
+    Attributes
+    ----------
+    X_ : ndarray of float32, shape (n, d)
+    distances_, neighbors_ : ndarray, shape (n, k)
+        Of each cell's nearest others.
+    scale_ : ndarray of float64, shape (n,)
+        Kernel width.
+    n_features_in_ : int
+
+    Notes
+    -----
+    Let :math:`p_{vc}` be what voter v says of cell c and :math:`s_{vc}` its reach times one minus
+    its normalised entropy. A word on cell i gives every voter the credit :math:`r_{vi} \propto w_v
+    s_{vi} p_{vi}(y_i)`, from prior weights w that sum to one, the word itself left out of what
+    the voters have learnt. Weights are :math:`(\kappa w_v + \sum_i r_{vi}) / (\kappa + N)`: the
+    first step of expectation–maximisation for a mixture under a Dirichlet prior. Everything that
+    bears on cell i's own vote leaves word i out.
+    """
+
+    def __init__(
+        self,
+        n_neighbors: int = 25,
+        scale_neighbor: int = 10,
+        own_weight: float = 1.0,
+        prior_words: float = 20.0,
+        cluster_words: float = 4.0,
+        typed_reach: float = 1.0,
+        unknown_quantile: float = 0.99,
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.scale_neighbor = scale_neighbor
+        self.own_weight = own_weight
+        self.prior_words = prior_words
+        self.cluster_words = cluster_words
+        self.typed_reach = typed_reach
+        self.unknown_quantile = unknown_quantile
+
+    def fit(
+        self,
+        X: Float32,
+        clusters: Ints,
+        centrality: Float64,
+        probabilities: Float64,
+        weights: Float64,
+        types: Sequence[str],
+    ) -> TaughtVote:
+        """Prepare what no word changes.
+
+        Parameters
+        ----------
+        X : ndarray of float32, shape (n, d)
+            The query, as its clusters were found.
+        clusters : ndarray of int64, shape (n,)
+        centrality : ndarray of float64, shape (n,)
+        probabilities : ndarray of float64, shape (V, n, T)
+            What the ensemble's voters say.
+        weights : ndarray of float64, shape (V,)
+            Their prior weights.
+        types : sequence of str, length T
+
+        Returns
+        -------
+        TaughtVote
+            Itself.
+        """
+        self.X_ = np.ascontiguousarray(check_array(X, dtype=np.float32))
+        n, self.n_features_in_ = self.X_.shape
+        if len(clusters) != n or len(centrality) != n or probabilities.shape[1] != n:
+            raise ValueError("Clusters, centrality and probabilities must speak of the rows of X.")
+        self.clusters_, self.centrality_ = clusters, centrality
+        self.probabilities_, self.weights_, self.types_ = probabilities, weights, tuple(types)
+        self.certainty_ = 1 - normalized_entropy(probabilities)
+        self.ensemble_ = count_votes(probabilities, share_of_say(weights, self.certainty_))
+        self.distances_, self.neighbors_ = _others(self.X_, min(self.n_neighbors, n - 1))
+        width = min(self.scale_neighbor, n - 1) - 1
+        self.scale_ = self.distances_[:, width].astype(np.float64) if n > 1 else np.ones(n)
+        self.usual_ = float(np.median(self.distances_[:, 0])) if n > 1 else 1.0
+        self.squares_ = (self.X_.astype(np.float64) ** 2).sum(axis=1)
+        return self
+
+    def teach(self, words: Words) -> Taught:
+        """Let all voters vote, those that learn knowing the words.
+
+        Parameters
+        ----------
+        words : Words
+
+        Returns
+        -------
+        Taught
+            Without words the vote is the ensemble's, bit by bit.
+        """
+        check_is_fitted(self)
+        n, voters = len(self.X_), len(self.weights_)
+        types = _all_types(self.types_, words)
+        if not words:
+            return Taught(
+                words=words,
+                types=types,
+                vote=self.ensemble_,
+                ensemble=self.ensemble_,
+                probabilities=np.einsum(
+                    "vn,vnt->nt",
+                    share_of_say(self.weights_, self.certainty_),
+                    self.probabilities_,
+                ),
+                weights=self.weights_ / self.weights_.sum(),
+                say=np.tile([1.0, 0.0, 0.0, 0.0], (n, 1)),
+                distance=np.full(n, np.inf),
+                unknown_above=np.inf,
+            )
+        number = {name: place for place, name in enumerate(types)}
+        typed = np.array([cell for cell, _ in words.cells], dtype=np.int64)
+        answers = np.array([number[name] for _, name in words.cells], dtype=np.int64)
+        named = np.full(int(self.clusters_.max()) + 1, -1, dtype=np.int64)
+        for cluster, name in words.clusters:
+            named[cluster] = number[name]
+        said = np.eye(len(types))[answers]
+        near = self._kernel(typed)
+        together = (self.clusters_[:, None] == self.clusters_[typed]).astype(np.float64)
+        # A cell's own word has no part in its own vote.
+        own = np.arange(len(typed))
+        near[typed, own] = together[typed, own] = 0
+
+        probabilities = np.zeros((voters + 3, n, len(types)))
+        probabilities[:voters, :, : len(self.types_)] = self.probabilities_
+        certainty = np.ones((voters + 3, n))
+        certainty[:voters] = self.certainty_
+        carried = named[self.clusters_]
+        heard = (
+            self._of_cluster(carried, self.centrality_, together @ said),
+            self._of_neighbours(carried, len(types)),
+            self._of_typed(near @ said),
+        )
+        for place, (shares, reach) in enumerate(heard):
+            probabilities[voters + place] = shares
+            certainty[voters + place] = reach * (1 - normalized_entropy(shares))
+
+        prior = np.concatenate([self.weights_ / self.weights_.sum(), np.full(3, self.own_weight)])
+        prior /= prior.sum()
+        credit = self._credit(prior, probabilities, certainty, typed, answers)
+        weights = (self.prior_words * prior + credit.sum(axis=1)) / (self.prior_words + len(typed))
+        by_cell = np.repeat(weights[:, None], n, axis=1)
+        if len(typed):
+            by_cell[:, typed] = self._weights_without(
+                prior, probabilities, certainty, typed, answers, near, together, said, carried
+            )
+        say = share_of_say(by_cell, certainty)
+        mean = np.einsum("vn,vnt->nt", say, probabilities)
+        distance, above = self._distance(carried >= 0, typed)
+        return Taught(
+            words=words,
+            types=types,
+            vote=count_votes(probabilities, say),
+            ensemble=self.ensemble_,
+            probabilities=mean,
+            weights=weights,
+            say=np.column_stack([say[:voters].sum(axis=0), *say[voters:]]),
+            distance=distance,
+            unknown_above=above,
+        )
+
+    def _kernel(self, typed: Ints) -> Float64:
+        """Compute how near each cell is to each typed one, in (0, 1], shape (n, N)."""
+        cross = (self.X_ @ self.X_[typed].T).astype(np.float64)
+        squared = np.maximum(self.squares_[:, None] + self.squares_[typed] - 2 * cross, 0)
+        width = np.maximum(self.scale_[:, None] * self.scale_[typed], np.finfo(np.float32).tiny)
+        return np.exp(-squared / width)
+
+    def _of_cluster(
+        self, carried: Ints, centrality: Float64, counts: Float64
+    ) -> tuple[Float64, Float64]:
+        """Let the confirmed name speak, and typed cells of the cluster against it."""
+        shares = counts.copy()
+        rows = np.flatnonzero(carried >= 0)
+        shares[rows, carried[rows]] += self.cluster_words
+        return _normalised(shares), np.where(carried >= 0, np.sqrt(centrality), 0.0)
+
+    def _of_neighbours(self, carried: Ints, n_types: int) -> tuple[Float64, Float64]:
+        """Let the nearest others speak that lie in confirmed clusters."""
+        said = carried[self.neighbors_]
+        known = said >= 0
+        farthest = np.maximum(self.distances_[:, -1:], np.finfo(np.float32).tiny)
+        weights = np.exp(-((self.distances_ / farthest) ** 2)) * known
+        shares = np.stack([(weights * (said == t)).sum(axis=1) for t in range(n_types)], axis=1)
+        return _normalised(shares.astype(np.float64)), known.mean(axis=1)
+
+    def _of_typed(self, mass: Float64) -> tuple[Float64, Float64]:
+        """Let typed cells speak, the more the nearer."""
+        total = mass.sum(axis=-1)
+        return _normalised(mass), total / (total + self.typed_reach)
+
+    def _credit(
+        self,
+        prior: Float64,
+        probabilities: Float64,
+        certainty: Float64,
+        typed: Ints,
+        answers: Ints,
+    ) -> Float64:
+        """Share each word's credit out to the voters, shape (V + 3, N)."""
+        right = probabilities[:, typed, answers] * certainty[:, typed]
+        return _shared(prior[:, None] * right, prior[:, None])
+
+    def _weights_without(
+        self,
+        prior: Float64,
+        probabilities: Float64,
+        certainty: Float64,
+        typed: Ints,
+        answers: Ints,
+        near: Float64,
+        together: Float64,
+        said: Float64,
+        carried: Ints,
+    ) -> Float64:
+        """Weigh the voters for each typed cell as if its own word had not been said.
+
+        Nothing is approximated: what the voters that learn from typed cells say of the others is
+        computed without it too. Shape (V + 3, N).
+        """
+        count, marks = len(typed), np.arange(len(typed))
+        right = probabilities[:, typed, answers] * certainty[:, typed]
+        near, together = near[typed], together[typed]
+        mass, members = near @ said, together @ said
+        weights = np.zeros((len(prior), count))
+        for start in range(0, count, _AT_ONCE):
+            left = marks[start : start + _AT_ONCE]
+            heard = np.repeat(right[:, None], len(left), axis=1)
+            gone = said[left][:, None, :]
+            shares, reach = self._of_typed(mass - near.T[left][:, :, None] * gone)
+            heard[-1] = shares[:, marks, answers] * reach * (1 - normalized_entropy(shares))
+            counts = members - together.T[left][:, :, None] * gone
+            inside = self.centrality_[typed]
+            for place, one in enumerate(counts):
+                shares, reach = self._of_cluster(carried[typed], inside, one)
+                heard[-3, place] = shares[marks, answers] * reach * (1 - normalized_entropy(shares))
+            credit = _shared(prior[:, None, None] * heard, prior[:, None, None])
+            credit[:, np.arange(len(left)), left] = 0
+            weights[:, left] = self.prior_words * prior[:, None] + credit.sum(axis=2)
+        return weights / weights.sum(axis=0)
+
+    def _distance(self, confirmed: Bools, typed: Ints) -> tuple[Float64, float]:
+        """Measure how far each cell is from what people named, and what is far."""
+        n = len(self.X_)
+        heart = np.zeros(n, dtype=bool)
+        for cluster in np.unique(self.clusters_[confirmed]):
+            inside = self.clusters_ == cluster
+            heart |= inside & (self.centrality_ >= np.median(self.centrality_[inside]))
+        heart[typed] = True
+        places = np.flatnonzero(heart)
+        found = heart[self.neighbors_]
+        distance = np.full(n, np.inf)
+        rows = np.flatnonzero(found.any(axis=1))
+        distance[rows] = self.distances_[rows, found[rows].argmax(axis=1)]
+        rest = np.flatnonzero(~found.any(axis=1))
+        if len(rest):
+            lists = nearest(self.X_[rest], self.X_[places], min(2, len(places)))
+            itself = places[lists[1]] == rest[:, None]
+            distance[rest] = np.where(itself, np.inf, lists[0]).min(axis=1)
+        distance /= self.usual_ or 1.0
+        sure = distance[(confirmed | heart) & np.isfinite(distance)]
+        return distance, float(np.quantile(sure, self.unknown_quantile)) if len(sure) else np.inf
+
+
+def _others(X: Float32, k: int) -> tuple[Float32, Ints]:
+    """Find each row's k nearest others."""
+    n = len(X)
+    distances, indices = nearest(X, X, k + 1)
+    own = indices == np.arange(n)[:, None]
+    own[~own.any(axis=1), -1] = True  # equal rows may crowd a cell out of its own list
+    return distances[~own].reshape(n, k), indices[~own].reshape(n, k)
+
+
+def _normalised(shares: Float64) -> Float64:
+    """Scale to sum to one; nothing at all is spread evenly."""
+    total = shares.sum(axis=-1, keepdims=True)
+    even = np.full_like(shares, 1 / shares.shape[-1])
+    return np.divide(shares, total, out=even, where=total > 0)
+
+
+def _shared(credit: Float64, prior: Float64) -> Float64:
+    """Scale each word's credit to sum to one; where nobody deserves any, as before."""
+    total = credit.sum(axis=0)
+    return np.where(total > 0, credit / np.where(total > 0, total, 1), prior)
+
+
+def _all_types(kept: Sequence[str], words: Words) -> tuple[str, ...]:
+    said = {name for _, name in (*words.clusters, *words.cells)}
+    return (*kept, *sorted(said - set(kept)))
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far the proportions have moved from those that transport was made to."""
+
+    before: Mapping[str, float]
+    now: Mapping[str, float]
+    total_variation: float
+    """Half the sum of the differences, 0 to 1."""
+
+    @property
+    def pays(self) -> bool:
+        """Whether a new transport would pay."""
+        return self.total_variation > PAYS
+
+
+def teach(
+    run: RunResult, reviews: Sequence[Review], teacher: TaughtVote | None = None
+) -> RunResult:
+    """Let people's words teach the vote of a run.
+
+    Parameters
+    ----------
+    run : RunResult
+        With the matches that stand now, not taught yet.
+    reviews : sequence of Review
+        In the order they were made.
+    teacher : TaughtVote, optional
+        From :func:`teacher_of`, to use again for other words.
+
+    Returns
+    -------
+    RunResult
+        Its types are followed by those that people named beside them, its vote is the taught one,
+        and ``taught`` says the rest. Where nobody said anything it is the same run.
+    """
+    words = words_of(run.matches, run.query.cells, reviews)
+    if not words:
+        return run
+    teacher = teacher or teacher_of(run)
+    taught = teacher.teach(words)
+    more = len(taught.types) - len(run.types)
+    return replace(
+        run,
+        types=taught.types,
+        proportions=np.pad(run.proportions, (0, more)),
+        filtered={name: n for name, n in run.filtered.items() if name not in taught.types},
+        voters=tuple(
+            replace(voter, probabilities=np.pad(voter.probabilities, ((0, 0), (0, more))))
+            for voter in run.voters
+        ),
+        vote=taught.vote,
+        taught=taught,
+    )
+
+
+def teacher_of(run: RunResult) -> TaughtVote:
+    """Prepare the teaching of a run; takes a second or two for 10,000 cells.
+
+    Parameters
+    ----------
+    run : RunResult
+        Not taught yet.
+
+    Returns
+    -------
+    TaughtVote
+    """
+    return TaughtVote().fit(
+        run.features,
+        run.clusters.labels,
+        run.clusters.centrality,
+        np.stack([voter.probabilities for voter in run.voters]),
+        np.array([voter.weight for voter in run.voters]),
+        run.types,
+    )
+
+
+def drift(run: RunResult) -> Drift:
+    """Compare the proportions that the vote gives with those that transport was made to.
+
+    Parameters
+    ----------
+    run : RunResult
+        Taught.
+
+    Returns
+    -------
+    Drift
+    """
+    shares = np.bincount(run.vote.winner, minlength=len(run.types)) / len(run.vote.winner)
+    return Drift(
+        dict(zip(run.types, run.proportions.tolist(), strict=True)),
+        dict(zip(run.types, shares.tolist(), strict=True)),
+        float(np.abs(shares - run.proportions).sum() / 2),
+    )

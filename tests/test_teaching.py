@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+
+from celltransfer_core.errors import DataError
+from celltransfer_core.matching import Match
+from celltransfer_core.review import ARTEFACT, UNSURE, Review
+from celltransfer_core.teaching import TaughtVote, Words, check_new_type, words_of
+from celltransfer_core.voting import weighted_vote
+
+TYPES = ("a", "b")
+
+
+@pytest.fixture
+def blobs(rng):
+    """Two groups of 40 cells far apart; the last ten of the second lie a little aside."""
+    X = rng.normal(size=(80, 4)).astype(np.float32)
+    X[40:] += 20
+    X[70:, 0] += 12
+    return X, np.repeat([0, 1], 40)
+
+
+@pytest.fixture
+def fitted(blobs, rng):
+    X, clusters = blobs
+    shares = rng.dirichlet([1, 1], size=(3, 80))
+    weights = np.array([0.5, 0.3, 0.2])
+    return TaughtVote().fit(X, clusters, np.ones(80), shares, weights, TYPES), shares, weights
+
+
+def same(first, second):
+    for name in ("winner", "agreement", "confidence", "choices"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+def test_without_words_the_vote_is_the_ensembles(fitted):
+    teacher, shares, weights = fitted
+    taught = teacher.teach(Words())
+    same(taught.vote, weighted_vote(shares, weights))
+    assert taught.say.tolist() == [[1, 0, 0, 0]] * 80
+    assert not taught.unknown.any()
+
+
+def test_a_confirmed_cluster_names_its_cells(fitted):
+    taught = fitted[0].teach(Words(clusters=((0, "a"), (1, "b"))))
+    assert (taught.vote.winner == np.repeat([0, 1], 40)).mean() > 0.95
+    np.testing.assert_allclose(taught.say.sum(axis=1), 1)
+    assert (taught.say[:, 3] == 0).all()
+
+
+def test_typed_cells_outvote_a_wrong_match_where_they_are(fitted):
+    wrong = ((0, "a"), (1, "a"))
+    typed = tuple((cell, "b") for cell in range(40, 52))
+    before = fitted[0].teach(Words(wrong)).vote.winner
+    after = fitted[0].teach(Words(wrong, typed)).vote.winner
+    assert (before[40:] == 0).mean() > 0.9
+    assert (after[52:70] == 1).mean() > 0.9
+    assert (after[:40] == 0).mean() > 0.9
+
+
+def test_a_cells_own_word_has_no_part_in_its_vote(fitted):
+    words = ((0, "a"), (1, "b")), ((3, "a"), (45, "b"), (50, "a"), (72, "b"))
+    taught = fitted[0].teach(Words(*words))
+    for left in range(4):
+        cell = words[1][left][0]
+        others = tuple(word for word in words[1] if word[0] != cell)
+        without = fitted[0].teach(Words(words[0], others))
+        assert taught.vote.winner[cell] == without.vote.winner[cell]
+        assert taught.vote.agreement[cell] == pytest.approx(without.vote.agreement[cell])
+        np.testing.assert_allclose(taught.probabilities[cell], without.probabilities[cell])
+
+
+def test_what_was_taught_is_a_function_of_the_words(fitted):
+    words = Words(((0, "a"),), ((45, "b"),))
+    first = fitted[0].teach(words)
+    fitted[0].teach(Words(((0, "b"),), ((45, "a"), (46, "a"))))
+    same(first.vote, fitted[0].teach(words).vote)
+
+
+def test_a_new_type_is_predicted_from_then_on(fitted):
+    taught = fitted[0].teach(Words(((0, "a"),), tuple((c, "z") for c in range(40, 50))))
+    assert taught.types == ("a", "b", "z")
+    assert (taught.vote.winner[50:70] == 2).mean() > 0.7
+    assert (taught.vote.winner[:40] == 0).mean() > 0.9
+
+
+def test_say_grows_near_typed_cells(fitted, blobs):
+    taught = fitted[0].teach(Words((), ((40, "b"),)))
+    X = blobs[0]
+    order = np.argsort(np.linalg.norm(X - X[40], axis=1))[1:]
+    assert taught.say[order[:8], 3].mean() > 2 * taught.say[order[16:24], 3].mean()
+    assert taught.say[order[-1], 3] < 1e-6
+
+
+def match(cluster, name, *, confirmed=True):
+    return Match(cluster, 5, name, 1.0, "", 0.0, "", "", confirmed, "Ann" if confirmed else "")
+
+
+def test_words_are_what_stands():
+    cells = ["c0", "c1", "c2", "c3", "c4"]
+
+    def said(cell, answer, reader="Ann"):
+        return Review(cell, answer, reader, "2026-01-01T00:00:00+00:00", blind=False)
+
+    reviews = [
+        said("c0", "a"),
+        said("c1", "a"),
+        said("c1", "b", "Bob"),  # disputed
+        said("c2", UNSURE),
+        said("c3", ARTEFACT),
+        said("c4", "a"),
+        said("c4", "none"),
+        said("elsewhere", "a"),
+    ]
+    matches = [match(0, "a"), match(1, "none"), match(2, "b", confirmed=False), match(3, "new")]
+    words = words_of(matches, cells, reviews)
+    assert words == Words(((0, "a"), (3, "new")), ((0, "a"),))
+    assert not words_of([match(0, "a", confirmed=False)], cells, [])
+
+
+@pytest.mark.parametrize("name", ["", "  ", "--", "none", "Unsure", "x" * 61, "a\nb", "a\x00b"])
+def test_names_that_cannot_stand(name):
+    with pytest.raises(DataError):
+        check_new_type(name)
+
+
+def test_names_that_can_stand():
+    assert check_new_type("  plasma cell (κ) ") == "plasma cell (κ)"
