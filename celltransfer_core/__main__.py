@@ -269,7 +269,7 @@ def _add_method(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     method.add_argument(
         "--solver",
         choices=("auto", "auction", "pot"),
-        help="of the transport: own, POT's, or own but where it fails or alpha is 1",
+        help="of the transport: own, POT's, or own unless alpha is 1",
     )
     method.add_argument(
         "--subset-size", type=int, metavar="N", help="most cells of either set in one transport"

@@ -24,8 +24,10 @@ CANDIDATES = 16
 
 _BLOCK = 32
 
-MOST_BIDS = 20_000
-"""A row and column, before the auction gives up; some hundred are usual."""
+MOST_BIDS = 1000
+"""A row and column, before the auction gives up; 200 are many. Weights that are equal but for the
+rounding of their sums can take far more: what is left over is next to nothing, and so is what each
+bid for it moves."""
 
 
 # No cost is NaN, so that minima may be taken several at a time.

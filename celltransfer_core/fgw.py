@@ -30,10 +30,6 @@ _UNITS = 1 << 40
 """Whole units that uneven weights are rounded to: margins are off by 1e-12 at most a cell."""
 
 
-class AuctionError(ArithmeticError):
-    """The auction did not end; POT's network simplex does."""
-
-
 @dataclass(frozen=True)
 class TransportLog:
     """How a solve went."""
@@ -47,10 +43,11 @@ class TransportLog:
     remarks: tuple[str, ...]
     """What the solver complained of; empty if it ended as it should."""
     solver: str
-    """``"auction"`` or ``"pot"``: whose conditional gradient it was."""
+    """``"auction"`` for own, ``"simplex"`` where some inner problem took too many bids and was left
+    to POT's network simplex, ``"pot"`` for POT's."""
     gap: float
     """Bound on what any plan would gain along the last gradient (Frank–Wolfe); about zero at a
-    stationary point. NaN where the auction did not end."""
+    stationary point."""
     seconds: float = field(compare=False)
     """Wall time, which is not the same twice and goes into no file."""
 
@@ -102,7 +99,7 @@ def fused_gromov_wasserstein(
     alpha : float
         Trade-off in the paper's convention, see :func:`pot_alpha`.
     solver : {"auto", "auction", "pot"}
-        Own; POT's; or own but where it fails or α is 1. The log tells which it was.
+        Own; POT's; or own unless α is 1. The log tells which it was.
     max_iter : int
         Most steps.
     tol : float
@@ -121,8 +118,6 @@ def fused_gromov_wasserstein(
     ValueError
         If arrays do not fit together, are empty or hold NaN, C is not symmetric, weights are
         negative or do not sum to one, or an option is out of range.
-    AuctionError
-        If ``solver="auction"`` and an inner problem takes too many bids.
 
     Notes
     -----
@@ -142,16 +137,9 @@ def fused_gromov_wasserstein(
     if solver not in ("auto", "auction", "pot"):
         raise ValueError(f"solver must be auto, auction or pot, not {solver!r}.")
     started = time.perf_counter()
-    remarks: list[str] = []
     solve = _pot if solver == "pot" or (solver == "auto" and alpha == 1) else _own
-    try:
-        T, log = solve(M, Cs, Ct, p, q, alpha, max_iter, tol)
-    except AuctionError as failure:
-        if solver == "auction":
-            raise
-        remarks.append(f"solved with POT, for {failure}")
-        T, log = _pot(M, Cs, Ct, p, q, alpha, max_iter, tol)
-    remarks += log.remarks
+    T, log = solve(M, Cs, Ct, p, q, alpha, max_iter, tol)
+    remarks = list(log.remarks)
     error = float(max(np.abs(T.sum(axis=1) - p).sum(), np.abs(T.sum(axis=0) - q).sum()))
     if error > MARGINAL_TOLERANCE:
         remarks.append(f"the plan's margins are off by {error:.1e}")
@@ -237,10 +225,7 @@ def _gap(
     from scipy.sparse import csr_array
 
     gradient = ((1 - alpha) * M - 2 * alpha * Cs @ (csr_array(T) @ Ct)).astype(np.float32)
-    try:
-        step = _Linear(p, q).solve(gradient) - csr_array(T)
-    except AuctionError:
-        return float("nan")
+    step = _Linear(p, q).solve(gradient) - csr_array(T)
     return max(0.0, -_inner(gradient, step)) + _LAST * float(np.ptp(gradient))
 
 
@@ -266,8 +251,9 @@ class _Linear:
         self.total = int(supply.sum())
         self.shape = (n, m)
         nothing = np.zeros(0, dtype=np.int64)
-        self.plan = (nothing, nothing, nothing)
+        self.plan = self.nothing = (nothing, nothing, nothing)
         self.price: Float64 | None = None
+        self.solver = "auction"
 
     def solve(self, cost: Float32) -> csr_array:
         """Return the best plan, in mass; keeps its prices for the next cost.
@@ -279,10 +265,6 @@ class _Linear:
         Returns
         -------
         csr_array of float64, shape (n, m)
-
-        Raises
-        ------
-        AuctionError
         """
         from scipy.sparse import csr_array
 
@@ -308,12 +290,24 @@ class _Linear:
                 spread * _LAST,
             )
             if not ended:
-                raise AuctionError("the auction took too many bids")
+                return self._simplex(cost)
             self.plan = (plan[0], plan[1], plan[2])
         rows, columns, units = self.plan
         return csr_array(
             (units / self.total, (self.rows[rows], self.columns[columns])), shape=self.shape
         )
+
+    def _simplex(self, cost: Float32) -> csr_array:
+        """Solve with POT; the next auction starts anew."""
+        import ot
+        from scipy.sparse import coo_array
+
+        self.solver, self.price, self.plan = "simplex", None, self.nothing
+        masses = (units / self.total for units in (self.supply, self.demand))
+        plan = coo_array(ot.emd(*masses, cost.astype(np.float64), numItermax=2_000_000))
+        rows, columns = plan.coords
+        entries = (plan.data, (self.rows[rows], self.columns[columns]))
+        return coo_array(entries, shape=self.shape).tocsr()
 
 
 def _even(weights: Float64) -> bool:
@@ -393,7 +387,7 @@ def _own(
     if outer:
         T += outer * np.outer(p, q)
     objective = _objective(M, Cs, Ct, p, q, alpha, T if outer else S)
-    return T, TransportLog(objective, iterations, 0.0, remarks, "auction", gap, 0.0)
+    return T, TransportLog(objective, iterations, 0.0, remarks, linear.solver, gap, 0.0)
 
 
 def _inner(A: Float32, step: csr_array) -> float:

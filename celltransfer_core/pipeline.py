@@ -118,7 +118,7 @@ class Config:
     alpha : float
         Trade-off of eq. 2, in the paper's convention.
     solver : {"auto", "auction", "pot"}
-        Of the transport: own; POT's; or own but where it fails or α is 1.
+        Of the transport: own; POT's; or own unless α is 1.
     classifier : {"knn", "linear"}
         Entropy-weighted k-NN, or a linear probe.
     vote_weights : {"confirmed", "prior", "equal"}

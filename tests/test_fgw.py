@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from celltransfer_core import auction, fgw
-from celltransfer_core.fgw import AuctionError, fused_gromov_wasserstein, pot_alpha
+from celltransfer_core.fgw import fused_gromov_wasserstein, pot_alpha
 from celltransfer_core.graph import geodesic_distances, knn_graph
 
 few = settings(max_examples=15, deadline=None, derandomize=True)
@@ -247,16 +247,36 @@ def test_a_solve_that_stops_early_says_so(rng):
         np.testing.assert_allclose(T.sum(axis=1), given[3], atol=1e-9)
 
 
-def test_an_auction_that_does_not_end_is_left_to_pot(rng, monkeypatch):
-    given = problem(rng, 30, 30)
-    monkeypatch.setattr(auction, "transport", lambda *_: (False, *(np.zeros(0, np.int64),) * 3))
-    T, log = fused_gromov_wasserstein(*given, alpha=0.5)
-    assert log.solver == "pot"
-    assert any("solved with POT" in remark for remark in log.remarks)
-    assert np.isnan(log.gap)
+def test_an_auction_that_does_not_end_is_left_to_the_simplex(rng, monkeypatch):
+    given = problem(rng, 40, 40, "clustered", weighted=(True, False))
+    _, log = fused_gromov_wasserstein(*given, alpha=0.5)
+    transport, bids = auction.transport, []
+
+    def first_alone(*problem):
+        bids.append(problem)
+        found = transport(*problem)
+        return found if len(bids) == 1 else (False, *found[1:])
+
+    monkeypatch.setattr(auction, "transport", first_alone)
+    T, other = fused_gromov_wasserstein(*given, alpha=0.5)
+    assert (log.solver, other.solver) == ("auction", "simplex")
+    assert len(bids) > 1
+    assert other.objective == pytest.approx(log.objective, rel=1e-3)
     np.testing.assert_allclose(T.sum(axis=1), given[3], atol=1e-9)
-    with pytest.raises(AuctionError, match="too many bids"):
-        fused_gromov_wasserstein(*given, alpha=0.5, solver="auction")
+
+
+def test_weights_of_types_on_cells_in_even_numbers():
+    """What is left over after rounding would be passed on in next to endless bids."""
+    rng = np.random.default_rng(3)
+    types = np.repeat([0, 1, 2], 20)
+    share = np.array([0.5, 0.3, 0.2])
+    X, Y = (3 * np.eye(3, 5)[types] + rng.normal(size=(60, 5)) for _ in range(2))
+    M, C = cdist(X, Y), [structure(Z.astype(np.float32)) for Z in (X, Y)]
+    p, q = share[types] / 20, np.full(60, 1 / 60)
+    _, log = fused_gromov_wasserstein(M / M.max(), *C, p, q, alpha=0.5)
+    _, rival = fused_gromov_wasserstein(M / M.max(), *C, p, q, alpha=0.5, solver="pot")
+    assert log.objective <= rival.objective * (1 + 1e-3)
+    assert log.marginal_error < 1e-7
 
 
 @pytest.mark.parametrize(
