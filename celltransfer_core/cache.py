@@ -1,24 +1,34 @@
-"""Rows of numbers kept a cell: embeddings, nuclei.
+"""What is kept between runs: rows of numbers a cell (embeddings, nuclei), and results of stages.
 
 Rows are found by the cell's content hash, so that a cell is computed once whichever set it is
 in, and a run that was interrupted goes on where it was. A table is one SQLite file: every batch is
 a transaction, several processes may write at once, and kill -9 loses at most the batch under way.
+Results are found by a hash of everything that decides them, a file each, written whole; those that
+were not asked for the longest go when they take too much room.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
+import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from celltransfer_core.errors import OutputError
 from celltransfer_core.types import Bools, Float32
+
+Result = TypeVar("Result")
+
+ROOM = 4_000_000_000
+"""Bytes that results may take."""
 
 _AT_ONCE = 500  # parameters a statement; SQLite's oldest limit is 999
 
@@ -31,8 +41,32 @@ def home() -> Path:
     return Path(configured) if configured else user_data_path("celltransfer", appauthor=False)
 
 
+def fingerprint(*parts: Any) -> str:
+    """Hash what decides a result.
+
+    Parameters
+    ----------
+    *parts
+        Arrays, by their bytes, type and shape; anything else must be fit for JSON.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.dtype}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).data)
+        else:
+            digest.update(json.dumps(part, sort_keys=True).encode())
+        digest.update(b"|")
+    return digest.hexdigest()[:32]
+
+
 class Cache:
-    """A folder of tables, each from a cell's key to a row of float32.
+    """A folder of tables, each from a cell's key to a row of float32, and of results.
 
     Parameters
     ----------
@@ -116,6 +150,61 @@ class Cache:
             connection.executemany(
                 "INSERT OR IGNORE INTO rows VALUES (?, ?)", zip(keys, blobs, strict=True)
             )
+
+    def once(self, key: str, make: Callable[[], Result]) -> Result:
+        """Return the result that is kept under a key, or make and keep it.
+
+        Parameters
+        ----------
+        key : str
+            From :func:`fingerprint`: of everything that decides the result.
+        make : callable
+            Without arguments.
+
+        Returns
+        -------
+        object
+            What ``make`` returned, now or at an earlier time.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written to or the disk is full.
+        """
+        import joblib
+
+        path = self.folder / "results" / f"{key}.joblib"
+        # A file that was cut short, or that an older CellTransfer wrote, is made anew.
+        with suppress(Exception):
+            result: Result = joblib.load(path)
+            os.utime(path)
+            return result
+        result = make()
+        beside = path.with_name(f".{key}.{secrets.token_hex(4)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            joblib.dump(result, beside, compress=1)
+            beside.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                beside.unlink()
+            raise self._unwritable(error) from error
+        self._make_room(path)
+        return result
+
+    def _make_room(self, newest: Path) -> None:
+        found = []
+        for path in newest.parent.iterdir():
+            with suppress(OSError):  # another process made room too
+                found.append((path.stat().st_mtime_ns, path.stat().st_size, path))
+        taken = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if taken <= ROOM:
+                return
+            if path != newest:
+                with suppress(OSError):
+                    path.unlink()
+                taken -= size
 
     def _path(self, table: str) -> Path:
         # Two tables whose names differ only in odd characters must not meet in one file.

@@ -46,6 +46,7 @@ from celltransfer_core.pipeline import (
     detect,
     identify,
     prepare,
+    recount,
     representation,
     transfer,
     type_names,
@@ -150,7 +151,7 @@ def stage_keys(workspace: Workspace, study: str) -> dict[Stage, str]:
         return {}
     sets = workspace.sets(study)
     config = asdict(study_config(workspace, found))
-    del config["flag_threshold"]  # it changes what is shown, not what is computed
+    del config["flag_threshold"], config["vote_weights"]  # counted when a run is read
     # Several references are told apart by name, extra sets always; other names decide nothing.
     named = {"extra"} | ({"reference"} if [s.role for s in sets].count("reference") > 1 else set())
     images = [
@@ -250,7 +251,9 @@ def evaluation_path(workspace: Workspace, study: str) -> Path | None:
     keys = stage_keys(workspace, study)
     if not keys:
         return None
-    measured = _hash(keys["classify"], asdict(protocol_of(workspace.study(study))))
+    found = workspace.study(study)
+    weighing = study_config(workspace, found).vote_weights
+    measured = _hash(keys["classify"], weighing, asdict(protocol_of(found)))
     return workspace.result_path(study, "evaluate", measured)
 
 
@@ -386,11 +389,20 @@ def load_run(workspace: Workspace, study: str, *, stale: bool = False) -> RunRes
     found = _load(path)
     if found is None and stale:
         kept = sorted(path.parent.glob("classify-*.joblib"), key=lambda p: p.stat().st_mtime_ns)
-        found = _load(kept[-1]) if kept else None
+        path = kept[-1] if kept else path
+        found = _load(path)
     if found is None:
         return None
-    threshold = study_config(workspace, workspace.study(study)).flag_threshold
-    return replace(found, config=replace(found.config, flag_threshold=threshold))
+    config = study_config(workspace, workspace.study(study))
+    found = _counted(path, path.stat().st_mtime_ns, config.vote_weights)
+    return replace(found, config=replace(found.config, flag_threshold=config.flag_threshold))
+
+
+@lru_cache(maxsize=4)
+def _counted(path: Path, stamp: int, vote_weights: str) -> RunResult:
+    found: RunResult = _read(path, stamp)
+    config = replace(found.config, vote_weights=vote_weights)  # type: ignore[arg-type]
+    return recount(found, config)
 
 
 def _standing(
@@ -635,7 +647,10 @@ def bring_up_to(
         return
     keys["classify"] = latest["classify"]
     named = _heard(workspace, study_id, named, prepared)
-    save_result(path("classify", "classify"), transfer(prepared, named, progress=progress))
+    save_result(
+        path("classify", "classify"),
+        transfer(prepared, named, cache=workspace.cache, progress=progress),
+    )
 
 
 def _heard(workspace: Workspace, study_id: str, named: Named, prepared: Prepared) -> Named:

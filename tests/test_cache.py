@@ -1,9 +1,11 @@
+import os
 import sqlite3
 
 import numpy as np
 import pytest
 
-from celltransfer_core.cache import Cache
+from celltransfer_core import cache as module
+from celltransfer_core.cache import Cache, fingerprint
 from celltransfer_core.errors import OutputError
 
 
@@ -74,3 +76,56 @@ def test_a_full_disk(cache, monkeypatch):
     monkeypatch.setattr(sqlite3, "connect", lambda *_, **__: Full())
     with pytest.raises(OutputError, match="free some space"):
         cache.put("t", ["l"], np.ones((1, 1), np.float32))
+
+
+def test_a_result_is_made_once(cache):
+    made = []
+
+    def make():
+        made.append(1)
+        return {"rows": np.arange(3), "name": "α"}
+
+    first, second = cache.once("k", make), Cache(cache.folder).once("k", make)
+    assert len(made) == 1
+    np.testing.assert_array_equal(first["rows"], second["rows"])
+    assert second["name"] == "α"
+    cache.once("other", make)
+    assert len(made) == 2
+
+
+def test_a_damaged_result_is_made_anew(cache):
+    cache.once("k", lambda: 1)
+    (path,) = (cache.folder / "results").iterdir()
+    path.write_bytes(path.read_bytes()[:5])
+    assert cache.once("k", lambda: 2) == 2
+    assert cache.once("k", lambda: 3) == 2
+
+
+def test_results_asked_for_the_longest_ago_make_room(cache, monkeypatch):
+    def noise():
+        return np.random.default_rng(0).bytes(1000)
+
+    monkeypatch.setattr(module, "ROOM", 3500)
+    for number in range(3):
+        cache.once(f"{number}", noise)
+        os.utime(cache.folder / "results" / f"{number}.joblib", (number, number))
+    cache.once("0", pytest.fail)  # asked for: younger than the others now
+    cache.once("3", noise)
+    assert sorted(p.stem for p in (cache.folder / "results").iterdir()) == ["0", "2", "3"]
+    monkeypatch.setattr(module, "ROOM", 10)
+    cache.once("large", noise)
+    assert [p.stem for p in (cache.folder / "results").iterdir()] == ["large"]
+
+
+def test_a_result_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="CELLTRANSFER_HOME"):
+        Cache(tmp_path / "file" / "cache").once("k", lambda: 1)
+
+
+def test_a_fingerprint_tells_values_shapes_and_types_apart():
+    a = np.arange(6, dtype=np.float32)
+    parts = [(a,), (a.reshape(2, 3),), (a.astype(np.float64),), (a + 1,), (a, a), ("a", 1), ("a1",)]
+    assert len({fingerprint(*part) for part in parts}) == len(parts)
+    assert fingerprint(a, {"x": 1, "y": 2}) == fingerprint(a.copy(), {"y": 2, "x": 1})
+    assert fingerprint(a.reshape(2, 3).T) == fingerprint(np.ascontiguousarray(a.reshape(2, 3).T))

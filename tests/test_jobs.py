@@ -70,6 +70,25 @@ def test_settings_make_only_what_depends_on_them_stale(space, study):
     assert set(jobs.states(space, study).values()) == {"stale"}
 
 
+def test_the_vote_is_counted_anew_without_work(space, study, monkeypatch):
+    jobs.bring_up_to(space, study, "classify", silent)
+    found = jobs.load_run(space, study)
+    monkeypatch.setattr(jobs, "transfer", None)  # nothing may ask for it
+    space.set_options(study, {**OPTIONS, "vote_weights": "prior", "flag_threshold": 1.0})
+    assert set(jobs.states(space, study).values()) == {"done"}
+    jobs.bring_up_to(space, study, "classify", silent)
+    other = jobs.load_run(space, study)
+    assert [v.weight for v in found.voters] == [1.0, 0.0]
+    assert all(0 < v.weight < 1 for v in other.voters)
+    assert (other.vote.confidence != found.vote.confidence).any()
+    assert other.flagged.sum() >= found.flagged.sum()
+    assert (other.config.vote_weights, other.config.flag_threshold) == ("prior", 1.0)
+    measured = jobs.evaluation_path(space, study)
+    space.set_options(study, OPTIONS)
+    assert jobs.evaluation_path(space, study) != measured  # scores do depend on the weighing
+    assert [v.weight for v in jobs.load_run(space, study).voters] == [1.0, 0.0]
+
+
 def test_words_reach_the_matches_and_the_vote(space, study):
     jobs.bring_up_to(space, study, "classify", silent)
     named, standing = jobs.load_named(space, study)

@@ -8,6 +8,7 @@ from PIL import Image
 
 import celltransfer_core
 from celltransfer_core import pipeline
+from celltransfer_core.cache import Cache
 from celltransfer_core.datasets import pool, read_dataset
 from celltransfer_core.encoders.registry import BUILTIN
 from celltransfer_core.errors import DataError, EncoderError
@@ -30,10 +31,13 @@ FILES = (
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """One cache for the module: embeddings of the drawn cells are made once."""
-    from celltransfer_core.cache import Cache
+    """One cache for the module: embeddings of the drawn cells are made once, results each time."""
 
-    return Cache(tmp_path_factory.mktemp("store"))
+    class Embeddings(Cache):
+        def once(self, key, make):
+            return make()
+
+    return Embeddings(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,70 @@ def written(result, folder):
 def test_same_inputs_same_bytes_whatever_runs_beside(result, reference, query, store, tmp_path):
     again = run(reference, query, FAST, cache=store, workers=2)
     assert written(result, tmp_path / "a") == written(again, tmp_path / "b")
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """Count what is computed, by the name of the step."""
+    counts = dict.fromkeys(("find_clusters", "classify", "align"), 0)
+
+    def counting(name, step):
+        def counted(*args, **options):
+            counts[name] += 1
+            return step(*args, **options)
+
+        return counted
+
+    for name in counts:
+        monkeypatch.setattr(pipeline, name, counting(name, getattr(pipeline, name)))
+    return counts
+
+
+def test_a_rerun_computes_what_changed_and_no_more(
+    result, computed, reference, query, store, tmp_path
+):
+    cache = Cache(tmp_path / "cache")
+    shutil.copytree(store.folder, cache.folder)
+
+    def rerun(config, words=()):
+        computed.update(dict.fromkeys(computed, 0))
+        found = run(reference, query, config, confirmations=words, cache=cache, workers=1)
+        return found, tuple(computed.values())
+
+    first, counts = rerun(FAST)
+    assert counts == (1, 4, 2)
+    again, counts = rerun(FAST)
+    assert counts == (0, 0, 0)
+    assert written(again, tmp_path / "a") == written(result, tmp_path / "b")
+    assert written(first, tmp_path / "c") == written(result, tmp_path / "d")
+
+    counted = replace(FAST, vote_weights="prior", flag_threshold=0.9)
+    prior, counts = rerun(counted)
+    assert counts == (0, 0, 0)
+    assert {v.weight for v in prior.voters}.isdisjoint({v.weight for v in result.voters})
+    fresh = run(reference, query, counted, cache=store, workers=1)
+    assert written(prior, tmp_path / "e") == written(fresh, tmp_path / "f")
+    assert written(pipeline.recount(result, counted), tmp_path / "g") == written(
+        fresh, tmp_path / "h"
+    )
+
+    assert rerun(replace(FAST, alpha=0.2))[1] == (0, 2, 2)
+    assert rerun(replace(FAST, resolution=1.0))[1][0] == 1
+    more = replace(FAST, encoders=(*FAST.encoders, ("shape",)))
+    assert rerun(more)[1] == (0, 2, 1)
+    # Another word: other proportions, other draws, another mean. Clusters stay.
+    assert rerun(FAST, [Confirmation(0, "neutrophil")])[1] == (0, 4, 2)
+
+
+def test_a_word_that_changes_no_input_computes_nothing(computed, reference, query, cache):
+    config = replace(FAST, weights="uniform", filtering="none")
+    run(reference, query, config, cache=cache, workers=1)
+    before = dict(computed)
+    words = [Confirmation(0, "neutrophil")]
+    found = run(reference, query, config, confirmations=words, cache=cache, workers=1)
+    assert computed == before
+    assert found.matches[0].confirmed
+    assert found.voters[1].weight > 0  # but the confirmed share counts
 
 
 def test_another_seed_is_another_run(result, reference, query, store, tmp_path):
@@ -269,7 +337,7 @@ def test_no_encoder_left(name, reference, query, store):
 
 
 def test_an_unknown_encoder_is_told_at_once(reference, query, store):
-    with pytest.raises(EncoderError, match="no encoder 'dinosaur'; there are colour"):
+    with pytest.raises(EncoderError, match="no encoder 'dinosaur'; there are cell, colour"):
         run(reference, query, replace(FAST, encoders=(("dinosaur",),)), cache=store)
 
 
