@@ -305,6 +305,19 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="folder for the results; the same again goes on where it was interrupted",
     )
     _add_protocol(parser)
+    reader = parser.add_argument_group("reader")
+    reader.add_argument(
+        "--reader",
+        action="store_true",
+        help="play a person who confirms every cluster and then answers the queue: reader.csv",
+    )
+    reader.add_argument(
+        "--reader-errors",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of the reader's answers that are wrong",
+    )
     _add_skip(_add_method(parser))
     _add_work(parser)
 
@@ -683,6 +696,10 @@ def _evaluate(options: argparse.Namespace) -> None:
     config, protocol = _measured(options)
     say = (lambda *_: None) if options.quiet else print
     config = _of_those_here(config, skip=options.skip_missing, say=say)
+    if not 0 <= options.reader_errors < 1:
+        raise DataError(
+            f"--reader-errors cannot be {options.reader_errors:g}; it takes 0 to below 1."
+        )
     check_writable(options.out)
     workers = options.workers
     with closing(_Screen(quiet=options.quiet)) as screen:
@@ -709,6 +726,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             workers,
             screen,
             _printed("+".join(_names(options.reference)), options.query.resolve().name),
+            options.reader_errors if options.reader else None,
         )
     _write_log(options.out, options, screen.seconds)
     say("\n" + describe_evaluation(found))
@@ -745,9 +763,13 @@ def _measure(
     workers: int | None,
     screen: _Screen,
     printed: Sequence[Printed] = (),
+    reader_errors: float | None = None,
 ) -> Evaluation:
+    from dataclasses import replace
+
     from celltransfer_core.pipeline import detect, identify, prepare
     from celltransfer_core.protocol import evaluate
+    from celltransfer_core.reader import play_reader
     from celltransfer_core.results import write_evaluation
 
     prepared = prepare(reference, query, config, extras=extras, workers=workers, progress=screen)
@@ -755,6 +777,11 @@ def _measure(
     found = evaluate(
         prepared, named, truth, protocol, store=out / "kept", workers=workers, progress=screen
     )
+    if reader_errors is not None:
+        reading = play_reader(
+            prepared, named, truth, errors=reader_errors, workers=workers, progress=screen
+        )
+        found = replace(found, reading=reading)
     screen.close()
     write_evaluation(found, out, printed)
     return found

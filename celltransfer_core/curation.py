@@ -18,7 +18,7 @@ from celltransfer_core.encoders import load_encoder
 from celltransfer_core.errors import DataError
 from celltransfer_core.matching import NONE_TYPE, QUERY, REFERENCE, Confirmation
 from celltransfer_core.neighbors import nearest
-from celltransfer_core.pipeline import Clusters, Prepared, representation
+from celltransfer_core.pipeline import Clusters, Prepared, cluster_features
 from celltransfer_core.types import Bools, Float32, Ints
 
 PREFIX = 16
@@ -196,7 +196,7 @@ def query_embeddings(prepared: Prepared, cache: Cache) -> Float32:
         }
         for name, cells in crops.items()
     }
-    return representation(rows, prepared.cluster_on, prepared.config)[1]
+    return cluster_features(replace(prepared, embeddings=rows))
 
 
 def standing_names(
@@ -240,9 +240,9 @@ def standing_words(
         Hashes.
     words : sequence of Word
         Their payloads hold ``cells`` (shortened hashes) and ``type`` (None takes back what was
-        said of them).
+        said of them); ``new`` is true where the type is one that the reference lacks.
     types : sequence of str
-        Of the reference; words that name another type do not count.
+        Of the reference; words that name another type do not count unless they say it is new.
 
     Returns
     -------
@@ -260,7 +260,7 @@ def standing_words(
         counts: dict[str, int] = {}
         for number in inside[inside >= 0].tolist():
             said = words[number].payload["type"]
-            if said in allowed:
+            if said in allowed or (said and words[number].payload.get("new")):
                 counts[said] = counts.get(said, 0) + 1
         if not counts:
             continue

@@ -53,7 +53,9 @@ from celltransfer_core.pipeline import (
 )
 from celltransfer_core.protocol import Evaluation, Protocol, evaluate
 from celltransfer_core.results import write_evaluation
+from celltransfer_core.review import ANSWERS, Review, read_reviews
 from celltransfer_core.studies import Decision, Job, Study, Workspace, now
+from celltransfer_core.teaching import TaughtVote, Words, teach, teacher_of, words_of
 from celltransfer_core.types import Float32, Ints
 
 Stage = Literal["embed", "clusters", "matches", "classify"]
@@ -130,6 +132,26 @@ def study_config(workspace: Workspace, study: Study) -> Config:
     if scales[0] and scales[1]:
         options["um_per_px"] = (scales[0], scales[1])
     return replace(preset, **options)
+
+
+def named_types(workspace: Workspace, study: str) -> list[str]:
+    """List the types that people named beside those of the reference.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    list of str
+        In the order they were first named.
+    """
+    reference = workspace.pooled(study, "reference")
+    own = {*(reference.cell_labels.tolist() if reference else ()), *ANSWERS}
+    said = [d.payload.get("type") for d in workspace.decisions(study, "match")]
+    said += [d.payload.get("answer") for d in workspace.decisions(study, "review")]
+    return [name for name in dict.fromkeys(said) if name and name not in own]
 
 
 def stage_keys(workspace: Workspace, study: str) -> dict[Stage, str]:
@@ -403,6 +425,76 @@ def _counted(path: Path, stamp: int, vote_weights: str) -> RunResult:
     found: RunResult = _read(path, stamp)
     config = replace(found.config, vote_weights=vote_weights)  # type: ignore[arg-type]
     return recount(found, config)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The typed cells as the words that stand now teach them."""
+
+    run: RunResult
+    """With the matches that stand now; ``run.taught`` is None while nobody said anything."""
+    reviews: tuple[Review, ...]
+    """All that stand, in the order they were made."""
+    fresh: bool
+    """Whether the transport was made to these matches; if not, a new one may pay: see
+    :func:`celltransfer_core.teaching.drift`."""
+
+
+def load_taught(workspace: Workspace, study: str) -> Lesson | None:
+    """Read the typed cells, taught by what people said up to now.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    Lesson or None
+        Of the transport made to the matches that stand; else of the newest one that differs from
+        it in the words alone. None if there is none. What was computed for the same words is kept,
+        and a new word takes a fraction of a second.
+    """
+    keys, named = stage_keys(workspace, study), load_named(workspace, study)
+    if not keys or named is None:
+        return None
+    path = workspace.result_path(study, "classify", keys["classify"])
+    config = study_config(workspace, workspace.study(study))
+    fresh = path.is_file()
+    if not fresh:
+        kept = sorted(path.parent.glob("classify-*.joblib"), key=lambda p: -p.stat().st_mtime_ns)
+        usable = (p for p in kept if _same_but_words(_load(p), named[0], config))
+        path = next(usable, path)
+    stamp = path.stat().st_mtime_ns if path.is_file() else 0
+    if not stamp:
+        return None
+    reviews = tuple(read_reviews(d.payload for d in workspace.decisions(study, "review")))
+    run = _counted(path, stamp, config.vote_weights)
+    words = words_of(named[0].matches, run.query.cells, reviews)
+    run = _taught(path, stamp, config.vote_weights, words)
+    config = replace(run.config, flag_threshold=config.flag_threshold)
+    return Lesson(replace(run, config=config, matches=named[0].matches), reviews, fresh)
+
+
+def _same_but_words(run: RunResult | None, named: Named, config: Config) -> bool:
+    if run is None:
+        return False
+    # These two are counted when a run is read.
+    settings = replace(
+        run.config, vote_weights=config.vote_weights, flag_threshold=config.flag_threshold
+    )
+    return settings == config and np.array_equal(run.clusters.labels, named.clusters.labels)
+
+
+@lru_cache(maxsize=2)
+def _teacher(path: Path, stamp: int, vote_weights: str) -> TaughtVote:
+    return teacher_of(_counted(path, stamp, vote_weights))
+
+
+@lru_cache(maxsize=8)
+def _taught(path: Path, stamp: int, vote_weights: str, words: Words) -> RunResult:
+    run = _counted(path, stamp, vote_weights)
+    return teach(run, words, _teacher(path, stamp, vote_weights)) if words else run
 
 
 def _standing(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
-from celltransfer_core.cache import Cache
+from celltransfer_core import __version__
+from celltransfer_core.cache import Cache, fingerprint
 from celltransfer_core.clustering import (
     UNASSIGNED,
     LouvainClustering,
@@ -51,9 +52,10 @@ from celltransfer_core.matching import (
     tsne_plane,
     type_weights,
 )
-from celltransfer_core.neighbors import EntropyWeightedKNN, nearest
-from celltransfer_core.probes import LinearProbe
-from celltransfer_core.review import ANSWERS
+from celltransfer_core.neighbors import EntropyWeightedKNN
+from celltransfer_core.probes import LinearProbe, discriminant
+from celltransfer_core.review import ANSWERS, Review
+from celltransfer_core.teaching import Taught, check_new_type, teach, words_of
 from celltransfer_core.transport import (
     CentreAligner,
     CoralAligner,
@@ -78,6 +80,8 @@ CLUSTER_SAMPLE = 5000
 
 GALLERY = 10
 """Nearest reference cells that are kept for each query cell and voter."""
+
+_COUNTED = 20_000  # cells that are voted on at once
 
 UNMATCHED_FLOOR = 0.03
 """Least share of a type in the draws where unmatched types are not filtered out."""
@@ -214,6 +218,9 @@ PAPER = replace(
 PRESETS = {"default": DEFAULT, "paper": PAPER}
 
 
+Kept = TypeVar("Kept")
+
+
 def voter_name(voter: Sequence[str]) -> str:
     """Write a voter as on the command line: ``colour+shape``."""
     return "+".join(voter)
@@ -312,6 +319,11 @@ class RunResult:
     voters: tuple[Voter, ...]
     solves: tuple[Solve, ...]
     vote: Vote
+    """Of the ensemble, or what people made of it: see ``taught``."""
+    features: Float32
+    """The query as its clusters were found, shape (m, d)."""
+    taught: Taught | None = None
+    """What people taught the vote, if they said anything; see :func:`teach`."""
 
     @property
     def predicted(self) -> tuple[str, ...]:
@@ -337,6 +349,7 @@ def run(
     *,
     extras: Mapping[str, Dataset] | None = None,
     confirmations: Sequence[Confirmation] = (),
+    reviews: Sequence[Review] = (),
     clusters: Clusters | None = None,
     cache: Cache | None = None,
     workers: int | None = None,
@@ -355,6 +368,8 @@ def run(
         Further unlabelled sets that help to name the query's clusters (3.2).
     confirmations : sequence of Confirmation
         What a person said of the clusters, by the numbers they go by in tables.
+    reviews : sequence of Review
+        What readers said of query cells, in the order they were made.
     clusters : Clusters, optional
         Clusters to use instead of finding them.
     cache : Cache, optional
@@ -372,6 +387,7 @@ def run(
     CellTransferError
         If the sets, the confirmations or all encoders cannot be used.
     """
+    cache = cache or Cache()
     # Wrong words are told before minutes of work, not after.
     check_confirmations(confirmations, type_names(reference))
     prepared = prepare(
@@ -379,10 +395,11 @@ def run(
     )
     progress("clusters", 0, 1)
     if clusters is None:
-        clusters = detect(prepared)
+        clusters = detect(prepared, cache)
     named = identify(prepared, clusters, confirmations)
     progress("clusters", 1, 1)
-    return transfer(prepared, named, workers=workers, progress=progress)
+    found = transfer(prepared, named, cache=cache, workers=workers, progress=progress)
+    return teach(found, words_of(found.matches, query.cells, reviews))
 
 
 @dataclass(frozen=True)
@@ -541,8 +558,27 @@ def prepare(
     )
 
 
-def detect(prepared: Prepared) -> Clusters:
+def detect(prepared: Prepared, cache: Cache | None = None) -> Clusters:
     """Find the clusters of the query (A.1).
+
+    Parameters
+    ----------
+    prepared : Prepared
+    cache : Cache, optional
+        Keeps them, by everything that decides them.
+
+    Returns
+    -------
+    Clusters
+    """
+    X, config = cluster_features(prepared), prepared.config
+    facts = [config.clusters, config.graph, config.sigma, config.resolution, config.seed]
+    key = fingerprint([__version__, CLUSTER_SAMPLE, *facts], X)
+    return (cache.once if cache else _anew)(key, partial(find_clusters, X, config))
+
+
+def cluster_features(prepared: Prepared) -> Float32:
+    """Join what clusters of the query are found on.
 
     Parameters
     ----------
@@ -550,12 +586,20 @@ def detect(prepared: Prepared) -> Clusters:
 
     Returns
     -------
-    Clusters
+    ndarray of float32, shape (m, d)
+        See :func:`representation`. Unless features are raw, a block of equal norm follows: the
+        directions in which the reference's own types differ, so that differences between types
+        count for more than those within (measured by tests/benchmarks/taught.py).
     """
-    config = prepared.config
-    return find_clusters(
-        representation(prepared.embeddings, prepared.cluster_on, config)[1], config
-    )
+    both = representation(prepared.comparable, prepared.cluster_on, prepared.config)
+    if prepared.config.features == "raw":
+        return both[1]
+    told = discriminant(*both, prepared.reference_types)
+    blocks = []
+    for Xs, Xt in (both, told):
+        norm = np.linalg.norm(Xs, axis=1).mean() or np.float32(1)
+        blocks.append(Xt / norm)
+    return np.concatenate(blocks, axis=1, dtype=np.float32)
 
 
 def identify(
@@ -596,6 +640,7 @@ def transfer(
     prepared: Prepared,
     named: Named,
     *,
+    cache: Cache | None = None,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> RunResult:
@@ -605,6 +650,8 @@ def transfer(
     ----------
     prepared : Prepared
     named : Named
+    cache : Cache, optional
+        Keeps what the voters say, so that only those are asked anew whose inputs changed.
     workers, progress
         As for :func:`run`.
 
@@ -621,6 +668,7 @@ def transfer(
         len(plan.types),
         prepared.config,
         confirmed=confirmed_share(named.matches),
+        cache=cache,
         workers=workers,
         progress=progress,
     )
@@ -646,11 +694,56 @@ def transfer(
         parts=len(plan.draws.parts),
         voters=voters,
         solves=solves,
-        vote=weighted_vote(
-            np.stack([voter.probabilities for voter in voters]),
-            np.array([voter.weight for voter in voters]),
-        ),
+        vote=count(voters),
+        features=cluster_features(prepared),
     )
+
+
+def count(voters: Sequence[Voter]) -> Vote:
+    """Count what the voters say by their weights (3.4).
+
+    Parameters
+    ----------
+    voters : sequence of Voter
+
+    Returns
+    -------
+    Vote
+    """
+    weights = np.array([voter.weight for voter in voters])
+    # A block of cells at a time: many voters of a large query would take many times their room.
+    blocks = [
+        weighted_vote(np.stack([v.probabilities[first : first + _COUNTED] for v in voters]), weights)
+        for first in range(0, len(voters[0].probabilities), _COUNTED)
+    ]
+    return Vote(
+        winner=np.concatenate([block.winner for block in blocks]),
+        agreement=np.concatenate([block.agreement for block in blocks]),
+        confidence=np.concatenate([block.confidence for block in blocks]),
+        choices=np.concatenate([block.choices for block in blocks], axis=1),
+    )
+
+
+def recount(result: RunResult, config: Config) -> RunResult:
+    """Count the votes of a run again, with another weighing or threshold.
+
+    Parameters
+    ----------
+    result : RunResult
+        Not taught.
+    config : Config
+        Its ``vote_weights`` and ``flag_threshold`` count.
+
+    Returns
+    -------
+    RunResult
+        As :func:`run` would have given it.
+    """
+    config = replace(
+        result.config, vote_weights=config.vote_weights, flag_threshold=config.flag_threshold
+    )
+    voters = weigh(result.voters, config, confirmed_share(result.matches))
+    return replace(result, config=config, voters=voters, vote=count(voters))
 
 
 def plan_transfer(
@@ -688,23 +781,28 @@ def plan_transfer(
 
 
 def check_confirmations(confirmations: Sequence[Confirmation], types: Sequence[str]) -> None:
-    """Refuse types that the reference does not have.
+    """Refuse names of new types that cannot stand.
 
     Parameters
     ----------
     confirmations : sequence of Confirmation
     types : sequence of str
+        Of the reference; others are new.
 
     Raises
     ------
     DataError
     """
     for word in confirmations:
-        if word.type_name not in (*types, NONE_TYPE):
+        if word.type_name in (*types, NONE_TYPE):
+            continue
+        try:
+            check_new_type(word.type_name)
+        except DataError as error:
             raise DataError(
-                f"Cluster {word.cluster} is matched to {word.type_name!r}, which the reference "
-                f"does not have; use one of {', '.join(types)}, or {NONE_TYPE}."
-            )
+                f"Cluster {word.cluster} is matched to no type of the reference, and a new one "
+                f"cannot be called that: {error}"
+            ) from None
 
 
 def by_position(
@@ -1191,7 +1289,7 @@ def drawn_rows(
     )
 
 
-def unaligned(Xs: Float32, draws: Draws) -> list[Gallery]:
+def unaligned(Xs: Float32, draws: Draws) -> Iterator[Gallery]:
     """Classify with the drawn cells as they are; cells that were never drawn take no part.
 
     Parameters
@@ -1200,17 +1298,15 @@ def unaligned(Xs: Float32, draws: Draws) -> list[Gallery]:
         Usable reference cells.
     draws : Draws
 
-    Returns
-    -------
-    list of Gallery
-        One a part of the query.
+    Yields
+    ------
+    Gallery
+        One a part of the query, in order.
     """
-    galleries = []
     for part in range(len(draws.parts)):
         voting = [draw.cells[draw.voting] for draw in draws.of_part(part)]
         cells = np.unique(np.concatenate(voting))
-        galleries.append((Xs[cells], cells))
-    return galleries
+        yield Xs[cells], cells
 
 
 ALIGNERS: Mapping[str, type[CentreAligner | CoralAligner | LinearAligner | SinkhornAligner]] = {
@@ -1244,8 +1340,10 @@ def align(
     method: str | None = None,
     workers: int | None = None,
     progress: Progress = silent,
-) -> tuple[list[Gallery], list[Solve]]:
+) -> Iterator[tuple[Gallery, list[Solve]]]:
     """Map every draw of the reference onto its part of the query, and pool them (3.3, 5.2).
+
+    No more is held than the parts under way, so that a large query needs no more memory.
 
     Parameters
     ----------
@@ -1261,50 +1359,45 @@ def align(
     workers : int, optional
     progress : callable
 
-    Returns
-    -------
-    galleries : list of Gallery
-        One a part of the query.
+    Yields
+    ------
+    gallery : Gallery
+        One a part of the query, in order.
     solves : list of Solve
-        Empty for methods that solve nothing.
+        Of that part; empty for methods that solve nothing.
     """
+    waiting = [set[int]() for _ in draws.parts]
+    for index, draw in enumerate(draws.drawn):
+        waiting[draw.part].add(index)
     mapped: dict[int, Float32] = {}
     logs: dict[int, TransportLog] = {}
+    done = part = 0
     progress(f"aligning {name}", 0, len(draws.drawn))
     work = partial(_align, Xs, Xt, method or config.alignment, config)
     for index, (rows, log) in run_tasks(work, draws.drawn, workers=workers):
         mapped[index] = rows
         if log is not None:
             logs[index] = log
-        progress(f"aligning {name}", len(mapped), len(draws.drawn))
-    solves = [
-        Solve(
-            name,
-            draw.part,
-            draw.number,
-            len(draw.cells),
-            len(draw.onto),
-            logs[index],
-        )
-        for index, draw in enumerate(draws.drawn)
-        if index in logs
-    ]
-    galleries = []
-    for part in range(len(draws.parts)):
-        of = [(index, draw) for index, draw in enumerate(draws.drawn) if draw.part == part]
-        galleries.append(
-            (
-                np.concatenate([mapped[index] for index, _ in of]),
-                np.concatenate([draw.cells[draw.voting] for _, draw in of]),
-            )
-        )
-    return galleries, solves
+        done += 1
+        progress(f"aligning {name}", done, len(draws.drawn))
+        while part < len(waiting) and waiting[part] <= mapped.keys():
+            of = [(index, draws.drawn[index]) for index in sorted(waiting[part])]
+            solves = [
+                Solve(name, part, draw.number, len(draw.cells), len(draw.onto), logs.pop(index))
+                for index, draw in of
+                if index in logs
+            ]
+            cells = np.concatenate([draw.cells[draw.voting] for _, draw in of])
+            yield (np.concatenate([mapped[index] for index, _ in of]), cells), solves
+            for index, _ in of:
+                mapped[index] = rows[:0]  # it is known, and takes no room
+            part += 1
 
 
 def classify(
     voter: tuple[str, ...],
     alignment: str,
-    galleries: Sequence[Gallery],
+    galleries: Iterable[Gallery],
     Xt: Float32,
     draws: Draws,
     n_types: int,
@@ -1317,7 +1410,8 @@ def classify(
     voter : tuple of str
     alignment : str
         What was done to the galleries.
-    galleries : sequence of Gallery
+    galleries : iterable of Gallery
+        One a part, in order.
     Xt : ndarray of float32, shape (m, d)
     draws : Draws
     n_types : int
@@ -1334,14 +1428,16 @@ def classify(
     mixed = 0.0
     for (rows, cells), part in zip(galleries, draws.parts, strict=True):
         types = draws.types[cells]
-        classifier: EntropyWeightedKNN | LinearProbe = EntropyWeightedKNN()
-        if config.classifier == "linear" and len(np.unique(types)) > 1:
-            classifier = LinearProbe(random_state=config.seed)
-        classifier.fit(rows, types)
-        probabilities[np.ix_(part, classifier.classes_)] = classifier.predict_proba(Xt[part])
+        knn = EntropyWeightedKNN().fit(rows, types)
+        near, index = knn.kneighbors(Xt[part])
+        if config.classifier == "linear" and len(knn.classes_) > 1:
+            probe = LinearProbe(random_state=config.seed).fit(rows, types)
+            probabilities[np.ix_(part, knn.classes_)] = probe.predict_proba(Xt[part])
+        else:
+            probabilities[np.ix_(part, knn.classes_)] = knn.shares(near, index)
         k = min(GALLERY, len(rows))
-        distances[part, :k], index = nearest(Xt[part], rows, k)
-        neighbours[part, :k] = draws.usable[cells[index]]
+        distances[part, :k] = near[:, :k]
+        neighbours[part, :k] = draws.usable[cells[index[:, :k]]]
         rng = np.random.default_rng([config.seed, 5])
         mixed += mixing(rows, Xt[part], rng) * len(part) / len(Xt)
     return Voter(voter, alignment, np.nan, np.nan, mixed, probabilities, neighbours, distances)
@@ -1356,6 +1452,7 @@ def let_vote(
     config: Config,
     *,
     confirmed: float,
+    cache: Cache | None = None,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> tuple[tuple[Voter, ...], tuple[Solve, ...]]:
@@ -1373,6 +1470,8 @@ def let_vote(
     config : Config
     confirmed : float
         Share of the query's cells in confirmed clusters.
+    cache : Cache, optional
+        Keeps what each voter says, by everything that bears on it.
     workers : int, optional
     progress : callable
 
@@ -1383,41 +1482,130 @@ def let_vote(
     """
     # Centred features are centred already: means alone would give the same voter twice.
     doubled = config.alignment == "centre" and config.features == "centred"
-    # Alignment to wrong proportions does harm, to confirmed ones good: tests/benchmarks/shifted.py.
-    aligned_say = confirmed if config.vote_weights == "confirmed" else 1.0
+    keep = cache.once if cache else _anew
     spoken: list[Voter] = []
-    say: list[float] = []
     solves: list[Solve] = []
     for number, voter in enumerate(voters):
         progress("vote", number, len(voters))
         Xs, Xt = drawn_rows(embeddings, voter, draws, known, config)
-        judged = [
-            classify(
-                voter,
-                "centre" if config.features == "centred" else "none",
-                unaligned(Xs, draws),
-                Xt,
-                draws,
-                n_types,
-                config,
-            )
-        ]
+        key = _voter_key(voter, Xs, Xt, draws, n_types, config)
+        plain = keep(key, partial(_hear, voter, Xs, Xt, draws, n_types, config))
+        spoken.append(plain)
         if config.alignment != "none" and not doubled:
-            galleries, solved = align(
-                voter_name(voter), Xs, Xt, draws, config, workers=workers, progress=progress
-            )
+            work = partial(_hear_aligned, voter, Xs, Xt, draws, n_types, config, workers, progress)
+            heard, solved = keep(_aligned_key(key, draws, config), work)
+            spoken.append(replace(heard, accuracy=plain.accuracy))
             solves += solved
-            judged.append(classify(voter, config.alignment, galleries, Xt, draws, n_types, config))
-        accuracy = leave_one_out_accuracy(Xs, draws.types, np.random.default_rng([config.seed, 4]))
-        spoken += [replace(heard, accuracy=accuracy) for heard in judged]
-        say += [1.0, aligned_say][: len(judged)]
     progress("vote", len(voters), len(voters))
+    return weigh(spoken, config, confirmed), tuple(solves)
+
+
+def _anew(_: str, make: Callable[[], Kept]) -> Kept:
+    return make()
+
+
+def _hear(
+    voter: tuple[str, ...], Xs: Float32, Xt: Float32, draws: Draws, n_types: int, config: Config
+) -> Voter:
+    galleries = unaligned(Xs, draws)
+    heard = classify(voter, plain_name(config), galleries, Xt, draws, n_types, config)
+    rng = np.random.default_rng([config.seed, 4])
+    return replace(heard, accuracy=leave_one_out_accuracy(Xs, draws.types, rng))
+
+
+def _hear_aligned(
+    voter: tuple[str, ...],
+    Xs: Float32,
+    Xt: Float32,
+    draws: Draws,
+    n_types: int,
+    config: Config,
+    workers: int | None,
+    progress: Progress,
+) -> tuple[Voter, list[Solve]]:
+    solves: list[Solve] = []
+
+    def galleries() -> Iterator[Gallery]:
+        name = voter_name(voter)
+        for gallery, solved in align(
+            name, Xs, Xt, draws, config, workers=workers, progress=progress
+        ):
+            solves.extend(solved)
+            yield gallery
+
+    return classify(voter, config.alignment, galleries(), Xt, draws, n_types, config), solves
+
+
+def plain_name(config: Config) -> str:
+    """Name what is done to unaligned voters: ``centre``, or ``none`` where features are raw."""
+    return "centre" if config.features == "centred" else "none"
+
+
+def weigh(voters: Sequence[Voter], config: Config, confirmed: float) -> tuple[Voter, ...]:
+    """Give every voter its weight; nothing else about it changes.
+
+    Parameters
+    ----------
+    voters : sequence of Voter
+    config : Config
+        Its ``vote_weights`` and ``features`` count.
+    confirmed : float
+        Share of the query's cells in confirmed clusters.
+
+    Returns
+    -------
+    tuple of Voter
+        Weights sum to one.
+    """
+    # Alignment to wrong proportions does harm, to confirmed ones good: tests/benchmarks/shifted.py.
+    aligned_say = confirmed if config.vote_weights == "confirmed" else 1.0
     if config.vote_weights == "prior":
-        weights = voter_weights([v.accuracy for v in spoken], [v.mixing for v in spoken])
+        weights = voter_weights([v.accuracy for v in voters], [v.mixing for v in voters])
     else:
+        say = [1.0 if v.alignment == plain_name(config) else aligned_say for v in voters]
         weights = np.array(say) / np.sum(say)
-    weighed = (replace(v, weight=float(w)) for v, w in zip(spoken, weights, strict=True))
-    return tuple(weighed), tuple(solves)
+    return tuple(replace(v, weight=float(w)) for v, w in zip(voters, weights, strict=True))
+
+
+_IN_THE_ARRAYS = {
+    "encoders",
+    "framing",
+    "colour",
+    "um_per_px",
+    "clusters",
+    "cluster_encoder",
+    "graph",
+    "sigma",
+    "resolution",
+    "features",
+    "filtering",
+    "weights",
+    "scale_blocks",
+    "subset_size",
+    "draws",
+}
+_IN_THE_COUNT = {"vote_weights", "flag_threshold"}
+
+
+def _voter_key(
+    voter: tuple[str, ...], Xs: Float32, Xt: Float32, draws: Draws, n_types: int, config: Config
+) -> str:
+    """Hash what decides an unaligned voter's answers."""
+    arrays = [Xs, Xt, draws.usable, draws.types, *draws.parts]
+    for draw in draws.drawn:
+        arrays += [np.array([draw.part]), draw.cells, draw.voting]
+    facts = [__version__, voter, plain_name(config), n_types, config.classifier, config.seed]
+    return fingerprint(facts, *arrays)
+
+
+def _aligned_key(key: str, draws: Draws, config: Config) -> str:
+    """Hash what decides the answers of the same voter after alignment."""
+    facts = {
+        name: value
+        for name, value in asdict(config).items()
+        if name not in _IN_THE_ARRAYS | _IN_THE_COUNT
+    }
+    return fingerprint(key, facts, *(draw.onto for draw in draws.drawn))
 
 
 def config_from(preset: str, **options: object) -> Config:

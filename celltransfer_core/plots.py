@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from celltransfer_core.evaluation import Curve, Reliability
+    from celltransfer_core.reader import Point
 
 # Found by a search for eight colours that stay apart for normal, protan, deutan and tritan eyes
 # and each have a contrast of 3 or more with white and with a black page; tests/test_plots.py
@@ -108,6 +109,12 @@ CAPTIONS: dict[str, str] = {
     "reliability_figure": (
         "Of cells with a given confidence, how many are right. On the diagonal confidence means "
         "what it says; below it the vote is too sure of itself."
+    ),
+    "reader_figure": (
+        "What answers are worth: a reader confirms every cluster, then types cell after cell. The "
+        "queue is the one of the Review page, its blind sample included; margin takes the cell "
+        "whose two best types are closest. Full lines count all cells, dotted ones those that "
+        "nobody typed."
     ),
     "low_label_figure": (
         "The ensemble's accuracy with few labelled reference cells a type; bars show the standard "
@@ -316,14 +323,15 @@ def _preferences(name: str) -> list[int]:
     )
 
 
-def _slots(types: Sequence[str]) -> dict[str, int]:
+def _slots(types: Sequence[str], named: Sequence[str] = ()) -> dict[str, int]:
     """Give every type a place: palette first, then the palette again with the next symbol.
 
     Every name takes the first free place it wants, so that adding or dropping a type leaves most
-    of the others as they were.
+    of the others as they were; types that people named come after the reference's and move none.
     """
     slots: dict[str, int] = {}
-    for number, name in enumerate(sorted(set(types) - {NONE_TYPE})):
+    own = sorted(set(types) - {NONE_TYPE})
+    for number, name in enumerate([*own, *(n for n in dict.fromkeys(named) if n not in own)]):
         first = number // len(PALETTE) * len(PALETTE)
         taken = set(slots.values())
         slots[name] = next(
@@ -332,13 +340,15 @@ def _slots(types: Sequence[str]) -> dict[str, int]:
     return slots
 
 
-def type_colours(types: Sequence[str]) -> dict[str, str]:
-    """Give every type of the reference its colour.
+def type_colours(types: Sequence[str], named: Sequence[str] = ()) -> dict[str, str]:
+    """Give every type its colour.
 
     Parameters
     ----------
     types : sequence of str
         All types of the reference, kept or not, so that filtering changes no colour.
+    named : sequence of str
+        Types that people named beside them, in the order they were first named.
 
     Returns
     -------
@@ -346,7 +356,7 @@ def type_colours(types: Sequence[str]) -> dict[str, str]:
         Hexadecimal colours, the same for the same types in any order; ``"none"`` is grey. Beyond
         eight types colours come again, with another symbol: see :func:`type_symbols`.
     """
-    colours = {name: PALETTE[slot % len(PALETTE)] for name, slot in _slots(types).items()}
+    colours = {name: PALETTE[slot % len(PALETTE)] for name, slot in _slots(types, named).items()}
     return {**colours, NONE_TYPE: NONE_COLOUR}
 
 
@@ -1701,4 +1711,48 @@ def low_label_figure(points: Mapping[str, Sequence[tuple[int, float, float]]]) -
         legend=list(points),
         xaxis=_named(ticks, title="labelled cells a type"),
         yaxis={"title": "accuracy, %", "range": [0, 102]},
+    )
+
+
+def reader_figure(points: Sequence[Point]) -> go.Figure:
+    """Draw balanced accuracy against the number of a reader's answers.
+
+    Parameters
+    ----------
+    points : sequence of Point
+
+    Returns
+    -------
+    plotly Figure
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    orders = list(dict.fromkeys(point.order for point in points))
+    names = []
+    for number, order in enumerate(orders):
+        of = [point for point in points if point.order == order]
+        for whole in (True, False):
+            names.append(f"{order}, {'all cells' if whole else 'untyped'}")
+            figure.add_scatter(
+                x=[point.answers for point in of],
+                y=[
+                    point.balanced_accuracy if whole else point.balanced_accuracy_untyped
+                    for point in of
+                ],
+                name=names[-1],
+                mode="lines+markers",
+                marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 7},
+                line={
+                    "color": _LINES[number % len(_LINES)],
+                    "dash": "solid" if whole else "dot",
+                },
+            )
+    return _finish(
+        figure,
+        "What answers are worth",
+        plot=300,
+        legend=names,
+        xaxis={"title": "cells typed after the clusters were confirmed"},
+        yaxis={"title": "balanced accuracy, %", "range": [0, 102]},
     )

@@ -75,6 +75,7 @@ from celltransfer_core.pipeline import (
     voter_name,
 )
 from celltransfer_core.probes import LinearProbe, NMTune
+from celltransfer_core.reader import Reading
 from celltransfer_core.transport import split_query
 from celltransfer_core.types import Bools, Float32, Float64, Ints, Labels, Progress, silent
 from celltransfer_core.voting import leave_one_out_accuracy, voter_weights, weighted_vote
@@ -304,6 +305,8 @@ class Evaluation:
     neighbours: Mapping[tuple[str, str], Ints] = field(default_factory=dict)
     """Nearest reference cells of each query cell over all voters, by alignment and filtering,
     shape (m, 5); −1 where there are fewer."""
+    reading: Reading | None = None
+    """What a reader's answers were worth, if one was played."""
 
 
 def with_concatenations(voters: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
@@ -639,12 +642,12 @@ class _Listener:
         Xs, Xt = drawn_rows(prepared.comparable, voter, draws, plan.known, config)
         galleries: list[Gallery]
         if ot in {"none", "centre"}:
-            galleries = unaligned(Xs, draws)
+            galleries = [*unaligned(Xs, draws)]
         else:
             method = ot if ot in ALIGNERS else "fgw"
-            galleries, _ = align(
-                voter_name(voter), Xs, Xt, draws, config, method=method, workers=self.workers
-            )
+            name = voter_name(voter)
+            mapped = align(name, Xs, Xt, draws, config, method=method, workers=self.workers)
+            galleries = [gallery for gallery, _ in mapped]
         said = dict(kept.probabilities) if kept else {}
         if kept is None:
             judged: Voter = classify(

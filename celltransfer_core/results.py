@@ -17,6 +17,7 @@ from celltransfer_core.export import csv_bytes, inputs_manifest, versions, write
 from celltransfer_core.matching import QUERY, REFERENCE
 from celltransfer_core.paper import Printed
 from celltransfer_core.protocol import OT, Evaluation, Gain, Row
+from celltransfer_core.reader import ANSWERS, Reading, calibration_table, reader_table
 from celltransfer_core.report import Page, data_uri
 
 if TYPE_CHECKING:
@@ -297,6 +298,7 @@ def results_markdown(evaluation: Evaluation, printed: Sequence[Printed] = ()) ->
             ],
         )
     lines += _beside_the_paper(evaluation, printed)
+    lines += _reading(evaluation.reading)
     lines += _matches(evaluation)
     if evaluation.low_label:
         lines += ["", "## Few labelled reference cells (ensemble)", ""]
@@ -367,6 +369,10 @@ def results_html(evaluation: Evaluation) -> str:
                 for one in evaluation.identification
             ],
         )
+    if evaluation.reading:
+        page.heading("What a person's answers are worth")
+        page.figure("reader_figure", plots.reader_figure(evaluation.reading.points))
+        page.text(describe_reading(evaluation.reading))
     _clusters_of(page, evaluation)
     _neighbours_of(page, evaluation)
     return page.html("Evaluation")
@@ -528,12 +534,18 @@ def write_evaluation(
     OutputError
         If the folder cannot be written to or the disk is full.
     """
+    reading = evaluation.reading
     tables = {
         "results": results_table(evaluation),
         "predictions": answers_table(evaluation),
         "identification": identification_table(evaluation),
         "low_label": low_label_table(evaluation),
         "agreement": curves_table(evaluation),
+        **(
+            {"reader": reader_table(reading), "reader_calibration": calibration_table(reading)}
+            if reading
+            else {}
+        ),
     }
     written = [
         write_atomically(folder / f"{name}.csv", csv_bytes(table))
@@ -547,6 +559,56 @@ def write_evaluation(
     }
     return written + [
         write_atomically(folder / name, text.encode()) for name, text in texts.items()
+    ]
+
+
+def describe_reading(reading: Reading) -> str:
+    """Say how the reader was played and what confidence was worth in the end.
+
+    Parameters
+    ----------
+    reading : Reading
+
+    Returns
+    -------
+    str
+    """
+    after, before = (
+        found.expected_calibration_error for found in (reading.calibration, reading.uncalibrated)
+    )
+    wrong = f"{100 * reading.errors:g} % of the answers wrong" if reading.errors else "never wrong"
+    return (
+        f"Means over {reading.repeats} readers, {wrong}. Expected calibration error of cells "
+        f"nobody typed, after the last answer of the queue: {after:.1f} % ({before:.1f} % as the "
+        "vote has it)."
+    )
+
+
+def _reading(reading: Reading | None) -> list[str]:
+    if reading is None:
+        return []
+    steps = [
+        step for step in (0, 10, 20, ANSWERS) if any(p.answers == step for p in reading.points)
+    ]
+    found = {(point.order, point.answers): point for point in reading.points}
+    rows = [
+        (
+            order,
+            *(
+                f"{found[order, step].balanced_accuracy:.1f} / "
+                f"{found[order, step].balanced_accuracy_untyped:.1f}"
+                for step in steps
+            ),
+        )
+        for order in dict.fromkeys(point.order for point in reading.points)
+    ]
+    return [
+        "",
+        "## What a person's answers are worth (balanced accuracy: all cells / those nobody typed)",
+        "",
+        *markdown_table(("order", *(f"{step} typed" for step in steps)), rows),
+        "",
+        describe_reading(reading),
     ]
 
 

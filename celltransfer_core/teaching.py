@@ -12,10 +12,12 @@ the vote would have said without it, and figures on typed cells are fair.
 How the parts are used::
 
     run = transfer(prepared, named)            # or jobs.load_run: the vote of the ensemble
-    run = teach(run, reviews)                  # the same run with the taught vote
+    run = teach(run, words_of(run.matches, run.query.cells, reviews))
     run.predicted, run.vote, run.flagged       # as before, now taught; run.types may be more
     run.taught                                 # Taught: who decided, distances, unknown cells
     check_new_type(text)                       # of a type that somebody types in
+    calibrate(run.taught)                      # Calibration, or NotYet: what is missing
+    prediction_sets(run.taught, blind_cells)   # types that cannot be ruled out, cell by cell
     drift(run)                                 # whether a new transport would pay
 
 :func:`celltransfer_core.jobs.load_taught` does all of it for a study.
@@ -47,9 +49,17 @@ KINDS = ("ensemble", "cluster", "neighbours", "typed")
 PAYS = 0.1
 """A new transport pays when proportions have moved by more than this (total variation)."""
 
+CALIBRATED_FROM = 30
+"""Typed cells that a calibration needs."""
+
+PRIOR_VARIANCE = 1.0
+"""Of slope and intercept of a calibration about 1 and 0."""
+
 MOST_LETTERS = 60
 """Characters in the name of a new type."""
 
+_LEAST = 1e-3  # confidence is cut at this distance from 0 and 1 before its odds are taken
+_NEWTON = 25
 _AT_ONCE = 64  # typed cells whose own word is left out at once
 
 
@@ -472,6 +482,147 @@ def _all_types(kept: Sequence[str], words: Words) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class NotYet:
+    """What is missing before a figure can be trusted; no figure stands in for it."""
+
+    missing: int
+    """Cells that have to be typed,"""
+    of_type: str = ""
+    """of this type, where one is meant,"""
+    blind: bool = False
+    """and in the random sample, where that counts."""
+
+    def __str__(self) -> str:
+        what = f"{self.missing} more cell{'s' if self.missing > 1 else ''}"
+        what += f" of type {self.of_type}" if self.of_type else ""
+        return f"Not yet: {what} {'of the blind sample ' if self.blind else ''}must be typed."
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the vote's confidence is worth, from the cells that people typed."""
+
+    slope: float
+    intercept: float
+    """Of the log odds of being right on those of the confidence."""
+    confidence: Float64
+    """Of each cell that its predicted type is right, shape (n,)."""
+    typed: Float64
+    """The same of the typed cells, each by the others, shape (N,)."""
+    right: Bools
+    """Whether the vote is right there, shape (N,)."""
+
+
+def calibrate(taught: Taught) -> Calibration | NotYet:
+    """Learn from typed cells what confidence is worth.
+
+    A logistic curve of two parameters is fitted to whether the vote, which does not know a typed
+    cell's own word, is right there. It is drawn towards the identity, so that it needs few cells.
+    Cells of the queue were picked by their confidence, which leaves a curve *given* the confidence
+    as it is; the random sample holds the curve where the vote is sure.
+
+    Parameters
+    ----------
+    taught : Taught
+
+    Returns
+    -------
+    Calibration or NotYet
+        At least :data:`CALIBRATED_FROM` typed cells are needed.
+    """
+    cells = np.array([cell for cell, _ in taught.words.cells], dtype=np.int64)
+    if len(cells) < CALIBRATED_FROM:
+        return NotYet(CALIBRATED_FROM - len(cells))
+    said = np.array([name for _, name in taught.words.cells])
+    right = np.array(taught.types)[taught.vote.winner[cells]] == said
+    odds = _log_odds(taught.vote.confidence)
+    others = ~np.eye(len(cells), dtype=bool)
+    each = [_logistic(odds[cells][rest], right[rest]) for rest in others]
+    slope, intercept = _logistic(odds[cells], right)
+    return Calibration(
+        slope=slope,
+        intercept=intercept,
+        confidence=_probability(slope * odds + intercept),
+        typed=np.array(
+            [
+                _probability(one[0] * odds[cell] + one[1])
+                for one, cell in zip(each, cells, strict=True)
+            ]
+        ),
+        right=right,
+    )
+
+
+def _log_odds(share: Float64) -> Float64:
+    share = np.clip(share, _LEAST, 1 - _LEAST)
+    return np.log(share / (1 - share))
+
+
+def _probability(log_odds: Float64) -> Float64:
+    return 1 / (1 + np.exp(-log_odds))
+
+
+def _logistic(x: Float64, right: Bools) -> tuple[float, float]:
+    """Fit slope and intercept by Newton's steps, drawn towards 1 and 0 by a normal prior."""
+    design = np.column_stack([x, np.ones(len(x))])
+    start = np.array([1.0, 0.0])
+    found = start.copy()
+    for _ in range(_NEWTON):
+        p = _probability(design @ found)
+        slope = design.T @ (right - p) - (found - start) / PRIOR_VARIANCE
+        curve = (design * (p * (1 - p))[:, None]).T @ design + np.eye(2) / PRIOR_VARIANCE
+        found = found + np.linalg.solve(curve, slope)
+    return float(found[0]), float(found[1])
+
+
+@dataclass(frozen=True)
+class PredictionSets:
+    """Sets of types that hold the right one with a chosen probability, type by type."""
+
+    coverage: float
+    holds: Bools
+    """Whether each cell's set holds each type, shape (n, T); a type without enough typed cells is
+    in every set, for nothing is known against it."""
+    missing: Mapping[str, NotYet]
+    """Types that need more cells of the blind sample before they can be left out."""
+
+
+def prediction_sets(
+    taught: Taught, blind: Sequence[int], *, coverage: float = 0.9
+) -> PredictionSets:
+    """Give each cell the types that cannot be ruled out (Mondrian conformal prediction).
+
+    Parameters
+    ----------
+    taught : Taught
+    blind : sequence of int
+        Cells of the random sample, as far as it was answered; others do not count, for they were
+        picked because they are doubtful.
+    coverage : float
+        Probability, for the cells of every type, that the set holds it.
+
+    Returns
+    -------
+    PredictionSets
+        A type is left out where its probability is among the lowest that cells of this type have
+        in the random sample, each voted on without its own word.
+    """
+    words, chosen = dict(taught.words.cells), set(blind)
+    holds = np.ones((len(taught.probabilities), len(taught.types)), dtype=bool)
+    missing = {}
+    needed = int(np.ceil(coverage / (1 - coverage) - 1e-9))
+    for number, name in enumerate(taught.types):
+        cells = [cell for cell, said in words.items() if said == name and cell in chosen]
+        if len(cells) < needed:
+            missing[name] = NotYet(needed - len(cells), name, blind=True)
+            continue
+        scores = np.sort(1 - taught.probabilities[cells, number])
+        place = int(np.ceil((len(cells) + 1) * coverage - 1e-9)) - 1
+        holds[:, number] = 1 - taught.probabilities[:, number] <= scores[place]
+    return PredictionSets(coverage, holds, missing)
+
+
+@dataclass(frozen=True)
 class Drift:
     """How far the proportions have moved from those that transport was made to."""
 
@@ -486,17 +637,15 @@ class Drift:
         return self.total_variation > PAYS
 
 
-def teach(
-    run: RunResult, reviews: Sequence[Review], teacher: TaughtVote | None = None
-) -> RunResult:
+def teach(run: RunResult, words: Words, teacher: TaughtVote | None = None) -> RunResult:
     """Let people's words teach the vote of a run.
 
     Parameters
     ----------
     run : RunResult
-        With the matches that stand now, not taught yet.
-    reviews : sequence of Review
-        In the order they were made.
+        Not taught yet.
+    words : Words
+        From :func:`words_of`.
     teacher : TaughtVote, optional
         From :func:`teacher_of`, to use again for other words.
 
@@ -506,7 +655,6 @@ def teach(
         Its types are followed by those that people named beside them, its vote is the taught one,
         and ``taught`` says the rest. Where nobody said anything it is the same run.
     """
-    words = words_of(run.matches, run.query.cells, reviews)
     if not words:
         return run
     teacher = teacher or teacher_of(run)

@@ -15,7 +15,7 @@ from celltransfer_core.curation import (
     standing_words,
 )
 from celltransfer_core.errors import DataError
-from celltransfer_core.pipeline import Clusters, Config, prepare, representation
+from celltransfer_core.pipeline import Clusters, Config, cluster_features, prepare
 
 # Hashes that differ in their first digits, as real ones do.
 CELLS = [f"{number}{'0' * 63}"[:64] for number in range(10)]
@@ -142,6 +142,6 @@ def test_names_follow_their_cells():
 def test_embeddings_of_a_finished_study_are_read_back(reference, query, cache):
     config = Config(encoders=(("shape", "colour"),))
     prepared = prepare(reference, query, config, cache=cache, workers=1)
-    expected = representation(prepared.embeddings, prepared.cluster_on, config)[1]
+    expected = cluster_features(prepared)
     without = replace(prepared, embeddings={})
     np.testing.assert_array_equal(query_embeddings(without, cache), expected)
