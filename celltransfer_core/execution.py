@@ -36,9 +36,12 @@ SCHEDULER = "CELLTRANSFER_SCHEDULER"
 PATIENCE = 30.0
 """Seconds that a cluster may take to answer, or to get its first worker back."""
 
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
-)
+_ENVIRONMENT = {
+    **dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+    ),
+    "POT_BACKEND_DISABLE_PYTORCH": "1",  # it would load 300 MB that no task of POT's needs
+}
 _TRIES = 3
 
 
@@ -138,7 +141,7 @@ def _in_processes(
     pending = set(range(len(tasks)))
     with _handed_over(function) as work:
         for _ in range(_TRIES):
-            executor = get_reusable_executor(max_workers=processes, env=_ONE_THREAD)
+            executor = get_reusable_executor(max_workers=processes, env=_ENVIRONMENT)
             futures = {executor.submit(work, tasks[index]): index for index in sorted(pending)}
             try:
                 for future in as_completed(futures):
@@ -247,7 +250,7 @@ def _call_alone(function: Callable[[Any], Any], task: bytes) -> Any:
     from threadpoolctl import threadpool_limits
 
     # For good, and for libraries that are loaded later: the worker's other tasks want it too.
-    os.environ.update(_ONE_THREAD)
+    os.environ.update(_ENVIRONMENT)
     threadpool_limits(1)
     return function(pickle.loads(task))  # noqa: S301 the cluster trusts its own client
 

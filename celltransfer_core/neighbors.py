@@ -1,8 +1,8 @@
 """Entropy-weighted adaptive nearest neighbours on FAISS (3.4).
 
 The paper cites EWC-FAISS without a formula. This is a reconstruction from its description:
-an exact L2 search, a number of neighbours chosen cell by cell where the vote is clearest, and a
-vote whose say falls with its entropy.
+an L2 search (exact in all but large galleries), a number of neighbours chosen cell by cell where
+the vote is clearest, and a vote whose say falls with its entropy.
 """
 
 from __future__ import annotations
@@ -19,8 +19,102 @@ from celltransfer_core.types import Float32, Float64, Ints, Labels
 N_NEIGHBORS_GRID = (5, 9, 15, 25)
 
 
+EXACT = 20_000
+"""Rows of a gallery up to which it is searched exactly."""
+
+RECALL = 0.99
+"""Share of the true nearest rows that a search of a larger one must find, on a sample."""
+
+_SAMPLE = 256
+
+
+class NearestIndex:
+    """Finds the nearest rows of a gallery.
+
+    Up to :data:`EXACT` rows every distance is computed. A larger gallery is sorted into cells
+    around 4 √m means (FAISS's inverted file, a fixed seed, one thread), and only the cells nearest
+    to a row are searched: so many that on a sample of the rows asked for :data:`RECALL` of the true
+    neighbours are found.
+
+    Parameters
+    ----------
+    gallery : ndarray of float32, shape (m, d)
+
+    Attributes
+    ----------
+    cells : int
+        Of the inverted file; 0 where the search is exact.
+    recall : float
+        Lowest that was measured on a sample in any search so far; 1 where the search is exact.
+    """
+
+    def __init__(self, gallery: Float32) -> None:
+        self.gallery = np.ascontiguousarray(gallery, dtype=np.float32)
+        self.recall = 1.0
+        self.cells = 0
+        if len(gallery) > EXACT:
+            self._sort()
+
+    def _sort(self) -> None:
+        import faiss
+        from threadpoolctl import threadpool_limits
+
+        d = self.gallery.shape[1]
+        self.cells = round(4 * len(self.gallery) ** 0.5)
+        self._file = faiss.IndexIVFFlat(faiss.IndexFlatL2(d), d, self.cells)
+        self._file.cp.seed = 1
+        self._file.cp.max_points_per_centroid = 64
+        with threadpool_limits(1):  # another number of threads could give other means
+            self._file.train(self.gallery)
+        self._file.add(self.gallery)
+
+    def search(self, X: Float32, k: int) -> tuple[Float32, Ints]:
+        """Find the nearest rows.
+
+        Parameters
+        ----------
+        X : ndarray of float32, shape (n, d)
+        k : int
+            Neighbours a row, at most ``m``.
+
+        Returns
+        -------
+        distances : ndarray of float32, shape (n, k)
+            Euclidean, ascending.
+        indices : ndarray of int64, shape (n, k)
+            Rows of the gallery.
+        """
+        X = np.ascontiguousarray(X, dtype=np.float32)
+        if not self.cells or not len(X):
+            return self._exactly(X, k)
+        sample = X[np.unique(np.linspace(0, len(X) - 1, _SAMPLE).astype(int))]
+        true = self._exactly(sample, k)[0][:, -1]
+        self._file.nprobe = 4
+        recall = 0.0
+        while recall < RECALL and 2 * self._file.nprobe < self.cells:
+            self._file.nprobe *= 2
+            # By distance: equal rows are equally good neighbours.
+            found = np.sqrt(np.maximum(self._file.search(sample, k)[0], 0))
+            recall = float((found <= true[:, None] * (1 + 1e-5)).mean())
+        if recall < RECALL:
+            return self._exactly(X, k)
+        self.recall = min(self.recall, recall)
+        squared, indices = self._file.search(X, k)
+        distances = np.sqrt(np.maximum(squared, 0))
+        short = np.flatnonzero((indices < 0).any(axis=1))
+        if len(short):  # the cells that were searched hold fewer rows
+            distances[short], indices[short] = self._exactly(X[short], k)
+        return distances, indices
+
+    def _exactly(self, X: Float32, k: int) -> tuple[Float32, Ints]:
+        import faiss
+
+        squared, indices = faiss.knn(X, self.gallery, k)
+        return np.sqrt(np.maximum(squared, 0)), indices
+
+
 def nearest(X: Float32, gallery: Float32, k: int) -> tuple[Float32, Ints]:
-    """Find the nearest rows of a gallery, exactly.
+    """Find the nearest rows of a gallery: exactly up to :data:`EXACT` rows, see NearestIndex.
 
     Parameters
     ----------
@@ -38,12 +132,7 @@ def nearest(X: Float32, gallery: Float32, k: int) -> tuple[Float32, Ints]:
     indices : ndarray of int64, shape (n, k)
         Rows of the gallery.
     """
-    import faiss
-
-    squared, indices = faiss.knn(
-        np.ascontiguousarray(X, dtype=np.float32), np.ascontiguousarray(gallery, np.float32), k
-    )
-    return np.sqrt(np.maximum(squared, 0)), indices
+    return NearestIndex(gallery).search(X, k)
 
 
 def normalized_entropy(probabilities: Float64) -> Float64:
@@ -123,6 +212,8 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
     y_ : ndarray of int64, shape (n,)
         Its class numbers.
     n_features_in_ : int
+    index_ : NearestIndex
+        Searches it; says how, and with what recall.
 
     Notes
     -----
@@ -154,7 +245,41 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         self.classes_, self.y_ = np.unique(y, return_inverse=True)
         self.X_ = X
+        self.index_ = NearestIndex(X)
         return self
+
+    def kneighbors(self, X: Float32) -> tuple[Float32, Ints]:
+        """Find as many neighbours as the largest number in the grid.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (n, d)
+
+        Returns
+        -------
+        distances : ndarray of float32, shape (n, k)
+            Ascending.
+        indices : ndarray of int64, shape (n, k)
+            Rows of the gallery.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        return self.index_.search(X, self._most())
+
+    def shares(self, distances: Float32, indices: Ints) -> Float64:
+        """Compute the shares of the vote of neighbours that were found.
+
+        Parameters
+        ----------
+        distances : ndarray of float32, shape (n, k)
+        indices : ndarray of int64, shape (n, k)
+            From :meth:`kneighbors`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_classes)
+        """
+        return vote_shares(distances, self.y_[indices], len(self.classes_), self.n_neighbors_grid)
 
     def predict_proba(self, X: Float32) -> Float64:
         """Compute the shares of the neighbours' vote.
@@ -167,10 +292,7 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
         -------
         ndarray of float64, shape (n, n_classes)
         """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        distances, indices = nearest(X, self.X_, self._most())
-        return vote_shares(distances, self.y_[indices], len(self.classes_), self.n_neighbors_grid)
+        return self.shares(*self.kneighbors(X))
 
     def predict(self, X: Float32) -> Labels:
         """Return the class with the largest share.
@@ -203,7 +325,7 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
         if n < 2:
             raise ValueError("Leave-one-out needs two cells at least.")
         k = min(self._most() + 1, n)
-        distances, indices = nearest(self.X_, self.X_, k)
+        distances, indices = self.index_.search(self.X_, k)
         own = indices == np.arange(n)[:, None]
         own[~own.any(axis=1), -1] = True  # equal rows may crowd a cell out of its own list
         others = (n, k - 1)

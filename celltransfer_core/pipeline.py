@@ -52,7 +52,7 @@ from celltransfer_core.matching import (
     tsne_plane,
     type_weights,
 )
-from celltransfer_core.neighbors import EntropyWeightedKNN
+from celltransfer_core.neighbors import EntropyWeightedKNN, nearest
 from celltransfer_core.probes import LinearProbe, discriminant
 from celltransfer_core.review import ANSWERS, Review
 from celltransfer_core.teaching import Taught, check_new_type, teach, words_of
@@ -713,7 +713,9 @@ def count(voters: Sequence[Voter]) -> Vote:
     weights = np.array([voter.weight for voter in voters])
     # A block of cells at a time: many voters of a large query would take many times their room.
     blocks = [
-        weighted_vote(np.stack([v.probabilities[first : first + _COUNTED] for v in voters]), weights)
+        weighted_vote(
+            np.stack([v.probabilities[first : first + _COUNTED] for v in voters]), weights
+        )
         for first in range(0, len(voters[0].probabilities), _COUNTED)
     ]
     return Vote(
@@ -1371,14 +1373,14 @@ def align(
         waiting[draw.part].add(index)
     mapped: dict[int, Float32] = {}
     logs: dict[int, TransportLog] = {}
-    done = part = 0
+    part = 0
     progress(f"aligning {name}", 0, len(draws.drawn))
     work = partial(_align, Xs, Xt, method or config.alignment, config)
-    for index, (rows, log) in run_tasks(work, draws.drawn, workers=workers):
+    found = run_tasks(work, draws.drawn, workers=workers)
+    for done, (index, (rows, log)) in enumerate(found, 1):
         mapped[index] = rows
         if log is not None:
             logs[index] = log
-        done += 1
         progress(f"aligning {name}", done, len(draws.drawn))
         while part < len(waiting) and waiting[part] <= mapped.keys():
             of = [(index, draws.drawn[index]) for index in sorted(waiting[part])]

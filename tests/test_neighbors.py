@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from celltransfer_core import neighbors
 from celltransfer_core.neighbors import (
     EntropyWeightedKNN,
+    NearestIndex,
     nearest,
     normalized_entropy,
     vote_shares,
@@ -22,6 +24,55 @@ def test_nearest_is_exact(rng):
     full = np.linalg.norm(X[:, None] - gallery[None], axis=2)
     np.testing.assert_array_equal(indices, np.argsort(full, axis=1)[:, :7])
     np.testing.assert_allclose(distances, np.sort(full, axis=1)[:, :7], rtol=1e-4)
+
+
+@pytest.fixture
+def large(monkeypatch):
+    monkeypatch.setattr(neighbors, "EXACT", 1000)
+
+
+def groups(rng, n):
+    return (rng.normal(size=(20, 12))[rng.integers(20, size=n)] * 3 + rng.normal(size=(n, 12))) * 2
+
+
+def test_a_large_gallery_is_searched_in_part_with_its_recall_measured(large, rng):
+    gallery, X = groups(rng, 4000).astype(np.float32), groups(rng, 1000).astype(np.float32)
+    index = NearestIndex(gallery)
+    distances, indices = index.search(X, 10)
+    assert index.cells == round(4 * 4000**0.5)
+    assert index._file.nprobe < index.cells / 2  # in part
+    full = np.linalg.norm(X[:, None] - gallery[None], axis=2)
+    true = np.argsort(full, axis=1)[:, :10]
+    recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(indices, true, strict=True)])
+    assert neighbors.RECALL <= index.recall <= 1
+    assert recall == pytest.approx(index.recall, abs=0.02)
+    np.testing.assert_allclose(
+        distances, np.take_along_axis(full, indices, axis=1), rtol=1e-3, atol=1e-3
+    )
+    again = NearestIndex(gallery).search(X, 10)
+    np.testing.assert_array_equal(again[1], indices)
+    knn = EntropyWeightedKNN().fit(gallery, np.arange(4000) % 3)
+    assert knn.predict_proba(X).shape == (1000, 3)
+    assert knn.index_.recall >= neighbors.RECALL
+
+
+def test_where_parts_do_not_do_the_search_is_exact(large, rng, monkeypatch):
+    monkeypatch.setattr(neighbors, "RECALL", 1.1)  # out of reach
+    gallery, X = groups(rng, 2000).astype(np.float32), groups(rng, 50).astype(np.float32)
+    index = NearestIndex(gallery)
+    full = np.linalg.norm(X[:, None] - gallery[None], axis=2)
+    np.testing.assert_array_equal(index.search(X, 5)[1], np.argsort(full, axis=1)[:, :5])
+    assert index.recall == 1
+
+
+def test_rows_of_few_neighbours_in_reach_are_searched_exactly(large, rng):
+    gallery = groups(rng, 2000).astype(np.float32)
+    gallery[:3] += 1000  # a cell of the file with three rows
+    X = np.concatenate([groups(rng, 3000).astype(np.float32), gallery[:1]])
+    distances, indices = NearestIndex(gallery).search(X, 10)
+    assert (indices >= 0).all()
+    assert np.isfinite(distances).all()
+    assert set(indices[-1][:3]) == {0, 1, 2}
 
 
 def test_normalized_entropy_bounds():
