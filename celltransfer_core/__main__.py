@@ -184,6 +184,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--matches", type=Path, metavar="FILE", help="a matches.csv in which you confirmed clusters"
     )
     method.add_argument(
+        "--reviews",
+        type=Path,
+        metavar="FILE",
+        help="a reviews.csv with what readers said of query cells: it teaches the vote",
+    )
+    method.add_argument(
         "--filtering", choices=("auto", "none"), help="leave out types that no cluster matches"
     )
     method.add_argument(
@@ -554,8 +560,14 @@ class _Screen:
 
 def _run(options: argparse.Namespace) -> None:
     from celltransfer_core.datasets import read_dataset
-    from celltransfer_core.export import check_writable, read_clusters, read_matches, write_run
-    from celltransfer_core.pipeline import run
+    from celltransfer_core.export import (
+        check_writable,
+        read_answers,
+        read_clusters,
+        read_matches,
+        write_run,
+    )
+    from celltransfer_core.pipeline import run, type_names
 
     say = (lambda *_: None) if options.quiet else print
     config = _of_those_here(_config(options), skip=options.skip_missing, say=say)
@@ -574,17 +586,21 @@ def _run(options: argparse.Namespace) -> None:
         for name, dataset in (("reference", reference), ("query", query), *extras.items()):
             say(describe_dataset(name, dataset))
         clusters = read_clusters(options.clusters_from, query) if options.clusters_from else None
+        reviews = (
+            read_answers(options.reviews, query, type_names(reference)) if options.reviews else ()
+        )
         result = run(
             reference,
             query,
             config,
             extras=extras,
             confirmations=confirmations,
+            reviews=reviews,
             clusters=clusters,
             workers=workers,
             progress=screen,
         )
-    write_run(result, options.out, options.format)
+    write_run(result, options.out, options.format, reviews)
     _write_log(options.out, options, screen.seconds)
     say(describe_run(result))
     say(f"\nWritten to {options.out}: predictions.csv and the rest. {RESEARCH_USE}")
@@ -953,6 +969,12 @@ def describe_run(result: RunResult) -> str:
     remarks = [(solve.voter, remark) for solve in result.solves for remark in solve.log.remarks]
     for voter, remark in dict.fromkeys(remarks):
         lines.append(f"transport of {voter}: {remark} ({remarks.count((voter, remark))} times)")
+    if result.taught:
+        said = result.taught.words
+        lines += [
+            "",
+            f"taught by {len(said.clusters)} confirmed clusters and {len(said.cells)} typed cells",
+        ]
     predicted = np.array(result.predicted)
     lines += ["", f"{'predicted type':<24} {'cells':>6} {'percent':>8}"]
     for name in result.types:

@@ -33,7 +33,15 @@ from celltransfer_core.pipeline import (
     RunResult,
     voter_name,
 )
-from celltransfer_core.review import ARTEFACT, FinalTypes, Review, final_types
+from celltransfer_core.review import (
+    ANSWERS,
+    ARTEFACT,
+    DISPUTED,
+    FinalTypes,
+    Review,
+    final_types,
+)
+from celltransfer_core.teaching import KINDS, Taught, check_new_type
 from celltransfer_core.types import Float64, Progress, silent
 
 if TYPE_CHECKING:
@@ -66,7 +74,10 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
     DataFrame
         file, predicted_type, agreement, confidence, flagged, cluster, matched_type; then sha256,
         slide, patient, framed, nucleus_extent (px, or µm where the pixel size is known), one
-        column ``vote:VOTER`` a voter and one ``share:TYPE`` a type with its part of the vote.
+        column ``vote:VOTER`` a voter and one ``share:TYPE`` a type with its part of the vote. Where
+        people taught the vote, ensemble_type is what it was before; say:ensemble, say:cluster,
+        say:neighbours and say:typed are who decided, :attr:`Taught.say`; distance is that to the
+        nearest cell that somebody named, and unknown marks those that are far from all.
     """
     import pandas as pd
 
@@ -91,12 +102,24 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
         ),
         "nucleus_extent": crops.extents[cell],
     }
-    for voter, choices in zip(result.voters, result.vote.choices, strict=True):
-        columns[f"vote:{voter.name}"] = names[choices][cell]
+    taught = result.taught
+    speakers = [voter.name for voter in result.voters] + ([*KINDS[1:]] if taught else [])
+    for name, choices in zip(speakers, result.vote.choices, strict=True):
+        columns[f"vote:{name}"] = names[choices][cell]
     weights = np.array([voter.weight for voter in result.voters])
-    shares = np.einsum("v,vnt->nt", weights, np.stack([v.probabilities for v in result.voters]))
+    shares = (
+        taught.probabilities
+        if taught
+        else np.einsum("v,vnt->nt", weights, np.stack([v.probabilities for v in result.voters]))
+    )
     for number, name in enumerate(result.types):
         columns[f"share:{name}"] = shares[cell, number]
+    if taught:
+        columns["ensemble_type"] = names[taught.ensemble.winner][cell]
+        for number, kind in enumerate(KINDS):
+            columns[f"say:{kind}"] = taught.say[cell, number]
+        columns["distance"] = taught.distance[cell]
+        columns["unknown"] = taught.unknown[cell]
     return pd.DataFrame(columns).sort_values("file", ignore_index=True)
 
 
@@ -296,6 +319,7 @@ def manifest(result: RunResult) -> dict[str, Any]:
                 for remark in s.log.remarks
             ],
         },
+        **({"taught": _taught_manifest(result.taught)} if result.taught else {}),
         "voters": [
             {
                 "voter": voter.name,
@@ -306,6 +330,17 @@ def manifest(result: RunResult) -> dict[str, Any]:
             for voter in result.voters
         ],
         "versions": versions(),
+    }
+
+
+def _taught_manifest(taught: Taught) -> dict[str, Any]:
+    return {
+        "clusters": len(taught.words.clusters),
+        "cells": len(taught.words.cells),
+        "weights_of_the_taught": dict(
+            zip(KINDS[1:], (_number(value) for value in taught.weights[-3:]), strict=True)
+        ),
+        "unknown_above": _number(taught.unknown_above),
     }
 
 
@@ -489,18 +524,25 @@ def neighbour_arrays(result: RunResult) -> dict[str, Any]:
 
 
 def write_run(
-    result: RunResult, folder: Path | str, table_format: TableFormat = "csv"
+    result: RunResult,
+    folder: Path | str,
+    table_format: TableFormat = "csv",
+    reviews: Sequence[Review] = (),
 ) -> list[Path]:
     """Write everything a run found.
 
     Parameters
     ----------
     result : RunResult
+        Taught by these reviews, if there are any.
     folder : path
         Made if need be. Each file is written beside its place and then moved, so that there is
         never half a file.
     table_format : {"csv", "parquet", "h5ad"}
         What the tables are written as beside CSV.
+    reviews : sequence of Review
+        In the order they were made. Where there are any, reviewed and final types stand in
+        ``predictions.csv``, and ``reviews.csv`` lists who said what.
 
     Returns
     -------
@@ -513,13 +555,16 @@ def write_run(
         If the folder cannot be written to or the disk is full.
     """
     folder = Path(folder)
-    predictions = predictions_table(result)
+    outcome = Outcome(result, reviews)
+    predictions = outcome.cells() if reviews else predictions_table(result)
     tables = {
         "predictions": predictions,
-        "clusters": clusters_table(result),
-        "matches": matches_table(result),
-        "differential": differential_table(result),
+        "clusters": outcome.clusters(),
+        "matches": outcome.matches(),
+        "differential": outcome.differential() if reviews else differential_table(result),
     }
+    if reviews:
+        tables["reviews"] = outcome.answers()
     written = [
         write_atomically(folder / f"{name}.csv", csv_bytes(table)) for name, table in tables.items()
     ]
@@ -925,6 +970,7 @@ def command_line(
     extras: Sequence[str] = (),
     clusters: str | None = "clusters.csv",
     matches: str | None = "matches.csv",
+    reviews: str | None = None,
 ) -> str:
     """Write the command that gives the same predictions.
 
@@ -933,8 +979,8 @@ def command_line(
     config : Config
     extras : sequence of str
         Folders of further sets.
-    clusters, matches : str, optional
-        Files that pin the clusters, and what people confirmed of them.
+    clusters, matches, reviews : str, optional
+        Files that pin the clusters, what people confirmed of them, and what they said of cells.
 
     Returns
     -------
@@ -969,6 +1015,7 @@ def command_line(
         words.append((f"--{name.replace('_', '-')}", *(str(one) for one in several)))
     words += [("--clusters-from", clusters)] if clusters else []
     words += [("--matches", matches)] if matches else []
+    words += [("--reviews", reviews)] if reviews else []
     options = [" ".join(shlex.quote(word) for word in option) for option in words]
     return " \\\n    ".join(["python -m celltransfer_core run", *options])
 
@@ -1069,6 +1116,64 @@ def read_matches(path: Path) -> tuple[Confirmation, ...]:
             int(cells) if cells.isdigit() else None,
         )
     return tuple(words.values())
+
+
+def read_answers(path: Path, query: Dataset, types: Sequence[str]) -> tuple[Review, ...]:
+    """Read what readers said of cells from a file like ``reviews.csv``.
+
+    Parameters
+    ----------
+    path : Path
+        Columns file, sha256, type, reader and time, and blind if there is one; the oldest answer
+        first. A cell is found by its hash, or by its file where that is empty.
+    query : Dataset
+    types : sequence of str
+        Of the reference; a type that is none of them, and no answer, is new.
+
+    Returns
+    -------
+    tuple of Review
+
+    Raises
+    ------
+    DataError
+        If a column or a value is wrong, or a cell is not of this query.
+    """
+    import datetime as dt
+
+    cells, by_file = set(query.cells), dict(zip(query.files, query.sha256, strict=True))
+    reviews = []
+    for number, row in enumerate(
+        read_table(path, ("file", "sha256", "type", "reader", "time")), start=2
+    ):
+        file, said = _unguarded(row["file"]), _unguarded(row["type"])
+        cell = row["sha256"] or by_file.get(file, "")
+        if cell not in cells:
+            raise DataError(
+                f"{path}, line {number}: {file or cell!r} is not in the query; was the file made "
+                "for another one?"
+            )
+        if by_file.get(file, cell) != cell:
+            raise DataError(f"{path}, line {number}: {file} is another image now; look again.")
+        reader = _unguarded(row["reader"]).strip()
+        if not reader or not reader.isprintable():
+            raise DataError(f"{path}, line {number}: it does not say who the reader is.")
+        try:
+            dt.datetime.fromisoformat(row["time"])
+        except ValueError:
+            raise DataError(
+                f"{path}, line {number}: {row['time']!r} is no time (as 2026-01-31T12:00:00)."
+            ) from None
+        blind = row.get("blind", "").lower()
+        if blind not in {"true", "false", ""}:
+            raise DataError(f"{path}, line {number}: blind is {blind!r}; write true or false.")
+        if said not in types and said not in {*ANSWERS} - {DISPUTED}:
+            try:
+                said = check_new_type(said)
+            except DataError as error:
+                raise DataError(f"{path}, line {number}: {error}") from None
+        reviews.append(Review(cell, said, reader, row["time"], blind == "true"))
+    return tuple(reviews)
 
 
 def read_clusters(path: Path, query: Dataset) -> Clusters:

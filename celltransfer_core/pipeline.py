@@ -723,6 +723,7 @@ def count(voters: Sequence[Voter]) -> Vote:
         agreement=np.concatenate([block.agreement for block in blocks]),
         confidence=np.concatenate([block.confidence for block in blocks]),
         choices=np.concatenate([block.choices for block in blocks], axis=1),
+        margin=np.concatenate([block.margin for block in blocks]),
     )
 
 

@@ -234,9 +234,7 @@ def _next(
     left = np.array([cell not in seen for cell in cells])
     if order == "random":
         return int(drawn[left[drawn]][0]), False
-    best = np.sort(taught.probabilities, axis=1)
-    margin = best[:, -1] - best[:, -2] if best.shape[1] > 1 else best[:, -1]
-    return int(np.where(left, margin, np.inf).argmin()), False
+    return int(np.where(left, taught.vote.margin, np.inf).argmin()), False
 
 
 def _figures(taught: Taught, shared: Labels) -> tuple[float, ...]:

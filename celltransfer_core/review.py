@@ -240,11 +240,11 @@ def review_queue(
         Those that count: a reader whose own reviews alone are handed in has a queue of their own,
         with the same random sample in the same order as every other reader.
     order : {"least certain", "random", "cluster", "type", "disagreement"}
-        Least certain: in every round each predicted type gives one cell, the least certain of the
-        round first; within a type its clusters take turns in the same way, each with its least
-        certain cell (agreement, then confidence). So no type and no cluster is forgotten. Cluster
-        and type: one group after the other, the least certain first. Disagreement: by
-        :func:`voters_split`.
+        Least certain: the cells whose two likeliest types are closest (the smallest margin), in
+        turn with cells that come in rounds: in every round each predicted type gives one cell, the
+        least certain of the round first; within a type its clusters take turns in the same way. So
+        no type and no cluster is forgotten. Cluster and type: one group after the other, the least
+        certain first. Disagreement: by :func:`voters_split`.
     only : ndarray of bool, shape (n,), optional
         The cells to look at, such as the flagged ones. The random sample is of all cells all the
         same.
@@ -323,7 +323,7 @@ def review_queue(
 def _ranking(order: Order, vote: Vote, clusters: Ints, drawn: Ints) -> Ints:
     if order == "random":
         return drawn
-    doubtful = np.lexsort((vote.confidence, vote.agreement))
+    doubtful = np.lexsort((vote.confidence, vote.agreement, vote.margin))
     if order == "cluster":
         return doubtful[np.argsort(clusters[doubtful], kind="stable")]
     if order == "type":
@@ -335,7 +335,9 @@ def _ranking(order: Order, vote: Vote, clusters: Ints, drawn: Ints) -> Ints:
     by_cluster = np.argsort(_turns(both.ravel()), kind="stable")
     turns = np.empty(len(doubtful), dtype=np.int64)
     turns[by_cluster] = _turns(types[by_cluster])
-    return doubtful[np.argsort(turns, kind="stable")]
+    rounds = np.argsort(np.argsort(turns, kind="stable"), kind="stable")
+    # Each stream gives every other place, as far as the other one has not had the cell before.
+    return doubtful[np.argsort(np.minimum(2 * np.arange(len(turns)), 2 * rounds + 1))]
 
 
 def _turns(groups: Ints) -> Ints:

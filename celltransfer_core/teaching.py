@@ -210,12 +210,12 @@ class TaughtVote(BaseEstimator):
 
     def __init__(
         self,
-        n_neighbors: int = 25,
+        n_neighbors: int = 10,
         scale_neighbor: int = 10,
         own_weight: float = 1.0,
-        prior_words: float = 20.0,
+        prior_words: float = 10.0,
         cluster_words: float = 4.0,
-        typed_reach: float = 1.0,
+        typed_reach: float = 0.3,
         unknown_quantile: float = 0.99,
     ) -> None:
         self.n_neighbors = n_neighbors
@@ -258,7 +258,8 @@ class TaughtVote(BaseEstimator):
         n, self.n_features_in_ = self.X_.shape
         if len(clusters) != n or len(centrality) != n or probabilities.shape[1] != n:
             raise ValueError("Clusters, centrality and probabilities must speak of the rows of X.")
-        self.clusters_, self.centrality_ = clusters, centrality
+        self.clusters_ = clusters
+        self.centrality_ = np.round(centrality, 6)  # as in clusters.csv: same words, same bytes
         self.probabilities_, self.weights_, self.types_ = probabilities, weights, tuple(types)
         self.certainty_ = 1 - normalized_entropy(probabilities)
         self.ensemble_ = count_votes(probabilities, share_of_say(weights, self.certainty_))

@@ -27,6 +27,8 @@ class Vote:
     """Its weighted mean probability, not calibrated, shape (n,)."""
     choices: Ints
     """First choice of each of V voters, shape (V, n)."""
+    margin: Float64
+    """Weighted mean probability of the likeliest type less that of the next, shape (n,)."""
 
 
 def share_of_say(weights: Float64, certainty: Float64) -> Float64:
@@ -94,7 +96,14 @@ def count_votes(probabilities: Float64, say: Float64) -> Vote:
         shares[cells, choices[voter]] += say[voter]
     mean = np.einsum("vn,vnt->nt", say, probabilities)
     winner = (np.round(shares, 9) + 1e-10 * mean).argmax(axis=1)
-    return Vote(winner, np.minimum(shares[cells, winner], 1.0), mean[cells, winner], choices)
+    best = np.sort(mean, axis=1)
+    return Vote(
+        winner=winner,
+        agreement=np.minimum(shares[cells, winner], 1.0),
+        confidence=mean[cells, winner],
+        choices=choices,
+        margin=best[:, -1] - best[:, -2] if types > 1 else best[:, -1],
+    )
 
 
 def leave_one_out_accuracy(X: Float32, types: Ints, rng: np.random.Generator) -> float:

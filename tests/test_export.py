@@ -26,6 +26,7 @@ from celltransfer_core.export import (
     manifest,
     matches_table,
     predictions_table,
+    read_answers,
     read_clusters,
     read_matches,
     reviewed_table,
@@ -39,6 +40,7 @@ from celltransfer_core.export import (
 from celltransfer_core.matching import Confirmation
 from celltransfer_core.pipeline import DEFAULT, PAPER, run
 from celltransfer_core.review import ARTEFACT, UNSURE, Review
+from celltransfer_core.teaching import KINDS, Words, teach
 
 
 @pytest.fixture(scope="module")
@@ -333,11 +335,17 @@ def test_the_command_line_gives_the_same_predictions(drawn, result, tmp_path, mo
     number = int(result.clusters.names[0])
     config = replace(result.config, resolution=1.7, flag_threshold=0.65)
     word = Confirmation(number, result.types[0], "Ann")
+    reviews = [
+        answer(result, 0, "=blast"),
+        answer(result, 1, result.types[0], minute=1),
+        answer(result, 2, ARTEFACT, "Ben", 2),
+    ]
     said = run(
         result.reference,
         result.query,
         config,
         confirmations=[word],
+        reviews=reviews,
         clusters=result.clusters,
         cache=Cache(tmp_path / "c"),
         workers=1,
@@ -345,16 +353,65 @@ def test_the_command_line_gives_the_same_predictions(drawn, result, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     for role in ("reference", "query"):
         (tmp_path / role).symlink_to(drawn / role)
-    for name, table in (("clusters", clusters_table(said)), ("matches", matches_table(said))):
+    for name, table in (
+        ("clusters", clusters_table(said)),
+        ("matches", matches_table(said)),
+        ("reviews", reviews_table(said.query, reviews)),
+    ):
         (tmp_path / f"{name}.csv").write_bytes(csv_bytes(table, guarded=True))
-    words = shlex.split(command_line(config).replace("\\\n", ""))
+    words = shlex.split(command_line(config, reviews="reviews.csv").replace("\\\n", ""))
     assert words[:3] == ["python", "-m", "celltransfer_core"]
     assert "--resolution" in words
     assert "--alpha" not in words
     assert main([*words[3:], "--quiet", "--workers", "1"]) == 0
     assert (tmp_path / "results" / "predictions.csv").read_bytes() == csv_bytes(
-        predictions_table(said)
+        reviewed_table(said, reviews)
     )
+    assert "=blast" in said.types
+    assert (tmp_path / "results" / "reviews.csv").read_bytes() == csv_bytes(
+        reviews_table(said.query, reviews)
+    )
+
+
+def test_who_decided_follows_the_predictions(result):
+    words = Words(((0, result.types[1]),), ((0, "blast"), (1, result.types[0])))
+    taught = teach(result, words)
+    table, plain = predictions_table(taught), predictions_table(result)
+    assert [*table.columns[:7]] == [*plain.columns[:7]]
+    assert table["ensemble_type"].tolist() == plain["predicted_type"].tolist()
+    says = table[[f"say:{kind}" for kind in KINDS]]
+    np.testing.assert_allclose(says.sum(axis=1), 1)
+    np.testing.assert_allclose(table.filter(like="share:").sum(axis=1), 1)
+    assert {"share:blast", "vote:typed", "distance", "unknown"} <= set(table.columns)
+    assert manifest(taught)["taught"]["cells"] == 2
+
+
+def test_answers_come_back(result, tmp_path):
+    reviews = (answer(result, 3, "=new"), replace(answer(result, 4, UNSURE), blind=True))
+    (tmp_path / "r.csv").write_bytes(csv_bytes(reviews_table(result.query, reviews), guarded=True))
+    assert read_answers(tmp_path / "r.csv", result.query, result.types) == reviews
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("file", "elsewhere.png", "not in the query"),
+        ("reader", "", "who the reader is"),
+        ("time", "noon", "no time"),
+        ("type", "disputed", "cannot name a type"),
+        ("type", "", "at least one letter"),
+        ("blind", "maybe", "write true or false"),
+        ("type", None, "type"),
+    ],
+)
+def test_answers_that_do_not_fit(result, tmp_path, column, value, message):
+    table = reviews_table(result.query, [answer(result, 3, result.types[0])])
+    table["sha256"] = ""
+    table[column] = value
+    table = table if value is not None else table.drop(columns=column)
+    (tmp_path / "r.csv").write_bytes(csv_bytes(table))
+    with pytest.raises(DataError, match=message):
+        read_answers(tmp_path / "r.csv", result.query, result.types)
 
 
 def test_a_command_line_is_quoted():

@@ -35,7 +35,7 @@ def vote_of(agreement, winner=None, choices=None):
     agreement = np.asarray(agreement, dtype=float)
     winner = np.zeros(len(agreement), dtype=np.int64) if winner is None else np.asarray(winner)
     choices = winner[None] if choices is None else np.asarray(choices)
-    return Vote(winner, agreement, agreement / 2, choices)
+    return Vote(winner, agreement, agreement / 2, choices, agreement)
 
 
 def one_group(n):
@@ -230,9 +230,8 @@ def test_least_certain_gives_every_type_and_cluster_its_turn():
     winner = np.array([0] * 26 + [1] * 2)
     clusters = np.array([0] * 20 + [1] * 6 + [2] * 2)
     queue = review_queue(hashes(28), vote_of(agreement, winner), clusters, [], share=0)
-    assert queue.cells[:8].tolist() == [0, 27, 20, 26, 1, 21, 2, 22]
-    # Once the others have had their turns the doubtful are left.
-    assert queue.cells[-14:].tolist() == list(range(6, 20))
+    # Every other place is the least certain one's, the others go round types and clusters.
+    assert queue.cells[:8].tolist() == [0, 1, 27, 2, 20, 3, 26, 4]
 
 
 def test_confidence_decides_between_equal_agreement():
