@@ -141,6 +141,40 @@ def test_a_word_that_changes_no_input_computes_nothing(computed, reference, quer
     assert found.voters[1].weight > 0  # but the confirmed share counts
 
 
+def test_parts_are_handed_on_as_they_are_mapped(rng, monkeypatch):
+    config = replace(DEFAULT, subset_size=20, draws=2, alignment="centre")
+    types = np.arange(60) % 3
+    Xs, Xt = (rng.normal(size=(n, 4)).astype(np.float32) for n in (60, 50))
+    draws = plan_draws(types, np.full(3, 1 / 3), np.zeros(50, np.int64), config)
+    assert len(draws.parts) == 3
+    assert len(draws.drawn) == 6
+    solved = []
+
+    def backwards_in_pairs(work, tasks, *, workers=None):
+        for index in (1, 0, 5, 3, 2, 4):
+            solved.append(index)
+            yield index, work(tasks[index])
+
+    monkeypatch.setattr(pipeline, "run_tasks", backwards_in_pairs)
+    when, shapes = [], []
+    for (rows, cells), solves in pipeline.align("v", Xs, Xt, draws, config):
+        when.append(len(solved))
+        shapes.append((rows.shape, cells.shape, solves))
+        # The mean of what is mapped is that of the part it went onto.
+        np.testing.assert_allclose(
+            rows[:20].mean(axis=0), Xt[draws.parts[len(when) - 1]].mean(axis=0), atol=1e-5
+        )
+    assert when == [2, 5, 6]
+    assert shapes == [((40, 4), (40,), [])] * 3
+
+
+def test_votes_of_many_cells_are_counted_by_blocks(result, monkeypatch):
+    monkeypatch.setattr(pipeline, "_COUNTED", 7)
+    counted = pipeline.count(result.voters)
+    for name, values in vars(result.vote).items():
+        np.testing.assert_allclose(getattr(counted, name), values, rtol=1e-12, atol=1e-12)
+
+
 def test_another_seed_is_another_run(result, reference, query, store, tmp_path):
     other = run(reference, query, replace(FAST, seed=1), cache=store, workers=1)
     assert written(result, tmp_path / "a") != written(other, tmp_path / "b")
@@ -440,12 +474,14 @@ def test_each_source_is_drawn_and_transported_by_itself():
     proportions = np.array([0.6, 0.3, 0.1])
     config = replace(DEFAULT, subset_size=200, draws=2)
     draws = plan_draws(types, proportions, matched, config, sources=sources)
-    assert len(draws.drawn) == 4
-    assert {one.number for one in draws.of_part(0)} == {0, 1}
+    # 90 cells are matched to the first source and 40 to the second: a draw is about as large, and
+    # as often as makes 2 of all that the source has.
+    assert [one.number for one in draws.of_part(0)] == [0, 0, 1, 1, 2, 3]
     for one, own, counts in zip(
         draws.drawn,
-        [(0, 1), (1, 2)] * 2,
-        [(120, 60), (60, 20)] * 2,  # as in the query, of the types that the source has
+        [(0, 1), (1, 2)] * 2 + [(0, 1)] * 2,
+        # As in the query, of the types that the source has.
+        [(67, 33), (60, 20)] * 2 + [(67, 33)] * 2,
         strict=True,
     ):
         names, drawn = np.unique(draws.types[one.cells], return_counts=True)
@@ -453,13 +489,30 @@ def test_each_source_is_drawn_and_transported_by_itself():
         assert len(set(sources[one.cells])) == 1
         assert set(matched[one.onto]) == set(own)
         voting = np.bincount(draws.types[one.cells[one.voting]], minlength=3)
-        assert voting[1] == counts[own.index(1)] / 2  # two sources have it
+        assert voting[1] == -(-counts[own.index(1)] // 2)  # two sources have it
         assert voting[[0, 2]].sum() == counts[1 - own.index(1)]
     together = plan_draws(
         types, proportions, matched, replace(config, weights="uniform"), sources=sources
     )
     assert len(together.drawn) == 2  # the paper's way: at random from all
     assert {len(one.onto) for one in together.drawn} == {100}
+
+
+def test_draws_are_as_large_as_the_cells_they_are_transported_onto():
+    types = np.repeat([0, 1], [600, 300])
+    matched = np.repeat([0, 1, -1], [150, 50, 100])
+    proportions = np.array([0.75, 0.25])
+    draws = plan_draws(types, proportions, matched, DEFAULT)
+    for one in draws.drawn:
+        assert len(one.cells) == len(one.onto) == 200
+        assert np.bincount(draws.types[one.cells]).tolist() == [150, 50]
+        assert len(np.unique(one.cells)) == 200
+    assert len(draws.drawn) == 14  # three times the 900 cells that there are, nearly
+    few = plan_draws(types, proportions, matched[:20], DEFAULT)
+    assert {len(one.cells) for one in few.drawn} == {100}
+    many = plan_draws(types, proportions, np.repeat(matched, 9), DEFAULT)
+    assert {(len(one.cells), len(one.onto)) for one in many.drawn} == {(900, 1800)}
+    assert len(many.drawn) == 3
 
 
 def test_one_source_is_drawn_as_without_sources():
