@@ -43,7 +43,13 @@ def _compiled(function: Function) -> Function:
 
 @_compiled
 def _read_row(
-    cost: Float32, price: Float64, row: int, columns: Ints, values: Float64, size: int
+    cost: Float32,
+    price: Float64,
+    row: int,
+    columns: Ints,
+    costs: Float32,
+    values: Float64,
+    size: int,
 ) -> float:
     """Find the cheapest ``size + 1`` columns of a row, in order, and return what the last costs.
 
@@ -68,9 +74,11 @@ def _read_row(
             while place > 0 and values[place - 1] > value:
                 values[place] = values[place - 1]
                 columns[row, place] = columns[row, place - 1]
+                costs[row, place] = costs[row, place - 1]
                 place -= 1
             values[place] = value
             columns[row, place] = column
+            costs[row, place] = cost[row, column]
             if found > size:
                 worst = values[size]
     return worst
@@ -130,6 +138,7 @@ def transport(
     n, m = cost.shape
     size = min(CANDIDATES, m - 1)
     near = np.zeros((n, size + 1), np.int64)
+    costs = np.zeros((n, size + 1), np.float32)
     bound = np.full(n, -np.inf)
     values = np.empty(size + 1)
     least = np.empty(n)
@@ -162,9 +171,9 @@ def transport(
         for row in range(n):
             best = np.inf
             for k in range(size):
-                best = min(best, cost[row, near[row, k]] + price[near[row, k]])
+                best = min(best, costs[row, k] + price[near[row, k]])
             if best > bound[row]:
-                bound[row] = _read_row(cost, price, row, near, values, size)
+                bound[row] = _read_row(cost, price, row, near, costs, values, size)
                 best = values[0]
             least[row] = best
         for column in range(m):
@@ -200,14 +209,14 @@ def transport(
             first = second = np.inf
             column = -1
             for k in range(size):
-                value = cost[row, near[row, k]] + price[near[row, k]]
+                value = costs[row, k] + price[near[row, k]]
                 if value < first:
                     first, second = value, first
                     column = near[row, k]
                 elif value < second:
                     second = value
             if second > bound[row]:
-                bound[row] = _read_row(cost, price, row, near, values, size)
+                bound[row] = _read_row(cost, price, row, near, costs, values, size)
                 first, second = values[0], values[1]
                 column = near[row, 0]
             bid = price[column] + (second - first) + eps
