@@ -208,6 +208,7 @@ def show_cell(run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
         help="Agreement: the share of the vote that this type won. Confidence: the mean "
         "probability that voters give it, not calibrated.",
     )
+    words.who_decided(run, cell)
     show_picture(run, cell)
 
 
@@ -379,11 +380,11 @@ def browse(run: RunResult, among: Sequence[int] | None) -> None:
     show_names(run, cell)
 
 
-done = common.needs(here, "classify", "Type every cell")
-typed = jobs.load_run(space, here.id, stale=True)
+lesson = common.taught(here, "Type every cell")
+typed = lesson.run if lesson else jobs.load_run(space, here.id, stale=True)
 if typed is not None:
-    if not done:
+    if lesson is None:
         st.caption(":material/history: Below is the last result, from before the last changes.")
     browse(typed, show_map(typed, common.colours(here.id)))
-    if done:
+    if lesson:
         words.following("review", "Go on: review the doubtful cells")

@@ -352,7 +352,8 @@ def show_voters(run: RunResult) -> None:
     if len(names) < 2:
         st.info("There is one voter only: nobody to compare it with.")
         return
-    maps.figure(disagreement_figure(run.vote.choices, names), "disagreement_figure")
+    # What people taught the vote has voters of its own, which speak in some cells alone.
+    maps.figure(disagreement_figure(run.vote.choices[: len(names)], names), "disagreement_figure")
     left, right = st.columns(2)
     sayings = ["The vote", *names]
     first = left.selectbox("Compare", sayings, key="first")
@@ -417,12 +418,20 @@ def show_run(run: RunResult) -> None:
         show_voters(run)
     else:
         show_alignment(run)
+    if run.taught:
+        changed = int((run.taught.vote.winner != run.taught.ensemble.winner).sum())
+        st.caption(
+            f":material/school: {words.count(len(run.taught.words.clusters), 'confirmed cluster')} "
+            f"and {words.count(len(run.taught.words.cells), 'typed cell')} have taught the vote: "
+            f"{changed:,} cells have another type than the encoders alone would give them."
+        )
     for failure in run.failures:
         st.error(words.plain(f"{failure.encoder} had no vote. {failure.reason}"))
 
 
 config_now = jobs.study_config(space, here)
-latest = jobs.load_run(space, here.id, stale=True)
+lesson = jobs.load_taught(space, here.id)
+latest = lesson.run if lesson else jobs.load_run(space, here.id, stale=True)
 done = jobs.states(space, here.id)["classify"] == "done"
 with st.expander("How cells are typed", icon=":material/tune:", expanded=latest is None):
     show_choices(config_now)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from celltransfer_core import jobs, web
+from celltransfer_core import jobs, teaching, web
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.evaluation import study_labels
-from celltransfer_core.jobs import Stage, Target
+from celltransfer_core.jobs import Lesson, Stage, Target
 from celltransfer_core.plots import type_colours
 from celltransfer_core.studies import Study, Workspace
 
@@ -78,11 +78,20 @@ def title(text: str, what: str) -> Study:
     return here
 
 
-def colours(study_id: str) -> Mapping[str, str]:
-    """Return the colour of each type of a study's reference."""
+def reference_types(study_id: str) -> list[str]:
+    """List the types of a study's reference."""
     reference = workspace().pooled(study_id, "reference")
-    names = sorted(set(reference.cell_labels.tolist())) if reference else []
-    return type_colours(names)
+    return sorted(set(reference.cell_labels.tolist())) if reference else []
+
+
+def named_types(study_id: str) -> list[str]:
+    """List the types that people named beside the reference's, in the order they were named."""
+    return jobs.named_types(workspace(), study_id)
+
+
+def colours(study_id: str) -> Mapping[str, str]:
+    """Return the colour of each type of a study, those that people named among them."""
+    return type_colours(reference_types(study_id), named_types(study_id))
 
 
 def labelled(study_id: str) -> bool:
@@ -182,6 +191,33 @@ def needs(here: Study, stage: Stage, button: str, *, note: str = "") -> bool:
         st.markdown(note)
     begin(here, stage, button)
     return False
+
+
+def taught(here: Study, button: str) -> Lesson | None:
+    """Return the typed cells as people's words teach them; without any, offer to type them.
+
+    Words that came after the transport count at once; whether a new one would pay is said.
+    """
+    found = jobs.load_taught(workspace(), here.id)
+    if found is None:
+        needs(here, "classify", button)
+        return None
+    if not found.fresh and not at_work(here, done=False):
+        moved = teaching.drift(found.run)
+        if moved.pays:
+            st.info(
+                "What you confirmed counts in the vote already. The transport was made to other "
+                f"proportions ({100 * moved.total_variation:.0f} % of the cells have moved): to "
+                "run it again will pay.",
+                icon=":material/sync:",
+            )
+            begin(here, "classify", "Run the transport again")
+        else:
+            st.caption(
+                ":material/school: What you confirmed since the last transport counts in the vote "
+                "already. Proportions have hardly moved: no need to run it again."
+            )
+    return found
 
 
 def at_work(here: Study, *, done: bool) -> bool:

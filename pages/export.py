@@ -14,7 +14,6 @@ import words
 from celltransfer_core import RESEARCH_USE, downloads, export, jobs, report
 from celltransfer_core.export import Outcome, Pseudonyms
 from celltransfer_core.report import About, CellPlane
-from celltransfer_core.review import read_reviews
 from celltransfer_core.types import Progress
 
 FIRST_ROWS = 5
@@ -244,20 +243,21 @@ def offer_signature() -> None:
         st.rerun()
 
 
-if common.needs(here, "classify", "Type every cell"):
-    said = space.decisions(here.id, "review")
-    what = json.dumps([jobs.stage_keys(space, here.id)["classify"], [d.id for d in said]])
+if lesson := common.taught(here, "Type every cell"):
+    said = [d.id for kind in ("match", "review") for d in space.decisions(here.id, kind)]
+    keys = jobs.stage_keys(space, here.id)
+    what = json.dumps([keys["classify"], lesson.fresh, here.options, said], default=str)
     st.warning(RESEARCH_USE, icon=":material/science:")
     hidden = st.toggle(
         "Pseudonyms instead of names of files, slides and patients",
         key="hidden",
         help="In every table, picture and report below. They are the same in all of them.",
     )
-    found = jobs.load_run(space, here.id)
+    found = lesson.run
     plane = jobs.load_map(space, here.id)
     taken = Outcome(
         found,
-        read_reviews(d.payload for d in said),
+        lesson.reviews,
         Pseudonyms.of_study(space.secret, here.id) if hidden else None,
     )
     with_names = False

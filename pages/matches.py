@@ -10,8 +10,9 @@ import pandas as pd
 import streamlit as st
 import words
 
-from celltransfer_core import curation, jobs
+from celltransfer_core import curation, jobs, teaching
 from celltransfer_core.curation import Standing, Word, short
+from celltransfer_core.errors import CellTransferError
 from celltransfer_core.matching import NONE_TYPE, QUERY, REFERENCE, Match, shared_types
 from celltransfer_core.pipeline import Named
 from celltransfer_core.plots import (
@@ -48,7 +49,7 @@ locked = bool(here.signed)
 reader = common.reader()
 
 
-def decide(positions: Sequence[int], types: Sequence[str | None]) -> bool:
+def decide(positions: Sequence[int], answers: Sequence[str | None]) -> bool:
     """Keep what was said of clusters, all at one stroke; on disk when this returns."""
     payloads = [
         {
@@ -56,8 +57,9 @@ def decide(positions: Sequence[int], types: Sequence[str | None]) -> bool:
             "type": name,
             "cluster": int(clusters.names[position]),
             "together": len(positions),
+            **({} if name in (None, NONE_TYPE, *types) else {"new": True}),
         }
-        for position, name in zip(positions, types, strict=True)
+        for position, name in zip(positions, answers, strict=True)
     ]
     if not common.say(space.decide_all, here.id, "match", payloads, reader):
         return False
@@ -73,6 +75,17 @@ def answer(position: int, name: str) -> None:
         after = order.index(position)
         later = [n for n in waiting if order.index(n) > after]
         st.session_state["cluster"] = (later or waiting or [position])[0]
+
+
+def answer_new(position: int, field: str) -> None:
+    """Keep a type that the reference lacks, as it was typed in."""
+    try:
+        name = teaching.check_new_type(st.session_state[field])
+    except CellTransferError as error:
+        st.session_state["problem"] = str(error)
+        return
+    st.session_state[field] = ""
+    answer(position, name)
 
 
 def take_back(position: int) -> None:
@@ -206,7 +219,7 @@ def show_head(position: int, match: Match, word: Standing | None) -> None:
                 f"{common.chip(match.matched_type, shades)}</div>"
             )
         st.markdown(how_it_stands(match, word))
-        told = "" if match.matched_type == NONE_TYPE else f"Match score **{match.score:.2f}**"
+        told = f"Match score **{match.score:.2f}**" if match.matched_type in types else ""
         if match.runner_up:
             told += f"{', n' if told else 'N'}ext is {words.plain(match.runner_up)} with "
             told += f"**{match.runner_up_score:.2f}**"
@@ -283,8 +296,8 @@ def offer_types(position: int, match: Match) -> None:
     """Offer one button and key a type."""
     number = int(clusters.names[position])
     st.caption("It is another type:" if not match.confirmed else "Change it to:")
-    with st.container(horizontal=True):
-        for place, name in enumerate(types):
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for place, name in enumerate([*types, *beside]):
             st.button(
                 words.plain(name),
                 key=f"type {place} {number}",
@@ -294,6 +307,29 @@ def offer_types(position: int, match: Match) -> None:
                 disabled=locked,
                 type="primary" if match.confirmed and name == match.matched_type else "secondary",
             )
+        offer_new_type(position)
+
+
+def offer_new_type(position: int) -> None:
+    """Let a type be named that the reference lacks."""
+    field = f"new type {int(clusters.names[position])}"
+    with st.popover("A type that is not here", icon=":material/new_label:", disabled=locked):
+        with st.form(f"name {field}", border=False):
+            st.text_input(
+                "Name of the type",
+                key=field,
+                max_chars=teaching.MOST_LETTERS,
+                placeholder="such as plasma cell",
+            )
+            st.form_submit_button(
+                "This cluster is that", on_click=answer_new, args=(position, field)
+            )
+        st.caption(
+            "The reference has no such cells: nothing is transported onto the cluster. From now on "
+            "the vote can find more of them in the query."
+        )
+    if problem := st.session_state.pop("problem", ""):
+        st.error(problem)
 
 
 def offer_ways() -> None:
@@ -394,6 +430,7 @@ def show_filtered() -> None:
     kept = types if config.filtering == "none" else shared_types(matches, types)
     counts = {name: int((labels == name).sum()) for name in types if name not in kept}
     none = [match for match in matches if match.matched_type == NONE_TYPE]
+    new = [match for match in matches if match.matched_type in beside]
     st.header("What is filtered out")
     if counts:
         chips = ", ".join(
@@ -416,6 +453,13 @@ def show_filtered() -> None:
             f"**{cells:,} cells** in {len(none)} "
             f"{'cluster' if len(none) == 1 else 'clusters'} fit none of the types. The reference "
             "is not aligned to them; each still gets the nearest type, and is flagged."
+        )
+    if new:
+        cells = sum(match.cells for match in new)
+        told = ", ".join(words.plain(name) for name in beside)
+        st.markdown(
+            f"**{cells:,} cells** are of types that people named and the reference lacks ({told}): "
+            "the reference is not aligned to them; your word and their neighbours type them."
         )
 
 
@@ -505,6 +549,7 @@ if common.needs(here, "matches", "Match the clusters to types"):
     types, encoders = score.types, score.encoders
     query, reference = space.pooled(here.id, QUERY), space.pooled(here.id, REFERENCE)
     labels, shades = reference.cell_labels, common.colours(here.id)
+    beside = common.named_types(here.id)
     standing: Mapping[int, Standing] = {one.confirmation.cluster: one for one in words_on}
     said = space.decisions(here.id, "match")
     names = curation.standing_names(

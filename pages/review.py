@@ -13,17 +13,19 @@ import pandas as pd
 import streamlit as st
 import words
 
-from celltransfer_core import jobs, review, web
+from celltransfer_core import jobs, review, teaching, web
 from celltransfer_core.errors import CellTransferError
+from celltransfer_core.evaluation import reliability
+from celltransfer_core.jobs import Lesson
 from celltransfer_core.matching import NONE_TYPE, QUERY, REFERENCE
-from celltransfer_core.pipeline import RunResult, type_names
-from celltransfer_core.plots import CAPTIONS, review_progress_figure
+from celltransfer_core.pipeline import RunResult
+from celltransfer_core.plots import CAPTIONS, reliability_figure, review_progress_figure
 from celltransfer_core.report import describe_concordance, describe_sample, percent
 from celltransfer_core.review import ARTEFACT, SKIPPED, UNSURE, Review, ReviewQueue
 from celltransfer_core.studies import now
 
-# Streamlit keeps C and R for itself; A, B, S, U, X and Z are used below.
-KEYS = "1234567890DEFGHIJKLMNOPQTVWY"
+# Streamlit keeps C and R for itself; A, B, N, S, U, X and Z are used below.
+KEYS = "1234567890DEFGHIJKLMOPQTVWY"
 PICTURE = 640  # px
 AHEAD = 3  # cells whose pictures are loaded before their turn
 WIDE, NARROW = 580, 300  # px; side by side where both fit
@@ -32,6 +34,7 @@ EXAMPLES = 5
 IN_GRID = 24
 COLUMNS = 8
 HALF_WIDTH = 0.05
+COVERAGE = 0.9  # of the sets of types
 MOST_LISTED = 20
 
 ORDERS = {
@@ -43,6 +46,7 @@ ORDERS = {
 }
 ALL = ("all", "")
 ANSWERS = {
+    NONE_TYPE: ("None of these", "N", ":material/block:"),
     UNSURE: ("Unsure", "U", ":material/question_mark:"),
     ARTEFACT: ("Artefact, smudge, two cells", "X", ":material/blur_on:"),
     SKIPPED: ("Skip", "S", ":material/skip_next:"),
@@ -51,8 +55,9 @@ ANSWERS = {
 space = common.workspace()
 here = common.title(
     "Review",
-    "Look at the cells that are in doubt, and say what they are. Your word counts in the end; the "
-    "prediction stays beside it as it was.",
+    "Look at the cells that are in doubt, and say what they are. Your word counts in the end, and "
+    "teaches the vote at once: fifty answers change a new microscope's result more than any "
+    "setting.",
 )
 locked = bool(here.signed)
 reader = common.reader()
@@ -67,6 +72,8 @@ def wanted(run: RunResult, reviews: Sequence[Review]) -> np.ndarray | None:
         return np.array(run.predicted) == value
     if kind == "cluster":
         return run.clusters.names[run.clusters.labels] == value
+    if kind == "unknown" and run.taught:
+        return run.taught.unknown
     if kind == "read":
         others = {one.cell for one in reviews if one.reader != reader and one.answer != SKIPPED}
         return np.array([cell in others for cell in run.query.cells], dtype=bool)
@@ -93,7 +100,8 @@ def desk() -> dict[str, Any]:
     """Return what lies before this reader; it stays until answered, whatever others do.
 
     ``past`` are the cells (hash, blind) that went over it, ``place`` is where among them the
-    reader is, at their end unless going back; ``shown`` is the cell that was last drawn.
+    reader is, at their end unless going back; ``left`` is the cell that lay there when the reader
+    went back; ``shown`` is the cell that was last drawn.
     """
     state = st.session_state
     ways = state.get("order"), str(state.get("which")), state.get("reading") or "shared"
@@ -105,6 +113,7 @@ def desk() -> dict[str, Any]:
             "past": [],
             "place": 0,
             "current": None,
+            "left": None,
             "shown": None,
             "grid": [],
             "passed": set(),
@@ -149,9 +158,22 @@ def answer(cell: str, word: str, blind: bool) -> None:
     at.update(place=at["place"] + 1, current=None, shown=None)
 
 
+def answer_new(cell: str, blind: bool) -> None:
+    """Keep a type that the reference lacks, as it was typed in."""
+    try:
+        name = teaching.check_new_type(st.session_state["new type"])
+    except CellTransferError as error:
+        desk()["problem"] = str(error)
+        return
+    st.session_state["new type"] = ""
+    answer(cell, name, blind)
+
+
 def back() -> None:
     """Show the cell before; its answer can be changed."""
     at = desk()
+    if at["place"] == len(at["past"]):
+        at["left"] = at["current"]
     at.update(place=max(0, at["place"] - 1), current=None, shown=None)
 
 
@@ -184,8 +206,9 @@ def current(run: RunResult, queue: ReviewQueue) -> tuple[str, bool] | None:
     else:
         line = zip(queue.cells.tolist(), queue.blind.tolist(), strict=True)
         waiting = [(run.query.cells[cell], blind) for cell, blind in line]
+        # The queue is another one after every answer; who went back comes back to where they were.
         if at["current"] not in waiting:
-            at["current"] = waiting[0] if waiting else None
+            at["current"] = at["left"] if at["left"] in waiting else next(iter(waiting), None)
     at["shown"] = at["current"][0] if at["current"] else None
     return at["current"]
 
@@ -233,7 +256,8 @@ def show_prediction(run: RunResult, cell: int, shades: Mapping[str, str]) -> Non
     """Show what was predicted, and the reference cells that are most alike."""
     agreement = run.vote.agreement[cell]
     match = run.matches[run.clusters.labels[cell]]
-    same = int((run.vote.choices[:, cell] == run.vote.winner[cell]).sum())
+    heard = run.vote.choices[: len(run.voters), cell]
+    same = int((heard == run.vote.winner[cell]).sum())
     st.html(
         f"<div style='font-size:1.25rem;font-weight:600'>"
         f"{common.chip(run.predicted[cell], shades)}</div>"
@@ -241,10 +265,12 @@ def show_prediction(run: RunResult, cell: int, shades: Mapping[str, str]) -> Non
     matched = "none of the types" if match.matched_type == NONE_TYPE else match.matched_type
     flag = " :orange-badge[flagged]" if run.flagged[cell] else ""
     st.markdown(
-        f"Predicted; {same} of {len(run.voters)} voters say so, agreement {agreement:.2f}.{flag}  "
+        f"Predicted; {same} of {len(run.voters)} encoders' votes say so, agreement "
+        f"{agreement:.2f}.{flag}  "
         f"\nCluster {run.clusters.names[run.clusters.labels[cell]]}, matched to "
         f"{words.plain(matched)}."
     )
+    words.who_decided(run, cell)
     voter = max(run.voters, key=lambda one: one.weight)
     near = [int(n) for n in voter.neighbours[cell][:NEIGHBOURS] if n >= 0]
     st.caption("Most alike in the reference")
@@ -289,6 +315,18 @@ def show_answers(types: Sequence[str], cell: str, accept: str, given: str) -> No
                 args=(cell, word, blind),
                 disabled=locked,
             )
+        with (
+            st.popover("A type that is not here", icon=":material/new_label:", disabled=locked),
+            st.form("name a type", border=False),
+        ):
+            st.text_input(
+                "Name of the type",
+                key="new type",
+                max_chars=teaching.MOST_LETTERS,
+                placeholder="such as plasma cell",
+                help="The reference lacks it. From now on the vote can find more of them.",
+            )
+            st.form_submit_button("This cell is that", on_click=answer_new, args=(cell, blind))
 
 
 def show_ways() -> None:
@@ -322,9 +360,11 @@ def show_ways() -> None:
 
 
 @st.fragment
-def one_by_one(run: RunResult, types: Sequence[str], shades: Mapping[str, str]) -> None:
+def one_by_one() -> None:
     """Show one cell and take its answer."""
-    reviews = answers_so_far()
+    lesson = lesson_now()
+    run, reviews = lesson.run, lesson.reviews
+    types, shades = all_types(), common.colours(here.id)
     queue = queue_of(run, reviews)
     shown = current(run, queue)
     if shown is None:
@@ -353,14 +393,15 @@ def one_by_one(run: RunResult, types: Sequence[str], shades: Mapping[str, str]) 
                 if mine:
                     said = ANSWERS.get(mine[-1].answer, (mine[-1].answer,))[0]
                     st.markdown(f"You said: **{words.plain(said)}**")
-    show_progress(run, reviews, len(queue.cells))
+    show_progress(lesson, len(queue.cells))
 
 
 @st.fragment
-def several(run: RunResult, types: Sequence[str]) -> None:
+def several() -> None:
     """Show many cells; those that are picked get one type."""
-    reviews = answers_so_far()
-    queue = queue_of(run, reviews)
+    lesson = lesson_now()
+    run, types = lesson.run, all_types()
+    queue = queue_of(run, lesson.reviews)
     at = desk()
     waiting = [run.query.cells[n] for n in queue.cells[~queue.blind].tolist()]
     waiting = [cell for cell in waiting if cell not in at["passed"]]
@@ -398,7 +439,7 @@ def several(run: RunResult, types: Sequence[str]) -> None:
             st.markdown(f"**{cells} picked.** Give them the type:")
             with st.container(horizontal=True):
                 choices = [(name, name) for name in types]
-                choices += [(word, ANSWERS[word][0]) for word in (UNSURE, ARTEFACT)]
+                choices += [(word, ANSWERS[word][0]) for word in (NONE_TYPE, UNSURE, ARTEFACT)]
                 for number, (word, label) in enumerate(choices):
                     st.button(
                         words.plain(label),
@@ -411,7 +452,7 @@ def several(run: RunResult, types: Sequence[str]) -> None:
             if at["problem"]:
                 st.error(at["problem"])
                 at["problem"] = ""
-    show_progress(run, reviews, len(queue.cells))
+    show_progress(lesson, len(queue.cells))
 
 
 def show_tiles(run: RunResult, cells: Sequence[str]) -> None:
@@ -470,13 +511,22 @@ def nothing_left() -> None:
         show_ways()
 
 
-def answers_so_far() -> list[Review]:
-    """Read every answer that stands, of all readers."""
-    return review.read_reviews(d.payload for d in space.decisions(here.id, "review"))
+def lesson_now() -> Lesson:
+    """Return the typed cells as every answer up to now teaches them."""
+    lesson = jobs.load_taught(space, here.id)
+    if lesson is None:  # somebody changed what comes before, on another page
+        st.rerun(scope="app")
+    return lesson
 
 
-def show_progress(run: RunResult, reviews: Sequence[Review], left: int) -> None:
+def all_types() -> list[str]:
+    """List the types of the reference, then those that people named beside them."""
+    return [*common.reference_types(here.id), *common.named_types(here.id)]
+
+
+def show_progress(lesson: Lesson, left: int) -> None:
     """Tell how far, how fast, and what the answers say."""
+    run, reviews = lesson.run, lesson.reviews
     cells, predicted = run.query.cells, run.predicted
     reached = review.review_progress(cells, predicted, reviews)
     mine = [one for one in reviews if one.reader == reader]
@@ -494,13 +544,15 @@ def show_progress(run: RunResult, reviews: Sequence[Review], left: int) -> None:
         delta_arrow="off",
     )
     boxes[3].metric(
-        "Predictions right",
+        "Predictions right, of all",
         percent(found.accuracy),
         f"{100 * found.low:.0f} to {100 * found.high:.0f} %" if found.cells else "not known yet",
         delta_color="off",
         delta_arrow="off",
-        help="From the blind random sample alone, with its 95 % interval.",
+        help="From the blind random sample alone, with its 95 % interval. No cell is judged by a "
+        "vote that knows its answer.",
     )
+    show_lesson(run)
     st.plotly_chart(
         review_progress_figure(reached.outcomes, reached.total),
         key="progress",
@@ -510,9 +562,79 @@ def show_progress(run: RunResult, reviews: Sequence[Review], left: int) -> None:
     st.caption(CAPTIONS["review_progress_figure"])
     with st.expander("How often are predictions right?"):
         show_accuracy(blind, reached.total)
+        show_hits(predicted, cells, reviews)
+    with st.expander("What is a score worth?"):
+        show_worth(run, reviews)
     if pairs := review.reader_pairs(reviews):
         with st.expander("Where readers differ", expanded=True):
             show_readers(reviews, pairs)
+
+
+def show_lesson(run: RunResult) -> None:
+    """Tell what the answers have changed."""
+    if run.taught is None:
+        st.caption(
+            ":material/school: Nothing has been said yet: the vote is that of the encoders alone."
+        )
+        return
+    taught = run.taught
+    changed = int((taught.vote.winner != taught.ensemble.winner).sum())
+    unknown = int(taught.unknown.sum())
+    far = f" {unknown:,} cells are unlike everything named so far." if unknown else ""
+    st.markdown(
+        f":material/school: **{words.count(len(taught.words.cells), 'typed cell')}** and "
+        f"**{words.count(len(taught.words.clusters), 'confirmed cluster')}** have changed the type "
+        f"of **{changed:,}** of {run.query.n_cells:,} cells.{far}"
+    )
+
+
+def show_hits(predicted: Sequence[str], cells: Sequence[str], reviews: Sequence[Review]) -> None:
+    """Tell how often the doubtful cells of the queue were right, apart from the estimate."""
+    queue = [one for one in reviews if not one.blind]
+    settled = review.settled_answers(queue)
+    pairs = [
+        (name, settled[cell])
+        for cell, name in zip(cells, predicted, strict=True)
+        if settled.get(cell, UNSURE) not in (UNSURE, ARTEFACT, review.DISPUTED)
+    ]
+    if pairs:
+        right = sum(one == other for one, other in pairs)
+        st.markdown(
+            f"Of the **{len(pairs)}** cells that were answered with their prediction in sight, the "
+            f"vote now has {right} right without knowing their own answer. They were picked "
+            "because they are doubtful, so this says nothing of all cells."
+        )
+
+
+def show_worth(run: RunResult, reviews: Sequence[Review]) -> None:
+    """Tell what confidence is worth, once there are enough answers."""
+    if run.taught is None:
+        st.markdown("Scores are not calibrated: no cell has been typed yet.")
+        return
+    found = teaching.calibrate(run.taught)
+    if isinstance(found, teaching.NotYet):
+        st.markdown(f"Scores are not calibrated. {words.plain(str(found))}")
+    else:
+        drawn = reliability(found.typed, found.right)
+        maps.figure(reliability_figure({"typed cells": drawn}), "reliability_figure")
+        st.caption(
+            "Each typed cell's calibrated confidence comes from the other typed cells. Mean "
+            f"calibrated confidence over all cells: {100 * found.confidence.mean():.0f} %."
+        )
+    place = {cell: number for number, cell in enumerate(run.query.cells)}
+    blind = [place[one.cell] for one in reviews if one.blind and one.cell in place]
+    sets = teaching.prediction_sets(run.taught, blind, coverage=COVERAGE)
+    ready = [name for name in run.types if name not in sets.missing]
+    if ready:
+        told = ", ".join(words.plain(name) for name in ready)
+        sizes = sets.holds.sum(axis=1)
+        st.markdown(
+            f"Sets of types that hold the right one with {100 * COVERAGE:.0f} % are known for "
+            f"{told}; a cell's set has {sizes.mean():.1f} types on average and stands on the Cells "
+            "page."
+        )
+    for missing in sets.missing.values():
+        st.caption(f"Sets: {words.plain(str(missing))}")
 
 
 def duration(minutes: float) -> str:
@@ -578,19 +700,21 @@ def show_readers(reviews: Sequence[Review], pairs: Sequence[tuple[str, str]]) ->
         st.caption(f"The first {MOST_LISTED} of {len(found.disagreements):,} are listed.")
 
 
-def choose(run: RunResult) -> str:
+def choose(lesson: Lesson) -> str:
     """Let the reader choose cells and their order; return how to go through them."""
-    reviews = answers_so_far()
+    run, reviews = lesson.run, lesson.reviews
     others = {one.reader for one in reviews} - {reader}
     clusters = run.clusters.names.tolist()
     which = [ALL, ("flagged", "")]
     which += [("type", name) for name in run.types] + [("cluster", n) for n in clusters]
+    which += [("unknown", "")] if run.taught and run.taught.unknown.any() else []
     which += [("read", ""), ("disputed", "")] if others else []
     told = {
         "all": lambda _: "All cells",
         "flagged": lambda _: f"Flagged cells ({int(run.flagged.sum()):,})",
         "type": lambda name: f"Predicted {name}",
         "cluster": lambda number: f"Cluster {number}",
+        "unknown": lambda _: "Unlike everything named so far",
         "read": lambda _: "Cells that others read",
         "disputed": lambda _: "Cells that readers dispute",
     }
@@ -631,14 +755,11 @@ def show_examples(run: RunResult, types: Sequence[str], shades: Mapping[str, str
         strip([run.reference.cells[c] for c in cells], [name] * len(cells), shades)
 
 
-if common.needs(here, "classify", "Type every cell"):
-    typed = jobs.load_run(space, here.id)
-    names = type_names(typed.reference)
-    tints = common.colours(here.id)
-    if choose(typed) == "One by one":
-        one_by_one(typed, names, tints)
+if found := common.taught(here, "Type every cell"):
+    if choose(found) == "One by one":
+        one_by_one()
     else:
-        several(typed, names)
+        several()
     with st.expander("What the reference calls each type"):
-        show_examples(typed, names, tints)
+        show_examples(found.run, common.reference_types(here.id), common.colours(here.id))
     words.following("export", "Go on to the export")

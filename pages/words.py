@@ -9,6 +9,7 @@ import common
 import streamlit as st
 
 from celltransfer_core import jobs
+from celltransfer_core.pipeline import RunResult
 from celltransfer_core.studies import Study
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
@@ -42,6 +43,39 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+def count(number: int, what: str) -> str:
+    """Write a number of things."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+KINDS = {
+    "ensemble": "the encoders",
+    "cluster": "its cluster's confirmed type",
+    "neighbours": "neighbours in confirmed clusters",
+    "typed": "cells that people typed",
+}
+
+
+def who_decided(run: RunResult, cell: int) -> None:
+    """Tell whose words made a cell's type, and how far it is from all that people named."""
+    if run.taught is None:
+        return
+    shares = dict(zip(KINDS, run.taught.say[cell].tolist(), strict=True))
+    told = ", ".join(
+        f"{100 * share:.0f} % {KINDS[kind]}"
+        for kind, share in sorted(shares.items(), key=lambda item: -item[1])
+        if share >= 0.005
+    )
+    st.caption(f"Who decided: {told}.")
+    distance = run.taught.distance[cell]
+    if run.taught.unknown[cell]:
+        st.markdown(
+            f":red-badge[:material/help: unlike everything named] Its nearest named cell is "
+            f"{distance:.1f} times as far as neighbours usually are (from "
+            f"{run.taught.unknown_above:.1f} on it is said). Is it a type that is not here?"
+        )
 
 
 def when(time: str) -> str:

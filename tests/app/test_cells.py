@@ -140,10 +140,20 @@ def test_a_scale_bar_needs_a_scale(finished, open_page):
     assert "µm across" in said
 
 
-def test_a_stale_result_stays_in_sight(finished, open_page):
+def test_a_confirmed_cluster_counts_without_a_new_transport(finished, open_page):
     space, study = finished
     cells = short(space.pooled(study.id, "query").cells)
     space.decide(study.id, "match", {"cells": cells, "type": "lymphocyte", "cluster": 0}, "Ann")
+    app = open_page("cells", study.id)
+    assert not app.exception
+    assert "What you confirmed" in text_of(app)
+    assert "Who decided: " in text_of(app)
+    assert jobs.load_run(space, study.id) is None
+
+
+def test_a_stale_result_stays_in_sight(finished, open_page):
+    space, study = finished
+    space.set_options(study.id, {**study.options, "draws": 2})
     app = open_page("cells", study.id)
     assert not app.exception
     assert "Below is the last result" in text_of(app)

@@ -175,3 +175,18 @@ def test_without_images_the_page_says_where_to_go(home, open_page, page):
     app = open_page(page, Workspace().create("Empty").id)
     assert not app.exception
     assert "Add images first" in text_of(app)
+
+
+def test_a_cluster_may_be_of_a_type_that_the_reference_lacks(finished, open_page):
+    space, study = finished
+    app = open_page("matches", study.id)
+    number = int(jobs.load_named(space, study.id)[0].clusters.names[at(app)])
+    field = next(one for one in app.text_input if one.key == f"new type {number}")
+    field.set_value("plasma cell")
+    button(app, "This cluster is that").click().run()
+    assert not app.exception
+    (match,) = [one for one in matched(finished) if one.confirmed]
+    assert (match.matched_type, match.by) == ("plasma cell", "Ann")
+    assert "plasma cell" in text_of(app)
+    assert any(one.label == "plasma cell" for one in app.button)
+    assert "plasma cell" in jobs.load_taught(space, study.id).run.types

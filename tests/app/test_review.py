@@ -20,6 +20,10 @@ def button(app, key):
     return next(one for one in app.button if one.key == key)
 
 
+def widget(app, kind, key):
+    return next(one for one in app.get(kind) if one.key == key)
+
+
 def answers(space, study):
     return [decision.payload for decision in space.decisions(study.id, "review")]
 
@@ -66,12 +70,39 @@ def test_the_blind_sample_shows_no_prediction(open_page, finished):
         assert answers(space, study)[-1]["blind"] is blind
     assert sum(seen) == 3
     assert "drawn at random and shown without their prediction" in text_of(app)
+    run = jobs.load_taught(space, study.id).run
     right = sum(
         run.predicted[run.query.cells.index(p["cell"])] == p["answer"]
         for p in answers(space, study)
         if p["blind"]
     )
     assert f"readers gave {right} the predicted type" in text_of(app).replace("\\", "")
+
+
+def test_answers_teach_the_vote_at_once(open_page, finished):
+    app = open_page("review", finished[1].id)
+    assert "Nothing has been said yet" in text_of(app)
+    button(app, "type 0").click().run()
+    assert "**1 typed cell** and **0 confirmed clusters** have changed" in text_of(app)
+    assert "Who decided: " in text_of(app)
+    assert r"Not yet: 29 more cells must be typed" in text_of(app).replace("\\", "")
+    button(app, "undo").click().run()
+    assert "Nothing has been said yet" in text_of(app)
+
+
+def test_a_type_that_is_not_here_can_be_named(open_page, finished):
+    space, study = finished
+    app = open_page("review", study.id)
+    widget(app, "text_input", "new type").set_value("unsure")
+    next(one for one in app.button if one.label == "This cell is that").click().run()
+    assert "is an answer and cannot name a type" in app.error[0].value
+    assert answers(space, study) == []
+    first = shown(app)[0]
+    widget(app, "text_input", "new type").set_value(" Plasma <cell> ")
+    next(one for one in app.button if one.label == "This cell is that").click().run()
+    assert [(p["cell"], p["answer"]) for p in answers(space, study)] == [(first, "Plasma <cell>")]
+    assert any(one.label == r"Plasma \<cell\>" for one in app.button)
+    assert "Plasma <cell>" in jobs.load_taught(space, study.id).run.types
 
 
 def test_back_changes_an_answer_and_undo_takes_it_back(open_page, finished):
@@ -128,14 +159,16 @@ def test_every_order_is_offered(open_page, finished, order):
 
 def test_only_some_cells(open_page, finished):
     space, study = finished
-    run = jobs.load_run(space, study.id)
-    name = run.predicted[0]
+    name = jobs.load_run(space, study.id).predicted[0]
+    number = type_names(jobs.load_run(space, study.id).reference).index(name)
     app = open_page("review", study.id, which=("type", name))
     while shown(app) and len(answers(space, study)) < 30:
         cell, blind = shown(app)
+        run = jobs.load_taught(space, study.id).run
         assert blind or run.predicted[run.query.cells.index(cell)] == name
-        button(app, "type 0").click().run()
+        button(app, f"type {number}").click().run()
     asked = {p["cell"] for p in answers(space, study)}
+    run = jobs.load_taught(space, study.id).run
     assert {c for c, p in zip(run.query.cells, run.predicted, strict=True) if p == name} <= asked
 
 
@@ -207,7 +240,8 @@ def test_type_names_are_shown_as_they_are(open_page, finished, monkeypatch):
 
     reference = replace(run.reference, labels=renamed(run.reference.labels))
     named = replace(run, reference=reference, types=renamed(run.types))
-    monkeypatch.setattr(jobs, "load_run", lambda *_: named)
+    monkeypatch.setattr(jobs, "load_taught", lambda *_: jobs.Lesson(named, (), fresh=True))
+    monkeypatch.setattr(jobs, "named_types", lambda *_: [odd])
     app = open_page("review", study.id, which=("type", odd))
     assert not app.exception
     assert odd in named.predicted
