@@ -4,8 +4,18 @@ import pytest
 from celltransfer_core.errors import DataError
 from celltransfer_core.matching import Match
 from celltransfer_core.review import ARTEFACT, UNSURE, Review
-from celltransfer_core.teaching import TaughtVote, Words, check_new_type, words_of
-from celltransfer_core.voting import weighted_vote
+from celltransfer_core.teaching import (
+    CALIBRATED_FROM,
+    NotYet,
+    Taught,
+    TaughtVote,
+    Words,
+    calibrate,
+    check_new_type,
+    prediction_sets,
+    words_of,
+)
+from celltransfer_core.voting import Vote, weighted_vote
 
 TYPES = ("a", "b")
 
@@ -126,3 +136,70 @@ def test_names_that_cannot_stand(name):
 
 def test_names_that_can_stand():
     assert check_new_type("  plasma cell (κ) ") == "plasma cell (κ)"
+
+
+def test_too_few_words_give_no_calibration(fitted):
+    taught = fitted[0].teach(Words((), ((3, "a"), (45, "b"))))
+    missing = calibrate(taught)
+    assert isinstance(missing, NotYet)
+    assert missing.missing == CALIBRATED_FROM - 2
+    assert str(missing) == "Not yet: 28 more cells must be typed."
+    sets = prediction_sets(taught, [3, 45], coverage=0.8)
+    assert sets.holds.all()
+    assert sets.missing["a"] == NotYet(3, "a", blind=True)
+
+
+def claimed(confidence, right):
+    """Make a vote of so much confidence that is right where it is said to be, all cells typed."""
+    n = len(confidence)
+    vote = Vote(
+        np.zeros(n, dtype=np.int64),
+        confidence,
+        confidence,
+        np.zeros((1, n), dtype=np.int64),
+        confidence,
+    )
+    shares = np.column_stack([confidence, 1 - confidence])
+    words = Words((), tuple((c, "a" if r else "b") for c, r in enumerate(right)))
+    return Taught(words, TYPES, vote, vote, shares, np.ones(1), np.ones((n, 4)), np.ones(n), 2.0)
+
+
+def test_calibration_undoes_false_modesty(rng):
+    confidence = rng.uniform(0.5, 0.9, 400)
+    truly = np.clip(confidence + 0.1, 0, 1)
+    found = calibrate(claimed(confidence, rng.random(400) < truly))
+    assert np.abs(found.confidence - truly).mean() < 0.03
+    assert np.abs(found.typed - truly).mean() < 0.03
+    assert found.slope > 0
+
+
+def test_each_typed_cell_is_calibrated_by_the_others(rng):
+    confidence, right = rng.uniform(0.4, 0.95, 40), rng.random(40) < 0.8
+    found = calibrate(claimed(confidence, right))
+    turned = right.copy()
+    turned[7] = not turned[7]
+    assert calibrate(claimed(confidence, turned)).typed[7] == pytest.approx(found.typed[7])
+
+
+def test_sets_hold_the_right_type_as_often_as_chosen(rng):
+    held = []
+    for _ in range(60):
+        confidence = rng.uniform(0, 1, 120)
+        taught = claimed(confidence, rng.random(120) < confidence)
+        truth = (rng.random(120) >= confidence).astype(int)  # of 120 new cells, likewise
+        sets = prediction_sets(taught, range(120), coverage=0.8)
+        held.append([sets.holds[truth == t, t].mean() for t in (0, 1)])
+    assert (np.mean(held, axis=0) > 0.78).all()
+    assert (np.mean(held, axis=0) < 0.86).all()
+
+
+def test_cells_far_from_all_that_was_named_are_unknown(fitted, blobs):
+    X, clusters = blobs
+    X = np.vstack([X, np.full((1, 4), -60)]).astype(np.float32)
+    shares = np.full((1, 81, 2), 0.5)
+    teacher = TaughtVote().fit(
+        X, np.append(clusters, 0), np.append(np.ones(80), 0.0), shares, np.ones(1), TYPES
+    )
+    taught = teacher.teach(Words(((0, "a"), (1, "b"))))
+    assert np.flatnonzero(taught.unknown).tolist() == [80]
+    assert taught.distance[80] > taught.unknown_above > np.median(taught.distance)
