@@ -52,6 +52,7 @@ from celltransfer_core.pipeline import (
     type_names,
 )
 from celltransfer_core.protocol import Evaluation, Protocol, evaluate
+from celltransfer_core.reader import play_reader
 from celltransfer_core.results import write_evaluation
 from celltransfer_core.review import ANSWERS, Review, read_reviews
 from celltransfer_core.studies import Decision, Job, Study, Workspace, now
@@ -760,14 +761,13 @@ def _measure(workspace: Workspace, study_id: str, progress: _Reporter | Any) -> 
     matches = _load(workspace.result_path(study_id, "matches", keys["matches"]))
     prepared = _prepare(workspace, study_id, progress)
     prepared = replace(prepared, config=replace(prepared.config, draws=protocol.subsets))
+    named = _heard(workspace, study_id, matches, prepared)
+    truth = study_labels(workspace, study_id)
     found = evaluate(
-        prepared,
-        _heard(workspace, study_id, matches, prepared),
-        study_labels(workspace, study_id),
-        protocol,
-        store=path.parent / "kept",
-        progress=progress,
+        prepared, named, truth, protocol, store=path.parent / "kept", progress=progress
     )
+    reading = play_reader(prepared, named, truth, cache=workspace.cache, progress=progress)
+    found = replace(found, reading=reading)
     write_evaluation(found, path.with_suffix(""))
     save_result(path, replace(found, prepared=replace(prepared, embeddings={})))
 

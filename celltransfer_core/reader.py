@@ -148,11 +148,19 @@ def play_reader(
                 told.append(_told(last, shared))
     progress("reader", done, done)
     points = tuple(
-        Point(order, step, *(float(v) for v in np.nanmean(np.array(rows), axis=0)))
-        for (order, step), rows in figures.items()
+        Point(order, step, *_means(np.array(rows))) for (order, step), rows in figures.items()
     )
     confidence, raw, right = (np.concatenate(parts) for parts in zip(*told, strict=True))
     return Reading(points, errors, repeats, reliability(confidence, right), reliability(raw, right))
+
+
+def _means(rows: Float64) -> list[float]:
+    """Average each figure over the repeats that have it; NaN where every cell was typed."""
+    count = (~np.isnan(rows)).sum(axis=0)
+    found = np.divide(
+        np.nansum(rows, axis=0), count, out=np.full(len(count), np.nan), where=count > 0
+    )
+    return [float(value) for value in found]
 
 
 class _Reader:

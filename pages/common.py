@@ -169,6 +169,7 @@ _PHASES = {
     "evaluate": "Measuring every method",
     "identify shared types": "Finding shared types",
     "few labels": "Measuring with few labelled cells",
+    "reader": "Playing a reader",
 }
 
 

@@ -12,12 +12,14 @@ import words
 
 from celltransfer_core import jobs
 from celltransfer_core.matching import QUERY
-from celltransfer_core.plots import similarity_heatmap
+from celltransfer_core.plots import reader_figure, similarity_heatmap
 from celltransfer_core.protocol import OT, Evaluation, Row
+from celltransfer_core.reader import reader_table
 from celltransfer_core.results import (
     LABELS_USED,
     OT_NAMES,
     SIGNIFICANT,
+    describe_reading,
     figures,
     identification_table,
     matched_clusters,
@@ -226,6 +228,24 @@ def show_matches(found: Evaluation, shades: Mapping[str, str]) -> None:
         )
 
 
+def show_reading(found: Evaluation) -> None:
+    """Show what a person's answers would be worth."""
+    if found.reading is None:
+        st.info("Measure again to see what a person's answers are worth.")
+        return
+    st.markdown(
+        "A reader is played with the true types: every cluster is confirmed, then cell after cell "
+        "is typed, as on the Review page. This is what your own answers can bring here."
+    )
+    maps.figure(reader_figure(found.reading.points), "reader_figure")
+    st.caption(words.plain(describe_reading(found.reading)))
+    with st.expander("As a table"):
+        percent = st.column_config.NumberColumn(format="%.1f")
+        table = reader_table(found.reading)
+        numbers = [name for name in table if name.startswith(("accuracy", "balanced"))]
+        st.dataframe(table, hide_index=True, column_config=dict.fromkeys(numbers, percent))
+
+
 def show_files(folder: Path) -> None:
     """Offer tables and report."""
     offered = {
@@ -233,6 +253,7 @@ def show_files(folder: Path) -> None:
         "results.csv": "All figures (CSV)",
         "results.md": "Tables (Markdown)",
         "predictions.csv": "Every cell (CSV)",
+        "reader.csv": "A person's answers (CSV)",
         "manifest.json": "Manifest",
     }
     with st.container(horizontal=True):
@@ -264,10 +285,14 @@ elif not common.at_work(here, done=found is not None) and found is None:
     common.begin(here, "evaluate", "Measure")
 if path is not None and found is not None:
     show_numbers(found)
-    methods, matches, files = st.tabs(["Methods", "Matches", "Files"])
+    methods, matches, reading, files = st.tabs(
+        ["Methods", "Matches", "A person's answers", "Files"]
+    )
     with methods:
         show_methods(found)
     with matches:
         show_matches(found, common.colours(here.id))
+    with reading:
+        show_reading(found)
     with files:
         show_files(path.with_suffix(""))

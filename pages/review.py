@@ -544,7 +544,7 @@ def show_progress(lesson: Lesson, left: int) -> None:
         delta_arrow="off",
     )
     boxes[3].metric(
-        "Predictions right, of all",
+        "Right, of all cells",
         percent(found.accuracy),
         f"{100 * found.low:.0f} to {100 * found.high:.0f} %" if found.cells else "not known yet",
         delta_color="off",

@@ -73,8 +73,8 @@ def who_decided(run: RunResult, cell: int) -> None:
     if run.taught.unknown[cell]:
         st.markdown(
             f":red-badge[:material/help: unlike everything named] Its nearest named cell is "
-            f"{distance:.1f} times as far as neighbours usually are (from "
-            f"{run.taught.unknown_above:.1f} on it is said). Is it a type that is not here?"
+            f"{distance:.1f} times as far as neighbours usually are; it is said from "
+            f"{run.taught.unknown_above:.1f} on. Is it a type that is not here?"
         )
 
 

@@ -78,7 +78,9 @@ def test_figures_are_shown_with_a_warning(measured, open_page):
     assert list(table["accuracy"]) == sorted(table["accuracy"], reverse=True)
     assert {"Optimal transport", "No alignment"} <= set(table["alignment"])
     assert len(app.get("plotly_chart")) >= 4
-    assert len(app.get("download_button")) == 5
+    assert len(app.get("download_button")) == 6
+    assert {point.order for point in found.reading.points} == {"queue", "margin", "random"}
+    assert "Means over 3 readers, never wrong" in text_of(app)
 
 
 def test_what_is_measured_can_be_chosen_and_makes_it_stale(measured, open_page):
