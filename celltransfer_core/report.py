@@ -138,7 +138,7 @@ def report_html(
     if pseudonyms:
         described = without_names(described)
         result = replace(result, query=pseudonyms.dataset(result.query))
-    page = Page(plots.type_colours(type_names(result.reference)))
+    page = Page(plots.type_colours(type_names(result.reference), result.types))
     final = final_types(result.query.cells, result.predicted, reviews)
     _summary(page, result, about, reviews, final.final.tolist())
     _composition(page, result, reviews, final.final.tolist())
@@ -147,10 +147,13 @@ def report_html(
     _voters(page, result)
     _reviews(page, result, reviews)
     page.heading("How to repeat it")
+    again = command_line(
+        result.config, extras=list(result.extras), reviews="reviews.csv" if reviews else None
+    )
     page.add(
         "<p>With the same images in the folders <code>reference</code> and <code>query</code>, and "
-        "the study's clusters.csv and matches.csv beside them:</p>"
-        f"<pre>{html.escape(command_line(result.config, extras=list(result.extras)))}</pre>"
+        "the study's clusters.csv, matches.csv and reviews.csv beside them:</p>"
+        f"<pre>{html.escape(again)}</pre>"
         "<details><summary>Manifest: inputs, settings, versions</summary>"
         f"<pre>{html.escape(json.dumps(described, indent=1, ensure_ascii=False))}</pre></details>"
     )

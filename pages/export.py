@@ -182,17 +182,24 @@ def offer_repeat() -> None:
     with st.container(border=True):
         st.markdown(
             "**Repeat it on the command line**  \nPut the same images into the folders `reference` "
-            "(one sub-folder a type) and `query`, save the clusters and the matches above as "
-            "`clusters.csv` and `matches.csv` beside them, and run this. It gives the same "
-            "predictions; reviews are yours to add."
+            "(one sub-folder a type) and `query`, save the clusters, the matches and the answers "
+            "above as `clusters.csv`, `matches.csv` and `reviews.csv` beside them, and run this. "
+            "It gives the same predictions, if the transport above was made to these matches."
         )
         extras = [one.name for one in space.sets(here.id, "extra")]
         st.code(
-            export.command_line(taken.run.config, extras=extras), language="bash", wrap_lines=True
+            export.command_line(
+                taken.run.config,
+                extras=extras,
+                reviews="reviews.csv" if taken.reviews else None,
+            ),
+            language="bash",
+            wrap_lines=True,
         )
         if hidden:
             st.caption(
-                "Save clusters.csv without pseudonyms for this: it must name your own files."
+                "Save clusters.csv and reviews.csv without pseudonyms for this: they must name "
+                "your own files."
             )
         if any(one.mapping for one in space.sets(here.id, "reference")):
             st.caption("Types were renamed in this study: name the sub-folders as it does.")
@@ -309,6 +316,7 @@ if lesson := common.taught(here, "Type every cell"):
         "Answers of readers",
         "Every answer in the order of time, also those that were changed later.",
         "CSV",
+        file="reviews.csv",
     )
     st.caption(
         "Texts in CSV files that a spreadsheet would take for a formula begin with an apostrophe; "
