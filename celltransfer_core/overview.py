@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from celltransfer_core.neighbors import normalized_entropy
-from celltransfer_core.pipeline import Config, RunResult, Voter
+from celltransfer_core.pipeline import Config, RunResult, Voter, draw_size
 from celltransfer_core.review import voters_split
 from celltransfer_core.types import Bools, Ints
 
@@ -18,8 +18,8 @@ CellOrder = Literal[
 ]
 CELL_ORDERS: tuple[CellOrder, ...] = get_args(CellOrder)
 
-_TRANSPORT = 2e-6
-"""Seconds a pair of cells of one transport, on one processor; 1.3 to 2.1 were measured."""
+_TRANSPORT = 4e-7
+"""Seconds a pair of cells of one transport, on one processor; 0.3 to 0.5 were measured."""
 
 _SEARCH = 4e-8
 """Seconds a pair of cells of one search for neighbours, both of a voter's and its mixing's."""
@@ -77,15 +77,13 @@ def plan_run(
     Returns
     -------
     Plan
-        The guess takes 2 µs a pair of cells for each transport, shared by the workers, and 0.04 µs
-        for each search for neighbours.
+        The guess takes 0.4 µs a pair of cells for each transport, shared by the workers, and
+        0.04 µs for each search for neighbours.
     """
-    size = min(config.subset_size, reference)
-    # As the subsets are drawn: everything at once where nothing has to be left out.
-    draws = 1 if size == reference and config.weights == "uniform" else config.draws
-    draws *= sources if config.weights == "matches" else 1
     parts = max(1, -(-query // config.subset_size))
     target = -(-query // parts)
+    size, draws = draw_size(config, reference, target)
+    draws *= sources if config.weights == "matches" else 1
     doubled = config.alignment == "centre" and config.features == "centred"
     aligned = config.alignment != "none" and not doubled
     transports = encoders * parts * draws if config.alignment == "fgw" else 0

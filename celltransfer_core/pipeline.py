@@ -86,6 +86,9 @@ _COUNTED = 20_000  # cells that are voted on at once
 UNMATCHED_FLOOR = 0.03
 """Least share of a type in the draws where unmatched types are not filtered out."""
 
+SMALLEST_DRAW = 100
+"""Reference cells that are drawn where there are so many, however few they are transported onto."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -133,7 +136,8 @@ class Config:
     subset_size : int
         Most cells of either set in one transport (5.2).
     draws : int
-        Reference subsets a part of the query.
+        Reference subsets a part of the query; more of them where they are small, see
+        :func:`draw_size`.
     flag_threshold : float
         Cells with less agreement are flagged for review.
     seed : int
@@ -1202,6 +1206,10 @@ def plan_draws(
     Returns
     -------
     Draws
+
+    Notes
+    -----
+    For how many cells are drawn, and how often, see :func:`draw_size`.
     """
     usable = np.flatnonzero(types >= 0)
     kept = types[usable]
@@ -1216,28 +1224,24 @@ def plan_draws(
     has = np.array([np.bincount(kept[g], minlength=len(proportions)) > 0 for g in groups])
     # No more than a set has: copies would be each other's nearest neighbours in its geodesics.
     sizes = np.array([min(config.subset_size, len(group)) for group in groups])
-    whole = len(usable) <= config.subset_size
     drawn = []
     for part, cells in enumerate(parts):
         known = cells[matched[cells] >= 0]
-        for number in range(1 if whole and not follow else config.draws):
-            for source, (group, own) in enumerate(zip(groups, has, strict=True)):
+        for source, (group, own) in enumerate(zip(groups, has, strict=True)):
+            weights = proportions if own.all() else np.where(own, proportions, 0)
+            most = sizes[source] if follow else len(group)
+            most = max(1, round(most * weights.sum()))
+            weights = weights if own.all() else weights / weights.sum()
+            onto = known[own[matched[known]]]
+            onto = next(some for some in (onto, known, cells) if len(some))
+            size, draws = draw_size(config, most, len(onto))
+            for number in range(draws):
                 seed = [config.seed, 3, part, number, source]
                 rng = np.random.default_rng(seed[: 4 + (len(groups) > 1)])
-                weights = proportions if own.all() else np.where(own, proportions, 0)
-                most = max(1, round(sizes[source] * weights.sum()))
-                weights = weights if own.all() else weights / weights.sum()
-                chosen = group[draw_reference(kept[group], most, rng, weights if follow else None)]
-                onto = known[own[matched[known]]]
-                drawn.append(
-                    Draw(
-                        part,
-                        number,
-                        chosen,
-                        next(some for some in (onto, known, cells) if len(some)),
-                        _thinned(kept[chosen], sizes @ has, rng),
-                    )
-                )
+                chosen = group[draw_reference(kept[group], size, rng, weights if follow else None)]
+                voting = _thinned(kept[chosen], sizes @ has, rng)
+                drawn.append(Draw(part, number, chosen, onto, voting))
+    drawn.sort(key=lambda draw: (draw.part, draw.number))
     return Draws(
         usable=usable,
         types=kept,
@@ -1245,6 +1249,33 @@ def plan_draws(
         parts=parts,
         drawn=drawn,
     )
+
+
+def draw_size(config: Config, reference: int, target: int) -> tuple[int, int]:
+    """Tell how many reference cells are drawn at once for a part of the query, and how often.
+
+    Where weights follow the matches, a draw has the query's proportions and, if the reference has
+    as many, its size: even weights then say what uneven ones would, plans are permutations, and
+    a solve is several times faster. More draws make up for smaller ones, so that as many
+    reference cells take part. Otherwise, as in the paper, a draw is as large as it may be.
+
+    Parameters
+    ----------
+    config : Config
+    reference : int
+        Cells to draw from.
+    target : int
+        Query cells that they are transported onto.
+
+    Returns
+    -------
+    size, draws : int
+    """
+    most = min(config.subset_size, reference)
+    if config.weights == "uniform":
+        return most, 1 if most == reference else config.draws
+    size = min(most, max(target, SMALLEST_DRAW))
+    return size, round(config.draws * most / size)
 
 
 def _thinned(types: Ints, drawn: Ints, rng: np.random.Generator) -> Ints:

@@ -510,8 +510,8 @@ def test_draws_are_as_large_as_the_cells_they_are_transported_onto():
     assert len(draws.drawn) == 14  # three times the 900 cells that there are, nearly
     few = plan_draws(types, proportions, matched[:20], DEFAULT)
     assert {len(one.cells) for one in few.drawn} == {100}
-    many = plan_draws(types, proportions, np.repeat(matched, 9), DEFAULT)
-    assert {(len(one.cells), len(one.onto)) for one in many.drawn} == {(900, 1800)}
+    many = plan_draws(types, proportions, np.repeat(matched, 6), DEFAULT)
+    assert {(len(one.cells), len(one.onto)) for one in many.drawn} == {(900, 1200)}
     assert len(many.drawn) == 3
 
 
