@@ -338,7 +338,7 @@ def _taught_manifest(taught: Taught) -> dict[str, Any]:
         "clusters": len(taught.words.clusters),
         "cells": len(taught.words.cells),
         "weights_of_the_taught": dict(
-            zip(KINDS[1:], (_number(value) for value in taught.weights[-3:]), strict=True)
+            zip(KINDS[1:3], (_number(value) for value in taught.weights[-2:]), strict=True)
         ),
         "unknown_above": _number(taught.unknown_above),
     }

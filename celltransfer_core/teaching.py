@@ -3,7 +3,8 @@
 Beside the ensemble's voters three speak that know the query's own domain, each only where a person
 has spoken: the type of a confirmed cluster, for its cells by how central they are; a k-NN over
 query cells that carry confirmed types; and the cells that a person typed, whose say grows near
-them. All voters are weighed by one rule, from what people said and nothing else.
+them and who correct the others where they were wrong. The voters' weights follow one rule, from
+what people said and nothing else.
 
 The outcome is a function of the words that stand, so to take a word back takes back what it
 taught. A cell's own word has no part in its own vote: ``predicted_type`` of a typed cell is what
@@ -153,7 +154,7 @@ class Taught:
     probabilities: Float64
     """Shape (n, T), not calibrated."""
     weights: Float64
-    """What each voter counts now, shape (V + 3,), summing to one."""
+    """What each voter but the typed cells counts now, shape (V + 2,), summing to one."""
     say: Float64
     """Who decided: share of the say of each of :data:`KINDS` in each cell, shape (n, 4)."""
     distance: Float64
@@ -175,16 +176,16 @@ class TaughtVote(BaseEstimator):
     ----------
     n_neighbors : int
         Query cells that the k-NN over confirmed types asks.
-    scale_neighbor : int
-        The width of the kernel about a cell is the distance to its neighbour of this number.
     own_weight : float
-        Prior weight of each of the three voters, that of the whole ensemble being one.
+        Prior weight of the cluster's name and of the neighbours, that of the whole ensemble being
+        one.
     prior_words : float
         Words that the prior weights are worth: few words move the weights little.
-    cluster_words : float
-        Typed cells that a confirmed cluster's name is worth within it.
-    typed_reach : float
-        Kernel mass at which the typed cells have half of their say.
+    width : float
+        Of the kernel about typed cells: its squared width in units of the squared distance that
+        is usual to the last of these neighbours.
+    noise : float
+        Of the typed cells' words: the larger, the more of them it takes to outvote the others.
     unknown_quantile : float
         Share of the cells with a confirmed type that lie nearer than the distance from which
         cells are proposed as unknown.
@@ -194,36 +195,39 @@ class TaughtVote(BaseEstimator):
     X_ : ndarray of float32, shape (n, d)
     distances_, neighbors_ : ndarray, shape (n, k)
         Of each cell's nearest others.
-    scale_ : ndarray of float64, shape (n,)
-        Kernel width.
+    width_ : float
+        Squared kernel width.
     n_features_in_ : int
 
     Notes
     -----
     Let :math:`p_{vc}` be what voter v says of cell c and :math:`s_{vc}` its reach times one minus
     its normalised entropy. A word on cell i gives every voter the credit :math:`r_{vi} \propto w_v
-    s_{vi} p_{vi}(y_i)`, from prior weights w that sum to one, the word itself left out of what
-    the voters have learnt. Weights are :math:`(\kappa w_v + \sum_i r_{vi}) / (\kappa + N)`: the
-    first step of expectation–maximisation for a mixture under a Dirichlet prior. Everything that
-    bears on cell i's own vote leaves word i out.
+    s_{vi} p_{vi}(y_i)`, from prior weights w that sum to one. Weights are
+    :math:`(\kappa w_v + \sum_i r_{vi}) / (\kappa + N)`: the first step of
+    expectation–maximisation for a mixture under a Dirichlet prior. Their weighted mean is m. The
+    typed cells speak by Gaussian-process regression of what they are on m: with the kernel K among
+    them, :math:`f = m + K_{\cdot t} (K_{tt} + \sigma^2 I)^{-1} (Y - m_t)`. Their say in a cell is
+    the share of the variance there that they explain: near one close to them, none far away.
+
+    Everything that bears on cell i's own vote leaves word i out, weights included; the regression
+    does so in closed form.
     """
 
     def __init__(
         self,
         n_neighbors: int = 10,
-        scale_neighbor: int = 10,
         own_weight: float = 1.0,
         prior_words: float = 10.0,
-        cluster_words: float = 4.0,
-        typed_reach: float = 0.3,
+        width: float = 4.0,
+        noise: float = 0.1,
         unknown_quantile: float = 0.99,
     ) -> None:
         self.n_neighbors = n_neighbors
-        self.scale_neighbor = scale_neighbor
         self.own_weight = own_weight
         self.prior_words = prior_words
-        self.cluster_words = cluster_words
-        self.typed_reach = typed_reach
+        self.width = width
+        self.noise = noise
         self.unknown_quantile = unknown_quantile
 
     def fit(
@@ -264,8 +268,8 @@ class TaughtVote(BaseEstimator):
         self.certainty_ = 1 - normalized_entropy(probabilities)
         self.ensemble_ = count_votes(probabilities, share_of_say(weights, self.certainty_))
         self.distances_, self.neighbors_ = _others(self.X_, min(self.n_neighbors, n - 1))
-        width = min(self.scale_neighbor, n - 1) - 1
-        self.scale_ = self.distances_[:, width].astype(np.float64) if n > 1 else np.ones(n)
+        farthest = float(np.median(self.distances_[:, -1])) if n > 1 else 1.0
+        self.width_ = self.width * max(farthest**2, 1e-30)
         self.usual_ = float(np.median(self.distances_[:, 0])) if n > 1 else 1.0
         self.squares_ = (self.X_.astype(np.float64) ** 2).sum(axis=1)
         return self
@@ -308,42 +312,55 @@ class TaughtVote(BaseEstimator):
         for cluster, name in words.clusters:
             named[cluster] = number[name]
         said = np.eye(len(types))[answers]
-        near = self._kernel(typed)
-        together = (self.clusters_[:, None] == self.clusters_[typed]).astype(np.float64)
-        # A cell's own word has no part in its own vote.
-        own = np.arange(len(typed))
-        near[typed, own] = together[typed, own] = 0
-
-        probabilities = np.zeros((voters + 3, n, len(types)))
-        probabilities[:voters, :, : len(self.types_)] = self.probabilities_
-        certainty = np.ones((voters + 3, n))
-        certainty[:voters] = self.certainty_
         carried = named[self.clusters_]
-        heard = (
-            self._of_cluster(carried, self.centrality_, together @ said),
-            self._of_neighbours(carried, len(types)),
-            self._of_typed(near @ said),
-        )
+        probabilities = np.zeros((voters + 2, n, len(types)))
+        probabilities[:voters, :, : len(self.types_)] = self.probabilities_
+        certainty = np.ones((voters + 2, n))
+        certainty[:voters] = self.certainty_
+        heard = self._of_cluster(carried, len(types)), self._of_neighbours(carried, len(types))
         for place, (shares, reach) in enumerate(heard):
             probabilities[voters + place] = shares
             certainty[voters + place] = reach * (1 - normalized_entropy(shares))
 
-        prior = np.concatenate([self.weights_ / self.weights_.sum(), np.full(3, self.own_weight)])
+        prior = np.concatenate([self.weights_ / self.weights_.sum(), np.full(2, self.own_weight)])
         prior /= prior.sum()
-        credit = self._credit(prior, probabilities, certainty, typed, answers)
+        right = probabilities[:, typed, answers] * certainty[:, typed]
+        credit = _shared(prior[:, None] * right, prior[:, None])
         weights = (self.prior_words * prior + credit.sum(axis=1)) / (self.prior_words + len(typed))
-        by_cell = np.repeat(weights[:, None], n, axis=1)
-        if len(typed):
-            by_cell[:, typed] = self._weights_without(
-                prior, probabilities, certainty, typed, answers, near, together, said, carried
-            )
-        say = share_of_say(by_cell, certainty)
+        say = share_of_say(weights, certainty)
+        counted = count_votes(probabilities, say)
         mean = np.einsum("vn,vnt->nt", say, probabilities)
+        winner, near = counted.winner, np.zeros(n)
+        if len(typed):
+            kernel = self._kernel(typed)
+            inverse = np.asarray(
+                np.linalg.inv(kernel[typed] + self.noise * np.eye(len(typed))), dtype=np.float64
+            )
+            near = np.einsum("cn,nm,cm->c", kernel, inverse, kernel, optimize=True)
+            mean = mean + kernel @ (inverse @ (said - mean[typed]))
+            # A cell's own word has no part in its own vote.
+            near[typed] = 1 + self.noise - 1 / np.diag(inverse)
+            without = self.prior_words * prior[:, None] + credit.sum(axis=1)[:, None] - credit
+            mean[typed], say[:, typed] = _left_out(
+                without, certainty[:, typed], probabilities[:, typed], said, inverse
+            )
+            mean = _normalised(np.maximum(mean, 0))
+            near = np.clip(near, 0, 1)
+            winner = mean.argmax(axis=1)
+        choices = np.vstack([counted.choices, mean.argmax(axis=1)])
+        say = np.vstack([say * (1 - near), near])
+        best = np.sort(mean, axis=1)
         distance, above = self._distance(carried >= 0, typed)
         return Taught(
             words=words,
             types=types,
-            vote=count_votes(probabilities, say),
+            vote=Vote(
+                winner=winner,
+                agreement=np.minimum((say * (choices == winner)).sum(axis=0), 1.0),
+                confidence=mean[np.arange(n), winner],
+                choices=choices,
+                margin=best[:, -1] - best[:, -2] if len(types) > 1 else best[:, -1],
+            ),
             ensemble=self.ensemble_,
             probabilities=mean,
             weights=weights,
@@ -356,17 +373,15 @@ class TaughtVote(BaseEstimator):
         """Compute how near each cell is to each typed one, in (0, 1], shape (n, N)."""
         cross = (self.X_ @ self.X_[typed].T).astype(np.float64)
         squared = np.maximum(self.squares_[:, None] + self.squares_[typed] - 2 * cross, 0)
-        width = np.maximum(self.scale_[:, None] * self.scale_[typed], np.finfo(np.float32).tiny)
-        return np.exp(-squared / width)
+        squared[typed, np.arange(len(typed))] = 0
+        return np.exp(-squared / self.width_)
 
-    def _of_cluster(
-        self, carried: Ints, centrality: Float64, counts: Float64
-    ) -> tuple[Float64, Float64]:
-        """Let the confirmed name speak, and typed cells of the cluster against it."""
-        shares = counts.copy()
-        rows = np.flatnonzero(carried >= 0)
-        shares[rows, carried[rows]] += self.cluster_words
-        return _normalised(shares), np.where(carried >= 0, np.sqrt(centrality), 0.0)
+    def _of_cluster(self, carried: Ints, n_types: int) -> tuple[Float64, Float64]:
+        """Let the confirmed names speak, the more central a cell the louder."""
+        known = carried >= 0
+        shares = np.full((len(carried), n_types), 1 / n_types)
+        shares[known] = np.eye(n_types)[carried[known]]
+        return shares, np.where(known, np.sqrt(self.centrality_), 0.0)
 
     def _of_neighbours(self, carried: Ints, n_types: int) -> tuple[Float64, Float64]:
         """Let the nearest others speak that lie in confirmed clusters."""
@@ -376,61 +391,6 @@ class TaughtVote(BaseEstimator):
         weights = np.exp(-((self.distances_ / farthest) ** 2)) * known
         shares = np.stack([(weights * (said == t)).sum(axis=1) for t in range(n_types)], axis=1)
         return _normalised(shares.astype(np.float64)), known.mean(axis=1)
-
-    def _of_typed(self, mass: Float64) -> tuple[Float64, Float64]:
-        """Let typed cells speak, the more the nearer."""
-        total = mass.sum(axis=-1)
-        return _normalised(mass), total / (total + self.typed_reach)
-
-    def _credit(
-        self,
-        prior: Float64,
-        probabilities: Float64,
-        certainty: Float64,
-        typed: Ints,
-        answers: Ints,
-    ) -> Float64:
-        """Share each word's credit out to the voters, shape (V + 3, N)."""
-        right = probabilities[:, typed, answers] * certainty[:, typed]
-        return _shared(prior[:, None] * right, prior[:, None])
-
-    def _weights_without(
-        self,
-        prior: Float64,
-        probabilities: Float64,
-        certainty: Float64,
-        typed: Ints,
-        answers: Ints,
-        near: Float64,
-        together: Float64,
-        said: Float64,
-        carried: Ints,
-    ) -> Float64:
-        """Weigh the voters for each typed cell as if its own word had not been said.
-
-        Nothing is approximated: what the voters that learn from typed cells say of the others is
-        computed without it too. Shape (V + 3, N).
-        """
-        count, marks = len(typed), np.arange(len(typed))
-        right = probabilities[:, typed, answers] * certainty[:, typed]
-        near, together = near[typed], together[typed]
-        mass, members = near @ said, together @ said
-        weights = np.zeros((len(prior), count))
-        for start in range(0, count, _AT_ONCE):
-            left = marks[start : start + _AT_ONCE]
-            heard = np.repeat(right[:, None], len(left), axis=1)
-            gone = said[left][:, None, :]
-            shares, reach = self._of_typed(mass - near.T[left][:, :, None] * gone)
-            heard[-1] = shares[:, marks, answers] * reach * (1 - normalized_entropy(shares))
-            counts = members - together.T[left][:, :, None] * gone
-            inside = self.centrality_[typed]
-            for place, one in enumerate(counts):
-                shares, reach = self._of_cluster(carried[typed], inside, one)
-                heard[-3, place] = shares[marks, answers] * reach * (1 - normalized_entropy(shares))
-            credit = _shared(prior[:, None, None] * heard, prior[:, None, None])
-            credit[:, np.arange(len(left)), left] = 0
-            weights[:, left] = self.prior_words * prior[:, None] + credit.sum(axis=2)
-        return weights / weights.sum(axis=0)
 
     def _distance(self, confirmed: Bools, typed: Ints) -> tuple[Float64, float]:
         """Measure how far each cell is from what people named, and what is far."""
@@ -469,6 +429,35 @@ def _normalised(shares: Float64) -> Float64:
     total = shares.sum(axis=-1, keepdims=True)
     even = np.full_like(shares, 1 / shares.shape[-1])
     return np.divide(shares, total, out=even, where=total > 0)
+
+
+def _left_out(
+    weights: Float64,
+    certainty: Float64,
+    probabilities: Float64,
+    said: Float64,
+    inverse: Float64,
+) -> tuple[Float64, Float64]:
+    """Vote on each of N typed cells as if its own word had not been said; nothing is approximated.
+
+    ``weights``, shape (V, N), leave out one word in each column. Returns probabilities (N, T) and
+    the voters' say (V, N).
+    """
+    count = len(said)
+    mean, say = np.zeros_like(said), np.zeros_like(certainty)
+    for start in range(0, count, _AT_ONCE):
+        left = np.arange(start, min(start + _AT_ONCE, count))
+        shares = share_of_say(
+            np.repeat(weights[:, left], count, axis=1), np.tile(certainty, (1, len(left)))
+        ).reshape(len(weights), len(left), count)
+        others = np.einsum("vln,vnt->lnt", shares, probabilities, optimize=True)
+        at = np.arange(len(left))
+        own = np.diag(inverse)[left][:, None]
+        rest = said - others
+        rest[at, left] = 0
+        mean[left] = others[at, left] - np.einsum("ln,lnt->lt", inverse[left], rest) / own
+        say[:, left] = shares[:, at, left]
+    return mean, say
 
 
 def _shared(credit: Float64, prior: Float64) -> Float64:
