@@ -1729,6 +1729,9 @@ def reader_figure(points: Sequence[Point]) -> go.Figure:
 
     figure = go.Figure()
     orders = list(dict.fromkeys(point.order for point in points))
+    shown = [point.balanced_accuracy for point in points]
+    shown += [point.balanced_accuracy_untyped for point in points]
+    least = min((value for value in shown if not np.isnan(value)), default=0.0)
     names = []
     for number, order in enumerate(orders):
         of = [point for point in points if point.order == order]
@@ -1754,5 +1757,6 @@ def reader_figure(points: Sequence[Point]) -> go.Figure:
         plot=300,
         legend=names,
         xaxis={"title": "cells typed after the clusters were confirmed"},
-        yaxis={"title": "balanced accuracy, %", "range": [0, 102]},
+        # From the ten below on: all that matters happens in the upper part.
+        yaxis={"title": "balanced accuracy, %", "range": [10 * (least // 10), 101]},
     )

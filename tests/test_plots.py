@@ -24,6 +24,7 @@ from celltransfer_core.matching import (
     tsne_plane,
 )
 from celltransfer_core.pipeline import Solve, Voter
+from celltransfer_core.reader import Point
 from celltransfer_core.voting import weighted_vote
 
 BLOOD = ("basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil")
@@ -164,6 +165,9 @@ def every_figure(name: str) -> dict[str, go.Figure]:
         ),
         "agreement_worth_figure": plots.agreement_worth_figure({name: agreement_curve(*worth())}),
         "reliability_figure": plots.reliability_figure({name: reliability(*worth())}),
+        "reader_figure": plots.reader_figure(
+            [Point("queue", 0, 70, 60, 70, 60), Point("queue", 20, 90, 80, 85, 75)]
+        ),
         "low_label_figure": plots.low_label_figure({name: [(2, 50.0, 3.0), (0, 60.0, 0.0)]}),
     }
 

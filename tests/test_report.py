@@ -74,6 +74,7 @@ def test_it_holds_every_figure_and_asks_nobody(page):
         "agreement_worth_figure",
         "reliability_figure",
         "low_label_figure",
+        "reader_figure",
     }
     without = {"types_figure", "sizes_figure", *of_evaluation}
     assert shown == {html.escape(text) for kind, text in CAPTIONS.items() if kind not in without}
