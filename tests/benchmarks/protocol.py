@@ -1,0 +1,120 @@
+"""How long the published protocol takes: 10 × 10 subsets × 14 representations, 1,400 transports.
+
+    python tests/benchmarks/protocol.py [--solves 28] [--cells 2000] [--dim 768] [--alpha 0.5]
+                                        [--weights uniform|matches] [--workers N]
+
+Embeddings are drawn: seven single encoders of 768 numbers and the seven concatenations of the
+paper (up to 3,072), 10 parts of a query of 20,000 cells and 10 draws of the reference a part. Each
+transport is whole: geodesics of both subsets, solve, map, and the k-NN of the part. ``--solves``
+takes so many of the 1,400, the same share of each representation and spread over the parts, and
+extrapolates; ``--solves 1400`` takes all. One line a representation; the last line is the whole
+time on the processors at hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import numpy as np
+from pipeline import draw, processor_seconds
+
+from celltransfer_core.execution import cpu_count
+from celltransfer_core.matching import QUERY, REFERENCE
+from celltransfer_core.pipeline import Config, align, classify, drawn_rows, plan_draws, voter_name
+from celltransfer_core.protocol import CONCATENATIONS
+
+TYPES = 8
+SUBSETS = 10
+
+
+def representations():
+    """List the seven single encoders and the seven concatenations."""
+    singles = dict.fromkeys(member for voter in CONCATENATIONS for member in voter)
+    singles |= {"dinobloom": None}  # the seventh is in no concatenation
+    return [*((member,) for member in singles), *CONCATENATIONS]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--solves", type=int, default=28)
+    parser.add_argument("--cells", type=int, default=2000, help="of a subset")
+    parser.add_argument("--dim", type=int, default=768, help="of one encoder")
+    parser.add_argument("--alpha", type=float, default=0.5)
+    parser.add_argument("--weights", choices=("matches", "uniform"), default="uniform")
+    parser.add_argument("--workers", type=int)
+    options = parser.parse_args()
+    voters = representations()
+    config = Config(
+        encoders=tuple(voters),
+        alpha=options.alpha,
+        weights=options.weights,
+        subset_size=options.cells,
+        draws=SUBSETS,
+    )
+    cells = SUBSETS * options.cells
+    sites = {}
+    for number, member in enumerate(v[0] for v in voters if len(v) == 1):
+        (Xs, ys), (Xt, yt) = draw((cells, cells), options.dim, TYPES, seed=0)
+        # Another encoder of the same cells: other axes, the same types.
+        rng = np.random.default_rng(number + 1)
+        noise = [0.2 * rng.normal(size=X.shape).astype(np.float32) for X in (Xs, Xt)]
+        turned = rng.permutation(options.dim)
+        sites[member] = [X[:, turned] + more for X, more in zip((Xs, Xt), noise, strict=True)]
+    embeddings = {
+        REFERENCE: {member: both[0] for member, both in sites.items()},
+        QUERY: {member: both[1] for member, both in sites.items()},
+    }
+    shares = np.bincount(yt, minlength=TYPES) / len(yt)
+    draws = plan_draws(ys, shares, yt, config)
+    everything = len(voters) * len(draws.drawn)
+    # As many at least as run at once, or the clock would show idle processes.
+    workers = options.workers or cpu_count()
+    each = max(workers, round(options.solves / len(voters)))
+    taken = [draws.drawn[i] for i in np.linspace(0, len(draws.drawn) - 1, each).astype(int)]
+    # Each transport that is taken stands for a part of its own.
+    sample = replace(
+        draws,
+        parts=[draws.parts[draw.part] for draw in taken],
+        drawn=[replace(draw, part=number) for number, draw in enumerate(taken)],
+    )
+    known = np.ones(len(yt), dtype=bool)
+    print(f"{'representation':<34}{'columns':>8}{'solves':>8}{'wall s':>9}{'CPU s':>9}{'gap':>10}")
+
+    def one(voter, some):
+        Xs, Xt = drawn_rows(embeddings, voter, some, known, config)
+        found = [*align(voter_name(voter), Xs, Xt, some, config, workers=options.workers)]
+        galleries = (gallery for gallery, _ in found)
+        classify(voter, "fgw", galleries, Xt, some, TYPES, config)
+        return Xs.shape[1], [solve for _, solves in found for solve in solves]
+
+    one(voters[0], sample)  # workers are started and code is compiled before the clock is
+    walls = processors = 0.0
+    for voter in voters:
+        wall, processor = time.perf_counter(), processor_seconds()
+        columns, solves = one(voter, sample)
+        wall, processor = time.perf_counter() - wall, processor_seconds() - processor
+        walls, processors = walls + wall, processors + processor
+        gap = max(solve.log.gap for solve in solves)
+        print(
+            f"{voter_name(voter):<34}{columns:>8}{len(solves):>8}{wall:>9.2f}{processor:>9.2f}"
+            f"{gap:>10.1e}",
+            flush=True,
+        )
+    share = everything / (each * len(voters))
+    said = "measured whole" if share == 1 else f"extrapolated from {each * len(voters)}"
+    print(
+        f"{everything:,} transports of {options.cells} cells on {workers} "
+        f"processes: {walls * share / 60:.1f} minutes, {processors * share / 60:.1f} CPU minutes "
+        f"({said})"
+    )
+
+
+if __name__ == "__main__":
+    main()
