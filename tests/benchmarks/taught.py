@@ -1,0 +1,99 @@
+"""What a person's words are worth on altered sets: constants of the teaching are chosen here alone.
+
+    python tests/benchmarks/taught.py --data DIR [--set pbc] [--domains 6] [--encoders A,B+C]
+        [--errors 0.05]
+
+As in shifted.py, some cells of one labelled set are the reference, and others are drawn in unequal
+proportions and altered as another stain, camera and scanner would. A reader confirms the clusters,
+then answers the queue, by the margin, or at random. The last line is the balanced accuracy of cells
+that nobody typed after 0, 20 and 50 answers of the queue, and the calibration error pooled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import numpy as np
+from PIL import Image
+from shifted import QUERY_TYPES, REFERENCE_CELLS, alter, draw_style
+
+from celltransfer_core.cache import Cache
+from celltransfer_core.datasets import read_dataset
+from celltransfer_core.encoders import parse_encoders
+from celltransfer_core.evaluation import true_labels
+from celltransfer_core.pipeline import DEFAULT, detect, identify, prepare
+from celltransfer_core.reader import ORDERS, play_reader
+
+QUERY_CELLS = (300, 100, 350)  # of one domain after the other
+STEPS = (0, 20, 50)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds the set")
+    parser.add_argument("--set", default="pbc")
+    parser.add_argument("--domains", type=int, default=6)
+    parser.add_argument("--encoders")
+    parser.add_argument("--errors", type=float, default=0.0)
+    options = parser.parse_args()
+    config = DEFAULT
+    if options.encoders:
+        config = replace(config, encoders=parse_encoders(options.encoders))
+
+    whole = read_dataset(options.data / options.set, labelled=True)
+    labels = np.array(whole.labels)
+    types = np.unique(labels)
+    rng = np.random.default_rng(0)
+    order = {name: rng.permutation(np.flatnonzero(labels == name)) for name in types}
+    kept = sorted(cell for of in order.values() for cell in of[:REFERENCE_CELLS].tolist())
+    reference = replace(
+        whole,
+        files=tuple(whole.files[i] for i in kept),
+        sha256=tuple(whole.sha256[i] for i in kept),
+        labels=tuple(whole.labels[i] for i in kept),
+    )
+    table: dict[tuple[str, int], list[float]] = {}
+    gaps, cells = np.zeros(10), np.zeros(10)
+    for domain in range(options.domains):
+        rng = np.random.default_rng([1, domain])
+        style = draw_style(rng)
+        shares = np.zeros(len(types))
+        shares[rng.permutation(len(types))[:QUERY_TYPES]] = rng.dirichlet(np.full(QUERY_TYPES, 1.5))
+        with tempfile.TemporaryDirectory() as folder:
+            for name, share in zip(types, shares, strict=True):
+                into = Path(folder, name)
+                into.mkdir()
+                size = round(QUERY_CELLS[domain % len(QUERY_CELLS)] * share)
+                for cell in rng.permutation(order[name][REFERENCE_CELLS:])[:size].tolist():
+                    image = np.asarray(Image.open(whole.root / whole.files[cell]).convert("RGB"))
+                    (into / f"{cell}.jpg").write_bytes(alter(image, style, rng))
+            query = read_dataset(Path(folder))
+            truth = true_labels(query)
+            prepared = prepare(reference, query, config, cache=Cache())
+            named = identify(prepared, detect(prepared))
+            reading = play_reader(prepared, named, truth, errors=options.errors, cache=Cache())
+        for point in reading.points:
+            key = point.order, point.answers
+            table.setdefault(key, []).append(point.balanced_accuracy_untyped)
+        found = reading.calibration
+        gaps += np.nan_to_num(found.confidence - found.accuracy) * found.cells
+        cells += found.cells
+        print(f"domain {domain}: done", file=sys.stderr, flush=True)
+    print(f"balanced accuracy of untyped cells in percent, mean of {options.domains} domains")
+    for name in ORDERS:
+        means = {step: np.nanmean(table[name, step]) for step in STEPS}
+        print(f"{name:<8}" + "".join(f"  {step:>3} typed: {v:5.1f}" for step, v in means.items()))
+    error = np.abs(gaps).sum() / cells.sum()
+    headline = " / ".join(f"{np.nanmean(table['queue', step]):.1f}" for step in STEPS)
+    print(f"queue after 0 / 20 / 50: {headline}; calibration error {error:.1f} %")
+
+
+if __name__ == "__main__":
+    main()
