@@ -123,6 +123,14 @@ def test_cells_beside_the_map_go_with_the_nearest_on_it():
     assert extend_selection(X, shown, np.array([], dtype=int)).tolist() == []
 
 
+def test_a_new_type_stands_where_the_word_says_it_is_new():
+    found, types = clusters([0, 0, 0]), ["a", "b"]
+    for new in (True, False):
+        said = [Word({"cells": some(0, 1, 2), "type": "z", "new": new}, "Ann", "2026-01-01")]
+        standing = standing_words(found, CELLS[:3], said, types)
+        assert [one.confirmation.type_name for one in standing] == ["z"] * new
+
+
 def test_central_cells_come_first():
     found = replace(clusters([0, 1, 0, 0]), centrality=np.array([0.2, 1.0, 1.0, 0.5]))
     assert central_first(found, 0).tolist() == [2, 3, 0]

@@ -228,10 +228,21 @@ def test_none_is_an_answer(result, reference, query, store):
     ).flagged.all()
 
 
+def test_a_cluster_may_be_a_new_type(result, reference, query, store):
+    word = Confirmation(0, "yeti")
+    again = run(reference, query, FAST, confirmations=[word], cache=store, workers=1)
+    inside = again.clusters.labels == 0
+    assert (np.array(again.predicted)[inside] == "yeti").mean() > 0.5
+    assert "yeti" not in np.array(again.predicted)[again.clusters.labels == 1]
+    # The reference has none of it: nothing is transported there, as for none of these.
+    assert all(solve.target == (~inside).sum() for solve in again.solves)
+    assert (again.matches[0].matched_type, again.matches[0].score) == ("yeti", 0.0)
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        (Confirmation(0, "yeti"), "'yeti', which the reference does not have"),
+        (Confirmation(0, "?"), "Cluster 0 .* new one.*at least one letter"),
         (Confirmation(99, "neutrophil"), "cluster 99.*--clusters-from"),
         (Confirmation(0, "neutrophil", cells=1), "other clusters.*--clusters-from"),
     ],
