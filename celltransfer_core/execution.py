@@ -40,8 +40,10 @@ _ENVIRONMENT = {
     **dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
     ),
+    "LOKY_MAX_MEMORY_LEAK_SIZE": "1e15",  # large libraries are no leak: the worker stays
     "POT_BACKEND_DISABLE_PYTORCH": "1",  # it would load 300 MB that no task of POT's needs
 }
+_IDLE = 300  # seconds a process waits for more work: starting another takes some
 _TRIES = 3
 
 
@@ -136,12 +138,10 @@ def _in_processes(
 ) -> Iterator[tuple[int, Result]]:
     from loky import get_reusable_executor
 
-    # A worker that has loaded torch looks like a leak to loky, which then replaces it.
-    warnings.filterwarnings("ignore", message="A worker was restarted", module="loky")
     pending = set(range(len(tasks)))
     with _handed_over(function) as work:
         for _ in range(_TRIES):
-            executor = get_reusable_executor(max_workers=processes, env=_ENVIRONMENT)
+            executor = get_reusable_executor(processes, env=_ENVIRONMENT, timeout=_IDLE)
             futures = {executor.submit(work, tasks[index]): index for index in sorted(pending)}
             try:
                 for future in as_completed(futures):
