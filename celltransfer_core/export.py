@@ -52,6 +52,7 @@ TableFormat = Literal["csv", "parquet", "h5ad"]
 _LIBRARIES = (
     "faiss-cpu",
     "networkx",
+    "numba",
     "numpy",
     "onnxruntime",
     "pillow",

@@ -72,14 +72,19 @@ def discriminant(Xs: Float32, Xt: Float32, types: Ints) -> tuple[Float32, Float3
     Returns
     -------
     Xs, Xt : ndarray of float32, shape (n, r) and (m, r)
-        Each centred; r is at most the number of types less one. Rows of more than
-        :data:`WIDE` numbers are first reduced to so many principal components.
+        Each centred; r is at most the number of types less one, and none where there are not more
+        cells than types, or all cells of each type are alike. Rows of more than :data:`WIDE`
+        numbers are first reduced to so many principal components.
     """
     from sklearn.decomposition import PCA
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     drawn = draw_cells(types, MOST_CELLS, 0)
     X = Xs[drawn].astype(np.float64)
+    kinds, place = np.unique(types[drawn], return_inverse=True)
+    means = np.stack([X[place == kind].mean(axis=0) for kind in range(len(kinds))])
+    if not 1 < len(kinds) < len(X) or np.allclose(X, means[place]):
+        return np.zeros((len(Xs), 0), np.float32), np.zeros((len(Xt), 0), np.float32)
     reduced = PCA(min(WIDE, *X.shape), random_state=0).fit(X)
     rows = reduced.transform(X)
     found = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE)
