@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from celltransfer_core.cache import Cache
 from celltransfer_core.datasets import Dataset
 from celltransfer_core.execution import run_tasks
 from celltransfer_core.types import Bools, Float32, Float64, Ints, Progress, RGBImage, silent
+
+if TYPE_CHECKING:
+    from PIL.ImageFilter import Color3DLUT
 
 Mode = Literal["auto", "nucleus", "none"]
 Colour = Literal["none", "lab"]
@@ -29,6 +33,9 @@ ENOUGH = 0.8
 
 FIELD_OF_VIEW = 2.0
 """Side of the cut, in extents of the nucleus."""
+
+GRID = 65
+"""Levels of red, green and blue that a colour map converts; Pillow takes no more."""
 
 _WORKING_SIDE = 96  # px: nuclei are looked for on copies of this size
 _LEAST_CONTRAST = 25  # grey values of green by which a nucleus is darker than the background
@@ -308,23 +315,44 @@ class ColourMap:
     """Each of shape (3,), in Lab units."""
 
     def __call__(self, image: RGBImage) -> RGBImage:
-        """Recolour an image of shape (h, w, 3), uint8."""
-        from skimage.color import lab2rgb, rgb2lab
+        """Recolour an image of shape (h, w, 3), uint8.
 
-        # Where there is no colour to stretch, rounding errors would be stretched into one.
-        flat = self.source_std < 0.1
-        gain = np.where(flat, 1.0, self.target_std / np.where(flat, 1.0, self.source_std))
-        lab = (rgb2lab(image) - self.source_mean) * gain + self.target_mean
-        lab[..., 0] = np.clip(lab[..., 0], 0, 100)
-        return np.rint(np.clip(_quiet_lab2rgb(lab, lab2rgb), 0, 1) * 255).astype(np.uint8)
+        Colours between the :data:`GRID`³ that are converted are interpolated, which is right to
+        about a level of 255 and takes a thirtieth of the time.
+        """
+        from PIL import Image
+
+        return np.asarray(Image.fromarray(image).filter(_lookup(*self._numbers.tolist())))
+
+    @property
+    def _numbers(self) -> Float64:
+        return np.round(
+            np.concatenate([self.source_mean, self.source_std, self.target_mean, self.target_std]),
+            4,
+        )
 
     @property
     def key(self) -> str:
         """Short hash of the numbers."""
-        numbers = np.concatenate(
-            [self.source_mean, self.source_std, self.target_mean, self.target_std]
-        )
-        return hashlib.sha256(np.round(numbers, 4).tobytes()).hexdigest()[:12]
+        return hashlib.sha256(self._numbers.tobytes() + bytes([GRID])).hexdigest()[:12]
+
+
+@lru_cache(maxsize=8)
+def _lookup(*numbers: float) -> Color3DLUT:
+    """Convert a grid of colours; as many maps as a run has sets are kept."""
+    from PIL.ImageFilter import Color3DLUT
+    from skimage.color import lab2rgb, rgb2lab
+
+    source_mean, source_std, target_mean, target_std = np.reshape(numbers, (4, 3))
+    levels = np.linspace(0, 1, GRID)
+    blue, green, red = np.meshgrid(levels, levels, levels, indexing="ij")  # red runs fastest
+    # Where there is no colour to stretch, rounding errors would be stretched into one.
+    flat = source_std < 0.1
+    gain = np.where(flat, 1.0, target_std / np.where(flat, 1.0, source_std))
+    lab = (rgb2lab(np.stack([red, green, blue], axis=-1)) - source_mean) * gain + target_mean
+    lab[..., 0] = np.clip(lab[..., 0], 0, 100)
+    table = np.clip(_quiet_lab2rgb(lab, lab2rgb), 0, 1)
+    return Color3DLUT(GRID, table.astype(np.float32).ravel())
 
 
 def _quiet_lab2rgb(lab: Float64, lab2rgb: object) -> Float64:
