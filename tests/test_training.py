@@ -231,6 +231,7 @@ def test_what_is_exported_runs_as_any_encoder(cells, tmp_path):
     told = {"name": "n", "source": "s", "licence": "l", "trained_on": "t"}
     checks = check_on_held_back(Committee(networks).eval(), cells, 0)
     spec = export(networks, tmp_path / "made" / "mine.onnx", told, checks)
+    assert b"training.py" not in (tmp_path / "made" / "mine.onnx").read_bytes()
     assert spec.dim == 3 * 48
     encoder = OnnxEncoder("mine", tmp_path / "made" / "mine.onnx")
     images = [plain_view(crop, SIDE) for crop in cells.crops[:11]]
