@@ -186,11 +186,11 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
     for key, number in (("n", 1), ("z", 0)):
         settle(page)
         page.keyboard.press(key)
-        expect(settled).to_have_text(re.compile(f"^{number} of"))
+        expect(settled).to_have_text(re.compile(f"^{number} of"), timeout=SOON)
     for number in range(1, clusters + 1):
         settle(page)
         page.keyboard.press("a")
-        expect(settled).to_have_text(re.compile(f"^{number} of"))
+        expect(settled).to_have_text(re.compile(f"^{number} of"), timeout=SOON)
         if number == 2:
             again(page)
     expect(page.get_by_text("Every cluster is settled by a person")).to_be_visible()
@@ -217,7 +217,8 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
         settle(page)
         page.keyboard.press("1")
         reviewed = page.get_by_test_id("stMetric").first
-        expect(reviewed).to_have_text(re.compile(f"^Reviewed of {QUERY_CELLS}\\s*{number}$"))
+        told = re.compile(f"^Reviewed of {QUERY_CELLS}\\s*{number}$")
+        expect(reviewed).to_have_text(told, timeout=SOON)
         if number == 3:
             again(page)
     assert len(app.space.decisions(study, "review")) == 6
