@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -41,7 +42,15 @@ from celltransfer_core.review import (
     Review,
     final_types,
 )
-from celltransfer_core.teaching import KINDS, Taught, check_new_type
+from celltransfer_core.teaching import (
+    KINDS,
+    Calibration,
+    Taught,
+    blind_cells,
+    calibrate,
+    check_new_type,
+    prediction_sets,
+)
 from celltransfer_core.types import Float64, Progress, silent
 
 if TYPE_CHECKING:
@@ -78,7 +87,9 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
         column ``vote:VOTER`` a voter and one ``share:TYPE`` a type with its part of the vote. Where
         people taught the vote, ensemble_type is what it was before; say:ensemble, say:cluster,
         say:neighbours and say:typed are who decided, :attr:`Taught.say`; distance is that to the
-        nearest cell that somebody named, and unknown marks those that are far from all.
+        nearest cell that somebody named, and unknown marks those that are far from all;
+        calibrated_confidence is empty as long as too few cells are typed, see
+        :func:`celltransfer_core.teaching.calibrate`.
     """
     import pandas as pd
 
@@ -121,6 +132,9 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
             columns[f"say:{kind}"] = taught.say[cell, number]
         columns["distance"] = taught.distance[cell]
         columns["unknown"] = taught.unknown[cell]
+        found = calibrate(taught)
+        known = isinstance(found, Calibration)
+        columns["calibrated_confidence"] = found.confidence[cell] if known else np.nan
     return pd.DataFrame(columns).sort_values("file", ignore_index=True)
 
 
@@ -138,7 +152,9 @@ def reviewed_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame
     DataFrame
         The columns of :func:`predictions_table` as they are; then reviewed_type (empty where
         nobody answered), final_type, reviewed_by and reviewed_at, see
-        :func:`celltransfer_core.review.final_types`.
+        :func:`celltransfer_core.review.final_types`. Where people taught the vote, not_ruled_out
+        has the types that :func:`celltransfer_core.teaching.prediction_sets` leaves, with ``|``
+        between them; types with too few cells in the random sample are always among them.
     """
     table = predictions_table(result)
     final = final_types(result.query.cells, result.predicted, reviews)
@@ -147,6 +163,10 @@ def reviewed_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame
     table["final_type"] = final.final[cell]
     table["reviewed_by"] = final.reader[cell]
     table["reviewed_at"] = final.time[cell]
+    if result.taught:
+        sets = prediction_sets(result.taught, blind_cells(result.query.cells, reviews))
+        left = ["|".join(compress(result.types, held)) for held in sets.holds.tolist()]
+        table["not_ruled_out"] = np.array(left)[cell]
     return table
 
 

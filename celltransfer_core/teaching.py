@@ -53,6 +53,9 @@ PAYS = 0.1
 CALIBRATED_FROM = 30
 """Typed cells that a calibration needs."""
 
+COVERAGE = 0.9
+"""Of the cells of each type, those whose set of types is to hold it."""
+
 PRIOR_VARIANCE = 1.0
 """Of slope and intercept of a calibration about 1 and 0."""
 
@@ -109,6 +112,24 @@ def words_of(matches: Sequence[Match], cells: Sequence[str], reviews: Sequence[R
         ),
         tuple(sorted(typed.items())),
     )
+
+
+def blind_cells(cells: Sequence[str], reviews: Sequence[Review]) -> list[int]:
+    """Find the cells of the random sample that somebody looked at.
+
+    Parameters
+    ----------
+    cells : sequence of str, length n
+        Hashes of the query's cells, sorted.
+    reviews : sequence of Review
+
+    Returns
+    -------
+    list of int
+        In ascending order, each once.
+    """
+    place = {cell: number for number, cell in enumerate(cells)}
+    return sorted({place[one.cell] for one in reviews if one.blind and one.cell in place})
 
 
 def check_new_type(name: str) -> str:
@@ -576,9 +597,17 @@ class PredictionSets:
     missing: Mapping[str, NotYet]
     """Types that need more cells of the blind sample before they can be left out."""
 
+    def of(self, cell: int, types: Sequence[str]) -> list[str]:
+        """List the types in a cell's set, those aside of which too little is known."""
+        return [
+            name
+            for name, held in zip(types, self.holds[cell].tolist(), strict=True)
+            if held and name not in self.missing
+        ]
+
 
 def prediction_sets(
-    taught: Taught, blind: Sequence[int], *, coverage: float = 0.9
+    taught: Taught, blind: Sequence[int], *, coverage: float = COVERAGE
 ) -> PredictionSets:
     """Give each cell the types that cannot be ruled out (Mondrian conformal prediction).
 
@@ -586,8 +615,8 @@ def prediction_sets(
     ----------
     taught : Taught
     blind : sequence of int
-        Cells of the random sample, as far as it was answered; others do not count, for they were
-        picked because they are doubtful.
+        From :func:`blind_cells`; others do not count, for they were picked because they are
+        doubtful.
     coverage : float
         Probability, for the cells of every type, that the set holds it.
 

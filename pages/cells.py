@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 import words
 
-from celltransfer_core import jobs, web
+from celltransfer_core import jobs, teaching, web
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.matching import NONE_TYPE, QUERY, REFERENCE
 from celltransfer_core.overview import (
@@ -23,6 +23,7 @@ from celltransfer_core.overview import (
 )
 from celltransfer_core.pipeline import RunResult, voter_name
 from celltransfer_core.plots import CAPTIONS, NONE_COLOUR, map_figure, type_symbols
+from celltransfer_core.review import Review
 
 A_PAGE = 60
 LARGE = 1024  # px
@@ -188,7 +189,9 @@ def show_steps(run: RunResult, cells: np.ndarray, at: int) -> None:
         st.markdown(f"{at + 1:,} of {len(cells):,}")
 
 
-def show_cell(run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
+def show_cell(
+    run: RunResult, reviews: Sequence[Review], cell: int, shades: Mapping[str, str]
+) -> None:
     """Show one cell and all that is known of it."""
     match = run.matches[run.clusters.labels[cell]]
     number = int(run.clusters.names[run.clusters.labels[cell]])
@@ -202,14 +205,36 @@ def show_cell(run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
     else:
         sure = "confirmed" if match.confirmed else "proposed"
         matched = f"matched to {words.plain(match.matched_type)} ({sure})"
+    found = teaching.calibrate(run.taught) if run.taught else None
+    confidence, worth = run.vote.confidence[cell], "the mean probability that voters give it"
+    if isinstance(found, teaching.Calibration):
+        confidence = found.confidence[cell]
+        worth = "how often such cells are right, as typed cells tell"
+    else:
+        worth += ", not calibrated"
     st.markdown(
-        f"{flag}Agreement **{run.vote.agreement[cell]:.2f}**, confidence "
-        f"{run.vote.confidence[cell]:.2f}. Cluster {number}, {matched}.",
-        help="Agreement: the share of the vote that this type won. Confidence: the mean "
-        "probability that voters give it, not calibrated.",
+        f"{flag}Agreement **{run.vote.agreement[cell]:.2f}**, confidence {confidence:.2f}. "
+        f"Cluster {number}, {matched}.",
+        help=f"Agreement: the share of the vote that this type won. Confidence: {worth}.",
     )
     words.who_decided(run, cell)
+    show_set(run, reviews, cell)
     show_picture(run, cell)
+
+
+def show_set(run: RunResult, reviews: Sequence[Review], cell: int) -> None:
+    """Tell which types cannot be ruled out, where the blind sample is large enough."""
+    if run.taught is None:
+        return
+    sets = teaching.prediction_sets(run.taught, teaching.blind_cells(run.query.cells, reviews))
+    if len(sets.missing) == len(run.types):
+        return
+    held = ", ".join(words.plain(name) for name in sets.of(cell, run.types)) or "none of them"
+    unheard = ", ".join(words.plain(name) for name in sets.missing)
+    st.caption(
+        f"Cannot be ruled out (right for {100 * sets.coverage:.0f} % of each type's cells): "
+        f"**{held}**." + f" Too few blind answers to say of: {unheard}." * bool(unheard)
+    )
 
 
 def show_picture(run: RunResult, cell: int) -> None:
@@ -356,7 +381,7 @@ def show_names(run: RunResult, cell: int) -> None:
 
 
 @st.fragment
-def browse(run: RunResult, among: Sequence[int] | None) -> None:
+def browse(run: RunResult, reviews: Sequence[Review], among: Sequence[int] | None) -> None:
     """Show the chosen cells, and one of them."""
     shades = common.colours(here.id)
     cells = choose_cells(run, among)
@@ -374,7 +399,7 @@ def browse(run: RunResult, among: Sequence[int] | None) -> None:
         show_grid(run, cells, at, shades)
     with right:
         show_steps(run, cells, at)
-        show_cell(run, cell, shades)
+        show_cell(run, reviews, cell, shades)
     show_neighbours(run, cell, shades)
     show_voters(run, cell)
     show_names(run, cell)
@@ -385,6 +410,7 @@ typed = lesson.run if lesson else jobs.load_run(space, here.id, stale=True)
 if typed is not None:
     if lesson is None:
         st.caption(":material/history: Below is the last result, from before the last changes.")
-    browse(typed, show_map(typed, common.colours(here.id)))
+    said = lesson.reviews if lesson else ()
+    browse(typed, said, show_map(typed, common.colours(here.id)))
     if lesson:
         words.following("review", "Go on: review the doubtful cells")

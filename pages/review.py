@@ -34,7 +34,6 @@ EXAMPLES = 5
 IN_GRID = 24
 COLUMNS = 8
 HALF_WIDTH = 0.05
-COVERAGE = 0.9  # of the sets of types
 MOST_LISTED = 20
 
 ORDERS = {
@@ -621,15 +620,13 @@ def show_worth(run: RunResult, reviews: Sequence[Review]) -> None:
             "Each typed cell's calibrated confidence comes from the other typed cells. Mean "
             f"calibrated confidence over all cells: {100 * found.confidence.mean():.0f} %."
         )
-    place = {cell: number for number, cell in enumerate(run.query.cells)}
-    blind = [place[one.cell] for one in reviews if one.blind and one.cell in place]
-    sets = teaching.prediction_sets(run.taught, blind, coverage=COVERAGE)
+    sets = teaching.prediction_sets(run.taught, teaching.blind_cells(run.query.cells, reviews))
     ready = [name for name in run.types if name not in sets.missing]
     if ready:
         told = ", ".join(words.plain(name) for name in ready)
         sizes = sets.holds.sum(axis=1)
         st.markdown(
-            f"Sets of types that hold the right one with {100 * COVERAGE:.0f} % are known for "
+            f"Sets of types that hold the right one with {100 * sets.coverage:.0f} % are known for "
             f"{told}; a cell's set has {sizes.mean():.1f} types on average and stands on the Cells "
             "page."
         )

@@ -40,7 +40,14 @@ from celltransfer_core.export import (
 from celltransfer_core.matching import Confirmation
 from celltransfer_core.pipeline import DEFAULT, PAPER, run
 from celltransfer_core.review import ARTEFACT, UNSURE, Review
-from celltransfer_core.teaching import KINDS, Words, teach
+from celltransfer_core.teaching import (
+    CALIBRATED_FROM,
+    KINDS,
+    Words,
+    calibrate,
+    prediction_sets,
+    teach,
+)
 
 
 @pytest.fixture(scope="module")
@@ -384,6 +391,22 @@ def test_who_decided_follows_the_predictions(result):
     np.testing.assert_allclose(table.filter(like="share:").sum(axis=1), 1)
     assert {"share:blast", "vote:typed", "distance", "unknown"} <= set(table.columns)
     assert manifest(taught)["taught"]["cells"] == 2
+    assert table["calibrated_confidence"].isna().all()  # two cells are too few
+
+
+def test_calibrated_confidence_and_sets_follow_what_was_typed(result):
+    typed = tuple((cell, result.predicted[cell]) for cell in range(CALIBRATED_FROM))
+    taught = teach(result, Words((), typed))
+    reviews = [replace(answer(result, cell, name), blind=True) for cell, name in typed]
+    table = reviewed_table(taught, reviews).set_index("sha256").loc[list(result.query.cells)]
+    worth = calibrate(taught.taught)
+    np.testing.assert_array_equal(table["calibrated_confidence"], worth.confidence)
+    sets = prediction_sets(taught.taught, range(CALIBRATED_FROM))
+    assert len(sets.missing) < len(taught.types)
+    assert not sets.holds.all()
+    for cell, left in enumerate(table["not_ruled_out"]):
+        held = {name for name, held in zip(taught.types, sets.holds[cell], strict=True) if held}
+        assert set(filter(None, left.split("|"))) == held
 
 
 def test_answers_come_back(result, tmp_path):

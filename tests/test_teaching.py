@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from celltransfer_core.teaching import (
     Taught,
     TaughtVote,
     Words,
+    blind_cells,
     calibrate,
     check_new_type,
     prediction_sets,
@@ -106,12 +109,12 @@ def match(cluster, name, *, confirmed=True):
     return Match(cluster, 5, name, 1.0, "", 0.0, "", "", confirmed, "Ann" if confirmed else "")
 
 
+def said(cell, answer, reader="Ann"):
+    return Review(cell, answer, reader, "2026-01-01T00:00:00+00:00", blind=False)
+
+
 def test_words_are_what_stands():
     cells = ["c0", "c1", "c2", "c3", "c4"]
-
-    def said(cell, answer, reader="Ann"):
-        return Review(cell, answer, reader, "2026-01-01T00:00:00+00:00", blind=False)
-
     reviews = [
         said("c0", "a"),
         said("c1", "a"),
@@ -191,6 +194,27 @@ def test_sets_hold_the_right_type_as_often_as_chosen(rng):
         held.append([sets.holds[truth == t, t].mean() for t in (0, 1)])
     assert (np.mean(held, axis=0) > 0.78).all()
     assert (np.mean(held, axis=0) < 0.86).all()
+
+
+def test_a_set_names_only_types_that_something_is_known_of():
+    confidence = np.array([0.9, 0.9, 0.9, 0.9, 0.9, 0.2])
+    taught = claimed(confidence, np.array([True] * 5 + [False]))
+    sets = prediction_sets(taught, range(6), coverage=0.8)
+    assert set(sets.missing) == {"b"}
+    assert sets.of(0, TYPES) == ["a"]
+    assert sets.of(5, TYPES) == []
+    assert sets.holds[5].tolist() == [False, True]
+
+
+def test_blind_cells_count_once():
+    cells = ["c0", "c1", "c2"]
+    reviews = [
+        replace(said("c2", "a"), blind=True),
+        replace(said("c2", "b"), blind=True),
+        said("c1", "a"),
+        replace(said("elsewhere", "a"), blind=True),
+    ]
+    assert blind_cells(cells, reviews) == [2]
 
 
 def test_cells_far_from_all_that_was_named_are_unknown(fitted, blobs):
