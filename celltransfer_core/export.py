@@ -133,8 +133,9 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
         columns["distance"] = taught.distance[cell]
         columns["unknown"] = taught.unknown[cell]
         found = calibrate(taught)
-        known = isinstance(found, Calibration)
-        columns["calibrated_confidence"] = found.confidence[cell] if known else np.nan
+        columns["calibrated_confidence"] = (
+            found.confidence[cell] if isinstance(found, Calibration) else np.nan
+        )
     return pd.DataFrame(columns).sort_values("file", ignore_index=True)
 
 

@@ -24,11 +24,17 @@ from celltransfer_core.encoders import (
     available_encoders,
     encode,
     encoder_names,
+    foundation,
     load_encoder,
     published_encoders,
     registry,
 )
-from celltransfer_core.encoders.foundation import FoundationEncoder, batch_size
+from celltransfer_core.encoders.foundation import (
+    FoundationEncoder,
+    batch_size,
+    forward_pass,
+    in_torch,
+)
 from celltransfer_core.encoders.pixels import standardise
 from celltransfer_core.encoders.weights import fetch, file_hash, weights_folder
 from celltransfer_core.errors import EncoderError
@@ -121,21 +127,69 @@ MODULE = (sys.executable, "-m", "celltransfer_core")
 EVERY = ("dinov2", "sam", "swin", "convnext", "clip", "vitmae")
 
 
-@pytest.fixture(params=EVERY)
-def tiny(request, tmp_path):
-    spec = published(request.param, tmp_path)
-    return spec, weights_folder(spec, tmp_path)
+@pytest.fixture(scope="module", params=EVERY)
+def tiny(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    spec = published(request.param, folder)
+    return (
+        spec,
+        weights_folder(spec, folder),
+        FoundationEncoder(spec, weights_folder(spec, folder), "cpu"),
+    )
 
 
 def test_rows_are_those_of_the_librarys_own_forward_pass(tiny, images):
-    spec, folder = tiny
-    rows = encode(FoundationEncoder(spec, folder, "cpu"), images, no_extents(images))
+    spec, folder, encoder = tiny
+    rows = encode(encoder, images, no_extents(images))
     assert rows.shape == (6, spec.dim)
     pixels = torch.from_numpy(standardise(images, spec))
     with torch.inference_mode():
         expected = OWN[spec.loader](spec, folder)(pixels)
     np.testing.assert_allclose(rows, expected.numpy(), atol=1e-5)
     assert np.ptp(rows, axis=0).max() > 1e-3
+    # As devices other than the CPU run it.
+    plain = in_torch(forward_pass(spec, folder), "cpu")(standardise(images, spec))
+    np.testing.assert_allclose(plain, expected.numpy(), atol=1e-5)
+
+
+def test_the_export_is_kept_and_made_once(tiny, images, monkeypatch):
+    spec, folder, encoder = tiny
+    assert len([*folder.glob("exported-*.onnx")]) == 1
+    monkeypatch.setattr(foundation, "forward_pass", None)  # is not asked again
+    again = FoundationEncoder(spec, folder, "cpu")
+    blank = no_extents(images)
+    np.testing.assert_array_equal(again.encode(images, blank), encoder.encode(images, blank))
+
+
+def refused(*arguments, **options):
+    raise RuntimeError("no such operator")
+
+
+@pytest.mark.parametrize(
+    ("what", "instead", "reason"),
+    [("_export", refused, "no such operator"), ("_alike", lambda *_: False, "other numbers")],
+)
+def test_what_cannot_be_exported_runs_in_torch(
+    tmp_path, images, monkeypatch, what, instead, reason
+):
+    spec = published("dinov2", tmp_path)
+    monkeypatch.setattr(foundation, what, instead)
+    with pytest.warns(UserWarning, match=f"dinov2 runs in torch.*{reason}"):
+        encoder = FoundationEncoder(spec, weights_folder(spec, tmp_path), "cpu")
+    rows = encode(encoder, images, no_extents(images))
+    model = own_timm(spec, weights_folder(spec, tmp_path))
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(standardise(images, spec)))
+    np.testing.assert_allclose(rows, expected.numpy(), atol=1e-5)
+    assert not [*weights_folder(spec, tmp_path).glob("exported-*")]
+
+
+def test_exports_that_give_other_numbers_are_found():
+    def some(pixels):
+        return pixels.mean(axis=(2, 3))
+
+    assert foundation._alike(some, lambda pixels: some(pixels) + 1e-9, 8)
+    assert not foundation._alike(some, lambda pixels: some(pixels) * 1.01, 8)
 
 
 def own_timm(spec, folder):
@@ -169,13 +223,16 @@ def own_transformers(spec, folder):
 OWN = {"timm": own_timm, "open_clip": own_open_clip, "transformers": own_transformers}
 
 
-def test_neither_company_nor_repetition_changes_a_row(tiny, images, monkeypatch):
-    spec, folder = tiny
-    encoder = FoundationEncoder(spec, folder, "cpu")
+def test_neither_company_nor_repetition_changes_a_row(tiny, images):
+    spec, folder, encoder = tiny
     rows = encoder.encode(images, no_extents(images))
     np.testing.assert_array_equal(rows, encoder.encode(images, no_extents(images)))
-    monkeypatch.setattr(encoder, "batch", 1)
-    np.testing.assert_allclose(rows, encoder.encode(images, no_extents(images)), atol=1e-4)
+    alone = np.concatenate([encoder.encode([one], no_extents([one])) for one in images])
+    np.testing.assert_allclose(rows, alone, atol=1e-4)
+    plain = in_torch(forward_pass(spec, folder), "cpu")
+    pixels = standardise(images, spec)
+    alone = np.concatenate([plain(pixels[place : place + 1]) for place in range(len(images))])
+    np.testing.assert_allclose(plain(pixels), alone, atol=1e-4)
 
 
 def test_larger_inputs_make_smaller_batches():

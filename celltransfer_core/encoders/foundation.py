@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from celltransfer_core.encoders.pixels import standardise
+from celltransfer_core.encoders.pixels import filled_up, standardise
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import EncoderError
 from celltransfer_core.types import Float32, RGBImage
@@ -16,10 +19,12 @@ from celltransfer_core.types import Float32, RGBImage
 if TYPE_CHECKING:
     import torch
 
-    Forward = Callable[[torch.Tensor], torch.Tensor]
+    Run = Callable[[Float32], Float32]
 
 MISSING = "torch, torchvision, timm, open_clip_torch and transformers"
 """What has to be installed for these encoders."""
+
+_OFF = 1e-3  # of what an export gives, in spreads of the numbers, at most
 
 
 class FoundationEncoder:
@@ -41,7 +46,8 @@ class FoundationEncoder:
     Notes
     -----
     Weights are read as numbers alone; a file that would run code is refused. On CUDA the model
-    computes in bfloat16 or, on older cards, float16.
+    computes in bfloat16 or, on older cards, float16. On a CPU it is exported once, kept beside the
+    weights, and run by ONNX Runtime, which is faster there (``tests/benchmarks/compiled.py``).
     """
 
     in_workers = False
@@ -50,35 +56,147 @@ class FoundationEncoder:
         self.spec = spec
         self.device = device or best_device()
         self.batch = batch_size(spec, self.device)
-        try:
-            model, self._forward = _MAKERS[spec.loader](spec, folder)
-        except ImportError as error:
-            raise EncoderError(
-                f"The encoder {spec.id} needs {MISSING} ({error}); install them, or leave it out "
-                "of --encoders."
-            ) from error
-        except EncoderError:
-            raise
-        # Libraries tell of weights that do not fit with errors of many kinds.
-        except Exception as error:
-            reason = " ".join(str(error).split())[:300]
-            raise EncoderError(
-                f"The weights in {folder} do not fit {spec.architecture} ({reason}); fetch them "
-                f"again: python -m celltransfer_core encoders fetch {spec.id}"
-            ) from error
-        model.requires_grad_(False).eval().to(self.device)
+        self.run = (
+            _exported(spec, folder, self.batch)
+            if self.device == "cpu"
+            else in_torch(forward_pass(spec, folder), self.device)
+        )
 
     def encode(self, images: Sequence[RGBImage], extents: Float32) -> Float32:  # noqa: ARG002
         """Embed a batch; see :class:`celltransfer_core.encoders.Encoder`."""
-        import torch
+        return np.concatenate(
+            [
+                self.run(standardise(images[start : start + self.batch], self.spec))
+                for start in range(0, len(images), self.batch)
+            ]
+        )
 
-        rows = []
-        with torch.inference_mode(), _precision(self.device):
-            for start in range(0, len(images), self.batch):
-                pixels = standardise(images[start : start + self.batch], self.spec)
-                found = self._forward(torch.from_numpy(pixels).to(self.device))
-                rows.append(found.float().cpu().numpy())
-        return np.concatenate(rows)
+
+def forward_pass(spec: EncoderSpec, folder: Path) -> torch.nn.Module:
+    """Load a published model, on the CPU.
+
+    Parameters
+    ----------
+    spec : EncoderSpec
+    folder : Path
+        Holds the files that the specification names.
+
+    Returns
+    -------
+    Module
+        From standardised images, shape (n, 3, side, side), to rows, shape (n, dim).
+
+    Raises
+    ------
+    EncoderError
+        See :class:`FoundationEncoder`.
+    """
+    try:
+        model = _MAKERS[spec.loader](spec, folder)
+    except ImportError as error:
+        raise EncoderError(
+            f"The encoder {spec.id} needs {MISSING} ({error}); install them, or leave it out "
+            "of --encoders."
+        ) from error
+    # Libraries tell of weights that do not fit with errors of many kinds.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise EncoderError(
+            f"The weights in {folder} do not fit {spec.architecture} ({reason}); fetch them "
+            f"again: python -m celltransfer_core encoders fetch {spec.id}"
+        ) from error
+    return model.requires_grad_(False).eval()
+
+
+def in_torch(model: torch.nn.Module, device: str) -> Run:
+    """Run a model's forward pass in torch itself.
+
+    Parameters
+    ----------
+    model : Module
+        From :func:`forward_pass`.
+    device : str
+
+    Returns
+    -------
+    callable
+        From standardised images to rows, both ndarray of float32.
+    """
+    import torch
+
+    model = model.to(device)
+
+    def run(pixels: Float32) -> Float32:
+        with torch.inference_mode(), _precision(device):
+            return model(torch.from_numpy(pixels).to(device)).float().cpu().numpy()
+
+    return run
+
+
+def _exported(spec: EncoderSpec, folder: Path, batch: int) -> Run:
+    """Run a model in ONNX Runtime; in torch, with a warning, where it cannot be exported."""
+    made_of = [spec.architecture, dict(spec.options), spec.input_size, batch]
+    made_of += [(folder / name).stat().st_size for name in spec.files if (folder / name).is_file()]
+    name = hashlib.sha256(json.dumps(made_of, default=list).encode()).hexdigest()[:16]
+    path = folder / f"exported-{name}.onnx"
+    if (run := _in_onnx_runtime(path, batch)) is not None:
+        return run
+    model = forward_pass(spec, folder)
+    plain = in_torch(model, "cpu")
+    try:
+        _export(model, spec, path, batch)
+        run = _in_onnx_runtime(path, batch)
+        if run is not None and _alike(run, plain, spec.input_size):
+            return run
+        reason = "its export gives other numbers"
+    # Exporters fail in as many ways as there are models; a full disk is one of them.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    path.unlink(missing_ok=True)
+    warnings.warn(f"{spec.id} runs in torch, slower than exported ({reason}).", stacklevel=2)
+    return plain
+
+
+def _alike(one: Run, other: Run, side: int) -> bool:
+    noise = np.random.default_rng(0).normal(size=(1, 3, side, side)).astype(np.float32)
+    rows, right = one(noise), other(noise)
+    return bool(np.abs(rows - right).max() <= _OFF * max(float(right.std()), 1e-6))
+
+
+def _export(model: torch.nn.Module, spec: EncoderSpec, path: Path, batch: int) -> None:
+    import torch
+
+    for module in model.modules():
+        # The exporter knows attention in four dimensions alone; SAM's has three, and a plain way.
+        if hasattr(module, "rel_pos_h"):
+            module.fused_attn = False  # type: ignore[assignment]
+    blank = torch.zeros(batch, 3, spec.input_size, spec.input_size)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of torch, about itself
+        program = torch.onnx.export(model, (blank,), dynamo=True, verbose=False)
+    part = path.with_suffix(".part")
+    program.save(part)  # type: ignore[union-attr]  # a program is missing if a file was named
+    part.replace(path)
+
+
+def _in_onnx_runtime(path: Path, batch: int) -> Run | None:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+    # Not there, or cut short; ONNX Runtime's errors have no common base that it exports.
+    except Exception:
+        return None
+    name = session.get_inputs()[0].name
+
+    def run(pixels: Float32) -> Float32:
+        return np.asarray(session.run(None, {name: filled_up(pixels, batch)})[0])[: len(pixels)]
+
+    return run
 
 
 def best_device() -> str:
@@ -123,49 +241,52 @@ def _precision(device: str) -> Any:
     return torch.autocast("cuda", dtype=half)
 
 
-def _timm(spec: EncoderSpec, folder: Path) -> tuple[torch.nn.Module, Forward]:
+def _timm(spec: EncoderSpec, folder: Path) -> torch.nn.Module:
     import timm
 
     # timm's own path for its hub's files: renames keys, resizes position embeddings.
-    model = timm.create_model(
+    return timm.create_model(
         spec.architecture,
         pretrained=True,
         pretrained_cfg_overlay={"file": str(folder / spec.files[0])},
         num_classes=0,
         **spec.options,
     )
-    return model, model
 
 
-def _open_clip(spec: EncoderSpec, folder: Path) -> tuple[torch.nn.Module, Forward]:
+def _open_clip(spec: EncoderSpec, folder: Path) -> torch.nn.Module:
     import open_clip
 
     model = open_clip.create_model(spec.architecture, precision="fp32", **spec.options)
     open_clip.load_checkpoint(model, str(folder / spec.files[0]), weights_only=True)
-    return model, model.encode_image
+    return model.visual
 
 
-def _transformers(spec: EncoderSpec, folder: Path) -> tuple[torch.nn.Module, Forward]:
+def _transformers(spec: EncoderSpec, folder: Path) -> torch.nn.Module:
     import torch
     from transformers import ViTMAEModel
 
     # All patches are kept; in training three quarters are hidden.
-    model = ViTMAEModel.from_pretrained(
+    encoder: Any = ViTMAEModel.from_pretrained(
         folder, mask_ratio=0.0, use_safetensors=spec.files[0].endswith(".safetensors")
     )
-    patches = model.embeddings.patch_embeddings.num_patches
+    patches = encoder.embeddings.patch_embeddings.num_patches
     # Patches are shuffled by a noise, which does not matter to a mean, but to the last bits.
     order = torch.linspace(0, 1, patches)[None]
 
-    def forward(pixels: torch.Tensor) -> torch.Tensor:
-        noise = order.to(pixels.device).expand(len(pixels), -1)
-        hidden = model(pixels, noise=noise).last_hidden_state
-        return hidden[:, 1:].mean(dim=1)
+    class PatchMean(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = encoder
 
-    return model, forward
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            noise = order.to(pixels.device).expand(len(pixels), -1)
+            return encoder(pixels, noise=noise).last_hidden_state[:, 1:].mean(dim=1)
+
+    return PatchMean()
 
 
-_MAKERS: dict[str, Callable[[EncoderSpec, Path], tuple[torch.nn.Module, Forward]]] = {
+_MAKERS: dict[str, Callable[[EncoderSpec, Path], torch.nn.Module]] = {
     "timm": _timm,
     "open_clip": _open_clip,
     "transformers": _transformers,

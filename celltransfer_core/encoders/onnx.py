@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from celltransfer_core.encoders.pixels import standardise
+from celltransfer_core.encoders.pixels import filled_up, standardise
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import EncoderError
 from celltransfer_core.types import Float32, RGBImage
@@ -177,8 +177,7 @@ class OnnxEncoder:
         rows = []
         for start in range(0, len(pixels), self.batch):
             part = pixels[start : start + self.batch]
-            filled = np.concatenate([part, np.repeat(part[-1:], self.batch - len(part), axis=0)])
-            output = np.asarray(self._session.run(None, {name: filled})[0])
+            output = np.asarray(self._session.run(None, {name: filled_up(part, self.batch)})[0])
             rows.append(self._flat(output)[: len(part)])
         return np.concatenate(rows)
 

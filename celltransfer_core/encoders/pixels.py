@@ -50,3 +50,19 @@ def standardise(images: Sequence[RGBImage], spec: EncoderSpec) -> Float32:
         channels = np.moveaxis(resize(image, side), 2, 0)
         pixels[number] = channels.astype(np.float32) / np.float32(255)
     return (pixels - mean) / std
+
+
+def filled_up(pixels: Float32, batch: int) -> Float32:
+    """Repeat the last image until a batch is full: models of a fixed batch size take no less.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, shape (n, ...)
+    batch : int
+        At least n.
+
+    Returns
+    -------
+    ndarray of float32, shape (batch, ...)
+    """
+    return np.concatenate([pixels, np.repeat(pixels[-1:], batch - len(pixels), axis=0)])

@@ -27,23 +27,35 @@ from celltransfer_core.cache import Cache
 from celltransfer_core.datasets import read_dataset
 from celltransfer_core.embeddings import embed
 from celltransfer_core.encoders import encoder_names, load_encoder, published_encoders
-from celltransfer_core.encoders.foundation import FoundationEncoder, _precision
+from celltransfer_core.encoders.foundation import FoundationEncoder
 from celltransfer_core.encoders.onnx import OnnxEncoder
 from celltransfer_core.encoders.pixels import resize, standardise
 from celltransfer_core.framing import ColourMap, Crops, find_nuclei, lab_moments
 
 
-def with_random_weights(name, folder):
-    """Make the published architecture, for its time alone."""
-    import timm
+def save_random_weights(spec, folder):
+    """Make a published architecture as it comes from the hub, for its time alone."""
+    import torch
     from safetensors.torch import save_model
 
-    spec = published_encoders()[name]
-    if spec.loader != "timm":
-        raise SystemExit(f"{name}: fetch its weights first; random ones are made for timm's only.")
-    model = timm.create_model(spec.architecture, pretrained=False, num_classes=0)
-    save_model(model, str(folder / spec.files[0]))
-    return FoundationEncoder(spec, folder)
+    if spec.loader == "transformers":
+        from transformers import ViTMAEConfig, ViTMAEModel
+
+        config = ViTMAEConfig()
+        config.save_pretrained(folder)
+        model = ViTMAEModel(config)
+    elif spec.loader == "open_clip":
+        import open_clip
+
+        model = open_clip.create_model(spec.architecture, precision="fp32", **spec.options)
+    else:
+        import timm
+
+        model = timm.create_model(spec.architecture, pretrained=False, num_classes=0)
+    if spec.files[0].endswith(".safetensors"):
+        save_model(model, str(folder / spec.files[0]))
+    else:
+        torch.save(model.state_dict(), folder / spec.files[0])
 
 
 def forward_passes(encoder, batches):
@@ -51,16 +63,7 @@ def forward_passes(encoder, batches):
     if isinstance(encoder, OnnxEncoder):
         name = encoder._session.get_inputs()[0].name
         return lambda: [encoder._session.run(None, {name: batch}) for batch in batches]
-    import torch
-
-    tensors = [torch.from_numpy(batch) for batch in batches]
-
-    def passes():
-        with torch.inference_mode(), _precision(encoder.device):
-            for tensor in tensors:
-                encoder._forward(tensor.to(encoder.device)).float().cpu()
-
-    return passes
+    return lambda: [encoder.run(batch) for batch in batches]
 
 
 def clocked(work):
@@ -100,7 +103,12 @@ def main() -> None:
 
 def measure(name, crops, kept, repeats):
     """Print the row of an encoder; return its share of the bare loop's rate."""
-    encoder = load_encoder(name) if name in encoder_names() else with_random_weights(name, kept)
+    if name in encoder_names():
+        encoder = load_encoder(name)
+    else:
+        spec = published_encoders()[name]
+        save_random_weights(spec, kept)
+        encoder = FoundationEncoder(spec, kept)
     assert isinstance(encoder, OnnxEncoder | FoundationEncoder)
     ready = [resize(crops[cell], encoder.spec.input_size) for cell in range(len(crops))]
     unknown = np.full(len(crops), np.nan, dtype=np.float32)
