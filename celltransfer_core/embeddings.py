@@ -10,7 +10,6 @@ import numpy as np
 
 from celltransfer_core.cache import Cache
 from celltransfer_core.encoders import Encoder, encode
-from celltransfer_core.encoders.pixels import resize
 from celltransfer_core.errors import EncoderError
 from celltransfer_core.execution import cpu_count, run_tasks
 from celltransfer_core.framing import Crops
@@ -94,7 +93,8 @@ def _in_workers(
 
 
 def _encode_crops(encoder: Encoder, crops: Crops) -> Float32:
-    return encode(encoder, [crops[cell] for cell in range(len(crops))], crops.extents)
+    images = [crops.resized(cell, encoder.spec.input_size) for cell in range(len(crops))]
+    return encode(encoder, images, crops.extents)
 
 
 def _decoded_ahead(
@@ -114,4 +114,4 @@ def _decoded_ahead(
 
 def _ready(crops: Crops, encoder: Encoder, cell: int) -> RGBImage:
     # Resized here too, not where the model runs: that waits for nothing but images.
-    return resize(crops[cell], encoder.spec.input_size)
+    return crops.resized(cell, encoder.spec.input_size)

@@ -17,6 +17,7 @@ import numpy as np
 from celltransfer_core.cache import Cache
 from celltransfer_core.datasets import Dataset
 from celltransfer_core.execution import run_tasks
+from celltransfer_core.images import resize
 from celltransfer_core.types import Bools, Float32, Float64, Ints, Progress, RGBImage, silent
 
 if TYPE_CHECKING:
@@ -389,10 +390,28 @@ class Crops:
         -------
         ndarray of uint8, shape (h, w, 3)
         """
+        return self._recoloured(cell, self._cut(cell))
+
+    def resized(self, cell: int, side: int) -> RGBImage:
+        """Read and cut one cell, resize it whole, and recolour what is left of it.
+
+        Parameters
+        ----------
+        cell : int
+        side : int
+
+        Returns
+        -------
+        ndarray of uint8, shape (side, side, 3)
+        """
+        return self._recoloured(cell, resize(self._cut(cell), side))
+
+    def _cut(self, cell: int) -> RGBImage:
         image = self.dataset.read(cell)
         nucleus = self.nuclei[cell] if self.nuclei is not None else None
-        if nucleus is not None:
-            image = cut(image, nucleus)
+        return cut(image, nucleus) if nucleus is not None else image
+
+    def _recoloured(self, cell: int, image: RGBImage) -> RGBImage:
         colour = self.colours.get(self.dataset.sources[self.dataset.cell_sources[cell]])
         return colour(image) if colour is not None else image
 

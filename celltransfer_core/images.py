@@ -279,3 +279,23 @@ def _eight_bit(image: Image.Image) -> NDArray[np.uint8]:
         white = Image.new("RGBA", rgba.size, "white")
         image = Image.alpha_composite(white, rgba)
     return np.asarray(image.convert("RGB"), dtype=np.uint8)
+
+
+def resize(image: RGBImage, side: int) -> RGBImage:
+    """Resize an image whole, never centre-cropped.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (h, w, 3)
+    side : int
+
+    Returns
+    -------
+    ndarray of uint8, shape (side, side, 3)
+        By antialiased bicubic interpolation; the same image if it has that size.
+    """
+    from PIL import Image
+
+    if image.shape[:2] == (side, side):
+        return image
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))

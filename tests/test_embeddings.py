@@ -11,10 +11,10 @@ import pytest
 from celltransfer_core.cache import Cache
 from celltransfer_core.embeddings import BATCH_SIZE, embed
 from celltransfer_core.encoders import load_encoder
-from celltransfer_core.encoders.pixels import resize
 from celltransfer_core.encoders.registry import BUILTIN
 from celltransfer_core.errors import CellTransferError, EncoderError, ImageError
 from celltransfer_core.framing import Crops
+from celltransfer_core.images import resize
 
 
 class Counting:

@@ -20,6 +20,7 @@ from celltransfer_core.framing import (
     frame_sets,
     lab_moments,
 )
+from celltransfer_core.images import resize
 
 LIGHT, PINK, RED, PURPLE = (250, 235, 225), (215, 170, 200), (210, 140, 140), (90, 50, 140)
 LILAC = (205, 176, 188)  # red cells, as May Grünwald–Giemsa shows them
@@ -219,6 +220,21 @@ def test_lab_brings_the_querys_colours_to_the_references(reference, query, cache
     for moment in (0, 1):
         distance = [np.abs(found[moment] - target[moment]).max() for found in (before, after)]
         assert distance[1] < 0.35 * distance[0]
+
+
+def test_resizing_before_recolouring_is_no_other_picture(reference, query, cache):
+    sets = {"reference": reference, "query": query}
+    crops = frame_sets(
+        sets, mode="nucleus", colour="lab", um_per_px={}, cache=cache, workers=1
+    ).crops
+    for cell in (0, 3):
+        plain = crops["reference"]
+        np.testing.assert_array_equal(plain.resized(cell, 40), resize(plain[cell], 40))
+        first, last = crops["query"].resized(cell, 40), resize(crops["query"][cell], 40)
+        off = np.abs(first.astype(int) - last)
+        assert first.shape == (40, 40, 3)
+        assert off.mean() < 2
+        assert np.percentile(off, 99) < 12
 
 
 def test_each_of_several_references_is_brought_to_the_largests_colours(

@@ -7,27 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from celltransfer_core.encoders.registry import EncoderSpec
+from celltransfer_core.images import resize
 from celltransfer_core.types import Float32, RGBImage
-
-
-def resize(image: RGBImage, side: int) -> RGBImage:
-    """Resize an image whole, never centre-cropped.
-
-    Parameters
-    ----------
-    image : ndarray of uint8, shape (h, w, 3)
-    side : int
-
-    Returns
-    -------
-    ndarray of uint8, shape (side, side, 3)
-        By antialiased bicubic interpolation; the same image if it has that size.
-    """
-    from PIL import Image
-
-    if image.shape[:2] == (side, side):
-        return image
-    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def standardise(images: Sequence[RGBImage], spec: EncoderSpec) -> Float32:

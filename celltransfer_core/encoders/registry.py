@@ -88,9 +88,9 @@ def _builtin(encoder_id: str, name: str, dim: int, version: str) -> EncoderSpec:
 
 
 BUILTIN: tuple[EncoderSpec, ...] = (
-    _builtin("colour", "Stain of nucleus and cytoplasm", 36, "2"),
-    _builtin("texture", "Local binary patterns, co-occurrence, contrast by scale", 140, "2"),
-    _builtin("shape", "Shape and border of the nucleus", 37, "2"),
+    _builtin("colour", "Stain of nucleus and cytoplasm", 36, "3"),
+    _builtin("texture", "Local binary patterns, co-occurrence, contrast by scale", 140, "3"),
+    _builtin("shape", "Shape and border of the nucleus", 37, "3"),
 )
 
 FOUNDATION_FILE = Path(__file__).with_name("foundation.toml")

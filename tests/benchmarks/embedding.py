@@ -29,7 +29,7 @@ from celltransfer_core.embeddings import embed
 from celltransfer_core.encoders import encoder_names, load_encoder, published_encoders
 from celltransfer_core.encoders.foundation import FoundationEncoder
 from celltransfer_core.encoders.onnx import OnnxEncoder
-from celltransfer_core.encoders.pixels import resize, standardise
+from celltransfer_core.encoders.pixels import standardise
 from celltransfer_core.framing import ColourMap, Crops, find_nuclei, lab_moments
 
 
@@ -110,7 +110,7 @@ def measure(name, crops, kept, repeats):
         save_random_weights(spec, kept)
         encoder = FoundationEncoder(spec, kept)
     assert isinstance(encoder, OnnxEncoder | FoundationEncoder)
-    ready = [resize(crops[cell], encoder.spec.input_size) for cell in range(len(crops))]
+    ready = [crops.resized(cell, encoder.spec.input_size) for cell in range(len(crops))]
     unknown = np.full(len(crops), np.nan, dtype=np.float32)
     size = max(32, encoder.batch)
     encoder.encode(ready[:size], unknown[:size])
