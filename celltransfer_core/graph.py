@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from celltransfer_core.neighbors import nearest_others
 from celltransfer_core.types import Bools, Float32
 
 if TYPE_CHECKING:
@@ -37,12 +38,14 @@ def knn_graph(X: Float32, n_neighbors: int = N_NEIGHBORS) -> csr_matrix:
         Euclidean lengths of the edges, all above zero.
     """
     from scipy.sparse import csr_matrix
-    from sklearn.neighbors import kneighbors_graph
 
     n = len(X)
     if n < 2:
         return csr_matrix((n, n))
-    graph = kneighbors_graph(X, min(n_neighbors, n - 1), mode="distance", include_self=False)
+    k = min(n_neighbors, n - 1)
+    lengths, others = nearest_others(X, k)
+    ends = np.arange(0, n * k + 1, k)
+    graph = csr_matrix((lengths.ravel().astype(np.float64), others.ravel(), ends), shape=(n, n))
     # Equal embeddings are at distance zero, which a sparse matrix takes for "no edge".
     shortest = 1e-9 * graph.data.max(initial=0.0) or 1e-9
     graph.data = np.maximum(graph.data, shortest)

@@ -26,6 +26,7 @@ RECALL = 0.99
 """Share of the true nearest rows that a search of a larger one must find, on a sample."""
 
 _SAMPLE = 256
+_AT_ONCE = 256  # rows
 
 
 class NearestIndex:
@@ -133,6 +134,36 @@ def nearest(X: Float32, gallery: Float32, k: int) -> tuple[Float32, Ints]:
         Rows of the gallery.
     """
     return NearestIndex(gallery).search(X, k)
+
+
+def nearest_others(X: Float32, k: int) -> tuple[Float32, Ints]:
+    """Find the nearest other rows of each row, see :func:`nearest`.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n, d)
+    k : int
+        Below n.
+
+    Returns
+    -------
+    distances : ndarray of float32, shape (n, k)
+        Euclidean, of the pairs themselves: equal rows are at zero, and both ends agree.
+    indices : ndarray of int64, shape (n, k)
+        By ascending distance, ties aside.
+    """
+    n = len(X)
+    # Searched around the mean: squares that cancel are small there.
+    indices = nearest(X - X.mean(axis=0), X - X.mean(axis=0), k + 1)[1]
+    own = indices == np.arange(n)[:, None]
+    own[~own.any(axis=1), -1] = True  # equal rows may crowd a row out of its own list
+    indices = indices[~own].reshape(n, k)
+    distances = np.empty((n, k), dtype=np.float32)
+    for start in range(0, n, _AT_ONCE):
+        rows = slice(start, start + _AT_ONCE)
+        apart = X[rows, None] - X[indices[rows]]
+        distances[rows] = np.sqrt(np.einsum("nkd,nkd->nk", apart, apart))
+    return distances, indices
 
 
 def normalized_entropy(probabilities: Float64) -> Float64:

@@ -36,7 +36,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from celltransfer_core.errors import DataError
 from celltransfer_core.matching import NONE_TYPE, Match
-from celltransfer_core.neighbors import nearest, normalized_entropy
+from celltransfer_core.neighbors import nearest, nearest_others, normalized_entropy
 from celltransfer_core.review import ANSWERS, Review, settled_answers
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 from celltransfer_core.voting import Vote, count_votes, share_of_say
@@ -288,7 +288,7 @@ class TaughtVote(BaseEstimator):
         self.probabilities_, self.weights_, self.types_ = probabilities, weights, tuple(types)
         self.certainty_ = 1 - normalized_entropy(probabilities)
         self.ensemble_ = count_votes(probabilities, share_of_say(weights, self.certainty_))
-        self.distances_, self.neighbors_ = _others(self.X_, min(self.n_neighbors, n - 1))
+        self.distances_, self.neighbors_ = nearest_others(self.X_, min(self.n_neighbors, n - 1))
         farthest = float(np.median(self.distances_[:, -1])) if n > 1 else 1.0
         self.width_ = self.width * max(farthest**2, 1e-30)
         self.usual_ = float(np.median(self.distances_[:, 0])) if n > 1 else 1.0
@@ -434,15 +434,6 @@ class TaughtVote(BaseEstimator):
         distance /= self.usual_ or 1.0
         sure = distance[(confirmed | heart) & np.isfinite(distance)]
         return distance, float(np.quantile(sure, self.unknown_quantile)) if len(sure) else np.inf
-
-
-def _others(X: Float32, k: int) -> tuple[Float32, Ints]:
-    """Find each row's k nearest others."""
-    n = len(X)
-    distances, indices = nearest(X, X, k + 1)
-    own = indices == np.arange(n)[:, None]
-    own[~own.any(axis=1), -1] = True  # equal rows may crowd a cell out of its own list
-    return distances[~own].reshape(n, k), indices[~own].reshape(n, k)
 
 
 def _normalised(shares: Float64) -> Float64:
