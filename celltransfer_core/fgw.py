@@ -26,6 +26,9 @@ _COLD, _WARM, _LAST = 1 / 16, 1 / 250, 1e-7
 """ε of the auction, in units of the gradient's range: first round of the first step and of later
 ones, and last round of each."""
 
+_ENTRIES = 512
+"""Of a sparse plan, that the objective takes at once."""
+
 _UNITS = 1 << 40
 """Whole units that uneven weights are rounded to: margins are off by 1e-12 at most a cell."""
 
@@ -418,6 +421,14 @@ def _objective(
 ) -> float:
     """Eq. 2 in double precision."""
     own = (p @ (Cs**2) @ p + q @ (Ct**2) @ q) / 2
-    # ⟨Cˢ T Cᵗ, T⟩ = ⟨Tᵀ Cˢ T, Cᵗ⟩, for all are symmetric.
-    across = float(((T.T @ Cs) @ T * Ct).sum())
+    if isinstance(T, np.ndarray):
+        across = float(((Cs @ T) @ Ct * T).sum())
+    else:
+        # ⟨Cˢ T Cᵗ, T⟩, of the entries of T alone.
+        right, entries = np.ascontiguousarray((T @ Ct).T), T.tocoo()
+        across = 0.0
+        for start in range(0, T.nnz, _ENTRIES):
+            rows, columns = (ends[start : start + _ENTRIES] for ends in entries.coords)
+            both = np.einsum("ek,ek->e", Cs[rows], right[columns])
+            across += float(both @ entries.data[start : start + _ENTRIES])
     return float((1 - alpha) * (T * M).sum() + alpha * (own - across))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltransfer_core.neighbors import nearest_others
+from celltransfer_core.neighbors import distances, nearest_others
 from celltransfer_core.types import Bools, Float32
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ def knn_graph(X: Float32, n_neighbors: int = N_NEIGHBORS) -> csr_matrix:
 def _join_components(graph: csr_matrix, X: Float32, shortest: float) -> csr_matrix:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
-    from sklearn.metrics import pairwise_distances
 
     count, component = connected_components(graph, directed=False)
     if count == 1:
@@ -68,14 +67,16 @@ def _join_components(graph: csr_matrix, X: Float32, shortest: float) -> csr_matr
     for rank, part in enumerate(order[:-1]):
         inside = np.flatnonzero(component == part)
         outside = np.flatnonzero(np.isin(component, order[rank + 1 :]))
-        distances = pairwise_distances(X[inside], X[outside])
-        nearest = distances.argmin(axis=0)
-        length = np.maximum(distances[nearest, np.arange(len(outside))], shortest)
+        apart = distances(X[inside], X[outside])
+        nearest = apart.argmin(axis=0)
+        length = apart[nearest, np.arange(len(outside))]
         for other in order[rank + 1 :]:
             columns = np.flatnonzero(component[outside] == other)
             best = columns[length[columns].argmin()]
-            gap[part, other] = length[best]
-            ends[part, other] = (inside[nearest[best]], outside[best])
+            one, another = inside[nearest[best]], outside[best]
+            # Of this pair itself, as the graph's other edges are.
+            gap[part, other] = max(float(np.linalg.norm(X[one] - X[another])), shortest)
+            ends[part, other] = (one, another)
     tree = minimum_spanning_tree(np.where(np.isinf(gap), 0.0, gap)).tocoo()
     heads, tails = np.array([ends[edge] for edge in zip(tree.row, tree.col, strict=True)]).T
     bridges = coo_matrix((tree.data, (heads, tails)), shape=graph.shape).tocsr()
@@ -101,16 +102,16 @@ def geodesic_distances(graph: csr_matrix) -> Float32:
     from celltransfer_core.shortest import shortest_paths
 
     n = graph.shape[0]
-    distances = np.empty((n, n), dtype=np.float32)
+    found = np.empty((n, n), dtype=np.float32)
     order = reverse_cuthill_mckee(graph, symmetric_mode=True).astype(np.int64)
-    shortest_paths(graph.indptr, graph.indices, graph.data, order, distances)
+    shortest_paths(graph.indptr, graph.indices, graph.data, order, found)
     # Path lengths are summed from either end: make the last digit agree.
     for start in range(0, n, _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        least = np.minimum(distances[rows, start:], distances[start:, rows].T)
-        distances[rows, start:] = least
-        distances[start:, rows] = least.T
-    return distances
+        least = np.minimum(found[rows, start:], found[start:, rows].T)
+        found[rows, start:] = least
+        found[start:, rows] = least.T
+    return found
 
 
 def similarity_matrix(geodesic: Float32) -> Float32:

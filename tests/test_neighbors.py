@@ -6,7 +6,9 @@ from celltransfer_core import neighbors
 from celltransfer_core.neighbors import (
     EntropyWeightedKNN,
     NearestIndex,
+    distances,
     nearest,
+    nearest_others,
     normalized_entropy,
     vote_shares,
 )
@@ -20,10 +22,10 @@ def test_sklearn_contract(estimator, check):
 def test_nearest_is_exact(rng):
     X = rng.normal(size=(20, 5)).astype(np.float32)
     gallery = rng.normal(size=(50, 5)).astype(np.float32)
-    distances, indices = nearest(X, gallery, 7)
+    found, indices = nearest(X, gallery, 7)
     full = np.linalg.norm(X[:, None] - gallery[None], axis=2)
     np.testing.assert_array_equal(indices, np.argsort(full, axis=1)[:, :7])
-    np.testing.assert_allclose(distances, np.sort(full, axis=1)[:, :7], rtol=1e-4)
+    np.testing.assert_allclose(found, np.sort(full, axis=1)[:, :7], rtol=1e-4)
 
 
 @pytest.fixture
@@ -111,3 +113,24 @@ def test_leave_one_out_never_counts_the_cell_itself(rng):
 def test_leave_one_out_needs_two():
     with pytest.raises(ValueError, match="two cells"):
         EntropyWeightedKNN().fit([[1.0]], ["a"]).leave_one_out_proba()
+
+
+def test_distances_of_rows_that_are_nearly_equal(rng):
+    Xs = (100 + rng.normal(size=(40, 30))).astype(np.float32)
+    Xt = np.concatenate([Xs[:10], Xs[10:20] + np.float32(1e-4), rng.normal(size=(15, 30))])
+    Xt = Xt.astype(np.float32)
+    true = np.linalg.norm(Xs[:, None].astype(np.float64) - Xt[None], axis=2)
+    found = distances(Xs, Xt)
+    np.testing.assert_allclose(found, true, rtol=0, atol=2e-6 * true.max())
+    assert (found[np.arange(10), np.arange(10)] == 0).all()
+
+
+def test_nearest_others_leave_the_row_itself_out(rng):
+    X = (1000 + rng.normal(size=(60, 5))).astype(np.float32)
+    X[40:44] = X[40]  # more alike than neighbours are asked for
+    lengths, indices = nearest_others(X, 3)
+    assert not (indices == np.arange(60)[:, None]).any()
+    np.testing.assert_array_equal(lengths[40:44], 0)
+    full = np.linalg.norm(X[:, None].astype(np.float64) - X[None], axis=2)
+    np.fill_diagonal(full, np.inf)
+    np.testing.assert_allclose(lengths, np.sort(full, axis=1)[:, :3], rtol=1e-5)

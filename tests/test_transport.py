@@ -8,7 +8,6 @@ from celltransfer_core.transport import (
     FGWAligner,
     LinearAligner,
     SinkhornAligner,
-    _distances,
     apportion,
     draw_reference,
     split_query,
@@ -155,13 +154,3 @@ def test_every_query_cell_is_in_one_part(rng):
     assert [len(part) for part in parts] == [1501, 1500, 1500]
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(4501))
     np.testing.assert_array_equal(split_query(5, 2000, rng)[0], np.arange(5))
-
-
-def test_distances_of_rows_that_are_nearly_equal(rng):
-    Xs = (100 + rng.normal(size=(40, 30))).astype(np.float32)
-    Xt = np.concatenate([Xs[:10], Xs[10:20] + np.float32(1e-4), rng.normal(size=(15, 30))])
-    Xt = Xt.astype(np.float32)
-    true = np.linalg.norm(Xs[:, None].astype(np.float64) - Xt[None], axis=2)
-    found = _distances(Xs, Xt)
-    np.testing.assert_allclose(found, true, rtol=0, atol=2e-6 * true.max())
-    assert (found[np.arange(10), np.arange(10)] == 0).all()
