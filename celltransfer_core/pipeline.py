@@ -1031,6 +1031,8 @@ def representation(
             norm = np.linalg.norm(Xs, axis=1).mean() or np.float32(1)
             Xs, Xt = Xs / norm, Xt / norm
         blocks.append((Xs, Xt))
+    if len(blocks) == 1:  # a large set is not copied for nothing
+        return blocks[0]
     source, target = zip(*blocks, strict=True)
     return np.concatenate(source, axis=1), np.concatenate(target, axis=1)
 
