@@ -256,6 +256,7 @@ class _Linear:
         nothing = np.zeros(0, dtype=np.int64)
         self.plan = self.nothing = (nothing, nothing, nothing)
         self.price: Float64 | None = None
+        self.spread = 0.0  # of the last cost
         self.solver = "auction"
 
     def solve(self, cost: Float32) -> csr_array:
@@ -275,7 +276,7 @@ class _Linear:
 
         if (len(self.rows), len(self.columns)) != self.shape:
             cost = cost[np.ix_(self.rows, self.columns)]
-        spread = float(np.ptp(cost))
+        self.spread = spread = float(np.ptp(cost))
         if min(cost.shape) == 1 or spread == 0:
             # One plan alone, or all alike: any will do.
             self.plan = _in_order(self.supply, self.demand)
@@ -377,14 +378,15 @@ def _own(
         bend = -alpha * _inner(change, step)
         if outer:
             bend += alpha * outer * float(p @ change @ q)
-        gap = max(0.0, -slope) + _LAST * float(np.ptp(cost))
+        gap = max(0.0, -slope) + _LAST * linear.spread
         # Along the step the objective is slope · t + bend · t²; hollow where bend is above zero.
         size = min(1.0, max(0.0, -slope / (2 * bend))) if bend > 0 else 1.0
         converged = -(slope * size + bend * size**2) <= least
         if not converged:
             S = S + size * step
             outer *= 1 - size
-            G += np.float32(size) * change
+            change *= np.float32(size)
+            G += change
     remarks = () if converged else (_unfinished(iterations),)
     T = S.toarray()
     if outer:
@@ -424,11 +426,12 @@ def _objective(
     if isinstance(T, np.ndarray):
         across = float(((Cs @ T) @ Ct * T).sum())
     else:
-        # ⟨Cˢ T Cᵗ, T⟩, of the entries of T alone.
-        right, entries = np.ascontiguousarray((T @ Ct).T), T.tocoo()
+        # ⟨Cˢ T Cᵗ, T⟩, of the pairs of entries of T alone.
+        entries = T.tocoo()
+        rows, columns = entries.coords
         across = 0.0
         for start in range(0, T.nnz, _ENTRIES):
-            rows, columns = (ends[start : start + _ENTRIES] for ends in entries.coords)
-            both = np.einsum("ek,ek->e", Cs[rows], right[columns])
-            across += float(both @ entries.data[start : start + _ENTRIES])
+            some = slice(start, start + _ENTRIES)
+            both = Cs[rows[some]].take(rows, axis=1) * Ct[columns[some]].take(columns, axis=1)
+            across += float(entries.data[some] @ (both @ entries.data))
     return float((1 - alpha) * (T * M).sum() + alpha * (own - across))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from celltransfer_core.neighbors import distances, nearest_others
-from celltransfer_core.types import Bools, Float32
+from celltransfer_core.types import Bools, Float32, Float64
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -16,6 +16,7 @@ N_NEIGHBORS = 12
 """Neighbours a node; used for clusters (A.1) and for the structure matrices C (3.3) alike."""
 
 _ROWS_AT_ONCE = 256
+_WHOLE = 4096  # rows, of which all distances are computed once
 
 
 def knn_graph(X: Float32, n_neighbors: int = N_NEIGHBORS) -> csr_matrix:
@@ -43,17 +44,20 @@ def knn_graph(X: Float32, n_neighbors: int = N_NEIGHBORS) -> csr_matrix:
     if n < 2:
         return csr_matrix((n, n))
     k = min(n_neighbors, n - 1)
-    lengths, others = nearest_others(X, k)
+    apart = distances(X, X) if n <= _WHOLE else None
+    lengths, others = nearest_others(X, k, apart)
     ends = np.arange(0, n * k + 1, k)
     graph = csr_matrix((lengths.ravel().astype(np.float64), others.ravel(), ends), shape=(n, n))
     # Equal embeddings are at distance zero, which a sparse matrix takes for "no edge".
     shortest = 1e-9 * graph.data.max(initial=0.0) or 1e-9
     graph.data = np.maximum(graph.data, shortest)
     graph = graph.maximum(graph.T).tocsr()
-    return _join_components(graph, X, shortest)
+    return _join_components(graph, X, shortest, apart)
 
 
-def _join_components(graph: csr_matrix, X: Float32, shortest: float) -> csr_matrix:
+def _join_components(
+    graph: csr_matrix, X: Float32, shortest: float, apart: Float64 | None
+) -> csr_matrix:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
@@ -67,9 +71,13 @@ def _join_components(graph: csr_matrix, X: Float32, shortest: float) -> csr_matr
     for rank, part in enumerate(order[:-1]):
         inside = np.flatnonzero(component == part)
         outside = np.flatnonzero(np.isin(component, order[rank + 1 :]))
-        apart = distances(X[inside], X[outside])
-        nearest = apart.argmin(axis=0)
-        length = apart[nearest, np.arange(len(outside))]
+        between = (
+            apart[np.ix_(inside, outside)]
+            if apart is not None
+            else distances(X[inside], X[outside])
+        )
+        nearest = between.argmin(axis=0)
+        length = between[nearest, np.arange(len(outside))]
         for other in order[rank + 1 :]:
             columns = np.flatnonzero(component[outside] == other)
             best = columns[length[columns].argmin()]

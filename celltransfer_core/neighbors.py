@@ -152,7 +152,8 @@ def distances(Xs: Float32, Xt: Float32) -> Float64:
     # It cancels where rows are near each other, less so around the mean: those few pairs are
     # computed for themselves.
     centre = Xt.mean(axis=0)
-    source, target = Xs - centre, Xt - centre
+    source = Xs - centre
+    target = source if Xt is Xs else Xt - centre  # half a product then
     squared = source @ target.T
     squared *= -2
     norms = (source**2).sum(axis=1)[:, None] + (target**2).sum(axis=1)
@@ -164,7 +165,7 @@ def distances(Xs: Float32, Xt: Float32) -> Float64:
     return np.sqrt(np.maximum(squared, 0, out=squared)).astype(np.float64)
 
 
-def nearest_others(X: Float32, k: int) -> tuple[Float32, Ints]:
+def nearest_others(X: Float32, k: int, apart: Float64 | None = None) -> tuple[Float32, Ints]:
     """Find the nearest other rows of each row, see :func:`nearest`.
 
     Parameters
@@ -172,26 +173,35 @@ def nearest_others(X: Float32, k: int) -> tuple[Float32, Ints]:
     X : ndarray of float32, shape (n, d)
     k : int
         Below n.
+    apart : ndarray of float64, shape (n, n), optional
+        From :func:`distances`, where they are known.
 
     Returns
     -------
     distances : ndarray of float32, shape (n, k)
         Euclidean, of the pairs themselves: equal rows are at zero, and both ends agree.
     indices : ndarray of int64, shape (n, k)
-        By ascending distance, ties aside.
+        By ascending distance if they are not known, else in no order.
     """
     n = len(X)
-    # Searched around the mean: squares that cancel are small there.
-    indices = nearest(X - X.mean(axis=0), X - X.mean(axis=0), k + 1)[1]
-    own = indices == np.arange(n)[:, None]
-    own[~own.any(axis=1), -1] = True  # equal rows may crowd a row out of its own list
-    indices = indices[~own].reshape(n, k)
-    distances = np.empty((n, k), dtype=np.float32)
+    if apart is not None:
+        own = np.diag_indices(n)
+        apart = apart.astype(np.float32)
+        apart[own] = np.inf
+        indices = np.argpartition(apart, k - 1, axis=1)[:, :k]
+    else:
+        # Searched around the mean: squares that cancel are small there.
+        centred = X - X.mean(axis=0)
+        indices = nearest(centred, centred, k + 1)[1]
+        itself = indices == np.arange(n)[:, None]
+        itself[~itself.any(axis=1), -1] = True  # equal rows may crowd a row out of its own list
+        indices = indices[~itself].reshape(n, k)
+    found = np.empty((n, k), dtype=np.float32)
     for start in range(0, n, _AT_ONCE):
         rows = slice(start, start + _AT_ONCE)
-        apart = X[rows, None] - X[indices[rows]]
-        distances[rows] = np.sqrt(np.einsum("nkd,nkd->nk", apart, apart))
-    return distances, indices
+        between = X[rows, None] - X[indices[rows]]
+        found[rows] = np.sqrt(np.einsum("nkd,nkd->nk", between, between))
+    return found, indices
 
 
 def normalized_entropy(probabilities: Float64) -> Float64:
