@@ -579,7 +579,8 @@ def show_lesson(run: RunResult) -> None:
     taught = run.taught
     changed = int((taught.vote.winner != taught.ensemble.winner).sum())
     unknown = int(taught.unknown.sum())
-    far = f" {unknown:,} cells are unlike everything named so far." if unknown else ""
+    verb = "is" if unknown == 1 else "are"
+    far = f" {words.count(unknown, 'cell')} {verb} unlike everything named so far." * bool(unknown)
     st.markdown(
         f":material/school: **{words.count(len(taught.words.cells), 'typed cell')}** and "
         f"**{words.count(len(taught.words.clusters), 'confirmed cluster')}** have changed the type "
