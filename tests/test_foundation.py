@@ -1,5 +1,6 @@
 """Published encoders on their real architectures, kept tiny, with random weights."""
 
+import errno
 import json
 import os
 import pickle
@@ -182,6 +183,28 @@ def test_what_cannot_be_exported_runs_in_torch(
         expected = model(torch.from_numpy(standardise(images, spec)))
     np.testing.assert_allclose(rows, expected.numpy(), atol=1e-5)
     assert not [*weights_folder(spec, tmp_path).glob("exported-*")]
+
+
+def test_weights_in_a_folder_for_all_run_in_torch(tmp_path, images, monkeypatch):
+    spec = published("clip", tmp_path)
+    folder = weights_folder(spec, tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != folder)
+    monkeypatch.setattr(foundation, "_export", None)  # is not tried
+    encoder = FoundationEncoder(spec, folder, "cpu")
+    assert encode(encoder, images, no_extents(images)).shape == (6, spec.dim)
+
+
+def test_a_full_disk_leaves_no_half_export(tmp_path, monkeypatch):
+    spec = published("convnext", tmp_path)
+    folder = weights_folder(spec, tmp_path)
+
+    def full(self, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.warns(UserWarning, match="No space left"):
+        FoundationEncoder(spec, folder, "cpu")
+    assert {path.name for path in folder.iterdir()} == {*spec.files}
 
 
 def test_exports_that_give_other_numbers_are_found():

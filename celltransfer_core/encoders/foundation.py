@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -143,6 +144,8 @@ def _exported(spec: EncoderSpec, folder: Path, batch: int) -> Run:
         return run
     model = forward_pass(spec, folder)
     plain = in_torch(model, "cpu")
+    if not os.access(folder, os.W_OK):  # weights that an administrator keeps for all
+        return plain
     try:
         _export(model, spec, path, batch)
         run = _in_onnx_runtime(path, batch)
@@ -174,9 +177,12 @@ def _export(model: torch.nn.Module, spec: EncoderSpec, path: Path, batch: int) -
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of torch, about itself
         program = torch.onnx.export(model, (blank,), dynamo=True, verbose=False)
-    part = path.with_suffix(".part")
-    program.save(part)  # type: ignore[union-attr]  # a program is missing if a file was named
-    part.replace(path)
+    part = path.with_suffix(f".{os.getpid()}")  # another process may be at it
+    try:
+        program.save(part)  # type: ignore[union-attr]  # a program is missing if a file was named
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _in_onnx_runtime(path: Path, batch: int) -> Run | None:
