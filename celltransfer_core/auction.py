@@ -30,7 +30,7 @@ rounding of their sums can take far more: what is left over is next to nothing, 
 bid for it moves."""
 
 
-# No cost is NaN, so that minima may be taken several at a time.
+# No cost is NaN.
 _FAST = {"nnan", "nsz"}
 
 
@@ -59,11 +59,11 @@ def _read_row(
     worst = np.inf
     for start in range(0, cost.shape[1], _BLOCK):
         end = min(start + _BLOCK, cost.shape[1])
-        lowest = np.inf
+        # Counted, as compilers do that for several at a time, which they do not for minima.
+        cheap = 0
         for column in range(start, end):
-            value = cost[row, column] + price[column]
-            lowest = value if value < lowest else lowest
-        if lowest >= worst:
+            cheap += cost[row, column] + price[column] < worst
+        if cheap == 0:
             continue
         for column in range(start, end):
             value = cost[row, column] + price[column]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from celltransfer_core.types import Float32, Float64, Ints
+from celltransfer_core.types import Float32, Float64, Floats, Ints
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -22,12 +22,12 @@ MARGINAL_TOLERANCE = 1e-7
 _RESOLUTION = 1e-8
 """Steps that gain less, in units of the largest costs, are lost in single precision."""
 
-_COLD, _WARM, _LAST = 1 / 16, 1 / 250, 1e-7
-"""ε of the auction, in units of the gradient's range: first round of the first step and of later
-ones, and last round of each."""
+_COLD, _WARM, _WARM_EVEN, _LAST = 1 / 16, 1 / 250, 1 / 20_000, 1e-6
+"""ε of the auction, in units of the gradient's range: first round of the first step, of later ones,
+of later ones with even weights (uneven ones would fight long over small change), and last round."""
 
-_ENTRIES = 512
-"""Of a sparse plan, that the objective takes at once."""
+_ENTRIES = 256
+"""Of a sparse plan, or rows of a matrix, that are taken at once."""
 
 _UNITS = 1 << 40
 """Whole units that uneven weights are rounded to: margins are off by 1e-12 at most a cell."""
@@ -75,9 +75,9 @@ def pot_alpha(alpha: float) -> float:
 
 
 def fused_gromov_wasserstein(
-    M: Float64,
-    Cs: Float64,
-    Ct: Float64,
+    M: Floats,
+    Cs: Floats,
+    Ct: Floats,
     p: Float64,
     q: Float64,
     *,
@@ -93,9 +93,9 @@ def fused_gromov_wasserstein(
 
     Parameters
     ----------
-    M : ndarray of float64, shape (n, m)
+    M : ndarray of float64 or float32, shape (n, m)
         Cost between features.
-    Cs, Ct : ndarray of float64, shape (n, n) and (m, m)
+    Cs, Ct : ndarray of float64 or float32, shape (n, n) and (m, m)
         Structure of the source and of the target, symmetric.
     p, q : ndarray of float64, shape (n,) and (m,)
         Weights, each summing to one; none below zero.
@@ -125,7 +125,7 @@ def fused_gromov_wasserstein(
     Notes
     -----
     POT takes the same steps from the same start. What differs is how: the inner linear problems
-    are solved by an auction that keeps its prices (:mod:`celltransfer_core.auction`), to 1e-7 of
+    are solved by an auction that keeps its prices (:mod:`celltransfer_core.auction`), to 1e-6 of
     the gradient's range; plans are kept as their few non-zero entries (a permutation, for even
     weights and n = m), so that Cˢ T Cᵗ costs one product in single precision, of the rows that a
     step changed alone. The objective in the log is computed in double precision. For α = 1 the
@@ -155,9 +155,15 @@ def fused_gromov_wasserstein(
 
 
 def _checked(
-    M: Float64, Cs: Float64, Ct: Float64, p: Float64, q: Float64
-) -> tuple[Float64, Float64, Float64, Float64, Float64]:
-    M, Cs, Ct, p, q = (np.asarray(array, dtype=np.float64) for array in (M, Cs, Ct, p, q))
+    M: Floats, Cs: Floats, Ct: Floats, p: Float64, q: Float64
+) -> tuple[Floats, Floats, Floats, Float64, Float64]:
+    M, Cs, Ct = (
+        array
+        if isinstance(array, np.ndarray) and array.dtype == np.float32
+        else np.asarray(array, dtype=np.float64)
+        for array in (M, Cs, Ct)
+    )
+    p, q = (np.asarray(weights, dtype=np.float64) for weights in (p, q))
     if M.ndim != 2 or not M.size:
         raise ValueError(f"M needs a row and a column at least; its shape is {M.shape}.")
     n, m = M.shape
@@ -174,8 +180,8 @@ def _checked(
             raise ValueError(f"{name} holds NaN or infinity.")
     for name, C in (("Cs", Cs), ("Ct", Ct)):
         # Seen on one vector: reading all of C across would take as long as a step.
-        some = np.cos(np.arange(len(C)))
-        if not np.allclose(C @ some, some @ C, rtol=0, atol=1e-6 * len(C) * np.abs(C).max()):
+        some = np.cos(np.arange(len(C))).astype(C.dtype)
+        if not np.allclose(C @ some, some @ C, rtol=0, atol=1e-6 * len(C) * _largest(C)):
             raise ValueError(f"{name} must be symmetric.")
     for name, weights in (("p", p), ("q", q)):
         if (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
@@ -184,9 +190,9 @@ def _checked(
 
 
 def _pot(
-    M: Float64,
-    Cs: Float64,
-    Ct: Float64,
+    M: Floats,
+    Cs: Floats,
+    Ct: Floats,
     p: Float64,
     q: Float64,
     alpha: float,
@@ -195,6 +201,7 @@ def _pot(
 ) -> tuple[Float64, TransportLog]:
     import ot
 
+    M, Cs, Ct = (np.asarray(array, dtype=np.float64) for array in (M, Cs, Ct))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         T, log = ot.gromov.fused_gromov_wasserstein(
@@ -246,9 +253,11 @@ class _Linear:
         n, m = len(p), len(q)
         if _even(p) and _even(q):
             divisor = np.gcd(n, m)
+            self.warm = _WARM_EVEN if n == m else _WARM
             supply, demand = np.full(n, m // divisor), np.full(m, n // divisor)
         else:
             supply, demand = _whole(p), _whole(q)
+            self.warm = _WARM
         self.rows, self.columns = np.flatnonzero(supply), np.flatnonzero(demand)
         self.supply, self.demand = supply[self.rows], demand[self.columns]
         self.total = int(supply.sum())
@@ -290,7 +299,7 @@ class _Linear:
                 self.demand,
                 self.price,
                 *self.plan,
-                spread * (_COLD if cold else _WARM),
+                spread * (_COLD if cold else self.warm),
                 spread * _LAST,
             )
             if not ended:
@@ -338,46 +347,43 @@ def _in_order(supply: Ints, demand: Ints) -> tuple[Ints, Ints, Ints]:
 
 
 def _own(
-    M: Float64,
-    Cs: Float64,
-    Ct: Float64,
+    M: Floats,
+    Cs: Floats,
+    Ct: Floats,
     p: Float64,
     q: Float64,
     alpha: float,
     max_iter: int,
     tol: float,
 ) -> tuple[Float64, TransportLog]:
-    """Conditional gradient. The plan is ``outer`` · p qᵀ + ``S``; G = Cˢ T Cᵗ."""
+    """Conditional gradient. The plan is ``outer`` · p qᵀ + ``S``."""
     from scipy.sparse import csr_array
 
     S = csr_array(M.shape)
     outer = 1.0
-    Fs, Ft = Cs.astype(np.float32), Ct.astype(np.float32)
-    start = np.outer(Cs @ p, Ct @ q).astype(np.float32)
-    G = start.copy()
-    features = ((1 - alpha) * M).astype(np.float32)
+    Fs, Ft = Cs.astype(np.float32, copy=False), Ct.astype(np.float32, copy=False)
+    start = np.outer(Fs @ p.astype(np.float32), Ft @ q.astype(np.float32))  # Cˢ p qᵀ Cᵗ
+    # The gradient but for terms of a row or a column alone, which no plan changes.
+    cost = M * np.float32(1 - alpha) - start * np.float32(2 * alpha)
+    cost = cost.astype(np.float32, copy=False)
     linear = _Linear(p, q)
-    cost = np.empty_like(G)
-    largest = (1 - alpha) * np.abs(M).max() + 2 * alpha * np.abs(Fs).max() * np.abs(Ft).max()
-    least = max(tol, _RESOLUTION) * float(largest)
+    largest = (1 - alpha) * _largest(M) + 2 * alpha * _largest(Fs) * _largest(Ft)
+    least = max(tol, _RESOLUTION) * largest
     gap = 0.0
     iterations = 0
     converged = False
     while not converged and iterations < max_iter:
         iterations += 1
-        # The gradient but for terms of a row or a column alone, which no plan changes.
-        np.multiply(G, np.float32(-2 * alpha), out=cost)
-        cost += features
         step = linear.solve(cost) - S
         step.eliminate_zeros()
         slope = _inner(cost, step)
         change = _product(Fs, step, Ft)
         if outer:
             change -= np.float32(outer) * start
-            slope -= outer * float(p @ cost @ q)
+            slope -= outer * _mean(cost, p, q)
         bend = -alpha * _inner(change, step)
         if outer:
-            bend += alpha * outer * float(p @ change @ q)
+            bend += alpha * outer * _mean(change, p, q)
         gap = max(0.0, -slope) + _LAST * linear.spread
         # Along the step the objective is slope · t + bend · t²; hollow where bend is above zero.
         size = min(1.0, max(0.0, -slope / (2 * bend))) if bend > 0 else 1.0
@@ -385,14 +391,18 @@ def _own(
         if not converged:
             S = S + size * step
             outer *= 1 - size
-            change *= np.float32(size)
-            G += change
+            change *= np.float32(-2 * alpha * size)
+            cost += change
     remarks = () if converged else (_unfinished(iterations),)
     T = S.toarray()
     if outer:
         T += outer * np.outer(p, q)
     objective = _objective(M, Cs, Ct, p, q, alpha, T if outer else S)
     return T, TransportLog(objective, iterations, 0.0, remarks, linear.solver, gap, 0.0)
+
+
+def _largest(array: Floats) -> float:
+    return float(max(array.max(), -array.min()))
 
 
 def _inner(A: Float32, step: csr_array) -> float:
@@ -413,25 +423,38 @@ def _product(Fs: Float32, step: csr_array, Ft: Float32) -> Float32:
 
 
 def _objective(
-    M: Float64,
-    Cs: Float64,
-    Ct: Float64,
+    M: Floats,
+    Cs: Floats,
+    Ct: Floats,
     p: Float64,
     q: Float64,
     alpha: float,
     T: Float64 | csr_array,
 ) -> float:
     """Eq. 2 in double precision."""
-    own = (p @ (Cs**2) @ p + q @ (Ct**2) @ q) / 2
+    own = (_mean(Cs, p, p, power=2) + _mean(Ct, q, q, power=2)) / 2
     if isinstance(T, np.ndarray):
         across = float(((Cs @ T) @ Ct * T).sum())
+        moved = float((T * M).sum())
     else:
         # ⟨Cˢ T Cᵗ, T⟩, of the pairs of entries of T alone.
         entries = T.tocoo()
         rows, columns = entries.coords
+        moved = float(M[rows, columns] @ entries.data)
         across = 0.0
         for start in range(0, T.nnz, _ENTRIES):
             some = slice(start, start + _ENTRIES)
             both = Cs[rows[some]].take(rows, axis=1) * Ct[columns[some]].take(columns, axis=1)
             across += float(entries.data[some] @ (both @ entries.data))
-    return float((1 - alpha) * (T * M).sum() + alpha * (own - across))
+    return (1 - alpha) * moved + alpha * (own - across)
+
+
+def _mean(A: Floats, p: Float64, q: Float64, power: int = 1) -> float:
+    """Average A, or its squares, by the weights of rows and columns, in double precision."""
+    found = 0.0
+    for start in range(0, len(A), _ENTRIES):  # a few rows at a time stay in the processor's cache
+        rows = A[start : start + _ENTRIES].astype(np.float64)
+        if power == 2:
+            rows *= rows
+        found += float(p[start : start + _ENTRIES] @ (rows @ q))
+    return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from celltransfer_core.neighbors import distances, nearest_others
-from celltransfer_core.types import Bools, Float32, Float64
+from celltransfer_core.types import Bools, Float32
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -56,7 +56,7 @@ def knn_graph(X: Float32, n_neighbors: int = N_NEIGHBORS) -> csr_matrix:
 
 
 def _join_components(
-    graph: csr_matrix, X: Float32, shortest: float, apart: Float64 | None
+    graph: csr_matrix, X: Float32, shortest: float, apart: Float32 | None
 ) -> csr_matrix:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
@@ -112,7 +112,8 @@ def geodesic_distances(graph: csr_matrix) -> Float32:
     n = graph.shape[0]
     found = np.empty((n, n), dtype=np.float32)
     order = reverse_cuthill_mckee(graph, symmetric_mode=True).astype(np.int64)
-    shortest_paths(graph.indptr, graph.indices, graph.data, order, found)
+    lengths = graph.data.astype(np.float32)
+    shortest_paths(graph.indptr, graph.indices, lengths, order, found)
     # Path lengths are summed from either end: make the last digit agree.
     for start in range(0, n, _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)

@@ -322,7 +322,7 @@ def reference_similarity(
     )
 
 
-def centre(X: Float32, weights: Float64 | None = None) -> Float32:
+def centre(X: Float32, weights: Float64 | None = None, *, out: Float32 | None = None) -> Float32:
     """Subtract the mean of a set.
 
     Parameters
@@ -330,6 +330,8 @@ def centre(X: Float32, weights: Float64 | None = None) -> Float32:
     X : ndarray of float32, shape (n, d)
     weights : ndarray of float64, shape (n,), optional
         What each row counts in the mean.
+    out : ndarray of float32, shape (n, d), optional
+        Where to write.
 
     Returns
     -------
@@ -339,7 +341,7 @@ def centre(X: Float32, weights: Float64 | None = None) -> Float32:
     even = np.ones(len(X)) if weights is None else weights
     blocks = [slice(start, start + _ROWS) for start in range(0, len(X), _ROWS)]
     mean = sum(even[rows] @ X[rows].astype(np.float64) for rows in blocks) / even.sum()
-    centred = np.empty(X.shape, dtype=np.float32)
+    centred = np.empty(X.shape, dtype=np.float32) if out is None else out
     for rows in blocks:
         centred[rows] = X[rows] - mean
     return centred

@@ -1022,19 +1022,25 @@ def representation(
     Xs, Xt : ndarray of float32, shape (n, d) and (m, d)
         Reference and query; each centred unless features are raw.
     """
-    blocks = []
-    for member in voter:
-        Xs, Xt = embeddings[REFERENCE][member], embeddings[query][member]
-        if config.features == "centred":
-            Xs, Xt = centre(Xs, reference_weights), centre(Xt, query_weights)
-        if config.scale_blocks and len(voter) > 1:
-            norm = np.linalg.norm(Xs, axis=1).mean() or np.float32(1)
-            Xs, Xt = Xs / norm, Xt / norm
-        blocks.append((Xs, Xt))
+    blocks = [(embeddings[REFERENCE][member], embeddings[query][member]) for member in voter]
+    centred = config.features == "centred"
     if len(blocks) == 1:  # a large set is not copied for nothing
-        return blocks[0]
-    source, target = zip(*blocks, strict=True)
-    return np.concatenate(source, axis=1), np.concatenate(target, axis=1)
+        Xs, Xt = blocks[0]
+        return (centre(Xs, reference_weights), centre(Xt, query_weights)) if centred else (Xs, Xt)
+    columns = np.cumsum([Xs.shape[1] for Xs, _ in blocks])
+    source, target = (np.empty((len(X), columns[-1]), dtype=np.float32) for X in blocks[0])
+    for (Xs, Xt), end in zip(blocks, columns, strict=True):
+        into = np.s_[:, end - Xs.shape[1] : end]
+        if centred:
+            centre(Xs, reference_weights, out=source[into])
+            centre(Xt, query_weights, out=target[into])
+        else:
+            source[into], target[into] = Xs, Xt
+        if config.scale_blocks:
+            norm = np.linalg.norm(source[into], axis=1).mean() or np.float32(1)
+            source[into] /= norm
+            target[into] /= norm
+    return source, target
 
 
 def find_clusters(X: Float32, config: Config) -> Clusters:

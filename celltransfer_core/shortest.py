@@ -12,13 +12,15 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
-from celltransfer_core.types import Float32, Float64, Ints
+from celltransfer_core.types import Float32, Ints
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_FAR = np.float32(1e30)  # no path known: finite, so that nothing times it is nothing
+_ONE = np.float32(1)
 _STARTS = 64  # a block: what it needs of 2,000 nodes stays in the processor's cache
 
-# No length is NaN, so that minima may be taken several at a time.
+# No length is NaN.
 _FAST = {"nnan", "nsz"}
 
 
@@ -30,16 +32,18 @@ def _compiled(function: Function) -> Function:
 
 
 @_compiled
-def _lower(length: Float64, node: int, other: int, weight: float) -> None:
+def _lower(length: Float32, node: int, other: int, weight: float) -> None:
     for start in range(_STARTS):
         offer = length[other, start] + weight
         known = length[node, start]
-        length[node, start] = offer if offer < known else known
+        # The lower one, said so that compilers do it for several at a time.
+        lower = np.float32(offer < known)
+        length[node, start] = lower * offer + (_ONE - lower) * known
 
 
 @_compiled
 def shortest_paths(
-    indptr: Ints, indices: Ints, weights: Float64, order: Ints, found: Float32
+    indptr: Ints, indices: Ints, weights: Float32, order: Ints, found: Float32
 ) -> None:
     """Compute the lengths of the shortest paths between all nodes.
 
@@ -47,7 +51,7 @@ def shortest_paths(
     ----------
     indptr, indices : ndarray of int32 or int64
         Of the graph in compressed rows, with both directions of every edge.
-    weights : ndarray of float64
+    weights : ndarray of float32
         Lengths of the edges, none below zero.
     order : ndarray of int64, shape (n,)
         Nodes in an order in which neighbours stand close together; any gives the same lengths.
@@ -55,12 +59,12 @@ def shortest_paths(
         Is filled: a row a start. Infinite where there is no path.
     """
     n = len(order)
-    length = np.empty((n, _STARTS), np.float64)
-    before = np.empty(_STARTS, np.float64)
+    length = np.empty((n, _STARTS), np.float32)
+    before = np.empty(_STARTS, np.float32)
     offered = np.empty(n, np.bool_)
     for first in range(0, n, _STARTS):
         starts = order[first : first + _STARTS]
-        length[:] = np.inf
+        length[:] = _FAR
         offered[:] = False
         for place, start in enumerate(starts):
             length[start, place] = 0.0
@@ -88,4 +92,5 @@ def shortest_paths(
             forth = not forth
         for place, start in enumerate(starts):
             for node in range(n):
-                found[start, node] = length[node, place]
+                far = length[node, place]
+                found[start, node] = far if far < _FAR else np.inf

@@ -258,7 +258,7 @@ class SinkhornAligner(_PlanAligner):
 
         if self.reg <= 0:
             raise ValueError(f"reg must be above 0, not {self.reg}.")
-        M = _by_maximum(distances(Xs, Xt))
+        M = _by_maximum(distances(Xs, Xt)).astype(np.float64)
         T = ot.sinkhorn(p, q, M, self.reg, numItermax=self.max_iter, stopThr=1e-7, warn=False)
         # Rows by their own mass: eq. 4 is a mean also where the iterations ended early.
         return T * (p / T.sum(axis=1))[:, None]
@@ -335,24 +335,29 @@ class FGWAligner(_PlanAligner):
         return plan
 
 
-def _structure(X: Float32, n_neighbors: int) -> Float64:
-    # One part of the query is the target of many draws: its distances are worth keeping.
+def _structure(X: Float32, n_neighbors: int) -> Float32:
+    # One part of the query is the target of many draws, and a small reference the source for many
+    # parts: such distances are worth keeping.
     key = (X.shape, hashlib.sha256(X.tobytes()).hexdigest(), n_neighbors)
-    if key not in _structures:
-        while len(_structures) >= _KEPT_STRUCTURES:
-            del _structures[next(iter(_structures))]
-        graph = knn_graph(X, n_neighbors)
-        _structures[key] = _by_maximum(geodesic_distances(graph).astype(np.float64))
-    return _structures[key]
+    found = _structures.pop(key, None)
+    if found is None:
+        found = _by_maximum(geodesic_distances(knn_graph(X, n_neighbors)))
+    while len(_structures) >= _KEPT_STRUCTURES:
+        del _structures[next(iter(_structures))]  # the one that was not asked for longest
+    _structures[key] = found
+    return found
 
 
 _KEPT_STRUCTURES = 4
-_structures: dict[tuple[tuple[int, ...], str, int], Float64] = {}
+_structures: dict[tuple[tuple[int, ...], str, int], Float32] = {}
 
 
-def _by_maximum(matrix: Float64) -> Float64:
+def _by_maximum(matrix: Float32) -> Float32:
+    """Divide by the largest entry, in place."""
     largest = matrix.max(initial=0.0)
-    return matrix / largest if largest > 0 else matrix
+    if largest > 0:
+        matrix /= largest
+    return matrix
 
 
 def draw_reference(

@@ -12,7 +12,7 @@ from celltransfer_core.types import Bools, Float32, Float64, Ints
 
 FLAG_THRESHOLD = 0.6
 _AT_MOST = 3000  # cells a set that weights are estimated on
-_MIXING_NEIGHBOURS = 15
+_MIXING_NEIGHBOURS, _ASKED = 15, 1000  # and cells of both sets together that are asked for theirs
 
 
 @dataclass(frozen=True)
@@ -148,10 +148,11 @@ def mixing(Xs: Float32, Xt: Float32, rng: np.random.Generator) -> float:
         [X[np.sort(rng.permutation(len(X))[:size])] for X in (Xs, Xt)], dtype=np.float32
     )
     k = min(_MIXING_NEIGHBOURS, 2 * size - 1)
-    indices = nearest(pooled, pooled, k + 1)[1]
+    asked = np.sort(rng.permutation(2 * size)[:_ASKED])
+    indices = nearest(pooled[asked], pooled, k + 1)[1]
     side = np.arange(2 * size) < size
-    own = indices == np.arange(2 * size)[:, None]
-    other: Bools = side[indices] != side[:, None]
+    own = indices == asked[:, None]
+    other: Bools = side[indices] != side[asked][:, None]
     share = (other & ~own).sum() / (~own).sum()
     return float(min(1.0, 2 * share))
 

@@ -58,6 +58,23 @@ def test_a_large_gallery_is_searched_in_part_with_its_recall_measured(large, rng
     assert knn.index_.recall >= neighbors.RECALL
 
 
+@pytest.mark.parametrize("k", [1, 7, 90])
+def test_copies_are_found_in_order_and_searched_once(k, rng):
+    few = rng.normal(size=(20, 6)).astype(np.float32)
+    few[5, 0] = few[3, 0]  # alike in the number that copies are told by
+    gallery = few[rng.integers(0, 20, 90)]
+    X = np.concatenate([few, rng.normal(size=(30, 6)).astype(np.float32)])
+    index = NearestIndex(gallery)
+    assert len(index.gallery) < 30
+    found, indices = index.search(X, k)
+    full = np.linalg.norm(X[:, None] - gallery[None], axis=2)
+    np.testing.assert_allclose(found, np.sort(full, axis=1)[:, :k], atol=1e-3)
+    np.testing.assert_allclose(np.take_along_axis(full, indices, axis=1), found, atol=1e-3)
+    assert all(len(set(row)) == k for row in indices.tolist())
+    first = [next(i for i, row in enumerate(gallery) if (row == one).all()) for one in X[:3]]
+    np.testing.assert_array_equal(indices[:3, 0], first)
+
+
 def test_where_parts_do_not_do_the_search_is_exact(large, rng, monkeypatch):
     monkeypatch.setattr(neighbors, "RECALL", 1.1)  # out of reach
     gallery, X = groups(rng, 2000).astype(np.float32), groups(rng, 50).astype(np.float32)
