@@ -500,7 +500,9 @@ def _add_encoders(parser: argparse.ArgumentParser) -> None:
         metavar="NAME.onnx",
         help="NAME.json comes beside it, and NAME.training with what is needed to go on",
     )
-    training.add_argument("--steps", type=int, help="of each network")
+    training.add_argument(
+        "--steps", type=_numbers_given, metavar="N", help="of every network, or N,M for each"
+    )
     training.add_argument(
         "--views",
         type=_names_given,

@@ -238,7 +238,7 @@ class TaughtVote(BaseEstimator):
     def __init__(
         self,
         n_neighbors: int = 10,
-        own_weight: float = 1.0,
+        own_weight: float = 0.5,
         prior_words: float = 10.0,
         width: float = 4.0,
         noise: float = 0.1,

@@ -175,7 +175,7 @@ def test_views_do_not_see_light_and_contrast(stored, view):
 
 
 def short(**options):
-    return recipe_from(**{"views": ("colour",), "steps": 4, "width": 4, **options})
+    return recipe_from(**{"views": ("colour",), "steps": (4,), "width": 4, **options})
 
 
 def weights(networks):
@@ -193,7 +193,7 @@ def test_interrupted_training_goes_on_to_the_same_weights(cells, tmp_path, monke
         if stage == "training grey" and done == 2:
             raise KeyboardInterrupt
 
-    recipe = short(views=("colour", "grey"))
+    recipe = short(views=("colour", "grey"), steps=(5, 4))
     whole = train(cells, recipe, tmp_path / "whole", say=str)
     with pytest.raises(KeyboardInterrupt):
         train(cells, recipe, tmp_path / "broken", progress=stop, say=str)
@@ -205,14 +205,14 @@ def test_interrupted_training_goes_on_to_the_same_weights(cells, tmp_path, monke
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(again), strict=True))
     log = (tmp_path / "broken" / "log.csv").read_text().splitlines()
     assert log[0] == "view,step,loss,seconds_per_step"
-    assert [line.split(",")[:2] for line in log[1:]] == [["colour", "4"], ["grey", "4"]]
+    assert [line.split(",")[:2] for line in log[1:]] == [["colour", "5"], ["grey", "4"]]
     with pytest.raises(EncoderError, match="other options or cells"):
         train(cells, short(seed=1), tmp_path / "broken", say=str)
 
 
 def test_training_learns_what_an_untrained_network_does_not_know(cells, tmp_path):
     said = []
-    networks = train(cells, short(steps=60, width=8), tmp_path, say=said.append)
+    networks = train(cells, short(steps=(60,), width=8), tmp_path, say=said.append)
     log = [line.split(",") for line in (tmp_path / "log.csv").read_text().splitlines()[1:]]
     assert float(log[-1][2]) < float(log[0][2])
     torch.manual_seed(0)
@@ -269,6 +269,7 @@ def test_the_command_trains_and_what_it_made_types_cells(drawn, tmp_path, capsys
         (["--views", "colour,pink"], "--views takes some of colour, standardised, grey"),
         (["--views", "grey,grey"], "each once"),
         (["--steps", "1"], "--steps cannot be under 2"),
+        (["--steps", "9,9,9"], "one for each of --views colour,standardised"),
         (["--width", "0"], "--width not under 4"),
         (["--out", "made.bin"], "is the encoder's file, NAME.onnx"),
         (["--data", "nowhere"], "nowhere"),

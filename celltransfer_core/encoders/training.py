@@ -67,8 +67,8 @@ class Recipe:
     ----------
     views : tuple of {'colour', 'standardised', 'grey'}
         A network each.
-    steps : int
-        Of each network, each of 64 cells seen through two microscopes.
+    steps : tuple of int
+        Of every network, or one number a network: each of 64 cells seen through two microscopes.
     width : int
         Channels of a network's first layer; its weights grow with the square.
     learning_rate : float
@@ -77,7 +77,7 @@ class Recipe:
     """
 
     views: tuple[View, ...] = ("colour", "standardised")
-    steps: int = 2500
+    steps: tuple[int, ...] = (5000,)
     width: int = 24
     learning_rate: float = 3e-3
     seed: int = 0
@@ -108,7 +108,11 @@ def recipe_from(**options: Any) -> Recipe:
             raise EncoderError(
                 f"--views takes some of {', '.join(VIEWS)}, each once; not {view!r}."
             )
-    if recipe.steps < 2 or recipe.width < 4:
+    if len(recipe.steps) not in (1, len(recipe.views)):
+        raise EncoderError(
+            f"--steps takes one number, or one for each of --views {','.join(recipe.views)}."
+        )
+    if min(recipe.steps) < 2 or recipe.width < 4:
         raise EncoderError("--steps cannot be under 2, --width not under 4.")
     return recipe
 
@@ -414,6 +418,7 @@ def _train_one(
     from celltransfer_core.encoders.network import CellNetwork
 
     seed, view = recipe.seed + 1000 * member, recipe.views[member]
+    steps = (recipe.steps * len(recipe.views))[member]
     device = _device()
     half = _has_bfloat16(device)
     training, _ = part(cells.types, recipe.seed)
@@ -425,7 +430,7 @@ def _train_one(
     average = copy.deepcopy(network).eval()
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=max(recipe.steps, 2), pct_start=_WARM_UP
+        optimiser, recipe.learning_rate, total_steps=max(steps, 2), pct_start=_WARM_UP
     )
     generator = torch.Generator(device).manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -450,7 +455,7 @@ def _train_one(
     types_there = torch.from_numpy(types).to(device)
     network.train()
     losses, started = [], time.monotonic()
-    for step in range(done + 1, recipe.steps + 1):
+    for step in range(done + 1, steps + 1):
         drawn = training[next(batches)]
         crops = torch.from_numpy(cells.crops[drawn]).to(device)
         with torch.no_grad():
@@ -469,10 +474,10 @@ def _train_one(
         schedule.step()
         _follow(average, network, min(_AVERAGE, step / (step + 19)))
         losses.append(float(loss.detach()))
-        if step % _SAY_EVERY == 0 or step == recipe.steps:
+        if step % _SAY_EVERY == 0 or step == steps:
             seconds = (time.monotonic() - started) / len(losses)
             _log(folder, f"{view},{step},{np.mean(losses[-_SAY_EVERY:]):.4f},{seconds:.3f}")
-        if step % _SAVE_EVERY == 0 or step == recipe.steps:
+        if step % _SAVE_EVERY == 0 or step == steps:
             state = {
                 "done": step,
                 "microscopes": generator.get_state(),
@@ -481,7 +486,7 @@ def _train_one(
                 **{name: thing.state_dict() for name, thing in parts.items()},
             }
             _save(state, checkpoint)
-        progress(f"training {view}", step, recipe.steps)
+        progress(f"training {view}", step, steps)
     return average.cpu()
 
 
