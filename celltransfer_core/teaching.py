@@ -198,8 +198,8 @@ class TaughtVote(BaseEstimator):
     n_neighbors : int
         Query cells that the k-NN over confirmed types asks.
     own_weight : float
-        Prior weight of the cluster's name and of the neighbours, that of the whole ensemble being
-        one.
+        Prior weight of the cluster's name, and the same of the neighbours, that of the whole
+        ensemble being one.
     prior_words : float
         Words that the prior weights are worth: few words move the weights little.
     width : float
