@@ -64,6 +64,7 @@ MOST_LETTERS = 60
 
 _LEAST = 1e-3  # confidence is cut at this distance from 0 and 1 before its odds are taken
 _NEWTON = 12
+_STRANGE = 0.5  # what the ensemble counts where a cluster is of a type that it does not know
 _AT_ONCE = 64  # typed cells whose own word is left out at once
 
 
@@ -239,7 +240,7 @@ class TaughtVote(BaseEstimator):
         self,
         n_neighbors: int = 10,
         own_weight: float = 0.5,
-        prior_words: float = 10.0,
+        prior_words: float = 20.0,
         width: float = 4.0,
         noise: float = 0.1,
         unknown_quantile: float = 0.99,
@@ -338,6 +339,8 @@ class TaughtVote(BaseEstimator):
         probabilities[:voters, :, : len(self.types_)] = self.probabilities_
         certainty = np.ones((voters + 2, n))
         certainty[:voters] = self.certainty_
+        # The ensemble cannot say what the reference lacks, however certain it is of something else.
+        certainty[:voters, carried >= len(self.types_)] *= _STRANGE
         heard = self._of_cluster(carried, len(types)), self._of_neighbours(carried, len(types))
         for place, (shares, reach) in enumerate(heard):
             probabilities[voters + place] = shares
