@@ -151,7 +151,7 @@ class Cache:
                 "INSERT OR IGNORE INTO rows VALUES (?, ?)", zip(keys, blobs, strict=True)
             )
 
-    def once(self, key: str, make: Callable[[], Result]) -> Result:
+    def once(self, key: str, make: Callable[[], Result], *, packed: bool = True) -> Result:
         """Return the result that is kept under a key, or make and keep it.
 
         Parameters
@@ -160,6 +160,8 @@ class Cache:
             From :func:`fingerprint`: of everything that decides the result.
         make : callable
             Without arguments.
+        packed : bool
+            Compress the file.
 
         Returns
         -------
@@ -183,7 +185,7 @@ class Cache:
         beside = path.with_name(f".{key}.{secrets.token_hex(4)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            joblib.dump(result, beside, compress=1)
+            joblib.dump(result, beside, compress=int(packed))
             beside.replace(path)
         except OSError as error:
             with suppress(OSError):

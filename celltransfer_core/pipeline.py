@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 
 from celltransfer_core import __version__
-from celltransfer_core.cache import Cache, fingerprint
+from celltransfer_core.cache import ROOM, Cache, fingerprint
 from celltransfer_core.clustering import (
     UNASSIGNED,
     LouvainClustering,
@@ -30,7 +32,7 @@ from celltransfer_core.encoders import (
     published_encoders,
 )
 from celltransfer_core.errors import DataError, EncoderError
-from celltransfer_core.execution import run_tasks
+from celltransfer_core.execution import SCHEDULER, run_tasks
 from celltransfer_core.fgw import Solver, TransportLog
 from celltransfer_core.framing import Crops, Framing, frame_sets
 from celltransfer_core.matching import (
@@ -998,6 +1000,7 @@ def representation(
     voter: Sequence[str],
     config: Config,
     *,
+    usable: Ints | None = None,
     reference_weights: Float64 | None = None,
     query_weights: Float64 | None = None,
     query: str = QUERY,
@@ -1012,8 +1015,10 @@ def representation(
         One encoder, or several to concatenate.
     config : Config
         Its ``features`` and ``scale_blocks`` count.
+    usable : ndarray of int64, shape (n,), optional
+        Reference cells to compare with; all by default.
     reference_weights, query_weights : ndarray of float64, optional
-        What each cell counts in its set's mean.
+        What each of these cells counts in its set's mean.
     query : str
         Name of the set to compare with the reference.
 
@@ -1021,23 +1026,31 @@ def representation(
     -------
     Xs, Xt : ndarray of float32, shape (n, d) and (m, d)
         Reference and query; each centred unless features are raw.
+
+    Notes
+    -----
+    Blocks are scaled by the whole reference, whichever of it is usable: distances within the query
+    stay what they are when a match changes.
     """
+    rows = slice(None) if usable is None else usable
     blocks = [(embeddings[REFERENCE][member], embeddings[query][member]) for member in voter]
     centred = config.features == "centred"
     if len(blocks) == 1:  # a large set is not copied for nothing
-        Xs, Xt = blocks[0]
+        Xs, Xt = blocks[0][0][rows], blocks[0][1]
         return (centre(Xs, reference_weights), centre(Xt, query_weights)) if centred else (Xs, Xt)
-    columns = np.cumsum([Xs.shape[1] for Xs, _ in blocks])
-    source, target = (np.empty((len(X), columns[-1]), dtype=np.float32) for X in blocks[0])
-    for (Xs, Xt), end in zip(blocks, columns, strict=True):
-        into = np.s_[:, end - Xs.shape[1] : end]
+    columns = np.cumsum([whole.shape[1] for whole, _ in blocks])
+    n = len(blocks[0][0][rows, :1])
+    source, target = (np.empty((k, columns[-1]), np.float32) for k in (n, len(blocks[0][1])))
+    for (whole, Xt), end in zip(blocks, columns, strict=True):
+        into = np.s_[:, end - whole.shape[1] : end]
         if centred:
-            centre(Xs, reference_weights, out=source[into])
+            centre(whole[rows], reference_weights, out=source[into])
             centre(Xt, query_weights, out=target[into])
         else:
-            source[into], target[into] = Xs, Xt
+            source[into], target[into] = whole[rows], Xt
         if config.scale_blocks:
-            norm = np.linalg.norm(source[into], axis=1).mean() or np.float32(1)
+            apart = centre(whole) if centred else whole
+            norm = np.linalg.norm(apart, axis=1).mean() or np.float32(1)
             source[into] /= norm
             target[into] /= norm
     return source, target
@@ -1321,11 +1334,11 @@ def drawn_rows(
     Xs, Xt : ndarray of float32, shape (u, d) and (m, d)
         See :func:`representation`.
     """
-    kept = {member: embeddings[REFERENCE][member][draws.usable] for member in voter}
     return representation(
-        {**embeddings, REFERENCE: kept},
+        embeddings,
         voter,
         config,
+        usable=draws.usable,
         reference_weights=draws.weights,
         query_weights=known.astype(np.float64) if known.any() else None,
     )
@@ -1361,14 +1374,15 @@ ALIGNERS: Mapping[str, type[CentreAligner | CoralAligner | LinearAligner | Sinkh
 
 
 def _align(
-    Xs: Float32, Xt: Float32, method: str, config: Config, draw: Draw
+    Xs: Float32, Xt: Float32, method: str, config: Config, memory: Path | None, draw: Draw
 ) -> tuple[Float32, TransportLog | None]:
     """Map the drawn cells in a worker; those that vote come back."""
     source, target = Xs[draw.cells], Xt[draw.onto]
     if method in ALIGNERS:
         moved = ALIGNERS[method]().fit(source, None, target).transform(source)
         return moved[draw.voting], None
-    aligner = FGWAligner(alpha=config.alpha, solver=config.solver).fit(source, None, target)
+    aligner = FGWAligner(alpha=config.alpha, solver=config.solver, memory=memory)
+    aligner.fit(source, None, target)
     return aligner.mapped_[draw.voting], aligner.log_
 
 
@@ -1380,6 +1394,7 @@ def align(
     config: Config,
     *,
     method: str | None = None,
+    memory: Path | None = None,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Iterator[tuple[Gallery, list[Solve]]]:
@@ -1398,6 +1413,8 @@ def align(
     config : Config
     method : str, optional
         ``"fgw"`` or one of :data:`ALIGNERS`; the configuration's by default.
+    memory : Path, optional
+        See :class:`~celltransfer_core.transport.FGWAligner`.
     workers : int, optional
     progress : callable
 
@@ -1415,7 +1432,7 @@ def align(
     logs: dict[int, TransportLog] = {}
     part = 0
     progress(f"aligning {name}", 0, len(draws.drawn))
-    work = partial(_align, Xs, Xt, method or config.alignment, config)
+    work = partial(_align, Xs, Xt, method or config.alignment, config, memory)
     found = run_tasks(work, draws.drawn, workers=workers)
     for done, (index, (rows, log)) in enumerate(found, 1):
         mapped[index] = rows
@@ -1525,6 +1542,9 @@ def let_vote(
     # Centred features are centred already: means alone would give the same voter twice.
     doubled = config.alignment == "centre" and config.features == "centred"
     keep = cache.once if cache else _anew
+    # A cluster's workers have disks of their own.
+    near = not os.environ.get(SCHEDULER) and len(voters) * _room(draws) <= ROOM / 2
+    memory = cache.folder if cache and near else None
     spoken: list[Voter] = []
     solves: list[Solve] = []
     for number, voter in enumerate(voters):
@@ -1534,12 +1554,19 @@ def let_vote(
         plain = keep(key, partial(_hear, voter, Xs, Xt, draws, n_types, config))
         spoken.append(plain)
         if config.alignment != "none" and not doubled:
-            work = partial(_hear_aligned, voter, Xs, Xt, draws, n_types, config, workers, progress)
+            work = partial(
+                _hear_aligned, voter, Xs, Xt, draws, n_types, config, memory, workers, progress
+            )
             heard, solved = keep(_aligned_key(key, draws, config), work)
             spoken.append(replace(heard, accuracy=plain.accuracy))
             solves += solved
     progress("vote", len(voters), len(voters))
     return weigh(spoken, config, confirmed), tuple(solves)
+
+
+def _room(draws: Draws) -> int:
+    """Count the bytes that one voter's geodesic distances within the query's parts take."""
+    return sum(4 * size**2 for _, size in {(draw.part, len(draw.onto)) for draw in draws.drawn})
 
 
 def _anew(_: str, make: Callable[[], Kept]) -> Kept:
@@ -1562,6 +1589,7 @@ def _hear_aligned(
     draws: Draws,
     n_types: int,
     config: Config,
+    memory: Path | None,
     workers: int | None,
     progress: Progress,
 ) -> tuple[Voter, list[Solve]]:
@@ -1570,7 +1598,7 @@ def _hear_aligned(
     def galleries() -> Iterator[Gallery]:
         name = voter_name(voter)
         for gallery, solved in align(
-            name, Xs, Xt, draws, config, workers=workers, progress=progress
+            name, Xs, Xt, draws, config, memory=memory, workers=workers, progress=progress
         ):
             solves.extend(solved)
             yield gallery

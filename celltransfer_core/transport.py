@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from celltransfer_core import __version__
+from celltransfer_core.cache import Cache, fingerprint
 from celltransfer_core.fgw import Solver, fused_gromov_wasserstein
 from celltransfer_core.graph import N_NEIGHBORS, geodesic_distances, knn_graph
 from celltransfer_core.neighbors import distances
@@ -289,6 +292,10 @@ class FGWAligner(_PlanAligner):
         Gain of a step to stop at, see :func:`~celltransfer_core.fgw.fused_gromov_wasserstein`.
     solver : {"auto", "auction", "pot"}
         Whose conditional gradient, see there.
+    memory : Path, optional
+        Folder of a :class:`~celltransfer_core.cache.Cache` that keeps geodesic distances of the
+        target: after a changed match other reference cells are drawn for the same parts of the
+        query.
 
     Attributes
     ----------
@@ -311,12 +318,14 @@ class FGWAligner(_PlanAligner):
         max_iter: int = 1000,
         tol: float = 1e-9,
         solver: Solver = "auto",
+        memory: Path | None = None,
     ) -> None:
         self.alpha = alpha
         self.n_neighbors = n_neighbors
         self.max_iter = max_iter
         self.tol = tol
         self.solver = solver
+        self.memory = memory
 
     def _solve(self, Xs: Float32, Xt: Float32, p: Float64, q: Float64) -> Float64:
         if not 0 <= self.alpha <= 1:
@@ -324,7 +333,7 @@ class FGWAligner(_PlanAligner):
         plan, self.log_ = fused_gromov_wasserstein(
             _by_maximum(distances(Xs, Xt)),
             _structure(Xs, self.n_neighbors),
-            _structure(Xt, self.n_neighbors),
+            _structure(Xt, self.n_neighbors, self.memory),
             p,
             q,
             alpha=self.alpha,
@@ -335,21 +344,27 @@ class FGWAligner(_PlanAligner):
         return plan
 
 
-def _structure(X: Float32, n_neighbors: int) -> Float32:
+def _structure(X: Float32, n_neighbors: int, memory: Path | None = None) -> Float32:
     # One part of the query is the target of many draws, and a small reference the source for many
-    # parts: such distances are worth keeping.
-    key = (X.shape, hashlib.sha256(X.tobytes()).hexdigest(), n_neighbors)
+    # parts: such distances are worth keeping here, and those of the query beyond the run.
+    key = fingerprint("geodesics", __version__, n_neighbors, X)
     found = _structures.pop(key, None)
     if found is None:
-        found = _by_maximum(geodesic_distances(knn_graph(X, n_neighbors)))
+        make = partial(_geodesics, X, n_neighbors)
+        # Packing them would take longer than to compute them again.
+        found = Cache(memory).once(key, make, packed=False) if memory else make()
     while len(_structures) >= _KEPT_STRUCTURES:
         del _structures[next(iter(_structures))]  # the one that was not asked for longest
     _structures[key] = found
     return found
 
 
+def _geodesics(X: Float32, n_neighbors: int) -> Float32:
+    return _by_maximum(geodesic_distances(knn_graph(X, n_neighbors)))
+
+
 _KEPT_STRUCTURES = 4
-_structures: dict[tuple[tuple[int, ...], str, int], Float32] = {}
+_structures: dict[str, Float32] = {}
 
 
 def _by_maximum(matrix: Float32) -> Float32:

@@ -7,13 +7,14 @@ import pytest
 from PIL import Image
 
 import celltransfer_core
-from celltransfer_core import pipeline
+from celltransfer_core import pipeline, transport
 from celltransfer_core.cache import Cache
 from celltransfer_core.datasets import pool, read_dataset
 from celltransfer_core.encoders.registry import BUILTIN
 from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.evaluation import true_labels
 from celltransfer_core.export import clusters_table, manifest, matches_table, predictions_table
+from celltransfer_core.graph import geodesic_distances
 from celltransfer_core.matching import Confirmation
 from celltransfer_core.pipeline import DEFAULT, PAPER, Config, level_sources, plan_draws, run
 
@@ -128,6 +129,33 @@ def test_a_rerun_computes_what_changed_and_no_more(
     assert rerun(more)[1] == (0, 2, 1)
     # Another word: other proportions, other draws, another mean. Clusters stay.
     assert rerun(FAST, [Confirmation(0, "neutrophil")])[1] == (0, 4, 2)
+
+
+def test_another_type_for_a_cluster_leaves_the_querys_geodesics(
+    monkeypatch, reference, query, cache
+):
+    config = replace(FAST, filtering="none")
+    computed = []
+
+    def counting(graph):
+        computed.append(graph.shape[0])
+        return geodesic_distances(graph)
+
+    def rerun(*words):
+        computed.clear()
+        transport._structures.clear()  # what another process would not have
+        words = [Confirmation(cluster, name) for cluster, name in enumerate(words)]
+        found = run(reference, query, config, confirmations=words, cache=cache, workers=1)
+        return found, len(computed)
+
+    monkeypatch.setattr(transport, "geodesic_distances", counting)
+    first, in_all = rerun("neutrophil", "lymphocyte")
+    solved = len(first.solves)
+    targets = len({(solve.voter, solve.part) for solve in first.solves})
+    assert in_all == solved + targets
+    other, in_all = rerun("neutrophil", "neutrophil")
+    assert other.predicted != first.predicted
+    assert in_all == len(other.solves) == solved  # of the drawn reference alone
 
 
 def test_a_word_that_changes_no_input_computes_nothing(computed, reference, query, cache):
