@@ -86,8 +86,9 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
         slide, patient, framed, nucleus_extent (px, or µm where the pixel size is known), one
         column ``vote:VOTER`` a voter and one ``share:TYPE`` a type with its part of the vote. Where
         people taught the vote, ensemble_type is what it was before; say:ensemble, say:cluster,
-        say:neighbours and say:typed are who decided, :attr:`Taught.say`; distance is that to the
-        nearest cell that somebody named, and unknown marks those that are far from all;
+        say:neighbours, say:discriminant and say:typed are who decided, :attr:`Taught.say`;
+        distance is that to the nearest cell that somebody named, and unknown marks those that are
+        far from all;
         calibrated_confidence is empty as long as too few cells are typed, see
         :func:`celltransfer_core.teaching.calibrate`.
     """
@@ -360,7 +361,7 @@ def _taught_manifest(taught: Taught) -> dict[str, Any]:
         "clusters": len(taught.words.clusters),
         "cells": len(taught.words.cells),
         "weights_of_the_taught": dict(
-            zip(KINDS[1:3], (_number(value) for value in taught.weights[-2:]), strict=True)
+            zip(KINDS[1:-1], (_number(value) for value in taught.weights[-3:]), strict=True)
         ),
         "unknown_above": _number(taught.unknown_above),
     }

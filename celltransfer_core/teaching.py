@@ -1,10 +1,10 @@
 """What a person says teaches the vote: at once, and without a new transport.
 
-Beside the ensemble's voters three speak that know the query's own domain, each only where a person
+Beside the ensemble's voters four speak that know the query's own domain, each only where a person
 has spoken: the type of a confirmed cluster, for its cells by how central they are; a k-NN over
-query cells that carry confirmed types; and the cells that a person typed, whose say grows near
-them and who correct the others where they were wrong. The voters' weights follow one rule, from
-what people said and nothing else.
+query cells that carry confirmed types; a discriminant between the types as they look in the query;
+and the cells that a person typed, whose say grows near them and who correct the others where they
+were wrong. The voters' weights follow one rule, from what people said and nothing else.
 
 The outcome is a function of the words that stand, so to take a word back takes back what it
 taught. A cell's own word has no part in its own vote: ``predicted_type`` of a typed cell is what
@@ -44,7 +44,7 @@ from celltransfer_core.voting import Vote, count_votes, share_of_say
 if TYPE_CHECKING:
     from celltransfer_core.pipeline import RunResult
 
-KINDS = ("ensemble", "cluster", "neighbours", "typed")
+KINDS = ("ensemble", "cluster", "neighbours", "discriminant", "typed")
 """Kinds of voters, as columns of :attr:`Taught.say`."""
 
 PAYS = 0.1
@@ -64,6 +64,9 @@ MOST_LETTERS = 60
 
 _LEAST = 1e-3  # confidence is cut at this distance from 0 and 1 before its odds are taken
 _NEWTON = 12
+_COMPONENTS = 20  # of the query, that types are told apart by
+_ROUNDS = 10
+_SHRINKAGE = 0.1
 _STRANGE = 0.5  # what the ensemble counts where a cluster is of a type that it does not know
 _AT_ONCE = 64  # typed cells whose own word is left out at once
 
@@ -170,15 +173,15 @@ class Taught:
     types: tuple[str, ...]
     """The reference's kept types, then others that somebody named, length T."""
     vote: Vote
-    """Of all voters; ``choices`` has the ensemble's first, then one row a kind (V + 3, n)."""
+    """Of all voters; ``choices`` has the ensemble's first, then one row a kind (V + 4, n)."""
     ensemble: Vote
     """Of the ensemble alone."""
     probabilities: Float64
     """Shape (n, T), not calibrated."""
     weights: Float64
-    """What each voter but the typed cells counts now, shape (V + 2,), summing to one."""
+    """What each voter but the typed cells counts now, shape (V + 3,), summing to one."""
     say: Float64
-    """Who decided: share of the say of each of :data:`KINDS` in each cell, shape (n, 4)."""
+    """Who decided: share of the say of each of :data:`KINDS` in each cell, shape (n, 5)."""
     distance: Float64
     """To the nearest cell that somebody typed or that is at the heart of a confirmed cluster, in
     units of what is usual between neighbours of the query, shape (n,); infinite before any."""
@@ -192,15 +195,15 @@ class Taught:
 
 
 class TaughtVote(BaseEstimator):
-    r"""The ensemble's voters, joined by three that learn from a person's words.
+    r"""The ensemble's voters, joined by four that learn from a person's words.
 
     Parameters
     ----------
     n_neighbors : int
         Query cells that the k-NN over confirmed types asks.
     own_weight : float
-        Prior weight of the cluster's name, and the same of the neighbours, that of the whole
-        ensemble being one.
+        Prior weight of the cluster's name, and the same of the neighbours and of the
+        discriminant, that of the whole ensemble being one.
     prior_words : float
         Words that the prior weights are worth: few words move the weights little.
     width : float
@@ -217,6 +220,8 @@ class TaughtVote(BaseEstimator):
     X_ : ndarray of float32, shape (n, d)
     distances_, neighbors_ : ndarray, shape (n, k)
         Of each cell's nearest others.
+    components_ : ndarray of float64, shape (n, c)
+        The first principal components of X.
     width_ : float
         Squared kernel width.
     n_features_in_ : int
@@ -224,13 +229,21 @@ class TaughtVote(BaseEstimator):
     Notes
     -----
     Let :math:`p_{vc}` be what voter v says of cell c and :math:`s_{vc}` its reach times one minus
-    its normalised entropy. A word on cell i gives every voter the credit :math:`r_{vi} \propto w_v
-    s_{vi} p_{vi}(y_i)`, from prior weights w that sum to one. Weights are
+    its normalised entropy; where a cluster is of a type that the reference lacks, the ensemble's
+    are halved, for it cannot say so. A word on cell i gives every voter the credit
+    :math:`r_{vi} \propto w_v s_{vi} p_{vi}(y_i)`, from prior weights w that sum to one. Weights are
     :math:`(\kappa w_v + \sum_i r_{vi}) / (\kappa + N)`: the first step of
     expectation–maximisation for a mixture under a Dirichlet prior. Their weighted mean is m. The
     typed cells speak by Gaussian-process regression of what they are on m: with the kernel K among
     them, :math:`f = m + K_{\cdot t} (K_{tt} + \sigma^2 I)^{-1} (Y - m_t)`. Their say in a cell is
     the share of the variance there that they explain: near one close to them, none far away.
+
+    The discriminant starts from q, the vote of the ensemble, of the clusters' names and of the
+    neighbours. In the query's first principal components it fits normal distributions with equal
+    shares and one covariance, shrunk towards a multiple of the identity, to the cells as they are
+    shared out by q (the M step), whose posterior g gives :math:`q \propto \sqrt{p g}`, p being
+    where it started (the E step), and so on: the types' means are then those of this stain and
+    this microscope. It knows no word on a cell, only those on clusters.
 
     Everything that bears on cell i's own vote leaves word i out, weights included; the regression
     does so in closed form.
@@ -293,6 +306,7 @@ class TaughtVote(BaseEstimator):
         farthest = float(np.median(self.distances_[:, -1])) if n > 1 else 1.0
         self.width_ = self.width * max(farthest**2, 1e-30)
         self.usual_ = float(np.median(self.distances_[:, 0])) if n > 1 else 1.0
+        self.components_ = _principal(self.X_)
         self.squares_ = (self.X_.astype(np.float64) ** 2).sum(axis=1)
         return self
 
@@ -323,7 +337,7 @@ class TaughtVote(BaseEstimator):
                     self.probabilities_,
                 ),
                 weights=self.weights_ / self.weights_.sum(),
-                say=np.tile([1.0, 0.0, 0.0, 0.0], (n, 1)),
+                say=np.tile(np.eye(len(KINDS))[0], (n, 1)),
                 distance=np.full(n, np.inf),
                 unknown_above=np.inf,
             )
@@ -335,19 +349,25 @@ class TaughtVote(BaseEstimator):
             named[cluster] = number[name]
         said = np.eye(len(types))[answers]
         carried = named[self.clusters_]
-        probabilities = np.zeros((voters + 2, n, len(types)))
+        probabilities = np.zeros((voters + 3, n, len(types)))
         probabilities[:voters, :, : len(self.types_)] = self.probabilities_
-        certainty = np.ones((voters + 2, n))
+        certainty = np.ones((voters + 3, n))
         certainty[:voters] = self.certainty_
         # The ensemble cannot say what the reference lacks, however certain it is of something else.
         certainty[:voters, carried >= len(self.types_)] *= _STRANGE
-        heard = self._of_cluster(carried, len(types)), self._of_neighbours(carried, len(types))
-        for place, (shares, reach) in enumerate(heard):
-            probabilities[voters + place] = shares
-            certainty[voters + place] = reach * (1 - normalized_entropy(shares))
-
-        prior = np.concatenate([self.weights_ / self.weights_.sum(), np.full(2, self.own_weight)])
+        prior = np.concatenate([self.weights_ / self.weights_.sum(), np.full(3, self.own_weight)])
         prior /= prior.sum()
+
+        def listen(place: int, shares: Float64, reach: Float64) -> None:
+            probabilities[place] = shares
+            certainty[place] = reach * (1 - normalized_entropy(shares))
+
+        listen(-3, *self._of_cluster(carried, len(types)))
+        listen(-2, *self._of_neighbours(carried, len(types)))
+        say = share_of_say(prior[:-1], certainty[:-1])
+        so_far = np.einsum("vn,vnt->nt", say, probabilities[:-1])
+        listen(-1, *self._of_discriminant(carried, so_far))
+
         right = probabilities[:, typed, answers] * certainty[:, typed]
         credit = _shared(prior[:, None] * right, prior[:, None])
         weights = (self.prior_words * prior + credit.sum(axis=1)) / (self.prior_words + len(typed))
@@ -416,6 +436,11 @@ class TaughtVote(BaseEstimator):
         shares = np.stack([(weights * (said == t)).sum(axis=1) for t in range(n_types)], axis=1)
         return _normalised(shares.astype(np.float64)), known.mean(axis=1)
 
+    def _of_discriminant(self, carried: Ints, so_far: Float64) -> tuple[Float64, Float64]:
+        """Tell types apart as they look in the query, where neighbours were confirmed."""
+        reach = (carried[self.neighbors_] >= 0).mean(axis=1)
+        return (_discriminated(self.components_, so_far) if reach.any() else so_far), reach
+
     def _distance(self, confirmed: Bools, typed: Ints) -> tuple[Float64, float]:
         """Measure how far each cell is from what people named, and what is far."""
         n = len(self.X_)
@@ -437,6 +462,39 @@ class TaughtVote(BaseEstimator):
         distance /= self.usual_ or 1.0
         sure = distance[(confirmed | heart) & np.isfinite(distance)]
         return distance, float(np.quantile(sure, self.unknown_quantile)) if len(sure) else np.inf
+
+
+def _principal(X: Float32) -> Float64:
+    """Compute the first principal components of the rows."""
+    from sklearn.decomposition import PCA
+
+    if not np.ptp(X, axis=0).any():
+        return np.zeros((len(X), 1))
+    count = min(_COMPONENTS, *X.shape)
+    return PCA(count, random_state=0).fit_transform(X.astype(np.float64))
+
+
+def _discriminated(Z: Float64, begin: Float64) -> Float64:
+    """Fit a normal distribution a type to shared-out rows, and share them out by these, by turns.
+
+    ``begin`` are the shares to begin with, shape (n, T); see :class:`TaughtVote`.
+    """
+    n, width = Z.shape
+    shares = begin
+    square = Z.T @ Z
+    for _ in range(_ROUNDS):
+        counts = shares.sum(axis=0)
+        there = counts >= min(1.0, counts.max())  # of less than a cell nothing can be learned
+        means = (shares.T @ Z) / np.maximum(counts, 1)[:, None]
+        within = (square - (means * counts[:, None]).T @ means) / n
+        even = max(float(np.trace(within)) / width, np.finfo(np.float32).tiny)
+        covariance = (1 - _SHRINKAGE) * within + _SHRINKAGE * even * np.eye(width)
+        directions = np.linalg.solve(covariance, means.T)
+        odds = Z @ directions - (means.T * directions).sum(axis=0) / 2
+        odds = np.where(there, odds, -np.inf)
+        posterior = np.exp(odds - odds.max(axis=1, keepdims=True))
+        shares = _normalised(np.sqrt(begin * _normalised(posterior)))
+    return shares
 
 
 def _normalised(shares: Float64) -> Float64:

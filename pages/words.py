@@ -54,6 +54,7 @@ KINDS = {
     "ensemble": "the encoders",
     "cluster": "its cluster's confirmed type",
     "neighbours": "neighbours in confirmed clusters",
+    "discriminant": "what tells the types apart in this set",
     "typed": "cells that people typed",
 }
 

@@ -8,6 +8,7 @@ from celltransfer_core.matching import Match
 from celltransfer_core.review import ARTEFACT, UNSURE, Review
 from celltransfer_core.teaching import (
     CALIBRATED_FROM,
+    KINDS,
     NotYet,
     Taught,
     TaughtVote,
@@ -21,6 +22,7 @@ from celltransfer_core.teaching import (
 from celltransfer_core.voting import Vote, weighted_vote
 
 TYPES = ("a", "b")
+TYPED = KINDS.index("typed")
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def test_without_words_the_vote_is_the_ensembles(fitted):
     teacher, shares, weights = fitted
     taught = teacher.teach(Words())
     same(taught.vote, weighted_vote(shares, weights))
-    assert taught.say.tolist() == [[1, 0, 0, 0]] * 80
+    assert taught.say.tolist() == [[1, 0, 0, 0, 0]] * 80
     assert not taught.unknown.any()
 
 
@@ -57,7 +59,7 @@ def test_a_confirmed_cluster_names_its_cells(fitted):
     taught = fitted[0].teach(Words(clusters=((0, "a"), (1, "b"))))
     assert (taught.vote.winner == np.repeat([0, 1], 40)).mean() > 0.95
     np.testing.assert_allclose(taught.say.sum(axis=1), 1)
-    assert (taught.say[:, 3] == 0).all()
+    assert (taught.say[:, TYPED] == 0).all()
 
 
 def test_typed_cells_outvote_a_wrong_match_where_they_are(fitted):
@@ -68,6 +70,45 @@ def test_typed_cells_outvote_a_wrong_match_where_they_are(fitted):
     assert (before[40:] == 0).mean() > 0.9
     assert (after[52:70] == 1).mean() > 0.9
     assert (after[:40] == 0).mean() > 0.9
+
+
+def test_the_discriminant_finds_where_the_types_part_in_the_query():
+    # Two types side by side; the ensemble errs in one of four cells, and nobody named the cluster
+    # between them.
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1], 300)
+    X = rng.normal(size=(600, 5)).astype(np.float32)
+    X[:, 0] += 4 * truth
+    guess = np.where(rng.random(600) < 0.25, 1 - truth, truth)
+    shares = np.full((1, 600, 2), 0.02)
+    shares[0, np.arange(600), guess] = 0.98
+    clusters = np.digitize(X[:, 0], [1, 3])
+    teacher = TaughtVote().fit(X, clusters, np.ones(600), shares, np.ones(1), TYPES)
+
+    taught = teacher.teach(Words(((0, "a"), (2, "b"))))
+    rows = dict(zip(["ensemble", *KINDS[1:]], taught.vote.choices, strict=True))
+    between = clusters == 1
+    right = {kind: (row == truth)[between].mean() for kind, row in rows.items()}
+    assert right["discriminant"] > 0.9 > max(right["ensemble"], right["neighbours"])
+
+    # It speaks where neighbours were confirmed, and never of a type that has no cell.
+    words = Words(((0, "a"),), ((599, "rare"),))
+    taught = teacher.teach(words)
+    silent = (clusters[teacher.neighbors_] > 0).all(axis=1)
+    assert (taught.say[silent, KINDS.index("discriminant")] == 0).all()
+    assert (taught.say[~silent, KINDS.index("discriminant")] > 0).any()
+    assert (taught.vote.choices[-2] < len(TYPES)).all()
+    assert np.isfinite(taught.probabilities).all()
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_a_handful_of_equal_cells_can_be_taught(n):
+    shares = np.full((1, n, 8), 1 / 8)
+    X = np.ones((n, 3), dtype=np.float32)
+    teacher = TaughtVote().fit(X, np.zeros(n, int), np.ones(n), shares, np.ones(1), [*"abcdefgh"])
+    taught = teacher.teach(Words(((0, "c"),)))
+    assert (taught.vote.winner == 2).all()
+    assert np.isfinite(taught.probabilities).all()
 
 
 def test_a_cells_own_word_has_no_part_in_its_vote(fitted):
@@ -100,9 +141,11 @@ def test_say_grows_near_typed_cells(fitted, blobs):
     taught = fitted[0].teach(Words((), ((40, "b"),)))
     X = blobs[0]
     order = np.argsort(np.linalg.norm(X - X[40], axis=1))[1:]
-    near, beside, far = (taught.say[order[at], 3].mean() for at in (range(8), range(16, 24), [-1]))
+    near, beside, far = (
+        taught.say[order[at], TYPED].mean() for at in (range(8), range(16, 24), [-1])
+    )
     assert near > beside > far
-    assert taught.say[order[-1], 3] < 1e-6
+    assert taught.say[order[-1], TYPED] < 1e-6
 
 
 def match(cluster, name, *, confirmed=True):
