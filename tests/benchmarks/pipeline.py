@@ -6,11 +6,11 @@
 Embeddings are drawn: as many cells in the reference as in the query, in clusters, of 384 numbers.
 Stages run as ``run`` runs them: clusters and maps on a sample of at most 5,000 cells, transport by
 subsets of 2,000 in three draws, and again after every cluster got another type, with the query's
-geodesics kept. Clusters are named by the type of most of their cells. ``geodesics
-of all`` is beyond the pipeline, which never needs them for more than 5,000 cells: one float32
-matrix of n × n (1.2 GB at 17,000), beside SciPy's Dijkstra, which is left out above 5,000 cells for
-its time. Seconds on the clock, and of processors with those of the workers that ended; the last
-line is the largest exponent of the pipeline's own stages.
+geodesics kept (``again without``: not kept). Clusters are named by the type of most of their cells.
+``geodesics of all`` is beyond the pipeline, which never needs them for more than 5,000 cells: one
+float32 matrix of n × n (1.2 GB at 17,000), beside SciPy's Dijkstra, which is left out above 5,000
+cells for its time. Seconds on the clock, and of processors with those of the workers that ended;
+the last line is the largest exponent of the pipeline's own stages.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from celltransfer_core.pipeline import (
 )
 
 VOTER = ("drawn",)
-BEYOND = ("geodesics of all", "SciPy's Dijkstra")
+BEYOND = ("geodesics of all", "SciPy's Dijkstra", "again without")
 RIVAL_CELLS = 5000
 WITHIN = 6
 """Directions in which cells of one type differ."""
@@ -137,14 +137,15 @@ def measure(clock, cells, dim, types, workers, memory):
         lambda: classify(VOTER, "centre", unaligned(Xs, draws), Xt, draws, types, config),
     )
 
-    def transport(draws):
+    def transport(draws, memory=memory):
         return [*align("drawn", Xs, Xt, draws, config, memory=memory, workers=workers)]
 
     mapped = clock("transport", cells, lambda: transport(draws))
     # Clusters with other types: the same parts of the query, other draws of the reference.
     shares = np.roll(shares, 1)
     again = plan_draws(ys, shares / shares.sum(), matched, config)
-    clock("transport, again", cells, lambda: transport(again))
+    clock("transport again", cells, lambda: transport(again))
+    clock(BEYOND[2], cells, lambda: transport(again, None))
     galleries = (gallery for gallery, _ in mapped)
     moved = clock(
         "k-NN, aligned",
