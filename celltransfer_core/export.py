@@ -88,8 +88,7 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
         people taught the vote, ensemble_type is what it was before; say:ensemble, say:cluster,
         say:neighbours, say:discriminant and say:typed are who decided, :attr:`Taught.say`;
         distance is that to the nearest cell that somebody named, and unknown marks those that are
-        far from all;
-        calibrated_confidence is empty as long as too few cells are typed, see
+        far from all; calibrated_confidence is empty as long as too few cells are typed, see
         :func:`celltransfer_core.teaching.calibrate`.
     """
     import pandas as pd
