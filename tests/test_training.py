@@ -20,7 +20,7 @@ from celltransfer_core.encoders.microscopes import (
     plain_view,
     random_microscopes,
 )
-from celltransfer_core.encoders.network import VIEWS, CellNetwork, Committee
+from celltransfer_core.encoders.network import VIEWS, CellNetwork, Committee, HalfInstanceNorm
 from celltransfer_core.encoders.onnx import OnnxEncoder
 from celltransfer_core.encoders.training import (
     balanced_batches,
@@ -180,6 +180,18 @@ def short(**options):
 
 def weights(networks):
     return [tensor for network in networks for tensor in network.state_dict().values()]
+
+
+def test_half_of_the_maps_forget_what_an_image_alone_looks_like():
+    norm = HalfInstanceNorm(5).train()
+    maps = torch.randn(4, 5, 8, 8)
+    gain, shift = torch.rand(4, 1, 1, 1) + 0.5, torch.randn(4, 1, 1, 1)
+
+    before, after = norm(maps), norm(maps * gain + shift)
+
+    torch.testing.assert_close(before[:, :2], after[:, :2], atol=1e-3, rtol=1e-3)
+    assert (before[:, 2:] - after[:, 2:]).abs().mean() > 0.1
+    torch.testing.assert_close(before[:, 2:].mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
 
 
 def test_interrupted_training_goes_on_to_the_same_weights(cells, tmp_path, monkeypatch):

@@ -37,18 +37,52 @@ class MixStyle(nn.Module):
         return (maps - mean) / spread * mixed_spread + mixed_mean
 
 
-def _convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
+class HalfInstanceNorm(nn.Module):
+    """Normalise half of the maps image by image, the others over the batch.
+
+    What an image's own mean and spread take away is its appearance: stain, light, contrast (Pan et
+    al., ECCV 2018, arXiv 1807.09441).
+
+    Parameters
+    ----------
+    channels : int
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.own = nn.InstanceNorm2d(channels // 2, affine=True)
+        self.shared = nn.BatchNorm2d(channels - channels // 2)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Normalise; shape (n, channels, h, w) in and out."""
+        own, shared = maps.tensor_split([self.own.num_features], 1)
+        return torch.cat([self.own(own), self.shared(shared)], 1)
+
+
+def _convolution(
+    inputs: int, outputs: int, size: int, stride: int = 1, *, half: bool = False
+) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs)
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False),
+        HalfInstanceNorm(outputs) if half else nn.BatchNorm2d(outputs),
     )
 
 
 class Block(nn.Module):
-    """Two convolutions beside a short cut (He et al. 2016); halves the maps if ``stride`` is 2."""
+    """Two convolutions beside a short cut (He et al. 2016); halves the maps if ``stride`` is 2.
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    stride : int
+    half : bool
+        Normalise half of the maps between the convolutions image by image.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, *, half: bool = False) -> None:
         super().__init__()
-        self.first = _convolution(inputs, outputs, 3, stride)
+        self.first = _convolution(inputs, outputs, 3, stride, half=half)
         self.second = _convolution(outputs, outputs, 3)
         short: list[nn.Module] = [nn.AvgPool2d(2)] if stride == 2 else []
         self.short = nn.Sequential(
@@ -76,9 +110,11 @@ class CellNetwork(nn.Module):
         super().__init__()
         self.view = view
         self.dim = 12 * width
-        self.stem = _convolution(1 if view == "grey" else 3, width, 5, 2)
-        self.early = Block(width, 2 * width, 2)
-        self.middle = nn.Sequential(Block(2 * width, 4 * width, 2), Block(4 * width, 4 * width, 1))
+        self.stem = _convolution(1 if view == "grey" else 3, width, 5, 2, half=True)
+        self.early = Block(width, 2 * width, 2, half=True)
+        self.middle = nn.Sequential(
+            Block(2 * width, 4 * width, 2, half=True), Block(4 * width, 4 * width, 1)
+        )
         self.late = Block(4 * width, 8 * width, 2)
         self.mix = MixStyle()
         self.classify = nn.Linear(self.dim, kinds)

@@ -46,7 +46,7 @@ SIDE = 96
 """Of the images that a trained encoder takes, px."""
 
 _STORED = 144  # px, of the crops to draw views from
-_BATCH = 64
+_BATCH = 128
 _LEAST_CELLS = 10  # of a type, some held back
 _LEAST_KIND = 100  # cells; rarer kinds join the commonest of their type
 _HELD_BACK, _MOST_HELD_BACK = 0.15, 2500  # share and number of cells kept from training
@@ -68,7 +68,7 @@ class Recipe:
     views : tuple of {'colour', 'standardised', 'grey'}
         A network each.
     steps : tuple of int
-        Of every network, or one number a network: each of 64 cells seen through two microscopes.
+        Of every network, or one number a network: each of 128 cells seen through two microscopes.
     width : int
         Channels of a network's first layer; its weights grow with the square.
     learning_rate : float
@@ -345,7 +345,11 @@ def train(
         If a checkpoint cannot be written.
     """
     recipe_file = folder / "recipe.json"
-    told = {**json.loads(json.dumps(asdict(recipe))), "cells": _hash("".join(cells.kinds))}
+    told = {
+        **json.loads(json.dumps(asdict(recipe))),
+        "batch": _BATCH,
+        "cells": _hash("".join(cells.kinds)),
+    }
     if recipe_file.is_file():
         if json.loads(recipe_file.read_text()) != told:
             raise EncoderError(
@@ -457,7 +461,10 @@ def _train_one(
     losses, started = [], time.monotonic()
     for step in range(done + 1, steps + 1):
         drawn = training[next(batches)]
-        crops = torch.from_numpy(cells.crops[drawn]).to(device)
+        crops = torch.from_numpy(cells.crops[drawn])
+        if device.type == "cuda":
+            crops = crops.pin_memory()  # from elsewhere a copy waits for all work before it
+        crops = crops.to(device, non_blocking=True)
         with torch.no_grad():
             views = [random_microscopes(crops, SIDE, generator) for _ in range(2)]
             images = torch.cat(views).contiguous(memory_format=torch.channels_last)
@@ -473,10 +480,11 @@ def _train_one(
         optimiser.step()
         schedule.step()
         _follow(average, network, min(_AVERAGE, step / (step + 19)))
-        losses.append(float(loss.detach()))
+        losses.append(loss.detach())  # read only now and then: a GPU would wait for it
         if step % _SAY_EVERY == 0 or step == steps:
+            lately = float(torch.stack(losses[-_SAY_EVERY:]).mean())
             seconds = (time.monotonic() - started) / len(losses)
-            _log(folder, f"{view},{step},{np.mean(losses[-_SAY_EVERY:]):.4f},{seconds:.3f}")
+            _log(folder, f"{view},{step},{lately:.4f},{seconds:.3f}")
         if step % _SAVE_EVERY == 0 or step == steps:
             state = {
                 "done": step,
@@ -509,14 +517,10 @@ def _has_bfloat16(device: torch.device) -> bool:
 def _follow(average: CellNetwork, network: CellNetwork, keep: float) -> None:
     import torch
 
+    both = zip(average.state_dict().values(), network.state_dict().values(), strict=True)
+    pairs = [(own, new) for own, new in both if own.dtype.is_floating_point]
     with torch.no_grad():
-        for own, new in zip(
-            average.state_dict().values(), network.state_dict().values(), strict=True
-        ):
-            if own.dtype.is_floating_point:
-                own.lerp_(new, 1 - keep)
-            else:
-                own.copy_(new)
+        torch._foreach_lerp_([own for own, _ in pairs], [new for _, new in pairs], 1 - keep)
 
 
 def _log(folder: Path, row: str) -> None:
