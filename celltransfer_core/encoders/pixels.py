@@ -25,12 +25,15 @@ def standardise(images: Sequence[RGBImage], spec: EncoderSpec) -> Float32:
         Scaled to 0–1, then by the mean and std of the encoder.
     """
     side = spec.input_size
-    mean, std = np.array([spec.mean, spec.std], dtype=np.float32)[..., None, None]
+    mean, std = np.array([spec.mean, spec.std], dtype=np.float32)[..., None]
+    # What each of the 256 levels becomes: looked up, a batch takes a fraction of the time.
+    levels = (np.arange(256, dtype=np.float32) / np.float32(255) - mean) / std
     pixels = np.empty((len(images), 3, side, side), dtype=np.float32)
     for number, image in enumerate(images):
-        channels = np.moveaxis(resize(image, side), 2, 0)
-        pixels[number] = channels.astype(np.float32) / np.float32(255)
-    return (pixels - mean) / std
+        resized = resize(image, side)
+        for channel in range(3):
+            np.take(levels[channel], resized[..., channel], out=pixels[number, channel], mode="clip")
+    return pixels
 
 
 def filled_up(pixels: Float32, batch: int) -> Float32:
