@@ -32,7 +32,9 @@ def standardise(images: Sequence[RGBImage], spec: EncoderSpec) -> Float32:
     for number, image in enumerate(images):
         resized = resize(image, side)
         for channel in range(3):
-            np.take(levels[channel], resized[..., channel], out=pixels[number, channel], mode="clip")
+            np.take(
+                levels[channel], resized[..., channel], out=pixels[number, channel], mode="clip"
+            )
     return pixels
 
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from PIL import Image
 from shifted import QUERY_TYPES, REFERENCE_CELLS, alter, draw_style
 
 from celltransfer_core.cache import Cache
-from celltransfer_core.datasets import read_dataset
+from celltransfer_core.datasets import Dataset, read_dataset
 from celltransfer_core.encoders import parse_encoders
 from celltransfer_core.evaluation import true_labels
 from celltransfer_core.pipeline import DEFAULT, detect, identify, prepare
@@ -33,6 +35,43 @@ from celltransfer_core.reader import ORDERS, play_reader
 
 QUERY_CELLS = (300, 100, 350)  # of one domain after the other
 STEPS = (0, 20, 50)
+
+
+def shuffled(whole: Dataset) -> dict[str, np.ndarray]:
+    """Put the images of each type in a random order."""
+    labels, rng = np.array(whole.labels), np.random.default_rng(0)
+    return {
+        str(name): rng.permutation(np.flatnonzero(labels == name)) for name in np.unique(labels)
+    }
+
+
+def first_cells(whole: Dataset, order: dict[str, np.ndarray]) -> Dataset:
+    """Take the first images of each type named in ``order`` as the reference."""
+    kept = sorted(cell for of in order.values() for cell in of[:REFERENCE_CELLS].tolist())
+    return replace(
+        whole,
+        files=tuple(whole.files[i] for i in kept),
+        sha256=tuple(whole.sha256[i] for i in kept),
+        labels=tuple(whole.labels[i] for i in kept),
+    )
+
+
+@contextmanager
+def altered_query(whole: Dataset, order: dict[str, np.ndarray], domain: int) -> Iterator[Dataset]:
+    """Show images that are not in the reference as another laboratory would."""
+    rng = np.random.default_rng([1, domain])
+    style = draw_style(rng)
+    shares = np.zeros(len(order))
+    shares[rng.permutation(len(order))[:QUERY_TYPES]] = rng.dirichlet(np.full(QUERY_TYPES, 1.5))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, share in zip(order, shares, strict=True):
+            into = Path(folder, name)
+            into.mkdir()
+            size = round(QUERY_CELLS[domain % len(QUERY_CELLS)] * share)
+            for cell in rng.permutation(order[name][REFERENCE_CELLS:])[:size].tolist():
+                image = np.asarray(Image.open(whole.root / whole.files[cell]).convert("RGB"))
+                (into / f"{cell}.jpg").write_bytes(alter(image, style, rng))
+        yield read_dataset(Path(folder))
 
 
 def main() -> None:
@@ -48,33 +87,12 @@ def main() -> None:
         config = replace(config, encoders=parse_encoders(options.encoders))
 
     whole = read_dataset(options.data / options.set, labelled=True)
-    labels = np.array(whole.labels)
-    types = np.unique(labels)
-    rng = np.random.default_rng(0)
-    order = {name: rng.permutation(np.flatnonzero(labels == name)) for name in types}
-    kept = sorted(cell for of in order.values() for cell in of[:REFERENCE_CELLS].tolist())
-    reference = replace(
-        whole,
-        files=tuple(whole.files[i] for i in kept),
-        sha256=tuple(whole.sha256[i] for i in kept),
-        labels=tuple(whole.labels[i] for i in kept),
-    )
+    order = shuffled(whole)
+    reference = first_cells(whole, order)
     table: dict[tuple[str, int], list[float]] = {}
     gaps, cells = np.zeros(10), np.zeros(10)
     for domain in range(options.domains):
-        rng = np.random.default_rng([1, domain])
-        style = draw_style(rng)
-        shares = np.zeros(len(types))
-        shares[rng.permutation(len(types))[:QUERY_TYPES]] = rng.dirichlet(np.full(QUERY_TYPES, 1.5))
-        with tempfile.TemporaryDirectory() as folder:
-            for name, share in zip(types, shares, strict=True):
-                into = Path(folder, name)
-                into.mkdir()
-                size = round(QUERY_CELLS[domain % len(QUERY_CELLS)] * share)
-                for cell in rng.permutation(order[name][REFERENCE_CELLS:])[:size].tolist():
-                    image = np.asarray(Image.open(whole.root / whole.files[cell]).convert("RGB"))
-                    (into / f"{cell}.jpg").write_bytes(alter(image, style, rng))
-            query = read_dataset(Path(folder))
+        with altered_query(whole, order, domain) as query:
             truth = true_labels(query)
             prepared = prepare(reference, query, config, cache=Cache())
             named = identify(prepared, detect(prepared))

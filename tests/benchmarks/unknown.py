@@ -1,0 +1,95 @@
+"""How well cells of a type that the reference lacks are proposed as unknown.
+
+    python tests/benchmarks/unknown.py --data DIR [--set pbc] [--domains 6] [--encoders A,B+C]
+
+Sets are altered as in taught.py. Of each type in such a query, one after the other, the reference
+is left without; a reader who never errs names the clusters of the other types and says "none of
+these" to those of that one. For each: the area under the ROC curve of the distance to what was
+named, how many cells lie beyond the threshold, how many of the type these hold and how many of them
+are of it, and the same of the 20 farthest. The last line is the mean over the types left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+from taught import altered_query, first_cells, shuffled
+
+from celltransfer_core.cache import Cache
+from celltransfer_core.datasets import read_dataset
+from celltransfer_core.encoders import parse_encoders
+from celltransfer_core.evaluation import majority_types, true_labels
+from celltransfer_core.matching import NONE_TYPE, Confirmation
+from celltransfer_core.pipeline import DEFAULT, detect, identify, prepare, transfer
+from celltransfer_core.teaching import teach, words_of
+
+LEAST_CELLS = 6  # of a type left out, as for accuracy
+FARTHEST = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds the set")
+    parser.add_argument("--set", default="pbc")
+    parser.add_argument("--domains", type=int, default=6)
+    parser.add_argument("--encoders")
+    options = parser.parse_args()
+    # Distances do not depend on transport.
+    config = replace(DEFAULT, alignment="none")
+    if options.encoders:
+        config = replace(config, encoders=parse_encoders(options.encoders))
+
+    whole = read_dataset(options.data / options.set, labelled=True)
+    order = shuffled(whole)
+    cache = Cache()
+    titles = ("cells", "area", "beyond", "of the type", "right", f"right of {FARTHEST}")
+    print("domain  left out      " + "".join(f"{title:>14}" for title in titles))
+    rows = []
+    for domain in range(options.domains):
+        with altered_query(whole, order, domain) as query:
+            truth = true_labels(query)
+            for name in order:
+                there = truth == name
+                if there.sum() < LEAST_CELLS:
+                    continue
+                rest = {one: cells for one, cells in order.items() if one != name}
+                prepared = prepare(first_cells(whole, rest), query, config, cache=cache)
+                named = identify(prepared, detect(prepared, cache))
+                words = [
+                    Confirmation(int(cluster), most if most in rest else NONE_TYPE, by="reader")
+                    for cluster, most in zip(
+                        named.clusters.names,
+                        majority_types(named.clusters.labels, truth),
+                        strict=True,
+                    )
+                ]
+                run = transfer(prepared, named.confirm(words), cache=cache)
+                taught = teach(run, words_of(run.matches, run.query.cells, [])).taught
+                if not np.isfinite(taught.distance).all():
+                    continue  # every cluster is of the type left out: nothing was named
+                beyond, farthest = taught.unknown, np.argsort(-taught.distance)[:FARTHEST]
+                right = there[beyond].mean() if beyond.any() else np.nan
+                row = (
+                    there.sum(),
+                    roc_auc_score(there, taught.distance),
+                    beyond.sum(),
+                    100 * beyond[there].mean(),
+                    100 * right,
+                    100 * there[farthest].mean(),
+                )
+                rows.append(row)
+                print(f"{domain:>6}  {name:<14}" + "".join(f"{v:>14.4g}" for v in row), flush=True)
+    mean = np.nanmean(rows, axis=0)
+    print(f"mean of {len(rows):<15}" + "".join(f"{value:>14.4g}" for value in mean))
+
+
+if __name__ == "__main__":
+    main()
