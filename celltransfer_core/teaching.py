@@ -256,7 +256,7 @@ class TaughtVote(BaseEstimator):
         prior_words: float = 20.0,
         width: float = 4.0,
         noise: float = 0.1,
-        unknown_quantile: float = 0.99,
+        unknown_quantile: float = 0.97,
     ) -> None:
         self.n_neighbors = n_neighbors
         self.own_weight = own_weight

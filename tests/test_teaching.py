@@ -268,5 +268,6 @@ def test_cells_far_from_all_that_was_named_are_unknown(fitted, blobs):
         X, np.append(clusters, 0), np.append(np.ones(80), 0.0), shares, np.ones(1), TYPES
     )
     taught = teacher.teach(Words(((0, "a"), (1, "b"))))
-    assert np.flatnonzero(taught.unknown).tolist() == [80]
+    assert taught.unknown[80]
+    assert taught.unknown.sum() <= 1 + np.ceil((1 - teacher.unknown_quantile) * 81)
     assert taught.distance[80] > taught.unknown_above > np.median(taught.distance)
