@@ -78,16 +78,19 @@ def draw_style(rng: np.random.Generator) -> dict:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def options_of(description: str, domains: int) -> argparse.ArgumentParser:
+    """Make the parser of what every benchmark on altered sets takes."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the set")
     parser.add_argument("--set", default="pbc")
-    parser.add_argument("--domains", type=int, default=4)
-    parser.add_argument("--encoders")
-    options = parser.parse_args()
-    base = DEFAULT
-    if options.encoders:
-        base = replace(base, encoders=parse_encoders(options.encoders))
+    parser.add_argument("--domains", type=int, default=domains)
+    parser.add_argument("--encoders", type=parse_encoders, default=DEFAULT.encoders)
+    return parser
+
+
+def main() -> None:
+    options = options_of(__doc__.splitlines()[0], domains=4).parse_args()
+    base = replace(DEFAULT, encoders=options.encoders)
 
     whole = read_dataset(options.data / options.set, labelled=True)
     labels = np.array(whole.labels)

@@ -11,7 +11,6 @@ that nobody typed after 0, 20 and 50 answers of the queue, and the calibration e
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -24,11 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
 from PIL import Image
-from shifted import QUERY_TYPES, REFERENCE_CELLS, alter, draw_style
+from shifted import QUERY_TYPES, REFERENCE_CELLS, alter, draw_style, options_of
 
 from celltransfer_core.cache import Cache
 from celltransfer_core.datasets import Dataset, read_dataset
-from celltransfer_core.encoders import parse_encoders
 from celltransfer_core.evaluation import true_labels
 from celltransfer_core.pipeline import DEFAULT, detect, identify, prepare
 from celltransfer_core.reader import ORDERS, play_reader
@@ -75,16 +73,10 @@ def altered_query(whole: Dataset, order: dict[str, np.ndarray], domain: int) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds the set")
-    parser.add_argument("--set", default="pbc")
-    parser.add_argument("--domains", type=int, default=6)
-    parser.add_argument("--encoders")
+    parser = options_of(__doc__.splitlines()[0], domains=6)
     parser.add_argument("--errors", type=float, default=0.0)
     options = parser.parse_args()
-    config = DEFAULT
-    if options.encoders:
-        config = replace(config, encoders=parse_encoders(options.encoders))
+    config = replace(DEFAULT, encoders=options.encoders)
 
     whole = read_dataset(options.data / options.set, labelled=True)
     order = shuffled(whole)

@@ -11,7 +11,6 @@ are of it, and the same of the 20 farthest. The last line is the mean over the t
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
+from shifted import options_of
 from sklearn.metrics import roc_auc_score
 from taught import altered_query, first_cells, shuffled
 
 from celltransfer_core.cache import Cache
 from celltransfer_core.datasets import read_dataset
-from celltransfer_core.encoders import parse_encoders
 from celltransfer_core.evaluation import majority_types, true_labels
 from celltransfer_core.matching import NONE_TYPE, Confirmation
 from celltransfer_core.pipeline import DEFAULT, detect, identify, prepare, transfer
@@ -36,16 +35,9 @@ FARTHEST = 20
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds the set")
-    parser.add_argument("--set", default="pbc")
-    parser.add_argument("--domains", type=int, default=6)
-    parser.add_argument("--encoders")
-    options = parser.parse_args()
+    options = options_of(__doc__.splitlines()[0], domains=6).parse_args()
     # Distances do not depend on transport.
-    config = replace(DEFAULT, alignment="none")
-    if options.encoders:
-        config = replace(config, encoders=parse_encoders(options.encoders))
+    config = replace(DEFAULT, encoders=options.encoders, alignment="none")
 
     whole = read_dataset(options.data / options.set, labelled=True)
     order = shuffled(whole)
