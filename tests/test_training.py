@@ -175,7 +175,7 @@ def test_views_do_not_see_light_and_contrast(stored, view):
 
 
 def short(**options):
-    return recipe_from(**{"views": ("colour",), "steps": (4,), "width": 4, **options})
+    return recipe_from(**{"views": ("colour",), "steps": (4,), "batch": 64, "width": 4, **options})
 
 
 def weights(networks):

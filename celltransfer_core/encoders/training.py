@@ -46,7 +46,6 @@ SIDE = 96
 """Of the images that a trained encoder takes, px."""
 
 _STORED = 144  # px, of the crops to draw views from
-_BATCH = 128
 _LEAST_CELLS = 10  # of a type, some held back
 _LEAST_KIND = 100  # cells; rarer kinds join the commonest of their type
 _HELD_BACK, _MOST_HELD_BACK = 0.15, 2500  # share and number of cells kept from training
@@ -68,7 +67,9 @@ class Recipe:
     views : tuple of {'colour', 'standardised', 'grey'}
         A network each.
     steps : tuple of int
-        Of every network, or one number a network: each of 128 cells seen through two microscopes.
+        Of every network, or one number a network.
+    batch : int
+        Cells that a step shows through two microscopes each.
     width : int
         Channels of a network's first layer; its weights grow with the square.
     learning_rate : float
@@ -78,6 +79,7 @@ class Recipe:
 
     views: tuple[View, ...] = ("colour", "standardised")
     steps: tuple[int, ...] = (5000,)
+    batch: int = 128
     width: int = 24
     learning_rate: float = 3e-3
     seed: int = 0
@@ -345,11 +347,7 @@ def train(
         If a checkpoint cannot be written.
     """
     recipe_file = folder / "recipe.json"
-    told = {
-        **json.loads(json.dumps(asdict(recipe))),
-        "batch": _BATCH,
-        "cells": _hash("".join(cells.kinds)),
-    }
+    told = {**json.loads(json.dumps(asdict(recipe))), "cells": _hash("".join(cells.kinds))}
     if recipe_file.is_file():
         if json.loads(recipe_file.read_text()) != told:
             raise EncoderError(
@@ -454,7 +452,7 @@ def _train_one(
         generator.set_state(kept["microscopes"].cpu())
         torch.set_rng_state(kept["mixing"].cpu())
         rng.bit_generator.state = json.loads(kept["cells"])
-    batches = balanced_batches(kinds[training], types[training], _BATCH, rng)
+    batches = balanced_batches(kinds[training], types[training], recipe.batch, rng)
     kinds_there = torch.from_numpy(kinds).to(device)
     types_there = torch.from_numpy(types).to(device)
     network.train()
@@ -515,12 +513,12 @@ def _has_bfloat16(device: torch.device) -> bool:
 
 
 def _follow(average: CellNetwork, network: CellNetwork, keep: float) -> None:
-    import torch
+    from torch.optim.swa_utils import get_ema_multi_avg_fn
 
     both = zip(average.state_dict().values(), network.state_dict().values(), strict=True)
     pairs = [(own, new) for own, new in both if own.dtype.is_floating_point]
-    with torch.no_grad():
-        torch._foreach_lerp_([own for own, _ in pairs], [new for _, new in pairs], 1 - keep)
+    follow = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
+    follow([own for own, _ in pairs], [new for _, new in pairs], None)
 
 
 def _log(folder: Path, row: str) -> None:
