@@ -650,6 +650,7 @@ def _claim(folder: Path) -> None:
 
 
 def _write_half(job: tuple[Path, int, int, int, int]) -> None:
+    # What a worker that died had written is written over by the one that takes its place.
     folder, half, seed, reference_per_type, query_cells = job
     rng = np.random.default_rng(seed).spawn(2)[half]
     if half == 0:
@@ -660,7 +661,7 @@ def _write_half(job: tuple[Path, int, int, int, int]) -> None:
 
 def _write_reference(folder: Path, per_type: int, rng: np.random.Generator) -> None:
     for cell_type in REFERENCE_TYPES:
-        (folder / cell_type).mkdir(parents=True)
+        (folder / cell_type).mkdir(parents=True, exist_ok=True)
         for number in range(1, per_type + 1):
             _save(draw_cell(cell_type, rng), folder / cell_type / f"{cell_type}-{number:03d}.png")
 
@@ -680,7 +681,7 @@ def _planned(count: int, rng: np.random.Generator) -> dict[str, tuple[_Slide, st
 
 
 def _write_query(query: Path, count: int, rng: np.random.Generator) -> None:
-    query.mkdir()
+    query.mkdir(exist_ok=True)
     metadata, labels = [("file", "slide", "patient")], [("file", "label")]
     for name, (slide, cell_type) in _planned(count, rng).items():
         style = replace(QUERY_STYLE, strength=slide.strength, background=slide.background)

@@ -117,6 +117,17 @@ def test_seed_decides_every_byte(demo, tmp_path):
     assert not any(other[name] == first[name] for name in first if name.endswith(".png"))
 
 
+def test_work_of_a_worker_that_died_is_done_again(demo, tmp_path, monkeypatch):
+    def twice(write, jobs):
+        for index, job in enumerate(jobs):
+            write(job)
+            yield index, write(job)
+
+    monkeypatch.setattr(drawing, "run_tasks", twice)
+    draw_demo(tmp_path, reference_per_type=3, query_cells=60)
+    assert bytes_of(tmp_path) == bytes_of(demo)
+
+
 def test_no_two_cells_are_alike(demo):
     pictures = [name for path, name in bytes_of(demo).items() if path.endswith(".png")]
     assert len(set(pictures)) == len(pictures) == 3 * len(REFERENCE_TYPES) + 60
