@@ -22,6 +22,7 @@ from celltransfer_core.neighbors import EntropyWeightedKNN
 from celltransfer_core.types import Bools, Float32, Float64, Ints, Labels
 
 Sigma = Literal["paper", "auto"]
+Resolution = Literal["auto"]
 Graph = Literal["geodesic", "knn"]
 
 AUTO_NEIGHBOURS = 24
@@ -29,6 +30,15 @@ AUTO_NEIGHBOURS = 24
 
 AUTO_SHARE = 0.2
 """Most pairs that it connects: a few dozen cells would all be neighbours otherwise."""
+
+RESOLUTIONS = [2.0 * 1.25**step for step in range(5)]
+"""That ``resolution="auto"`` tries, one after the other,"""
+
+ENOUGH = 12
+"""until there are as many clusters: a person confirms them in minutes,"""
+
+CELLS_EACH = 8
+"""or one for as many cells."""
 
 UNASSIGNED = -1
 
@@ -451,9 +461,10 @@ class LouvainClustering(_GraphClustering):
 
     Parameters
     ----------
-    resolution : float
+    resolution : {"auto"} or float
         Above 1 favours many small clusters: several may match one type, while what is joined here
-        cannot be told apart later.
+        cannot be told apart later. ``"auto"`` is 2, and in small sets more, up to 5, until there
+        are a dozen clusters or one for eight cells; else that with the most clusters.
     n_neighbors : int
         Of the graph that geodesic distances are measured on.
     graph : {"geodesic", "knn"}
@@ -470,11 +481,13 @@ class LouvainClustering(_GraphClustering):
     ----------
     labels_, centrality_, density_, n_clusters_, sigma_
         See :class:`NodeDegreeClustering`.
+    resolution_ : float
+        The resolution used.
     """
 
     def __init__(
         self,
-        resolution: float = 2.0,
+        resolution: Resolution | float = "auto",
         n_neighbors: int = N_NEIGHBORS,
         graph: Graph = "geodesic",
         sigma: Sigma | float = "auto",
@@ -497,15 +510,23 @@ class LouvainClustering(_GraphClustering):
         graph.add_weighted_edges_from(
             zip(rows.tolist(), columns.tolist(), e[rows, columns].tolist(), strict=True)
         )
-        communities = nx.community.louvain_communities(
-            graph, resolution=self.resolution, seed=self.random_state
-        )
+        enough = min(ENOUGH, len(X) // CELLS_EACH)
+        rising = RESOLUTIONS if isinstance(self.resolution, str) else [self.resolution]
+        communities: list[list[int]] = []
+        for number, resolution in enumerate(rising):
+            found = nx.community.louvain_communities(
+                graph, resolution=resolution, seed=self.random_state
+            )
+            kept = [list(one) for one in found if len(one) >= self.min_cluster]
+            if number == 0 or len(kept) > len(communities):
+                communities, self.resolution_ = kept, float(resolution)
+            if len(communities) >= enough:
+                break
+        if not communities:
+            return np.zeros(len(X), dtype=np.int64)
         labels = np.full(len(X), UNASSIGNED, dtype=np.int64)
         for number, community in enumerate(communities):
-            if len(community) >= self.min_cluster:
-                labels[list(community)] = number
-        if (labels == UNASSIGNED).all():
-            return np.zeros(len(X), dtype=np.int64)
+            labels[community] = number
         return label_the_rest(X, labels)
 
 

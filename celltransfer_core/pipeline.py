@@ -17,6 +17,7 @@ from celltransfer_core.clustering import (
     UNASSIGNED,
     LouvainClustering,
     NodeDegreeClustering,
+    Resolution,
     Sigma,
     label_the_rest,
 )
@@ -114,8 +115,9 @@ class Config:
         Graph that clusters are found on: of eq. 7, or of nearest neighbours alone.
     sigma : {"auto", "paper"} or float
         Threshold of eq. 7.
-    resolution : float
-        Of Louvain.
+    resolution : {"auto"} or float
+        Of Louvain; ``auto``: high enough for a dozen clusters, see
+        :class:`~celltransfer_core.clustering.LouvainClustering`.
     features : {"centred", "raw"}
         Compare sets after each one's own mean is subtracted, or as they are (the paper).
     filtering : {"auto", "none"}
@@ -159,7 +161,7 @@ class Config:
     cluster_encoder: tuple[str, ...] | None = None
     graph: Literal["geodesic", "knn"] = "geodesic"
     sigma: Sigma | float = "auto"
-    resolution: float = 2.0
+    resolution: Resolution | float = "auto"
     features: Literal["centred", "raw"] = "centred"
     filtering: Literal["auto", "none"] = "auto"
     weights: Literal["matches", "uniform"] = "matches"
@@ -180,7 +182,7 @@ class Config:
             "flag-threshold": 0 <= self.flag_threshold <= 1,
             "subset-size": self.subset_size >= 10,
             "draws": self.draws >= 1,
-            "resolution": self.resolution > 0,
+            "resolution": isinstance(self.resolution, str) or self.resolution > 0,
             "seed": 0 <= self.seed < 2**32,
             "sigma": isinstance(self.sigma, str) or 0 < self.sigma <= 1,
             "um-per-px": self.um_per_px is None or min(self.um_per_px) > 0,
@@ -191,7 +193,7 @@ class Config:
             "flag-threshold": "0 to 1",
             "subset-size": "10 or more",
             "draws": "1 or more",
-            "resolution": "above 0",
+            "resolution": "auto or above 0",
             "seed": "0 to 4294967295",
             "sigma": "auto, paper, or above 0 up to 1",
             "um-per-px": "two numbers above 0",

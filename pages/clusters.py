@@ -59,11 +59,20 @@ def settings() -> None:
             captions=[says for _, says in METHODS.values()],
             disabled=locked,
         )
+        chosen = not isinstance(config.resolution, str)
+        many = st.segmented_control(
+            "How many clusters (Louvain only)",
+            ["auto", "number"],
+            default="number" if chosen else "auto",
+            format_func={"auto": "A dozen or more", "number": "By a resolution"}.__getitem__,
+            required=True,
+            disabled=locked,
+        )
         resolution = st.slider(
-            "Resolution (Louvain only)",
+            "Resolution, where it is chosen",
             0.5,
             5.0,
-            float(np.clip(config.resolution, 0.5, 5.0)),
+            float(np.clip(config.resolution, 0.5, 5.0)) if chosen else 2.0,
             0.1,
             disabled=locked,
         )
@@ -97,7 +106,7 @@ def settings() -> None:
             options = {
                 **here.options,
                 "clusters": method,
-                "resolution": resolution,
+                "resolution": resolution if many == "number" else many,
                 "sigma": number if rule == "number" else rule,
             }
             if common.say(space.set_options, here.id, options):

@@ -4,6 +4,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from celltransfer_core.clustering import (
+    CELLS_EACH,
+    ENOUGH,
     LouvainClustering,
     NodeDegreeClustering,
     by_size,
@@ -144,6 +146,25 @@ def test_separate_groups_are_found(rng, method):
     for cluster in np.unique(labels):  # none mixes two groups
         assert len(np.unique(truth[labels == cluster])) == 1
     assert adjusted_rand_score(truth, labels) > 0.7
+
+
+def test_the_resolution_rises_until_there_are_a_dozen_clusters(rng):
+    X, _ = blobs(rng, [60, 60, 60], gap=4)
+    two = LouvainClustering(resolution=2.0).fit(X)
+    auto = LouvainClustering().fit(X)
+    assert two.n_clusters_ < ENOUGH <= auto.n_clusters_
+    assert two.resolution_ == 2 < auto.resolution_ <= 5
+    same = LouvainClustering(resolution=auto.resolution_).fit(X)
+    np.testing.assert_array_equal(same.labels_, auto.labels_)
+    lower = LouvainClustering(resolution=auto.resolution_ / 1.25).fit(X)
+    assert lower.n_clusters_ < ENOUGH  # it rose no further than it had to
+
+
+def test_few_cells_are_not_torn_into_a_dozen_clusters(rng):
+    X, _ = blobs(rng, [16, 16], gap=4)
+    found = LouvainClustering().fit(X)
+    assert len(X) // CELLS_EACH <= found.n_clusters_ < ENOUGH
+    assert found.resolution_ == 2
 
 
 @pytest.mark.parametrize("method", [NodeDegreeClustering, LouvainClustering])
