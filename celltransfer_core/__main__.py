@@ -287,6 +287,11 @@ def _add_method(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         help="of the transport: own, POT's, or own unless alpha is 1",
     )
     method.add_argument(
+        "--mapping",
+        choices=("affine", "barycentric"),
+        help="move the reference by one affine map fitted to the plan, or each cell as in eq. 4",
+    )
+    method.add_argument(
         "--subset-size", type=int, metavar="N", help="most cells of either set in one transport"
     )
     method.add_argument("--seed", type=int)
@@ -707,6 +712,7 @@ def _config(options: argparse.Namespace) -> Config:
                 "weights",
                 "alignment",
                 "alpha",
+                "mapping",
                 "solver",
                 "classifier",
                 "vote_weights",

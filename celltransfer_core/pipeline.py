@@ -64,6 +64,7 @@ from celltransfer_core.transport import (
     CoralAligner,
     FGWAligner,
     LinearAligner,
+    Map,
     SinkhornAligner,
     draw_reference,
     split_query,
@@ -128,6 +129,9 @@ class Config:
         Fused Gromov–Wasserstein, means only, or no aligned voters at all.
     alpha : float
         Trade-off of eq. 2, in the paper's convention.
+    mapping : {"affine", "barycentric"}
+        Where transport leads the reference's cells: all by one affine map that is fitted to eq. 4,
+        or each by eq. 4 itself (the paper).
     solver : {"auto", "auction", "pot"}
         Of the transport: own; POT's; or own unless α is 1.
     classifier : {"knn", "linear"}
@@ -167,6 +171,7 @@ class Config:
     weights: Literal["matches", "uniform"] = "matches"
     alignment: Literal["fgw", "centre", "none"] = "fgw"
     alpha: float = 0.5
+    mapping: Map = "affine"
     solver: Solver = "auto"
     classifier: Literal["knn", "linear"] = "knn"
     vote_weights: Literal["confirmed", "prior", "equal"] = "confirmed"
@@ -220,6 +225,7 @@ PAPER = replace(
     sigma="paper",
     features="raw",
     weights="uniform",
+    mapping="barycentric",
     vote_weights="prior",
     scale_blocks=False,
 )
@@ -1383,7 +1389,9 @@ def _align(
     if method in ALIGNERS:
         moved = ALIGNERS[method]().fit(source, None, target).transform(source)
         return moved[draw.voting], None
-    aligner = FGWAligner(alpha=config.alpha, solver=config.solver, memory=memory)
+    aligner = FGWAligner(
+        alpha=config.alpha, mapping=config.mapping, solver=config.solver, memory=memory
+    )
     aligner.fit(source, None, target)
     return aligner.mapped_[draw.voting], aligner.log_
 

@@ -491,7 +491,13 @@ def recipe(ot: str, config: Config) -> Config:
     if ot == "none":
         return replace(config, features="raw", weights="uniform", vote_weights="equal")
     if ot == "fgw-paper":
-        return replace(config, features="raw", weights="uniform", vote_weights="prior")
+        return replace(
+            config,
+            features="raw",
+            weights="uniform",
+            mapping="barycentric",
+            vote_weights="prior",
+        )
     if ot == "fgw":
         return config
     return replace(
@@ -669,7 +675,7 @@ class _Listener:
 
     def _key(self, voter: tuple[str, ...], ot: str, config: Config, plan: TransferPlan) -> str:
         digest = hashlib.sha256()
-        names = ("features", "weights", "scale_blocks", "alpha", "solver", "seed")
+        names = ("features", "weights", "scale_blocks", "alpha", "mapping", "solver", "seed")
         facts = {name: asdict(config)[name] for name in names}
         members = [self._fingerprint(member) for member in voter]
         digest.update(json.dumps([__version__, ot, members, facts, plan.types]).encode())

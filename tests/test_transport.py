@@ -53,6 +53,41 @@ def test_rows_that_were_not_fitted_keep_their_offset(shifted):
     )
 
 
+def test_an_affine_map_follows_the_plan_and_keeps_each_type_as_it_was(rng):
+    types = np.repeat([0, 1, 2], 30)
+    Xs = (6 * np.eye(3, 5)[types] + rng.normal(size=(90, 5))).astype(np.float32)
+    Xt = (6 * np.eye(3, 5)[types] * 1.5 + rng.normal(size=(90, 5)) + 2).astype(np.float32)
+    plain = FGWAligner().fit(Xs, None, Xt)
+    aligner = FGWAligner(mapping="affine", reg=0.01).fit(Xs, None, Xt)
+    np.testing.assert_array_equal(aligner.plan_, plain.plan_)
+    np.testing.assert_allclose(aligner.mapped_.mean(axis=0), Xt.mean(axis=0), atol=1e-3)
+    for number in range(3):
+        mean = aligner.mapped_[types == number].mean(axis=0)
+        np.testing.assert_allclose(mean, Xt[types == number].mean(axis=0), atol=0.6)
+    # Affine: what is between two rows lands between where they land.
+    between = aligner.transform((Xs[:1] + Xs[-1:]) / 2)
+    ends = aligner.transform(np.concatenate([Xs[:1], Xs[-1:]]))
+    np.testing.assert_allclose(between[0], ends.mean(axis=0), atol=1e-4)
+    np.testing.assert_array_equal(aligner.transform(Xs), aligner.mapped_)
+    # The stronger the ridge, the more it is a common shift.
+    shift = FGWAligner(mapping="affine", reg=1e9).fit(Xs, None, Xt).mapped_ - Xs
+    np.testing.assert_allclose(
+        shift, np.tile(Xt.mean(axis=0) - Xs.mean(axis=0), (90, 1)), atol=1e-3
+    )
+
+
+def test_equal_rows_are_only_shifted():
+    Xs = np.ones((4, 3), np.float32)
+    mapped = FGWAligner(mapping="affine").fit(Xs, None, 3 * Xs).mapped_
+    np.testing.assert_allclose(mapped, 3 * Xs)
+
+
+@pytest.mark.parametrize("wrong", [{"mapping": "other"}, {"mapping": "affine", "reg": 0.0}])
+def test_a_map_that_cannot_be_is_refused(shifted, wrong):
+    with pytest.raises(ValueError, match="mapping must be"):
+        FGWAligner(**wrong).fit(shifted[0], None, shifted[1])
+
+
 def test_centring_moves_the_mean(shifted):
     Xs, Xt, _ = shifted
     moved = CentreAligner().fit(Xs, None, Xt).transform(Xs)

@@ -38,6 +38,7 @@ VARIANTS = {
     "default": {},
     "prior": {"vote_weights": "prior"},
     "equal": {"vote_weights": "equal"},
+    "eq. 4": {"mapping": "barycentric"},
     "no transport": {"alignment": "none"},
     "uniform, equal": {"weights": "uniform", "vote_weights": "equal"},
     "own colours": {"colour": "none"},

@@ -1,12 +1,13 @@
 """What a person's words are worth on altered sets: constants of the teaching are chosen here alone.
 
     python tests/benchmarks/taught.py --data DIR [--set pbc] [--domains 6] [--encoders A,B+C]
-        [--errors 0.05]
+        [--errors 0.05] [--resolution auto|NUMBER] [--mapping affine|barycentric]
 
 As in shifted.py, some cells of one labelled set are the reference, and others are drawn in unequal
 proportions and altered as another stain, camera and scanner would. A reader confirms the clusters,
 then answers the queue, by the margin, or at random. The last line is the balanced accuracy of cells
-that nobody typed after 0, 20 and 50 answers of the queue, and the calibration error pooled.
+that nobody typed after 0, 20 and 50 answers of the queue, and the calibration error pooled; and how
+many clusters the reader confirmed.
 """
 
 from __future__ import annotations
@@ -75,19 +76,26 @@ def altered_query(whole: Dataset, order: dict[str, np.ndarray], domain: int) -> 
 def main() -> None:
     parser = options_of(__doc__.splitlines()[0], domains=6)
     parser.add_argument("--errors", type=float, default=0.0)
+    parser.add_argument("--resolution", default="auto")
+    parser.add_argument("--mapping", default=DEFAULT.mapping)
     options = parser.parse_args()
-    config = replace(DEFAULT, encoders=options.encoders)
+    resolution = "auto" if options.resolution == "auto" else float(options.resolution)
+    config = replace(
+        DEFAULT, encoders=options.encoders, resolution=resolution, mapping=options.mapping
+    )
 
     whole = read_dataset(options.data / options.set, labelled=True)
     order = shuffled(whole)
     reference = first_cells(whole, order)
     table: dict[tuple[str, int], list[float]] = {}
     gaps, cells = np.zeros(10), np.zeros(10)
+    clusters: list[int] = []
     for domain in range(options.domains):
         with altered_query(whole, order, domain) as query:
             truth = true_labels(query)
             prepared = prepare(reference, query, config, cache=Cache())
             named = identify(prepared, detect(prepared))
+            clusters.append(len(named.matches))
             reading = play_reader(prepared, named, truth, errors=options.errors, cache=Cache())
         for point in reading.points:
             key = point.order, point.answers
@@ -102,7 +110,10 @@ def main() -> None:
         print(f"{name:<8}" + "".join(f"  {step:>3} typed: {v:5.1f}" for step, v in means.items()))
     error = np.abs(gaps).sum() / cells.sum()
     headline = " / ".join(f"{np.nanmean(table['queue', step]):.1f}" for step in STEPS)
-    print(f"queue after 0 / 20 / 50: {headline}; calibration error {error:.1f} %")
+    print(
+        f"{np.mean(clusters):.1f} clusters, queue after 0 / 20 / 50: {headline}; "
+        f"calibration error {error:.1f} %"
+    )
 
 
 if __name__ == "__main__":
