@@ -16,6 +16,7 @@ from celltransfer_core.framing import Crops
 from celltransfer_core.types import Float32, Ints, Progress, RGBImage, silent
 
 BATCH_SIZE = 32
+_DECODED = 16  # images by a thread at once
 """Cells that are encoded, and kept, at once, unless the encoder goes better with more."""
 
 
@@ -93,8 +94,8 @@ def _in_workers(
 
 
 def _encode_crops(encoder: Encoder, crops: Crops) -> Float32:
-    images = [crops.resized(cell, encoder.spec.input_size) for cell in range(len(crops))]
-    return encode(encoder, images, crops.extents)
+    images = crops.resized(range(len(crops)), encoder.spec.input_size)
+    return encode(encoder, list(images), crops.extents)
 
 
 def _decoded_ahead(
@@ -103,15 +104,16 @@ def _decoded_ahead(
     threads = workers or cpu_count()
     with ThreadPoolExecutor(threads) as pool:
         # Two batches in hand: one being encoded, one being decoded.
-        ahead: list[list[Future[RGBImage]]] = []
+        ahead: list[list[Future[list[RGBImage]]]] = []
         for number, batch in enumerate(batches):
             while len(ahead) < 2 and number + len(ahead) < len(batches):
-                following = batches[number + len(ahead)]
-                ahead.append([pool.submit(_ready, crops, encoder, int(cell)) for cell in following])
-            images = [future.result() for future in ahead.pop(0)]
+                following = batches[number + len(ahead)].tolist()
+                parts = [following[at : at + _DECODED] for at in range(0, len(following), _DECODED)]
+                ahead.append([pool.submit(_ready, crops, encoder, part) for part in parts])
+            images = [image for future in ahead.pop(0) for image in future.result()]
             yield batch, encode(encoder, images, crops.extents[batch])
 
 
-def _ready(crops: Crops, encoder: Encoder, cell: int) -> RGBImage:
+def _ready(crops: Crops, encoder: Encoder, cells: list[int]) -> list[RGBImage]:
     # Resized here too, not where the model runs: that waits for nothing but images.
-    return crops.resized(cell, encoder.spec.input_size)
+    return list(crops.resized(cells, encoder.spec.input_size))

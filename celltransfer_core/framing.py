@@ -7,12 +7,13 @@ fills its image and one that is small in a wide field look alike to an encoder.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celltransfer_core.cache import Cache
 from celltransfer_core.datasets import Dataset
@@ -390,30 +391,38 @@ class Crops:
         -------
         ndarray of uint8, shape (h, w, 3)
         """
-        return self._recoloured(cell, self._cut(cell))
+        colour = self._colour_of(self.dataset.cell_sources[cell])
+        return colour(self._cut(cell)) if colour is not None else self._cut(cell)
 
-    def resized(self, cell: int, side: int) -> RGBImage:
-        """Read and cut one cell, resize it whole, and recolour what is left of it.
+    def resized(self, cells: Sequence[int], side: int) -> NDArray[np.uint8]:
+        """Read and cut some cells, resize them whole, and recolour what is left of them.
 
         Parameters
         ----------
-        cell : int
+        cells : sequence of int, length k
         side : int
 
         Returns
         -------
-        ndarray of uint8, shape (side, side, 3)
+        ndarray of uint8, shape (k, side, side, 3)
         """
-        return self._recoloured(cell, resize(self._cut(cell), side))
+        images = np.stack([resize(self._cut(cell), side) for cell in cells])
+        sources = self.dataset.cell_sources[cells]
+        for source in np.unique(sources):
+            colour, of = self._colour_of(source), sources == source
+            if colour is not None:
+                # As one tall image, for Pillow converts its table anew for every image.
+                tall = colour(images[of].reshape(-1, side, 3))
+                images[of] = tall.reshape(-1, side, side, 3)
+        return images
 
     def _cut(self, cell: int) -> RGBImage:
         image = self.dataset.read(cell)
         nucleus = self.nuclei[cell] if self.nuclei is not None else None
         return cut(image, nucleus) if nucleus is not None else image
 
-    def _recoloured(self, cell: int, image: RGBImage) -> RGBImage:
-        colour = self.colours.get(self.dataset.sources[self.dataset.cell_sources[cell]])
-        return colour(image) if colour is not None else image
+    def _colour_of(self, source: int) -> ColourMap | None:
+        return self.colours.get(self.dataset.sources[source])
 
     @property
     def extents(self) -> Float32:

@@ -229,12 +229,26 @@ def test_resizing_before_recolouring_is_no_other_picture(reference, query, cache
     ).crops
     for cell in (0, 3):
         plain = crops["reference"]
-        np.testing.assert_array_equal(plain.resized(cell, 40), resize(plain[cell], 40))
-        first, last = crops["query"].resized(cell, 40), resize(crops["query"][cell], 40)
+        np.testing.assert_array_equal(plain.resized([cell], 40)[0], resize(plain[cell], 40))
+        first, last = crops["query"].resized([cell], 40)[0], resize(crops["query"][cell], 40)
         off = np.abs(first.astype(int) - last)
         assert first.shape == (40, 40, 3)
         assert off.mean() < 2
         assert np.percentile(off, 99) < 12
+
+
+def test_several_cells_are_resized_and_recoloured_as_one_by_one(drawn, reference, query, cache):
+    pooled = pool([reference, query_as_reference(drawn)], names=["home", "away"])
+    sets = {"reference": pooled, "query": query}
+    crops = frame_sets(
+        sets, mode="nucleus", colour="lab", um_per_px={}, cache=cache, workers=1
+    ).crops["reference"]
+    sources = crops.dataset.cell_sources.tolist()
+    cells = [sources.index(1), sources.index(0), len(sources) - 1]  # of both, in any order
+    together = crops.resized(cells, 40)
+    assert together.shape == (3, 40, 40, 3)
+    for image, cell in zip(together, cells, strict=True):
+        np.testing.assert_array_equal(image, crops.resized([cell], 40)[0])
 
 
 def test_each_of_several_references_is_brought_to_the_largests_colours(

@@ -110,7 +110,7 @@ def measure(name, crops, kept, repeats):
         save_random_weights(spec, kept)
         encoder = FoundationEncoder(spec, kept)
     assert isinstance(encoder, OnnxEncoder | FoundationEncoder)
-    ready = [crops.resized(cell, encoder.spec.input_size) for cell in range(len(crops))]
+    ready = list(crops.resized(range(len(crops)), encoder.spec.input_size))
     unknown = np.full(len(crops), np.nan, dtype=np.float32)
     size = max(32, encoder.batch)
     encoder.encode(ready[:size], unknown[:size])
