@@ -432,7 +432,7 @@ def _train_one(
     average = copy.deepcopy(network).eval()
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=max(steps, 2), pct_start=_WARM_UP
+        optimiser, recipe.learning_rate, total_steps=steps, pct_start=_WARM_UP
     )
     generator = torch.Generator(device).manual_seed(seed)
     rng = np.random.default_rng(seed)

@@ -148,7 +148,7 @@ def measure(clock, cells, dim, types, workers, memory):
     clock(BEYOND[2], cells, lambda: transport(again, None))
     galleries = (gallery for gallery, _ in mapped)
     moved = clock(
-        "k-NN, aligned",
+        "aligned k-NN",
         cells,
         lambda: classify(VOTER, "fgw", galleries, Xt, draws, types, config),
     )
