@@ -244,7 +244,12 @@ def _add_method(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         help="size of a pixel in µm",
     )
     method.add_argument(
-        "--clusters", choices=("louvain", "node-degree"), help="how clusters are found"
+        "--clusters",
+        choices=("mixture", "louvain", "node-degree"),
+        help="how clusters are found",
+    )
+    method.add_argument(
+        "--n-clusters", type=int, metavar="N", help="of a mixture; each is one to confirm"
     )
     method.add_argument(
         "--cluster-encoder",
@@ -257,18 +262,9 @@ def _add_method(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         help="what clusters are found on: geodesic distances, or nearest neighbours alone",
     )
     method.add_argument(
-        "--sigma",
-        type=_number_or("auto", "paper"),
-        metavar="auto|paper|NUMBER",
-        help="threshold of the clusters' graph",
+        "--sigma", type=_sigma, metavar="auto|paper|NUMBER", help="threshold of the clusters' graph"
     )
-    method.add_argument(
-        "--resolution",
-        type=_number_or("auto"),
-        metavar="auto|NUMBER",
-        help="of Louvain; higher gives more clusters, auto a dozen at least where there are cells "
-        "enough",
-    )
+    method.add_argument("--resolution", type=float, help="of Louvain; higher gives more clusters")
     method.add_argument(
         "--features", choices=("centred", "raw"), help="subtract each set's own mean, or not"
     )
@@ -469,17 +465,13 @@ def _numbers_given(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} is not numbers with commas") from None
 
 
-def _number_or(*rules: str) -> Callable[[str], str | float]:
-    def read(text: str) -> str | float:
-        if text in rules:
-            return text
-        try:
-            return float(text)
-        except ValueError:
-            either = ", ".join(rules)
-            raise argparse.ArgumentTypeError(f"{text!r} is not {either} or a number") from None
-
-    return read
+def _sigma(text: str) -> str | float:
+    if text in {"auto", "paper"}:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not auto, paper or a number") from None
 
 
 def _add_encoders(parser: argparse.ArgumentParser) -> None:
@@ -706,6 +698,7 @@ def _config(options: argparse.Namespace) -> Config:
                 "clusters",
                 "graph",
                 "sigma",
+                "n_clusters",
                 "resolution",
                 "features",
                 "filtering",

@@ -1,4 +1,4 @@
-"""Clusters of the query: node-degree detection (A.1), or Louvain."""
+"""Clusters of the query: a mixture of normal distributions, Louvain, or node degree (A.1)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from celltransfer_core.neighbors import EntropyWeightedKNN
 from celltransfer_core.types import Bools, Float32, Float64, Ints, Labels
 
 Sigma = Literal["paper", "auto"]
-Resolution = Literal["auto"]
 Graph = Literal["geodesic", "knn"]
 
 AUTO_NEIGHBOURS = 24
@@ -31,16 +30,10 @@ AUTO_NEIGHBOURS = 24
 AUTO_SHARE = 0.2
 """Most pairs that it connects: a few dozen cells would all be neighbours otherwise."""
 
-RESOLUTIONS = [2.0 * 1.25**step for step in range(5)]
-"""That ``resolution="auto"`` tries, one after the other,"""
-
-ENOUGH = 12
-"""until there are as many clusters: a person confirms them in minutes,"""
-
-CELLS_EACH = 8
-"""or one for as many cells."""
-
 UNASSIGNED = -1
+
+COMPONENTS = 20
+"""Principal components of the query that its types are told apart by."""
 
 
 def choose_sigma(W: Float32, rule: Sigma | float) -> float:
@@ -318,6 +311,7 @@ class _GraphClustering(ClusterMixin, BaseEstimator):
     n_neighbors: int
     graph: Graph
     sigma: Sigma | float
+    min_cluster: int
 
     def fit(self, X: Float32, y: Labels | None = None) -> _GraphClustering:  # noqa: ARG002
         """Find the clusters.
@@ -351,6 +345,12 @@ class _GraphClustering(ClusterMixin, BaseEstimator):
 
     def _detect(self, X: Float32, W: Float32, e: Float32) -> Ints:
         raise NotImplementedError
+
+    def _without_the_smallest(self, X: Float32, labels: Ints) -> Ints:
+        sizes = np.bincount(labels)
+        if sizes.max() < self.min_cluster:
+            return np.zeros(len(X), dtype=np.int64)
+        return label_the_rest(X, np.where(sizes[labels] < self.min_cluster, UNASSIGNED, labels))
 
 
 class NodeDegreeClustering(_GraphClustering):
@@ -456,15 +456,95 @@ class NodeDegreeClustering(_GraphClustering):
         return label_the_rest(X, np.where(np.isin(labels, sparse), UNASSIGNED, labels))
 
 
+class MixtureClustering(_GraphClustering):
+    """A mixture of normal distributions that share one covariance.
+
+    Clusters differ in where they are, not in shape: measured by the spread within a cluster, even a
+    few cells of a small type lie far from a large one, while a large type is not cut up as long as
+    there is another to find. A person confirms the clusters, so their number is what one chooses.
+
+    Parameters
+    ----------
+    n_clusters : int
+        As many at most; with few cells one for every ``cells_each``.
+    n_components : int
+        Principal components of X that the mixture is fitted to.
+    cells_each : int
+    n_init : int
+        Starts (k-means), of which the likeliest fit is kept.
+    reg : float
+        Added to the covariance's diagonal, as a share of the components' mean variance.
+    n_neighbors, graph, sigma
+        Of the graph of eqs 6–7 that tells how central a cell is, see :class:`NodeDegreeClustering`.
+    min_cluster : int
+        Clusters under this size are dissolved and their cells labelled by k-NN.
+    random_state : int
+        Decides the starts.
+
+    Attributes
+    ----------
+    labels_, centrality_, density_, n_clusters_, sigma_
+        See :class:`NodeDegreeClustering`.
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 12,
+        n_components: int = COMPONENTS,
+        cells_each: int = 8,
+        n_init: int = 3,
+        reg: float = 0.1,
+        n_neighbors: int = N_NEIGHBORS,
+        graph: Graph = "geodesic",
+        sigma: Sigma | float = "auto",
+        min_cluster: int = 3,
+        random_state: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.n_components = n_components
+        self.cells_each = cells_each
+        self.n_init = n_init
+        self.reg = reg
+        self.n_neighbors = n_neighbors
+        self.graph = graph
+        self.sigma = sigma
+        self.min_cluster = min_cluster
+        self.random_state = random_state
+
+    def _detect(self, X: Float32, W: Float32, e: Float32) -> Ints:  # noqa: ARG002
+        import warnings
+
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.mixture import GaussianMixture
+        from threadpoolctl import threadpool_limits
+
+        count = min(self.n_clusters, len(X) // self.cells_each)
+        Z = principal_components(X, self.n_components)
+        if count < 2 or not Z.any():
+            return np.zeros(len(X), dtype=np.int64)
+        mixture = GaussianMixture(
+            count,
+            covariance_type="tied",
+            reg_covar=self.reg * float(Z.var()),
+            n_init=self.n_init,
+            random_state=self.random_state,
+        )
+        # Threads of k-means would add up in any order.
+        with threadpool_limits(1), warnings.catch_warnings():
+            # Of fewer different rows than clusters, or a fit that could still gain a little.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            labels = np.asarray(mixture.fit_predict(Z), dtype=np.int64)
+        return self._without_the_smallest(X, labels)
+
+
 class LouvainClustering(_GraphClustering):
     """Louvain communities on the graph of eqs 6–7.
 
     Parameters
     ----------
-    resolution : {"auto"} or float
+    resolution : float
         Above 1 favours many small clusters: several may match one type, while what is joined here
-        cannot be told apart later. ``"auto"`` is 2, and in small sets more, up to 5, until there
-        are a dozen clusters or one for eight cells; else that with the most clusters.
+        cannot be told apart later.
     n_neighbors : int
         Of the graph that geodesic distances are measured on.
     graph : {"geodesic", "knn"}
@@ -481,13 +561,11 @@ class LouvainClustering(_GraphClustering):
     ----------
     labels_, centrality_, density_, n_clusters_, sigma_
         See :class:`NodeDegreeClustering`.
-    resolution_ : float
-        The resolution used.
     """
 
     def __init__(
         self,
-        resolution: Resolution | float = "auto",
+        resolution: float = 2.0,
         n_neighbors: int = N_NEIGHBORS,
         graph: Graph = "geodesic",
         sigma: Sigma | float = "auto",
@@ -510,24 +588,34 @@ class LouvainClustering(_GraphClustering):
         graph.add_weighted_edges_from(
             zip(rows.tolist(), columns.tolist(), e[rows, columns].tolist(), strict=True)
         )
-        enough = min(ENOUGH, len(X) // CELLS_EACH)
-        rising = RESOLUTIONS if isinstance(self.resolution, str) else [self.resolution]
-        communities: list[list[int]] = []
-        for number, resolution in enumerate(rising):
-            found = nx.community.louvain_communities(
-                graph, resolution=resolution, seed=self.random_state
-            )
-            kept = [list(one) for one in found if len(one) >= self.min_cluster]
-            if number == 0 or len(kept) > len(communities):
-                communities, self.resolution_ = kept, float(resolution)
-            if len(communities) >= enough:
-                break
-        if not communities:
-            return np.zeros(len(X), dtype=np.int64)
+        communities = nx.community.louvain_communities(
+            graph, resolution=self.resolution, seed=self.random_state
+        )
         labels = np.full(len(X), UNASSIGNED, dtype=np.int64)
         for number, community in enumerate(communities):
-            labels[community] = number
-        return label_the_rest(X, labels)
+            labels[list(community)] = number
+        return self._without_the_smallest(X, labels)
+
+
+def principal_components(X: Float32, count: int = COMPONENTS) -> Float64:
+    """Compute the first principal components of some rows.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n, d)
+    count : int
+        As many at most.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, c)
+        A column of zeros if all rows are equal.
+    """
+    from sklearn.decomposition import PCA
+
+    if not np.ptp(X, axis=0).any():
+        return np.zeros((len(X), 1))
+    return PCA(min(count, *X.shape), random_state=0).fit_transform(X.astype(np.float64))
 
 
 def label_the_rest(X: Float32, labels: Ints) -> Ints:

@@ -36,6 +36,7 @@ from celltransfer_core.errors import CellTransferError, OutputError, StudyError
 from celltransfer_core.evaluation import study_labels
 from celltransfer_core.matching import QUERY, REFERENCE
 from celltransfer_core.pipeline import (
+    CLUSTERED_BY,
     DEFAULT,
     PRESETS,
     Clusters,
@@ -83,7 +84,7 @@ BRIEF = Protocol(
 
 _MAPS: dict[Layout, str] = {"t-SNE": "map", "UMAP": "umap"}
 _EMBED = ("encoders", "cluster_encoder", "framing", "colour", "um_per_px")
-_CLUSTERS = ("clusters", "graph", "sigma", "resolution", "features", "scale_blocks", "seed")
+_CLUSTERS = (*CLUSTERED_BY, "features", "scale_blocks")
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 

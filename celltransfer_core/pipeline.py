@@ -16,8 +16,8 @@ from celltransfer_core.cache import ROOM, Cache, fingerprint
 from celltransfer_core.clustering import (
     UNASSIGNED,
     LouvainClustering,
+    MixtureClustering,
     NodeDegreeClustering,
-    Resolution,
     Sigma,
     label_the_rest,
 )
@@ -108,17 +108,19 @@ class Config:
         Bring each set's Lab mean and spread to the reference's.
     um_per_px : tuple of float, optional
         Size of a pixel in the reference and in the query, in µm.
-    clusters : {"louvain", "node-degree"}
+    clusters : {"mixture", "louvain", "node-degree"}
         How clusters are found (A.1).
+    n_clusters : int
+        Of a mixture, at most.
     cluster_encoder : tuple of str, optional
         Encoders, concatenated, that clusters are found on; the first voter by default.
     graph : {"geodesic", "knn"}
-        Graph that clusters are found on: of eq. 7, or of nearest neighbours alone.
+        Graph that clusters are found on, and cells are central in: of eq. 7, or of nearest
+        neighbours alone.
     sigma : {"auto", "paper"} or float
         Threshold of eq. 7.
-    resolution : {"auto"} or float
-        Of Louvain; ``auto``: high enough for a dozen clusters, see
-        :class:`~celltransfer_core.clustering.LouvainClustering`.
+    resolution : float
+        Of Louvain.
     features : {"centred", "raw"}
         Compare sets after each one's own mean is subtracted, or as they are (the paper).
     filtering : {"auto", "none"}
@@ -161,11 +163,12 @@ class Config:
     framing: Literal["auto", "nucleus", "none"] = "auto"
     colour: Literal["none", "lab"] = "lab"
     um_per_px: tuple[float, float] | None = None
-    clusters: Literal["louvain", "node-degree"] = "louvain"
+    clusters: Literal["mixture", "louvain", "node-degree"] = "mixture"
+    n_clusters: int = 12
     cluster_encoder: tuple[str, ...] | None = None
     graph: Literal["geodesic", "knn"] = "geodesic"
     sigma: Sigma | float = "auto"
-    resolution: Resolution | float = "auto"
+    resolution: float = 2.0
     features: Literal["centred", "raw"] = "centred"
     filtering: Literal["auto", "none"] = "auto"
     weights: Literal["matches", "uniform"] = "matches"
@@ -187,7 +190,8 @@ class Config:
             "flag-threshold": 0 <= self.flag_threshold <= 1,
             "subset-size": self.subset_size >= 10,
             "draws": self.draws >= 1,
-            "resolution": isinstance(self.resolution, str) or self.resolution > 0,
+            "n-clusters": self.n_clusters >= 1,
+            "resolution": self.resolution > 0,
             "seed": 0 <= self.seed < 2**32,
             "sigma": isinstance(self.sigma, str) or 0 < self.sigma <= 1,
             "um-per-px": self.um_per_px is None or min(self.um_per_px) > 0,
@@ -198,7 +202,8 @@ class Config:
             "flag-threshold": "0 to 1",
             "subset-size": "10 or more",
             "draws": "1 or more",
-            "resolution": "auto or above 0",
+            "n-clusters": "1 or more",
+            "resolution": "above 0",
             "seed": "0 to 4294967295",
             "sigma": "auto, paper, or above 0 up to 1",
             "um-per-px": "two numbers above 0",
@@ -230,6 +235,9 @@ PAPER = replace(
     scale_blocks=False,
 )
 PRESETS = {"default": DEFAULT, "paper": PAPER}
+
+CLUSTERED_BY = ("clusters", "n_clusters", "graph", "sigma", "resolution", "seed")
+"""Settings that decide the clusters of what they are found on."""
 
 
 Kept = TypeVar("Kept")
@@ -586,7 +594,7 @@ def detect(prepared: Prepared, cache: Cache | None = None) -> Clusters:
     Clusters
     """
     X, config = cluster_features(prepared), prepared.config
-    facts = [config.clusters, config.graph, config.sigma, config.resolution, config.seed]
+    facts = [getattr(config, name) for name in CLUSTERED_BY]
     key = fingerprint([__version__, CLUSTER_SAMPLE, *facts], X)
     return (cache.once if cache else _anew)(key, partial(find_clusters, X, config))
 
@@ -1077,8 +1085,15 @@ def find_clusters(X: Float32, config: Config) -> Clusters:
     Clusters
         Found on a sample where there are more than :data:`CLUSTER_SAMPLE` cells.
     """
-    method: LouvainClustering | NodeDegreeClustering
-    if config.clusters == "louvain":
+    method: MixtureClustering | LouvainClustering | NodeDegreeClustering
+    if config.clusters == "mixture":
+        method = MixtureClustering(
+            n_clusters=config.n_clusters,
+            graph=config.graph,
+            sigma=config.sigma,
+            random_state=config.seed,
+        )
+    elif config.clusters == "louvain":
         method = LouvainClustering(
             resolution=config.resolution,
             graph=config.graph,
@@ -1653,6 +1668,7 @@ _IN_THE_ARRAYS = {
     "colour",
     "um_per_px",
     "clusters",
+    "n_clusters",
     "cluster_encoder",
     "graph",
     "sigma",

@@ -254,7 +254,7 @@ class Identification:
     """Shared types found with one way of clustering (5.1)."""
 
     clusters: str
-    """``louvain`` or ``node-degree``."""
+    """``mixture``, ``louvain`` or ``node-degree``."""
     graph: str
     """``geodesic`` (eq. 7) or ``knn`` (A.1's ablation)."""
     correction: bool
@@ -877,7 +877,7 @@ def _identify(
     found = []
     ways = [
         replace(config, clusters=clusters, graph=graph)
-        for clusters in ("louvain", "node-degree")
+        for clusters in ("mixture", "louvain", "node-degree")
         for graph in ("geodesic", "knn")
     ]
     for number, way in enumerate(ways):

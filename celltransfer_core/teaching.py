@@ -34,6 +34,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from celltransfer_core.clustering import principal_components
 from celltransfer_core.errors import DataError
 from celltransfer_core.matching import NONE_TYPE, Match
 from celltransfer_core.neighbors import nearest, nearest_others, normalized_entropy
@@ -64,7 +65,6 @@ MOST_LETTERS = 60
 
 _LEAST = 1e-3  # confidence is cut at this distance from 0 and 1 before its odds are taken
 _NEWTON = 12
-_COMPONENTS = 20  # of the query, that types are told apart by
 _ROUNDS = 10
 _SHRINKAGE = 0.1
 _STRANGE = 0.5  # what the ensemble counts where a cluster is of a type that it does not know
@@ -306,7 +306,7 @@ class TaughtVote(BaseEstimator):
         farthest = float(np.median(self.distances_[:, -1])) if n > 1 else 1.0
         self.width_ = self.width * max(farthest**2, 1e-30)
         self.usual_ = float(np.median(self.distances_[:, 0])) if n > 1 else 1.0
-        self.components_ = _principal(self.X_)
+        self.components_ = principal_components(self.X_)
         self.squares_ = (self.X_.astype(np.float64) ** 2).sum(axis=1)
         return self
 
@@ -462,16 +462,6 @@ class TaughtVote(BaseEstimator):
         distance /= self.usual_ or 1.0
         sure = distance[(confirmed | heart) & np.isfinite(distance)]
         return distance, float(np.quantile(sure, self.unknown_quantile)) if len(sure) else np.inf
-
-
-def _principal(X: Float32) -> Float64:
-    """Compute the first principal components of the rows."""
-    from sklearn.decomposition import PCA
-
-    if not np.ptp(X, axis=0).any():
-        return np.zeros((len(X), 1))
-    count = min(_COMPONENTS, *X.shape)
-    return PCA(count, random_state=0).fit_transform(X.astype(np.float64))
 
 
 def _discriminated(Z: Float64, begin: Float64) -> Float64:

@@ -22,11 +22,18 @@ MOST_SHOWN = 48
 NEW = -1
 
 METHODS = {
+    "mixture": (
+        "Mixture",
+        (
+            "As many groups as you ask for, each about a middle of its own. Keeps small types "
+            "apart from large ones: measured best on blood cells."
+        ),
+    ),
     "louvain": (
         "Louvain",
         (
             "Ties cells that are alike, and looks for groups that are tied more among themselves "
-            "than to others. Many small, pure clusters: measured best on blood cells."
+            "than to others."
         ),
     ),
     "node-degree": (
@@ -59,26 +66,25 @@ def settings() -> None:
             captions=[says for _, says in METHODS.values()],
             disabled=locked,
         )
-        chosen = not isinstance(config.resolution, str)
-        many = st.segmented_control(
-            "How many clusters (Louvain only)",
-            ["auto", "number"],
-            default="number" if chosen else "auto",
-            format_func={"auto": "A dozen or more", "number": "By a resolution"}.__getitem__,
-            required=True,
+        count = st.number_input(
+            "How many clusters (mixture only)",
+            1,
+            99,
+            min(config.n_clusters, 99),
+            help="Each is one to confirm. Of few cells fewer clusters are made: one for eight.",
             disabled=locked,
         )
         resolution = st.slider(
-            "Resolution, where it is chosen",
+            "Resolution (Louvain only)",
             0.5,
             5.0,
-            float(np.clip(config.resolution, 0.5, 5.0)) if chosen else 2.0,
+            float(np.clip(config.resolution, 0.5, 5.0)),
             0.1,
             disabled=locked,
         )
         st.caption(
-            "Higher gives more and smaller clusters. Too many cost little, for several may be of "
-            "one type; too few cannot be mended by a match."
+            "Too many clusters cost little, for several may be of one type; too few cannot be "
+            "mended by a match."
         )
         own = not isinstance(config.sigma, str)
         rule = st.segmented_control(
@@ -106,7 +112,8 @@ def settings() -> None:
             options = {
                 **here.options,
                 "clusters": method,
-                "resolution": resolution if many == "number" else many,
+                "n_clusters": count,
+                "resolution": resolution,
                 "sigma": number if rule == "number" else rule,
             }
             if common.say(space.set_options, here.id, options):

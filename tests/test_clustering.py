@@ -4,9 +4,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from celltransfer_core.clustering import (
-    CELLS_EACH,
-    ENOUGH,
     LouvainClustering,
+    MixtureClustering,
     NodeDegreeClustering,
     by_size,
     central_candidates,
@@ -21,7 +20,7 @@ from celltransfer_core.clustering import (
 )
 
 
-@parametrize_with_checks([NodeDegreeClustering(), LouvainClustering()])
+@parametrize_with_checks([MixtureClustering(), NodeDegreeClustering(), LouvainClustering()])
 def test_sklearn_contract(estimator, check):
     check(estimator)
 
@@ -139,7 +138,10 @@ def blobs(rng, sizes, d=8, gap=12.0):
     return np.concatenate(X).astype(np.float32), np.repeat(np.arange(len(sizes)), sizes)
 
 
-@pytest.mark.parametrize("method", [NodeDegreeClustering(), LouvainClustering(resolution=1.0)])
+@pytest.mark.parametrize(
+    "method",
+    [MixtureClustering(4), NodeDegreeClustering(), LouvainClustering(resolution=1.0)],
+)
 def test_separate_groups_are_found(rng, method):
     X, truth = blobs(rng, [120, 80, 50, 30])
     labels = method.fit_predict(X)
@@ -148,26 +150,10 @@ def test_separate_groups_are_found(rng, method):
     assert adjusted_rand_score(truth, labels) > 0.7
 
 
-def test_the_resolution_rises_until_there_are_a_dozen_clusters(rng):
-    X, _ = blobs(rng, [60, 60, 60], gap=4)
-    two = LouvainClustering(resolution=2.0).fit(X)
-    auto = LouvainClustering().fit(X)
-    assert two.n_clusters_ < ENOUGH <= auto.n_clusters_
-    assert two.resolution_ == 2 < auto.resolution_ <= 5
-    same = LouvainClustering(resolution=auto.resolution_).fit(X)
-    np.testing.assert_array_equal(same.labels_, auto.labels_)
-    lower = LouvainClustering(resolution=auto.resolution_ / 1.25).fit(X)
-    assert lower.n_clusters_ < ENOUGH  # it rose no further than it had to
+METHODS = [MixtureClustering, NodeDegreeClustering, LouvainClustering]
 
 
-def test_few_cells_are_not_torn_into_a_dozen_clusters(rng):
-    X, _ = blobs(rng, [16, 16], gap=4)
-    found = LouvainClustering().fit(X)
-    assert len(X) // CELLS_EACH <= found.n_clusters_ < ENOUGH
-    assert found.resolution_ == 2
-
-
-@pytest.mark.parametrize("method", [NodeDegreeClustering, LouvainClustering])
+@pytest.mark.parametrize("method", METHODS)
 def test_same_seed_same_clusters(rng, method):
     X, _ = blobs(rng, [60, 60, 40], gap=4)
     first = method(random_state=3).fit(X)
@@ -176,12 +162,32 @@ def test_same_seed_same_clusters(rng, method):
     np.testing.assert_array_equal(first.centrality_, second.centrality_)
 
 
-@pytest.mark.parametrize("method", [NodeDegreeClustering(), LouvainClustering()])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("n", [1, 2, 3, 8])
 def test_a_handful_of_cells_is_one_cluster_or_more(rng, method, n):
-    labels = method.fit_predict(rng.normal(size=(n, 4)).astype(np.float32))
+    labels = method().fit_predict(rng.normal(size=(n, 4)).astype(np.float32))
     assert len(labels) == n
     assert labels.min() == 0
+
+
+def test_a_small_type_beside_a_large_one_gets_a_cluster_of_its_own(rng):
+    X, truth = blobs(rng, [300, 90, 6], d=12, gap=7.0)
+    labels = MixtureClustering().fit_predict(X)
+    (own,) = np.unique(labels[truth == 2])
+    assert (truth[labels == own] == 2).all()
+
+
+def test_as_many_clusters_as_asked_for_and_few_of_few_cells(rng):
+    X, _ = blobs(rng, [100, 100], gap=4)
+    assert MixtureClustering(n_clusters=7).fit(X).n_clusters_ == 7
+    assert MixtureClustering(n_clusters=1).fit(X).n_clusters_ == 1
+    assert MixtureClustering().fit(X[90:110]).n_clusters_ == 2
+
+
+def test_equal_cells_are_one_cluster():
+    assert MixtureClustering().fit(np.ones((40, 5), np.float32)).n_clusters_ == 1
+    twice = np.repeat(np.eye(2, 5, dtype=np.float32), 40, axis=0)
+    assert MixtureClustering().fit(twice).n_clusters_ == 2
 
 
 def test_sigma_rules():

@@ -88,7 +88,6 @@ def test_settings_are_kept_and_used(open_page, finished, monkeypatch):
     monkeypatch.setattr(jobs, "start", lambda _, __, target: started.append(target))
     app = open_page("clusters", study.id)
     app.radio[0].set_value("node-degree")
-    app.button_group[0].set_value("number")
     app.slider[0].set_value(1.5)
     button(app, "Use these settings").click().run()
     assert not app.exception

@@ -1,7 +1,8 @@
 """What a person's words are worth on altered sets: constants of the teaching are chosen here alone.
 
     python tests/benchmarks/taught.py --data DIR [--set pbc] [--domains 6] [--encoders A,B+C]
-        [--errors 0.05] [--resolution auto|NUMBER] [--mapping affine|barycentric]
+        [--errors 0.05] [--clusters mixture|louvain|node-degree] [--n-clusters 12]
+        [--mapping affine|barycentric]
 
 As in shifted.py, some cells of one labelled set are the reference, and others are drawn in unequal
 proportions and altered as another stain, camera and scanner would. A reader confirms the clusters,
@@ -76,12 +77,16 @@ def altered_query(whole: Dataset, order: dict[str, np.ndarray], domain: int) -> 
 def main() -> None:
     parser = options_of(__doc__.splitlines()[0], domains=6)
     parser.add_argument("--errors", type=float, default=0.0)
-    parser.add_argument("--resolution", default="auto")
+    parser.add_argument("--clusters", default=DEFAULT.clusters)
+    parser.add_argument("--n-clusters", type=int, default=DEFAULT.n_clusters)
     parser.add_argument("--mapping", default=DEFAULT.mapping)
     options = parser.parse_args()
-    resolution = "auto" if options.resolution == "auto" else float(options.resolution)
     config = replace(
-        DEFAULT, encoders=options.encoders, resolution=resolution, mapping=options.mapping
+        DEFAULT,
+        encoders=options.encoders,
+        clusters=options.clusters,
+        n_clusters=options.n_clusters,
+        mapping=options.mapping,
     )
 
     whole = read_dataset(options.data / options.set, labelled=True)
