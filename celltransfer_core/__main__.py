@@ -249,7 +249,10 @@ def _add_method(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         help="how clusters are found",
     )
     method.add_argument(
-        "--n-clusters", type=int, metavar="N", help="of a mixture; each is one to confirm"
+        "--n-clusters",
+        type=_auto_or_count,
+        metavar="auto|N",
+        help="of a mixture, each one to confirm; auto: a dozen, up to twenty in large sets",
     )
     method.add_argument(
         "--cluster-encoder",
@@ -463,6 +466,13 @@ def _numbers_given(text: str) -> tuple[int, ...]:
         return tuple(int(number) for number in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not numbers with commas") from None
+
+
+def _auto_or_count(text: str) -> str | int:
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not auto or a whole number") from None
 
 
 def _sigma(text: str) -> str | float:

@@ -22,6 +22,7 @@ from celltransfer_core.neighbors import EntropyWeightedKNN
 from celltransfer_core.types import Bools, Float32, Float64, Ints, Labels
 
 Sigma = Literal["paper", "auto"]
+Number = Literal["auto"]
 Graph = Literal["geodesic", "knn"]
 
 AUTO_NEIGHBOURS = 24
@@ -34,6 +35,8 @@ UNASSIGNED = -1
 
 COMPONENTS = 20
 """Principal components of the query that its types are told apart by."""
+
+_DOZEN_TO_SCORE = 12, 20  # clusters that a person confirms in minutes
 
 
 def choose_sigma(W: Float32, rule: Sigma | float) -> float:
@@ -465,8 +468,9 @@ class MixtureClustering(_GraphClustering):
 
     Parameters
     ----------
-    n_clusters : int
-        As many at most; with few cells one for every ``cells_each``.
+    n_clusters : {"auto"} or int
+        As many at most; with few cells one for every ``cells_each``. ``"auto"``: a dozen, and in
+        sets of over 900 cells more, √n / 2.5 up to twenty.
     n_components : int
         Principal components of X that the mixture is fitted to.
     cells_each : int
@@ -489,9 +493,9 @@ class MixtureClustering(_GraphClustering):
 
     def __init__(
         self,
-        n_clusters: int = 12,
+        n_clusters: Number | int = "auto",
         n_components: int = COMPONENTS,
-        cells_each: int = 8,
+        cells_each: int = 6,
         n_init: int = 3,
         reg: float = 0.1,
         n_neighbors: int = N_NEIGHBORS,
@@ -518,7 +522,9 @@ class MixtureClustering(_GraphClustering):
         from sklearn.mixture import GaussianMixture
         from threadpoolctl import threadpool_limits
 
-        count = min(self.n_clusters, len(X) // self.cells_each)
+        at_most = np.clip(np.sqrt(len(X)) / 2.5, *_DOZEN_TO_SCORE)
+        asked = int(at_most) if isinstance(self.n_clusters, str) else self.n_clusters
+        count = min(asked, len(X) // self.cells_each)
         Z = principal_components(X, self.n_components)
         if count < 2 or not Z.any():
             return np.zeros(len(X), dtype=np.int64)

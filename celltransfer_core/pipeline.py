@@ -18,6 +18,7 @@ from celltransfer_core.clustering import (
     LouvainClustering,
     MixtureClustering,
     NodeDegreeClustering,
+    Number,
     Sigma,
     label_the_rest,
 )
@@ -110,8 +111,8 @@ class Config:
         Size of a pixel in the reference and in the query, in µm.
     clusters : {"mixture", "louvain", "node-degree"}
         How clusters are found (A.1).
-    n_clusters : int
-        Of a mixture, at most.
+    n_clusters : {"auto"} or int
+        Of a mixture, at most; ``auto``: a dozen, and up to twenty in large sets.
     cluster_encoder : tuple of str, optional
         Encoders, concatenated, that clusters are found on; the first voter by default.
     graph : {"geodesic", "knn"}
@@ -164,7 +165,7 @@ class Config:
     colour: Literal["none", "lab"] = "lab"
     um_per_px: tuple[float, float] | None = None
     clusters: Literal["mixture", "louvain", "node-degree"] = "mixture"
-    n_clusters: int = 12
+    n_clusters: Number | int = "auto"
     cluster_encoder: tuple[str, ...] | None = None
     graph: Literal["geodesic", "knn"] = "geodesic"
     sigma: Sigma | float = "auto"
@@ -190,7 +191,7 @@ class Config:
             "flag-threshold": 0 <= self.flag_threshold <= 1,
             "subset-size": self.subset_size >= 10,
             "draws": self.draws >= 1,
-            "n-clusters": self.n_clusters >= 1,
+            "n-clusters": isinstance(self.n_clusters, str) or self.n_clusters >= 1,
             "resolution": self.resolution > 0,
             "seed": 0 <= self.seed < 2**32,
             "sigma": isinstance(self.sigma, str) or 0 < self.sigma <= 1,
@@ -202,7 +203,7 @@ class Config:
             "flag-threshold": "0 to 1",
             "subset-size": "10 or more",
             "draws": "1 or more",
-            "n-clusters": "1 or more",
+            "n-clusters": "auto, or 1 or more",
             "resolution": "above 0",
             "seed": "0 to 4294967295",
             "sigma": "auto, paper, or above 0 up to 1",

@@ -66,12 +66,21 @@ def settings() -> None:
             captions=[says for _, says in METHODS.values()],
             disabled=locked,
         )
-        count = st.number_input(
+        chosen = not isinstance(config.n_clusters, str)
+        many = st.segmented_control(
             "How many clusters (mixture only)",
+            ["auto", "number"],
+            default="number" if chosen else "auto",
+            format_func={"auto": "A dozen, more in large sets", "number": "A number"}.__getitem__,
+            required=True,
+            disabled=locked,
+        )
+        count = st.number_input(
+            "Clusters, where it is a number",
             1,
             99,
-            min(config.n_clusters, 99),
-            help="Each is one to confirm. Of few cells fewer clusters are made: one for eight.",
+            min(int(config.n_clusters), 99) if chosen else 12,
+            help="Each is one to confirm. Of few cells fewer clusters are made: one for six.",
             disabled=locked,
         )
         resolution = st.slider(
@@ -112,7 +121,7 @@ def settings() -> None:
             options = {
                 **here.options,
                 "clusters": method,
-                "n_clusters": count,
+                "n_clusters": count if many == "number" else many,
                 "resolution": resolution,
                 "sigma": number if rule == "number" else rule,
             }

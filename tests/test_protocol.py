@@ -229,7 +229,7 @@ def test_shared_types_after_the_t_sne_vote(reference, query, named, truth, tmp_p
     protocol = replace(QUICK, ot=("none",), methods=("majority",), filtering=("false",))
     found = evaluate(extras, named, truth, protocol, workers=1)
     ways = [(one.clusters, one.graph, one.correction) for one in found.identification]
-    assert len(ways) == len(set(ways)) == 8
+    assert len(ways) == len(set(ways)) == 12
     for one in found.identification:
         assert 0 <= one.found.accuracy <= 100
         assert one.n_clusters >= 1

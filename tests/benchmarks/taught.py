@@ -78,14 +78,14 @@ def main() -> None:
     parser = options_of(__doc__.splitlines()[0], domains=6)
     parser.add_argument("--errors", type=float, default=0.0)
     parser.add_argument("--clusters", default=DEFAULT.clusters)
-    parser.add_argument("--n-clusters", type=int, default=DEFAULT.n_clusters)
+    parser.add_argument("--n-clusters", type=int, default=None)
     parser.add_argument("--mapping", default=DEFAULT.mapping)
     options = parser.parse_args()
     config = replace(
         DEFAULT,
         encoders=options.encoders,
         clusters=options.clusters,
-        n_clusters=options.n_clusters,
+        n_clusters=options.n_clusters or DEFAULT.n_clusters,
         mapping=options.mapping,
     )
 
