@@ -495,7 +495,7 @@ class MixtureClustering(_GraphClustering):
         self,
         n_clusters: Number | int = "auto",
         n_components: int = COMPONENTS,
-        cells_each: int = 6,
+        cells_each: int = 8,
         n_init: int = 3,
         reg: float = 0.1,
         n_neighbors: int = N_NEIGHBORS,

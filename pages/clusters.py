@@ -80,7 +80,7 @@ def settings() -> None:
             1,
             99,
             min(int(config.n_clusters), 99) if chosen else 12,
-            help="Each is one to confirm. Of few cells fewer clusters are made: one for six.",
+            help="Each is one to confirm. Of few cells fewer clusters are made: one for eight.",
             disabled=locked,
         )
         resolution = st.slider(

@@ -71,10 +71,12 @@ def test_settings_make_only_what_depends_on_them_stale(space, study):
 
 
 def test_the_vote_is_counted_anew_without_work(space, study, monkeypatch):
+    options = {**OPTIONS, "clusters": "louvain", "mapping": "barycentric"}  # voters differ
+    space.set_options(study, options)
     jobs.bring_up_to(space, study, "classify", silent)
     found = jobs.load_run(space, study)
     monkeypatch.setattr(jobs, "transfer", None)  # nothing may ask for it
-    space.set_options(study, {**OPTIONS, "vote_weights": "prior", "flag_threshold": 1.0})
+    space.set_options(study, {**options, "vote_weights": "prior", "flag_threshold": 1.0})
     assert set(jobs.states(space, study).values()) == {"done"}
     jobs.bring_up_to(space, study, "classify", silent)
     other = jobs.load_run(space, study)
@@ -84,7 +86,7 @@ def test_the_vote_is_counted_anew_without_work(space, study, monkeypatch):
     assert other.flagged.sum() >= found.flagged.sum()
     assert (other.config.vote_weights, other.config.flag_threshold) == ("prior", 1.0)
     measured = jobs.evaluation_path(space, study)
-    space.set_options(study, OPTIONS)
+    space.set_options(study, options)
     assert jobs.evaluation_path(space, study) != measured  # scores do depend on the weighing
     assert [v.weight for v in jobs.load_run(space, study).voters] == [1.0, 0.0]
 
