@@ -522,6 +522,8 @@ class MixtureClustering(_GraphClustering):
         from sklearn.mixture import GaussianMixture
         from threadpoolctl import threadpool_limits
 
+        if not isinstance(self.n_clusters, str) and self.n_clusters < 1:
+            raise ValueError(f"n_clusters must be auto, or 1 or more, not {self.n_clusters}.")
         at_most = np.clip(np.sqrt(len(X)) / 2.5, *_DOZEN_TO_SCORE)
         asked = int(at_most) if isinstance(self.n_clusters, str) else self.n_clusters
         count = min(asked, len(X) // self.cells_each)

@@ -190,6 +190,11 @@ def test_a_dozen_clusters_and_more_in_large_sets(rng, cells, most):
     assert MixtureClustering(graph="knn").fit(X).n_clusters_ == most
 
 
+def test_no_cluster_at_all_is_refused(rng):
+    with pytest.raises(ValueError, match="n_clusters must be"):
+        MixtureClustering(n_clusters=0).fit(rng.normal(size=(40, 3)))
+
+
 def test_equal_cells_are_one_cluster():
     assert MixtureClustering().fit(np.ones((40, 5), np.float32)).n_clusters_ == 1
     twice = np.repeat(np.eye(2, 5, dtype=np.float32), 40, axis=0)
