@@ -40,11 +40,14 @@ DISPUTED = "disputed"
 ANSWERS = (NONE_TYPE, UNSURE, ARTEFACT, SKIPPED, DISPUTED)
 """What is written where else a type stands; a type may have none of these names."""
 
-BLIND_SHARE = 0.2
+BLIND_SHARE = 0.1
+"""Part of the queue that is the random sample: dearer than it looks, for a random cell teaches the
+vote hardly anything."""
 
 Order = Literal["least certain", "random", "cluster", "type", "disagreement"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 
+_ROUNDS_EVERY = 4  # places of the queue, one goes to the types and clusters that take turns
 _BREAK = 120  # seconds without an answer after which the reader was away
 
 
@@ -240,11 +243,11 @@ def review_queue(
         Those that count: a reader whose own reviews alone are handed in has a queue of their own,
         with the same random sample in the same order as every other reader.
     order : {"least certain", "random", "cluster", "type", "disagreement"}
-        Least certain: the cells whose two likeliest types are closest (the smallest margin), in
-        turn with cells that come in rounds: in every round each predicted type gives one cell, the
-        least certain of the round first; within a type its clusters take turns in the same way. So
-        no type and no cluster is forgotten. Cluster and type: one group after the other, the least
-        certain first. Disagreement: by :func:`voters_split`.
+        Least certain: the cells whose two likeliest types are closest (the smallest margin); every
+        fourth place goes to cells that come in rounds: in every round each predicted type gives one
+        cell, the least certain of the round first; within a type its clusters take turns in the
+        same way. So no type and no cluster is forgotten. Cluster and type: one group after the
+        other, the least certain first. Disagreement: by :func:`voters_split`.
     only : ndarray of bool, shape (n,), optional
         The cells to look at, such as the flagged ones. The random sample is of all cells all the
         same.
@@ -336,8 +339,10 @@ def _ranking(order: Order, vote: Vote, clusters: Ints, drawn: Ints) -> Ints:
     turns = np.empty(len(doubtful), dtype=np.int64)
     turns[by_cluster] = _turns(types[by_cluster])
     rounds = np.argsort(np.argsort(turns, kind="stable"), kind="stable")
-    # Each stream gives every other place, as far as the other one has not had the cell before.
-    return doubtful[np.argsort(np.minimum(2 * np.arange(len(turns)), 2 * rounds + 1))]
+    # Each stream fills its places, as far as the other one has not had the cell before.
+    place = np.arange(len(turns))
+    place += place // (_ROUNDS_EVERY - 1)
+    return doubtful[np.argsort(np.minimum(place, _ROUNDS_EVERY * (rounds + 1) - 1))]
 
 
 def _turns(groups: Ints) -> Ints:

@@ -112,7 +112,7 @@ def test_every_cell_comes_once_and_the_share_is_blind(order, share, cells, vote,
 
 def test_default_blind_places(cells, vote, clusters):
     queue = review_queue(cells, vote, clusters, [])
-    assert np.flatnonzero(queue.blind).tolist() == list(range(4, 60, 5))
+    assert np.flatnonzero(queue.blind).tolist() == list(range(9, 60, 10))
 
 
 @pytest.mark.parametrize(("share", "blind"), [(0.07, 7), (0.55, 55), (0.005, 1)])
@@ -153,7 +153,7 @@ def test_the_share_holds_when_the_vote_changes_after_every_answer(cells, cluster
     reviews = []
     for _ in range(30):
         changing = vote_of(rng.random(60), rng.integers(0, 3, 60))
-        cell, blind = places(review_queue(cells, changing, clusters, reviews))[0]
+        cell, blind = places(review_queue(cells, changing, clusters, reviews, share=0.2))[0]
         reviews.append(said(cell, blind=blind))
     assert sum(review.blind for review in reviews) == 6
 
@@ -189,7 +189,7 @@ def test_a_cell_of_the_sample_that_was_typed_in_sight_is_still_asked_blind(cells
 
 def test_flagged_cells_alone_beside_a_sample_of_all(cells, vote, clusters):
     flagged = vote.agreement < 0.5
-    queue = review_queue(cells, vote, clusters, [], only=flagged)
+    queue = review_queue(cells, vote, clusters, [], only=flagged, share=0.2)
     assert set(np.flatnonzero(flagged)) <= set(queue.cells.tolist())
     assert flagged[queue.cells[~queue.blind]].all()
     assert len(set(queue.cells.tolist())) == len(queue.cells)
@@ -202,7 +202,7 @@ def test_flagged_cells_alone_beside_a_sample_of_all(cells, vote, clusters):
     # Flagged cells whose turn is later come at the end, and not as if they were drawn.
     assert not queue.blind[in_turn:].any()
     reviews = [said(cell, blind=blind) for cell, blind in places(queue)]
-    assert review_queue(cells, vote, clusters, reviews, only=flagged).cells.size == 0
+    assert review_queue(cells, vote, clusters, reviews, only=flagged, share=0.2).cells.size == 0
 
 
 def test_skipped_cells_come_back_where_they_pass_the_filter(cells, vote, clusters):
@@ -230,8 +230,8 @@ def test_least_certain_gives_every_type_and_cluster_its_turn():
     winner = np.array([0] * 26 + [1] * 2)
     clusters = np.array([0] * 20 + [1] * 6 + [2] * 2)
     queue = review_queue(hashes(28), vote_of(agreement, winner), clusters, [], share=0)
-    # Every other place is the least certain one's, the others go round types and clusters.
-    assert queue.cells[:8].tolist() == [0, 1, 27, 2, 20, 3, 26, 4]
+    # Every fourth place goes round types and clusters; the first round has nothing to add.
+    assert queue.cells[:11].tolist() == [0, 1, 2, 3, 4, 5, 27, 6, 7, 8, 20]
 
 
 def test_confidence_decides_between_equal_agreement():
@@ -331,7 +331,7 @@ def test_the_sample_is_unbiased_where_the_queue_is_not():
     predicted = ["a"] * n
     estimates, covered = [], 0
     for seed in range(80):
-        queue = review_queue(cells, vote_of(agreement), one_group(n), [], seed=seed)
+        queue = review_queue(cells, vote_of(agreement), one_group(n), [], share=0.2, seed=seed)
         reviews = [said(c, truth[c], blind=blind) for c, blind in places(queue)[:120]]
         found = sample_accuracy(cells, predicted, reviews, seed=seed)
         assert found.drawn == found.overall.cells == 24
