@@ -210,7 +210,8 @@ class TaughtVote(BaseEstimator):
         Of the kernel about typed cells: its squared width in units of the squared distance that
         is usual to the last of these neighbours.
     noise : float
-        Of the typed cells' words: the larger, the more of them it takes to outvote the others.
+        Of the typed cells' words, when there are many: the larger, the more of them it takes to
+        outvote the others.
     unknown_quantile : float
         Share of the cells with a confirmed type that lie nearer than the distance from which
         cells are proposed as unknown.
@@ -235,8 +236,10 @@ class TaughtVote(BaseEstimator):
     :math:`(\kappa w_v + \sum_i r_{vi}) / (\kappa + N)`: the first step of
     expectation–maximisation for a mixture under a Dirichlet prior. Their weighted mean is m. The
     typed cells speak by Gaussian-process regression of what they are on m: with the kernel K among
-    them, :math:`f = m + K_{\cdot t} (K_{tt} + \sigma^2 I)^{-1} (Y - m_t)`. Their say in a cell is
-    the share of the variance there that they explain: near one close to them, none far away.
+    them, :math:`f = m + K_{\cdot t} (K_{tt} + \sigma_N^2 I)^{-1} (Y - m_t)`, with the noise
+    :math:`\sigma_N^2 = \sigma^2 (1 + \kappa / N)`: of few words, on the oddest cells at that, none
+    carries far. Their say in a cell is the share of the variance there that they explain: near one
+    close to them, none far away.
 
     The discriminant starts from q, the vote of the ensemble, of the clusters' names and of the
     neighbours. In the query's first principal components it fits normal distributions with equal
@@ -246,7 +249,7 @@ class TaughtVote(BaseEstimator):
     this microscope. It knows no word on a cell, only those on clusters.
 
     Everything that bears on cell i's own vote leaves word i out, weights included; the regression
-    does so in closed form.
+    does so in closed form, with the noise of N words.
     """
 
     def __init__(
@@ -377,13 +380,14 @@ class TaughtVote(BaseEstimator):
         winner, near = counted.winner, np.zeros(n)
         if len(typed):
             kernel = self._kernel(typed)
+            noise = self.noise * (1 + self.prior_words / len(typed))
             inverse = np.asarray(
-                np.linalg.inv(kernel[typed] + self.noise * np.eye(len(typed))), dtype=np.float64
+                np.linalg.inv(kernel[typed] + noise * np.eye(len(typed))), dtype=np.float64
             )
             near = np.einsum("cn,nm,cm->c", kernel, inverse, kernel, optimize=True)
             mean = mean + kernel @ (inverse @ (said - mean[typed]))
             # A cell's own word has no part in its own vote.
-            near[typed] = 1 + self.noise - 1 / np.diag(inverse)
+            near[typed] = 1 + noise - 1 / np.diag(inverse)
             without = self.prior_words * prior[:, None] + credit.sum(axis=1)[:, None] - credit
             mean[typed], say[:, typed] = _left_out(
                 without, certainty[:, typed], probabilities[:, typed], said, inverse

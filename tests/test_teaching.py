@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -117,10 +118,30 @@ def test_a_cells_own_word_has_no_part_in_its_vote(fitted):
     for left in range(4):
         cell = words[1][left][0]
         others = tuple(word for word in words[1] if word[0] != cell)
-        without = fitted[0].teach(Words(words[0], others))
+        # As if the other three were as many as they are with it.
+        teacher = copy.copy(fitted[0]).set_params(noise=0.1 * (1 + 20 / 4) / (1 + 20 / 3))
+        without = teacher.teach(Words(words[0], others))
         assert taught.vote.winner[cell] == without.vote.winner[cell]
         assert taught.vote.agreement[cell] == pytest.approx(without.vote.agreement[cell])
         np.testing.assert_allclose(taught.probabilities[cell], without.probabilities[cell])
+
+
+@pytest.mark.parametrize("said", ["a", "b", "z"])
+def test_what_is_said_of_a_cell_does_not_move_its_own_vote(fitted, said):
+    others = ((0, "a"), (1, "b")), ((3, "a"), (45, "b"), (50, "z"))
+    found = [
+        fitted[0].teach(Words(others[0], tuple(sorted((*others[1], (72, word))))))
+        for word in ("b", said)
+    ]
+    np.testing.assert_allclose(found[0].probabilities[72], found[1].probabilities[72])
+
+
+def test_few_words_carry_less_far_than_many(fitted):
+    near = [  # the twenty more are of the other group, too far to speak here themselves
+        fitted[0].teach(Words((), tuple((cell, "b") for cell in cells))).say[41, TYPED]
+        for cells in ([40], [40, *range(20)])
+    ]
+    assert near[0] < near[1] < 1
 
 
 def test_what_was_taught_is_a_function_of_the_words(fitted):
