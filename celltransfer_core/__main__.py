@@ -999,6 +999,12 @@ def describe_run(result: RunResult) -> str:
             "",
             f"taught by {len(said.clusters)} confirmed clusters and {len(said.cells)} typed cells",
         ]
+        for position in result.taught.slips:
+            name = dict(said.clusters)[position]
+            lines.append(
+                f"cluster {result.clusters.names[position]}: look again whether it is {name}; to "
+                "the encoders it looks different"
+            )
     predicted = np.array(result.predicted)
     lines += ["", f"{'predicted type':<24} {'cells':>6} {'percent':>8}"]
     for name in result.types:

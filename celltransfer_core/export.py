@@ -341,7 +341,7 @@ def manifest(result: RunResult) -> dict[str, Any]:
                 for remark in s.log.remarks
             ],
         },
-        **({"taught": _taught_manifest(result.taught)} if result.taught else {}),
+        **({"taught": _taught_manifest(result.taught, result.clusters)} if result.taught else {}),
         "voters": [
             {
                 "voter": voter.name,
@@ -355,7 +355,7 @@ def manifest(result: RunResult) -> dict[str, Any]:
     }
 
 
-def _taught_manifest(taught: Taught) -> dict[str, Any]:
+def _taught_manifest(taught: Taught, clusters: Clusters) -> dict[str, Any]:
     return {
         "clusters": len(taught.words.clusters),
         "cells": len(taught.words.cells),
@@ -363,6 +363,7 @@ def _taught_manifest(taught: Taught) -> dict[str, Any]:
             zip(KINDS[1:-1], (_number(value) for value in taught.weights[-3:]), strict=True)
         ),
         "unknown_above": _number(taught.unknown_above),
+        "doubted_clusters": [int(clusters.names[position]) for position in taught.slips],
     }
 
 

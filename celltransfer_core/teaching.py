@@ -15,7 +15,8 @@ How the parts are used::
     run = transfer(prepared, named)            # or jobs.load_run: the vote of the ensemble
     run = teach(run, words_of(run.matches, run.query.cells, reviews))
     run.predicted, run.vote, run.flagged       # as before, now taught; run.types may be more
-    run.taught                                 # Taught: who decided, distances, unknown cells
+    run.taught                                 # Taught: who decided, distances, unknown cells,
+                                               # names of clusters that may be slips
     check_new_type(text)                       # of a type that somebody types in
     calibrate(run.taught)                      # Calibration, or NotYet: what is missing
     prediction_sets(run.taught, blind_cells)   # types that cannot be ruled out, cell by cell
@@ -31,12 +32,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import gammaln, softmax
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from celltransfer_core.clustering import principal_components
 from celltransfer_core.errors import DataError
-from celltransfer_core.matching import NONE_TYPE, Match
+from celltransfer_core.matching import NONE_TYPE, Match, group_means
 from celltransfer_core.neighbors import nearest, nearest_others, normalized_entropy
 from celltransfer_core.review import ANSWERS, Review, settled_answers
 from celltransfer_core.types import Bools, Float32, Float64, Ints
@@ -68,6 +70,9 @@ _NEWTON = 12
 _ROUNDS = 10
 _SHRINKAGE = 0.1
 _STRANGE = 0.5  # what the ensemble counts where a cluster is of a type that it does not know
+_SLIP = 0.05  # how often a person names a cluster wrongly
+_SEEN = 10.0  # cells that the ensemble's votes on a cluster are worth, as they err together
+_EXPECTED, _RIGHT = 5.0, 0.6  # cells that its expected votes are worth, and how many are right
 _AT_ONCE = 64  # typed cells whose own word is left out at once
 
 
@@ -187,6 +192,14 @@ class Taught:
     units of what is usual between neighbours of the query, shape (n,); infinite before any."""
     unknown_above: float
     """Distance from which a cell is proposed as unknown."""
+    trust: Float64
+    """Probability that the name of each cluster is no slip, shape (number of clusters,); 1 where
+    nobody named it or the reference lacks the type."""
+
+    @property
+    def slips(self) -> tuple[int, ...]:
+        """Positions of the clusters whose name is more likely wrong than right."""
+        return tuple(np.flatnonzero(self.trust < 0.5).tolist())
 
     @property
     def unknown(self) -> Bools:
@@ -231,7 +244,11 @@ class TaughtVote(BaseEstimator):
     -----
     Let :math:`p_{vc}` be what voter v says of cell c and :math:`s_{vc}` its reach times one minus
     its normalised entropy; where a cluster is of a type that the reference lacks, the ensemble's
-    are halved, for it cannot say so. A word on cell i gives every voter the credit
+    are halved, for it cannot say so. The name of a cluster, and what its cells tell their
+    neighbours, is believed as far as it is no slip: one name in twenty is another type by chance,
+    and the ensemble's votes on a cluster, worth ten cells, are drawn from a Dirichlet-multinomial
+    distribution of its true type, whose parameters are five expected cells, three of them right,
+    and the votes on the other clusters of that name. A word on cell i gives every voter the credit
     :math:`r_{vi} \propto w_v s_{vi} p_{vi}(y_i)`, from prior weights w that sum to one. Weights are
     :math:`(\kappa w_v + \sum_i r_{vi}) / (\kappa + N)`: the first step of
     expectation–maximisation for a mixture under a Dirichlet prior. Their weighted mean is m. The
@@ -304,7 +321,10 @@ class TaughtVote(BaseEstimator):
         self.centrality_ = np.round(centrality, 6)  # as in clusters.csv: same words, same bytes
         self.probabilities_, self.weights_, self.types_ = probabilities, weights, tuple(types)
         self.certainty_ = 1 - normalized_entropy(probabilities)
-        self.ensemble_ = count_votes(probabilities, share_of_say(weights, self.certainty_))
+        say = share_of_say(weights, self.certainty_)
+        self.ensemble_ = count_votes(probabilities, say)
+        self.mean_ = np.einsum("vn,vnt->nt", say, probabilities)
+        self.cluster_votes_ = group_means(self.mean_, clusters, int(clusters.max()) + 1)
         self.distances_, self.neighbors_ = nearest_others(self.X_, min(self.n_neighbors, n - 1))
         farthest = float(np.median(self.distances_[:, -1])) if n > 1 else 1.0
         self.width_ = self.width * max(farthest**2, 1e-30)
@@ -334,24 +354,23 @@ class TaughtVote(BaseEstimator):
                 types=types,
                 vote=self.ensemble_,
                 ensemble=self.ensemble_,
-                probabilities=np.einsum(
-                    "vn,vnt->nt",
-                    share_of_say(self.weights_, self.certainty_),
-                    self.probabilities_,
-                ),
+                probabilities=self.mean_,
                 weights=self.weights_ / self.weights_.sum(),
                 say=np.tile(np.eye(len(KINDS))[0], (n, 1)),
                 distance=np.full(n, np.inf),
                 unknown_above=np.inf,
+                trust=np.ones(len(self.cluster_votes_)),
             )
         number = {name: place for place, name in enumerate(types)}
         typed = np.array([cell for cell, _ in words.cells], dtype=np.int64)
         answers = np.array([number[name] for _, name in words.cells], dtype=np.int64)
-        named = np.full(int(self.clusters_.max()) + 1, -1, dtype=np.int64)
+        named = np.full(len(self.cluster_votes_), -1, dtype=np.int64)
         for cluster, name in words.clusters:
             named[cluster] = number[name]
         said = np.eye(len(types))[answers]
         carried = named[self.clusters_]
+        trust = _trust(self.cluster_votes_, named)
+        trusted = trust[self.clusters_]
         probabilities = np.zeros((voters + 3, n, len(types)))
         probabilities[:voters, :, : len(self.types_)] = self.probabilities_
         certainty = np.ones((voters + 3, n))
@@ -365,8 +384,8 @@ class TaughtVote(BaseEstimator):
             probabilities[place] = shares
             certainty[place] = reach * (1 - normalized_entropy(shares))
 
-        listen(-3, *self._of_cluster(carried, len(types)))
-        listen(-2, *self._of_neighbours(carried, len(types)))
+        listen(-3, *self._of_cluster(carried, trusted, len(types)))
+        listen(-2, *self._of_neighbours(carried, trusted, len(types)))
         say = share_of_say(prior[:-1], certainty[:-1])
         so_far = np.einsum("vn,vnt->nt", say, probabilities[:-1])
         listen(-1, *self._of_discriminant(carried, so_far))
@@ -415,6 +434,7 @@ class TaughtVote(BaseEstimator):
             say=np.column_stack([say[:voters].sum(axis=0), *say[voters:]]),
             distance=distance,
             unknown_above=above,
+            trust=trust,
         )
 
     def _kernel(self, typed: Ints) -> Float64:
@@ -424,17 +444,19 @@ class TaughtVote(BaseEstimator):
         squared[typed, np.arange(len(typed))] = 0
         return np.exp(-squared / self.width_)
 
-    def _of_cluster(self, carried: Ints, n_types: int) -> tuple[Float64, Float64]:
+    def _of_cluster(self, carried: Ints, trusted: Float64, n_types: int) -> tuple[Float64, Float64]:
         """Let the confirmed names speak, the more central a cell the louder."""
         known = carried >= 0
         shares = np.full((len(carried), n_types), 1 / n_types)
         shares[known] = np.eye(n_types)[carried[known]]
-        return shares, np.where(known, np.sqrt(self.centrality_), 0.0)
+        return shares, np.where(known, trusted * np.sqrt(self.centrality_), 0.0)
 
-    def _of_neighbours(self, carried: Ints, n_types: int) -> tuple[Float64, Float64]:
+    def _of_neighbours(
+        self, carried: Ints, trusted: Float64, n_types: int
+    ) -> tuple[Float64, Float64]:
         """Let the nearest others speak that lie in confirmed clusters."""
         said = carried[self.neighbors_]
-        known = said >= 0
+        known = np.where(said >= 0, trusted[self.neighbors_], 0.0)
         farthest = np.maximum(self.distances_[:, -1:], np.finfo(np.float32).tiny)
         weights = np.exp(-((self.distances_ / farthest) ** 2)) * known
         shares = np.stack([(weights * (said == t)).sum(axis=1) for t in range(n_types)], axis=1)
@@ -489,6 +511,31 @@ def _discriminated(Z: Float64, begin: Float64) -> Float64:
         posterior = np.exp(odds - odds.max(axis=1, keepdims=True))
         shares = _normalised(np.sqrt(begin * _normalised(posterior)))
     return shares
+
+
+def _trust(votes: Float64, named: Ints) -> Float64:
+    """Weigh each cluster's name against the ensemble's votes; see :class:`TaughtVote`.
+
+    ``votes`` are the ensemble's on each cluster, shape (K, T), ``named`` the names' types, shape
+    (K,): under 0 where there is none, from T on where the reference lacks it.
+    """
+    n_types = votes.shape[1]
+    trust = np.ones(len(votes))
+    known = (named >= 0) & (named < n_types)
+    if n_types < 2 or not known.any():
+        return trust
+    name = np.eye(n_types)[named[known]]
+    seen = _SEEN * votes[known]
+    other = 1 / (n_types - 1)
+    expected = _EXPECTED * np.where(np.eye(n_types) > 0, _RIGHT, (1 - _RIGHT) * other)
+    # By cluster, type it may be and type voted for; a cluster has no part in what is expected.
+    drawn = expected + (name.T @ seen)[None] - name[:, :, None] * seen[:, None, :]
+    odds = np.log(np.where(name > 0, 1 - _SLIP, _SLIP * other))
+    total = drawn.sum(axis=2)
+    odds += gammaln(total) - gammaln(total + _SEEN)
+    odds += (gammaln(drawn + seen[:, None, :]) - gammaln(drawn)).sum(axis=2)
+    trust[known] = (softmax(odds, axis=1) * name).sum(axis=1)
+    return trust
 
 
 def _normalised(shares: Float64) -> Float64:

@@ -130,6 +130,8 @@ def state_of(position: int) -> str:
         return "proposed"
     if match.matched_type == NONE_TYPE:
         return "none"
+    if position in doubted:
+        return "look again"
     return "carried over" if word is not None and word.share < 1 else "confirmed"
 
 
@@ -137,6 +139,7 @@ MARKS = {
     "proposed": ":material/help:",
     "confirmed": ":material/check_circle:",
     "none": ":material/block:",
+    "look again": ":material/visibility:",
     "carried over": ":material/redo:",
 }
 
@@ -230,7 +233,15 @@ def show_head(position: int, match: Match, word: Standing | None) -> None:
         )
     with answers:
         offer_answers(position, match)
-    if match.reason:
+    if position in doubted:
+        st.warning(
+            f"**Look again: is this {words.plain(match.matched_type)}?** To the encoders these "
+            f"cells look like {words.plain(doubted[position])}. Change the name if it was a slip. "
+            "If it is right, type a few of these cells on the Review page: until then the name "
+            "counts for less than others.",
+            icon=":material/visibility:",
+        )
+    elif match.reason:
         st.warning(
             f"**The other sets suggest {words.plain(match.tsne_type)}.** "
             f"{words.plain(match.reason)}.",
@@ -238,6 +249,20 @@ def show_head(position: int, match: Match, word: Standing | None) -> None:
         )
     elif not match.confirmed and match.score - match.runner_up_score < CLOSE:
         st.caption(":material/balance: Two types come close: compare the cells of both.")
+
+
+def find_doubted() -> dict[int, str]:
+    """Find names that may be slips, and what else the encoders take the cells for."""
+    lesson = jobs.load_taught(space, here.id)
+    if lesson is None or (taught := lesson.run.taught) is None:
+        return {}
+    found = {}
+    for position in taught.slips:
+        voted = np.array(taught.types)[taught.ensemble.winner[clusters.labels == position]]
+        others = voted[voted != matches[position].matched_type].tolist()
+        if others:
+            found[position] = max(sorted(set(others)), key=others.count)
+    return found
 
 
 def how_it_stands(match: Match, word: Standing | None) -> str:
@@ -557,6 +582,7 @@ if common.needs(here, "matches", "Match the clusters to types"):
         query.cells,
         [Word(d.payload, d.who, d.at) for d in space.decisions(here.id, "cluster-name")],
     )
+    doubted = find_doubted()
     order = np.argsort(-clusters.sizes, kind="stable").tolist()
     if st.session_state.get("cluster") not in order:
         first = [position for position in order if not matches[position].confirmed]

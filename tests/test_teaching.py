@@ -73,6 +73,48 @@ def test_typed_cells_outvote_a_wrong_match_where_they_are(fitted):
     assert (after[:40] == 0).mean() > 0.9
 
 
+def teacher_that_sees(seen, *, certain=0.9):
+    """Teacher of six clusters of ten cells, with an ensemble that sees these types in them."""
+    rng = np.random.default_rng(0)
+    clusters = np.repeat(np.arange(6), 10)
+    X = (10 * np.eye(6)[clusters] + rng.normal(size=(60, 6))).astype(np.float32)
+    shares = np.where(np.eye(3)[np.array(seen)[clusters]] > 0, certain, (1 - certain) / 2)
+    return TaughtVote().fit(X, clusters, np.ones(60), shares[None], np.ones(1), ("a", "b", "c"))
+
+
+def test_a_name_that_the_votes_speak_against_is_doubted_and_counts_for_less():
+    teacher = teacher_that_sees([0, 0, 1, 1, 2, 2])
+    right = tuple(enumerate("aabbcc"))
+    taught = teacher.teach(Words(right))
+    assert taught.slips == ()
+    assert (taught.trust > 0.9).all()
+    slip = teacher.teach(Words((*right[:5], (5, "a"))))
+    assert slip.slips == (5,)
+    assert (slip.vote.winner[50:] == 2).all()
+    # Who types some of its cells so is believed.
+    typed = tuple((cell, "a") for cell in range(50, 57))
+    told = teacher.teach(Words((*right[:5], (5, "a")), typed))
+    assert (told.vote.winner[57:] == 0).all()
+
+
+def test_a_name_is_not_doubted_where_the_ensemble_errs_alike_or_cannot_know():
+    # It takes both clusters of c for b: so these votes are what c looks like to it.
+    taught = teacher_that_sees([0, 0, 1, 1, 1, 1], certain=0.7).teach(
+        Words(tuple(enumerate("aabbcc")))
+    )
+    assert taught.slips == ()
+    unknown = teacher_that_sees([0, 0, 1, 1, 2, 2]).teach(Words(((0, "a"), (1, "z"))))
+    assert unknown.trust.tolist()[1:] == [1] * 5
+
+
+def test_one_type_alone_is_not_doubted():
+    teacher = TaughtVote().fit(
+        np.eye(6, dtype=np.float32), np.zeros(6, dtype=int), np.ones(6), np.ones((1, 6, 1)),
+        np.ones(1), ("a",),
+    )  # fmt: skip
+    assert teacher.teach(Words(((0, "a"),))).trust.tolist() == [1]
+
+
 def test_the_discriminant_finds_where_the_types_part_in_the_query():
     # Two types side by side; the ensemble errs in one of four cells, and nobody named the cluster
     # between them.
@@ -228,7 +270,9 @@ def claimed(confidence, right):
     )
     shares = np.column_stack([confidence, 1 - confidence])
     words = Words((), tuple((c, "a" if r else "b") for c, r in enumerate(right)))
-    return Taught(words, TYPES, vote, vote, shares, np.ones(1), np.ones((n, 4)), np.ones(n), 2.0)
+    return Taught(
+        words, TYPES, vote, vote, shares, np.ones(1), np.ones((n, 4)), np.ones(n), 2.0, np.ones(1)
+    )
 
 
 def test_calibration_undoes_false_modesty(rng):

@@ -190,3 +190,23 @@ def test_a_cluster_may_be_of_a_type_that_the_reference_lacks(finished, open_page
     assert "plasma cell" in text_of(app)
     assert any(one.label == "plasma cell" for one in app.button)
     assert "plasma cell" in jobs.load_taught(space, study.id).run.types
+
+
+def test_a_name_that_the_encoders_speak_against_is_to_be_looked_at_again(finished, open_page):
+    space, study = finished
+    app = open_page("matches", study.id)
+    button(app, "confirm all").click().run()
+    shown = at(app)
+    assert "Look again" not in text_of(app)
+    types = jobs.load_named(space, study.id)[0].scores[QUERY].types
+    right = matched(finished)[shown].matched_type
+    slip = next(place for place, name in enumerate(types) if name != right)
+    button(app, f"type {slip} {shown}").click().run()
+    app = open_page("matches", study.id, cluster=shown)
+    assert not app.exception
+    assert jobs.load_taught(space, study.id).run.taught.slips == (shown,)
+    assert f"Look again: is this {types[slip]}?" in text_of(app)
+    assert f"these cells look like {right}" in text_of(app)
+    assert "look again" in set(app.dataframe[0].value["State"])
+    app = open_page("review", study.id)
+    assert "on the Matches page: it may be a slip" in text_of(app)
