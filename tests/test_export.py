@@ -3,6 +3,7 @@ import json
 import shlex
 import subprocess
 import zipfile
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from celltransfer_core.__main__ import main
+from celltransfer_core.__main__ import describe_run, main
 from celltransfer_core.cache import Cache
 from celltransfer_core.datasets import read_dataset
 from celltransfer_core.errors import DataError, OutputError
@@ -392,6 +393,24 @@ def test_who_decided_follows_the_predictions(result):
     assert {"share:blast", "vote:typed", "distance", "unknown"} <= set(table.columns)
     assert manifest(taught)["taught"]["cells"] == 2
     assert table["calibrated_confidence"].isna().all()  # two cells are too few
+
+
+def test_names_of_clusters_that_may_be_slips_are_told(result):
+    names = [
+        Counter(np.array(result.predicted)[result.clusters.labels == place].tolist())
+        for place in range(len(result.clusters.names))
+    ]
+    right = [count.most_common(1)[0][0] for count in names]
+    place = int(result.clusters.sizes.argmax())
+    slip = next(name for name in result.types if name != right[place])
+    named = tuple(enumerate([*right[:place], slip, *right[place + 1 :]]))
+    taught = teach(result, Words(named))
+    assert (
+        manifest(teach(result, Words(tuple(enumerate(right)))))["taught"]["doubted_clusters"] == []
+    )
+    cluster = int(result.clusters.names[place])
+    assert cluster in manifest(taught)["taught"]["doubted_clusters"]
+    assert f"cluster {cluster}: look again whether it is {slip}" in describe_run(taught)
 
 
 def test_calibrated_confidence_and_sets_follow_what_was_typed(result):
