@@ -71,7 +71,7 @@ _ROUNDS = 10
 _SHRINKAGE = 0.1
 _STRANGE = 0.5  # what the ensemble counts where a cluster is of a type that it does not know
 _SLIP = 0.05  # how often a person names a cluster wrongly
-_SEEN = 10.0  # cells that the ensemble's votes on a cluster are worth, as they err together
+_SEEN = 10.0  # cells that the votes on a cluster are worth, as they err together
 _EXPECTED, _RIGHT = 5.0, 0.6  # cells that its expected votes are worth, and how many are right
 _AT_ONCE = 64  # typed cells whose own word is left out at once
 
@@ -244,16 +244,23 @@ class TaughtVote(BaseEstimator):
     -----
     Let :math:`p_{vc}` be what voter v says of cell c and :math:`s_{vc}` its reach times one minus
     its normalised entropy; where a cluster is of a type that the reference lacks, the ensemble's
-    are halved, for it cannot say so. The name of a cluster, and what its cells tell their
-    neighbours, is believed as far as it is no slip: one name in twenty is another type by chance,
-    and the ensemble's votes on a cluster, worth ten cells, are drawn from a Dirichlet-multinomial
-    distribution of its true type, whose parameters are five expected cells, three of them right,
-    and the votes on the other clusters of that name. A word on cell i gives every voter the credit
-    :math:`r_{vi} \propto w_v s_{vi} p_{vi}(y_i)`, from prior weights w that sum to one. Weights are
+    are halved, for it cannot say so.
+
+    The name of a cluster, and what its cells tell their neighbours, is believed as far as it is no
+    slip: one name in twenty is another type by chance, and the ensemble's votes on a cluster, worth
+    ten cells, are drawn from a Dirichlet-multinomial distribution of its true type, whose
+    parameters are five expected cells, three of them right, and the votes on the other clusters of
+    that name.
+
+    A word on cell i gives every voter the credit :math:`r_{vi} \propto w_v s_{vi} p_{vi}(y_i)`,
+    from prior weights w that sum to one. Weights are
     :math:`(\kappa w_v + \sum_i r_{vi}) / (\kappa + N)`: the first step of
-    expectation–maximisation for a mixture under a Dirichlet prior. Their weighted mean is m. The
-    typed cells speak by Gaussian-process regression of what they are on m: with the kernel K among
-    them, :math:`f = m + K_{\cdot t} (K_{tt} + \sigma_N^2 I)^{-1} (Y - m_t)`, with the noise
+    expectation–maximisation for a mixture under a Dirichlet prior. By the same rule, names of
+    clusters have weighed the voters of the ensemble against each other before, each as ten words on
+    its cells as far as it is believed. The voters' weighted mean is m.
+
+    The typed cells speak by Gaussian-process regression of what they are on m: with the kernel K
+    among them, :math:`f = m + K_{\cdot t} (K_{tt} + \sigma_N^2 I)^{-1} (Y - m_t)`, with the noise
     :math:`\sigma_N^2 = \sigma^2 (1 + \kappa / N)`: of few words, on the oddest cells at that, none
     carries far. Their say in a cell is the share of the variance there that they explain: near one
     close to them, none far away.
@@ -324,7 +331,10 @@ class TaughtVote(BaseEstimator):
         say = share_of_say(weights, self.certainty_)
         self.ensemble_ = count_votes(probabilities, say)
         self.mean_ = np.einsum("vn,vnt->nt", say, probabilities)
-        self.cluster_votes_ = group_means(self.mean_, clusters, int(clusters.max()) + 1)
+        n_clusters = int(clusters.max()) + 1
+        self.cluster_votes_ = group_means(self.mean_, clusters, n_clusters)
+        heard = probabilities * self.certainty_[:, :, None]
+        self.heard_ = np.stack([group_means(voter, clusters, n_clusters) for voter in heard])
         self.distances_, self.neighbors_ = nearest_others(self.X_, min(self.n_neighbors, n - 1))
         farthest = float(np.median(self.distances_[:, -1])) if n > 1 else 1.0
         self.width_ = self.width * max(farthest**2, 1e-30)
@@ -377,7 +387,7 @@ class TaughtVote(BaseEstimator):
         certainty[:voters] = self.certainty_
         # The ensemble cannot say what the reference lacks, however certain it is of something else.
         certainty[:voters, carried >= len(self.types_)] *= _STRANGE
-        prior = np.concatenate([self.weights_ / self.weights_.sum(), np.full(3, self.own_weight)])
+        prior = np.concatenate([self._prior(named, trust), np.full(3, self.own_weight)])
         prior /= prior.sum()
 
         def listen(place: int, shares: Float64, reach: Float64) -> None:
@@ -436,6 +446,14 @@ class TaughtVote(BaseEstimator):
             unknown_above=above,
             trust=trust,
         )
+
+    def _prior(self, named: Ints, trust: Float64) -> Float64:
+        """Weigh the ensemble's voters by how well they knew the clusters that were named."""
+        weights = self.weights_ / self.weights_.sum()
+        known = np.flatnonzero((named >= 0) & (named < len(self.types_)))
+        credit = _shared(weights[:, None] * self.heard_[:, known, named[known]], weights[:, None])
+        worth = _SEEN * trust[known]
+        return (self.prior_words * weights + credit @ worth) / (self.prior_words + worth.sum())
 
     def _kernel(self, typed: Ints) -> Float64:
         """Compute how near each cell is to each typed one, in (0, 1], shape (n, N)."""
