@@ -73,6 +73,7 @@ _STRANGE = 0.5  # what the ensemble counts where a cluster is of a type that it 
 _SLIP = 0.05  # how often a person names a cluster wrongly
 _SEEN = 10.0  # cells that the votes on a cluster are worth, as they err together
 _EXPECTED, _RIGHT = 5.0, 0.6  # cells that its expected votes are worth, and how many are right
+_SETTLED = 2  # typed cells more for than against a cluster's name that end all doubt in it
 _AT_ONCE = 64  # typed cells whose own word is left out at once
 
 
@@ -195,11 +196,9 @@ class Taught:
     trust: Float64
     """Probability that the name of each cluster is no slip, shape (number of clusters,); 1 where
     nobody named it or the reference lacks the type."""
-
-    @property
-    def slips(self) -> tuple[int, ...]:
-        """Positions of the clusters whose name is more likely wrong than right."""
-        return tuple(np.flatnonzero(self.trust < 0.5).tolist())
+    slips: tuple[int, ...] = ()
+    """Positions of the clusters whose name is more likely wrong than right, unless cells that were
+    typed settle it."""
 
     @property
     def unknown(self) -> Bools:
@@ -424,6 +423,8 @@ class TaughtVote(BaseEstimator):
             mean = _normalised(np.maximum(mean, 0))
             near = np.clip(near, 0, 1)
             winner = mean.argmax(axis=1)
+        spoken = np.where(answers == carried[typed], 1, -1)
+        settled = np.bincount(self.clusters_[typed], spoken, len(trust)) >= _SETTLED
         choices = np.vstack([counted.choices, mean.argmax(axis=1)])
         say = np.vstack([say * (1 - near), near])
         best = np.sort(mean, axis=1)
@@ -445,6 +446,7 @@ class TaughtVote(BaseEstimator):
             distance=distance,
             unknown_above=above,
             trust=trust,
+            slips=tuple(np.flatnonzero((trust < 0.5) & ~settled).tolist()),
         )
 
     def _prior(self, named: Ints, trust: Float64) -> Float64:

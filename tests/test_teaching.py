@@ -95,6 +95,7 @@ def test_a_name_that_the_votes_speak_against_is_doubted_and_counts_for_less():
     typed = tuple((cell, "a") for cell in range(50, 57))
     told = teacher.teach(Words((*right[:5], (5, "a")), typed))
     assert (told.vote.winner[57:] == 0).all()
+    assert told.slips == ()
 
 
 def test_a_name_is_not_doubted_where_the_ensemble_errs_alike_or_cannot_know():
