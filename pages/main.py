@@ -100,7 +100,8 @@ with st.sidebar:
         st.text(f"Signed in as {common.reader()}")
         st.button("Sign out", icon=":material/logout:", on_click=st.logout)
     else:
-        st.session_state.setdefault("reader", getpass.getuser())
+        # Said anew in every run: a button that leads to another page would clear it otherwise.
+        st.session_state["reader"] = st.session_state.get("reader", getpass.getuser())
         st.text_input("Your name", key="reader", help="Decisions are kept under this name.")
     st.caption(f"{RESEARCH_USE} CellTransfer {__version__}")
 

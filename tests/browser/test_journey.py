@@ -194,7 +194,14 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
         if number == 2:
             again(page)
     expect(page.get_by_text("Every cluster is settled by a person")).to_be_visible()
+    reader = page.get_by_role("textbox", name="Your name")
+    reader.fill("Ann")
+    reader.press("Enter")
+    settle(page)
     page.get_by_role("button", name="Go on: type every cell").click()
+    expect(page.get_by_role("heading", name="Classify")).to_be_visible(timeout=SOON)
+    settle(page)
+    expect(reader).to_have_value("Ann")
 
     # Classification survives its own end, then the server's.
     page.get_by_role("button", name="Type every cell", exact=True).click()
