@@ -22,7 +22,7 @@ from celltransfer_core.neighbors import EntropyWeightedKNN
 from celltransfer_core.types import Bools, Float32, Float64, Ints, Labels
 
 Sigma = Literal["paper", "auto"]
-Number = Literal["auto"]
+Auto = Literal["auto"]
 Graph = Literal["geodesic", "knn"]
 
 AUTO_NEIGHBOURS = 24
@@ -493,7 +493,7 @@ class MixtureClustering(_GraphClustering):
 
     def __init__(
         self,
-        n_clusters: Number | int = "auto",
+        n_clusters: Auto | int = "auto",
         n_components: int = COMPONENTS,
         cells_each: int = 8,
         n_init: int = 3,

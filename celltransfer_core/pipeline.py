@@ -15,10 +15,10 @@ from celltransfer_core import __version__
 from celltransfer_core.cache import ROOM, Cache, fingerprint
 from celltransfer_core.clustering import (
     UNASSIGNED,
+    Auto,
     LouvainClustering,
     MixtureClustering,
     NodeDegreeClustering,
-    Number,
     Sigma,
     label_the_rest,
 )
@@ -165,7 +165,7 @@ class Config:
     colour: Literal["none", "lab"] = "lab"
     um_per_px: tuple[float, float] | None = None
     clusters: Literal["mixture", "louvain", "node-degree"] = "mixture"
-    n_clusters: Number | int = "auto"
+    n_clusters: Auto | int = "auto"
     cluster_encoder: tuple[str, ...] | None = None
     graph: Literal["geodesic", "knn"] = "geodesic"
     sigma: Sigma | float = "auto"

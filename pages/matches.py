@@ -563,6 +563,9 @@ def go_on() -> None:
         )
     else:
         st.success("Every cluster is settled by a person.", icon=":material/done_all:")
+    if doubted:
+        named = [words.plain(called(position)) for position in doubted]
+        st.warning(f"Look again at {words.may_be_slips(named)}.", icon=":material/visibility:")
     words.following("classify", "Go on: type every cell")
 
 

@@ -582,8 +582,8 @@ def show_lesson(run: RunResult) -> None:
     verb = "is" if unknown == 1 else "are"
     far = f" {words.count(unknown, 'cell')} {verb} unlike everything named so far." * bool(unknown)
     if taught.slips:
-        named = ", ".join(str(run.clusters.names[position]) for position in taught.slips)
-        far += f" Look at the name of cluster {named} again, on the Matches page: it may be a slip."
+        named = [str(run.clusters.names[position]) for position in taught.slips]
+        far += f" Look again on the Matches page at {words.may_be_slips(named)}."
     st.markdown(
         f":material/school: **{words.count(len(taught.words.cells), 'typed cell')}** and "
         f"**{words.count(len(taught.words.clusters), 'confirmed cluster')}** have changed the type "

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -48,6 +49,14 @@ def size(count: float) -> str:
 def count(number: int, what: str) -> str:
     """Write a number of things."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def may_be_slips(clusters: Sequence[str]) -> str:
+    """Tell which clusters' names are to be looked at again."""
+    named = ", ".join(clusters)
+    if len(clusters) > 1:
+        return f"the names of clusters {named}: they may be slips"
+    return f"the name of cluster {named}: it may be a slip"
 
 
 KINDS = {

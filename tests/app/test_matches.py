@@ -208,5 +208,6 @@ def test_a_name_that_the_encoders_speak_against_is_to_be_looked_at_again(finishe
     assert f"Look again: is this {types[slip]}?" in text_of(app)
     assert f"these cells look like {right}" in text_of(app)
     assert "look again" in set(app.dataframe[0].value["State"])
+    assert f"Look again at the name of cluster {shown}: it may be a slip" in text_of(app)
     app = open_page("review", study.id)
-    assert "on the Matches page: it may be a slip" in text_of(app)
+    assert f"Matches page at the name of cluster {shown}: it may be a slip" in text_of(app)
