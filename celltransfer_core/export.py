@@ -41,12 +41,12 @@ from celltransfer_core.review import (
     FinalTypes,
     Review,
     final_types,
+    random_sample,
 )
 from celltransfer_core.teaching import (
     KINDS,
     Calibration,
     Taught,
-    blind_cells,
     calibrate,
     check_new_type,
     prediction_sets,
@@ -165,7 +165,8 @@ def reviewed_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame
     table["reviewed_by"] = final.reader[cell]
     table["reviewed_at"] = final.time[cell]
     if result.taught:
-        sets = prediction_sets(result.taught, blind_cells(result.query.cells, reviews))
+        drawn = random_sample(result.query.cells, reviews, seed=result.config.seed)
+        sets = prediction_sets(result.taught, drawn)
         left = ["|".join(compress(result.types, held)) for held in sets.holds.tolist()]
         table["not_ruled_out"] = np.array(left)[cell]
     return table

@@ -2,9 +2,9 @@
 
 Query cells come in two streams. Most places of the queue go to cells in the order that the reader
 chose. A share goes to a random sample of all query cells, which are shown blind, that is without
-their prediction: it is the only part that says how often the vote is right. Cells that were picked
-because they are doubtful are wrong more often than the rest, and a prediction that is seen draws
-the reader towards it.
+their prediction, and counted in their turn: it is the only part that says how often the vote is
+right. Cells that were picked because they are doubtful are wrong more often than the rest, and a
+prediction that is seen draws the reader towards it.
 
 Wherever reviews are handed in they are in the order they were made, and those of cells that are no
 longer there are passed over.
@@ -63,7 +63,7 @@ class Review:
     time: str
     """ISO 8601."""
     blind: bool
-    """Whether the cell was shown without its prediction, as its turn in the random sample."""
+    """Whether the cell was shown without its prediction, as part of the random sample."""
 
 
 @dataclass(frozen=True)
@@ -260,10 +260,9 @@ def review_queue(
     -------
     ReviewQueue
         Answered cells have left it; skipped ones are at its end, the one skipped first leading.
-        To answer or skip the next cell leaves the others in their places. A cell further down that
-        is answered first leaves each stream in its order and may bring blind cells one place
-        forward. A cell of the random sample that was answered with its prediction in sight, on
-        another page, is still asked blind when its turn comes.
+        To answer or skip the next cell leaves the others in their places. A cell of the random
+        sample that was answered with its prediction in sight, on another page, is still asked blind
+        when its turn comes.
 
     Raises
     ------
@@ -272,55 +271,63 @@ def review_queue(
 
     Notes
     -----
-    The random sample is the first ⌈share · n⌉ cells of :func:`sample_order`, and only ever comes in
-    that order: so what has been answered of it is a fair sample at any time. Its j-th cell is due
-    when the queue has come to place ⌈j / share⌉, counting every cell that was looked at so far.
-    Where ``only`` makes the queue end before the turn of a cell that it names, the cell is
-    shown with its prediction at the end.
+    The random sample is the first ⌈share · n⌉ cells of :func:`sample_order`. The j-th of them has
+    its turn at place ⌈j / share⌉ of the queue, counting every cell that was looked at so far. Where
+    the order that the reader chose comes to it before, it is asked then, for it teaches as much as
+    any other, but blind as well, and :func:`random_sample` takes it in when its turn has come.
     """
     if order not in ORDERS:
         raise ValueError(f"There is no order {order!r}; there are {', '.join(ORDERS)}.")
     if not 0 <= share <= 1:
         raise ValueError(f"The share is {share}, not between 0 and 1.")
-    n = len(cells)
-    wanted = np.ones(n, dtype=bool) if only is None else np.asarray(only, dtype=bool)
+    wanted = np.ones(len(cells), dtype=bool) if only is None else np.asarray(only, dtype=bool)
     drawn = sample_order(cells, seed)
-    ranking = _ranking(order, vote, clusters, drawn)
-    sample = drawn[: math.ceil(share * n - 1e-9)]
-    sampled = np.zeros(n, dtype=bool)
+    sample = drawn[: _sample_size(len(cells), share)]
+    ranking = _ranking(order, vote, clusters, np.roll(drawn, -len(sample)))
+    sampled = np.zeros(len(cells), dtype=bool)
     sampled[sample] = True
 
     looked, skipped = _looked_at(cells, reviews)
-    blind_looked, blind_skipped = _looked_at(cells, reviews, blind=True)
+    asked, blind_skipped = _looked_at(cells, reviews, blind=True)
+    places = looked.sum()
+    chosen = iter(ranking[(wanted & ~looked)[ranking]].tolist())
+    merged = list[int]()
+    turn = 0
+    while True:
+        while turn < len(sample) and asked[sample[turn]]:
+            turn += 1
+        if turn < _turns_due(places + 1, len(cells), share):
+            cell = int(sample[turn])
+        else:
+            cell = next((one for one in chosen if not looked[one]), -1)
+            if cell < 0:
+                break
+        merged.append(cell)
+        places += not looked[cell]
+        looked[cell] = True
+        asked[cell] = sampled[cell]
 
-    chosen = ranking[(wanted & ~sampled & ~looked)[ranking]]
-    # Cells looked at outside the sample have gone through the queue, whatever order it had then.
-    turn = np.arange(1, len(sample) + 1)
-    due = np.minimum(np.ceil(turn / share - 1e-9) - turn if share else turn, n - len(sample))
-    due = np.maximum(due - (looked & ~sampled).sum(), 0)
-    in_turn = ~blind_looked[sample] & (due <= len(chosen))
-    blind, due = sample[in_turn], due[in_turn]
-    missed = wanted & sampled & ~looked
-    missed[blind] = False
-    late = ranking[missed[ranking]]
-
-    place = np.concatenate([np.arange(len(chosen)) + 0.5, due])
-    merged = np.concatenate([chosen, blind])[np.argsort(place, kind="stable")]
     again = [(at, cell, True) for cell, at in blind_skipped.items() if sampled[cell]]
-    named = set(merged.tolist()) | {cell for _, cell, _ in again}
+    named = {*merged, *(cell for _, cell, _ in again)}
     again += [
         (at, cell, False) for cell, at in skipped.items() if wanted[cell] and cell not in named
     ]
     again.sort()
-    shown_blind = np.concatenate(
-        [
-            sampled[merged],
-            np.zeros(len(late), dtype=bool),
-            np.array([hidden for _, _, hidden in again], dtype=bool),
-        ]
+    end = [(cell, hidden) for _, cell, hidden in again]
+    queue = [*((cell, sampled[cell]) for cell in merged), *end]
+    return ReviewQueue(
+        np.array([cell for cell, _ in queue], dtype=np.int64),
+        np.array([hidden for _, hidden in queue], dtype=bool),
     )
-    end = np.array([cell for _, cell, _ in again], dtype=np.int64)
-    return ReviewQueue(np.concatenate([merged, late, end]), shown_blind)
+
+
+def _sample_size(n: int, share: float) -> int:
+    return math.ceil(share * n - 1e-9)
+
+
+def _turns_due(places: int, n: int, share: float) -> int:
+    """Count the cells of the random sample whose turn is among so many places of the queue."""
+    return _sample_size(n, share) if places >= n else math.floor(share * places + 1e-9)
 
 
 def _ranking(order: Order, vote: Vote, clusters: Ints, drawn: Ints) -> Ints:
@@ -372,6 +379,46 @@ def _looked_at(
         else:
             answered.add(cell)
     return looked, {cell: at for cell, at in skipped.items() if cell not in answered}
+
+
+def random_sample(
+    cells: Sequence[str], reviews: Sequence[Review], *, share: float = BLIND_SHARE, seed: int = 0
+) -> list[int]:
+    """List the cells of the random sample that were looked at so far.
+
+    Parameters
+    ----------
+    cells : sequence of str, length n
+        Hashes of the query's cells.
+    reviews : sequence of Review
+        Of all readers.
+    share : float
+    seed : int
+        Both as for :func:`review_queue`.
+
+    Returns
+    -------
+    list of int
+        What :func:`sample_order` drew, as far as somebody has looked at every cell blind, up to the
+        last that was asked when all before it had been, or whose turn in the queue has come. So a
+        cell that the queue asked early, because it was doubtful, enters when it would have anyhow,
+        and the list stands for all cells.
+    """
+    order = sample_order(cells, seed)
+    drawn_at = {cells[cell]: place for place, cell in enumerate(order.tolist())}
+    asked = set[int]()
+    unseen = in_turn = 0
+    for review in reviews:
+        if not review.blind or review.cell not in drawn_at:
+            continue
+        asked.add(drawn_at[review.cell])
+        if unseen in asked:
+            in_turn = unseen + 1
+            while unseen in asked:
+                unseen += 1
+    places = int(_looked_at(cells, reviews)[0].sum())
+    due = len(cells) if places == len(cells) else _turns_due(places, len(cells), share)
+    return order[: max(in_turn, min(unseen, due))].tolist()
 
 
 def wilson(right: int, cells: int, confidence: float = 0.95) -> Estimate:
@@ -436,6 +483,7 @@ def sample_accuracy(
     predicted: Sequence[str],
     reviews: Sequence[Review],
     *,
+    share: float = BLIND_SHARE,
     seed: int = 0,
     confidence: float = 0.95,
 ) -> SampleAccuracy:
@@ -448,25 +496,23 @@ def sample_accuracy(
     predicted : sequence of str, length n
         Must not have learnt from these very reviews.
     reviews : sequence of Review
-        Only blind ones count. Several readers of one cell settle it as in :func:`final_types`.
+        Answers of those that are blind count; the others say how far the queue is. Several readers
+        of one cell settle it as in :func:`final_types`.
+    share : float
     seed : int
-        As for :func:`review_queue`.
+        Both as for :func:`review_queue`.
     confidence : float
         Of the intervals.
 
     Returns
     -------
     SampleAccuracy
-        The sample is what :func:`sample_order` drew up to the first cell that nobody has looked at
-        blind, so that no cell enters because it was doubtful. Unsure, artefact, skipped and
-        disputed cells are counted apart. An answer that the reference has no type for counts as a
-        wrong prediction. The intervals take the query for large.
+        Over :func:`random_sample`. Unsure, artefact, skipped and disputed cells are counted apart.
+        An answer that the reference has no type for counts as a wrong prediction. The intervals
+        take the query for large.
     """
+    sample = random_sample(cells, reviews, share=share, seed=seed)
     blind = [one for one in reviews if one.blind]
-    looked = _looked_at(cells, blind)[0]
-    order = sample_order(cells, seed)
-    unseen = np.flatnonzero(~looked[order])
-    sample = order[: unseen[0] if len(unseen) else len(order)].tolist()
     words = _words(blind)
     settled = {cell: _settle(words.get(cells[cell], {}).values()) for cell in sample}
     apart = Counter(settled.values())

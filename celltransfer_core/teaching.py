@@ -19,7 +19,7 @@ How the parts are used::
                                                # names of clusters that may be slips
     check_new_type(text)                       # of a type that somebody types in
     calibrate(run.taught)                      # Calibration, or NotYet: what is missing
-    prediction_sets(run.taught, blind_cells)   # types that cannot be ruled out, cell by cell
+    prediction_sets(run.taught, random_sample)  # types that cannot be ruled out, cell by cell
     drift(run)                                 # whether a new transport would pay
 
 :func:`celltransfer_core.jobs.load_taught` does all of it for a study.
@@ -122,24 +122,6 @@ def words_of(matches: Sequence[Match], cells: Sequence[str], reviews: Sequence[R
         ),
         tuple(sorted(typed.items())),
     )
-
-
-def blind_cells(cells: Sequence[str], reviews: Sequence[Review]) -> list[int]:
-    """Find the cells of the random sample that somebody looked at.
-
-    Parameters
-    ----------
-    cells : sequence of str, length n
-        Hashes of the query's cells, sorted.
-    reviews : sequence of Review
-
-    Returns
-    -------
-    list of int
-        In ascending order, each once.
-    """
-    place = {cell: number for number, cell in enumerate(cells)}
-    return sorted({place[one.cell] for one in reviews if one.blind and one.cell in place})
 
 
 def check_new_type(name: str) -> str:
@@ -720,16 +702,16 @@ class PredictionSets:
 
 
 def prediction_sets(
-    taught: Taught, blind: Sequence[int], *, coverage: float = COVERAGE
+    taught: Taught, sample: Sequence[int], *, coverage: float = COVERAGE
 ) -> PredictionSets:
     """Give each cell the types that cannot be ruled out (Mondrian conformal prediction).
 
     Parameters
     ----------
     taught : Taught
-    blind : sequence of int
-        From :func:`blind_cells`; others do not count, for they were picked because they are
-        doubtful.
+    sample : sequence of int
+        From :func:`celltransfer_core.review.random_sample`; other typed cells do not count, for
+        they were picked because they are doubtful.
     coverage : float
         Probability, for the cells of every type, that the set holds it.
 
@@ -739,7 +721,7 @@ def prediction_sets(
         A type is left out where its probability is among the lowest that cells of this type have
         in the random sample, each voted on without its own word.
     """
-    words, chosen = dict(taught.words.cells), set(blind)
+    words, chosen = dict(taught.words.cells), set(sample)
     holds = np.ones((len(taught.probabilities), len(taught.types)), dtype=bool)
     missing = {}
     needed = int(np.ceil(coverage / (1 - coverage) - 1e-9))

@@ -23,7 +23,7 @@ from celltransfer_core.overview import (
 )
 from celltransfer_core.pipeline import RunResult, voter_name
 from celltransfer_core.plots import CAPTIONS, NONE_COLOUR, map_figure, type_symbols
-from celltransfer_core.review import Review
+from celltransfer_core.review import Review, random_sample
 
 A_PAGE = 60
 LARGE = 1024  # px
@@ -226,7 +226,8 @@ def show_set(run: RunResult, reviews: Sequence[Review], cell: int) -> None:
     """Tell which types cannot be ruled out, where the blind sample is large enough."""
     if run.taught is None:
         return
-    sets = teaching.prediction_sets(run.taught, teaching.blind_cells(run.query.cells, reviews))
+    drawn = random_sample(run.query.cells, reviews, seed=run.config.seed)
+    sets = teaching.prediction_sets(run.taught, drawn)
     if len(sets.missing) == len(run.types):
         return
     held = ", ".join(words.plain(name) for name in sets.of(cell, run.types)) or "none of them"

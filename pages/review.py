@@ -624,7 +624,8 @@ def show_worth(run: RunResult, reviews: Sequence[Review]) -> None:
             "Each typed cell's calibrated confidence comes from the other typed cells. Mean "
             f"calibrated confidence over all cells: {100 * found.confidence.mean():.0f} %."
         )
-    sets = teaching.prediction_sets(run.taught, teaching.blind_cells(run.query.cells, reviews))
+    drawn = review.random_sample(run.query.cells, reviews, seed=run.config.seed)
+    sets = teaching.prediction_sets(run.taught, drawn)
     ready = [name for name in run.types if name not in sets.missing]
     if ready:
         told = ", ".join(words.plain(name) for name in ready)
@@ -656,9 +657,9 @@ def show_accuracy(blind: review.SampleAccuracy, total: int) -> None:
     few = f" That makes {drawn:,} in this query, so the interval stays wider." * (drawn < need)
     st.markdown(
         f"To know it to ± {100 * HALF_WIDTH:.0f} points takes about **{need}** blind cells with an "
-        f"answer; there are {found.cells}. One cell in {1 / review.BLIND_SHARE:.0f} of the queue "
-        f"is blind, whatever its order.{few}"
-        + (f" Not counted: {words.plain(told)}." if told else "")
+        f"answer; there are {found.cells}. Every {1 / review.BLIND_SHARE:.0f}th place of the queue "
+        "brings one, whatever its order. Doubtful cells among them are asked earlier, and count "
+        f"when it is their turn.{few}" + (f" Not counted: {words.plain(told)}." if told else "")
     )
     rows = [
         {

@@ -40,7 +40,7 @@ from celltransfer_core.export import (
 )
 from celltransfer_core.matching import Confirmation
 from celltransfer_core.pipeline import DEFAULT, PAPER, run
-from celltransfer_core.review import ARTEFACT, UNSURE, Review
+from celltransfer_core.review import ARTEFACT, UNSURE, Review, sample_order
 from celltransfer_core.teaching import (
     CALIBRATED_FROM,
     KINDS,
@@ -414,13 +414,14 @@ def test_names_of_clusters_that_may_be_slips_are_told(result):
 
 
 def test_calibrated_confidence_and_sets_follow_what_was_typed(result):
-    typed = tuple((cell, result.predicted[cell]) for cell in range(CALIBRATED_FROM))
+    drawn = sample_order(result.query.cells, result.config.seed)[:CALIBRATED_FROM].tolist()
+    typed = tuple((cell, result.predicted[cell]) for cell in sorted(drawn))
     taught = teach(result, Words((), typed))
-    reviews = [replace(answer(result, cell, name), blind=True) for cell, name in typed]
+    reviews = [replace(answer(result, c, result.predicted[c]), blind=True) for c in drawn]
     table = reviewed_table(taught, reviews).set_index("sha256").loc[list(result.query.cells)]
     worth = calibrate(taught.taught)
     np.testing.assert_array_equal(table["calibrated_confidence"], worth.confidence)
-    sets = prediction_sets(taught.taught, range(CALIBRATED_FROM))
+    sets = prediction_sets(taught.taught, drawn)
     assert len(sets.missing) < len(taught.types)
     assert not sets.holds.all()
     for cell, left in enumerate(table["not_ruled_out"]):

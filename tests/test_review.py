@@ -17,6 +17,7 @@ from celltransfer_core.review import (
     cells_needed,
     cohen_kappa,
     final_types,
+    random_sample,
     review_progress,
     review_queue,
     sample_accuracy,
@@ -100,19 +101,37 @@ def test_every_cell_is_drawn_equally_often():
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.35, 0.5, 0.7, 1.0])
-def test_every_cell_comes_once_and_the_share_is_blind(order, share, cells, vote, clusters):
+def test_every_cell_comes_once_and_the_sample_no_later_than_its_turn(
+    order, share, cells, vote, clusters
+):
     queue = review_queue(cells, vote, clusters, [], order=order, share=share, seed=3)
     assert sorted(queue.cells) == list(range(60))
+    sample = sample_order(cells, 3)[: math.ceil(share * 60 - 1e-9)].tolist()
+    assert set(queue.cells[queue.blind].tolist()) == set(sample)
     for length in range(61):
+        due = sample[: math.floor(share * length + 1e-9)]
+        assert set(due) <= set(queue.cells[:length].tolist())
+
+
+@pytest.mark.parametrize("share", [0.1, 0.35, 0.7])
+def test_a_random_order_asks_the_sample_in_its_turn(share, cells, vote, clusters):
+    queue = review_queue(cells, vote, clusters, [], order="random", share=share)
+    for length in range(60):
         assert queue.blind[:length].sum() == math.floor(share * length + 1e-9)
-    # Blind cells are the random sample in its own order, whatever the vote says.
-    drawn = sample_order(cells, 3)[: queue.blind.sum()]
-    assert queue.cells[queue.blind].tolist() == drawn.tolist()
+    blind = queue.cells[queue.blind].tolist()
+    assert blind == sample_order(cells, 0)[: len(blind)].tolist()
 
 
-def test_default_blind_places(cells, vote, clusters):
-    queue = review_queue(cells, vote, clusters, [])
-    assert np.flatnonzero(queue.blind).tolist() == list(range(9, 60, 10))
+def test_a_doubtful_cell_of_the_sample_is_asked_at_once_and_blind(cells):
+    sample = sample_order(cells, 0)[:6].tolist()
+    agreement = np.full(60, 0.5)
+    agreement[sample] = 1
+    agreement[sample[4]] = 0
+    queue = places(review_queue(cells, vote_of(agreement), one_group(60), []))
+    assert queue[0] == (sample[4], True)
+    # The others of the sample wait for their turn; what was asked needs no second one.
+    assert [at for at, (_, blind) in enumerate(queue) if blind] == [0, 9, 19, 29, 39, 59]
+    assert [cell for cell, blind in queue if blind][1:] == [*sample[:4], sample[5]]
 
 
 @pytest.mark.parametrize(("share", "blind"), [(0.07, 7), (0.55, 55), (0.005, 1)])
@@ -136,41 +155,43 @@ def test_answering_the_next_cell_moves_no_other(order, answer, cells, vote, clus
     assert len(queue) == (30 if answer == SKIPPED else 0)
 
 
-def test_answering_further_down_keeps_both_streams(cells, vote, clusters, rng):
+def test_answering_further_down_keeps_the_order(cells, vote, clusters, rng):
     before = review_queue(cells, vote, clusters, [])
     for number in rng.permutation(60)[:25]:
         cell, blind = places(before)[number]
         after = review_queue(cells, vote, clusters, [said(cell, blind=blind)])
-        for stream in (True, False):
-            was = [c for c, hidden in places(before) if hidden is stream and c != cell]
-            assert [c for c, hidden in places(after) if hidden is stream] == was
+        was = [c for c, hidden in places(before) if not hidden and c != cell]
+        assert [c for c, hidden in places(after) if not hidden] == was
         rest = [c for c in before.cells.tolist() if c != cell]
         moved = {c: rest.index(c) - at for at, c in enumerate(after.cells.tolist())}
         assert all(moved[c] in (0, 1) for c in before.cells[before.blind].tolist() if c != cell)
 
 
-def test_the_share_holds_when_the_vote_changes_after_every_answer(cells, clusters, rng):
+def test_turns_come_when_the_vote_changes_after_every_answer(cells, clusters, rng):
     reviews = []
-    for _ in range(30):
+    sample = [cells[cell] for cell in sample_order(cells, 0)]
+    for number in range(30):
         changing = vote_of(rng.random(60), rng.integers(0, 3, 60))
         cell, blind = places(review_queue(cells, changing, clusters, reviews, share=0.2))[0]
         reviews.append(said(cell, blind=blind))
-    assert sum(review.blind for review in reviews) == 6
+        asked = {review.cell for review in reviews if review.blind}
+        assert set(sample[: (number + 1) // 5]) <= asked <= set(sample[:12])
 
 
 def test_skipped_cells_come_back_in_turn_and_leave_once_answered(cells, vote, clusters):
-    first, second, third = places(review_queue(cells, vote, clusters, []))[:3]
+    first, second, third = places(review_queue(cells, vote, clusters, [], share=0))[:3]
     skips = [said(second[0], SKIPPED), said(first[0], SKIPPED)]
-    queue = places(review_queue(cells, vote, clusters, skips))
+    queue = places(review_queue(cells, vote, clusters, skips, share=0))
     assert queue[0] == third
     assert queue[-2:] == [second, first]
-    again = places(review_queue(cells, vote, clusters, [*skips, said(second[0], SKIPPED)]))
+    repeated = [*skips, said(second[0], SKIPPED)]
+    again = places(review_queue(cells, vote, clusters, repeated, share=0))
     assert again[-2:] == [first, second]
-    answered = places(review_queue(cells, vote, clusters, [*skips, said(second[0])]))
+    answered = places(review_queue(cells, vote, clusters, [*skips, said(second[0])], share=0))
     assert answered == [place for place in queue if place != second]
     # What was said stays said when the cell is skipped later.
-    kept = places(review_queue(cells, vote, clusters, [said(first[0]), said(first[0], SKIPPED)]))
-    assert first not in kept
+    kept = [said(first[0]), said(first[0], SKIPPED)]
+    assert first not in places(review_queue(cells, vote, clusters, kept, share=0))
 
 
 def test_a_skipped_blind_cell_comes_back_blind(cells, vote, clusters):
@@ -182,9 +203,12 @@ def test_a_skipped_blind_cell_comes_back_blind(cells, vote, clusters):
 
 def test_a_cell_of_the_sample_that_was_typed_in_sight_is_still_asked_blind(cells, vote, clusters):
     cell = int(sample_order(cells, 0)[2])
-    before = places(review_queue(cells, vote, clusters, []))
-    assert places(review_queue(cells, vote, clusters, [said(cell)])) == before
-    assert cell not in review_queue(cells, vote, clusters, [said(cell, blind=True)]).cells
+
+    def queue(*reviews):
+        return places(review_queue(cells, vote, clusters, reviews, order="random"))
+
+    assert queue(said(cell)).index((cell, True)) == queue().index((cell, True)) - 1
+    assert (cell, True) not in queue(said(cell, blind=True))
 
 
 def test_flagged_cells_alone_beside_a_sample_of_all(cells, vote, clusters):
@@ -193,14 +217,12 @@ def test_flagged_cells_alone_beside_a_sample_of_all(cells, vote, clusters):
     assert set(np.flatnonzero(flagged)) <= set(queue.cells.tolist())
     assert flagged[queue.cells[~queue.blind]].all()
     assert len(set(queue.cells.tolist())) == len(queue.cells)
-    # The sample does not care for flags.
-    blind = queue.cells[queue.blind]
-    assert blind.tolist() == sample_order(cells, 0)[: len(blind)].tolist()
-    assert not flagged[blind].all()
-    in_turn = len(queue.cells) - sum(flagged[sample_order(cells, 0)[len(blind) : 12]])
-    assert abs(len(blind) - 0.2 * in_turn) < 1
-    # Flagged cells whose turn is later come at the end, and not as if they were drawn.
-    assert not queue.blind[in_turn:].any()
+    # The sample does not care for flags, and all of it is blind.
+    sample = sample_order(cells, 0)[:12].tolist()
+    due = sample[: math.floor(0.2 * len(queue.cells))]
+    assert set(due) <= set(queue.cells.tolist())
+    assert not flagged[due].all()
+    assert set(queue.cells[queue.blind].tolist()) == set(sample) & {*due, *np.flatnonzero(flagged)}
     reviews = [said(cell, blind=blind) for cell, blind in places(queue)]
     assert review_queue(cells, vote, clusters, reviews, only=flagged, share=0.2).cells.size == 0
 
@@ -333,8 +355,8 @@ def test_the_sample_is_unbiased_where_the_queue_is_not():
     for seed in range(80):
         queue = review_queue(cells, vote_of(agreement), one_group(n), [], share=0.2, seed=seed)
         reviews = [said(c, truth[c], blind=blind) for c, blind in places(queue)[:120]]
-        found = sample_accuracy(cells, predicted, reviews, seed=seed)
-        assert found.drawn == found.overall.cells == 24
+        found = sample_accuracy(cells, predicted, reviews, share=0.2, seed=seed)
+        assert 24 <= found.drawn == found.overall.cells <= 26
         estimates.append(found.overall.accuracy)
         covered += found.overall.low <= 0.8 <= found.overall.high
         naive = np.mean([review.answer == "a" for review in reviews])
@@ -343,12 +365,29 @@ def test_the_sample_is_unbiased_where_the_queue_is_not():
     assert covered >= 70
 
 
-def test_cells_chosen_by_doubt_never_enter(cells):
+def test_cells_chosen_by_doubt_enter_in_their_turn(cells):
+    order = sample_order(cells, 7).tolist()
+    fair = [said(cell, blind=True) for cell in order[:2]]
+    seen = [said(cell, "b") for cell in order[10:37]]
+    early = [said(cell, "b", blind=True) for cell in (order[2], order[3], order[5])]
+
+    def sample(*reviews):
+        return random_sample(cells, reviews, seed=7)
+
+    assert sample(*fair, *seen) == order[:2]  # 29 cells: two turns
+    assert sample(*early, *fair) == order[:2]
+    assert sample(*early, *fair, *seen) == order[:3]  # 32 cells: the third turn has come
+    assert sample(*early, *fair, *seen, *map(said, order[40:50])) == order[:4]
+    # Whoever is asked in their turn brings in those before, and none after.
+    assert sample(*early, *fair, said(order[4], blind=True)) == order[:5]
+    assert random_sample(cells, [*early, *fair, *seen], seed=7, share=0.01) == order[:2]
+
+
+def test_what_is_out_of_turn_or_seen_is_in_no_estimate(cells):
     order = sample_order(cells, 7).tolist()
     predicted = ["a"] * 60
     fair = [said(cell, blind=True) for cell in order[:5]]
     seen = [said(cell, "b") for cell in order[5:10]]
-    # Called blind, but out of its turn: it was not drawn.
     jumped = [said(cell, "b", blind=True) for cell in order[30:40]]
     found = sample_accuracy(cells, predicted, fair + seen + jumped, seed=7)
     assert found.overall == wilson(5, 5)

@@ -1,5 +1,4 @@
 import copy
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from celltransfer_core.teaching import (
     Taught,
     TaughtVote,
     Words,
-    blind_cells,
     calibrate,
     check_new_type,
     prediction_sets,
@@ -313,17 +311,6 @@ def test_a_set_names_only_types_that_something_is_known_of():
     assert sets.of(0, TYPES) == ["a"]
     assert sets.of(5, TYPES) == []
     assert sets.holds[5].tolist() == [False, True]
-
-
-def test_blind_cells_count_once():
-    cells = ["c0", "c1", "c2"]
-    reviews = [
-        replace(said("c2", "a"), blind=True),
-        replace(said("c2", "b"), blind=True),
-        said("c1", "a"),
-        replace(said("elsewhere", "a"), blind=True),
-    ]
-    assert blind_cells(cells, reviews) == [2]
 
 
 def test_cells_far_from_all_that_was_named_are_unknown(fitted, blobs):
