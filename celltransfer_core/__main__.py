@@ -193,6 +193,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--filtering", choices=("auto", "none"), help="leave out types that no cluster matches"
     )
     method.add_argument(
+        "--keep",
+        nargs="+",
+        metavar="TYPE",
+        help="keep these types though no cluster matches them",
+    )
+    method.add_argument(
         "--alignment",
         choices=("fgw", "centre", "none"),
         help="fused Gromov-Wasserstein, means alone, or none",
@@ -700,6 +706,7 @@ def _config(options: argparse.Namespace) -> Config:
             parse_encoders(options.cluster_encoder)[0] if options.cluster_encoder else None
         ),
         um_per_px=tuple(options.um_per_px) if options.um_per_px else None,
+        keep=tuple(options.keep) if getattr(options, "keep", None) else None,
         **{
             name: getattr(options, name, None)
             for name in (

@@ -34,7 +34,7 @@ from celltransfer_core.datasets import Dataset
 from celltransfer_core.demo import fill_demo, introduce_demo
 from celltransfer_core.errors import CellTransferError, OutputError, StudyError
 from celltransfer_core.evaluation import study_labels
-from celltransfer_core.matching import QUERY, REFERENCE
+from celltransfer_core.matching import MOST_ALIKE, QUERY, REFERENCE
 from celltransfer_core.pipeline import (
     CLUSTERED_BY,
     DEFAULT,
@@ -125,6 +125,10 @@ def study_config(workspace: Workspace, study: Study) -> Config:
     preset = PRESETS.get(options.pop("preset", "default"), DEFAULT)
     if "encoders" in options:
         options["encoders"] = tuple(tuple(voter) for voter in options["encoders"])
+    if options.get("keep"):
+        reference = workspace.pooled(study.id, "reference")
+        there = set(type_names(reference)) if reference else set[str]()
+        options["keep"] = tuple(name for name in options["keep"] if name in there)
     if options.get("cluster_encoder"):
         options["cluster_encoder"] = tuple(options["cluster_encoder"])
     scales = [
@@ -185,7 +189,7 @@ def stage_keys(workspace: Workspace, study: str) -> dict[Stage, str]:
     embed = _hash(__version__, images, {name: config.pop(name) for name in _EMBED})
     clusters = _hash(embed, {name: config.pop(name) for name in _CLUSTERS})
     edits = [d.payload for d in _edits(workspace, study, clusters)]
-    matches = _hash(clusters, edits)
+    matches = _hash(clusters, edits, MOST_ALIKE)
     words = [(d.payload, d.who) for d in workspace.decisions(study, "match")]
     return {
         "embed": embed,

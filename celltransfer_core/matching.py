@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from celltransfer_core.neighbors import nearest
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 
 NONE_TYPE = "none"
@@ -15,6 +16,9 @@ NONE_TYPE = "none"
 SNR_THRESHOLD = 0.05
 SNR_STEP = 0.01
 TSNE_VOTERS = 5
+MOST_ALIKE = 8
+"""Query cells that are shown of a type which no cluster matches."""
+_NEAREST, _OF_TYPE = 5, 500  # cells of a type that are near, of so many
 _ROWS = 4096  # that are widened at once
 
 
@@ -556,13 +560,17 @@ def match_clusters(
     return tuple(matches)
 
 
-def shared_types(matches: Sequence[Match], types: Sequence[str]) -> tuple[str, ...]:
+def shared_types(
+    matches: Sequence[Match], types: Sequence[str], keep: Sequence[str] = ()
+) -> tuple[str, ...]:
     """List the types that some cluster matches (3.2): the others are filtered out.
 
     Parameters
     ----------
     matches : sequence of Match
     types : sequence of str
+    keep : sequence of str
+        Types that a person has seen in the query, whatever its clusters are called.
 
     Returns
     -------
@@ -570,8 +578,40 @@ def shared_types(matches: Sequence[Match], types: Sequence[str]) -> tuple[str, .
         In the order of ``types``; all of them if fewer than two are matched.
     """
     matched = {match.matched_type for match in matches}
-    shared = tuple(name for name in types if name in matched)
-    return shared if len(shared) >= 2 else tuple(types)
+    shared = [name for name in types if name in matched]
+    return tuple(name for name in types if len(shared) < 2 or name in {*shared, *keep})
+
+
+def most_alike(Xs: Float32, types: Ints, Xt: Float32, n_types: int) -> Ints:
+    """Find the query cells that are most like each type.
+
+    A rare type may hold the majority in no cluster: these are the cells to look at before it is
+    taken for absent.
+
+    Parameters
+    ----------
+    Xs, Xt : ndarray of float32, shape (n, d) and (m, d)
+        Reference and query, comparable.
+    types : ndarray of int64, shape (n,)
+        Of the reference's rows, 0 … n_types − 1.
+    n_types : int
+
+    Returns
+    -------
+    ndarray of int64, shape (n_types, min(:data:`MOST_ALIKE`, m))
+        Rows of the query, those first that are nearest to the type (mean of five of its cells, of
+        at most 500) for how far the nearest other type is.
+    """
+    far = np.empty((n_types, len(Xt)))
+    for number in range(n_types):
+        rows = np.flatnonzero(types == number)[:_OF_TYPE]
+        far[number] = nearest(Xt, Xs[rows], min(_NEAREST, len(rows)))[0].mean(axis=1)
+    alike = []
+    for number in range(n_types):
+        others = np.delete(far, number, axis=0).min(axis=0, initial=np.inf)
+        ratio = far[number] / np.maximum(others, np.finfo(np.float32).tiny)
+        alike.append(np.lexsort((far[number], ratio))[:MOST_ALIKE])
+    return np.stack(alike)
 
 
 def type_weights(matches: Sequence[Match], types: Sequence[str], *, floor: float = 0.0) -> Float64:

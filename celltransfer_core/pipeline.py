@@ -49,6 +49,7 @@ from celltransfer_core.matching import (
     centre,
     confirmed_share,
     match_clusters,
+    most_alike,
     reference_similarity,
     refine,
     shared_types,
@@ -126,6 +127,8 @@ class Config:
         Compare sets after each one's own mean is subtracted, or as they are (the paper).
     filtering : {"auto", "none"}
         Leave out types that no cluster matches, or keep all.
+    keep : tuple of str
+        Types to keep though no cluster matches them: rare ones that a person has seen.
     weights : {"matches", "uniform"}
         Draw the reference to the proportions that the matches give, or at random (the paper).
     alignment : {"fgw", "centre", "none"}
@@ -172,6 +175,7 @@ class Config:
     resolution: float = 2.0
     features: Literal["centred", "raw"] = "centred"
     filtering: Literal["auto", "none"] = "auto"
+    keep: tuple[str, ...] = ()
     weights: Literal["matches", "uniform"] = "matches"
     alignment: Literal["fgw", "centre", "none"] = "fgw"
     alpha: float = 0.5
@@ -480,6 +484,9 @@ class Named:
     plane: Plane
     refinements: tuple[Refinement, ...] | None
     """What the t-SNE vote proposes; None without extra sets."""
+    alike: Ints
+    """Query cells that are most like each type of the reference, shape (T, 8 or fewer); see
+    :func:`celltransfer_core.matching.most_alike`."""
     matches: tuple[Match, ...]
 
     def confirm(self, confirmations: Sequence[Confirmation]) -> Named:
@@ -546,7 +553,8 @@ def prepare(
     Raises
     ------
     CellTransferError
-        If the sets or all encoders cannot be used, or a type is named like another answer.
+        If the sets or all encoders cannot be used, a type is named like another answer, or one
+        that is to be kept is not there.
     """
     cache = cache or Cache()
     taken = sorted({*reference.cell_labels.tolist()} & {*ANSWERS})
@@ -554,6 +562,11 @@ def prepare(
         raise DataError(
             f"The reference has a type named {taken[0]!r}, which is also an answer to a cluster or "
             "a cell; rename the type or leave it out."
+        )
+    if wrong := sorted({*config.keep} - {*reference.cell_labels.tolist()}):
+        raise DataError(
+            f"--keep cannot be {', '.join(wrong)}; it takes types of the reference: "
+            f"{', '.join(type_names(reference))}."
         )
     sets = {REFERENCE: reference, QUERY: query, **(extras or {})}
     encoders, failures = load_encoders(config)
@@ -656,7 +669,9 @@ def identify(
     )
     plane = tsne_plane(scores, seed=prepared.config.seed)
     refinements = tuple(refine(plane, scores[QUERY])) if prepared.extras else None
-    return Named(clusters, scores, plane, refinements, ()).confirm(confirmations)
+    both = representation(prepared.comparable, prepared.cluster_on, prepared.config)
+    alike = most_alike(both[0], prepared.reference_types, both[1], len(prepared.types))
+    return Named(clusters, scores, plane, refinements, alike, ()).confirm(confirmations)
 
 
 def transfer(
@@ -789,7 +804,7 @@ def plan_transfer(
     TransferPlan
     """
     config, matches, every = prepared.config, named.matches, prepared.types
-    kept = shared_types(matches, every) if config.filtering == "auto" else every
+    kept = shared_types(matches, every, config.keep) if config.filtering == "auto" else every
     floor = 0.0 if set(kept) <= {match.matched_type for match in matches} else UNMATCHED_FLOOR
     proportions = type_weights(matches, kept, floor=floor)
     fits = np.array([kept.index(m.matched_type) if m.matched_type in kept else -1 for m in matches])
@@ -1676,6 +1691,7 @@ _IN_THE_ARRAYS = {
     "resolution",
     "features",
     "filtering",
+    "keep",
     "weights",
     "scale_blocks",
     "subset_size",

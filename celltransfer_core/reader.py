@@ -1,17 +1,18 @@
 """What a person's minute is worth: a reader played with the query's own labels.
 
-The reader confirms every cluster with the type of most of its cells, then answers cell after cell
-with its true type, in the order of the product's own queue, of the smallest margin, or at random;
-now and then wrongly, if so wished. After every few answers the vote that these words taught is
-scored. Labels are read here for the reader's answers and for the scores, and reach the vote only
-as words.
+The reader confirms every cluster with the type of most of its cells, and keeps a type that no
+cluster is called if one of the few cells that are most like it is of that type. Then the reader
+answers cell after cell with its true type, in the order of the product's own queue, of the smallest
+margin, or at random; now and then wrongly, if so wished. After every few answers the vote that
+these words taught is scored. Labels are read here for the reader's answers and for the scores, and
+reach the vote only as words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -105,7 +106,8 @@ def play_reader(
     truth : ndarray of str, shape (m,)
         Types of the query's cells; empty where not known.
     errors : float
-        Probability that an answer, on a cluster or a cell, is another type of the query's.
+        Probability that an answer, on a cluster or a cell, is another type of the query's, and that
+        a type is kept or left out wrongly.
     repeats : int
     answers : int
     cache : Cache, optional
@@ -129,17 +131,20 @@ def play_reader(
     shared = np.where(counted(shared), shared, "")
     figures: dict[tuple[Order, int], list[tuple[float, ...]]] = {}
     told: list[tuple[Float64, Float64, Bools]] = []
-    runs: dict[tuple[Confirmation, ...], tuple[RunResult, TaughtVote]] = {}
+    runs: dict[tuple[Any, ...], tuple[RunResult, TaughtVote]] = {}
     done = 0
     for repeat in range(repeats):
         reader = _Reader(
             truth, errors, np.random.default_rng([prepared.config.seed, _SEED, repeat])
         )
         words = reader.on_clusters(named, prepared.types)
-        if words not in runs:
-            found = transfer(prepared, named.confirm(words), cache=cache, workers=workers)
-            runs[words] = found, teacher_of(found)
-        run, teacher = runs[words]
+        confirmed = named.confirm(words)
+        keep = reader.on_types(confirmed, prepared.types)
+        if (words, keep) not in runs:
+            asked = replace(prepared, config=replace(prepared.config, keep=keep))
+            found = transfer(asked, confirmed, cache=cache, workers=workers)
+            runs[words, keep] = found, teacher_of(found)
+        run, teacher = runs[words, keep]
         for order in ORDERS:
             progress("reader", done, repeats * len(ORDERS))
             last = _answer(run, teacher, reader, order, answers, repeat, shared, figures)
@@ -196,6 +201,16 @@ class _Reader:
             said = answer if answer in types else NONE_TYPE
             words.append(Confirmation(int(name), said, by="reader"))
         return tuple(words)
+
+    def on_types(self, named: Named, types: Sequence[str]) -> tuple[str, ...]:
+        """Keep types that no cluster is called, where the cells most like them hold one."""
+        called = {match.matched_type for match in named.matches}
+        return tuple(
+            name
+            for name, cells in zip(types, named.alike, strict=True)
+            if name not in called
+            and (name in self.truth[cells]) != (self.rng.random() < self.errors)
+        )
 
 
 def _answer(

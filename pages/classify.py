@@ -28,7 +28,7 @@ from celltransfer_core.plots import (
 from celltransfer_core.studies import Study
 
 # What no preset decides: it stays whatever preset is chosen.
-OWN = ("encoders", "cluster_encoder", "seed", "flag_threshold")
+OWN = ("encoders", "cluster_encoder", "keep", "seed", "flag_threshold")
 
 CHOICES: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
     "alignment": (
@@ -68,8 +68,8 @@ CHOICES: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
             "auto": (
                 "Leave them out",
                 (
-                    "No cell can be typed as one of them: fewer false finds, but a rare type that "
-                    "hides in another's cluster is lost."
+                    "No cell can be typed as one of them: fewer false finds. A rare type that "
+                    "hides in another's cluster is lost unless it is kept on the Matches page."
                 ),
             ),
             "none": ("Keep them", "Each keeps a share of 3 % at least."),
@@ -225,7 +225,7 @@ def show_plan(config: Config) -> None:
         st.caption("Steps before this one are missing; they run first.")
         return
     matches = found[0].matches
-    kept = shared_types(matches, prepared.types)
+    kept = shared_types(matches, prepared.types, config.keep)
     if config.filtering == "none":
         kept = prepared.types
     usable = int(np.isin(prepared.reference.cell_labels, kept).sum())

@@ -449,29 +449,38 @@ def open_row() -> None:
         st.session_state["cluster"] = order[rows[0]]
 
 
+def keep(name: str, kept: bool) -> None:
+    """Keep a type that no cluster is matched to, or leave it out again."""
+    every = {*config.keep, name} if kept else {*config.keep} - {name}
+    common.say(space.set_options, here.id, {**here.options, "keep": sorted(every)})
+
+
+def find_left_out() -> list[str]:
+    """List the types that no cluster is matched to, and that nobody kept."""
+    kept = types if config.filtering == "none" else shared_types(matches, types, config.keep)
+    return [name for name in types if name not in kept]
+
+
 def show_filtered() -> None:
-    """Tell which types take no part, and what that means in cells."""
-    config = jobs.study_config(space, here)
-    kept = types if config.filtering == "none" else shared_types(matches, types)
-    counts = {name: int((labels == name).sum()) for name in types if name not in kept}
+    """Tell which types take no part, and which cells are most like them."""
+    matched = {match.matched_type for match in matches}
+    out = find_left_out()
     none = [match for match in matches if match.matched_type == NONE_TYPE]
     new = [match for match in matches if match.matched_type in beside]
-    st.header("What is filtered out")
-    if counts:
-        chips = ", ".join(
-            f"{common.chip(name, shades)} ({count:,})" for name, count in counts.items()
-        )
-        st.html(f"<div>{chips}</div>")
-        st.markdown(
-            f"No cluster is matched to these: their {sum(counts.values()):,} of "
-            f"{len(labels):,} reference cells take no part, and **no query cell can be typed as "
-            "one of them**. If you expect such cells, match a cluster to the type, split a cluster "
-            "that hides them, or switch filtering off under Classify."
-        )
-    elif config.filtering == "none":
+    st.header("Types without a cluster")
+    if config.filtering == "none":
         st.markdown("Filtering is switched off: every type of the reference takes part.")
-    else:
-        st.markdown("Nothing: every type of the reference takes part.")
+    elif not out and not {*config.keep} - matched:
+        st.markdown("None: every type of the reference takes part.")
+    if out:
+        st.markdown(
+            "No cluster is matched to these, so they are left out: **no query cell can be typed as "
+            "one of them**. But a rare type may lie among the cells of another. Look at the query "
+            "cells that are most like each; where one of them is of the type, keep it."
+        )
+    for name in types:
+        if name in out or (name in config.keep and name not in matched):
+            show_without_cluster(name, name not in out)
     if none:
         cells = sum(match.cells for match in none)
         st.markdown(
@@ -486,6 +495,48 @@ def show_filtered() -> None:
             f"**{cells:,} cells** are of types that people named and the reference lacks ({told}): "
             "the reference is not aligned to them; your word and their neighbours type them."
         )
+
+
+def show_without_cluster(name: str, kept: bool) -> None:
+    """Show the query cells that are most like a type, and let it be kept or left out."""
+    alike = named.alike[types.index(name)]
+    of_reference = np.flatnonzero(labels == name)
+    with st.container(border=True):
+        head, say = st.columns([5, 2], vertical_alignment="center")
+        with head:
+            st.html(f"<div style='font-weight:650'>{common.chip(name, shades)}</div>")
+            if kept:
+                st.markdown(
+                    ":green-badge[:material/check: kept] It takes part, with 3 % of the reference "
+                    "cells that are drawn at least."
+                )
+        with say, st.container(horizontal_alignment="right"):
+            st.button(
+                "Leave out" if kept else f"Keep {words.plain(name)}",
+                key=f"keep {name}",
+                icon=":material/filter_alt:" if kept else ":material/filter_alt_off:",
+                on_click=keep,
+                args=(name, not kept),
+                disabled=locked,
+            )
+        mine, theirs = st.columns(2, gap="medium")
+        with mine:
+            st.caption("Query cells most like it: is one of them of this type?")
+            common.pictures(
+                here.id,
+                [query.cells[cell] for cell in alike],
+                titles=[f"query cell of cluster {called(clusters.labels[cell])}" for cell in alike],
+                size=PICTURE,
+            )
+        with theirs:
+            st.caption(f"{len(of_reference):,} reference cells, in no order")
+            common.pictures(
+                here.id,
+                [reference.cells[cell] for cell in of_reference[: len(alike)]],
+                titles=[f"reference, {name}"] * len(of_reference[: len(alike)]),
+                size=PICTURE,
+                role=REFERENCE,
+            )
 
 
 def show_evidence(position: int) -> None:
@@ -563,6 +614,12 @@ def go_on() -> None:
         )
     else:
         st.success("Every cluster is settled by a person.", icon=":material/done_all:")
+    if out := find_left_out():
+        told = ", ".join(words.plain(name) for name in out)
+        st.caption(
+            f"No cluster is matched to {told}, and no cell will be typed so. Look above whether "
+            "there are such cells."
+        )
     if doubted:
         named = [words.plain(called(position)) for position in doubted]
         st.warning(f"Look again at {words.may_be_slips(named)}.", icon=":material/visibility:")
@@ -585,6 +642,7 @@ if common.needs(here, "matches", "Match the clusters to types"):
         query.cells,
         [Word(d.payload, d.who, d.at) for d in space.decisions(here.id, "cluster-name")],
     )
+    config = jobs.study_config(space, here)
     doubted = find_doubted()
     order = np.argsort(-clusters.sizes, kind="stable").tolist()
     if st.session_state.get("cluster") not in order:
