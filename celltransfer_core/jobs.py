@@ -125,10 +125,10 @@ def study_config(workspace: Workspace, study: Study) -> Config:
     preset = PRESETS.get(options.pop("preset", "default"), DEFAULT)
     if "encoders" in options:
         options["encoders"] = tuple(tuple(voter) for voter in options["encoders"])
-    if options.get("keep"):
+    if kept := options.pop("keep", ()):  # the reference may be another one since
         reference = workspace.pooled(study.id, "reference")
-        there = set(type_names(reference)) if reference else set[str]()
-        options["keep"] = tuple(name for name in options["keep"] if name in there)
+        there = type_names(reference) if reference else ()
+        options["keep"] = tuple(name for name in kept if name in there)
     if options.get("cluster_encoder"):
         options["cluster_encoder"] = tuple(options["cluster_encoder"])
     scales = [

@@ -459,7 +459,7 @@ def test_answers_that_do_not_fit(result, tmp_path, column, value, message):
 
 def test_a_command_line_is_quoted():
     text = command_line(
-        replace(PAPER, um_per_px=(0.1, 0.25), encoders=(("a", "b"), ("c",))),
+        replace(PAPER, um_per_px=(0.1, 0.25), encoders=(("a", "b"), ("c",)), keep=("a b", "c")),
         extras=["$(rm x); 'y'"],
         clusters=None,
         matches=None,
@@ -469,6 +469,8 @@ def test_a_command_line_is_quoted():
     assert words[words.index("--encoders") + 1] == "a+b,c"
     at = words.index("--um-per-px")
     assert words[at + 1 : at + 3] == ["0.1", "0.25"]
+    at = words.index("--keep")
+    assert words[at + 1 : at + 3] == ["a b", "c"]
     assert words[words.index("--preset") + 1] == "paper"
     assert "--framing" not in words
 

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 
 from celltransfer_core.matching import (
+    MOST_ALIKE,
     Confirmation,
     Plane,
     combine_encoders,
     match_clusters,
     match_score,
     mean_cosine,
+    most_alike,
     refine,
     select_encoders,
     shared_types,
@@ -152,6 +154,30 @@ def test_filtering_keeps_all_types_rather_than_one():
     assert shared_types(two, TYPES) == ("a", "c")
     one = match_clusters(score_from([[0.9, 0, 0], [0.8, 0, 0]]), np.array([4, 4]))
     assert shared_types(one, TYPES) == TYPES
+
+
+def test_a_type_is_kept_whatever_the_clusters_are_called():
+    score = score_from([[0.9, 0, 0], [0, 0, 0.9]])
+    two = match_clusters(score, np.array([4, 4]))
+    assert shared_types(two, TYPES, ("b", "a")) == TYPES
+    one = match_clusters(score, np.array([4, 4]), confirmations=[Confirmation(1, "a")])
+    assert shared_types(one, TYPES, ("b",)) == TYPES  # one type and a kept one are not enough
+
+
+def test_the_cells_most_like_a_type_are_its_own(rng):
+    centres = np.eye(3, 8) * 6
+    types = np.repeat([0, 1, 2], [600, 12, 3])
+    Xs = (centres[types] + rng.normal(size=(615, 8))).astype(np.float32)
+    truth = np.repeat([0, 2], [40, 3])
+    Xt = (centres[truth] + rng.normal(size=(43, 8))).astype(np.float32)
+    alike = most_alike(Xs, types, Xt, 3)
+    assert alike.shape == (3, MOST_ALIKE)
+    assert (truth[alike[0]] == 0).all()
+    assert set(alike[2][:3].tolist()) == {40, 41, 42}
+    assert most_alike(Xs, types, Xt[:2], 3).shape == (3, 2)
+    # Nothing to tell apart: the order of the cells, and no division by zero.
+    flat = np.zeros((43, 8), np.float32)
+    assert most_alike(np.zeros_like(Xs), types, flat, 3)[1].tolist() == [*range(MOST_ALIKE)]
 
 
 def test_weights_follow_cluster_sizes_by_trust():

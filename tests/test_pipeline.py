@@ -287,6 +287,18 @@ def test_filtering_none_keeps_every_type_with_a_floor(reference, query, store):
     assert kept.proportions.min() > 0.028
 
 
+def test_a_type_is_kept_though_no_cluster_is_called_so(reference, query, store):
+    words = [Confirmation(n, ("lymphocyte", "neutrophil")[n % 2]) for n in range(2)]
+    without = run(reference, query, FAST, confirmations=words, cache=store, workers=1)
+    (out,) = without.filtered
+    told = replace(FAST, keep=(out,))
+    kept = run(reference, query, told, confirmations=words, cache=store, workers=1)
+    assert kept.filtered == {}
+    assert kept.proportions[kept.types.index(out)] == pytest.approx(0.03, abs=0.002)
+    with pytest.raises(DataError, match=r"--keep cannot be platelet; it takes .*neutrophil"):
+        run(reference, query, replace(FAST, keep=("platelet",)), cache=store, workers=1)
+
+
 @pytest.mark.parametrize(
     "change",
     [

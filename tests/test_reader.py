@@ -60,6 +60,21 @@ def test_a_reader_errs_as_often_as_told(rng):
     assert 0.07 < (said != truth)[truth != ""].mean() < 0.13
 
 
+def test_a_reader_keeps_a_type_that_is_among_the_cells_most_like_it(played, rng):
+    prepared, named, truth, _ = played
+    matches = tuple(replace(match, matched_type="neutrophil") for match in named.matches)
+    all_one = replace(named, matches=matches)
+    there = {
+        name: name in truth[cells]
+        for name, cells in zip(prepared.types, named.alike, strict=True)
+        if name != "neutrophil"
+    }
+    kept = reader._Reader(truth, 0.0, rng).on_types(all_one, prepared.types)
+    assert kept == tuple(name for name in prepared.types if there.get(name))
+    wrong = reader._Reader(truth, 0.999, rng).on_types(all_one, prepared.types)
+    assert set(wrong) == set(there) - set(kept)
+
+
 def test_wrong_answers_are_said_as_they_are(played):
     wrong, right = play(played, errors=0.4), play(played)
     assert wrong.points[-1].accuracy < right.points[-1].accuracy

@@ -135,9 +135,34 @@ def test_what_is_filtered_out_is_counted(finished, open_page):
         app.run()
         name = ("lymphocyte", "eosinophil")[position % 2]
         button(app, f"type {('eosinophil', 'lymphocyte').index(name)} {position}").click().run()
-    assert "their 14 of 42 reference cells take no part" in text_of(app)
+    assert "no query cell can be typed as one of them" in text_of(app)
+    assert "14 reference cells, in no order" in text_of(app)
+    assert "No cluster is matched to neutrophil, and no cell will be typed so" in text_of(app)
     space.set_options(study.id, {**study.options, "filtering": "none"})
     assert "Filtering is switched off" in text_of(open_page("matches", study.id))
+
+
+def test_a_type_without_a_cluster_is_kept_and_left_out_again(finished, open_page):
+    space, study = finished
+    app = open_page("matches", study.id)
+    for position in range(len(matched(finished))):
+        app.session_state["cluster"] = position
+        app.run()
+        button(app, f"type {position % 2} {position}").click().run()
+    before = jobs.stage_keys(space, study.id)
+    button(app, "keep neutrophil").click().run()
+    assert not app.exception
+    assert jobs.study_config(space, space.study(study.id)).keep == ("neutrophil",)
+    after = jobs.stage_keys(space, study.id)
+    assert [stage for stage in after if after[stage] != before[stage]] == ["classify"]
+    assert "It takes part, with 3 %" in text_of(app)
+    assert "No cluster is matched to neutrophil" not in text_of(app)
+    button(app, "keep neutrophil").click().run()
+    assert jobs.stage_keys(space, study.id) == before
+    assert "No cluster is matched to neutrophil" in text_of(app)
+    # What the reference no longer has is forgotten.
+    space.set_options(study.id, {"keep": ["cells of old"]})
+    assert jobs.study_config(space, space.study(study.id)).keep == ()
 
 
 def test_all_the_evidence_can_be_shown(finished, open_page):
