@@ -964,6 +964,9 @@ def _shortened(what: str, remarks: Sequence[str], most: int = 5) -> list[str]:
     return lines
 
 
+_MOST_ALIKE = 4
+
+
 def describe_run(result: RunResult) -> str:
     """Say what a run found, for the screen.
 
@@ -995,6 +998,11 @@ def describe_run(result: RunResult) -> str:
     if result.filtered:
         left = ", ".join(f"{name} ({count:,} cells)" for name, count in result.filtered.items())
         lines += ["", f"types that no cluster matches, left out: {left}"]
+        for name in result.filtered:
+            cells = result.alike[scores.types.index(name)][:_MOST_ALIKE]
+            files = ", ".join(result.query.first_file[cell] for cell in cells)
+            lines.append(f"  query cells most like {name}: {files}")
+        lines.append("  if one of them is of its type, run again with --keep and the type")
     elif result.config.filtering == "auto" and len({m.matched_type for m in result.matches}) < 2:
         lines += ["", "fewer than two types were matched: all are kept"]
     remarks = [(solve.voter, remark) for solve in result.solves for remark in solve.log.remarks]

@@ -340,6 +340,9 @@ class RunResult:
     """Types of the reference that were kept."""
     filtered: Mapping[str, int]
     """Types that were left out, and their number of cells."""
+    alike: Ints
+    """Query cells that are most like each type of the reference, left out or not; see
+    :class:`Named`."""
     proportions: Float64
     """Share of each kept type that the matches expect in the query, shape (T,)."""
     parts: int
@@ -728,6 +731,7 @@ def transfer(
             for number, name in enumerate(prepared.types)
             if name not in plan.types
         },
+        alike=named.alike,
         proportions=plan.proportions,
         parts=len(plan.draws.parts),
         voters=voters,

@@ -225,7 +225,9 @@ class TaughtVote(BaseEstimator):
     -----
     Let :math:`p_{vc}` be what voter v says of cell c and :math:`s_{vc}` its reach times one minus
     its normalised entropy; where a cluster is of a type that the reference lacks, the ensemble's
-    are halved, for it cannot say so.
+    are halved, for it cannot say so. Nor can names of clusters say a type that a person keeps
+    though no cluster is called so: theirs, and their neighbours', are as much less as the ensemble
+    sees of such types in c.
 
     The name of a cluster, and what its cells tell their neighbours, is believed as far as it is no
     slip: one name in twenty is another type by chance, and the ensemble's votes on a cluster, worth
@@ -281,6 +283,7 @@ class TaughtVote(BaseEstimator):
         probabilities: Float64,
         weights: Float64,
         types: Sequence[str],
+        kept: Sequence[str] = (),
     ) -> TaughtVote:
         """Prepare what no word changes.
 
@@ -295,6 +298,8 @@ class TaughtVote(BaseEstimator):
         weights : ndarray of float64, shape (V,)
             Their prior weights.
         types : sequence of str, length T
+        kept : sequence of str
+            Those that a person has seen, whatever the clusters are called.
 
         Returns
         -------
@@ -308,6 +313,7 @@ class TaughtVote(BaseEstimator):
         self.clusters_ = clusters
         self.centrality_ = np.round(centrality, 6)  # as in clusters.csv: same words, same bytes
         self.probabilities_, self.weights_, self.types_ = probabilities, weights, tuple(types)
+        self.kept_ = np.flatnonzero(np.isin(self.types_, kept))
         self.certainty_ = 1 - normalized_entropy(probabilities)
         say = share_of_say(weights, self.certainty_)
         self.ensemble_ = count_votes(probabilities, say)
@@ -375,8 +381,11 @@ class TaughtVote(BaseEstimator):
             probabilities[place] = shares
             certainty[place] = reach * (1 - normalized_entropy(shares))
 
-        listen(-3, *self._of_cluster(carried, trusted, len(types)))
-        listen(-2, *self._of_neighbours(carried, trusted, len(types)))
+        # Nor can names say what no cluster is called, where the ensemble sees it.
+        called = 1 - self.mean_[:, np.setdiff1d(self.kept_, named)].sum(axis=1)
+        for place, speak in ((-3, self._of_cluster), (-2, self._of_neighbours)):
+            shares, reach = speak(carried, trusted, len(types))
+            listen(place, shares, reach * called)
         say = share_of_say(prior[:-1], certainty[:-1])
         so_far = np.einsum("vn,vnt->nt", say, probabilities[:-1])
         listen(-1, *self._of_discriminant(carried, so_far))
@@ -807,6 +816,7 @@ def teacher_of(run: RunResult) -> TaughtVote:
         np.stack([voter.probabilities for voter in run.voters]),
         np.array([voter.weight for voter in run.voters]),
         run.types,
+        run.config.keep,
     )
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 import celltransfer_core
 from celltransfer_core import pipeline, transport
+from celltransfer_core.__main__ import describe_run
 from celltransfer_core.cache import Cache
 from celltransfer_core.datasets import pool, read_dataset
 from celltransfer_core.encoders.registry import BUILTIN
@@ -291,9 +292,14 @@ def test_a_type_is_kept_though_no_cluster_is_called_so(reference, query, store):
     words = [Confirmation(n, ("lymphocyte", "neutrophil")[n % 2]) for n in range(2)]
     without = run(reference, query, FAST, confirmations=words, cache=store, workers=1)
     (out,) = without.filtered
+    first = without.query.first_file[
+        without.alike[sorted(set(reference.cell_labels)).index(out)][0]
+    ]
+    assert f"query cells most like {out}: {first}, " in describe_run(without)
     told = replace(FAST, keep=(out,))
     kept = run(reference, query, told, confirmations=words, cache=store, workers=1)
     assert kept.filtered == {}
+    assert "--keep" not in describe_run(kept)
     assert kept.proportions[kept.types.index(out)] == pytest.approx(0.03, abs=0.002)
     with pytest.raises(DataError, match=r"--keep cannot be platelet; it takes .*neutrophil"):
         run(reference, query, replace(FAST, keep=("platelet",)), cache=store, workers=1)

@@ -61,6 +61,24 @@ def test_a_confirmed_cluster_names_its_cells(fitted):
     assert (taught.say[:, TYPED] == 0).all()
 
 
+def test_names_leave_cells_to_a_kept_type_that_no_cluster_is_called(blobs):
+    X, clusters = blobs
+    shares = np.full((1, 80, 3), 0.02)
+    shares[0, np.arange(80), clusters] = 0.96
+    shares[0, 70:] = [0.05, 0.25, 0.7]  # among the cells called b lie some of the rare type c
+    names = Words(clusters=((0, "a"), (1, "b")))
+
+    def winner(words, kept=()):
+        teacher = TaughtVote(own_weight=1.0)
+        teacher.fit(X, clusters, np.ones(80), shares, np.ones(1), (*TYPES, "c"), kept)
+        return teacher.teach(words).vote.winner[70:]
+
+    assert (winner(names) == 1).all()
+    assert (winner(names, ("c",)) == 2).all()
+    assert (winner(names, ("b",)) == 1).all()  # a cluster is called so
+    assert (winner(Words(clusters=((0, "c"), (1, "b"))), ("c",)) == 1).all()
+
+
 def test_typed_cells_outvote_a_wrong_match_where_they_are(fitted):
     wrong = ((0, "a"), (1, "a"))
     typed = tuple((cell, "b") for cell in range(40, 52))
