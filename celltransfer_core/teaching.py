@@ -382,7 +382,8 @@ class TaughtVote(BaseEstimator):
             certainty[place] = reach * (1 - normalized_entropy(shares))
 
         # Nor can names say what no cluster is called, where the ensemble sees it.
-        called = 1 - self.mean_[:, np.setdiff1d(self.kept_, named)].sum(axis=1)
+        seen = self.mean_[:, np.setdiff1d(self.kept_, named)].sum(axis=1)
+        called = np.maximum(1 - seen, 0)  # it is one and a rounding where nothing else is seen
         for place, speak in ((-3, self._of_cluster), (-2, self._of_neighbours)):
             shares, reach = speak(carried, trusted, len(types))
             listen(place, shares, reach * called)

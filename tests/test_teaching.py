@@ -79,6 +79,19 @@ def test_names_leave_cells_to_a_kept_type_that_no_cluster_is_called(blobs):
     assert (winner(Words(clusters=((0, "c"), (1, "b"))), ("c",)) == 1).all()
 
 
+def test_an_ensemble_that_sees_nothing_but_a_kept_type(blobs):
+    X, clusters = blobs
+    rng = np.random.default_rng(0)
+    shares = np.zeros((7, 80, 3))
+    shares[:, :, 2] = 1  # seven unequal weights sum to one and a rounding
+    for _ in range(20):
+        weights = rng.dirichlet(np.ones(7))
+        teacher = TaughtVote().fit(X, clusters, np.ones(80), shares, weights, (*TYPES, "c"), ("c",))
+        taught = teacher.teach(Words(((0, "a"), (1, "b"))))
+        assert (taught.probabilities >= 0).all()
+        assert (taught.vote.winner == 2).all()
+
+
 def test_typed_cells_outvote_a_wrong_match_where_they_are(fitted):
     wrong = ((0, "a"), (1, "a"))
     typed = tuple((cell, "b") for cell in range(40, 52))
