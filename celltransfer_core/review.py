@@ -44,6 +44,10 @@ BLIND_SHARE = 0.1
 """Part of the queue that is the random sample: dearer than it looks, for a random cell teaches the
 vote hardly anything."""
 
+BLIND_FROM = 20
+"""Cells that are looked at before the first turn of the random sample: the first answers teach
+most, and an estimate from a cell or two says nothing."""
+
 Order = Literal["least certain", "random", "cluster", "type", "disagreement"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 
@@ -272,7 +276,8 @@ def review_queue(
     Notes
     -----
     The random sample is the first ⌈share · n⌉ cells of :func:`sample_order`. The j-th of them has
-    its turn at place ⌈j / share⌉ of the queue, counting every cell that was looked at so far. Where
+    its turn at place 20 + ⌈j / share⌉ of the queue, counting every cell that was looked at so far,
+    and those that are left have theirs at the end. Where
     the order that the reader chose comes to it before, it is asked then, for it teaches as much as
     any other, but blind as well, and :func:`random_sample` takes it in when its turn has come.
     """
@@ -327,7 +332,9 @@ def _sample_size(n: int, share: float) -> int:
 
 def _turns_due(places: int, n: int, share: float) -> int:
     """Count the cells of the random sample whose turn is among so many places of the queue."""
-    return _sample_size(n, share) if places >= n else math.floor(share * places + 1e-9)
+    if places >= n:
+        return _sample_size(n, share)
+    return math.floor(share * max(places - BLIND_FROM, 0) + 1e-9)
 
 
 def _ranking(order: Order, vote: Vote, clusters: Ints, drawn: Ints) -> Ints:

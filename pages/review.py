@@ -655,11 +655,12 @@ def show_accuracy(blind: review.SampleAccuracy, total: int) -> None:
     told = ", ".join(f"{count} {name}" for name, count in apart.items() if count)
     drawn = math.ceil(total * review.BLIND_SHARE)
     few = f" That makes {drawn:,} in this query, so the interval stays wider." * (drawn < need)
+    apart_told = f" Not counted: {words.plain(told)}." if told else ""
     st.markdown(
         f"To know it to ± {100 * HALF_WIDTH:.0f} points takes about **{need}** blind cells with an "
-        f"answer; there are {found.cells}. Every {1 / review.BLIND_SHARE:.0f}th place of the queue "
-        "brings one, whatever its order. Doubtful cells among them are asked earlier, and count "
-        f"when it is their turn.{few}" + (f" Not counted: {words.plain(told)}." if told else "")
+        f"answer; there are {found.cells}. After the first {review.BLIND_FROM} places, every "
+        f"{1 / review.BLIND_SHARE:.0f}th of the queue brings one, whatever its order. Doubtful "
+        f"cells among them are asked earlier, and count when it is their turn.{few}{apart_told}"
     )
     rows = [
         {
