@@ -276,10 +276,10 @@ def review_queue(
     Notes
     -----
     The random sample is the first ⌈share · n⌉ cells of :func:`sample_order`. The j-th of them has
-    its turn at place 20 + ⌈j / share⌉ of the queue, counting every cell that was looked at so far,
-    and those that are left have theirs at the end. Where
-    the order that the reader chose comes to it before, it is asked then, for it teaches as much as
-    any other, but blind as well, and :func:`random_sample` takes it in when its turn has come.
+    its turn at place 20 + ⌈j / share⌉ of the queue, counting every cell that was looked at so far;
+    those that are left have it at the end. Where the order that the reader chose comes to a cell
+    before, it is asked then, for it teaches as much as any other, but blind as well, and
+    :func:`random_sample` takes it in when its turn has come.
     """
     if order not in ORDERS:
         raise ValueError(f"There is no order {order!r}; there are {', '.join(ORDERS)}.")

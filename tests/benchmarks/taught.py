@@ -2,17 +2,19 @@
 
     python tests/benchmarks/taught.py --data DIR [--set pbc] [--domains 6] [--encoders A,B+C]
         [--errors 0.05] [--clusters mixture|louvain|node-degree] [--n-clusters 12]
-        [--mapping affine|barycentric]
+        [--mapping affine|barycentric] [--proportions uneven|blood] [--no-keep]
 
 As in shifted.py, some cells of one labelled set are the reference, and others are drawn in unequal
-proportions and altered as another stain, camera and scanner would. A reader confirms the clusters,
-then answers the queue, by the margin, or at random. The last line is the balanced accuracy of cells
-that nobody typed after 0, 20 and 50 answers of the queue, and the calibration error pooled; and how
-many clusters the reader confirmed.
+proportions, or in those of blood where some types are rare, and altered as another stain, camera
+and scanner would. A reader confirms the clusters, keeps types that no cluster is called (or with
+--no-keep does not), then answers the queue, by the margin, or at random. The last line is the
+balanced accuracy of cells that nobody typed after 0, 20 and 50 answers of the queue, and the
+calibration error pooled; and how many clusters the reader confirmed.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -34,6 +36,15 @@ from celltransfer_core.pipeline import DEFAULT, detect, identify, prepare
 from celltransfer_core.reader import ORDERS, play_reader
 
 QUERY_CELLS = (300, 100, 350)  # of one domain after the other
+BLOOD = {  # cells; half to one and a half times as many are drawn, and of some types none
+    "neutrophil": 480,
+    "lymphocyte": 180,
+    "monocyte": 60,
+    "eosinophil": 25,
+    "ig": 15,
+    "erythroblast": 10,
+    "basophil": 8,
+}
 STEPS = (0, 20, 50)
 
 
@@ -57,17 +68,25 @@ def first_cells(whole: Dataset, order: dict[str, np.ndarray]) -> Dataset:
 
 
 @contextmanager
-def altered_query(whole: Dataset, order: dict[str, np.ndarray], domain: int) -> Iterator[Dataset]:
+def altered_query(
+    whole: Dataset, order: dict[str, np.ndarray], domain: int, proportions: str = "uneven"
+) -> Iterator[Dataset]:
     """Show images that are not in the reference as another laboratory would."""
     rng = np.random.default_rng([1, domain])
     style = draw_style(rng)
-    shares = np.zeros(len(order))
-    shares[rng.permutation(len(order))[:QUERY_TYPES]] = rng.dirichlet(np.full(QUERY_TYPES, 1.5))
+    if proportions == "blood":
+        there = {name: rng.random() < 0.8 or name == "neutrophil" for name in BLOOD}
+        sizes = {name: round(n * rng.uniform(0.5, 1.5) * there[name]) for name, n in BLOOD.items()}
+    else:
+        shares = np.zeros(len(order))
+        shares[rng.permutation(len(order))[:QUERY_TYPES]] = rng.dirichlet(np.full(QUERY_TYPES, 1.5))
+        cells = QUERY_CELLS[domain % len(QUERY_CELLS)]
+        sizes = {name: round(cells * share) for name, share in zip(order, shares, strict=True)}
     with tempfile.TemporaryDirectory() as folder:
-        for name, share in zip(order, shares, strict=True):
+        for name in order:
             into = Path(folder, name)
             into.mkdir()
-            size = round(QUERY_CELLS[domain % len(QUERY_CELLS)] * share)
+            size = sizes.get(name, 0)
             for cell in rng.permutation(order[name][REFERENCE_CELLS:])[:size].tolist():
                 image = np.asarray(Image.open(whole.root / whole.files[cell]).convert("RGB"))
                 (into / f"{cell}.jpg").write_bytes(alter(image, style, rng))
@@ -80,6 +99,8 @@ def main() -> None:
     parser.add_argument("--clusters", default=DEFAULT.clusters)
     parser.add_argument("--n-clusters", type=int, default=None)
     parser.add_argument("--mapping", default=DEFAULT.mapping)
+    parser.add_argument("--proportions", choices=("uneven", "blood"), default="uneven")
+    parser.add_argument("--keep", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     config = replace(
         DEFAULT,
@@ -96,11 +117,13 @@ def main() -> None:
     gaps, cells = np.zeros(10), np.zeros(10)
     clusters: list[int] = []
     for domain in range(options.domains):
-        with altered_query(whole, order, domain) as query:
+        with altered_query(whole, order, domain, options.proportions) as query:
             truth = true_labels(query)
             prepared = prepare(reference, query, config, cache=Cache())
             named = identify(prepared, detect(prepared))
             clusters.append(len(named.matches))
+            if not options.keep:  # a reader who is shown no cell keeps no type
+                named = replace(named, alike=named.alike[:, :0])
             reading = play_reader(prepared, named, truth, errors=options.errors, cache=Cache())
         for point in reading.points:
             key = point.order, point.answers
