@@ -507,8 +507,8 @@ def show_without_cluster(name: str, kept: bool) -> None:
             st.html(f"<div style='font-weight:650'>{common.chip(name, shades)}</div>")
             if kept:
                 st.markdown(
-                    ":green-badge[:material/check: kept] It takes part, with 3 % of the reference "
-                    "cells that are drawn at least."
+                    ":green-badge[:material/check: kept] It takes part, with at least 3 % of the "
+                    "reference cells that are drawn."
                 )
         with say, st.container(horizontal_alignment="right"):
             st.button(
