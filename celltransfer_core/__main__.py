@@ -964,7 +964,7 @@ def _shortened(what: str, remarks: Sequence[str], most: int = 5) -> list[str]:
     return lines
 
 
-_MOST_ALIKE = 4
+_FILES_OF_A_TYPE = 4
 
 
 def describe_run(result: RunResult) -> str:
@@ -999,7 +999,7 @@ def describe_run(result: RunResult) -> str:
         left = ", ".join(f"{name} ({count:,} cells)" for name, count in result.filtered.items())
         lines += ["", f"types that no cluster matches, left out: {left}"]
         for name in result.filtered:
-            cells = result.alike[scores.types.index(name)][:_MOST_ALIKE]
+            cells = result.alike[scores.types.index(name)][:_FILES_OF_A_TYPE]
             files = ", ".join(result.query.first_file[cell] for cell in cells)
             lines.append(f"  query cells most like {name}: {files}")
         lines.append("  if one of them is of its type, run again with --keep and the type")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -131,7 +131,7 @@ def play_reader(
     shared = np.where(counted(shared), shared, "")
     figures: dict[tuple[Order, int], list[tuple[float, ...]]] = {}
     told: list[tuple[Float64, Float64, Bools]] = []
-    runs: dict[tuple[Any, ...], tuple[RunResult, TaughtVote]] = {}
+    runs: dict[tuple[tuple[Confirmation, ...], tuple[str, ...]], tuple[RunResult, TaughtVote]] = {}
     done = 0
     for repeat in range(repeats):
         reader = _Reader(
