@@ -502,7 +502,7 @@ def show_without_cluster(name: str, kept: bool) -> None:
     alike = named.alike[types.index(name)]
     of_reference = np.flatnonzero(labels == name)
     with st.container(border=True):
-        head, say = st.columns([5, 2], vertical_alignment="center")
+        head, say = st.columns([3, 2], vertical_alignment="center")
         with head:
             st.html(f"<div style='font-weight:650'>{common.chip(name, shades)}</div>")
             if kept:

@@ -659,8 +659,8 @@ def show_accuracy(blind: review.SampleAccuracy, total: int) -> None:
     st.markdown(
         f"To know it to ± {100 * HALF_WIDTH:.0f} points takes about **{need}** blind cells with an "
         f"answer; there are {found.cells}. After the first {review.BLIND_FROM} places, every "
-        f"{1 / review.BLIND_SHARE:.0f}th of the queue brings one, whatever its order. Doubtful "
-        f"cells among them are asked earlier, and count when it is their turn.{few}{apart_told}"
+        f"{1 / review.BLIND_SHARE:.0f}th of the queue brings one, whatever its order.{few} "
+        f"Doubtful cells among them are asked earlier, and count in their turn.{apart_told}"
     )
     rows = [
         {
