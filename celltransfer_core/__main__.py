@@ -240,7 +240,10 @@ def _add_method(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--framing", choices=("auto", "nucleus", "none"), help="cut every cell around its nucleus"
     )
     method.add_argument(
-        "--colour", choices=("none", "lab"), help="bring the query's colours to the reference's"
+        "--colour",
+        choices=("balanced", "lab", "none"),
+        help="bring the query's colours to the reference's, cell by cell and then as a set; as a "
+        "set alone; or not at all",
     )
     method.add_argument(
         "--um-per-px",

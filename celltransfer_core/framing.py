@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from PIL.ImageFilter import Color3DLUT
 
 Mode = Literal["auto", "nucleus", "none"]
-Colour = Literal["none", "lab"]
+Colour = Literal["balanced", "lab", "none"]
+White = tuple[int, int, int]
 
 VERSION = "2"
 """Changes whenever a nucleus may be found elsewhere or cut otherwise."""
@@ -54,6 +55,7 @@ _LEAST_AREA, _MOST_AREA = 0.002, 0.8  # of the image
 _MOST_BORDER = 0.6  # share of the image's border that a nucleus may cover
 _LOBE_AREA, _LOBE_GAP = 0.08, 0.3  # of the largest lobe's area, of its diameter
 _FAR_LOBE_AREA, _FAR_LOBE_GAP = 0.25, 0.8  # likewise, within the same cytoplasm
+_MOST_GAIN = 2.0  # of a channel; what would need more has no background to speak of
 _BATCH = 128
 _COLOUR_SAMPLE = 1000  # cells a set that Lab moments are taken from
 _COLOUR_SIDE = 64  # rows and columns of each at most: the rest says the same and takes long
@@ -228,6 +230,32 @@ def cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
     return cropped
 
 
+def balance(image: RGBImage, background: Sequence[float], white: White) -> RGBImage:
+    """Light an image so that its background has a given colour (von Kries).
+
+    A set may hold slides of unlike light and ground; what all its cells have in common no map of
+    the whole set can find then.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (h, w, 3)
+    background : sequence of three floats
+        Colour around the cell.
+    white : tuple of three ints
+        What that colour becomes; each channel changes by a factor of two at most.
+
+    Returns
+    -------
+    ndarray of uint8, shape (h, w, 3)
+    """
+    from PIL import Image
+
+    gain = np.asarray(white) / np.maximum(background, 1)
+    levels = np.outer(gain.clip(1 / _MOST_GAIN, _MOST_GAIN), np.arange(256))
+    table = np.rint(levels.clip(0, 255)).astype(int).ravel().tolist()
+    return np.asarray(Image.fromarray(image).point(table))
+
+
 @dataclass(frozen=True)
 class Nuclei:
     """The nuclei of n cells, in px; rows of cells without one are zero."""
@@ -377,6 +405,8 @@ class Crops:
     colours: Mapping[str, ColourMap] = field(default_factory=dict)
     """By source of the dataset; those that are not in it keep their colours."""
     um_per_px: float | None = None
+    white: White | None = None
+    """Colour that each cell's background is brought to, before the set's own map; None: as it is."""
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -393,7 +423,8 @@ class Crops:
         ndarray of uint8, shape (h, w, 3)
         """
         colour = self._colour_of(self.dataset.cell_sources[cell])
-        return colour(self._cut(cell)) if colour is not None else self._cut(cell)
+        image = self._balanced(self._cut(cell), cell)
+        return colour(image) if colour is not None else image
 
     def resized(self, cells: Sequence[int], side: int) -> NDArray[np.uint8]:
         """Read and cut some cells, resize them whole, and recolour what is left of them.
@@ -407,7 +438,7 @@ class Crops:
         -------
         ndarray of uint8, shape (k, side, side, 3)
         """
-        images = np.stack([resize(self._cut(cell), side) for cell in cells])
+        images = np.stack([self._balanced(resize(self._cut(cell), side), cell) for cell in cells])
         sources = self.dataset.cell_sources[cells]
         for source in np.unique(sources):
             colour, of = self._colour_of(source), sources == source
@@ -421,6 +452,12 @@ class Crops:
         image = self.dataset.read(cell)
         nucleus = self.nuclei[cell] if self.nuclei is not None else None
         return cut(image, nucleus) if nucleus is not None else image
+
+    def _balanced(self, image: RGBImage, cell: int) -> RGBImage:
+        nucleus = self.nuclei[cell] if self.nuclei is not None else None
+        if self.white is None or nucleus is None:
+            return image
+        return balance(image, nucleus.background, self.white)
 
     def _colour_of(self, source: int) -> ColourMap | None:
         return self.colours.get(self.dataset.sources[source])
@@ -437,6 +474,8 @@ class Crops:
     def variant(self) -> str:
         """Name of everything but the image file that decides what an encoder sees of a source."""
         parts = ["whole" if self.nuclei is None else f"nucleus@{VERSION}"]
+        if self.white is not None:
+            parts.append("white-{}.{}.{}".format(*self.white))
         parts += [f"lab-{colour.key}" for colour in self.colours.values()]
         if self.um_per_px is not None:
             parts.append(f"{self.um_per_px:g}um")
@@ -545,9 +584,10 @@ def frame_sets(
     mode : {"auto", "nucleus", "none"}
         ``auto`` frames if at least 80 % of the nuclei are found in every set; ``nucleus`` always,
         cells without one being left whole; ``none`` does not look for any.
-    colour : {"none", "lab"}
-        Whether the other sets' Lab moments are brought to the reference's. Of several references
-        that were pooled, to those of the largest.
+    colour : {"balanced", "lab", "none"}
+        ``lab`` brings the other sets' Lab moments to the reference's; ``balanced`` lights each
+        framed cell before, so that its background has the colour that the reference's cells have
+        in the median. Of several references that were pooled, the largest is meant.
     um_per_px : mapping from name to float
         Size of a pixel, where it is known.
     cache : Cache
@@ -567,13 +607,19 @@ def frame_sets(
             for name, dataset in sets.items()
         }
     framed, reason = choose_framing(mode, _by_source(sets, nuclei))
+    white = None
+    if colour == "balanced" and framed:
+        white = _usual_background(sets[reference], nuclei[reference])
     crops = {
         name: Crops(
-            dataset, nuclei[name] if framed else None, um_per_px=um_per_px.get(name) or None
+            dataset,
+            nuclei[name] if framed else None,
+            um_per_px=um_per_px.get(name) or None,
+            white=white,
         )
         for name, dataset in sets.items()
     }
-    if colour == "lab":
+    if colour != "none":
         moments = {
             (name, part.dataset.sources[0]): lab_moments(part, workers=workers, progress=progress)
             for name, one in crops.items()
@@ -602,6 +648,15 @@ def _by_source(sets: Mapping[str, Dataset], nuclei: Mapping[str, Nuclei]) -> dic
         for dataset in (sets[name],)
         for number, source in enumerate(dataset.sources)
     }
+
+
+def _usual_background(dataset: Dataset, nuclei: Nuclei) -> White | None:
+    largest = dataset.sources.index(_largest_source(dataset))
+    seen = nuclei.background[nuclei.found & (dataset.cell_sources == largest)]
+    if len(seen) == 0:
+        return None
+    red, green, blue = np.rint(np.median(seen, axis=0)).astype(int).tolist()
+    return red, green, blue
 
 
 def _largest_source(dataset: Dataset) -> str:

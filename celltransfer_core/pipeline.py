@@ -36,7 +36,7 @@ from celltransfer_core.encoders import (
 from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.execution import SCHEDULER, run_tasks
 from celltransfer_core.fgw import Solver, TransportLog
-from celltransfer_core.framing import Crops, Framing, frame_sets
+from celltransfer_core.framing import Colour, Crops, Framing, frame_sets
 from celltransfer_core.matching import (
     NONE_TYPE,
     QUERY,
@@ -106,8 +106,9 @@ class Config:
         Voters: each an encoder, or several whose embeddings are concatenated.
     framing : {"auto", "nucleus", "none"}
         Cut cells around their nuclei: where most are found, always, never.
-    colour : {"none", "lab"}
-        Bring each set's Lab mean and spread to the reference's.
+    colour : {"balanced", "lab", "none"}
+        Bring each set's Lab mean and spread to the reference's (``lab``), after each framed cell's
+        background was brought to the reference's (``balanced``), or leave colours as they are.
     um_per_px : tuple of float, optional
         Size of a pixel in the reference and in the query, in µm.
     clusters : {"mixture", "louvain", "node-degree"}
@@ -165,7 +166,7 @@ class Config:
 
     encoders: tuple[tuple[str, ...], ...] = DEFAULT_ENCODERS
     framing: Literal["auto", "nucleus", "none"] = "auto"
-    colour: Literal["none", "lab"] = "lab"
+    colour: Colour = "balanced"
     um_per_px: tuple[float, float] | None = None
     clusters: Literal["mixture", "louvain", "node-degree"] = "mixture"
     n_clusters: Auto | int = "auto"
