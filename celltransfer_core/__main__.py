@@ -205,6 +205,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     method.add_argument("--classifier", choices=("knn", "linear"))
     method.add_argument(
+        "--class-weight",
+        choices=("balanced", "none"),
+        help="neighbours count in inverse proportion to the drawn cells of their type, or alike",
+    )
+    method.add_argument(
         "--vote-weights",
         choices=("confirmed", "prior", "equal"),
         help="evenly, but aligned voters as far as clusters are confirmed (the default); by what "
@@ -728,6 +733,7 @@ def _config(options: argparse.Namespace) -> Config:
                 "mapping",
                 "solver",
                 "classifier",
+                "class_weight",
                 "vote_weights",
                 "subset_size",
                 "draws",

@@ -406,7 +406,7 @@ class Crops:
     """By source of the dataset; those that are not in it keep their colours."""
     um_per_px: float | None = None
     white: White | None = None
-    """Colour that each cell's background is brought to, before the set's own map; None: as it is."""
+    """Colour that each background is brought to, before the set's own map; None: as it is."""
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -283,7 +285,13 @@ def normalized_entropy(probabilities: Float64) -> Float64:
     return np.clip(entropy, 0.0, 1.0)
 
 
-def vote_shares(distances: Float32, labels: Ints, n_classes: int, grid: Sequence[int]) -> Float64:
+def vote_shares(
+    distances: Float32,
+    labels: Ints,
+    n_classes: int,
+    grid: Sequence[int],
+    class_weight: Float64,
+) -> Float64:
     """Let neighbours vote, with the number of them chosen cell by cell.
 
     A neighbour at distance d has the weight exp(−(d / d_k)²), d_k being the distance of the
@@ -300,6 +308,8 @@ def vote_shares(distances: Float32, labels: Ints, n_classes: int, grid: Sequence
     n_classes : int
     grid : sequence of int
         Numbers of neighbours to choose from; those above ``k`` count as ``k``.
+    class_weight : ndarray of float64, shape (n_classes,)
+        What a neighbour of each class counts.
 
     Returns
     -------
@@ -314,6 +324,7 @@ def vote_shares(distances: Float32, labels: Ints, n_classes: int, grid: Sequence
         ratio = np.divide(distances[:, :k], reach, out=np.zeros((len(rows), k)), where=reach > 0)
         votes = np.zeros_like(best)
         np.add.at(votes, (rows[:, None], labels[:, :k]), np.exp(-(ratio**2)))
+        votes *= class_weight
         votes /= votes.sum(axis=1, keepdims=True)
         entropy = normalized_entropy(votes)
         better = entropy < lowest
@@ -329,6 +340,9 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
     ----------
     n_neighbors_grid : sequence of int
         For each cell the number of neighbours is the one of these with the clearest vote.
+    class_weight : {"balanced"} or dict, optional
+        What a neighbour of each class counts, as in scikit-learn: the more, the fewer of its class
+        are in the gallery, for ``balanced``; evenly by default.
 
     Attributes
     ----------
@@ -338,6 +352,7 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
         The gallery.
     y_ : ndarray of int64, shape (n,)
         Its class numbers.
+    class_weight_ : ndarray of float64, shape (n_classes,)
     n_features_in_ : int
     index_ : NearestIndex
         Searches it; says how, and with what recall.
@@ -347,8 +362,13 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
     A vote's weight in the ensemble is ``1 - normalized_entropy(predict_proba(X))``.
     """
 
-    def __init__(self, n_neighbors_grid: Sequence[int] = N_NEIGHBORS_GRID) -> None:
+    def __init__(
+        self,
+        n_neighbors_grid: Sequence[int] = N_NEIGHBORS_GRID,
+        class_weight: Literal["balanced"] | dict[Any, float] | None = None,
+    ) -> None:
         self.n_neighbors_grid = n_neighbors_grid
+        self.class_weight = class_weight
 
     def fit(self, X: Float32, y: Labels) -> EntropyWeightedKNN:
         """Keep the gallery.
@@ -366,11 +386,12 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the arrays do not fit together, or hold NaN.
+            If the arrays do not fit together, or hold NaN, or the class weight is not one.
         """
         X, y = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(y)
         self.classes_, self.y_ = np.unique(y, return_inverse=True)
+        self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         self.X_ = X
         self.index_ = NearestIndex(X)
         return self
@@ -406,7 +427,13 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
         -------
         ndarray of float64, shape (n, n_classes)
         """
-        return vote_shares(distances, self.y_[indices], len(self.classes_), self.n_neighbors_grid)
+        return vote_shares(
+            distances,
+            self.y_[indices],
+            len(self.classes_),
+            self.n_neighbors_grid,
+            self.class_weight_,
+        )
 
     def predict_proba(self, X: Float32) -> Float64:
         """Compute the shares of the neighbours' vote.
@@ -456,12 +483,7 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
         own = indices == np.arange(n)[:, None]
         own[~own.any(axis=1), -1] = True  # equal rows may crowd a cell out of its own list
         others = (n, k - 1)
-        return vote_shares(
-            distances[~own].reshape(others),
-            self.y_[indices[~own].reshape(others)],
-            len(self.classes_),
-            self.n_neighbors_grid,
-        )
+        return self.shares(distances[~own].reshape(others), indices[~own].reshape(others))
 
     def _most(self) -> int:
         return min(max(self.n_neighbors_grid), len(self.X_))

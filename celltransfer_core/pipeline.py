@@ -143,6 +143,9 @@ class Config:
         Of the transport: own; POT's; or own unless α is 1.
     classifier : {"knn", "linear"}
         Entropy-weighted k-NN, or a linear probe.
+    class_weight : {"balanced", "none"}
+        Let a type's drawn cells count as neighbours in inverse proportion to their number, or each
+        alike (the paper). Types that are rare in the query are drawn rarely.
     vote_weights : {"confirmed", "prior", "equal"}
         Weigh voters evenly, but aligned ones only as far as people confirmed the clusters that
         the alignment rests on; by what they do on the reference and how the sets mix; or evenly.
@@ -183,6 +186,7 @@ class Config:
     mapping: Map = "affine"
     solver: Solver = "auto"
     classifier: Literal["knn", "linear"] = "knn"
+    class_weight: Literal["balanced", "none"] = "balanced"
     vote_weights: Literal["confirmed", "prior", "equal"] = "confirmed"
     scale_blocks: bool = True
     subset_size: int = 2000
@@ -237,6 +241,7 @@ PAPER = replace(
     features="raw",
     weights="uniform",
     mapping="barycentric",
+    class_weight="none",
     vote_weights="prior",
     scale_blocks=False,
 )
@@ -1530,10 +1535,13 @@ def classify(
     probabilities = np.zeros((len(Xt), n_types))
     neighbours = np.full((len(Xt), GALLERY), -1, dtype=np.int64)
     distances = np.full((len(Xt), GALLERY), np.nan, dtype=np.float32)
+    class_weight: Literal["balanced"] | None = None
+    if config.class_weight == "balanced":
+        class_weight = "balanced"
     mixed = 0.0
     for (rows, cells), part in zip(galleries, draws.parts, strict=True):
         types = draws.types[cells]
-        knn = EntropyWeightedKNN().fit(rows, types)
+        knn = EntropyWeightedKNN(class_weight=class_weight).fit(rows, types)
         near, index = knn.kneighbors(Xt[part])
         if config.classifier == "linear" and len(knn.classes_) > 1:
             probe = LinearProbe(random_state=config.seed).fit(rows, types)
@@ -1712,7 +1720,8 @@ def _voter_key(
     arrays = [Xs, Xt, draws.usable, draws.types, *draws.parts]
     for draw in draws.drawn:
         arrays += [np.array([draw.part]), draw.cells, draw.voting]
-    facts = [__version__, voter, plain_name(config), n_types, config.classifier, config.seed]
+    facts = [__version__, voter, plain_name(config), n_types]
+    facts += [config.classifier, config.class_weight, config.seed]
     return fingerprint(facts, *arrays)
 
 

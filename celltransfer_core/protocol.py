@@ -489,13 +489,16 @@ def recipe(ot: str, config: Config) -> Config:
     Config
     """
     if ot == "none":
-        return replace(config, features="raw", weights="uniform", vote_weights="equal")
+        return replace(
+            config, features="raw", weights="uniform", class_weight="none", vote_weights="equal"
+        )
     if ot == "fgw-paper":
         return replace(
             config,
             features="raw",
             weights="uniform",
             mapping="barycentric",
+            class_weight="none",
             vote_weights="prior",
         )
     if ot == "fgw":

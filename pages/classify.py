@@ -98,6 +98,16 @@ CHOICES: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
             "linear": ("Linear probe", "A straight border between types, learned once."),
         },
     ),
+    "class_weight": (
+        "A neighbour counts",
+        {
+            "balanced": (
+                "By its type",
+                "The fewer of its type were drawn, the more: rare types are heard as well.",
+            ),
+            "none": ("Like any other", "As the paper has it."),
+        },
+    ),
     "vote_weights": (
         "What a voter's word counts",
         {

@@ -14,6 +14,9 @@ from celltransfer_core.neighbors import (
 )
 
 
+ALIKE = np.ones(2)
+
+
 @parametrize_with_checks([EntropyWeightedKNN()])
 def test_sklearn_contract(estimator, check):
     check(estimator)
@@ -103,20 +106,32 @@ def test_k_is_chosen_where_the_vote_is_clearest():
     # The two nearest agree; the four farther ones are of the other class and would win at k=6.
     distances = np.array([[0.1, 0.2, 1.0, 1.0, 1.0, 1.0]], dtype=np.float32)
     labels = np.array([[0, 0, 1, 1, 1, 1]])
-    np.testing.assert_allclose(vote_shares(distances, labels, 2, grid=[2, 6]), [[1.0, 0.0]])
-    mixed = vote_shares(distances, labels, 2, grid=[6])
+    np.testing.assert_allclose(vote_shares(distances, labels, 2, [2, 6], ALIKE), [[1.0, 0.0]])
+    mixed = vote_shares(distances, labels, 2, [6], ALIKE)
     near, far = np.exp(-0.01) + np.exp(-0.04), 4 * np.exp(-1)
     np.testing.assert_allclose(mixed, [[near / (near + far), far / (near + far)]], rtol=1e-6)
 
 
 def test_a_neighbour_at_distance_zero_does_not_decide_alone():
     distances = np.array([[0.0, 0.5, 0.5, 0.5, 0.5]], dtype=np.float32)
-    shares = vote_shares(distances, np.array([[0, 1, 1, 1, 1]]), 2, grid=[5])
+    shares = vote_shares(distances, np.array([[0, 1, 1, 1, 1]]), 2, [5], ALIKE)
     assert shares[0, 1] > shares[0, 0]
 
 
+def test_a_rare_class_is_heard_where_neighbours_are_balanced():
+    # Nine of one class lie around a single one of the other, which is as near as they are.
+    X = np.array([[np.cos(t), np.sin(t)] for t in np.arange(10) * np.pi / 5])
+    y = np.array(["rare"] + ["usual"] * 9)
+    shares = EntropyWeightedKNN((10,), class_weight="balanced").fit(X, y).predict_proba([[0, 0]])
+    np.testing.assert_allclose(shares, [[0.5, 0.5]], atol=1e-6)
+    shares = EntropyWeightedKNN((10,)).fit(X, y).predict_proba([[0, 0]])
+    np.testing.assert_allclose(shares, [[0.1, 0.9]], atol=1e-6)
+    shares = EntropyWeightedKNN((9,), class_weight="balanced").fit(X, y).leave_one_out_proba()
+    assert shares[0, 1] == 1  # its own word is left out
+
+
 def test_all_neighbours_at_distance_zero_count_alike():
-    shares = vote_shares(np.zeros((1, 4), np.float32), np.array([[0, 1, 1, 1]]), 2, grid=[4])
+    shares = vote_shares(np.zeros((1, 4), np.float32), np.array([[0, 1, 1, 1]]), 2, [4], ALIKE)
     np.testing.assert_allclose(shares, [[0.25, 0.75]])
 
 

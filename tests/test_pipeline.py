@@ -315,10 +315,12 @@ def test_a_type_is_kept_though_no_cluster_is_called_so(reference, query, store):
         {"weights": "uniform"},
         {"clusters": "node-degree", "sigma": "paper"},
         {"classifier": "linear"},
+        {"class_weight": "none"},
         {"vote_weights": "equal"},
         {"vote_weights": "prior"},
         {"framing": "none"},
         {"colour": "none"},
+        {"colour": "lab"},
         {"um_per_px": (0.1, 0.2)},
         {"cluster_encoder": ("shape",)},
         {"subset_size": 12},
@@ -593,11 +595,13 @@ def test_a_reference_of_two_microscopes(reference, query, drawn, store):
     kept = away.take_typed(np.arange(15))
     rest = query.take(np.arange(15, 30))
     pooled = pool([reference, kept], names=["home", "away"])
-    found = run(pooled, rest, FAST, cache=store, workers=1)
+    # One cluster of fifteen cells leaves types with a drawn cell or two.
+    config = replace(FAST, class_weight="none")
+    found = run(pooled, rest, config, cache=store, workers=1)
     truth = away.cell_labels[15:]
     assert np.mean(np.array(found.predicted) == truth) >= 0.8
     near = found.voters[1].neighbours
     # With transport both sources are among the neighbours.
     assert set(pooled.cell_sources[near[near >= 0]]) == {0, 1}
-    again = run(pooled, rest, FAST, cache=store, workers=2)
+    again = run(pooled, rest, config, cache=store, workers=2)
     assert again.predicted == found.predicted
