@@ -13,7 +13,6 @@ from celltransfer_core.neighbors import (
     vote_shares,
 )
 
-
 ALIKE = np.ones(2)
 
 
