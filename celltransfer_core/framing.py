@@ -560,7 +560,7 @@ class Framing:
     """By set."""
     framed: bool
     reason: str
-    """What was decided and why, in one sentence."""
+    """What was decided and why, and how cells are lit, in one sentence."""
     nuclei: Mapping[str, Nuclei] = field(default_factory=dict)
     """By set, also when too few were found to use them; empty where nobody looked."""
 
@@ -610,6 +610,8 @@ def frame_sets(
     white = None
     if colour == "balanced" and framed:
         white = _usual_background(sets[reference], nuclei[reference])
+    if white is not None:
+        reason += "; lit so that every background has the reference's usual colour"
     crops = {
         name: Crops(
             dataset,

@@ -13,6 +13,7 @@ from celltransfer_core.framing import (
     Crops,
     Nuclei,
     Nucleus,
+    balance,
     choose_framing,
     cut,
     find_nuclei,
@@ -204,6 +205,8 @@ def test_the_variant_names_what_decides_the_pixels(reference, cache):
         Crops(reference, nuclei, um_per_px=0.2),
         Crops(reference, nuclei, colours={"": ColourMap(one, one, two, two)}),
         Crops(reference, nuclei, colours={"": ColourMap(one, one, two, one)}),
+        Crops(reference, nuclei, white=(250, 240, 230)),
+        Crops(reference, nuclei, white=(250, 240, 231)),
         Crops(replace(reference, intensity=(0.0, 900.0)), nuclei),
     ]
     assert len({crops.variant for crops in variants}) == len(variants)
@@ -222,14 +225,69 @@ def test_lab_brings_the_querys_colours_to_the_references(reference, query, cache
         assert distance[1] < 0.35 * distance[0]
 
 
-def test_resizing_before_recolouring_is_no_other_picture(reference, query, cache):
+def test_a_background_is_brought_to_another_colour():
+    image = picture([(80, 80, 24)], cell=(80, 80, 32))
+    yellow = np.rint(image * [0.95, 0.95, 0.6]).astype(np.uint8)
+    balanced = balance(yellow, yellow[0, 0], LIGHT)
+    # What light takes away is given back, in the cell as around it.
+    assert np.abs(balanced.astype(int) - image).max() <= 2
+    np.testing.assert_array_equal(balance(image, LIGHT, LIGHT), image)
+    # A channel without light is noise; no more than twice as much is made of it.
+    dark = np.full((4, 4, 3), 10, dtype=np.uint8)
+    np.testing.assert_array_equal(
+        balance(dark, (10, 0, 40), (250, 250, 8)), [[[20, 20, 5]] * 4] * 4
+    )
+
+
+def test_slides_of_unlike_light_look_alike_when_they_are_balanced(tmp_path, reference, cache):
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    yellow = np.array([1.0, 1.0, 0.6])
+    for number in range(12):
+        light = yellow if number % 2 else np.ones(3)
+        image = picture([(80, 80, 20 + number)], cell=(80, 80, 40), reds=REDS) * light
+        Image.fromarray(np.rint(image).astype(np.uint8)).save(folder / f"{number:02}.png")
+    slides = read_dataset(folder, workers=1)
+    sets = {"reference": reference, "query": slides}
+    options = {"mode": "nucleus", "um_per_px": {}, "cache": cache, "workers": 1}
+
+    def blue(colour):
+        crops = frame_sets(sets, colour=colour, **options).crops["query"]
+        return [np.quantile(image[..., 2], 0.9) for image in crops.resized(range(12), 40)]
+
+    by_set, by_cell = blue("lab"), blue("balanced")
+    assert np.ptp(by_set) > 40
+    assert np.ptp(by_cell) < 10
+
+
+def test_cells_are_lit_as_the_reference_usually_is(reference, query, cache):
+    sets = {"reference": reference, "query": query}
+    options = {"um_per_px": {}, "cache": cache, "workers": 1, "colour": "balanced"}
+    framed = frame_sets(sets, mode="nucleus", **options)
+    crops = framed.crops
+    found = crops["reference"].nuclei
+    usual = np.median(found.background[found.found], axis=0)
+    assert crops["query"].white == crops["reference"].white
+    assert crops["query"].white == pytest.approx(usual, abs=0.5)
+    assert "background" in framed.reason
+    without = replace(found, found=np.zeros_like(found.found))
+    left = replace(crops["reference"], nuclei=without)
+    np.testing.assert_array_equal(left[0], reference.read(0))  # no nucleus, no background known
+    whole = frame_sets(sets, mode="none", **options)
+    assert whole.crops["query"].white is None
+    assert "background" not in whole.reason
+
+
+@pytest.mark.parametrize("colour", ["lab", "balanced"])
+def test_resizing_before_recolouring_is_no_other_picture(colour, reference, query, cache):
     sets = {"reference": reference, "query": query}
     crops = frame_sets(
-        sets, mode="nucleus", colour="lab", um_per_px={}, cache=cache, workers=1
+        sets, mode="nucleus", colour=colour, um_per_px={}, cache=cache, workers=1
     ).crops
     for cell in (0, 3):
         plain = crops["reference"]
-        np.testing.assert_array_equal(plain.resized([cell], 40)[0], resize(plain[cell], 40))
+        off = np.abs(plain.resized([cell], 40)[0].astype(int) - resize(plain[cell], 40))
+        assert off.max() <= (2 if plain.white else 0)
         first, last = crops["query"].resized([cell], 40)[0], resize(crops["query"][cell], 40)
         off = np.abs(first.astype(int) - last)
         assert first.shape == (40, 40, 3)
@@ -251,16 +309,17 @@ def test_several_cells_are_resized_and_recoloured_as_one_by_one(drawn, reference
         np.testing.assert_array_equal(image, crops.resized([cell], 40)[0])
 
 
+@pytest.mark.parametrize("colour", ["lab", "balanced"])
 def test_each_of_several_references_is_brought_to_the_largests_colours(
-    drawn, reference, query, cache
+    colour, drawn, reference, query, cache
 ):
     typed = query_as_reference(drawn)
     pooled = pool([reference, typed], names=["home", "away"])
     sets = {"reference": pooled, "query": query}
     options = {"mode": "nucleus", "um_per_px": {}, "cache": cache, "workers": 1}
-    crops = frame_sets(sets, colour="lab", **options).crops
+    crops = frame_sets(sets, colour=colour, **options).crops
     assert set(crops["reference"].colours) == {"away"}
-    alone = frame_sets({"reference": reference, "query": typed}, colour="lab", **options).crops
+    alone = frame_sets({"reference": reference, "query": typed}, colour=colour, **options).crops
     for cells, part in crops["reference"].by_source():
         other = alone[
             "query" if pooled.sources[pooled.cell_sources[cells[0]]] == "away" else "reference"

@@ -2,14 +2,16 @@
 
     python tests/benchmarks/taught.py --data DIR [--set pbc] [--domains 6] [--encoders A,B+C]
         [--errors 0.05] [--clusters mixture|louvain|node-degree] [--n-clusters 12]
-        [--mapping affine|barycentric] [--proportions uneven|blood] [--no-keep]
+        [--mapping affine|barycentric] [--proportions uneven|blood] [--slides 1] [--no-keep]
+        [--colour balanced|lab|none] [--class-weight balanced|none]
 
 As in shifted.py, some cells of one labelled set are the reference, and others are drawn in unequal
 proportions, or in those of blood where some types are rare, and altered as another stain, camera
-and scanner would. A reader confirms the clusters, keeps types that no cluster is called (or with
---no-keep does not), then answers the queue, by the margin, or at random. The last line is the
-balanced accuracy of cells that nobody typed after 0, 20 and 50 answers of the queue, and the
-calibration error pooled; and how many clusters the reader confirmed.
+and scanner would; of several slides each has a light of its own. A reader confirms the clusters,
+keeps types that no cluster is called (or with --no-keep does not), then answers the queue, by the
+margin, or at random. The last line is the balanced accuracy of cells that nobody typed after 0, 20
+and 50 answers of the queue, and the calibration error pooled; and how many clusters the reader
+confirmed.
 """
 
 from __future__ import annotations
@@ -27,7 +29,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
 from PIL import Image
-from shifted import QUERY_TYPES, REFERENCE_CELLS, alter, draw_style, options_of
+from shifted import (
+    QUERY_TYPES,
+    REFERENCE_CELLS,
+    alter,
+    draw_slides,
+    draw_style,
+    of_any,
+    options_of,
+)
 
 from celltransfer_core.cache import Cache
 from celltransfer_core.datasets import Dataset, read_dataset
@@ -69,11 +79,15 @@ def first_cells(whole: Dataset, order: dict[str, np.ndarray]) -> Dataset:
 
 @contextmanager
 def altered_query(
-    whole: Dataset, order: dict[str, np.ndarray], domain: int, proportions: str = "uneven"
+    whole: Dataset,
+    order: dict[str, np.ndarray],
+    domain: int,
+    proportions: str = "uneven",
+    slides: int = 1,
 ) -> Iterator[Dataset]:
     """Show images that are not in the reference as another laboratory would."""
     rng = np.random.default_rng([1, domain])
-    style = draw_style(rng)
+    styles = draw_slides(draw_style(rng), slides, rng)
     if proportions == "blood":
         there = {name: rng.random() < 0.8 or name == "neutrophil" for name in BLOOD}
         sizes = {name: round(n * rng.uniform(0.5, 1.5) * there[name]) for name, n in BLOOD.items()}
@@ -89,7 +103,7 @@ def altered_query(
             size = sizes.get(name, 0)
             for cell in rng.permutation(order[name][REFERENCE_CELLS:])[:size].tolist():
                 image = np.asarray(Image.open(whole.root / whole.files[cell]).convert("RGB"))
-                (into / f"{cell}.jpg").write_bytes(alter(image, style, rng))
+                (into / f"{cell}.jpg").write_bytes(alter(image, of_any(styles, rng), rng))
         yield read_dataset(Path(folder))
 
 
@@ -100,6 +114,8 @@ def main() -> None:
     parser.add_argument("--n-clusters", type=int, default=None)
     parser.add_argument("--mapping", default=DEFAULT.mapping)
     parser.add_argument("--proportions", choices=("uneven", "blood"), default="uneven")
+    parser.add_argument("--colour", default=DEFAULT.colour)
+    parser.add_argument("--class-weight", default=DEFAULT.class_weight)
     parser.add_argument("--keep", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     config = replace(
@@ -108,6 +124,8 @@ def main() -> None:
         clusters=options.clusters,
         n_clusters=options.n_clusters or DEFAULT.n_clusters,
         mapping=options.mapping,
+        colour=options.colour,
+        class_weight=options.class_weight,
     )
 
     whole = read_dataset(options.data / options.set, labelled=True)
@@ -117,7 +135,7 @@ def main() -> None:
     gaps, cells = np.zeros(10), np.zeros(10)
     clusters: list[int] = []
     for domain in range(options.domains):
-        with altered_query(whole, order, domain, options.proportions) as query:
+        with altered_query(whole, order, domain, options.proportions, options.slides) as query:
             truth = true_labels(query)
             prepared = prepare(reference, query, config, cache=Cache())
             named = identify(prepared, detect(prepared))
