@@ -230,6 +230,24 @@ class Config:
         voters = (*self.encoders, *([self.cluster_encoder] if self.cluster_encoder else []))
         return tuple(dict.fromkeys(member for voter in voters for member in voter))
 
+    def kept_types(self, matches: Sequence[Match], types: Sequence[str]) -> tuple[str, ...]:
+        """List the types of the reference that take part (3.2).
+
+        Parameters
+        ----------
+        matches : sequence of Match
+        types : sequence of str
+            Those of the reference.
+
+        Returns
+        -------
+        tuple of str
+            In the order of ``types``.
+        """
+        if self.filtering == "none":
+            return tuple(types)
+        return shared_types(matches, types, self.keep)
+
 
 DEFAULT = Config()
 PAPER = replace(
@@ -814,7 +832,7 @@ def plan_transfer(
     TransferPlan
     """
     config, matches, every = prepared.config, named.matches, prepared.types
-    kept = shared_types(matches, every, config.keep) if config.filtering == "auto" else every
+    kept = config.kept_types(matches, every)
     floor = 0.0 if set(kept) <= {match.matched_type for match in matches} else UNMATCHED_FLOOR
     proportions = type_weights(matches, kept, floor=floor)
     fits = np.array([kept.index(m.matched_type) if m.matched_type in kept else -1 for m in matches])

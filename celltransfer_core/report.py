@@ -340,6 +340,33 @@ def _matches(page: Page, result: RunResult, progress: Progress) -> None:
     page.table(
         ("Cluster", "Cells", "", "Matched type", "Score", "Runner-up", "Word", "Reference"), rows
     )
+    _without_cluster(page, result)
+
+
+def _without_cluster(page: Page, result: RunResult) -> None:
+    """Show what a type that no cluster is called would look like, were it there."""
+    called = {match.matched_type for match in result.matches}
+    query, reference = result.framing.crops[QUERY], result.framing.crops[REFERENCE]
+    rows = []
+    for name, alike in zip(type_names(result.reference), result.alike, strict=True):
+        kept = name in result.config.keep
+        if name in called or not (kept or name in result.filtered):
+            continue
+        typed = np.flatnonzero(result.reference.cell_labels == name)
+        rows.append(
+            (
+                page.chip(name),
+                "kept by a person" if kept else "left out",
+                _pictures(query, alike.tolist(), f"query cell most like {name}"),
+                _pictures(reference, typed[:_PER_TYPE].tolist(), name),
+            )
+        )
+    if rows:
+        page.text(
+            "No cluster is called one of these types. No cell can be typed as one that is left "
+            "out; a rare type may still lie among the cells of another."
+        )
+        page.table(("Type", "Word", "Query cells most like it", "Reference"), rows)
 
 
 def _pictures(crops: Crops, cells: Sequence[int], title: str) -> str:

@@ -13,7 +13,7 @@ import words
 
 from celltransfer_core import jobs
 from celltransfer_core.export import differential_table
-from celltransfer_core.matching import QUERY, confirmed_share, shared_types
+from celltransfer_core.matching import QUERY, confirmed_share
 from celltransfer_core.overview import plan_run, sides
 from celltransfer_core.pipeline import PAPER, PRESETS, Config, RunResult
 from celltransfer_core.plots import (
@@ -99,11 +99,11 @@ CHOICES: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
         },
     ),
     "class_weight": (
-        "A neighbour counts",
+        "What a neighbour counts",
         {
             "balanced": (
-                "By its type",
-                "The fewer of its type were drawn, the more: rare types are heard as well.",
+                "The more, the fewer of its type are drawn",
+                "A rare type, of which few are, is heard as well as a common one.",
             ),
             "none": ("Like any other", "As the paper has it."),
         },
@@ -235,9 +235,7 @@ def show_plan(config: Config) -> None:
         st.caption("Steps before this one are missing; they run first.")
         return
     matches = found[0].matches
-    kept = shared_types(matches, prepared.types, config.keep)
-    if config.filtering == "none":
-        kept = prepared.types
+    kept = config.kept_types(matches, prepared.types)
     usable = int(np.isin(prepared.reference.cell_labels, kept).sum())
     workers = os.cpu_count() or 1
     plan = plan_run(

@@ -54,8 +54,13 @@ FRAMING = {
     "none": ("Never", "Whole images, as in the paper. For unstained or live cells."),
 }
 COLOUR = {
-    "none": ("As they are", "Each set keeps its own colours."),
-    "lab": ("One scale", "The other sets' colours are brought to the reference's."),
+    "balanced": (
+        "Every cell alike",
+        "Each cell that is cut is lit as the reference is, then each set's colours as a whole are "
+        "brought to the reference's. Slides of a set may differ in light.",
+    ),
+    "lab": ("Every set alike", "Each set's colours as a whole are brought to the reference's."),
+    "none": ("As they are", "Each set keeps its own colours, as in the paper."),
 }
 
 space = common.workspace()

@@ -13,7 +13,7 @@ import words
 from celltransfer_core import curation, jobs, teaching
 from celltransfer_core.curation import Standing, Word, short
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.matching import NONE_TYPE, QUERY, REFERENCE, Match, shared_types
+from celltransfer_core.matching import NONE_TYPE, QUERY, REFERENCE, Match
 from celltransfer_core.pipeline import Named
 from celltransfer_core.plots import (
     cluster_plane_figure,
@@ -457,7 +457,7 @@ def keep(name: str, kept: bool) -> None:
 
 def find_left_out() -> list[str]:
     """List the types that no cluster is matched to, and that nobody kept."""
-    kept = types if config.filtering == "none" else shared_types(matches, types, config.keep)
+    kept = config.kept_types(matches, types)
     return [name for name in types if name not in kept]
 
 

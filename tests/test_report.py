@@ -86,6 +86,22 @@ def test_it_holds_every_figure_and_asks_nobody(page):
     assert "drawn, not photographed" in body
 
 
+def test_types_without_a_cluster_stand_with_the_cells_most_like_them(result, plane):
+    every = sorted(set(result.reference.labels))
+    called, out = every[0], every[1:]
+    one = replace(
+        result,
+        matches=tuple(replace(match, matched_type=called) for match in result.matches),
+        filtered={out[0]: 4},
+        config=replace(result.config, keep=tuple(out[1:2])),
+    )
+    body = report_html(one, [], About("study"), plane=plane)
+    assert body.count(f'alt="query cell most like {out[0]}"') == result.alike.shape[1]
+    assert body.count(f'alt="query cell most like {out[1]}"') == result.alike.shape[1]
+    assert body.count("<td>left out</td>") == body.count("<td>kept by a person</td>") == 1
+    assert f"query cell most like {called}" not in body
+
+
 def test_what_people_typed_is_no_markup(page):
     body = page.split("</script>", 1)[1]
     assert "<script>alert" not in page

@@ -102,7 +102,12 @@ def test_framing_is_kept_at_once(space, study, open_page):
     page = open_page("data", study.id)
     page.radio("framing auto").set_value("none").run()
     assert space.study(study.id).options == {"framing": "none"}
-    page.radio("colour lab").set_value("none").run()
+    assert page.radio("colour balanced").options == [
+        "Every cell alike",
+        "Every set alike",
+        "As they are",
+    ]
+    page.radio("colour balanced").set_value("none").run()
     assert space.study(study.id).options == {"framing": "none", "colour": "none"}
 
 
