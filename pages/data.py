@@ -56,8 +56,7 @@ FRAMING = {
 COLOUR = {
     "balanced": (
         "Every cell alike",
-        "Each cell that is cut is lit as the reference is, then each set's colours as a whole are "
-        "brought to the reference's. Slides of a set may differ in light.",
+        "Cells that are cut are lit alike, so that slides may differ in light; then as below.",
     ),
     "lab": ("Every set alike", "Each set's colours as a whole are brought to the reference's."),
     "none": ("As they are", "Each set keeps its own colours, as in the paper."),
