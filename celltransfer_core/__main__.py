@@ -205,11 +205,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     method.add_argument("--classifier", choices=("knn", "linear"))
     method.add_argument(
-        "--class-weight",
-        choices=("balanced", "none"),
-        help="neighbours count in inverse proportion to the drawn cells of their type, or alike",
-    )
-    method.add_argument(
         "--vote-weights",
         choices=("confirmed", "prior", "equal"),
         help="evenly, but aligned voters as far as clusters are confirmed (the default); by what "
@@ -293,6 +288,11 @@ def _add_method(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         type=float,
         help="structure against features, 0 to 1, as in the paper "
         "(POT's own is alpha / (2 - alpha))",
+    )
+    method.add_argument(
+        "--class-weight",
+        choices=("balanced", "none"),
+        help="neighbours count in inverse proportion to the drawn cells of their type, or alike",
     )
     method.add_argument(
         "--solver",
