@@ -233,8 +233,7 @@ def cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
 def balance(image: RGBImage, background: Sequence[float], white: White) -> RGBImage:
     """Light an image so that its background has a given colour (von Kries).
 
-    A set may hold slides of unlike light and ground; what all its cells have in common no map of
-    the whole set can find then.
+    Slides of one set may differ in light and ground, which no map of the whole set can undo.
 
     Parameters
     ----------

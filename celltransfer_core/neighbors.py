@@ -386,7 +386,7 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the arrays do not fit together, or hold NaN, or the class weight is not one.
+            If the arrays do not fit together, or hold NaN, or the class weight is not known.
         """
         X, y = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(y)

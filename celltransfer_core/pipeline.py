@@ -1553,13 +1553,11 @@ def classify(
     probabilities = np.zeros((len(Xt), n_types))
     neighbours = np.full((len(Xt), GALLERY), -1, dtype=np.int64)
     distances = np.full((len(Xt), GALLERY), np.nan, dtype=np.float32)
-    class_weight: Literal["balanced"] | None = None
-    if config.class_weight == "balanced":
-        class_weight = "balanced"
+    balanced = config.class_weight == "balanced"
     mixed = 0.0
     for (rows, cells), part in zip(galleries, draws.parts, strict=True):
         types = draws.types[cells]
-        knn = EntropyWeightedKNN(class_weight=class_weight).fit(rows, types)
+        knn = EntropyWeightedKNN(class_weight="balanced" if balanced else None).fit(rows, types)
         near, index = knn.kneighbors(Xt[part])
         if config.classifier == "linear" and len(knn.classes_) > 1:
             probe = LinearProbe(random_state=config.seed).fit(rows, types)
