@@ -114,8 +114,10 @@ def main() -> None:
     parser.add_argument("--n-clusters", type=int, default=None)
     parser.add_argument("--mapping", default=DEFAULT.mapping)
     parser.add_argument("--proportions", choices=("uneven", "blood"), default="uneven")
-    parser.add_argument("--colour", default=DEFAULT.colour)
-    parser.add_argument("--class-weight", default=DEFAULT.class_weight)
+    parser.add_argument("--colour", choices=("balanced", "lab", "none"), default=DEFAULT.colour)
+    parser.add_argument(
+        "--class-weight", choices=("balanced", "none"), default=DEFAULT.class_weight
+    )
     parser.add_argument("--keep", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     config = replace(
