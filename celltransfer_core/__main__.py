@@ -543,7 +543,15 @@ def _add_encoders(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="a network each: colour, standardised, grey",
     )
+    training.add_argument("--batch", type=int, metavar="N", help="cells a step")
     training.add_argument("--width", type=int, help="channels of a network's first layer")
+    training.add_argument(
+        "--teacher-width",
+        type=int,
+        metavar="N",
+        help="train wider networks first, which teach these; for a graphics card (default: none)",
+    )
+    training.add_argument("--teacher-steps", type=int, metavar="N", help="of every wider network")
     training.add_argument("--seed", type=int)
     training.add_argument(
         "--licence", default="not stated", help="of the weights, for whom you give them to"
@@ -1120,7 +1128,18 @@ def _train_encoder(options: argparse.Namespace) -> None:
     from celltransfer_core.export import check_writable
 
     recipe = recipe_from(
-        **{name: getattr(options, name) for name in ("views", "steps", "width", "seed")}
+        **{
+            name: getattr(options, name)
+            for name in (
+                "views",
+                "steps",
+                "batch",
+                "width",
+                "seed",
+                "teacher_width",
+                "teacher_steps",
+            )
+        }
     )
     if options.out.suffix != ".onnx":
         raise DataError(f"--out is the encoder's file, NAME.onnx, not {options.out}.")

@@ -13,7 +13,7 @@ from PIL import Image
 from celltransfer_core.__main__ import main
 from celltransfer_core.cache import Cache
 from celltransfer_core.datasets import read_dataset
-from celltransfer_core.encoders import encode, training
+from celltransfer_core.encoders import encode, microscopes, training
 from celltransfer_core.encoders.microscopes import (
     HELD_BACK,
     held_back_view,
@@ -29,9 +29,11 @@ from celltransfer_core.encoders.training import (
     embed,
     export,
     kinds_of,
+    lesson,
     pack,
     part,
     recipe_from,
+    relation_loss,
     train,
 )
 from celltransfer_core.errors import EncoderError, OutputError
@@ -69,6 +71,17 @@ def test_the_same_seed_shows_the_same(stored):
     shown = [random_microscopes(stored, SIDE, generator(seed)) for seed in (1, 1, 2)]
     assert torch.equal(shown[0], shown[1])
     assert not torch.equal(shown[0], shown[2])
+
+
+def test_some_cells_end_at_the_edge_of_a_picture(stored):
+    same = stored[:1].repeat(300, 1, 1, 1).permute(0, 3, 1, 2).float() / 255
+    shown = microscopes._cut_off(same, microscopes._Draw(generator(), 300))
+    changed = (shown != same).any(dim=1)
+    share = float(changed.any(dim=(1, 2)).float().mean())
+    assert 0.1 < share < 0.3
+    light = microscopes._background(same[:1])
+    assert float((shown.permute(0, 2, 3, 1)[changed] - light).abs().max()) == 0
+    assert not changed[:, 60:84, 60:84].any()  # what is in the middle stays
 
 
 def test_an_empty_slide_shows_no_cell():
@@ -164,6 +177,34 @@ def test_contrastive_loss_is_that_of_its_formula(rng):
     assert float(found) == pytest.approx(np.mean(expected), rel=1e-4)
 
 
+def test_a_lesson_is_learned_by_who_says_what_the_teachers_say(rng):
+    told = [torch.from_numpy(rng.normal(size=(5, 3))).float() for _ in range(2)]
+    shares = np.mean([(t / 2).softmax(1).numpy() for t in told], axis=0)
+    assert float(lesson(2 * torch.from_numpy(shares).log(), told)) == pytest.approx(0, abs=1e-5)
+    own = rng.normal(size=(5, 3))
+    said = np.exp(own / 2) / np.exp(own / 2).sum(axis=1, keepdims=True)
+    expected = 4 * np.mean(np.sum(shares * np.log(shares / said), axis=1))
+    found = lesson(torch.from_numpy(own).float(), told)
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
+def test_relations_are_learned_by_who_has_the_teachers_neighbours(rng):
+    taught = torch.from_numpy(rng.normal(size=(6, 4))).float()
+    turned = taught @ torch.linalg.qr(torch.from_numpy(rng.normal(size=(4, 4))).float())[0]
+    assert float(relation_loss(3 * turned, [taught, taught])) == pytest.approx(0, abs=1e-5)
+    unit = (taught / taught.norm(dim=1, keepdim=True)).double().numpy()
+    own = rng.normal(size=(6, 2))
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    expected = []
+    for i in range(6):
+        others = [j for j in range(6) if j != i]
+        truth, said = (np.exp(rows[others] @ rows[i] / 0.1) for rows in (unit, own))
+        truth, said = truth / truth.sum(), said / said.sum()
+        expected.append(np.sum(truth * np.log(truth / said)))
+    found = relation_loss(torch.from_numpy(own).float(), [taught])
+    assert float(found) == pytest.approx(np.mean(expected), rel=1e-3)
+
+
 @pytest.mark.parametrize("view", ["standardised", "grey"])
 def test_views_do_not_see_light_and_contrast(stored, view):
     network = CellNetwork(3, view, width=4)
@@ -195,7 +236,7 @@ def test_half_of_the_maps_forget_what_an_image_alone_looks_like():
 
 
 def test_interrupted_training_goes_on_to_the_same_weights(cells, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_SAVE_EVERY", 1)
+    monkeypatch.setattr(training, "_SAVE_EVERY", 0)
     monkeypatch.setattr(training, "check_on_held_back", lambda *_: ())
     monkeypatch.setattr(training, "describe_check", lambda _: "")
     for name in ("whole", "broken"):
@@ -220,6 +261,26 @@ def test_interrupted_training_goes_on_to_the_same_weights(cells, tmp_path, monke
     assert [line.split(",")[:2] for line in log[1:]] == [["colour", "5"], ["grey", "4"]]
     with pytest.raises(EncoderError, match="other options or cells"):
         train(cells, short(seed=1), tmp_path / "broken", say=str)
+
+
+def test_teachers_are_trained_first_and_teach(cells, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "check_on_held_back", lambda *_: ())
+    monkeypatch.setattr(training, "describe_check", lambda _: "")
+    views = ("colour", "grey")
+    said, seen = {}, {}
+    for name, width in (("alone", 0), ("taught", 8), ("again", 8)):
+        (tmp_path / name).mkdir()
+        said[name] = []
+        recipe = short(views=views, steps=(4,), teacher_width=width, teacher_steps=3)
+        seen[name] = train(cells, recipe, tmp_path / name, say=said[name].append)
+    assert said["alone"] == ["colour: ", "grey: "]
+    assert said["taught"] == ["colour teacher: ", "grey teacher: ", "colour: ", "grey: "]
+    assert [network.dim for network in seen["taught"]] == [48, 48]  # not the teachers themselves
+    kept = torch.load(tmp_path / "taught" / "teacher-grey.pt", weights_only=True)
+    assert kept["done"] == 3
+    alone, taught, again = (weights(seen[name]) for name in ("alone", "taught", "again"))
+    assert not all(torch.equal(a, b) for a, b in zip(alone, taught, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(taught, again, strict=True))
 
 
 def test_training_learns_what_an_untrained_network_does_not_know(cells, tmp_path):
@@ -280,9 +341,11 @@ def test_the_command_trains_and_what_it_made_types_cells(drawn, tmp_path, capsys
     [
         (["--views", "colour,pink"], "--views takes some of colour, standardised, grey"),
         (["--views", "grey,grey"], "each once"),
-        (["--steps", "1"], "--steps cannot be under 2"),
+        (["--steps", "1"], "--teacher-steps and --batch cannot be under 2"),
         (["--steps", "9,9,9"], "one for each of --views colour,standardised"),
         (["--width", "0"], "--width not under 4"),
+        (["--batch", "1"], "--batch cannot be under 2"),
+        (["--teacher-width", "8"], "at least --width (24)"),
         (["--out", "made.bin"], "is the encoder's file, NAME.onnx"),
         (["--data", "nowhere"], "nowhere"),
     ],
@@ -311,7 +374,7 @@ def test_too_few_cells_are_told(drawn, tmp_path, capsys, types, message):
 
 
 def test_a_full_disk_is_told_and_what_was_kept_stays(cells, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "_SAVE_EVERY", 1)
+    monkeypatch.setattr(training, "_SAVE_EVERY", 0)
     really, calls = torch.save, []
 
     def full(state, path):

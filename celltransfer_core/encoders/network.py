@@ -25,13 +25,13 @@ class MixStyle(nn.Module):
         """Mix; shape (n, channels, h, w) in and out."""
         if not self.training:
             return maps
-        n = len(maps)
+        n, device = len(maps), maps.device
         mean = maps.mean((2, 3), keepdim=True).detach()
         spread = maps.std((2, 3), keepdim=True).detach() + 1e-5
-        # Drawn on the CPU: one state to keep, and the same draws on every device.
-        other = torch.randperm(n).to(maps.device)
-        own = torch.distributions.Beta(0.3, 0.3).sample((n,))
-        own = torch.where(torch.rand(n) < _MIX, own, 1.0).reshape(n, 1, 1, 1).to(maps.device)
+        other = torch.randperm(n, device=device)
+        # Of Beta(1/2, 1/2), mostly near either end.
+        own = torch.sin(torch.rand(n, device=device) * torch.pi / 2) ** 2
+        own = torch.where(torch.rand(n, device=device) < _MIX, own, 1.0).reshape(n, 1, 1, 1)
         mixed_spread = own * spread + (1 - own) * spread[other]
         mixed_mean = own * mean + (1 - own) * mean[other]
         return (maps - mean) / spread * mixed_spread + mixed_mean
@@ -159,7 +159,10 @@ class CellNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Give scores of the kinds, and points on a sphere where types are drawn together."""
-        found = self.embed(images)
+        return self.heads(self.embed(images))
+
+    def heads(self, found: Tensor) -> tuple[Tensor, Tensor]:
+        """Give scores of the kinds, and points, of rows that were embedded."""
         return self.classify(found), nn.functional.normalize(self.project(found), dim=1)
 
 

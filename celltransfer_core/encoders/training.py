@@ -2,8 +2,8 @@
 
 A few small networks, each with a view of its own, learn to tell the kinds of cells apart through
 random microscopes (:mod:`~celltransfer_core.encoders.microscopes`), and to draw cells of one type
-together whatever microscope shows them. What comes out is an ONNX file with its JSON, as any
-encoder of a user's own.
+together whatever microscope shows them. Wider networks, too slow for a vote, may learn first and
+teach them. What comes out is an ONNX file with its JSON, as any encoder of a user's own.
 """
 
 from __future__ import annotations
@@ -52,9 +52,10 @@ _HELD_BACK, _MOST_HELD_BACK = 0.15, 2500  # share and number of cells kept from 
 _REFERENCE, _QUERY = 120, 60  # cells a type, of the check on held-back microscopes
 _NEIGHBOURS = 7
 _CONTRAST, _TEMPERATURE = 0.5, 0.1  # of the loss that draws types together
+_SOFTENING = 2.0  # of what teachers say of kinds
 _SMOOTHING, _DECAY, _AVERAGE = 0.1, 0.03, 0.998
 _WARM_UP = 0.1  # share of the steps
-_SAVE_EVERY = 100  # steps
+_SAVE_EVERY = 60.0  # seconds
 _SAY_EVERY = 50
 
 
@@ -75,6 +76,9 @@ class Recipe:
     learning_rate : float
         At its height.
     seed : int
+    teacher_width : int
+        Of wider networks, one a view, that teach together; 0 for none.
+    teacher_steps : int
     """
 
     views: tuple[View, ...] = ("colour", "standardised")
@@ -83,6 +87,8 @@ class Recipe:
     width: int = 24
     learning_rate: float = 3e-3
     seed: int = 0
+    teacher_width: int = 0
+    teacher_steps: int = 5000
 
 
 def recipe_from(**options: Any) -> Recipe:
@@ -114,8 +120,14 @@ def recipe_from(**options: Any) -> Recipe:
         raise EncoderError(
             f"--steps takes one number, or one for each of --views {','.join(recipe.views)}."
         )
-    if min(recipe.steps) < 2 or recipe.width < 4:
-        raise EncoderError("--steps cannot be under 2, --width not under 4.")
+    if min(*recipe.steps, recipe.teacher_steps, recipe.batch) < 2 or recipe.width < 4:
+        raise EncoderError(
+            "--steps, --teacher-steps and --batch cannot be under 2, --width not under 4."
+        )
+    if recipe.teacher_width and recipe.teacher_width < recipe.width:
+        raise EncoderError(
+            f"--teacher-width is 0, for no teachers, or at least --width ({recipe.width})."
+        )
     return recipe
 
 
@@ -282,13 +294,11 @@ def balanced_batches(
     ------
     ndarray of int64, shape (size,)
     """
-    cells_of = [np.flatnonzero(kinds == kind) for kind in range(kinds.max() + 1)]
-    kinds_of_type = [np.unique(kinds[types == name]) for name in range(types.max() + 1)]
+    kind, first, of_kind = np.unique(kinds, return_index=True, return_counts=True)
+    kinds_of_type = np.bincount(types[first])
+    shares = 1 / (kinds_of_type[types] * of_kind[np.searchsorted(kind, kinds)])
     while True:
-        drawn = (
-            rng.choice(kinds_of_type[name]) for name in rng.integers(len(kinds_of_type), size=size)
-        )
-        yield np.sort([rng.choice(cells_of[kind]) for kind in drawn])
+        yield np.sort(rng.choice(len(kinds), size, p=shares / shares.sum()))
 
 
 def contrastive_loss(points: Tensor, types: Tensor) -> Tensor:
@@ -312,6 +322,60 @@ def contrastive_loss(points: Tensor, types: Tensor) -> Tensor:
     log_shares = similar - similar.logsumexp(1, keepdim=True)
     alike = (types[:, None] == types[None, :]) & ~own
     return -((log_shares * alike).sum(1) / alike.sum(1).clamp_min(1)).mean()
+
+
+def lesson(scores: Tensor, told: Sequence[Tensor]) -> Tensor:
+    """Tell how far what a network says of the kinds is from what its teachers say.
+
+    Parameters
+    ----------
+    scores : Tensor of float32, shape (n, kinds)
+    told : sequence of Tensor of float32, each (n, kinds)
+        Of each teacher, of the same pictures.
+
+    Returns
+    -------
+    Tensor
+        Mean Kullback–Leibler divergence from the teachers' mean shares, both softened (Hinton et
+        al. 2015, arXiv 1503.02531).
+    """
+    import torch
+    from torch.nn.functional import kl_div
+
+    shares = (torch.stack(list(told)) / _SOFTENING).softmax(2).mean(0)
+    own = (scores / _SOFTENING).log_softmax(1)
+    return _SOFTENING**2 * kl_div(own, shares, reduction="batchmean")
+
+
+def relation_loss(rows: Tensor, taught: Sequence[Tensor]) -> Tensor:
+    """Tell how far the neighbours of each row are from those that teachers see.
+
+    They are what a k-NN reads of an embedding.
+
+    Parameters
+    ----------
+    rows : Tensor of float32, shape (n, d)
+    taught : sequence of Tensor of float32, each (n, e)
+        Of each teacher, of the same pictures.
+
+    Returns
+    -------
+    Tensor
+        Mean over the rows of the Kullback–Leibler divergence between the shares of all others in a
+        row's neighbourhood, as the teachers' cosines on average give it, and as its own do (softmax
+        over 0.1).
+    """
+    import torch
+    from torch.nn.functional import kl_div, normalize
+
+    own = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+
+    def shares(cosines: Tensor) -> Tensor:
+        return (cosines / _TEMPERATURE).masked_fill(own, -1e9).log_softmax(1)
+
+    unit, *units = (normalize(some, dim=1) for some in (rows, *taught))
+    truth = torch.stack([some @ some.T for some in units]).mean(0)
+    return kl_div(shares(unit @ unit.T), shares(truth), reduction="batchmean", log_target=True)
 
 
 def train(
@@ -356,13 +420,22 @@ def train(
             )
     else:
         recipe_file.write_text(json.dumps(told))
-    networks = []
-    for member, view in enumerate(recipe.views):
-        network = _train_one(cells, recipe, member, folder, progress)
-        scores = check_on_held_back(network, cells, recipe.seed)
-        say(f"{view}: {describe_check(scores)}")
-        networks.append(network)
-    return networks
+
+    def learn(task: _Task, teachers: Sequence[CellNetwork]) -> CellNetwork:
+        network = _train_one(cells, recipe, task, teachers, folder, progress)
+        say(f"{task.title}: {describe_check(check_on_held_back(network, cells, recipe.seed))}")
+        return network
+
+    steps, seed = recipe.steps * len(recipe.views), recipe.seed
+    wide, long = recipe.teacher_width, recipe.teacher_steps
+    teachers = [
+        learn(_Task(f"{view} teacher", f"teacher-{view}", view, wide, long, seed + 500 + n), ())
+        for n, view in enumerate(recipe.views if wide else ())
+    ]
+    return [
+        learn(_Task(view, f"{n}-{view}", view, recipe.width, steps[n], seed + 1000 * n), teachers)
+        for n, view in enumerate(recipe.views)
+    ]
 
 
 def train_encoder(
@@ -411,32 +484,50 @@ def train_encoder(
     return export(networks, out, told, checks)
 
 
+@dataclass(frozen=True)
+class _Task:
+    """One network to train."""
+
+    title: str
+    file: str
+    view: View
+    width: int
+    steps: int
+    seed: int
+
+
 def _train_one(
-    cells: Cells, recipe: Recipe, member: int, folder: Path, progress: Progress
+    cells: Cells,
+    recipe: Recipe,
+    task: _Task,
+    teachers: Sequence[CellNetwork],
+    folder: Path,
+    progress: Progress,
 ) -> CellNetwork:
     import torch
     from torch.nn.functional import cross_entropy
 
     from celltransfer_core.encoders.network import CellNetwork
 
-    seed, view = recipe.seed + 1000 * member, recipe.views[member]
-    steps = (recipe.steps * len(recipe.views))[member]
     device = _device()
     half = _has_bfloat16(device)
     training, _ = part(cells.types, recipe.seed)
     kind_names, kinds = np.unique(cells.kinds, return_inverse=True)
     types = np.unique(cells.types, return_inverse=True)[1]
-    torch.manual_seed(seed)
-    network = CellNetwork(len(kind_names), view, recipe.width)
+    torch.manual_seed(task.seed)
+    torch.backends.cudnn.benchmark = True
+    network = CellNetwork(len(kind_names), task.view, task.width)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).eval()
+    guides = [copy.deepcopy(teacher).to(device) for teacher in teachers]
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=steps, pct_start=_WARM_UP
+        optimiser, recipe.learning_rate, total_steps=task.steps, pct_start=_WARM_UP
     )
-    generator = torch.Generator(device).manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    checkpoint = folder / f"{member}-{view}.pt"
+    generator = torch.Generator(device).manual_seed(task.seed)
+    mixing = torch.cuda if device.type == "cuda" else torch
+    rng = np.random.default_rng(task.seed)
+    checkpoint = folder / f"{task.file}.pt"
     parts: dict[str, Any] = {
         "network": network,
         "average": average,
@@ -450,28 +541,37 @@ def _train_one(
         for name, thing in parts.items():
             thing.load_state_dict(kept[name])
         generator.set_state(kept["microscopes"].cpu())
-        torch.set_rng_state(kept["mixing"].cpu())
+        mixing.set_rng_state(kept["mixing"].cpu())
         rng.bit_generator.state = json.loads(kept["cells"])
+    if done == task.steps:
+        return average.cpu()
     batches = balanced_batches(kinds[training], types[training], recipe.batch, rng)
+    stock = _stock(cells.crops, training, device)
     kinds_there = torch.from_numpy(kinds).to(device)
     types_there = torch.from_numpy(types).to(device)
     network.train()
-    losses, started = [], time.monotonic()
-    for step in range(done + 1, steps + 1):
-        drawn = training[next(batches)]
-        crops = torch.from_numpy(cells.crops[drawn])
-        if device.type == "cuda":
-            crops = crops.pin_memory()  # from elsewhere a copy waits for all work before it
-        crops = crops.to(device, non_blocking=True)
+    losses: list[Tensor] = []
+    started = saved = time.monotonic()
+    for step in range(done + 1, task.steps + 1):
+        drawn = next(batches)
         with torch.no_grad():
+            crops = stock(drawn)
             views = [random_microscopes(crops, SIDE, generator) for _ in range(2)]
             images = torch.cat(views).contiguous(memory_format=torch.channels_last)
-        where = torch.from_numpy(drawn).to(device)
+        where = _send(torch.from_numpy(training[drawn]), device).repeat(2)
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            scores, points = network(images)
+            found = network.embed(images)
+            scores, points = network.heads(found)
         loss = cross_entropy(
-            scores.float(), kinds_there[where].repeat(2), label_smoothing=_SMOOTHING
-        ) + _CONTRAST * contrastive_loss(points.float(), types_there[where].repeat(2))
+            scores.float(), kinds_there[where], label_smoothing=_SMOOTHING
+        ) + _CONTRAST * contrastive_loss(points.float(), types_there[where])
+        if guides:
+            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+                rows = [guide.embed(images).float() for guide in guides]
+                told = [
+                    guide.classify(row).float() for guide, row in zip(guides, rows, strict=True)
+                ]
+            loss = loss + lesson(scores.float(), told) + relation_loss(found.float(), rows)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -479,21 +579,40 @@ def _train_one(
         schedule.step()
         _follow(average, network, min(_AVERAGE, step / (step + 19)))
         losses.append(loss.detach())  # read only now and then: a GPU would wait for it
-        if step % _SAY_EVERY == 0 or step == steps:
+        if step % _SAY_EVERY == 0 or step == task.steps:
             lately = float(torch.stack(losses[-_SAY_EVERY:]).mean())
             seconds = (time.monotonic() - started) / len(losses)
-            _log(folder, f"{view},{step},{lately:.4f},{seconds:.3f}")
-        if step % _SAVE_EVERY == 0 or step == steps:
+            _log(folder, f"{task.title},{step},{lately:.4f},{seconds:.3f}")
+        if time.monotonic() - saved >= _SAVE_EVERY or step == task.steps:
             state = {
                 "done": step,
                 "microscopes": generator.get_state(),
-                "mixing": torch.get_rng_state(),
+                "mixing": mixing.get_rng_state(),
                 "cells": json.dumps(rng.bit_generator.state),
                 **{name: thing.state_dict() for name, thing in parts.items()},
             }
             _save(state, checkpoint)
-        progress(f"training {view}", step, steps)
+            saved = time.monotonic()
+        progress(f"training {task.title}", step, task.steps)
     return average.cpu()
+
+
+def _stock(crops: RGBImage, training: Ints, device: torch.device) -> Callable[[Ints], Tensor]:
+    """Give what hands out crops; on a graphics card all of them lie there, if they fit."""
+    import torch
+
+    if device.type == "cuda":
+        room, _ = torch.cuda.mem_get_info(device)
+        if len(training) * crops[0].nbytes < room / 2:
+            there = torch.from_numpy(crops[training]).to(device)
+            return lambda drawn: there[_send(torch.from_numpy(drawn), device)]
+    return lambda drawn: _send(torch.from_numpy(crops[training[drawn]]), device)
+
+
+def _send(values: Tensor, device: torch.device) -> Tensor:
+    if device.type == "cuda":
+        values = values.pin_memory()  # from elsewhere a copy waits for all work before it
+    return values.to(device, non_blocking=True)
 
 
 def _device() -> torch.device:
