@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -195,15 +195,24 @@ class Config:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name, words in _choices().items():
+            value = getattr(self, name)
+            if value not in words:
+                option = name.replace("_", "-")
+                raise DataError(f"--{option} cannot be {value}; it takes {', '.join(words)}.")
         limits = {
             "alpha": 0 <= self.alpha <= 1,
             "flag-threshold": 0 <= self.flag_threshold <= 1,
             "subset-size": self.subset_size >= 10,
             "draws": self.draws >= 1,
-            "n-clusters": isinstance(self.n_clusters, str) or self.n_clusters >= 1,
+            "n-clusters": self.n_clusters == "auto"
+            if isinstance(self.n_clusters, str)
+            else self.n_clusters >= 1,
             "resolution": self.resolution > 0,
             "seed": 0 <= self.seed < 2**32,
-            "sigma": isinstance(self.sigma, str) or 0 < self.sigma <= 1,
+            "sigma": self.sigma in get_args(Sigma)
+            if isinstance(self.sigma, str)
+            else 0 < self.sigma <= 1,
             "um-per-px": self.um_per_px is None or min(self.um_per_px) > 0,
             "encoders": bool(self.encoders),
         }
@@ -247,6 +256,13 @@ class Config:
         if self.filtering == "none":
             return tuple(types)
         return shared_types(matches, types, self.keep)
+
+
+@cache
+def _choices() -> dict[str, tuple[str, ...]]:
+    """List the words that each setting takes which takes nothing else."""
+    hints = get_type_hints(Config)
+    return {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
 
 
 DEFAULT = Config()

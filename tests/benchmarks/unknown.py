@@ -46,7 +46,9 @@ def main() -> None:
     print("domain  left out      " + "".join(f"{title:>14}" for title in titles))
     rows = []
     for domain in range(options.domains):
-        with altered_query(whole, order, domain) as query:
+        with altered_query(
+            whole, order, domain, slides=options.slides, through=options.through
+        ) as query:
             truth = true_labels(query)
             for name in order:
                 there = truth == name
