@@ -157,13 +157,11 @@ class CellNetwork(nn.Module):
         maps = self.middle(self.mix(self.early(maps)))
         return torch.cat([maps.mean((2, 3)), self.late(maps).mean((2, 3))], 1)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Give scores of the kinds, and points on a sphere where types are drawn together."""
-        return self.heads(self.embed(images))
-
-    def heads(self, found: Tensor) -> tuple[Tensor, Tensor]:
-        """Give scores of the kinds, and points, of rows that were embedded."""
-        return self.classify(found), nn.functional.normalize(self.project(found), dim=1)
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give rows, scores of the kinds, and points on a sphere where types are drawn together."""
+        found = self.embed(images)
+        points = nn.functional.normalize(self.project(found), dim=1)
+        return found, self.classify(found), points
 
 
 class Committee(nn.Module):

@@ -525,7 +525,7 @@ def _train_one(
         optimiser, recipe.learning_rate, total_steps=task.steps, pct_start=_WARM_UP
     )
     generator = torch.Generator(device).manual_seed(task.seed)
-    mixing = torch.cuda if device.type == "cuda" else torch
+    mixing = {"cuda": torch.cuda, "mps": torch.mps}.get(device.type, torch)
     rng = np.random.default_rng(task.seed)
     checkpoint = folder / f"{task.file}.pt"
     parts: dict[str, Any] = {
@@ -560,17 +560,14 @@ def _train_one(
             images = torch.cat(views).contiguous(memory_format=torch.channels_last)
         where = _send(torch.from_numpy(training[drawn]), device).repeat(2)
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            found = network.embed(images)
-            scores, points = network.heads(found)
+            found, scores, points = network(images)
         loss = cross_entropy(
             scores.float(), kinds_there[where], label_smoothing=_SMOOTHING
         ) + _CONTRAST * contrastive_loss(points.float(), types_there[where])
         if guides:
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-                rows = [guide.embed(images).float() for guide in guides]
-                told = [
-                    guide.classify(row).float() for guide, row in zip(guides, rows, strict=True)
-                ]
+                seen = [guide(images) for guide in guides]
+            rows, told = ([each[which].float() for each in seen] for which in (0, 1))
             loss = loss + lesson(scores.float(), told) + relation_loss(found.float(), rows)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
