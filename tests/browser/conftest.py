@@ -44,7 +44,7 @@ def demo(start_app, tmp_path_factory):
     return start_app(folder), study
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop is in the way of tests of other modules
 def browser():
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
