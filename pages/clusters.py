@@ -25,8 +25,9 @@ METHODS = {
     "mixture": (
         "Mixture",
         (
-            "As many groups as you ask for, each about a middle of its own. Keeps small types "
-            "apart from large ones: measured best on blood cells."
+            "As many groups as you ask for, each about a middle of its own, looked for first where "
+            "cells are most like a type of the reference. Keeps small types apart from large ones: "
+            "measured best on blood cells."
         ),
     ),
     "louvain": (
@@ -48,8 +49,8 @@ METHODS = {
 space = common.workspace()
 here = common.title(
     "Clusters",
-    "Query cells that look alike, without any look at types. A cluster is then matched to a type "
-    "as a whole, so it should hold one kind of cell.",
+    "Query cells that look alike. A cluster is then matched to a type as a whole, so it should "
+    "hold one kind of cell.",
 )
 locked = bool(here.signed)
 

@@ -372,6 +372,20 @@ def test_extra_sets_vote_in_the_plane(result, reference, query, store):
     assert all(not match.tsne_type for match in result.matches)
 
 
+def test_clusters_start_where_the_query_is_like_a_type_unless_features_are_raw(
+    reference, query, monkeypatch
+):
+    config = replace(DEFAULT, encoders=(("shape",),))
+    prepared = pipeline.prepare(reference, query, config, workers=1)
+    seen = []
+    monkeypatch.setattr(pipeline, "find_clusters", lambda X, config, starts: seen.append(starts))
+    pipeline.detect(prepared)
+    pipeline.detect(replace(prepared, config=replace(config, features="raw")))
+    assert seen[0] is prepared.alike
+    assert prepared.alike.shape[0] == len(prepared.types)
+    assert seen[1] is None
+
+
 def test_rows_to_start_from_outside_a_sample_are_those_nearest_to_them(monkeypatch, rng):
     X = rng.normal(size=(60, 4)).astype(np.float32)
     sample = np.arange(0, 60, 2)
