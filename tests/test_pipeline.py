@@ -378,7 +378,7 @@ def test_clusters_start_where_the_query_is_like_a_type_unless_features_are_raw(
     config = replace(DEFAULT, encoders=(("shape",),))
     prepared = pipeline.prepare(reference, query, config, workers=1)
     seen = []
-    monkeypatch.setattr(pipeline, "find_clusters", lambda X, config, starts: seen.append(starts))
+    monkeypatch.setattr(pipeline, "find_clusters", lambda *told: seen.append(told[2]))
     pipeline.detect(prepared)
     pipeline.detect(replace(prepared, config=replace(config, features="raw")))
     assert seen[0] is prepared.alike
