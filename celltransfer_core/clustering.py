@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClusterMixin, clone
+from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import validate_data
 
 from celltransfer_core.graph import (
@@ -476,10 +475,7 @@ class MixtureClustering(_GraphClustering):
         Principal components of X that the mixture is fitted to.
     cells_each : int
     n_init : int
-        Times to begin, of which the likeliest fit is kept.
-    starts : ndarray of int64, shape (s, r), optional
-        Rows of X, r about each of s places where a cluster is looked for first; others begin at
-        rows far from these, drawn at random (k-means++). Without, all begin as k-means finds them.
+        Starts (k-means), of which the likeliest fit is kept.
     reg : float
         Added to the covariance's diagonal, as a share of the components' mean variance.
     n_neighbors, graph, sigma
@@ -501,7 +497,6 @@ class MixtureClustering(_GraphClustering):
         n_components: int = COMPONENTS,
         cells_each: int = 8,
         n_init: int = 3,
-        starts: Ints | None = None,
         reg: float = 0.1,
         n_neighbors: int = N_NEIGHBORS,
         graph: Graph = "geodesic",
@@ -513,7 +508,6 @@ class MixtureClustering(_GraphClustering):
         self.n_components = n_components
         self.cells_each = cells_each
         self.n_init = n_init
-        self.starts = starts
         self.reg = reg
         self.n_neighbors = n_neighbors
         self.graph = graph
@@ -540,38 +534,15 @@ class MixtureClustering(_GraphClustering):
             count,
             covariance_type="tied",
             reg_covar=self.reg * float(Z.var()),
-            n_init=self.n_init if self.starts is None else 1,
+            n_init=self.n_init,
             random_state=self.random_state,
         )
         # Threads of k-means would add up in any order.
         with threadpool_limits(1), warnings.catch_warnings():
             # Of fewer different rows than clusters, or a fit that could still gain a little.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            if self.starts is None:
-                mixture.fit(Z)
-            else:
-                begun = [
-                    clone(mixture).set_params(means_init=means).fit(Z)
-                    for means in self._begin(Z, self.starts, count)
-                ]
-                mixture = max(begun, key=lambda fit: fit.lower_bound_)
-            labels = np.asarray(mixture.predict(Z), dtype=np.int64)
+            labels = np.asarray(mixture.fit_predict(Z), dtype=np.int64)
         return self._without_the_smallest(X, labels)
-
-    def _begin(self, Z: Float64, starts: Ints, count: int) -> Iterator[Float64]:
-        from scipy.spatial.distance import cdist
-        from sklearn.cluster import kmeans_plusplus
-
-        rng = np.random.default_rng(self.random_state)
-        for _ in range(self.n_init):
-            means = Z[starts].mean(axis=1)
-            if len(means) > count:
-                means, _ = kmeans_plusplus(means, count, random_state=int(rng.integers(2**31)))
-            while len(means) < count:
-                far = cdist(Z, means, "sqeuclidean").min(axis=1)
-                far += np.finfo(np.float64).tiny  # where there are fewer different rows
-                means = np.vstack([means, Z[rng.choice(len(Z), p=far / far.sum())]])
-            yield means
 
 
 class LouvainClustering(_GraphClustering):

@@ -517,15 +517,6 @@ class Prepared:
         }
         return {**self.embeddings, REFERENCE: reference}
 
-    @cached_property
-    def alike(self) -> Ints:
-        """Query cells that are most like each type, shape (T, r), the likest first.
-
-        See :func:`celltransfer_core.matching.most_alike`.
-        """
-        both = representation(self.comparable, self.cluster_on, self.config)
-        return most_alike(both[0], self.reference_types, both[1], len(self.types))
-
 
 @dataclass(frozen=True)
 class Named:
@@ -660,10 +651,9 @@ def detect(prepared: Prepared, cache: Cache | None = None) -> Clusters:
     Clusters
     """
     X, config = cluster_features(prepared), prepared.config
-    starts = None if config.features == "raw" else prepared.alike
     facts = [getattr(config, name) for name in CLUSTERED_BY]
-    key = fingerprint([__version__, CLUSTER_SAMPLE, *facts], X, starts)
-    return (cache.once if cache else _anew)(key, partial(find_clusters, X, config, starts))
+    key = fingerprint([__version__, CLUSTER_SAMPLE, *facts], X)
+    return (cache.once if cache else _anew)(key, partial(find_clusters, X, config))
 
 
 def cluster_features(prepared: Prepared) -> Float32:
@@ -722,8 +712,9 @@ def identify(
     )
     plane = tsne_plane(scores, seed=prepared.config.seed)
     refinements = tuple(refine(plane, scores[QUERY])) if prepared.extras else None
-    named = Named(clusters, scores, plane, refinements, prepared.alike, ())
-    return named.confirm(confirmations)
+    both = representation(prepared.comparable, prepared.cluster_on, prepared.config)
+    alike = most_alike(both[0], prepared.reference_types, both[1], len(prepared.types))
+    return Named(clusters, scores, plane, refinements, alike, ()).confirm(confirmations)
 
 
 def transfer(
@@ -1141,30 +1132,25 @@ def representation(
     return source, target
 
 
-def find_clusters(X: Float32, config: Config, starts: Ints | None = None) -> Clusters:
+def find_clusters(X: Float32, config: Config) -> Clusters:
     """Find clusters in one set (A.1).
 
     Parameters
     ----------
     X : ndarray of float32, shape (m, d)
     config : Config
-    starts : ndarray of int64, shape (s, r), optional
-        Rows about which a mixture looks for clusters first; of a sample, those nearest to them.
 
     Returns
     -------
     Clusters
         Found on a sample where there are more than :data:`CLUSTER_SAMPLE` cells.
     """
-    rng = np.random.default_rng([config.seed, 1])
-    sample = np.sort(rng.permutation(len(X))[:CLUSTER_SAMPLE])
     method: MixtureClustering | LouvainClustering | NodeDegreeClustering
     if config.clusters == "mixture":
         method = MixtureClustering(
             n_clusters=config.n_clusters,
             graph=config.graph,
             sigma=config.sigma,
-            starts=None if starts is None else _within(X, sample, starts),
             random_state=config.seed,
         )
     elif config.clusters == "louvain":
@@ -1178,6 +1164,8 @@ def find_clusters(X: Float32, config: Config, starts: Ints | None = None) -> Clu
         method = NodeDegreeClustering(
             graph=config.graph, sigma=config.sigma, random_state=config.seed
         )
+    rng = np.random.default_rng([config.seed, 1])
+    sample = np.sort(rng.permutation(len(X))[:CLUSTER_SAMPLE])
     method.fit(X[sample])
     labels = np.full(len(X), UNASSIGNED, dtype=np.int64)
     labels[sample] = method.labels_
@@ -1193,13 +1181,6 @@ def find_clusters(X: Float32, config: Config, starts: Ints | None = None) -> Clu
         names=np.arange(method.n_clusters_),
         sigma=method.sigma_,
     )
-
-
-def _within(X: Float32, sample: Ints, rows: Ints) -> Ints:
-    """Find the rows of a sample that are nearest to some rows, themselves where they are in it."""
-    if len(sample) == len(X):
-        return rows
-    return nearest(X[rows.ravel()], X[sample], 1)[1].reshape(rows.shape)
 
 
 def score_sets(

@@ -25,9 +25,8 @@ METHODS = {
     "mixture": (
         "Mixture",
         (
-            "As many groups as you ask for, each about a middle of its own, looked for first where "
-            "cells are most like a type of the reference. Keeps small types apart from large ones: "
-            "measured best on blood cells."
+            "As many groups as you ask for, each about a middle of its own. Keeps small types "
+            "apart from large ones: measured best on blood cells."
         ),
     ),
     "louvain": (

@@ -177,28 +177,6 @@ def test_a_small_type_beside_a_large_one_gets_a_cluster_of_its_own(rng):
     assert (truth[labels == own] == 2).all()
 
 
-def test_clusters_are_looked_for_where_they_are_to_start(rng):
-    X, truth = blobs(rng, [400, 200, 6], d=20, gap=5.0)
-    starts = np.stack([np.flatnonzero(truth == kind)[:4] for kind in range(3)])
-    without = MixtureClustering(3).fit_predict(X)
-    labels = MixtureClustering(3, starts=starts).fit_predict(X)
-    assert (labels == labels[truth == 2][0]).sum() < 10
-    assert adjusted_rand_score(labels, truth) > 0.95 > adjusted_rand_score(without, truth)
-    more = MixtureClustering(6, starts=starts).fit(X)
-    assert more.n_clusters_ == 6
-    again = MixtureClustering(6, starts=starts).fit(X)
-    assert np.array_equal(more.labels_, again.labels_)
-
-
-def test_more_starts_than_clusters_and_fewer_different_rows_than_either(rng):
-    X, truth = blobs(rng, [40, 40, 40], d=6, gap=9.0)
-    starts = np.stack([np.flatnonzero(truth == kind)[:5] for kind in range(3)])
-    assert MixtureClustering(2, starts=starts).fit(X).n_clusters_ == 2
-    twice = np.repeat(np.eye(2, 5, dtype=np.float32), 40, axis=0)
-    labels = MixtureClustering(5, starts=np.array([[0, 1], [40, 41]])).fit_predict(twice)
-    assert adjusted_rand_score(labels, np.repeat([0, 1], 40)) == 1
-
-
 def test_as_many_clusters_as_asked_for_and_few_of_few_cells(rng):
     X, _ = blobs(rng, [100, 100], gap=4)
     assert MixtureClustering(n_clusters=7).fit(X).n_clusters_ == 7

@@ -17,15 +17,7 @@ from celltransfer_core.evaluation import true_labels
 from celltransfer_core.export import clusters_table, manifest, matches_table, predictions_table
 from celltransfer_core.graph import geodesic_distances
 from celltransfer_core.matching import Confirmation
-from celltransfer_core.pipeline import (
-    DEFAULT,
-    PAPER,
-    Config,
-    find_clusters,
-    level_sources,
-    plan_draws,
-    run,
-)
+from celltransfer_core.pipeline import DEFAULT, PAPER, Config, level_sources, plan_draws, run
 
 FAST = replace(DEFAULT, encoders=(("shape", "colour"), ("colour",)), draws=2)
 FILES = (
@@ -370,35 +362,6 @@ def test_extra_sets_vote_in_the_plane(result, reference, query, store):
     assert "more" in found.scores
     assert all(match.tsne_type for match in found.matches)
     assert all(not match.tsne_type for match in result.matches)
-
-
-def test_clusters_start_where_the_query_is_like_a_type_unless_features_are_raw(
-    reference, query, monkeypatch
-):
-    config = replace(DEFAULT, encoders=(("shape",),))
-    prepared = pipeline.prepare(reference, query, config, workers=1)
-    seen = []
-    monkeypatch.setattr(pipeline, "find_clusters", lambda *told: seen.append(told[2]))
-    pipeline.detect(prepared)
-    pipeline.detect(replace(prepared, config=replace(config, features="raw")))
-    assert seen[0] is prepared.alike
-    assert prepared.alike.shape[0] == len(prepared.types)
-    assert seen[1] is None
-
-
-def test_rows_to_start_from_outside_a_sample_are_those_nearest_to_them(monkeypatch, rng):
-    X = rng.normal(size=(60, 4)).astype(np.float32)
-    sample = np.arange(0, 60, 2)
-    rows = np.array([[0, 1], [4, 59]])
-    found = pipeline._within(X, sample, rows)
-    assert sample[found][0, 0] == 0
-    assert sample[found][1, 0] == 4
-    nearest_in = sample[((X[sample] - X[59]) ** 2).sum(axis=1).argmin()]
-    assert sample[found][1, 1] == nearest_in
-    assert pipeline._within(X, np.arange(60), rows) is rows
-    monkeypatch.setattr(pipeline, "CLUSTER_SAMPLE", 30)
-    clusters = find_clusters(X, DEFAULT, rows)
-    assert len(clusters.labels) == 60
 
 
 @pytest.mark.parametrize(
