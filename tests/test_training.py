@@ -26,10 +26,10 @@ from celltransfer_core.encoders.training import (
     balanced_batches,
     check_on_held_back,
     contrastive_loss,
+    distillation_loss,
     embed,
     export,
     kinds_of,
-    lesson,
     pack,
     part,
     recipe_from,
@@ -177,14 +177,16 @@ def test_contrastive_loss_is_that_of_its_formula(rng):
     assert float(found) == pytest.approx(np.mean(expected), rel=1e-4)
 
 
-def test_a_lesson_is_learned_by_who_says_what_the_teachers_say(rng):
+def test_distillation_is_done_by_who_says_what_the_teachers_say(rng):
     told = [torch.from_numpy(rng.normal(size=(5, 3))).float() for _ in range(2)]
     shares = np.mean([(t / 2).softmax(1).numpy() for t in told], axis=0)
-    assert float(lesson(2 * torch.from_numpy(shares).log(), told)) == pytest.approx(0, abs=1e-5)
+    assert float(distillation_loss(2 * torch.from_numpy(shares).log(), told)) == pytest.approx(
+        0, abs=1e-5
+    )
     own = rng.normal(size=(5, 3))
     said = np.exp(own / 2) / np.exp(own / 2).sum(axis=1, keepdims=True)
     expected = 4 * np.mean(np.sum(shares * np.log(shares / said), axis=1))
-    found = lesson(torch.from_numpy(own).float(), told)
+    found = distillation_loss(torch.from_numpy(own).float(), told)
     assert float(found) == pytest.approx(expected, rel=1e-4)
 
 

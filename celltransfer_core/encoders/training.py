@@ -294,11 +294,13 @@ def balanced_batches(
     ------
     ndarray of int64, shape (size,)
     """
-    kind, first, of_kind = np.unique(kinds, return_index=True, return_counts=True)
-    kinds_of_type = np.bincount(types[first])
-    shares = 1 / (kinds_of_type[types] * of_kind[np.searchsorted(kind, kinds)])
+    _, first, kind, count = np.unique(
+        kinds, return_index=True, return_inverse=True, return_counts=True
+    )
+    shares = 1 / (np.bincount(types[first])[types] * count[kind])
+    shares /= shares.sum()
     while True:
-        yield np.sort(rng.choice(len(kinds), size, p=shares / shares.sum()))
+        yield np.sort(rng.choice(len(kinds), size, p=shares))
 
 
 def contrastive_loss(points: Tensor, types: Tensor) -> Tensor:
@@ -324,7 +326,7 @@ def contrastive_loss(points: Tensor, types: Tensor) -> Tensor:
     return -((log_shares * alike).sum(1) / alike.sum(1).clamp_min(1)).mean()
 
 
-def lesson(scores: Tensor, told: Sequence[Tensor]) -> Tensor:
+def distillation_loss(scores: Tensor, told: Sequence[Tensor]) -> Tensor:
     """Tell how far what a network says of the kinds is from what its teachers say.
 
     Parameters
@@ -515,7 +517,6 @@ def _train_one(
     kind_names, kinds = np.unique(cells.kinds, return_inverse=True)
     types = np.unique(cells.types, return_inverse=True)[1]
     torch.manual_seed(task.seed)
-    torch.backends.cudnn.benchmark = True
     network = CellNetwork(len(kind_names), task.view, task.width)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).eval()
@@ -568,7 +569,8 @@ def _train_one(
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):
                 seen = [guide(images) for guide in guides]
             rows, told = ([each[which].float() for each in seen] for which in (0, 1))
-            loss = loss + lesson(scores.float(), told) + relation_loss(found.float(), rows)
+            loss = loss + distillation_loss(scores.float(), told)
+            loss = loss + relation_loss(found.float(), rows)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)

@@ -1,6 +1,7 @@
 """How well cells of a type that the reference lacks are proposed as unknown.
 
     python tests/benchmarks/unknown.py --data DIR [--set pbc] [--domains 6] [--encoders A,B+C]
+        [--slides 1] [--through 0]
 
 Sets are altered as in taught.py. Of each type in such a query, one after the other, the reference
 is left without; a reader who never errs names the clusters of the other types and says "none of
