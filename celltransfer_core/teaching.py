@@ -59,18 +59,22 @@ CALIBRATED_FROM = 30
 COVERAGE = 0.9
 """Of the cells of each type, those whose set of types is to hold it."""
 
+PRIOR_CURVE = (1.5, 0.0)
+"""Slope and intercept that a calibration is drawn towards. A weighted mean of voters is too modest
+even where each of them is right about itself (Ranjan & Gneiting, JRSS B 72:71, 2010)."""
+
 PRIOR_VARIANCE = 1.0
-"""Of slope and intercept of a calibration about 1 and 0."""
+"""Of slope and intercept about these."""
 
 MOST_LETTERS = 60
 """Characters in the name of a new type."""
 
 _LEAST = 1e-3  # confidence is cut at this distance from 0 and 1 before its odds are taken
-_NEWTON = 12
+_MOST_STEPS = 100  # of the fit of a calibration
 _ROUNDS = 10
 _SHRINKAGE = 0.1
 _STRANGE = 0.5  # what the ensemble counts where a cluster is of a type that it does not know
-_SLIP = 0.05  # how often a person names a cluster wrongly
+_SLIP = 0.05  # how often a person names a cluster or a cell wrongly
 _SEEN = 10.0  # cells that the votes on a cluster are worth, as they err together
 _EXPECTED, _RIGHT = 5.0, 0.6  # cells that its expected votes are worth, and how many are right
 _SETTLED = 2  # typed cells more for than against a cluster's name that end all doubt in it
@@ -626,16 +630,19 @@ class Calibration:
     typed: Float64
     """The same of the typed cells, each by the others, shape (N,)."""
     right: Bools
-    """Whether the vote is right there, shape (N,)."""
+    """Whether the vote agrees there with what people said, shape (N,)."""
 
 
 def calibrate(taught: Taught) -> Calibration | NotYet:
     """Learn from typed cells what confidence is worth.
 
     A logistic curve of two parameters is fitted to whether the vote, which does not know a typed
-    cell's own word, is right there. It is drawn towards the identity, so that it needs few cells.
-    Cells of the queue were picked by their confidence, which leaves a curve *given* the confidence
-    as it is; the random sample holds the curve where the vote is sure.
+    cell's own word, agrees with that word. One word in twenty is taken for a slip, another type by
+    chance: otherwise a single slip on a cell that the vote is sure of would make all cells look
+    doubtful. The curve is drawn towards one that is a little steeper than the identity, so that it
+    needs few cells. It stays on the modest side: cells of the queue were picked for their doubt,
+    and of cells of one confidence they are those that are right less often; the random sample
+    holds the curve where the vote is sure.
 
     Parameters
     ----------
@@ -652,15 +659,17 @@ def calibrate(taught: Taught) -> Calibration | NotYet:
     said = np.array([name for _, name in taught.words.cells])
     right = np.array(taught.types)[taught.vote.winner[cells]] == said
     odds = _log_odds(taught.vote.confidence)
-    # With all of them, then with each left out.
-    heard = np.vstack([np.ones(len(cells)), 1 - np.eye(len(cells))])
-    curves = _logistic(odds[cells], right, heard)
-    slope, intercept = curves[0].tolist()
+    by_chance = _SLIP / max(len(taught.types) - 1, 1)
+    everything = np.ones((1, len(cells)))
+    whole = _logistic(odds[cells], right, everything, by_chance, np.array([PRIOR_CURVE]))
+    # Then with each left out, which moves the curve but little.
+    curves = _logistic(odds[cells], right, 1 - np.eye(len(cells)), by_chance, whole)
+    slope, intercept = whole[0].tolist()
     return Calibration(
         slope=slope,
         intercept=intercept,
         confidence=_probability(slope * odds + intercept),
-        typed=_probability(curves[1:, 0] * odds[cells] + curves[1:, 1]),
+        typed=_probability(curves[:, 0] * odds[cells] + curves[:, 1]),
         right=right,
     )
 
@@ -674,20 +683,30 @@ def _probability(log_odds: Float64) -> Float64:
     return 1 / (1 + np.exp(-log_odds))
 
 
-def _logistic(x: Float64, right: Bools, heard: Float64) -> Float64:
-    """Fit slope and intercept by Newton's steps, drawn towards 1 and 0 by a normal prior.
+def _logistic(
+    x: Float64, agrees: Bools, heard: Float64, by_chance: float, start: Float64
+) -> Float64:
+    """Fit slope and intercept by Fisher's scoring, drawn towards a normal prior.
 
-    Several curves at once: a row of ``heard``, shape (R, N), says which cells one is fitted to.
+    Several curves at once: a row of ``heard``, shape (R, N), says which cells one is fitted to,
+    ``start``, shape (1 or R, 2), where it begins. A word agrees with a right vote unless it is a
+    slip, and with a wrong one ``by_chance``.
     """
     design = np.column_stack([x, np.ones(len(x))])
-    start = np.array([1.0, 0.0])
-    curves = np.tile(start, (len(heard), 1))
-    for _ in range(_NEWTON):
+    products = (design[:, :, None] * design[:, None, :]).reshape(len(x), 4)
+    curves = np.tile(start, (len(heard) // len(start), 1))
+    reach = 1 - _SLIP - by_chance
+    for _ in range(_MOST_STEPS):
         p = _probability(curves @ design.T)
-        slope = (heard * (right - p)) @ design - (curves - start) / PRIOR_VARIANCE
-        bend = np.einsum("rn,ni,nj->rij", heard * p * (1 - p), design, design)
-        bend += np.eye(2) / PRIOR_VARIANCE
-        curves = curves + np.linalg.solve(bend, slope[:, :, None])[:, :, 0]
+        agreement = by_chance + reach * p
+        per_odds = reach * p * (1 - p)
+        told = heard * per_odds / (agreement * (1 - agreement))
+        slope = (told * (agrees - agreement)) @ design - (curves - PRIOR_CURVE) / PRIOR_VARIANCE
+        bend = ((told * per_odds) @ products).reshape(-1, 2, 2) + np.eye(2) / PRIOR_VARIANCE
+        step = np.linalg.solve(bend, slope[:, :, None])[:, :, 0]
+        curves = curves + step
+        if np.abs(step).max() < 1e-6:
+            break
     return curves
 
 

@@ -2,6 +2,7 @@ import copy
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from celltransfer_core.errors import DataError
 from celltransfer_core.matching import Match
@@ -9,6 +10,8 @@ from celltransfer_core.review import ARTEFACT, UNSURE, Review
 from celltransfer_core.teaching import (
     CALIBRATED_FROM,
     KINDS,
+    PRIOR_CURVE,
+    PRIOR_VARIANCE,
     NotYet,
     Taught,
     TaughtVote,
@@ -312,6 +315,30 @@ def test_calibration_undoes_false_modesty(rng):
     assert np.abs(found.confidence - truly).mean() < 0.03
     assert np.abs(found.typed - truly).mean() < 0.03
     assert found.slope > 0
+
+
+def test_a_readers_slips_do_not_make_sure_cells_doubtful(rng):
+    confidence = rng.uniform(0.5, 0.99, 1200)
+    right = rng.random(1200) < confidence
+    found = calibrate(claimed(confidence, right ^ (rng.random(1200) < 0.05)))
+    assert np.abs(found.confidence - confidence).mean() < 0.015
+    sure = confidence > 0.95
+    assert found.confidence[sure].mean() == pytest.approx(confidence[sure].mean(), abs=0.01)
+
+
+def test_the_calibration_curve_is_the_likeliest(rng):
+    confidence, agrees = rng.uniform(0.02, 0.98, 30), rng.random(30) < 0.7
+    found = calibrate(claimed(confidence, agrees))
+    odds = np.log(confidence / (1 - confidence))
+
+    def unlikely(curve):
+        agreement = 0.05 + 0.9 / (1 + np.exp(-curve[0] * odds - curve[1]))  # of two types
+        said = np.log(np.where(agrees, agreement, 1 - agreement)).sum()
+        return ((curve - np.array(PRIOR_CURVE)) ** 2).sum() / 2 / PRIOR_VARIANCE - said
+
+    best = minimize(unlikely, PRIOR_CURVE, tol=1e-12)
+    np.testing.assert_allclose([found.slope, found.intercept], best.x, atol=1e-4)
+    np.testing.assert_array_equal(found.right, agrees)
 
 
 def test_each_typed_cell_is_calibrated_by_the_others(rng):
