@@ -621,8 +621,10 @@ def show_worth(run: RunResult, reviews: Sequence[Review]) -> None:
         drawn = reliability(found.typed, found.right)
         maps.figure(reliability_figure({"typed cells": drawn}), "reliability_figure")
         st.caption(
-            "Each typed cell's calibrated confidence comes from the other typed cells. Mean "
-            f"calibrated confidence over all cells: {100 * found.confidence.mean():.0f} %."
+            "Right is what agrees with your answers. Each typed cell's calibrated confidence comes "
+            "from the other typed cells, one answer in twenty being taken for a slip: so points a "
+            "little under the line are as expected. Mean calibrated confidence over all cells: "
+            f"{100 * found.confidence.mean():.0f} %."
         )
     drawn = review.random_sample(run.query.cells, reviews, seed=run.config.seed)
     sets = teaching.prediction_sets(run.taught, drawn)
