@@ -637,8 +637,13 @@ def show_worth(run: RunResult, reviews: Sequence[Review]) -> None:
             f"{told}; a cell's set has {sizes.mean():.1f} types on average and stands on the Cells "
             "page."
         )
-    for missing in sets.missing.values():
-        st.caption(f"Sets: {words.plain(str(missing))}")
+    if sets.missing:
+        told = ", ".join(
+            f"{one.missing} more {words.plain(name)}" for name, one in sets.missing.items()
+        )
+        st.caption(
+            f"Sets of types: not yet for every type. Of the blind sample {told} must be typed."
+        )
 
 
 def duration(minutes: float) -> str:
