@@ -1,10 +1,12 @@
 """What every page shares: the workspace, the study at hand, names, pictures, progress."""
 
+import getpass
 import html
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import streamlit as st
@@ -18,6 +20,8 @@ from celltransfer_core.studies import Study, Workspace
 
 ASSETS = Path(__file__).parents[1] / "assets"
 THUMBNAIL = 72  # px
+_NAME_COOKIE = "celltransfer_reader"
+_LONGEST_NAME = 60  # characters
 
 # What the pages can link to: filled by main.py, which alone knows the navigation.
 PAGES: dict[str, st.Page] = {}
@@ -26,9 +30,10 @@ PAGES: dict[str, st.Page] = {}
 @st.cache_resource
 def component(folder: str, name: str) -> Callable[..., Any]:
     """Register a part of a page that is written in JavaScript."""
+    style = ASSETS / folder / f"{folder}.css"
     return st.components.v2.component(
         f"celltransfer_{name}",
-        css=(ASSETS / folder / f"{folder}.css").read_text(encoding="utf-8"),
+        css=style.read_text(encoding="utf-8") if style.is_file() else None,
         js=(ASSETS / folder / f"{name}.js").read_text(encoding="utf-8"),
     )
 
@@ -60,6 +65,23 @@ def reader() -> str:
     if st.user.get("is_logged_in"):
         return str(st.user.get("email") or st.user.get("name") or "reader")
     return st.session_state.get("reader") or "reader"
+
+
+def ask_reader() -> None:
+    """Ask for the name that decisions are kept under; the browser remembers it."""
+    if "reader" not in st.session_state:
+        kept = unquote(st.context.cookies.get(_NAME_COOKIE, ""))
+        st.session_state["reader"] = " ".join(kept.split())[:_LONGEST_NAME] or getpass.getuser()
+    # Said anew in every run: a button that leads to another page would clear it otherwise.
+    st.session_state["reader"] = st.session_state["reader"]
+    st.text_input(
+        "Your name",
+        key="reader",
+        max_chars=_LONGEST_NAME,
+        help="Decisions are kept under this name. This browser remembers it.",
+    )
+    data = {"name": st.session_state["reader"], "cookie": _NAME_COOKIE}
+    component("reader", "reader")(key="reader kept", data=data)
 
 
 def title(text: str, what: str) -> Study:

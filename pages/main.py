@@ -1,7 +1,5 @@
 """Navigation: which study is open, which steps are done, stale or next."""
 
-import getpass
-
 import common
 import streamlit as st
 
@@ -100,9 +98,7 @@ with st.sidebar:
         st.text(f"Signed in as {common.reader()}")
         st.button("Sign out", icon=":material/logout:", on_click=st.logout)
     else:
-        # Said anew in every run: a button that leads to another page would clear it otherwise.
-        st.session_state["reader"] = st.session_state.get("reader", getpass.getuser())
-        st.text_input("Your name", key="reader", help="Decisions are kept under this name.")
+        common.ask_reader()
     st.caption(f"{RESEARCH_USE} CellTransfer {__version__}")
 
 if current:

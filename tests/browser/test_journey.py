@@ -202,6 +202,8 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
     expect(page.get_by_role("heading", name="Classify")).to_be_visible(timeout=SOON)
     settle(page)
     expect(reader).to_have_value("Ann")
+    again(page)
+    expect(reader).to_have_value("Ann", timeout=SOON)
 
     # Classification survives its own end, then the server's.
     page.get_by_role("button", name="Type every cell", exact=True).click()
