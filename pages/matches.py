@@ -452,7 +452,8 @@ def open_row() -> None:
 def keep(name: str, kept: bool) -> None:
     """Keep a type that no cluster is matched to, or leave it out again."""
     every = {*config.keep, name} if kept else {*config.keep} - {name}
-    common.say(space.set_options, here.id, {**here.options, "keep": sorted(every)})
+    if common.say(space.set_options, here.id, {**here.options, "keep": sorted(every)}):
+        common.say(space.decide, here.id, "keep", {"type": name, "kept": kept}, reader)
 
 
 def find_left_out() -> list[str]:
@@ -506,9 +507,11 @@ def show_without_cluster(name: str, kept: bool) -> None:
         with head:
             st.html(f"<div style='font-weight:650'>{common.chip(name, shades)}</div>")
             if kept:
+                said = [d for d in space.decisions(here.id, "keep") if d.payload["type"] == name]
+                by = f" by {words.plain(said[-1].who)}, {words.when(said[-1].at)}" if said else ""
                 st.markdown(
-                    ":green-badge[:material/check: kept] It takes part, with at least 3 % of the "
-                    "reference cells that are drawn."
+                    f":green-badge[:material/check: kept]{by}. It takes part, with at least 3 % "
+                    "of the reference cells that are drawn."
                 )
         with say, st.container(horizontal_alignment="right"):
             st.button(

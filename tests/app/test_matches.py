@@ -156,11 +156,14 @@ def test_a_type_without_a_cluster_is_kept_and_left_out_again(finished, open_page
     assert jobs.study_config(space, space.study(study.id)).keep == ("neutrophil",)
     after = jobs.stage_keys(space, study.id)
     assert [stage for stage in after if after[stage] != before[stage]] == ["classify"]
+    assert "kept] by Ann, " in text_of(app)
     assert "It takes part, with at least 3 %" in text_of(app)
     assert "No cluster is matched to neutrophil" not in text_of(app)
     button(app, "keep neutrophil").click().run()
     assert jobs.stage_keys(space, study.id) == before
     assert "No cluster is matched to neutrophil" in text_of(app)
+    said = [(one.payload["kept"], one.who) for one in space.decisions(study.id, "keep")]
+    assert said == [(True, "Ann"), (False, "Ann")]
     # What the reference no longer has is forgotten.
     space.set_options(study.id, {"keep": ["cells of old"]})
     assert jobs.study_config(space, space.study(study.id)).keep == ()
