@@ -661,10 +661,10 @@ def calibrate(taught: Taught) -> Calibration | NotYet:
     odds = _log_odds(taught.vote.confidence)
     by_chance = _SLIP / max(len(taught.types) - 1, 1)
     everything = np.ones((1, len(cells)))
-    whole = _logistic(odds[cells], right, everything, by_chance, np.array([PRIOR_CURVE]))
+    whole = _logistic(odds[cells], right, everything, by_chance, np.array(PRIOR_CURVE))[0]
     # Then with each left out, which moves the curve but little.
     curves = _logistic(odds[cells], right, 1 - np.eye(len(cells)), by_chance, whole)
-    slope, intercept = whole[0].tolist()
+    slope, intercept = whole.tolist()
     return Calibration(
         slope=slope,
         intercept=intercept,
@@ -689,12 +689,12 @@ def _logistic(
     """Fit slope and intercept by Fisher's scoring, drawn towards a normal prior.
 
     Several curves at once: a row of ``heard``, shape (R, N), says which cells one is fitted to,
-    ``start``, shape (1 or R, 2), where it begins. A word agrees with a right vote unless it is a
-    slip, and with a wrong one ``by_chance``.
+    ``start``, shape (2,), where all begin. A word agrees with a right vote unless it is a slip, and
+    with a wrong one ``by_chance``.
     """
     design = np.column_stack([x, np.ones(len(x))])
     products = (design[:, :, None] * design[:, None, :]).reshape(len(x), 4)
-    curves = np.tile(start, (len(heard) // len(start), 1))
+    curves = np.tile(start, (len(heard), 1))
     reach = 1 - _SLIP - by_chance
     for _ in range(_MOST_STEPS):
         p = _probability(curves @ design.T)
