@@ -11,7 +11,6 @@ import os
 import pickle
 import platform
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -23,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from celltransfer_core.errors import CellTransferError, OutputError
+from celltransfer_core.quiet import quiet
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -303,8 +303,7 @@ def _connect(address: str) -> Client:
     # What it would say of lost connections is said here, in one line.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of versions: they are compared below
+        with quiet():  # of versions: they are compared below
             client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise CellTransferError(

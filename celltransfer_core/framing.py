@@ -19,6 +19,7 @@ from celltransfer_core.cache import Cache
 from celltransfer_core.datasets import Dataset
 from celltransfer_core.execution import run_tasks
 from celltransfer_core.images import resize
+from celltransfer_core.quiet import quiet
 from celltransfer_core.types import Bools, Float32, Float64, Ints, Progress, RGBImage, silent
 
 if TYPE_CHECKING:
@@ -381,17 +382,9 @@ def _lookup(*numbers: float) -> Color3DLUT:
     gain = np.where(flat, 1.0, target_std / np.where(flat, 1.0, source_std))
     lab = (rgb2lab(np.stack([red, green, blue], axis=-1)) - source_mean) * gain + target_mean
     lab[..., 0] = np.clip(lab[..., 0], 0, 100)
-    table = np.clip(_quiet_lab2rgb(lab, lab2rgb), 0, 1)
+    with quiet():  # colours outside what a screen can show are clipped: that is what is wanted
+        table = np.clip(lab2rgb(lab), 0, 1)
     return Color3DLUT(GRID, table.astype(np.float32).ravel())
-
-
-def _quiet_lab2rgb(lab: Float64, lab2rgb: object) -> Float64:
-    import warnings
-
-    with warnings.catch_warnings():
-        # Colours outside what a screen can show are clipped: that is what is wanted.
-        warnings.simplefilter("ignore", UserWarning)
-        return lab2rgb(lab)  # type: ignore[operator]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import sys
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from celltransfer_core.errors import ImageError
+from celltransfer_core.quiet import quiet
 from celltransfer_core.types import RGBImage
 
 if TYPE_CHECKING:
@@ -118,16 +118,14 @@ def read_pixels(data: bytes) -> Pixels:
         raise ImageError("the file is empty")
     check_bytes(len(data))
     try:
-        with warnings.catch_warnings():
-            # Sizes are checked below; what else is odd either decodes or fails.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                check_size(*image.size)
-                pages = getattr(image, "n_frames", 1)
-                if _is_deep(image):
-                    return _read_deep(image, data, pages)
-                image.load()
-                return Pixels(_eight_bit(ImageOps.exif_transpose(image)), pages)
+        # Sizes are checked below; what else is odd either decodes or fails.
+        with quiet(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            check_size(*image.size)
+            pages = getattr(image, "n_frames", 1)
+            if _is_deep(image):
+                return _read_deep(image, data, pages)
+            image.load()
+            return Pixels(_eight_bit(ImageOps.exif_transpose(image)), pages)
     except ImageError:
         raise
     except UnidentifiedImageError as error:

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -53,6 +52,7 @@ from celltransfer_core.pipeline import (
     type_names,
 )
 from celltransfer_core.protocol import Evaluation, Protocol, evaluate
+from celltransfer_core.quiet import quiet
 from celltransfer_core.reader import play_reader
 from celltransfer_core.results import write_evaluation
 from celltransfer_core.review import ANSWERS, Review, read_reviews
@@ -844,9 +844,8 @@ def _tsne(X: Float32, seed: int) -> Float32:
 
 
 def _umap(X: Float32, seed: int) -> Float32:
-    with warnings.catch_warnings():
-        # It speaks of TensorFlow, of one thread where there is a seed, and of small sets.
-        warnings.simplefilter("ignore")
+    # It speaks of TensorFlow, of one thread where there is a seed, and of small sets.
+    with quiet():
         from umap import UMAP
 
         neighbours = min(15, len(X) - 1)

@@ -15,6 +15,7 @@ import numpy as np
 from celltransfer_core.encoders.pixels import filled_up, standardise
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import EncoderError
+from celltransfer_core.quiet import quiet
 from celltransfer_core.types import Float32, RGBImage
 
 if TYPE_CHECKING:
@@ -174,8 +175,7 @@ def _export(model: torch.nn.Module, spec: EncoderSpec, path: Path, batch: int) -
         if hasattr(module, "rel_pos_h"):
             module.fused_attn = False  # type: ignore[assignment]
     blank = torch.zeros(batch, 3, spec.input_size, spec.input_size)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of torch, about itself
+    with quiet(), torch.no_grad():  # torch speaks of itself
         program = torch.onnx.export(model, (blank,), dynamo=True, verbose=False)
     part = path.with_suffix(f".{os.getpid()}")  # another process may be at it
     try:

@@ -1,0 +1,38 @@
+"""Silence for what libraries say of themselves."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_lock = threading.Lock()
+_inside = 0
+_caught: warnings.catch_warnings[None] | None = None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Ignore warnings for a while, from any number of threads.
+
+    ``warnings.catch_warnings`` changes the filters of the whole process, and puts back what it
+    found: threads that enter and leave by turns hear each other's warnings, and may leave the last
+    one's filters behind for good. Here the first to enter changes them and the last to leave puts
+    them back.
+    """
+    global _inside, _caught
+    with _lock:
+        if _inside == 0:
+            _caught = warnings.catch_warnings()
+            _caught.__enter__()
+            warnings.simplefilter("ignore")
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0 and _caught is not None:
+                _caught.__exit__(None, None, None)
+                _caught = None
