@@ -14,7 +14,7 @@ _caught: warnings.catch_warnings[None] | None = None
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Ignore warnings for a while, from any number of threads.
+    """Ignore all warnings of the process while any thread is inside.
 
     ``warnings.catch_warnings`` changes the filters of the whole process, and puts back what it
     found: threads that enter and leave by turns hear each other's warnings, and may leave the last

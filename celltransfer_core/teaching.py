@@ -640,9 +640,9 @@ def calibrate(taught: Taught) -> Calibration | NotYet:
     cell's own word, agrees with that word. One word in twenty is taken for a slip, another type by
     chance: otherwise a single slip on a cell that the vote is sure of would make all cells look
     doubtful. The curve is drawn towards one that is a little steeper than the identity, so that it
-    needs few cells. It stays on the modest side: cells of the queue were picked for their doubt,
-    and of cells of one confidence they are those that are right less often; the random sample
-    holds the curve where the vote is sure.
+    needs few cells. Cells of the queue were picked for their doubt, and of cells of one confidence
+    they are those that are right less often, which makes the curve rather too modest than too sure;
+    the random sample holds it where the vote is sure.
 
     Parameters
     ----------
@@ -657,20 +657,20 @@ def calibrate(taught: Taught) -> Calibration | NotYet:
     if len(cells) < CALIBRATED_FROM:
         return NotYet(CALIBRATED_FROM - len(cells))
     said = np.array([name for _, name in taught.words.cells])
-    right = np.array(taught.types)[taught.vote.winner[cells]] == said
+    agrees = np.array(taught.types)[taught.vote.winner[cells]] == said
     odds = _log_odds(taught.vote.confidence)
     by_chance = _SLIP / max(len(taught.types) - 1, 1)
     everything = np.ones((1, len(cells)))
-    whole = _logistic(odds[cells], right, everything, by_chance, np.array(PRIOR_CURVE))[0]
+    whole = _logistic(odds[cells], agrees, everything, by_chance, np.array(PRIOR_CURVE))[0]
     # Then with each left out, which moves the curve but little.
-    curves = _logistic(odds[cells], right, 1 - np.eye(len(cells)), by_chance, whole)
+    curves = _logistic(odds[cells], agrees, 1 - np.eye(len(cells)), by_chance, whole)
     slope, intercept = whole.tolist()
     return Calibration(
         slope=slope,
         intercept=intercept,
         confidence=_probability(slope * odds + intercept),
         typed=_probability(curves[:, 0] * odds[cells] + curves[:, 1]),
-        right=right,
+        right=agrees,
     )
 
 
