@@ -1658,6 +1658,7 @@ def reliability_figure(found: Mapping[str, Reliability]) -> go.Figure:
             y=one.accuracy[filled],
             name=names[-1],
             mode="lines+markers",
+            cliponaxis=False,  # points at 100 % are whole
             marker={
                 "symbol": SYMBOLS[number % len(SYMBOLS)],
                 "size": 6 + 14 * np.sqrt(one.cells[filled] / one.cells.sum()),

@@ -475,9 +475,10 @@ def show_filtered() -> None:
         st.markdown("None: every type of the reference takes part.")
     if out:
         st.markdown(
-            "No cluster is matched to these, so they are left out: **no query cell can be typed as "
-            "one of them**. But a rare type may lie among the cells of another. Look at the query "
-            "cells that are most like each; where one of them is of the type, keep it."
+            "No cluster is matched to these. Those that are not kept are left out: **no query cell "
+            "can be typed as one of them**. But a rare type may lie among the cells of another. "
+            "Look at the query cells that are most like each; where one of them is of the type, "
+            "keep it."
         )
     for name in types:
         if name in out or (name in config.keep and name not in matched):

@@ -624,7 +624,7 @@ def show_worth(run: RunResult, reviews: Sequence[Review]) -> None:
             "Right is what agrees with your answers. Each typed cell's calibrated confidence comes "
             "from the other typed cells, one answer in twenty being taken for a slip: so points a "
             "little under the line are as expected. Mean calibrated confidence over all cells: "
-            f"{100 * found.confidence.mean():.0f} %."
+            f"{min(100 * found.confidence.mean(), 99.9):.1f} %."
         )
     drawn = review.random_sample(run.query.cells, reviews, seed=run.config.seed)
     sets = teaching.prediction_sets(run.taught, drawn)
