@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from celltransfer_core import downloads, web
+from celltransfer_core.web import download_routes, routes
 
 PAGES = Path(__file__).parent / "pages"
 
@@ -14,4 +14,4 @@ PAGES = Path(__file__).parent / "pages"
 sys.path.insert(0, str(PAGES))
 
 base = st.get_option("server.baseUrlPath") or ""
-app = st.App(PAGES / "main.py", routes=[*web.routes(base), *downloads.routes(base)])
+app = st.App(PAGES / "main.py", routes=[*routes(base), *download_routes(base)])

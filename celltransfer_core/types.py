@@ -13,10 +13,13 @@ RGBImage: TypeAlias = NDArray[np.uint8]
 
 Float32: TypeAlias = NDArray[np.float32]
 Float64: TypeAlias = NDArray[np.float64]
+
 Floats: TypeAlias = NDArray[np.floating[Any]]
 """Single or double precision."""
+
 Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
+
 Labels: TypeAlias = NDArray[Any]
 """One label a cell, shape ``(n,)``, strings (or whatever a caller of the estimators brings)."""
 

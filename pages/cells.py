@@ -11,19 +11,22 @@ import pandas as pd
 import streamlit as st
 import words
 
-from celltransfer_core import jobs, teaching, web
+from celltransfer_core.config import voter_name
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.matching import NONE_TYPE, QUERY, REFERENCE
-from celltransfer_core.overview import (
+from celltransfer_core.framing import draw_cut
+from celltransfer_core.people import Calibration, Review, calibrate, prediction_sets, random_sample
+from celltransfer_core.pipeline import (
     CELL_ORDERS,
+    RunResult,
     find_cells,
     nearest_reference,
     said_of,
     sides,
 )
-from celltransfer_core.pipeline import RunResult, voter_name
 from celltransfer_core.plots import CAPTIONS, NONE_COLOUR, map_figure, type_symbols
-from celltransfer_core.review import Review, random_sample
+from celltransfer_core.studies import load_map, load_run
+from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE
+from celltransfer_core.web import image_url
 
 A_PAGE = 60
 LARGE = 1024  # px
@@ -85,7 +88,7 @@ def show_map(run: RunResult, shades: Mapping[str, str]) -> list[int] | None:
     """Show the map of the query if asked for; return what was picked there."""
     if not st.toggle("Pick cells on a map", key="cells map"):
         return None
-    drawn = jobs.load_map(space, here.id)
+    drawn = load_map(space, here.id)
     if drawn is None:
         st.info("The map is not drawn yet: see the Embeddings page.")
         return None
@@ -121,7 +124,7 @@ def show_map(run: RunResult, shades: Mapping[str, str]) -> list[int] | None:
 
 def address(cell: str, size: int, role: str = QUERY, **how: bool) -> str:
     """Return the address of a cell's picture."""
-    return web.image_url(space, here.id, cell, size=size, role=role, **how)
+    return image_url(space, here.id, cell, size=size, role=role, **how)
 
 
 def show_grid(run: RunResult, cells: np.ndarray, at: int, shades: Mapping[str, str]) -> None:
@@ -205,9 +208,9 @@ def show_cell(
     else:
         sure = "confirmed" if match.confirmed else "proposed"
         matched = f"matched to {words.plain(match.matched_type)} ({sure})"
-    found = teaching.calibrate(run.taught) if run.taught else None
+    found = calibrate(run.taught) if run.taught else None
     confidence, worth = run.vote.confidence[cell], "the mean probability that voters give it"
-    if isinstance(found, teaching.Calibration):
+    if isinstance(found, Calibration):
         confidence = found.confidence[cell]
         worth = "how often such cells are right, as typed cells tell"
     else:
@@ -227,7 +230,7 @@ def show_set(run: RunResult, reviews: Sequence[Review], cell: int) -> None:
     if run.taught is None:
         return
     drawn = random_sample(run.query.cells, reviews, seed=run.config.seed)
-    sets = teaching.prediction_sets(run.taught, drawn)
+    sets = prediction_sets(run.taught, drawn)
     if len(sets.missing) == len(run.types):
         return
     held = ", ".join(words.plain(name) for name in sets.of(cell, run.types)) or "none of them"
@@ -255,7 +258,7 @@ def show_picture(run: RunResult, cell: int) -> None:
         "um": max(image.shape) * scale,
     }
     if nucleus is not None:
-        outlined = web.draw_cut(image, nucleus)
+        outlined = draw_cut(image, nucleus)
         field = {
             "label": field["label"],
             "plain": field,
@@ -407,7 +410,7 @@ def browse(run: RunResult, reviews: Sequence[Review], among: Sequence[int] | Non
 
 
 lesson = common.taught(here, "Type every cell")
-typed = lesson.run if lesson else jobs.load_run(space, here.id, stale=True)
+typed = lesson.run if lesson else load_run(space, here.id, stale=True)
 if typed is not None:
     if lesson is None:
         st.caption(":material/history: Below is the last result, from before the last changes.")

@@ -11,11 +11,10 @@ import numpy as np
 import streamlit as st
 import words
 
-from celltransfer_core import jobs
-from celltransfer_core.export import differential_table
-from celltransfer_core.matching import QUERY, confirmed_share
-from celltransfer_core.overview import plan_run, sides
-from celltransfer_core.pipeline import PAPER, PRESETS, Config, RunResult
+from celltransfer_core.config import PAPER, PRESETS, Config
+from celltransfer_core.matching import confirmed_share
+from celltransfer_core.outputs import differential_table
+from celltransfer_core.pipeline import RunResult, estimate_run, sides
 from celltransfer_core.plots import (
     agreement_figure,
     composition_figure,
@@ -25,7 +24,16 @@ from celltransfer_core.plots import (
     transport_gain_figure,
     transport_quality_figure,
 )
-from celltransfer_core.studies import Study
+from celltransfer_core.studies import (
+    Study,
+    load_current,
+    load_named,
+    load_prepared,
+    load_run,
+    states,
+    study_config,
+)
+from celltransfer_core.vocabulary import QUERY
 
 # What no preset decides: it stays whatever preset is chosen.
 OWN = ("encoders", "cluster_encoder", "keep", "seed", "flag_threshold")
@@ -229,8 +237,8 @@ def keep(chosen: Mapping[str, Any]) -> None:
 
 def show_plan(config: Config) -> None:
     """Tell what will run and how long it may take."""
-    found = jobs.load_named(space, here.id)
-    prepared = jobs.load_prepared(space, here.id)
+    found = load_named(space, here.id)
+    prepared = load_prepared(space, here.id)
     if found is None or prepared is None:
         st.caption("Steps before this one are missing; they run first.")
         return
@@ -238,7 +246,7 @@ def show_plan(config: Config) -> None:
     kept = config.kept_types(matches, prepared.types)
     usable = int(np.isin(prepared.reference.cell_labels, kept).sum())
     workers = os.cpu_count() or 1
-    plan = plan_run(
+    plan = estimate_run(
         config,
         len(prepared.voters),
         usable,
@@ -437,10 +445,10 @@ def show_run(run: RunResult) -> None:
         st.error(words.plain(f"{failure.encoder} had no vote. {failure.reason}"))
 
 
-config_now = jobs.study_config(space, here)
-lesson = jobs.load_taught(space, here.id)
-latest = lesson.run if lesson else jobs.load_run(space, here.id, stale=True)
-done = jobs.states(space, here.id)["classify"] == "done"
+config_now = study_config(space, here)
+lesson = load_current(space, here.id)
+latest = lesson.run if lesson else load_run(space, here.id, stale=True)
+done = states(space, here.id)["classify"] == "done"
 with st.expander("How cells are typed", icon=":material/tune:", expanded=latest is None):
     show_choices(config_now)
 if not done and space.pooled(here.id, QUERY):

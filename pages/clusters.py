@@ -8,13 +8,29 @@ import numpy as np
 import streamlit as st
 import words
 
-from celltransfer_core import curation, jobs
-from celltransfer_core.curation import Word, short
-from celltransfer_core.datasets import Dataset
+from celltransfer_core.data import Dataset
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.matching import QUERY
-from celltransfer_core.pipeline import Clusters
+from celltransfer_core.pipeline import (
+    Clusters,
+    central_first,
+    extend_selection,
+    short,
+    split_in_two,
+)
 from celltransfer_core.plots import CAPTIONS, cluster_colours, map_figure
+from celltransfer_core.studies import (
+    Word,
+    load_clusters,
+    load_map,
+    load_prepared,
+    query_embeddings,
+    stage_keys,
+    standing_names,
+    start,
+    states,
+    study_config,
+)
+from celltransfer_core.vocabulary import QUERY
 
 STRIP = 7
 A_PAGE = 12
@@ -56,7 +72,7 @@ locked = bool(here.signed)
 
 def settings() -> None:
     """Show how clusters are found, and let it be changed."""
-    config = jobs.study_config(space, here)
+    config = study_config(space, here)
     with st.form("settings"):
         method = st.radio(
             "Method",
@@ -126,8 +142,8 @@ def settings() -> None:
                 "sigma": number if rule == "number" else rule,
             }
             if common.say(space.set_options, here.id, options):
-                if jobs.states(space, here.id)["clusters"] != "done":
-                    common.say(jobs.start, space, here.id, "clusters")
+                if states(space, here.id)["clusters"] != "done":
+                    common.say(start, space, here.id, "clusters")
                 st.rerun()
 
 
@@ -175,7 +191,7 @@ def show_undo() -> None:
 
 def show_map(clusters: Clusters, names: Mapping[int, str]) -> None:
     """Show the query's cells by cluster; cells in a lasso can be moved."""
-    shown = jobs.load_map(space, here.id)
+    shown = load_map(space, here.id)
     if shown is None:
         return
     of_query = np.array(shown.sets) == QUERY
@@ -229,20 +245,20 @@ def offer_move(
             if st.form_submit_button("Move", icon=":material/move_item:", disabled=locked):
                 moved = chosen
                 if len(on_map) < query.n_cells:
-                    moved = curation.extend_selection(embeddings(), on_map, chosen)
+                    moved = extend_selection(embeddings(), on_map, chosen)
                 edit(moved.tolist(), None if to == NEW else to, "move")
 
 
 def embeddings() -> np.ndarray:
     """Read what clusters were found on."""
     with st.spinner("Reading the embeddings…"):
-        return curation.query_embeddings(jobs.load_prepared(space, here.id), space.cache)
+        return query_embeddings(load_prepared(space, here.id), space.cache)
 
 
 def show_cluster(clusters: Clusters, position: int, names: Mapping[int, str]) -> None:
     """Show one cluster: how large and dense, its middle and its rim, and what can be done."""
     number = int(clusters.names[position])
-    ordered = curation.central_first(clusters, position)
+    ordered = central_first(clusters, position)
     with st.container(border=True):
         head, button = st.columns([5, 1], vertical_alignment="center")
         density = clusters.density[position]
@@ -281,7 +297,7 @@ def offer_edits(
     ):
         inside = np.sort(ordered)
         try:
-            part = curation.split_in_two(embeddings()[inside])
+            part = split_in_two(embeddings()[inside])
         except CellTransferError as error:
             st.error(str(error))
         else:
@@ -315,26 +331,26 @@ def show_clusters(clusters: Clusters, names: Mapping[int, str]) -> None:
 
 def go_on() -> None:
     """Lead on to the matches; edited clusters are matched anew."""
-    if jobs.states(space, here.id)["matches"] == "done" or locked:
+    if states(space, here.id)["matches"] == "done" or locked:
         words.following("matches", "Go on to matches")
         return
     st.divider()
     st.markdown("These clusters are not matched to types yet.")
     label = "Match the clusters to types"
     if st.button(label, type="primary", icon=":material/arrow_forward:") and common.say(
-        jobs.start, space, here.id, "matches"
+        start, space, here.id, "matches"
     ):
         words.go("matches")
 
 
-with st.expander("How clusters are found", expanded=jobs.load_clusters(space, here.id) is None):
+with st.expander("How clusters are found", expanded=load_clusters(space, here.id) is None):
     settings()
 if common.needs(here, "clusters", "Find clusters"):
-    key = jobs.stage_keys(space, here.id)["clusters"]
+    key = stage_keys(space, here.id)["clusters"]
     query: Dataset = space.pooled(here.id, QUERY)
-    found = jobs.load_clusters(space, here.id)
+    found = load_clusters(space, here.id)
     said = [Word(d.payload, d.who, d.at) for d in space.decisions(here.id, "cluster-name")]
-    named = curation.standing_names(found, query.cells, said)
+    named = standing_names(found, query.cells, said)
     show_map(found, named)
     show_undo()
     show_clusters(found, named)

@@ -11,12 +11,24 @@ from urllib.parse import unquote
 import numpy as np
 import streamlit as st
 
-from celltransfer_core import jobs, teaching, web
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.evaluation import study_labels
-from celltransfer_core.jobs import Lesson, Stage, Target
+from celltransfer_core.pipeline import drift
 from celltransfer_core.plots import type_colours
-from celltransfer_core.studies import Study, Workspace
+from celltransfer_core.studies import (
+    CurrentRun,
+    Stage,
+    Study,
+    Target,
+    Workspace,
+    cancel,
+    current_job,
+    load_current,
+    stages,
+    start,
+    states,
+    study_labels,
+)
+from celltransfer_core.web import image_url
 
 ASSETS = Path(__file__).parents[1] / "assets"
 THUMBNAIL = 72  # px
@@ -45,7 +57,7 @@ def _workspace(folder: str) -> Workspace:  # noqa: ARG001
 
 def workspace() -> Workspace:
     """Open the workspace, once a server."""
-    from celltransfer_core.cache import home
+    from celltransfer_core.runtime import home
 
     return _workspace(str(home()))
 
@@ -108,7 +120,7 @@ def reference_types(study_id: str) -> list[str]:
 
 def named_types(study_id: str) -> list[str]:
     """List the types that people named beside the reference's, in the order they were named."""
-    return jobs.named_types(workspace(), study_id)
+    return stages.named_types(workspace(), study_id)
 
 
 def colours(study_id: str) -> Mapping[str, str]:
@@ -161,9 +173,7 @@ def pictures(
     tiles = []
     for number, cell in enumerate(cells):
         says = html.escape(titles[number] if titles else f"cell {cell[:8]}", quote=True)
-        url = web.image_url(
-            space, study_id, cell, size=2 * size, cut=cut, outline=outline, role=role
-        )
+        url = image_url(space, study_id, cell, size=2 * size, cut=cut, outline=outline, role=role)
         tiles.append(
             f"<img src='{url}' width='{size}' height='{size}' loading='lazy' alt='{says}' "
             f"title='{says}' style='object-fit:contain;border-radius:4px;background:#8881'>"
@@ -201,7 +211,7 @@ def needs(here: Study, stage: Stage, button: str, *, note: str = "") -> bool:
     With nothing under way there is a button that begins the work; while it runs there are
     progress, time left and a button that cancels; a page without a result stops here.
     """
-    state = jobs.states(workspace(), here.id)[stage]
+    state = states(workspace(), here.id)[stage]
     if state == "waiting":
         st.info("Add images first: a reference with known types, and a query to be typed.")
         st.page_link(PAGES["data"], icon=":material/upload:")
@@ -216,17 +226,17 @@ def needs(here: Study, stage: Stage, button: str, *, note: str = "") -> bool:
     return False
 
 
-def taught(here: Study, button: str) -> Lesson | None:
-    """Return the typed cells as people's words teach them; without any, offer to type them.
+def taught(here: Study, button: str) -> CurrentRun | None:
+    """Return the typed cells as people's words update_vote them; without any, offer to type them.
 
-    Words that came after the transport count at once; whether a new one would pay is said.
+    Annotations that came after the transport count at once; whether a new one would pay is said.
     """
-    found = jobs.load_taught(workspace(), here.id)
+    found = load_current(workspace(), here.id)
     if found is None:
         needs(here, "classify", button)
         return None
     if not found.fresh and not at_work(here, done=False):
-        moved = teaching.drift(found.run)
+        moved = drift(found.run)
         if moved.pays:
             st.info(
                 "What you confirmed counts in the vote already. The transport was made to other "
@@ -245,7 +255,7 @@ def taught(here: Study, button: str) -> Lesson | None:
 
 def at_work(here: Study, *, done: bool) -> bool:
     """Show work that is under way, or why it stopped before it was done."""
-    job = jobs.current_job(workspace(), here.id)
+    job = current_job(workspace(), here.id)
     if job and job.active:
         _watch(here.id)
         return True
@@ -258,14 +268,14 @@ def begin(here: Study, target: Target, button: str) -> None:
     """Offer to begin work."""
     if st.button(
         button, type="primary", icon=":material/play_arrow:", disabled=bool(here.signed)
-    ) and say(jobs.start, workspace(), here.id, target):
+    ) and say(start, workspace(), here.id, target):
         st.rerun()
 
 
 @st.fragment(run_every=1.0)
 def _watch(study_id: str) -> None:
     space = workspace()
-    job = jobs.current_job(space, study_id)
+    job = current_job(space, study_id)
     if job is None or not job.active:
         st.rerun()
     began = f"{_PHASES.get(job.phase, job.phase[:1].upper() + job.phase[1:]) or 'Starting'}…"
@@ -281,7 +291,7 @@ def _watch(study_id: str) -> None:
         if job.cancel:
             st.caption("Cancelling…")
         elif st.button("Cancel", icon=":material/stop_circle:"):
-            jobs.cancel(space, job.id)
+            cancel(space, job.id)
 
 
 def _seconds(seconds: float) -> str:

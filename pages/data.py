@@ -10,13 +10,13 @@ import pandas as pd
 import streamlit as st
 import words
 
-from celltransfer_core import jobs, web
-from celltransfer_core.datasets import Dataset, Remark, image_sizes
+from celltransfer_core.data import Dataset, Remark, image_sizes
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.framing import find_nuclei
 from celltransfer_core.plots import CAPTIONS, sizes_figure, types_figure
-from celltransfer_core.review import ANSWERS
-from celltransfer_core.studies import ImageSet, Role
+from celltransfer_core.studies import ImageSet, Role, load_prepared, study_config
+from celltransfer_core.vocabulary import ANSWERS
+from celltransfer_core.web import import_roots, upload_access
 
 A_PAGE = 48
 A_TRIAL = 24
@@ -86,10 +86,10 @@ def add_files(image_set: ImageSet) -> None:
     common.component("upload", "upload")(
         key=f"upload {image_set.id}",
         data={
-            "access": web.upload_access(space, image_set),
+            "access": upload_access(space, image_set),
             "name": image_set.name,
             "hint": HINTS[image_set.role],
-            "roots": [str(root) for root in web.import_roots()],
+            "roots": [str(root) for root in import_roots()],
             "locked": locked,
         },
         on_finished_change=lambda: None,
@@ -340,7 +340,7 @@ def show_framing() -> None:
         "So that cells from two microscopes look alike to an encoder, each is cut to a square "
         "around its stained nucleus. The frame shows what is kept."
     )
-    config = jobs.study_config(space, here)
+    config = study_config(space, here)
     cut, colour = st.columns(2)
     with cut:
         choose("framing", "Cut around the nucleus", FRAMING, config.framing)
@@ -350,7 +350,7 @@ def show_framing() -> None:
     if not sets:
         st.info("Add images to see what framing does to them.")
         return
-    prepared = jobs.load_prepared(space, here.id)
+    prepared = load_prepared(space, here.id)
     if prepared is not None and prepared.framing.nuclei:
         st.markdown(f"Decided: {words.plain(prepared.framing.reason)}.")
         extents = {

@@ -12,11 +12,26 @@ import streamlit as st
 import words
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from celltransfer_core import encoders, jobs
-from celltransfer_core.cache import home
-from celltransfer_core.matching import QUERY, REFERENCE
-from celltransfer_core.pipeline import voter_name
+from celltransfer_core.config import voter_name
+from celltransfer_core.encoders import (
+    AvailableEncoder,
+    EncoderSpec,
+    add_encoder,
+    available_encoders,
+)
+from celltransfer_core.pipeline import layouts
 from celltransfer_core.plots import CAPTIONS, cluster_colours, map_figure, set_colours, type_symbols
+from celltransfer_core.runtime import home
+from celltransfer_core.studies import (
+    layout_of,
+    load_clusters,
+    load_map,
+    load_prepared,
+    start,
+    states,
+    study_config,
+)
+from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 MOST_SHOWN = 48
 
@@ -29,12 +44,12 @@ here = common.title(
 
 
 @st.cache_data(ttl=30, show_spinner="Looking for encoders…")
-def known(folder: str) -> tuple[encoders.AvailableEncoder, ...]:  # noqa: ARG001
+def known(folder: str) -> tuple[AvailableEncoder, ...]:  # noqa: ARG001
     """List the encoders there are; a user's own are opened to see if they work."""
-    return encoders.available_encoders()
+    return available_encoders()
 
 
-def show_encoders(found: Sequence[encoders.AvailableEncoder]) -> None:
+def show_encoders(found: Sequence[AvailableEncoder]) -> None:
     """Show what there is to know of each encoder."""
     rows = {
         one.id: {
@@ -58,13 +73,13 @@ def show_encoders(found: Sequence[encoders.AvailableEncoder]) -> None:
             st.warning(words.plain(f"{one.id}: {one.problem}"))
 
 
-def trained_on(spec: encoders.EncoderSpec) -> str:
+def trained_on(spec: EncoderSpec) -> str:
     """Say what an encoder has seen."""
     overlap = f"; among them {spec.overlap}" if spec.overlap else ""
     return f"{spec.trained_on or 'not stated'}{overlap}"
 
 
-def more_encoders(found: Sequence[encoders.AvailableEncoder]) -> None:
+def more_encoders(found: Sequence[AvailableEncoder]) -> None:
     """Tell of encoders that can be fetched, and take one that somebody brought."""
     rows = {
         one.id: {
@@ -106,16 +121,16 @@ def take_in(files: Sequence[UploadedFile]) -> None:
         for file in files:
             suffix = ".onnx" if file is models[0] else ".json"
             (Path(folder) / f"model{suffix}").write_bytes(file.getbuffer())
-        if common.say(encoders.add_encoder, name, Path(folder) / "model.onnx"):
+        if common.say(add_encoder, name, Path(folder) / "model.onnx"):
             known.clear()
             st.toast(f"{name} is here and can vote.")
             st.rerun()
 
 
-def choose(found: Sequence[encoders.AvailableEncoder]) -> None:
+def choose(found: Sequence[AvailableEncoder]) -> None:
     """Let somebody choose who votes."""
     usable = [one.id for one in found if one.spec and one.here]
-    voters = jobs.study_config(space, here).encoders
+    voters = study_config(space, here).encoders
     joined = next((voter for voter in voters if len(voter) > 1), ())
     single = [voter[0] for voter in voters if len(voter) == 1]
     with st.form("voters"):
@@ -147,14 +162,14 @@ def save(together: Sequence[str], alone: Sequence[str]) -> None:
         return
     options = {**here.options, "encoders": chosen}
     if common.say(space.set_options, here.id, options):
-        if jobs.states(space, here.id)["embed"] in ("next", "stale", "failed"):
-            common.say(jobs.start, space, here.id, "embed")
+        if states(space, here.id)["embed"] in ("next", "stale", "failed"):
+            common.say(start, space, here.id, "embed")
         st.rerun()
 
 
 def show_outcome() -> None:
     """Tell how embedding went: failures, framing."""
-    prepared = jobs.load_prepared(space, here.id)
+    prepared = load_prepared(space, here.id)
     if prepared is None:
         return
     for failure in prepared.failures:
@@ -174,25 +189,25 @@ def show_outcome() -> None:
 
 def choose_layout() -> None:
     """Let somebody choose how the map is laid out, where there is a choice."""
-    ways = jobs.layouts()
+    ways = layouts()
     if len(ways) < 2:
         return
-    now = jobs.layout_of(here)
+    now = layout_of(here)
     chosen = st.segmented_control(
         "Laid out by", ways, default=now, required=True, disabled=bool(here.signed)
     )
     if chosen != now and common.say(space.set_options, here.id, {**here.options, "layout": chosen}):
-        common.say(jobs.start, space, here.id, "embed")
+        common.say(start, space, here.id, "embed")
         st.rerun()
 
 
 def show_map() -> None:
     """Show all cells in one plane, and those that were picked."""
-    shown = jobs.load_map(space, here.id)
+    shown = load_map(space, here.id)
     sets = {role: space.pooled(here.id, role) for role in (REFERENCE, QUERY)}
     if shown is None or not all(sets.values()):
         return
-    clusters = jobs.load_clusters(space, here.id)
+    clusters = load_clusters(space, here.id)
     ways = ["Type", "Set", *(["Cluster"] if clusters else [])]
     with st.container(horizontal=True):
         way = st.segmented_control("Colour by", ways, default="Type", required=True)
@@ -260,7 +275,7 @@ def show_picked(ids: Sequence[str]) -> None:
 
 
 found = known(str(home()))
-with st.expander("Encoders, and who votes", expanded=jobs.load_map(space, here.id) is None):
+with st.expander("Encoders, and who votes", expanded=load_map(space, here.id) is None):
     show_encoders(found)
     choose(found)
 with st.expander("More encoders"):

@@ -10,12 +10,8 @@ import pandas as pd
 import streamlit as st
 import words
 
-from celltransfer_core import jobs
-from celltransfer_core.matching import QUERY
-from celltransfer_core.plots import reader_figure, similarity_heatmap
-from celltransfer_core.protocol import OT, Evaluation, Row
-from celltransfer_core.reader import reader_table
-from celltransfer_core.results import (
+from celltransfer_core.evaluation import OT, Evaluation, Row
+from celltransfer_core.evaluation.report import (
     LABELS_USED,
     OT_NAMES,
     SIGNIFICANT,
@@ -23,8 +19,13 @@ from celltransfer_core.results import (
     figures,
     identification_table,
     matched_clusters,
+    reader_figure,
+    reader_table,
     results_table,
 )
+from celltransfer_core.plots import similarity_heatmap
+from celltransfer_core.studies import evaluation_path, load_evaluation, protocol_of
+from celltransfer_core.vocabulary import QUERY
 
 ALIGNMENTS = {ot: f"{name[:1].upper()}{name[1:]}" for ot, name in OT_NAMES.items()}
 FILTERING = {
@@ -47,7 +48,7 @@ st.warning(
 
 def choose() -> None:
     """Offer what is measured."""
-    protocol = jobs.protocol_of(here)
+    protocol = protocol_of(here)
     with st.expander("What is measured", icon=":material/tune:"), st.form("protocol", border=False):
         ot = st.multiselect(
             "Alignments",
@@ -270,8 +271,8 @@ def show_files(folder: Path) -> None:
 
 
 choose()
-path = jobs.evaluation_path(space, here.id)
-found = jobs.load_evaluation(space, here.id)
+path = evaluation_path(space, here.id)
+found = load_evaluation(space, here.id)
 if path is None:
     st.info("Add images first: a reference with known types, and a query.")
     st.page_link(common.PAGES["data"], icon=":material/upload:")

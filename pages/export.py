@@ -11,10 +11,30 @@ import pandas as pd
 import streamlit as st
 import words
 
-from celltransfer_core import RESEARCH_USE, downloads, export, jobs, report
-from celltransfer_core.export import Outcome, Pseudonyms
-from celltransfer_core.report import About, CellPlane
+from celltransfer_core.about import RESEARCH_USE
+from celltransfer_core.outputs import (
+    About,
+    Pseudonyms,
+    StudyTables,
+    command_line,
+    csv_bytes,
+    formats,
+    images,
+    parquet_bytes,
+    report_html,
+)
+from celltransfer_core.pipeline import CellPlane
+from celltransfer_core.runtime import write_atomically
+from celltransfer_core.studies import (
+    current_job,
+    export_path,
+    load_map,
+    preparation,
+    stage_keys,
+    start_preparation,
+)
 from celltransfer_core.types import Progress
+from celltransfer_core.web import file_url
 
 FIRST_ROWS = 5
 
@@ -27,7 +47,7 @@ here = common.title(
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
-def table(key: str, hidden: bool, name: str, _taken: Outcome) -> pd.DataFrame:  # noqa: ARG001
+def table(key: str, hidden: bool, name: str, _taken: StudyTables) -> pd.DataFrame:  # noqa: ARG001
     """Make a table, once for all that decides it."""
     return getattr(_taken, name)()
 
@@ -57,8 +77,8 @@ def offer(name: str, heading: str, says: str, *kinds: str, file: str | None = No
         with st.expander("Preview"):
             preview(made)
         writers: dict[str, tuple[str, Callable[[], bytes]]] = {
-            "CSV": ("csv", lambda: export.csv_bytes(made, guarded=True)),
-            "Parquet": ("parquet", lambda: export.parquet_bytes(made)),
+            "CSV": ("csv", lambda: csv_bytes(made, guarded=True)),
+            "Parquet": ("parquet", lambda: parquet_bytes(made)),
         }
         with st.container(horizontal=True):
             for kind in kinds:
@@ -77,12 +97,12 @@ def offer(name: str, heading: str, says: str, *kinds: str, file: str | None = No
 
 def write_h5ad(path: Path, progress: Progress) -> None:  # noqa: ARG001
     """Write the cells as AnnData."""
-    export.write_h5ad(taken.cells(), taken.manifest, path)
+    formats.write_h5ad(taken.cells(), taken.manifest, path)
 
 
 def write_images(path: Path, progress: Progress) -> None:
     """Write every image into its type's folder."""
-    export.write_images(
+    images.write_images(
         taken.run.query,
         taken.final.final.tolist(),
         path,
@@ -94,7 +114,7 @@ def write_images(path: Path, progress: Progress) -> None:
 def write_report(path: Path, progress: Progress) -> None:
     """Write the report."""
     about = About(here.name, here.drawn, here.signed_by, here.signed or "")
-    text = report.report_html(
+    text = report_html(
         taken.run,
         taken.reviews,
         about,
@@ -102,13 +122,13 @@ def write_report(path: Path, progress: Progress) -> None:
         pseudonyms=taken.pseudonyms,
         progress=progress,
     )
-    export.write_atomically(path, text.encode())
+    write_atomically(path, text.encode())
 
 
 @st.fragment(run_every=1.0)
 def follow(path: Path, label: str) -> None:
     """Show how far a file is until it is there."""
-    state = downloads.preparation(path)
+    state = preparation(path)
     if state is None or state.problem:
         st.rerun()
     share = state.done / state.total if state.total else 0.0
@@ -121,12 +141,12 @@ def follow(path: Path, label: str) -> None:
 def prepared(name: str, suffix: str, label: str, write: Callable[[Path, Progress], object]) -> None:
     """Offer a file that takes time: prepare it on a click, then give it away."""
     variant = f"{name}-pseudonyms" if hidden else name
-    path = downloads.export_path(space, here.id, variant, suffix, what, here.name, here.signed)
-    state = downloads.preparation(path)
+    path = export_path(space, here.id, variant, suffix, what, here.name, here.signed)
+    state = preparation(path)
     if path.is_file() and state is None:
         st.link_button(
             f"{label} ({words.size(path.stat().st_size)})",
-            downloads.file_url(space, here.id, path, file_name(f"{name}{suffix}")),
+            file_url(space, here.id, path, file_name(f"{name}{suffix}")),
             icon=":material/download:",
         )
     elif state is not None and not state.problem:
@@ -137,7 +157,7 @@ def prepared(name: str, suffix: str, label: str, write: Callable[[Path, Progress
         if st.button(
             f"Prepare the {label} file", key=f"prepare {name}", icon=":material/hourglass_top:"
         ):
-            downloads.prepare(path, write)
+            start_preparation(path, write)
             st.rerun()
 
 
@@ -188,7 +208,7 @@ def offer_repeat() -> None:
         )
         extras = [one.name for one in space.sets(here.id, "extra")]
         st.code(
-            export.command_line(
+            command_line(
                 taken.run.config,
                 extras=extras,
                 reviews="reviews.csv" if taken.reviews else None,
@@ -232,7 +252,7 @@ def offer_signature() -> None:
         f"cells are not, and readers dispute {disputed:,}. After signing, nothing in this study "
         "can be changed by anybody; it can be read, exported and duplicated."
     )
-    job = jobs.current_job(space, here.id)
+    job = current_job(space, here.id)
     busy = bool(job and job.active)
     if busy:
         st.caption("Work is under way in this study: sign when it is done.")
@@ -252,7 +272,7 @@ def offer_signature() -> None:
 
 if lesson := common.taught(here, "Type every cell"):
     said = [d.id for kind in ("match", "review") for d in space.decisions(here.id, kind)]
-    keys = jobs.stage_keys(space, here.id)
+    keys = stage_keys(space, here.id)
     what = json.dumps([keys["classify"], lesson.fresh, here.options, said], default=str)
     st.warning(RESEARCH_USE, icon=":material/science:")
     hidden = st.toggle(
@@ -261,8 +281,8 @@ if lesson := common.taught(here, "Type every cell"):
         help="In every table, picture and report below. They are the same in all of them.",
     )
     found = lesson.run
-    plane = jobs.load_map(space, here.id)
-    taken = Outcome(
+    plane = load_map(space, here.id)
+    taken = StudyTables(
         found,
         lesson.reviews,
         Pseudonyms.of_study(space.secret, here.id) if hidden else None,
@@ -271,7 +291,7 @@ if lesson := common.taught(here, "Type every cell"):
     if hidden:
         st.download_button(
             "Which pseudonym is whose (keep this to yourself)",
-            lambda: export.csv_bytes(taken.pseudonyms.table(found.query), guarded=True),
+            lambda: csv_bytes(taken.pseudonyms.table(found.query), guarded=True),
             file_name("pseudonyms.csv"),
             key="pseudonyms",
             icon=":material/key:",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from celltransfer_core import RESEARCH_USE
+from celltransfer_core.about import RESEARCH_USE
 
 GUIDES = Path(__file__).parents[1] / "assets" / "guides"
 

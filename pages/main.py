@@ -3,8 +3,9 @@
 import common
 import streamlit as st
 
-from celltransfer_core import RESEARCH_USE, __version__, jobs
+from celltransfer_core.about import RESEARCH_USE, __version__
 from celltransfer_core.errors import CellTransferError
+from celltransfer_core.studies import STAGES, current_job, processes
 
 st.set_page_config(page_title="CellTransfer", page_icon=common.ASSETS / "icon.svg", layout="wide")
 
@@ -48,8 +49,8 @@ if st.session_state.get("study"):
         st.query_params.clear()
         st.toast(str(error))
 
-states = jobs.states(space, current.id) if current else dict.fromkeys(jobs.STAGES, "waiting")
-job = jobs.current_job(space, current.id) if current else None
+states = processes.states(space, current.id) if current else dict.fromkeys(STAGES, "waiting")
+job = current_job(space, current.id) if current else None
 has_data = states["embed"] != "waiting"
 states = {
     "data": "done" if has_data else "next" if current else "waiting",

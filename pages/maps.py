@@ -5,9 +5,9 @@ from typing import Any
 import common
 import streamlit as st
 
-from celltransfer_core import web
-from celltransfer_core.matching import QUERY, REFERENCE
 from celltransfer_core.plots import CAPTIONS
+from celltransfer_core.vocabulary import QUERY, REFERENCE
+from celltransfer_core.web import image_url
 
 PICTURE = 132  # px
 
@@ -33,7 +33,7 @@ def cell_map(study_id: str, figure: Any, title: str, key: str) -> list[str]:
     with st.container(key=f"map {key}"):
         chart = st.plotly_chart(figure, on_select="rerun", key=key, config=CHART, alt=title)
         pictures = {
-            role: web.image_url(space, study_id, "{cell}", size=2 * PICTURE, cut=True, role=role)
+            role: image_url(space, study_id, "{cell}", size=2 * PICTURE, cut=True, role=role)
             for role in (REFERENCE, QUERY)
         }
         common.component("cells", "hover")(

@@ -10,17 +10,24 @@ import pandas as pd
 import streamlit as st
 import words
 
-from celltransfer_core import curation, jobs, teaching
-from celltransfer_core.curation import Standing, Word, short
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.matching import NONE_TYPE, QUERY, REFERENCE, Match
-from celltransfer_core.pipeline import Named
+from celltransfer_core.matching import Match
+from celltransfer_core.pipeline import Named, central_first, short
 from celltransfer_core.plots import (
     cluster_plane_figure,
     score_plane_figure,
     similarity_heatmap,
     type_symbols,
 )
+from celltransfer_core.studies import (
+    Standing,
+    Word,
+    load_current,
+    load_named,
+    standing_names,
+    study_config,
+)
+from celltransfer_core.vocabulary import MOST_LETTERS, NONE_TYPE, QUERY, REFERENCE, check_new_type
 
 # Streamlit keeps C and R for itself; A, J, K, N, T and Z are used below.
 KEYS = "1234567890BDEFGHILMOPQSUVWXY"
@@ -80,7 +87,7 @@ def answer(position: int, name: str) -> None:
 def answer_new(position: int, field: str) -> None:
     """Keep a type that the reference lacks, as it was typed in."""
     try:
-        name = teaching.check_new_type(st.session_state[field])
+        name = check_new_type(st.session_state[field])
     except CellTransferError as error:
         st.session_state["problem"] = str(error)
         return
@@ -181,7 +188,7 @@ def show_cluster(position: int) -> None:
         )
         of_cluster, of_type = st.columns(2, gap="medium")
         with of_cluster:
-            inside = curation.central_first(clusters, position)
+            inside = central_first(clusters, position)
             st.markdown(f"**Cluster {words.plain(called(position))}**")
             st.caption(f"{len(inside):,} query cells, the most central first")
             common.pictures(
@@ -253,7 +260,7 @@ def show_head(position: int, match: Match, word: Standing | None) -> None:
 
 def find_doubted() -> dict[int, str]:
     """Find names that may be slips, and what else the encoders take the cells for."""
-    lesson = jobs.load_taught(space, here.id)
+    lesson = load_current(space, here.id)
     if lesson is None or (taught := lesson.run.taught) is None:
         return {}
     found = {}
@@ -343,7 +350,7 @@ def offer_new_type(position: int) -> None:
             st.text_input(
                 "Name of the type",
                 key=field,
-                max_chars=teaching.MOST_LETTERS,
+                max_chars=MOST_LETTERS,
                 placeholder="such as plasma cell",
             )
             st.form_submit_button(
@@ -633,7 +640,7 @@ def go_on() -> None:
 if common.needs(here, "matches", "Match the clusters to types"):
     named: Named
     words_on: Sequence[Standing]
-    named, words_on = jobs.load_named(space, here.id)
+    named, words_on = load_named(space, here.id)
     clusters, matches, score = named.clusters, named.matches, named.scores[QUERY]
     types, encoders = score.types, score.encoders
     query, reference = space.pooled(here.id, QUERY), space.pooled(here.id, REFERENCE)
@@ -641,12 +648,12 @@ if common.needs(here, "matches", "Match the clusters to types"):
     beside = common.named_types(here.id)
     standing: Mapping[int, Standing] = {one.confirmation.cluster: one for one in words_on}
     said = space.decisions(here.id, "match")
-    names = curation.standing_names(
+    names = standing_names(
         clusters,
         query.cells,
         [Word(d.payload, d.who, d.at) for d in space.decisions(here.id, "cluster-name")],
     )
-    config = jobs.study_config(space, here)
+    config = study_config(space, here)
     doubted = find_doubted()
     order = np.argsort(-clusters.sizes, kind="stable").tolist()
     if st.session_state.get("cluster") not in order:

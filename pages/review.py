@@ -13,16 +13,44 @@ import pandas as pd
 import streamlit as st
 import words
 
-from celltransfer_core import jobs, review, teaching, web
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.evaluation import reliability
-from celltransfer_core.jobs import Lesson
-from celltransfer_core.matching import NONE_TYPE, QUERY, REFERENCE
+from celltransfer_core.evaluation.report import reliability_figure
+from celltransfer_core.outputs import describe_concordance, describe_sample, percent
+from celltransfer_core.people import (
+    BLIND_FROM,
+    BLIND_SHARE,
+    NotYet,
+    Review,
+    ReviewQueue,
+    SampleAccuracy,
+    calibrate,
+    cells_needed,
+    cohen_kappa,
+    final_types,
+    prediction_sets,
+    random_sample,
+    reader_pairs,
+    review_progress,
+    review_queue,
+    sample_accuracy,
+    settled_answers,
+)
 from celltransfer_core.pipeline import RunResult
-from celltransfer_core.plots import CAPTIONS, reliability_figure, review_progress_figure
-from celltransfer_core.report import describe_concordance, describe_sample, percent
-from celltransfer_core.review import ARTEFACT, SKIPPED, UNSURE, Review, ReviewQueue
-from celltransfer_core.studies import now
+from celltransfer_core.plots import CAPTIONS, review_progress_figure
+from celltransfer_core.studies import CurrentRun, load_current, now
+from celltransfer_core.vocabulary import (
+    ARTEFACT,
+    DISPUTED,
+    MOST_LETTERS,
+    NONE_TYPE,
+    QUERY,
+    REFERENCE,
+    SKIPPED,
+    UNSURE,
+    check_new_type,
+)
+from celltransfer_core.web import image_url
 
 # Streamlit keeps C and R for itself; A, B, N, S, U, X and Z are used below.
 KEYS = "1234567890DEFGHIJKLMOPQTVWY"
@@ -44,7 +72,7 @@ ORDERS = {
     "disagreement": "Where voters differ most",
 }
 ALL = ("all", "")
-ANSWERS = {
+BUTTONS = {
     NONE_TYPE: ("None of these", "N", ":material/block:"),
     UNSURE: ("Unsure", "U", ":material/question_mark:"),
     ARTEFACT: ("Artefact, smudge, two cells", "X", ":material/blur_on:"),
@@ -77,14 +105,14 @@ def wanted(run: RunResult, reviews: Sequence[Review]) -> np.ndarray | None:
         others = {one.cell for one in reviews if one.reader != reader and one.answer != SKIPPED}
         return np.array([cell in others for cell in run.query.cells], dtype=bool)
     if kind == "disputed":
-        return review.final_types(run.query.cells, run.predicted, reviews).disputed
+        return final_types(run.query.cells, run.predicted, reviews).disputed
     return None
 
 
 def queue_of(run: RunResult, reviews: Sequence[Review]) -> ReviewQueue:
     """Line up the cells to look at."""
     second = st.session_state.get("reading") == "second"
-    return review.review_queue(
+    return review_queue(
         run.query.cells,
         run.vote,
         run.clusters.labels,
@@ -160,7 +188,7 @@ def answer(cell: str, word: str, blind: bool) -> None:
 def answer_new(cell: str, blind: bool) -> None:
     """Keep a type that the reference lacks, as it was typed in."""
     try:
-        name = teaching.check_new_type(st.session_state["new type"])
+        name = check_new_type(st.session_state["new type"])
     except CellTransferError as error:
         desk()["problem"] = str(error)
         return
@@ -214,7 +242,7 @@ def current(run: RunResult, queue: ReviewQueue) -> tuple[str, bool] | None:
 
 def picture(cell: str, size: int, role: str = QUERY, **how: bool) -> str:
     """Return the address of a cell's picture, fit for an attribute."""
-    url = web.image_url(space, here.id, cell, size=size, role=role, **how)
+    url = image_url(space, here.id, cell, size=size, role=role, **how)
     return html.escape(url, quote=True)
 
 
@@ -303,7 +331,7 @@ def show_answers(types: Sequence[str], cell: str, accept: str, given: str) -> No
                 disabled=locked,
             )
     with st.container(horizontal=True):
-        for word, (label, key, icon) in ANSWERS.items():
+        for word, (label, key, icon) in BUTTONS.items():
             st.button(
                 label,
                 key=word,
@@ -321,7 +349,7 @@ def show_answers(types: Sequence[str], cell: str, accept: str, given: str) -> No
             st.text_input(
                 "Name of the type",
                 key="new type",
-                max_chars=teaching.MOST_LETTERS,
+                max_chars=MOST_LETTERS,
                 placeholder="such as plasma cell",
                 help="The reference lacks it. From now on the vote can find more of them.",
             )
@@ -390,7 +418,7 @@ def one_by_one() -> None:
                 else:
                     show_prediction(run, number, shades)
                 if mine:
-                    said = ANSWERS.get(mine[-1].answer, (mine[-1].answer,))[0]
+                    said = BUTTONS.get(mine[-1].answer, (mine[-1].answer,))[0]
                     st.markdown(f"You said: **{words.plain(said)}**")
     show_progress(lesson, len(queue.cells))
 
@@ -438,7 +466,7 @@ def several() -> None:
             st.markdown(f"**{cells} picked.** Give them the type:")
             with st.container(horizontal=True):
                 choices = [(name, name) for name in types]
-                choices += [(word, ANSWERS[word][0]) for word in (NONE_TYPE, UNSURE, ARTEFACT)]
+                choices += [(word, BUTTONS[word][0]) for word in (NONE_TYPE, UNSURE, ARTEFACT)]
                 for number, (word, label) in enumerate(choices):
                     st.button(
                         words.plain(label),
@@ -510,9 +538,9 @@ def nothing_left() -> None:
         show_ways()
 
 
-def lesson_now() -> Lesson:
+def lesson_now() -> CurrentRun:
     """Return the typed cells as every answer up to now teaches them."""
-    lesson = jobs.load_taught(space, here.id)
+    lesson = load_current(space, here.id)
     if lesson is None:  # somebody changed what comes before, on another page
         st.rerun(scope="app")
     return lesson
@@ -523,14 +551,14 @@ def all_types() -> list[str]:
     return [*common.reference_types(here.id), *common.named_types(here.id)]
 
 
-def show_progress(lesson: Lesson, left: int) -> None:
+def show_progress(lesson: CurrentRun, left: int) -> None:
     """Tell how far, how fast, and what the answers say."""
     run, reviews = lesson.run, lesson.reviews
     cells, predicted = run.query.cells, run.predicted
-    reached = review.review_progress(cells, predicted, reviews)
+    reached = review_progress(cells, predicted, reviews)
     mine = [one for one in reviews if one.reader == reader]
-    speed = review.review_progress(cells, predicted, mine).cells_per_minute if mine else np.nan
-    blind = review.sample_accuracy(cells, predicted, reviews, seed=run.config.seed)
+    speed = review_progress(cells, predicted, mine).cells_per_minute if mine else np.nan
+    blind = sample_accuracy(cells, predicted, reviews, seed=run.config.seed)
     found = blind.overall
     boxes = st.columns(4)
     boxes[0].metric(f"Reviewed of {reached.total:,}", f"{reached.answered:,}")
@@ -564,7 +592,7 @@ def show_progress(lesson: Lesson, left: int) -> None:
         show_hits(predicted, cells, reviews)
     with st.expander("What is a score worth?"):
         show_worth(run, reviews)
-    if pairs := review.reader_pairs(reviews):
+    if pairs := reader_pairs(reviews):
         with st.expander("Where readers differ", expanded=True):
             show_readers(reviews, pairs)
 
@@ -594,11 +622,11 @@ def show_lesson(run: RunResult) -> None:
 def show_hits(predicted: Sequence[str], cells: Sequence[str], reviews: Sequence[Review]) -> None:
     """Tell how often the doubtful cells of the queue were right, apart from the estimate."""
     queue = [one for one in reviews if not one.blind]
-    settled = review.settled_answers(queue)
+    settled = settled_answers(queue)
     pairs = [
         (name, settled[cell])
         for cell, name in zip(cells, predicted, strict=True)
-        if settled.get(cell, UNSURE) not in (UNSURE, ARTEFACT, review.DISPUTED)
+        if settled.get(cell, UNSURE) not in (UNSURE, ARTEFACT, DISPUTED)
     ]
     if pairs:
         right = sum(one == other for one, other in pairs)
@@ -614,8 +642,8 @@ def show_worth(run: RunResult, reviews: Sequence[Review]) -> None:
     if run.taught is None:
         st.markdown("Scores are not calibrated: no cell has been typed yet.")
         return
-    found = teaching.calibrate(run.taught)
-    if isinstance(found, teaching.NotYet):
+    found = calibrate(run.taught)
+    if isinstance(found, NotYet):
         st.markdown(f"Scores are not calibrated. {words.plain(str(found))}")
     else:
         drawn = reliability(found.typed, found.right)
@@ -626,8 +654,8 @@ def show_worth(run: RunResult, reviews: Sequence[Review]) -> None:
             "little under the line are as expected. Mean calibrated confidence over all cells: "
             f"{min(100 * found.confidence.mean(), 99.9):.1f} %."
         )
-    drawn = review.random_sample(run.query.cells, reviews, seed=run.config.seed)
-    sets = teaching.prediction_sets(run.taught, drawn)
+    drawn = random_sample(run.query.cells, reviews, seed=run.config.seed)
+    sets = prediction_sets(run.taught, drawn)
     ready = [name for name in run.types if name not in sets.missing]
     if ready:
         told = ", ".join(words.plain(name) for name in ready)
@@ -651,22 +679,22 @@ def duration(minutes: float) -> str:
     return f"{max(1, round(minutes))} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
-def show_accuracy(blind: review.SampleAccuracy, total: int) -> None:
+def show_accuracy(blind: SampleAccuracy, total: int) -> None:
     """Tell what the blind sample says, and what it would take to know better."""
     found = blind.overall
     st.markdown(words.plain(describe_sample(found)))
     likely = found.accuracy if found.cells else 0.5
-    need = review.cells_needed(HALF_WIDTH, accuracy=likely)
+    need = cells_needed(HALF_WIDTH, accuracy=likely)
     apart = {"unsure": blind.unsure, "artefacts": blind.artefact, "skipped": blind.skipped}
     apart["disputed"] = blind.disputed
     told = ", ".join(f"{count} {name}" for name, count in apart.items() if count)
-    drawn = math.ceil(total * review.BLIND_SHARE)
+    drawn = math.ceil(total * BLIND_SHARE)
     few = f" That makes {drawn:,} in this query, so the interval stays wider." * (drawn < need)
     apart_told = f" Not counted: {words.plain(told)}." if told else ""
     st.markdown(
         f"To know it to ± {100 * HALF_WIDTH:.0f} points takes about **{need}** blind cells with an "
-        f"answer; there are {found.cells}. After the first {review.BLIND_FROM} places, every "
-        f"{1 / review.BLIND_SHARE:.0f}th of the queue brings one, whatever its order.{few} "
+        f"answer; there are {found.cells}. After the first {BLIND_FROM} places, every "
+        f"{1 / BLIND_SHARE:.0f}th of the queue brings one, whatever its order.{few} "
         f"Doubtful cells among them are asked earlier, and count in their turn.{apart_told}"
     )
     rows = [
@@ -689,7 +717,7 @@ def show_readers(reviews: Sequence[Review], pairs: Sequence[tuple[str, str]]) ->
         pair = st.selectbox(
             "Readers", pairs, format_func=lambda two: f"{two[0]} and {two[1]}", key="pair"
         )
-    found = review.cohen_kappa(reviews, *pair)
+    found = cohen_kappa(reviews, *pair)
     st.markdown(words.plain(f"{pair[0]} and {pair[1]}: {describe_concordance(found)}"))
     for one in found.disagreements[:MOST_LISTED]:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -710,7 +738,7 @@ def show_readers(reviews: Sequence[Review], pairs: Sequence[tuple[str, str]]) ->
         st.caption(f"The first {MOST_LISTED} of {len(found.disagreements):,} are listed.")
 
 
-def choose(lesson: Lesson) -> str:
+def choose(lesson: CurrentRun) -> str:
     """Let the reader choose cells and their order; return how to go through them."""
     run, reviews = lesson.run, lesson.reviews
     others = {one.reader for one in reviews} - {reader}

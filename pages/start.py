@@ -4,9 +4,8 @@ import common
 import streamlit as st
 import words
 
-from celltransfer_core import RESEARCH_USE, jobs
-from celltransfer_core.demo import open_demo
-from celltransfer_core.studies import Study
+from celltransfer_core.about import RESEARCH_USE
+from celltransfer_core.studies import Study, current_job, open_demo, start, states
 
 space = common.workspace()
 
@@ -14,15 +13,15 @@ space = common.workspace()
 def open_the_demo() -> None:
     """Open the demo study; where it was never filled, begin that."""
     demo = open_demo(space)
-    if jobs.states(space, demo.id)["classify"] == "next":
-        jobs.start(space, demo.id)
+    if states(space, demo.id)["classify"] == "next":
+        start(space, demo.id)
     st.session_state["study"] = demo.id
     st.query_params["study"] = demo.id
 
 
 def show_open_study(here: Study) -> None:
     """Show what the open study waits for."""
-    job = jobs.current_job(space, here.id)
+    job = current_job(space, here.id)
     active = job is not None and job.active
     step = words.next_step(here)
     with st.container(border=True):

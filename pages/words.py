@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo
 import common
 import streamlit as st
 
-from celltransfer_core import jobs
 from celltransfer_core.pipeline import RunResult
-from celltransfer_core.studies import Study
+from celltransfer_core.studies import Study, current_job, processes
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
 
@@ -98,12 +97,12 @@ def when(time: str) -> str:
 def next_step(study: Study) -> NextStep:
     """Say how far a study is and what comes next."""
     space = common.workspace()
-    states = jobs.states(space, study.id)
+    states = processes.states(space, study.id)
     if study.signed:
         return NextStep("export", "Take the table away", f"signed off by {study.signed_by}")
     if "waiting" in states.values():
         return NextStep("data", "Add a reference and a query", "waits for images")
-    job = jobs.current_job(space, study.id)
+    job = current_job(space, study.id)
     for stage, (page, says) in _STEPS.items():
         if states[stage] == "done":
             continue

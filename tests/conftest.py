@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from celltransfer_core.cache import Cache
-from celltransfer_core.datasets import read_dataset
+from celltransfer_core.data import read_dataset
 from celltransfer_core.demo import QUERY_STYLE, REFERENCE_STYLE, draw_cell
+from celltransfer_core.runtime import Cache
 
 TYPES = ("eosinophil", "lymphocyte", "neutrophil")
 
@@ -56,9 +56,13 @@ def query(drawn):
     return read_dataset(drawn / "query", workers=1)
 
 
+ROOT = Path(__file__).parents[1]
+"""The project's folder."""
+
+
 def data_folder(name):
     """Real images beside the project, for the tests that need them."""
-    folder = Path(__file__).parents[2] / "shared" / "data" / name
+    folder = ROOT.parent / "shared" / "data" / name
     if not folder.is_dir():
         pytest.skip(f"needs the real images of {name}, which are not here")
     return folder

@@ -38,10 +38,13 @@ _STAIN = np.array(
         *(0.055, 0.034, 0.14, 0.14),
     ]
 )
+
 # Contrast, homogeneity, correlation and ASM, each of pairs 1 and 3 px apart.
 _PAIRS = np.array([0.54, 1.8, 0.058, 0.061, 0.016, 0.047, 0.055, 0.036])
+
 # Of each harmonic.
 _OUTLINE = np.array([0.021, 0.070, 0.038, 0.023, 0.017, 0.014, 0.011, 0.0095, 0.0084, 0.0074])
+
 # Of each zone around the border, from the outermost to the innermost.
 _FALL = np.array([0.040, 0.044, 0.052, 0.077, 0.11, 0.092, 0.097, 0.067, 0.097, 0.32])
 

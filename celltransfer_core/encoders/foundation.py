@@ -15,13 +15,13 @@ import numpy as np
 from celltransfer_core.encoders.pixels import filled_up, standardise
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import EncoderError
-from celltransfer_core.quiet import quiet
+from celltransfer_core.runtime.quiet import quiet
 from celltransfer_core.types import Float32, RGBImage
 
 if TYPE_CHECKING:
+    Run = Callable[[Float32], Float32]
     import torch
 
-    Run = Callable[[Float32], Float32]
 
 MISSING = "torch, torchvision, timm, open_clip_torch and transformers"
 """What has to be installed for these encoders."""

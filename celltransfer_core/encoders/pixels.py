@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from celltransfer_core.data.images import resize
 from celltransfer_core.encoders.registry import EncoderSpec
-from celltransfer_core.images import resize
 from celltransfer_core.types import Float32, RGBImage
 
 

@@ -92,7 +92,6 @@ BUILTIN: tuple[EncoderSpec, ...] = (
     _builtin("texture", "Local binary patterns, co-occurrence, contrast by scale", 140, "3"),
     _builtin("shape", "Shape and border of the nucleus", 37, "3"),
 )
-
 FOUNDATION_FILE = Path(__file__).with_name("foundation.toml")
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 

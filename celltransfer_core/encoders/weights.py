@@ -272,7 +272,7 @@ def _numbers(spec: EncoderSpec, file: Path) -> dict[str, Any]:
 
 def _take_in(spec: EncoderSpec, beside: Path, folder: Path, source: str) -> EncoderSpec:
     """Try the weights on a blank image, and put them where encoders lie."""
-    from celltransfer_core.encoders import encode
+    from celltransfer_core.encoders.embedding import encode
     from celltransfer_core.encoders.foundation import FoundationEncoder
 
     try:

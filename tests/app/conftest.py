@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from celltransfer_core import jobs
-from celltransfer_core.studies import Workspace
+from celltransfer_core.studies import Workspace, bring_up_to
 from celltransfer_core.types import silent
 
 PAGES = Path(__file__).parents[2] / "pages"
@@ -29,7 +28,7 @@ def finished_folder(drawn, tmp_path_factory):
             files.append(("metadata.csv", "\n".join(["file,slide,patient", *slides]).encode()))
         space.receive(space.add_set(study, role, role).id, files)
     space.set_options(study, OPTIONS)
-    jobs.bring_up_to(space, study, "classify", silent)
+    bring_up_to(space, study, "classify", silent)
     return folder
 
 

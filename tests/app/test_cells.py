@@ -1,8 +1,7 @@
 import numpy as np
 
-from celltransfer_core import jobs
-from celltransfer_core.curation import short
-from celltransfer_core.overview import find_cells, said_of
+from celltransfer_core.pipeline import find_cells, said_of, short
+from celltransfer_core.studies import bring_up_to, load_run
 from celltransfer_core.types import silent
 
 
@@ -20,14 +19,14 @@ def widget(app, kind, key):
 
 
 def shown(app, space, study):
-    return jobs.load_run(space, study.id).query.cells.index(app.session_state["cell"])
+    return load_run(space, study.id).query.cells.index(app.session_state["cell"])
 
 
 def test_the_least_certain_cell_is_shown_first_with_every_voters_word(finished, open_page):
     space, study = finished
     app = open_page("cells", study.id)
     assert not app.exception
-    run = jobs.load_run(space, study.id)
+    run = load_run(space, study.id)
     cell = shown(app, space, study)
     assert run.vote.agreement[cell] == run.vote.agreement.min()
     assert f"**{run.query.n_cells} of {run.query.n_cells} cells**" in text_of(app)
@@ -39,7 +38,7 @@ def test_the_least_certain_cell_is_shown_first_with_every_voters_word(finished, 
 
 def test_filters_narrow_and_a_cell_that_is_left_out_is_not_shown(finished, open_page):
     space, study = finished
-    run = jobs.load_run(space, study.id)
+    run = load_run(space, study.id)
     app = open_page("cells", study.id)
     for name in run.types:
         widget(app, "multiselect", "cells types").set_value([name]).run()
@@ -63,7 +62,7 @@ def test_nothing_left_is_said(finished, open_page):
 
 def test_steps_follow_the_order(finished, open_page):
     space, study = finished
-    run = jobs.load_run(space, study.id)
+    run = load_run(space, study.id)
     app = open_page("cells", study.id)
     widget(app, "selectbox", "cells order").set_value("most agreement").run()
     app.session_state["cell"] = run.query.cells[find_cells(run, order="most agreement")[0]]
@@ -101,8 +100,8 @@ def test_neighbours_are_grouped_by_the_set_they_come_from(finished, open_page, d
     said = text_of(app)
     assert "out of date" in said
     assert "Below is the last result" in said
-    jobs.bring_up_to(space, study.id, "classify", silent)
-    run = jobs.load_run(space, study.id)
+    bring_up_to(space, study.id, "classify", silent)
+    run = load_run(space, study.id)
     assert run.reference.sources == ("First", "Second <set>", "Third")
     app.session_state["cell"] = run.query.cells[run.predicted.index("lymphocyte")]
     app.run()
@@ -148,7 +147,7 @@ def test_a_confirmed_cluster_counts_without_a_new_transport(finished, open_page)
     assert not app.exception
     assert "What you confirmed" in text_of(app)
     assert "Who decided: " in text_of(app)
-    assert jobs.load_run(space, study.id) is None
+    assert load_run(space, study.id) is None
 
 
 def test_a_stale_result_stays_in_sight(finished, open_page):

@@ -1,8 +1,8 @@
 import pytest
 
-from celltransfer_core import jobs
-from celltransfer_core.curation import short
-from celltransfer_core.export import differential_table
+from celltransfer_core.outputs import differential_table
+from celltransfer_core.pipeline import short
+from celltransfer_core.studies import load_run, processes, states, study_config
 
 
 def text_of(app):
@@ -30,7 +30,7 @@ def test_what_came_out_is_shown(finished, open_page):
     space, study = finished
     app = open_page("classify", study.id)
     assert not app.exception
-    run = jobs.load_run(space, study.id)
+    run = load_run(space, study.id)
     assert metrics(app)["Query cells"] == str(run.query.n_cells)
     assert metrics(app)["Clusters confirmed"] == f"0 of {len(run.matches)}"
     assert metrics(app)["Types found"] == f"{len(set(run.predicted))} of {len(run.types)}"
@@ -58,8 +58,8 @@ def test_the_threshold_flags_without_computing_again(finished, open_page):
     app = look_at(open_page("classify", study.id), "agreement")
     next(one for one in app.slider if one.key == "threshold").set_value(1.0).run()
     assert not app.exception
-    assert jobs.states(space, study.id)["classify"] == "done"
-    run = jobs.load_run(space, study.id)
+    assert states(space, study.id)["classify"] == "done"
+    run = load_run(space, study.id)
     assert run.flagged.sum() >= (run.vote.agreement < 1).sum()
     assert metrics(app)["Flagged"].startswith(str(int(run.flagged.sum())))
     space.set_options(study.id, {**study.options, "flag_threshold": 0.25})  # in another browser
@@ -94,7 +94,7 @@ def test_the_papers_preset_keeps_the_encoders_and_the_threshold(finished, open_p
     assert not app.exception
     options = space.study(study.id).options
     assert options == {"preset": "paper", "encoders": encoders, "flag_threshold": 0.5}
-    config = jobs.study_config(space, space.study(study.id))
+    config = study_config(space, space.study(study.id))
     assert (config.framing, config.clusters, config.features) == ("none", "node-degree", "raw")
     assert "Choices: As in the paper." in text_of(app)
 
@@ -102,7 +102,9 @@ def test_the_papers_preset_keeps_the_encoders_and_the_threshold(finished, open_p
 def test_the_work_is_begun_from_here(finished, open_page, monkeypatch):
     space, study = finished
     started = []
-    monkeypatch.setattr(jobs, "start", lambda _, study, target: started.append((study, target)))
+    monkeypatch.setattr(
+        processes, "start", lambda _, study, target: started.append((study, target))
+    )
     cells = short(space.pooled(study.id, "query").cells)
     space.decide(study.id, "match", {"cells": cells, "type": "lymphocyte", "cluster": 0}, "Ann")
     app = open_page("classify", study.id)

@@ -1,7 +1,7 @@
 import numpy as np
 
-from celltransfer_core import jobs
-from celltransfer_core.curation import short
+from celltransfer_core.pipeline import short
+from celltransfer_core.studies import load_clusters, processes, stage_keys
 
 
 def text_of(app):
@@ -21,7 +21,7 @@ def test_every_cluster_is_shown(open_page, finished):
     space, study = finished
     app = open_page("clusters", study.id)
     assert not app.exception
-    clusters = jobs.load_clusters(space, study.id)
+    clusters = load_clusters(space, study.id)
     for number, size in zip(clusters.names, clusters.sizes, strict=True):
         assert f"**Cluster {number}** — {size:,} cells, density" in text_of(app)
     assert len(app.get("plotly_chart")) == 1
@@ -29,31 +29,31 @@ def test_every_cluster_is_shown(open_page, finished):
 
 def test_split_and_undo(open_page, finished):
     space, study = finished
-    before = jobs.load_clusters(space, study.id)
+    before = load_clusters(space, study.id)
     app = open_page("clusters", study.id)
     button(app, "split 0").click().run()
     assert not app.exception
     (edit,) = edits(space, study)
     assert (edit["what"], edit["to"]) == ("split", None)
-    after = jobs.load_clusters(space, study.id)
+    after = load_clusters(space, study.id)
     assert len(after.names) == len(before.names) + 1
     assert 0 < len(edit["cells"]) <= before.sizes[0] / 2
     assert "changed by hand" in text_of(app)
     assert "These clusters are not matched to types yet." in text_of(app)
     button(app, "undo").click().run()
     assert edits(space, study) == []
-    np.testing.assert_array_equal(jobs.load_clusters(space, study.id).labels, before.labels)
+    np.testing.assert_array_equal(load_clusters(space, study.id).labels, before.labels)
 
 
 def test_merge(open_page, finished):
     space, study = finished
-    before = jobs.load_clusters(space, study.id)
+    before = load_clusters(space, study.id)
     app = open_page("clusters", study.id)
     into = next(one for one in app.selectbox if one.key == "into 0")
     into.set_value(1)
     button(app, "merge 0").click().run()
     assert not app.exception
-    after = jobs.load_clusters(space, study.id)
+    after = load_clusters(space, study.id)
     assert after.names.tolist() == before.names.tolist()[1:]
     assert after.sizes[0] == before.sizes[0] + before.sizes[1]
 
@@ -72,7 +72,7 @@ def test_rename_follows_the_cells_and_is_escaped(open_page, finished):
 
 def test_one_reader_does_not_undo_what_another_did(open_page, finished):
     space, study = finished
-    key = jobs.stage_keys(space, study.id)["clusters"]
+    key = stage_keys(space, study.id)["clusters"]
     cell = space.pooled(study.id, "query").cells[0]
     space.decide(
         study.id, "cluster", {"key": key, "cells": short([cell]), "to": 1, "what": "move"}, "Ben"
@@ -85,7 +85,7 @@ def test_one_reader_does_not_undo_what_another_did(open_page, finished):
 def test_settings_are_kept_and_used(open_page, finished, monkeypatch):
     space, study = finished
     started = []
-    monkeypatch.setattr(jobs, "start", lambda _, __, target: started.append(target))
+    monkeypatch.setattr(processes, "start", lambda _, __, target: started.append(target))
     app = open_page("clusters", study.id)
     app.radio[0].set_value("node-degree")
     app.slider[0].set_value(1.5)
@@ -101,7 +101,7 @@ def test_settings_are_kept_and_used(open_page, finished, monkeypatch):
 def test_edited_clusters_are_matched_anew(open_page, finished, monkeypatch):
     _, study = finished
     started = []
-    monkeypatch.setattr(jobs, "start", lambda _, __, target: started.append(target))
+    monkeypatch.setattr(processes, "start", lambda _, __, target: started.append(target))
     app = open_page("clusters", study.id)
     assert button(app, "following").label == "Go on to matches"
     button(app, "split 0").click().run()

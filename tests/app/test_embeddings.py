@@ -1,5 +1,5 @@
-from celltransfer_core import jobs
-from tests.test_encoders import model
+from celltransfer_core.studies import processes
+from tests.encoders.test_encoders import model
 
 
 def text_of(app):
@@ -62,7 +62,9 @@ def test_the_map_takes_its_colours_from_types_sets_and_clusters(open_page, finis
 def test_other_voters_are_kept_and_used(open_page, finished, monkeypatch):
     space, study = finished
     started = []
-    monkeypatch.setattr(jobs, "start", lambda _, study, target: started.append((study, target)))
+    monkeypatch.setattr(
+        processes, "start", lambda _, study, target: started.append((study, target))
+    )
     app = open_page("embeddings", study.id)
     pills(app, "Joined").set_value(["shape", "colour"])
     pills(app, "Single").set_value(["texture"])
@@ -75,7 +77,7 @@ def test_other_voters_are_kept_and_used(open_page, finished, monkeypatch):
 
 def test_one_encoder_joined_with_nothing_is_a_single_one(open_page, finished, monkeypatch):
     space, study = finished
-    monkeypatch.setattr(jobs, "start", lambda *_: None)
+    monkeypatch.setattr(processes, "start", lambda *_: None)
     app = open_page("embeddings", study.id)
     pills(app, "Joined").set_value(["colour"])
     pills(app, "Single").set_value(["shape"])
@@ -111,7 +113,9 @@ def test_a_signed_study_keeps_its_voters(open_page, finished):
 def test_another_layout_is_drawn_in_the_background(open_page, finished, monkeypatch):
     space, study = finished
     started = []
-    monkeypatch.setattr(jobs, "start", lambda _, study, target: started.append((study, target)))
+    monkeypatch.setattr(
+        processes, "start", lambda _, study, target: started.append((study, target))
+    )
     app = open_page("embeddings", study.id)
     (layout,) = [one for one in app.button_group if one.label == "Laid out by"]
     layout.set_value("UMAP").run()

@@ -3,10 +3,17 @@ import shutil
 import numpy as np
 import pytest
 
-from celltransfer_core import jobs
-from celltransfer_core.curation import short
-from celltransfer_core.evaluation import study_labels
-from celltransfer_core.studies import Workspace
+from celltransfer_core.pipeline import short
+from celltransfer_core.studies import (
+    Workspace,
+    bring_up_to,
+    evaluation_path,
+    load_evaluation,
+    load_named,
+    load_prepared,
+    states,
+    study_labels,
+)
 from celltransfer_core.types import silent
 from tests.app.conftest import OPTIONS
 from tests.app.test_classify import button, metrics, text_of
@@ -30,7 +37,7 @@ def measured_folder(drawn, tmp_path_factory):
     space.receive(space.add_set(study, "reference", "reference").id, reference)
     space.receive(space.add_set(study, "query", "query").id, query)
     space.set_options(study, {**OPTIONS, "evaluation": MEASURED})
-    jobs.bring_up_to(space, study, "evaluate", silent)
+    bring_up_to(space, study, "evaluate", silent)
     return space.folder
 
 
@@ -49,7 +56,7 @@ def test_labels_of_the_query_are_read_for_evaluation_alone(measured):
         "lymphocyte": 20,
     }
     assert space.pooled(study.id, "query").labels is None
-    prepared = jobs.load_prepared(space, study.id)
+    prepared = load_prepared(space, study.id)
     assert prepared.query.labels is None
 
 
@@ -65,7 +72,7 @@ def test_figures_are_shown_with_a_warning(measured, open_page):
     app = open_page("evaluate", study.id)
     assert not app.exception
     assert "labels were used here, and here alone" in text_of(app)
-    found = jobs.load_evaluation(space, study.id)
+    found = load_evaluation(space, study.id)
     rows = {row.key: row for row in found.rows}
     assert metrics(app) == {
         "As it stands": f"{rows['ensemble', 'fgw', 'true'].accuracy:.1f} %",
@@ -90,18 +97,18 @@ def test_what_is_measured_can_be_chosen_and_makes_it_stale(measured, open_page):
     button(app, "Set").click().run()
     assert not app.exception
     assert space.study(study.id).options["evaluation"]["ot"] == ["none", "centre"]
-    assert jobs.load_evaluation(space, study.id) is None
+    assert load_evaluation(space, study.id) is None
     assert "Something has changed" in text_of(app)
     assert button(app, "Measure")
     # Nothing of the study itself is out of date.
-    assert jobs.states(space, study.id)["matches"] == "done"
+    assert states(space, study.id)["matches"] == "done"
 
 
 def test_a_word_on_a_match_makes_the_figures_stale(measured, open_page):
     space, study = measured
-    named, _ = jobs.load_named(space, study.id)
-    before = jobs.evaluation_path(space, study.id)
+    named, _ = load_named(space, study.id)
+    before = evaluation_path(space, study.id)
     cells = short(np.array(space.pooled(study.id, "query").cells)[named.clusters.labels == 0])
     payload = {"cells": cells, "type": "lymphocyte", "cluster": 0}
     space.decide(study.id, "match", payload, "Ann")
-    assert jobs.evaluation_path(space, study.id) != before
+    assert evaluation_path(space, study.id) != before

@@ -4,9 +4,9 @@ import zipfile
 import numpy as np
 import pandas as pd
 
-from celltransfer_core import downloads, jobs
 from celltransfer_core.errors import ImageError
-from tests.test_downloads import get
+from celltransfer_core.studies import load_run, wait
+from tests.web.test_downloads import get
 
 
 def text_of(app):
@@ -27,7 +27,7 @@ def prepare(app, name):
     """Press the button, wait until the file is there, and get it as a browser would."""
     button(app, f"prepare {name}").click().run()
     assert not app.exception
-    downloads.wait()
+    wait()
     app.run()
     (link,) = [one.proto.url for one in app.get("link_button") if f"export-{name}" in one.proto.url]
     answered = get(link)
@@ -65,7 +65,7 @@ def test_names_are_shown_on_demand_and_pseudonyms_instead(open_page, finished):
 
 def test_reviews_are_in_the_preview(open_page, finished):
     space, study = finished
-    run = jobs.load_run(space, study.id)
+    run = load_run(space, study.id)
     cell = int(np.argmin(run.query.first_file))
     other = next(name for name in run.types if name != run.predicted[cell])
     answer(space, study, run.query.cells[cell], other)
@@ -81,7 +81,7 @@ def test_reviews_are_in_the_preview(open_page, finished):
 
 def test_images_by_final_type(open_page, finished):
     space, study = finished
-    run = jobs.load_run(space, study.id)
+    run = load_run(space, study.id)
     answer(space, study, run.query.cells[0], "artefact")
     answered = prepare(open_page("export", study.id), "images")
     assert (
@@ -116,9 +116,9 @@ def test_what_cannot_be_made_is_said(open_page, finished, monkeypatch):
         raise ImageError("cell 3 cannot be read any more")
 
     app = open_page("export", finished[1].id)
-    monkeypatch.setattr("celltransfer_core.datasets.Dataset.read", gone)
+    monkeypatch.setattr("celltransfer_core.data.dataset.Dataset.read", gone)
     button(app, "prepare images").click().run()
-    downloads.wait()
+    wait()
     app.run()
     assert "cannot be read any more" in text_of(app)
     assert button(app, "prepare images")

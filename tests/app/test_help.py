@@ -1,4 +1,4 @@
-from celltransfer_core import RESEARCH_USE
+from celltransfer_core.about import RESEARCH_USE
 
 
 def test_every_guide_has_its_place(open_page, finished):

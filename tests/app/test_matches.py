@@ -1,10 +1,16 @@
 import numpy as np
 import pytest
 
-from celltransfer_core import jobs
-from celltransfer_core.curation import short
-from celltransfer_core.matching import NONE_TYPE, QUERY
-from celltransfer_core.studies import Workspace
+from celltransfer_core.pipeline import short
+from celltransfer_core.studies import (
+    Workspace,
+    load_clusters,
+    load_current,
+    load_named,
+    stage_keys,
+    study_config,
+)
+from celltransfer_core.vocabulary import NONE_TYPE, QUERY
 
 
 def text_of(app):
@@ -18,7 +24,7 @@ def button(app, name):
 
 def matched(finished):
     space, study = finished
-    return jobs.load_named(space, study.id)[0].matches
+    return load_named(space, study.id)[0].matches
 
 
 def at(app):
@@ -47,7 +53,7 @@ def test_the_largest_cluster_comes_first_with_what_there_is_to_know(finished, op
     table = app.dataframe[0].value
     assert set(table["Cluster"]) == {str(match.cluster) for match in matches}
     assert set(table["State"]) == {"proposed"}
-    score = jobs.load_named(space, study.id)[0].scores[QUERY]
+    score = load_named(space, study.id)[0].scores[QUERY]
     compared = next(one for one in app.button_group if one.label.startswith("Compare"))
     assert len(compared.options) == len(score.types)
 
@@ -62,7 +68,7 @@ def test_confirming_goes_to_disk_and_on_to_the_next_cluster(finished, open_page)
     (word,) = space.decisions(study.id, "match")
     assert (word.payload["type"], word.payload["cluster"], word.who) == (proposed, shown, "Ann")
     query = space.pooled(study.id, "query")
-    labels = jobs.load_clusters(space, study.id).labels
+    labels = load_clusters(space, study.id).labels
     assert word.payload["cells"] == short([query.cells[c] for c in np.flatnonzero(labels == shown)])
     assert matched(finished)[shown].confirmed
     assert at(app) != shown
@@ -110,7 +116,7 @@ def test_one_reader_does_not_undo_what_another_said(finished, open_page):
 
 def test_a_word_that_was_said_of_most_cells_is_carried_over(finished, open_page):
     space, study = finished
-    query, clusters = space.pooled(study.id, "query"), jobs.load_clusters(space, study.id)
+    query, clusters = space.pooled(study.id, "query"), load_clusters(space, study.id)
     inside = np.flatnonzero(clusters.labels == 0)
     most = inside[: -(-3 * len(inside) // 4)]
     payload = {"cells": short([query.cells[c] for c in most]), "type": "neutrophil", "cluster": 7}
@@ -120,7 +126,7 @@ def test_a_word_that_was_said_of_most_cells_is_carried_over(finished, open_page)
     assert f"{100 * len(most) / len(inside):.0f} % of its cells were confirmed" in text_of(app)
     assert "carried over" in set(app.dataframe[0].value["State"])
     button(app, "confirm 0").click().run()
-    standing = jobs.load_named(space, study.id)[1]
+    standing = load_named(space, study.id)[1]
     assert [(one.confirmation.by, one.share) for one in standing] == [("Ann", 1.0)]
 
 
@@ -150,23 +156,23 @@ def test_a_type_without_a_cluster_is_kept_and_left_out_again(finished, open_page
     space, study = finished
     app = open_page("matches", study.id)
     name_all_but_neutrophils(app, finished)
-    before = jobs.stage_keys(space, study.id)
+    before = stage_keys(space, study.id)
     button(app, "keep neutrophil").click().run()
     assert not app.exception
-    assert jobs.study_config(space, space.study(study.id)).keep == ("neutrophil",)
-    after = jobs.stage_keys(space, study.id)
+    assert study_config(space, space.study(study.id)).keep == ("neutrophil",)
+    after = stage_keys(space, study.id)
     assert [stage for stage in after if after[stage] != before[stage]] == ["classify"]
     assert "kept] by Ann, " in text_of(app)
     assert "It takes part, with at least 3 %" in text_of(app)
     assert "No cluster is matched to neutrophil" not in text_of(app)
     button(app, "keep neutrophil").click().run()
-    assert jobs.stage_keys(space, study.id) == before
+    assert stage_keys(space, study.id) == before
     assert "No cluster is matched to neutrophil" in text_of(app)
     said = [(one.payload["kept"], one.who) for one in space.decisions(study.id, "keep")]
     assert said == [(True, "Ann"), (False, "Ann")]
     # What the reference no longer has is forgotten.
     space.set_options(study.id, {"keep": ["cells of old"]})
-    assert jobs.study_config(space, space.study(study.id)).keep == ()
+    assert study_config(space, space.study(study.id)).keep == ()
 
 
 def test_all_the_evidence_can_be_shown(finished, open_page):
@@ -209,7 +215,7 @@ def test_without_images_the_page_says_where_to_go(home, open_page, page):
 def test_a_cluster_may_be_of_a_type_that_the_reference_lacks(finished, open_page):
     space, study = finished
     app = open_page("matches", study.id)
-    number = int(jobs.load_named(space, study.id)[0].clusters.names[at(app)])
+    number = int(load_named(space, study.id)[0].clusters.names[at(app)])
     field = next(one for one in app.text_input if one.key == f"new type {number}")
     field.set_value("plasma cell")
     button(app, "This cluster is that").click().run()
@@ -218,7 +224,7 @@ def test_a_cluster_may_be_of_a_type_that_the_reference_lacks(finished, open_page
     assert (match.matched_type, match.by) == ("plasma cell", "Ann")
     assert "plasma cell" in text_of(app)
     assert any(one.label == "plasma cell" for one in app.button)
-    assert "plasma cell" in jobs.load_taught(space, study.id).run.types
+    assert "plasma cell" in load_current(space, study.id).run.types
 
 
 def test_a_name_that_the_encoders_speak_against_is_to_be_looked_at_again(finished, open_page):
@@ -227,13 +233,13 @@ def test_a_name_that_the_encoders_speak_against_is_to_be_looked_at_again(finishe
     button(app, "confirm all").click().run()
     shown = at(app)
     assert "Look again" not in text_of(app)
-    types = jobs.load_named(space, study.id)[0].scores[QUERY].types
+    types = load_named(space, study.id)[0].scores[QUERY].types
     right = matched(finished)[shown].matched_type
     slip = next(place for place, name in enumerate(types) if name != right)
     button(app, f"type {slip} {shown}").click().run()
     app = open_page("matches", study.id, cluster=shown)
     assert not app.exception
-    assert jobs.load_taught(space, study.id).run.taught.slips == (shown,)
+    assert load_current(space, study.id).run.taught.slips == (shown,)
     assert f"Look again: is this {types[slip]}?" in text_of(app)
     assert f"these cells look like {right}" in text_of(app)
     assert "look again" in set(app.dataframe[0].value["State"])

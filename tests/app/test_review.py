@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from celltransfer_core import jobs
+from celltransfer_core.people import BLIND_FROM, random_sample, read_reviews
 from celltransfer_core.pipeline import type_names
-from celltransfer_core.review import BLIND_FROM, SKIPPED, UNSURE, random_sample, read_reviews
+from celltransfer_core.studies import CurrentRun, lessons, load_current, load_run, stages
+from celltransfer_core.vocabulary import SKIPPED, UNSURE
 
 
 def text_of(app):
@@ -34,7 +35,7 @@ def shown(app):
 
 def test_one_answer_is_kept_and_the_next_cell_comes(open_page, finished):
     space, study = finished
-    run = jobs.load_run(space, study.id)
+    run = load_run(space, study.id)
     types = type_names(run.reference)
     app = open_page("review", study.id)
     assert not app.exception
@@ -48,16 +49,16 @@ def test_one_answer_is_kept_and_the_next_cell_comes(open_page, finished):
     assert kept["blind"] is blind is False
     assert shown(app)[0] != cell
     second = shown(app)[0]
-    taught = jobs.load_taught(space, study.id).run
+    taught = load_current(space, study.id).run
     button(app, "accept").click().run()
     assert answers(space, study)[1]["cell"] == second
     assert answers(space, study)[1]["answer"] == taught.predicted[run.query.cells.index(second)]
-    assert jobs.load_run(space, study.id).predicted == run.predicted
+    assert load_run(space, study.id).predicted == run.predicted
 
 
 def test_the_blind_sample_shows_no_prediction(open_page, finished):
     space, study = finished
-    run = jobs.load_run(space, study.id)
+    run = load_run(space, study.id)
     app = open_page("review", study.id)
     seen = []
     for _ in range(BLIND_FROM + 10):
@@ -71,7 +72,7 @@ def test_the_blind_sample_shows_no_prediction(open_page, finished):
         assert answers(space, study)[-1]["blind"] is blind
     assert sum(seen) >= 1
     assert "drawn at random and shown without their prediction" in text_of(app)
-    run = jobs.load_taught(space, study.id).run
+    run = load_current(space, study.id).run
     said = {p["cell"]: p["answer"] for p in answers(space, study)}
     drawn = random_sample(run.query.cells, read_reviews(answers(space, study)))
     assert 1 <= len(drawn) <= sum(seen)
@@ -102,7 +103,7 @@ def test_a_type_that_is_not_here_can_be_named(open_page, finished):
     next(one for one in app.button if one.label == "This cell is that").click().run()
     assert [(p["cell"], p["answer"]) for p in answers(space, study)] == [(first, "Plasma <cell>")]
     assert any(one.label == r"Plasma \<cell\>" for one in app.button)
-    assert "Plasma <cell>" in jobs.load_taught(space, study.id).run.types
+    assert "Plasma <cell>" in load_current(space, study.id).run.types
 
 
 def test_back_changes_an_answer_and_undo_takes_it_back(open_page, finished):
@@ -159,22 +160,22 @@ def test_every_order_is_offered(open_page, finished, order):
 
 def test_only_some_cells(open_page, finished):
     space, study = finished
-    name = jobs.load_run(space, study.id).predicted[0]
-    number = type_names(jobs.load_run(space, study.id).reference).index(name)
+    name = load_run(space, study.id).predicted[0]
+    number = type_names(load_run(space, study.id).reference).index(name)
     app = open_page("review", study.id, which=("type", name))
     while shown(app) and len(answers(space, study)) < 30:
         cell, blind = shown(app)
-        run = jobs.load_taught(space, study.id).run
+        run = load_current(space, study.id).run
         assert blind or run.predicted[run.query.cells.index(cell)] == name
         button(app, f"type {number}").click().run()
     asked = {p["cell"] for p in answers(space, study)}
-    run = jobs.load_taught(space, study.id).run
+    run = load_current(space, study.id).run
     assert {c for c, p in zip(run.query.cells, run.predicted, strict=True) if p == name} <= asked
 
 
 def test_two_readers_are_compared(open_page, finished):
     space, study = finished
-    run = jobs.load_run(space, study.id)
+    run = load_run(space, study.id)
     one, two = run.types[:2]
     for reader, words in (("<Ben>", (one, two, one)), ("Ann", (one, two, two))):
         for cell, word in zip(run.query.cells, words, strict=False):
@@ -232,7 +233,7 @@ def test_signed_meanwhile_by_somebody_else(open_page, finished):
 
 def test_type_names_are_shown_as_they_are(open_page, finished, monkeypatch):
     space, study = finished
-    run = jobs.load_run(space, study.id)
+    run = load_run(space, study.id)
     odd = "<img src=x>*lym*"
 
     def renamed(names):
@@ -240,8 +241,8 @@ def test_type_names_are_shown_as_they_are(open_page, finished, monkeypatch):
 
     reference = replace(run.reference, labels=renamed(run.reference.labels))
     named = replace(run, reference=reference, types=renamed(run.types))
-    monkeypatch.setattr(jobs, "load_taught", lambda *_: jobs.Lesson(named, (), fresh=True))
-    monkeypatch.setattr(jobs, "named_types", lambda *_: [odd])
+    monkeypatch.setattr(lessons, "load_taught", lambda *_: CurrentRun(named, (), fresh=True))
+    monkeypatch.setattr(stages, "named_types", lambda *_: [odd])
     app = open_page("review", study.id, which=("type", odd))
     assert not app.exception
     assert odd in named.predicted

@@ -1,7 +1,7 @@
 import time
 
-from celltransfer_core import RESEARCH_USE, jobs
-from celltransfer_core.studies import Workspace
+from celltransfer_core.about import RESEARCH_USE
+from celltransfer_core.studies import Workspace, cancel, current_job
 
 
 def text_of(app):
@@ -27,10 +27,10 @@ def test_the_first_visit_makes_the_demo_and_fills_it(open_page, home):
         assert app.run().query_params["study"] == study.id
         assert len(space.studies()) == 1
     finally:
-        job = jobs.current_job(space, study.id)
-        jobs.cancel(space, job.id)
+        job = current_job(space, study.id)
+        cancel(space, job.id)
         deadline = time.monotonic() + 60
-        while jobs.current_job(space, study.id).active and time.monotonic() < deadline:
+        while current_job(space, study.id).active and time.monotonic() < deadline:
             time.sleep(0.1)
 
 

@@ -20,23 +20,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 import pandas as pd
 
-from celltransfer_core.cache import Cache
-from celltransfer_core.clustering import (
-    LouvainClustering,
-    MixtureClustering,
-    NodeDegreeClustering,
-)
-from celltransfer_core.datasets import read_dataset
+from celltransfer_core.clustering import LouvainClustering, MixtureClustering, NodeDegreeClustering
+from celltransfer_core.config import DEFAULT
+from celltransfer_core.data import read_dataset
 from celltransfer_core.encoders import parse_encoders
 from celltransfer_core.evaluation import majority_types, score
 from celltransfer_core.framing import frame_sets
-from celltransfer_core.graph import (
+from celltransfer_core.neighbors import (
     geodesic_distances,
     knn_graph,
     off_diagonal,
     similarity_matrix,
 )
-from celltransfer_core.pipeline import DEFAULT, embed_sets, load_encoders, representation
+from celltransfer_core.pipeline import embed_sets, load_encoders, representation
+from celltransfer_core.runtime import Cache
 
 SIZES = (60, 100, 200, 400, 800, 1600)
 RULES = "paper,auto,0.02,0.05,0.1,0.2,k12,k24,k48"

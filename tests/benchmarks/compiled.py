@@ -24,12 +24,12 @@ import numpy as np
 import torch
 from embedding import save_random_weights
 
-from celltransfer_core.encoders import published_encoders
-from celltransfer_core.encoders.foundation import (
+from celltransfer_core.encoders import (
     FoundationEncoder,
     batch_size,
     forward_pass,
     in_torch,
+    published_encoders,
 )
 
 SEVEN = "dinov2,swin,convnext,clip,vitmae,dinobloom,sam"

@@ -23,14 +23,18 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 
-from celltransfer_core.cache import Cache
-from celltransfer_core.datasets import read_dataset
-from celltransfer_core.embeddings import embed
-from celltransfer_core.encoders import encoder_names, load_encoder, published_encoders
-from celltransfer_core.encoders.foundation import FoundationEncoder
-from celltransfer_core.encoders.onnx import OnnxEncoder
-from celltransfer_core.encoders.pixels import standardise
+from celltransfer_core.data import read_dataset
+from celltransfer_core.encoders import (
+    FoundationEncoder,
+    OnnxEncoder,
+    embed,
+    encoder_names,
+    load_encoder,
+    published_encoders,
+    standardise,
+)
 from celltransfer_core.framing import ColourMap, Crops, find_nuclei, lab_moments
+from celltransfer_core.runtime import Cache
 
 
 def save_random_weights(spec, folder):

@@ -25,8 +25,8 @@ import ot
 from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
-from celltransfer_core.fgw import fused_gromov_wasserstein, pot_alpha
-from celltransfer_core.graph import geodesic_distances, knn_graph
+from celltransfer_core.neighbors import geodesic_distances, knn_graph
+from celltransfer_core.transport import fused_gromov_wasserstein, pot_alpha
 
 TYPES, DIMENSIONS, WITHIN = 6, 64, 6
 """Of drawn embeddings: clusters, columns, and directions in which a cluster's cells differ."""
@@ -49,11 +49,12 @@ def drawn(sizes, rng):
 
 def embedded(folder, encoders):
     """Embed a set, and return how to draw two sites of it with other proportions."""
-    from celltransfer_core.cache import Cache
-    from celltransfer_core.datasets import read_dataset
+    from celltransfer_core.config import DEFAULT
+    from celltransfer_core.data import read_dataset
     from celltransfer_core.encoders import parse_encoders
     from celltransfer_core.framing import frame_sets
-    from celltransfer_core.pipeline import DEFAULT, embed_sets, load_encoders, representation
+    from celltransfer_core.pipeline import embed_sets, load_encoders, representation
+    from celltransfer_core.runtime import Cache
 
     config = DEFAULT
     if encoders:

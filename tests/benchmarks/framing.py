@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from celltransfer_core.datasets import read_dataset
+from celltransfer_core.data import read_dataset
 from celltransfer_core.framing import FIELD_OF_VIEW, cut, find_nucleus
 
 TILE = 120  # px

@@ -30,10 +30,12 @@ VOTER = ("drawn",)
 
 def work(folder, options):
     """Classify the query; run in a process of its own."""
-    from celltransfer_core.cache import Cache
-    from celltransfer_core.matching import QUERY, REFERENCE, centre
+    from celltransfer_core.config import Config
+    from celltransfer_core.matching import centre
     from celltransfer_core.neighbors import EntropyWeightedKNN
-    from celltransfer_core.pipeline import Config, count, find_clusters, let_vote, plan_draws
+    from celltransfer_core.pipeline import ensemble_vote, find_clusters, plan_draws, predict_voters
+    from celltransfer_core.runtime import Cache
+    from celltransfer_core.vocabulary import QUERY, REFERENCE
 
     Xs, ys, Xt, yt = (np.load(folder / f"{name}.npy") for name in ("Xs", "ys", "Xt", "yt"))
     config = Config(encoders=(VOTER,), alignment=options.alignment, draws=options.draws)
@@ -49,7 +51,7 @@ def work(folder, options):
     shares = np.bincount(matched, minlength=options.types) + 1.0
     draws = plan_draws(ys, shares / shares.sum(), matched, config)
     done(f"{len(draws.parts)} parts, {len(draws.drawn)} draws")
-    voters, _ = let_vote(
+    voters, _ = predict_voters(
         {REFERENCE: {VOTER[0]: Xs}, QUERY: {VOTER[0]: Xt}},
         [VOTER],
         draws,
@@ -60,7 +62,7 @@ def work(folder, options):
         cache=Cache(folder / "cache"),
         workers=options.workers,
     )
-    vote = count(voters)
+    vote = ensemble_vote(voters)
     done(f"{len(voters)} voters; {100 * (vote.winner == yt).mean():.1f} % right")
     knn = EntropyWeightedKNN().fit(Xs, ys)
     knn.predict_proba(Xt[:20_000])

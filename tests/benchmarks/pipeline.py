@@ -26,20 +26,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
-from celltransfer_core.graph import geodesic_distances, knn_graph
-from celltransfer_core.jobs import MAP_CELLS, _tsne
-from celltransfer_core.matching import QUERY, REFERENCE, tsne_plane
+from celltransfer_core.config import Config
+from celltransfer_core.matching import tsne_plane
+from celltransfer_core.neighbors import geodesic_distances, knn_graph
 from celltransfer_core.pipeline import (
-    Config,
     align,
     classify,
-    count,
+    ensemble_vote,
     find_clusters,
     plan_draws,
     score_sets,
     unaligned,
     weigh,
 )
+from celltransfer_core.pipeline.maps import MAP_CELLS, _tsne
+from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 VOTER = ("drawn",)
 BEYOND = ("geodesics of all", "SciPy's Dijkstra", "again without")
@@ -152,7 +153,7 @@ def measure(clock, cells, dim, types, workers, memory):
         cells,
         lambda: classify(VOTER, "fgw", galleries, Xt, draws, types, config),
     )
-    clock("vote", cells, lambda: count(weigh([plain, moved], config, 1.0)))
+    clock("vote", cells, lambda: ensemble_vote(weigh([plain, moved], config, 1.0)))
     graph = clock("graph of all", cells, lambda: knn_graph(Xt))
     clock(BEYOND[0], cells, lambda: geodesic_distances(graph))
     if cells <= RIVAL_CELLS:

@@ -25,10 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import numpy as np
 from pipeline import draw, processor_seconds
 
-from celltransfer_core.execution import cpu_count
-from celltransfer_core.matching import QUERY, REFERENCE
-from celltransfer_core.pipeline import Config, align, classify, drawn_rows, plan_draws, voter_name
-from celltransfer_core.protocol import CONCATENATIONS
+from celltransfer_core.config import Config, voter_name
+from celltransfer_core.evaluation import CONCATENATIONS
+from celltransfer_core.pipeline import align, classify, drawn_rows, plan_draws
+from celltransfer_core.runtime import cpu_count
+from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 TYPES = 8
 SUBSETS = 10

@@ -26,13 +26,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from PIL import Image, ImageFilter
 
-from celltransfer_core.cache import Cache
-from celltransfer_core.datasets import read_dataset
+from celltransfer_core.config import DEFAULT
+from celltransfer_core.data import read_dataset
 from celltransfer_core.encoders import parse_encoders
-from celltransfer_core.encoders.microscopes import FIELD, HELD_BACK, held_back_view
+from celltransfer_core.encoders.training import FIELD, HELD_BACK, held_back_view
 from celltransfer_core.evaluation import majority_types, score, true_labels
 from celltransfer_core.matching import Confirmation
-from celltransfer_core.pipeline import DEFAULT, run
+from celltransfer_core.pipeline import run
+from celltransfer_core.runtime import Cache
 
 REFERENCE_CELLS = 120  # a type
 QUERY_CELLS = 500

@@ -41,12 +41,12 @@ from shifted import (
     options_of,
 )
 
-from celltransfer_core.cache import Cache
-from celltransfer_core.datasets import Dataset, read_dataset
+from celltransfer_core.config import DEFAULT
+from celltransfer_core.data import Dataset, read_dataset
 from celltransfer_core.encoders.training import part
-from celltransfer_core.evaluation import true_labels
-from celltransfer_core.pipeline import DEFAULT, detect, identify, prepare
-from celltransfer_core.reader import ORDERS, play_reader
+from celltransfer_core.evaluation import ASKING_ORDERS, play_reader, true_labels
+from celltransfer_core.pipeline import detect, identify, prepare
+from celltransfer_core.runtime import Cache
 
 QUERY_CELLS = (300, 100, 350)  # of one domain after the other
 BLOOD = {  # cells; half to one and a half times as many are drawn, and of some types none
@@ -173,7 +173,7 @@ def main() -> None:
         cells += found.cells
         print(f"domain {domain}: done", file=sys.stderr, flush=True)
     print(f"balanced accuracy of untyped cells in percent, mean of {options.domains} domains")
-    for name in ORDERS:
+    for name in ASKING_ORDERS:
         means = {step: np.nanmean(table[name, step]) for step in STEPS}
         print(f"{name:<8}" + "".join(f"  {step:>3} typed: {v:5.1f}" for step, v in means.items()))
     error = np.abs(gaps).sum() / cells.sum()

@@ -18,8 +18,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
-from celltransfer_core.review import Review, review_queue, sample_accuracy
-from celltransfer_core.teaching import TaughtVote, Words, calibrate
+from celltransfer_core.people import (
+    Annotations,
+    Review,
+    VoteUpdater,
+    calibrate,
+    review_queue,
+    sample_accuracy,
+)
 
 TYPES = tuple("abcdefgh")
 CLUSTERS, DIMENSIONS = 20, 300
@@ -41,7 +47,7 @@ def main() -> None:
     cells = [f"{number:064x}" for number in range(n)]
 
     began = time.perf_counter()
-    teacher = TaughtVote().fit(X, clusters, rng.random(n), shares, weights, TYPES)
+    teacher = VoteUpdater().fit(X, clusters, rng.random(n), shares, weights, TYPES)
     print(f"prepared once: {time.perf_counter() - began:.2f} s")
 
     named = tuple((cluster, TYPES[cluster % len(TYPES)]) for cluster in range(CLUSTERS))
@@ -56,7 +62,7 @@ def main() -> None:
     for cell in list(typed)[options.words : options.words + 10]:
         asked.append(cell)
         marks = [time.perf_counter()]
-        taught = teacher.teach(Words(named, tuple(sorted((c, typed[c]) for c in asked))))
+        taught = teacher.update(Annotations(named, tuple(sorted((c, typed[c]) for c in asked))))
         marks.append(time.perf_counter())
         review_queue(cells, taught.vote, clusters, reviews)
         marks.append(time.perf_counter())

@@ -20,12 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
-from celltransfer_core.cache import Cache
-from celltransfer_core.datasets import read_dataset
+from celltransfer_core.config import DEFAULT, PAPER
+from celltransfer_core.data import read_dataset
 from celltransfer_core.encoders import parse_encoders
 from celltransfer_core.evaluation import counted, majority_types, score, true_labels
 from celltransfer_core.matching import Confirmation
-from celltransfer_core.pipeline import DEFAULT, PAPER, run
+from celltransfer_core.pipeline import run
+from celltransfer_core.runtime import Cache
 
 VARIANTS = {
     "default": {},

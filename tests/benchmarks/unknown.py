@@ -24,12 +24,14 @@ from shifted import options_of
 from sklearn.metrics import roc_auc_score
 from taught import altered_query, first_cells, shuffled
 
-from celltransfer_core.cache import Cache
-from celltransfer_core.datasets import read_dataset
+from celltransfer_core.config import DEFAULT
+from celltransfer_core.data import read_dataset
 from celltransfer_core.evaluation import majority_types, true_labels
-from celltransfer_core.matching import NONE_TYPE, Confirmation
-from celltransfer_core.pipeline import DEFAULT, detect, identify, prepare, transfer
-from celltransfer_core.teaching import teach, words_of
+from celltransfer_core.matching import Confirmation
+from celltransfer_core.people import annotations_of
+from celltransfer_core.pipeline import detect, identify, prepare, transfer, update_vote
+from celltransfer_core.runtime import Cache
+from celltransfer_core.vocabulary import NONE_TYPE
 
 LEAST_CELLS = 6  # of a type left out, as for accuracy
 FARTHEST = 20
@@ -67,7 +69,7 @@ def main() -> None:
                     )
                 ]
                 run = transfer(prepared, named.confirm(words), cache=cache)
-                taught = teach(run, words_of(run.matches, run.query.cells, [])).taught
+                taught = update_vote(run, annotations_of(run.matches, run.query.cells, [])).taught
                 if not np.isfinite(taught.distance).all():
                     continue  # every cluster is of the type left out: nothing was named
                 beyond, farthest = taught.unknown, np.argsort(-taught.distance)[:FARTHEST]

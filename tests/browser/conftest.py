@@ -6,9 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import sync_playwright
 
-from celltransfer_core import jobs
-from celltransfer_core.demo import open_demo
-from celltransfer_core.studies import Workspace
+from celltransfer_core.studies import Workspace, bring_up_to, open_demo
 from celltransfer_core.types import silent
 from tests.browser.driving import App, free_port
 
@@ -40,7 +38,7 @@ def demo(start_app, tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     space = Workspace(folder)
     study = open_demo(space).id
-    jobs.bring_up_to(space, study, "classify", silent)
+    bring_up_to(space, study, "classify", silent)
     return start_app(folder), study
 
 

@@ -1,0 +1,118 @@
+"""Many pairs of sets in one go: each measured, and one summary of all (Tables 7, 8)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from celltransfer_core.benchmark.pairs import Pair, PairOutcome, PairsFile
+from celltransfer_core.runtime.files import write_atomically
+
+
+def pair_folder(pair: Pair) -> str:
+    """Name a pair's folder: its name in plain letters.
+
+    Parameters
+    ----------
+    pair : Pair
+
+    Returns
+    -------
+    str
+    """
+    return re.sub(r"[^A-Za-z0-9]+", "-", pair.name).strip("-").lower() or "pair"
+
+
+def options_of(pair: Pair, given: Sequence[str]) -> list[str]:
+    """Write a pair's settings as options of ``evaluate``; what is given later wins.
+
+    Parameters
+    ----------
+    pair : Pair
+    given : sequence of str
+        Options of the command line.
+
+    Returns
+    -------
+    list of str
+    """
+    words: list[str] = []
+    for name, value in pair.settings.items():
+        words.append(f"--{name}")
+        if isinstance(value, tuple) and name == "um-per-px":
+            words += [str(one) for one in value]
+        elif isinstance(value, tuple):
+            words.append(",".join(str(one) for one in value))
+        else:
+            words.append(str(value))
+    return [*words, *given]
+
+
+def run_pairs(
+    file: PairsFile,
+    folder: Path,
+    given: Sequence[str],
+    measure: Callable[[Pair, Sequence[str], Path], None],
+    say: Callable[[str], None],
+) -> list[PairOutcome]:
+    """Measure every pair whose sets are there; pairs that are done are not measured again.
+
+    Parameters
+    ----------
+    file : PairsFile
+    folder : Path
+        For the results, one folder a pair.
+    given : sequence of str
+        Options of ``evaluate`` that win over the file's.
+    measure : callable
+        ``measure(pair, options, folder)`` writes a pair's results, and raises CellTransferError
+        where it cannot: the other pairs go on.
+    say : callable
+
+    Returns
+    -------
+    list of PairOutcome
+    """
+    from celltransfer_core.errors import CellTransferError
+
+    outcomes = []
+    for number, pair in enumerate(file.pairs, start=1):
+        into = folder / pair_folder(pair)
+        options = options_of(pair, given)
+        missing = file.missing(pair)
+        say(f"\n{number} of {len(file.pairs)}: {pair.name}")
+        if missing:
+            places = ", ".join(f"{name} ({file.sets[name].root})" for name in missing)
+            outcomes.append(PairOutcome(pair, into, f"not there: {places}", missing=True))
+            say(f"skipped, {outcomes[-1].problem}")
+            continue
+        described = {"pair": repr(pair), "sets": _sets(file, pair), "options": options}
+        if _done(into, described):
+            say(f"done before; delete {into} to measure it again")
+            outcomes.append(PairOutcome(pair, into, "", missing=False))
+            continue
+        try:
+            measure(pair, options, into)
+        except CellTransferError as error:
+            outcomes.append(PairOutcome(pair, into, str(error), missing=False))
+            say(f"failed: {error}")
+            continue
+        text = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+        write_atomically(into / "pair.json", text.encode())
+        outcomes.append(PairOutcome(pair, into, "", missing=False))
+    return outcomes
+
+
+def _sets(file: PairsFile, pair: Pair) -> dict[str, str]:
+    return {name: repr(file.sets[name]) for name in pair.sets}
+
+
+def _done(folder: Path, described: dict[str, Any]) -> bool:
+    try:
+        kept = json.loads((folder / "pair.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(kept == described) and (folder / "results.csv").is_file()

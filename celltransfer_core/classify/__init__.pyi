@@ -1,0 +1,19 @@
+from .linear import LinearProbe as LinearProbe
+from .nmtune import (
+    NMTune as NMTune,
+    consistency_loss as consistency_loss,
+    covariance_loss as covariance_loss,
+    dominant_singular_loss as dominant_singular_loss,
+)
+from .probe import draw_cells as draw_cells
+from .voting import (
+    FLAG_THRESHOLD as FLAG_THRESHOLD,
+    Vote as Vote,
+    cell_weights as cell_weights,
+    count_votes as count_votes,
+    leave_one_out_accuracy as leave_one_out_accuracy,
+    mixing as mixing,
+    voter_weights as voter_weights,
+    voters_split as voters_split,
+    weighted_vote as weighted_vote,
+)

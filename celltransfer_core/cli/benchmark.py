@@ -1,0 +1,140 @@
+"""TODO celltransfer_core/cli/benchmark.py."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NoReturn
+
+from celltransfer_core.about import RESEARCH_USE
+from celltransfer_core.cli.evaluate import _measure, _printed
+from celltransfer_core.cli.options import (
+    Parser,
+    add_method,
+    add_protocol,
+    add_work,
+    names_given,
+)
+from celltransfer_core.cli.screen import Screen
+from celltransfer_core.cli.sentences import describe_evaluation
+from celltransfer_core.cli.settings import measured, of_those_here
+from celltransfer_core.errors import DataError
+
+
+def add_benchmark(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_benchmark)
+    parser.add_argument("pairs", type=Path, metavar="PAIRS.toml", help="which sets, which pairs")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="where the sets are; beside the file unless given"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("benchmark"),
+        metavar="DIR",
+        help="folder for the results (./benchmark); the same again goes on",
+    )
+    parser.add_argument(
+        "--only", type=names_given, metavar="A,B", help="names of the pairs to measure"
+    )
+    add_protocol(parser)
+    add_method(parser)
+    add_work(parser)
+    parser.set_defaults(preset=None)  # the file's, unless given
+
+
+def _given(options: argparse.Namespace) -> list[str]:
+    """Write the options of ``evaluate`` that a ``benchmark`` was given as words again."""
+    known = _option_names(Parser())
+    words = []
+    for name, option in known.items():
+        value = getattr(options, name)
+        if value is None:
+            continue
+        if isinstance(value, list):
+            words += [option, *map(str, value)]
+        elif isinstance(value, tuple):
+            words += [option, ",".join(map(str, value)) or "none"]
+        else:
+            words += [option, str(value)]
+    return words
+
+
+def _option_names(parser: argparse.ArgumentParser) -> dict[str, str]:
+    add_protocol(parser)
+    add_method(parser)
+    return {
+        action.dest: action.option_strings[-1]
+        for action in parser._actions
+        if action.dest != "help"
+    }
+
+
+def _pair_options(words: Sequence[str]) -> argparse.Namespace:
+    parser = _PairParser(add_help=False, allow_abbrev=False)
+    _option_names(parser)
+    parsed = parser.parse_args(words)
+    parsed.workers = None
+    return parsed
+
+
+class _PairParser(Parser):
+    def error(self, message: str) -> NoReturn:
+        raise DataError(f"The settings of the pairs: {message}.")
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from celltransfer_core.benchmark.pairs import Pair, read_pairs
+    from celltransfer_core.benchmark.run import options_of, run_pairs
+    from celltransfer_core.benchmark.sets import load_pair
+    from celltransfer_core.benchmark.summary import write_summary
+    from celltransfer_core.data.pooling import draw_per_class
+    from celltransfer_core.runtime.files import check_writable
+
+    file = read_pairs(options.pairs, options.data)
+    names = [pair.name for pair in file.pairs]
+    for name in options.only or ():
+        if name not in names:
+            raise DataError(f"--only names {name!r}; the pairs are {', '.join(names)}.")
+    if options.only:
+        file = replace(file, pairs=tuple(p for p in file.pairs if p.name in options.only))
+    check_writable(options.out)
+    say = (lambda *_: None) if options.quiet else print
+
+    def measure(pair: Pair, words: Sequence[str], into: Path) -> None:
+        parsed = _pair_options(words)
+        config, protocol = measured(parsed)
+        config = of_those_here(config, skip=True, say=say)
+        with closing(Screen(quiet=options.quiet)) as screen:
+            sets = load_pair(file, pair, workers=options.workers, progress=screen)
+            reference = sets.reference
+            if parsed.per_class is not None:
+                reference = draw_per_class(reference, parsed.per_class, config.seed)
+            found = _measure(
+                reference,
+                sets.query,
+                sets.truth,
+                sets.extras,
+                config,
+                protocol,
+                into,
+                options.workers,
+                screen,
+                _printed("+".join(pair.reference), pair.query, pair.name),
+            )
+        say(describe_evaluation(found))
+
+    for pair in file.pairs:  # wrong settings show before hours of work
+        measured(_pair_options(options_of(pair, _given(options))))
+    outcomes = run_pairs(file, options.out, _given(options), measure, say)
+    write_summary(outcomes, options.out)
+    say(f"\nWritten to {options.out}: summary.csv, summary.md, summary.html. {RESEARCH_USE}")
+    failed = [o.pair.name for o in outcomes if o.problem and not o.missing]
+    if failed:
+        raise DataError(f"{len(failed)} pairs failed ({', '.join(failed)}); summary.md says why.")
+    if all(outcome.missing for outcome in outcomes):
+        raise DataError("No pair's sets are there; give their folder with --data.")

@@ -1,0 +1,180 @@
+"""TODO celltransfer_core/cli/encoders.py."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from celltransfer_core.cli.options import Parser, add_common, names_given, numbers_given
+from celltransfer_core.cli.screen import Screen
+from celltransfer_core.cli.sentences import describe_dataset
+from celltransfer_core.cli.settings import _names
+from celltransfer_core.errors import DataError
+
+
+def add_encoders(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_list_encoders)
+    actions = parser.add_subparsers(metavar="ACTION", parser_class=Parser)
+    listing = actions.add_parser("list", help="what is here (also without an action)")
+    listing.set_defaults(command=_list_encoders)
+    fetching = actions.add_parser("fetch", help="download the weights of published encoders")
+    fetching.set_defaults(command=_fetch_encoders)
+    fetching.add_argument("ids", nargs="+", metavar="ID", help="as listed")
+    fetching.add_argument(
+        "--accept-licence", action="store_true", help="take the licences as shown, for scripts"
+    )
+    adding = actions.add_parser("add", help="bring your own ONNX file, or weights on a stick")
+    adding.set_defaults(command=_add_encoder)
+    adding.add_argument("id", help="name to call it by, or that of a published encoder")
+    adding.add_argument(
+        "file",
+        type=Path,
+        help="NAME.onnx with NAME.json beside it; of a published encoder, its weights",
+    )
+    training = actions.add_parser("train", help="train an encoder on labelled cells of your own")
+    training.set_defaults(command=_train_encoder)
+    training.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="labelled cells; again for more sets",
+    )
+    training.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="NAME.onnx",
+        help="NAME.json comes beside it, and NAME.training with what is needed to go on",
+    )
+    training.add_argument(
+        "--steps", type=numbers_given, metavar="N", help="of every network, or N,M for each"
+    )
+    training.add_argument(
+        "--views",
+        type=names_given,
+        metavar="A,B",
+        help="a network each: colour, standardised, grey",
+    )
+    training.add_argument("--batch", type=int, metavar="N", help="cells a step")
+    training.add_argument("--width", type=int, help="channels of a network's first layer")
+    training.add_argument(
+        "--teacher-width",
+        type=int,
+        metavar="N",
+        help="train wider networks first, which update_vote these; for a graphics card (default: none)",
+    )
+    training.add_argument("--teacher-steps", type=int, metavar="N", help="of every wider network")
+    training.add_argument("--seed", type=int)
+    training.add_argument(
+        "--licence", default="not stated", help="of the weights, for whom you give them to"
+    )
+    training.add_argument("--workers", type=int, metavar="N")
+    training.add_argument("--quiet", action="store_true")
+    for one in (parser, listing, fetching, adding, training):
+        add_common(one)
+
+
+def _list_encoders(options: argparse.Namespace) -> None:  # noqa: ARG001
+    from celltransfer_core.encoders.catalogue import available_encoders
+
+    print(f"{'id':<14} {'here':<8} {'dim':>5}  {'licence':<15} name; trained on")
+    for entry in available_encoders():
+        spec = entry.spec
+        if spec is None:
+            print(f"{entry.id:<14} cannot be used: {entry.problem}")
+            continue
+        here = "yes" if entry.here else f"{spec.size_mb:,} MB"
+        seen = f", among them {spec.overlap}" if spec.overlap else ""
+        print(
+            f"{entry.id:<14} {here:<8} {spec.dim:>5}  {spec.licence:<15} {spec.name}; "
+            f"{spec.trained_on or 'not stated'}{seen}"
+        )
+    print(
+        "\nThose with a size are not here: encoders fetch ID downloads them, encoders add ID FILE "
+        "takes a file that you brought."
+    )
+
+
+def _fetch_encoders(options: argparse.Namespace) -> None:
+    from celltransfer_core.encoders.catalogue import fetch_encoder, published_encoder
+
+    wanted = [published_encoder(name) for name in options.ids]
+    for spec in wanted:
+        print(
+            f"{spec.id}: {spec.name}, {spec.size_mb:,} MB from {spec.source}\n"
+            f"  licence {spec.licence}; trained on {spec.trained_on}"
+        )
+    if not options.accept_licence:
+        if not sys.stdin.isatty():
+            raise DataError(
+                "Nobody can be asked here; read the licences above and give --accept-licence."
+            )
+        if input("Do you accept these licences? [y/N] ").strip().lower() not in {"y", "yes"}:
+            raise DataError("Nothing was fetched.")
+    for spec in wanted:
+        fetch_encoder(spec.id)
+        print(f"{spec.id} is here: use it with --encoders {spec.id}")
+
+
+def _add_encoder(options: argparse.Namespace) -> None:
+    from celltransfer_core.encoders.catalogue import add_encoder
+
+    spec = add_encoder(options.id, options.file)
+    print(f"{spec.id} is added ({spec.dim} numbers a cell): use it with --encoders {spec.id}")
+
+
+def _train_encoder(options: argparse.Namespace) -> None:
+    from celltransfer_core.data.folders import read_dataset
+    from celltransfer_core.data.pooling import pool
+    from celltransfer_core.encoders.training.cells import pack
+    from celltransfer_core.encoders.training.recipe import recipe_from
+    from celltransfer_core.encoders.training.train import train_encoder
+    from celltransfer_core.runtime.cache import Cache
+    from celltransfer_core.runtime.files import check_writable
+
+    recipe = recipe_from(
+        **{
+            name: getattr(options, name)
+            for name in (
+                "views",
+                "steps",
+                "batch",
+                "width",
+                "seed",
+                "teacher_width",
+                "teacher_steps",
+            )
+        }
+    )
+    if options.out.suffix != ".onnx":
+        raise DataError(f"--out is the encoder's file, NAME.onnx, not {options.out}.")
+    check_writable(options.out.parent)
+    kept = options.out.with_suffix(".training")
+    say = (lambda *_: None) if options.quiet else print
+    folders = _names(options.data)
+    with closing(Screen(quiet=options.quiet)) as screen:
+        sets = [
+            read_dataset(folder, labelled=True, workers=options.workers, progress=screen)
+            for folder in folders.values()
+        ]
+        data = sets[0] if len(sets) == 1 else pool(sets, [{}] * len(sets), [*folders])
+        screen.close()
+        say(describe_dataset("data", data))
+        cells = pack(data, Cache(), kept, workers=options.workers, progress=screen)
+        spec = train_encoder(
+            cells,
+            recipe,
+            options.out,
+            trained_on=", ".join(folders),
+            licence=options.licence,
+            progress=screen,
+            say=say,
+        )
+    say(
+        f"\nWritten to {options.out}: {spec.dim} numbers a cell. To use it: encoders add "
+        f"{spec.id} {options.out}. {kept} is needed no more."
+    )

@@ -1,0 +1,89 @@
+"""TODO celltransfer_core/cli/main.py."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from celltransfer_core.about import RESEARCH_USE, __version__
+from celltransfer_core.cli.benchmark import add_benchmark
+from celltransfer_core.cli.demo import add_demo
+from celltransfer_core.cli.encoders import add_encoders
+from celltransfer_core.cli.evaluate import add_evaluate
+from celltransfer_core.cli.options import DONE, FAULT, INTERRUPTED, MENDABLE, Parser, add_common
+from celltransfer_core.cli.run import add_run
+from celltransfer_core.errors import CellTransferError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+
+    Returns
+    -------
+    int
+        0 done, 2 the user can mend it (one line says how), 1 a fault of ours, 130 interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    from celltransfer_core.runtime.cluster import on_cluster
+
+    try:
+        with on_cluster(getattr(options, "scheduler", None)):
+            options.command(options)
+    except CellTransferError as error:
+        if options.debug:
+            raise
+        print(f"celltransfer: {error}", file=sys.stderr)
+        return MENDABLE
+    except KeyboardInterrupt:
+        print(
+            "celltransfer: interrupted; what was computed is kept, run the same command to go on.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except Exception as error:
+        if options.debug:
+            raise
+        print(
+            f"celltransfer: a fault of ours ({type(error).__name__}: {error}); run again with "
+            "--debug and report what it prints.",
+            file=sys.stderr,
+        )
+        return FAULT
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="python -m celltransfer_core",
+        description=f"Type the cells of a new microscope from a set already typed. {RESEARCH_USE}",
+    )
+    parser.add_argument("--version", action="version", version=f"CellTransfer {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+    add_run(commands.add_parser("run", help="type the cells of a folder"))
+    add_evaluate(
+        commands.add_parser("evaluate", help="measure every method on a query with known types")
+    )
+    add_benchmark(commands.add_parser("benchmark", help="measure many pairs of sets"))
+    add_encoders(commands.add_parser("encoders", help="list encoders; fetch, add or train one"))
+    add_demo(commands.add_parser("demo", help="draw two small sets of cells to try things on"))
+    _add_job(commands.add_parser("job"))  # what the dashboard starts; of no use to people
+    return parser
+
+
+def _add_job(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_run_job)
+    parser.add_argument("id")
+    add_common(parser)
+
+
+def _run_job(options: argparse.Namespace) -> None:
+    from celltransfer_core.studies.processes import run_job
+    from celltransfer_core.studies.workspace import Workspace
+
+    run_job(Workspace(), options.id)

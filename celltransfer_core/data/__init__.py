@@ -1,0 +1,5 @@
+"""Images, folders, tables and archives in; a :class:`Dataset` out, with what was left out."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,168 @@
+"""TODO celltransfer_core/data/archives.py."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO
+
+from celltransfer_core.data.checks import MAX_FILE_NAME, name_problem
+from celltransfer_core.data.images import EXTENSIONS, check_bytes
+from celltransfer_core.data.tables import LABELS_FILE, METADATA_FILE
+from celltransfer_core.errors import DataError, ImageError
+
+MAX_ENTRIES = 200_000
+MAX_UNPACKED = 50_000_000_000
+MAX_TABLE = 50_000_000
+
+MAX_RATIO = 100
+"""Limits of a zip: entries, bytes unpacked, bytes of a table in it, unpacked to packed."""
+
+_SMALL = 10_000_000  # bytes that a zip may unpack to at any ratio: flat pictures pack well
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, OSError)
+_DIRECTORY_ENTRY = 46  # bytes at least of each entry in a zip's list of contents
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """One entry of a zip."""
+
+    name: str
+    """With its folders, ``/`` between them; never to be used as a path."""
+    data: bytes
+    problem: str
+    """Why it cannot be taken; empty if it can."""
+    number: int
+    """How many entries came before it and with it,"""
+    total: int
+    """of how many."""
+
+
+def unzip(file: IO[bytes], wanted: Callable[[str, int], bool] | None = None) -> Iterator[Unpacked]:
+    """Unpack the images and tables of a zip, one at a time in memory, none to disk.
+
+    Parameters
+    ----------
+    file : binary file
+        It can be sought.
+    wanted : callable, optional
+        Told the name and bytes of an entry, says whether to unpack it; all by default.
+
+    Yields
+    ------
+    Unpacked
+        A folder that holds all others is taken off the names. Files of other kinds do not come.
+
+    Raises
+    ------
+    DataError
+        If it is no zip, or one that unpacks to more than any folder of cells would.
+    """
+    try:
+        _check_directory(file)
+        with zipfile.ZipFile(file) as archive:
+            yield from _unpack(archive, wanted)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+        raise DataError(
+            f"The zip is damaged or cut short ({error}); pack it again, or drop the folder itself."
+        ) from error
+
+
+def _unpack(
+    archive: zipfile.ZipFile, wanted: Callable[[str, int], bool] | None
+) -> Iterator[Unpacked]:
+    entries = [one for one in archive.infolist() if _may_be_of_use(one)]
+    packed = sum(one.compress_size for one in entries)
+    unpacked = sum(one.file_size for one in entries)
+    if unpacked > MAX_UNPACKED or unpacked > max(_SMALL, MAX_RATIO * packed):
+        raise DataError(
+            f"The zip would unpack from {packed / 1e6:,.1f} to {unpacked / 1e6:,.0f} MB, which no "
+            "folder of cells does; drop the folder itself."
+        )
+    names = [one.filename.replace("\\", "/") for one in entries]
+    root = wrapping_folder(names)
+    for number, (entry, whole) in enumerate(zip(entries, names, strict=True), start=1):
+        name = whole.removeprefix(root)
+        problem = name_problem(whole) or _entry_problem(entry)
+        data = b""
+        if problem:
+            name = whole.encode("utf-8", "backslashreplace").decode()[:MAX_FILE_NAME]
+        elif wanted is None or wanted(name, entry.file_size):
+            try:
+                data = archive.read(entry)
+            except _DAMAGED as error:
+                problem = f"is damaged in the zip ({error})"
+        else:
+            continue
+        yield Unpacked(name, data, problem, number, len(entries))
+
+
+def _may_be_of_use(entry: zipfile.ZipInfo) -> bool:
+    parts = entry.filename.replace("\\", "/").split("/")
+    name = parts[-1].lower()
+    if entry.is_dir() or "__MACOSX" in parts or name.startswith("."):
+        return False
+    return name in (LABELS_FILE, METADATA_FILE) or PurePosixPath(name).suffix in EXTENSIONS
+
+
+def _entry_problem(entry: zipfile.ZipInfo) -> str:
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        return "is a link; pack the file itself"
+    if entry.flag_bits & 0x1:
+        return "is encrypted; pack it without a password"
+    if PurePosixPath(entry.filename.lower()).suffix not in EXTENSIONS:
+        most = MAX_TABLE
+        return f"the table is over {most // 1_000_000} MB" if entry.file_size > most else ""
+    try:
+        check_bytes(entry.file_size)
+    except ImageError as error:
+        return str(error)
+    return ""
+
+
+def wrapping_folder(names: Sequence[str]) -> str:
+    """Find the folder that was dropped or packed: types are the folders inside it.
+
+    Parameters
+    ----------
+    names : sequence of str
+        With folders, ``/`` between them.
+
+    Returns
+    -------
+    str
+        With a ``/`` at its end; empty where files do not share one, or where it may name a type:
+        it holds images, but neither folders nor a table.
+    """
+    first = {name.split("/", 1)[0] for name in names}
+    deep = any(name.count("/") > 1 for name in names)
+    table = any(name.lower().endswith((f"/{LABELS_FILE}", f"/{METADATA_FILE}")) for name in names)
+    if len(first) != 1 or not all("/" in name for name in names) or not (deep or table):
+        return ""
+    return f"{first.pop()}/"
+
+
+def _check_directory(file: IO[bytes]) -> None:
+    """Refuse a zip whose list of contents alone would fill the memory."""
+    end = file.seek(0, io.SEEK_END)
+    file.seek(max(0, end - 65_557 - 20))  # with the longest comment, and what points to zip64
+    tail = file.read()
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) < at + 22:
+        raise zipfile.BadZipFile("it has no list of contents")
+    entries, size = struct.unpack("<HL", tail[at + 10 : at + 16])
+    locator = tail[max(0, at - 20) : at]
+    if locator.startswith(b"PK\6\7") and len(locator) == 20:
+        file.seek(min(end, struct.unpack("<Q", locator[8:16])[0]))
+        record = file.read(56)
+        if len(record) == 56 and record.startswith(b"PK\6\6"):
+            entries, size = struct.unpack("<QQ", record[32:48])
+    if entries > MAX_ENTRIES or size > MAX_ENTRIES * (_DIRECTORY_ENTRY + 200):
+        raise DataError(f"The zip has over {MAX_ENTRIES:,} entries; drop the folder itself.")

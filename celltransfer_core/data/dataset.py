@@ -1,0 +1,260 @@
+"""Folders of single-cell images, read and checked."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from celltransfer_core.data.images import decode
+from celltransfer_core.errors import DataError, ImageError
+from celltransfer_core.types import Ints, Labels, RGBImage
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something to know about one file."""
+
+    file: str
+    """Path relative to the set's folder, with ``/``."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The usable images of one folder.
+
+    A *cell* is a distinct content: copies of a file are one cell. Everything in the pipeline is
+    indexed by cell, in the order of content hashes, so that names and folders change nothing.
+    """
+
+    root: Path
+    """The folder, absolute: worker processes keep the working directory they started in."""
+    files: tuple[str, ...]
+    """Every usable file, relative to the root, ordered by (hash, name)."""
+    sha256: tuple[str, ...]
+    """Content hash of each file."""
+    labels: tuple[str, ...] | None
+    """Type of each file; None unless read with ``labelled=True``."""
+    slide: tuple[str, ...] | None
+    """Slide of each file, empty where unknown; None where no table has the column."""
+    patient: tuple[str, ...] | None
+    """Patient of each file, likewise."""
+    left_out: tuple[Remark, ...]
+    """Files that are not used, and why."""
+    notes: tuple[Remark, ...]
+    """Files that are used, and what is odd about them."""
+    intensity: tuple[float, float] | None
+    """What becomes black and white in the set's 16-bit images; None if it has none."""
+    by_hash: bool = False
+    """Whether images lie under their content hash (see :func:`stored_at`), not their name."""
+    source: tuple[str, ...] | None = None
+    """Set that each file came from, where several references were pooled; None for one set."""
+
+    @cached_property
+    def cells(self) -> tuple[str, ...]:
+        """Hash of each cell, ascending."""
+        return tuple(sorted(set(self.sha256)))
+
+    @cached_property
+    def cell_index(self) -> Ints:
+        """Cell number of each file, shape (n_files,)."""
+        number = {sha: index for index, sha in enumerate(self.cells)}
+        return np.array([number[sha] for sha in self.sha256], dtype=np.int64)
+
+    @cached_property
+    def first_file(self) -> tuple[str, ...]:
+        """Name of one file of each cell: the first by name."""
+        return tuple(self.files[index] for index in self._first)
+
+    @cached_property
+    def cell_labels(self) -> Labels:
+        """Type of each cell, shape (n_cells,).
+
+        Raises
+        ------
+        DataError
+            If the set was read without labels.
+        """
+        if self.labels is None:
+            raise DataError(f"{self.root} was read without its labels; read it with labelled=True.")
+        return np.array([self.labels[index] for index in self._first])
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Sets that were pooled, sorted by name; one without a name where none were."""
+        return tuple(sorted(set(self.source))) if self.source else ("",)
+
+    @cached_property
+    def cell_sources(self) -> Ints:
+        """Position in ``sources`` of the set that each cell came from, shape (n_cells,)."""
+        if not self.source:
+            return np.zeros(self.n_cells, dtype=np.int64)
+        place = {name: number for number, name in enumerate(self.sources)}
+        return np.array([place[self.source[index]] for index in self._first], dtype=np.int64)
+
+    @cached_property
+    def duplicates(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of files with the same content."""
+        groups: dict[str, list[str]] = {}
+        for sha, file in zip(self.sha256, self.files, strict=True):
+            groups.setdefault(sha, []).append(file)
+        return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash over all cells, and their types where they have any."""
+        digest = hashlib.sha256()
+        labels = [""] * len(self) if self.labels is None else self.cell_labels.tolist()
+        for sha, label in zip(self.cells, labels, strict=True):
+            digest.update(f"{sha}\t{label}\n".encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def _first(self) -> tuple[int, ...]:
+        seen: dict[str, int] = {}
+        for index, sha in enumerate(self.sha256):
+            seen.setdefault(sha, index)
+        return tuple(seen[sha] for sha in self.cells)
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return len(self.cells)
+
+    def __len__(self) -> int:
+        return self.n_cells
+
+    def take(self, cells: Ints) -> Dataset:
+        """Keep some cells: a small set to send to a worker.
+
+        Parameters
+        ----------
+        cells : ndarray of int64, shape (k,)
+            Cell numbers, ascending.
+
+        Returns
+        -------
+        Dataset
+            One file a cell; without remarks, slides and labels.
+        """
+        return replace(
+            self,
+            files=tuple(self.first_file[cell] for cell in cells),
+            sha256=tuple(self.cells[cell] for cell in cells),
+            labels=None,
+            slide=None,
+            patient=None,
+            left_out=(),
+            notes=(),
+            source=(
+                tuple(self.sources[number] for number in self.cell_sources[cells])
+                if self.source
+                else None
+            ),
+        )
+
+    def take_typed(self, cells: Ints) -> Dataset:
+        """Keep some cells and their types.
+
+        Parameters
+        ----------
+        cells : ndarray of int64, shape (k,)
+            Cell numbers, ascending.
+
+        Returns
+        -------
+        Dataset
+            One file a cell; without remarks and slides.
+
+        Raises
+        ------
+        DataError
+            If the set was read without labels.
+        """
+        return replace(self.take(cells), labels=tuple(self.cell_labels[cells].tolist()))
+
+    def path(self, cell: int) -> Path:
+        """Return where a cell's image lies.
+
+        Parameters
+        ----------
+        cell : int
+
+        Returns
+        -------
+        Path
+        """
+        if self.by_hash:
+            return stored_at(self.root, self.cells[cell])
+        return self.root / self.first_file[cell]
+
+    def read(self, cell: int) -> RGBImage:
+        """Decode a cell's image.
+
+        Parameters
+        ----------
+        cell : int
+
+        Returns
+        -------
+        ndarray of uint8, shape (h, w, 3)
+
+        Raises
+        ------
+        ImageError
+            If the file has changed or gone since the set was read.
+        """
+        path = self.path(cell)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ImageError(f"{path} cannot be read any more ({error.strerror}).") from error
+        if hashlib.sha256(data).hexdigest() != self.cells[cell]:
+            raise ImageError(f"{path} has changed during the run; run again.")
+        return decode(data, self.intensity)
+
+
+def image_sizes(dataset: Dataset, most: int = 500) -> Ints:
+    """Read how large a set's images are, without decoding them.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    most : int
+        Images to look at, evenly along the order of content hashes.
+
+    Returns
+    -------
+    ndarray of int64, shape (k, 2)
+        Width and height in px.
+    """
+    from PIL import Image
+
+    count = min(most, dataset.n_cells)
+    sizes = []
+    for cell in np.unique(np.linspace(0, dataset.n_cells - 1, count).astype(int)):
+        try:
+            with Image.open(dataset.path(int(cell))) as image:
+                sizes.append(image.size)
+        except (OSError, Image.DecompressionBombError):  # gone meanwhile
+            continue
+    return np.array(sizes, dtype=np.int64).reshape(-1, 2)
+
+
+def stored_at(root: Path, sha256: str) -> Path:
+    """Return where an image is stored that is found by its content.
+
+    Parameters
+    ----------
+    root : Path
+    sha256 : str
+
+    Returns
+    -------
+    Path
+    """
+    return root / sha256[:2] / sha256

@@ -1,0 +1,152 @@
+"""TODO celltransfer_core/data/pooling.py."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from celltransfer_core.data.dataset import Dataset, Remark
+from celltransfer_core.errors import DataError
+
+File = TypeVar("File", bound=Hashable)
+
+
+def draw_per_class(dataset: Dataset, cells: int, seed: int) -> Dataset:
+    """Draw so many cells of each type, of each set that was pooled; all where there are fewer.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With types.
+    cells : int
+        Of each type.
+    seed : int
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        If fewer than one cell of each type is wanted.
+    """
+    if cells < 1:
+        raise DataError("--per-class cannot be under 1.")
+    order = np.random.default_rng(seed).permutation(dataset.n_cells)
+    types, sources = dataset.cell_labels[order], dataset.cell_sources[order]
+    drawn = [
+        order[(types == name) & (sources == source)][:cells]
+        for name in set(types)
+        for source in range(len(dataset.sources))
+    ]
+    return dataset.take_typed(np.sort(np.concatenate(drawn)))
+
+
+def pool(
+    datasets: Sequence[Dataset],
+    mappings: Sequence[Mapping[str, str]] | None = None,
+    names: Sequence[str] | None = None,
+) -> Dataset:
+    """Join sets to one, and rename or merge their types.
+
+    Parameters
+    ----------
+    datasets : sequence of Dataset
+        All with types or all without. Files of sets under different roots are named from the
+        folder that holds them all.
+    mappings : sequence of mapping from type to type, optional
+        One a set; types that are not named stay, and those renamed to nothing are left out.
+    names : sequence of str, optional
+        One a set, where the sets were not made alike: it is then kept which cell came from which,
+        and each set is framed, coloured, centred and transported by itself.
+
+    Returns
+    -------
+    Dataset
+        An image that two sets type differently is left out, with the reason; one that they type
+        alike counts as of the set that is named first in the alphabet.
+    """
+    datasets = _under_one_root(datasets)
+    rows: dict[tuple[str, str, int], tuple[str, str, str]] = {}
+    left_out = [remark for dataset in datasets for remark in dataset.left_out]
+    labelled = all(dataset.labels is not None for dataset in datasets)
+    mappings = mappings or [{}] * len(datasets)
+    for number, (dataset, mapping) in enumerate(zip(datasets, mappings, strict=True)):
+        empty = ("",) * len(dataset.files)
+        for file, sha, name, slide, patient in zip(
+            dataset.files,
+            dataset.sha256,
+            dataset.labels or empty,
+            dataset.slide or empty,
+            dataset.patient or empty,
+            strict=True,
+        ):
+            label = mapping.get(name, name)
+            if labelled and not label:
+                left_out.append(Remark(file, f"its type {name} is left out"))
+            else:
+                rows[sha, file, number] = (label, slide, patient)
+    clashes = contradictory({key: key[0] for key in rows}, {k: row[0] for k, row in rows.items()})
+    left_out += [Remark(key[1], reason) for key, reason in clashes.items()]
+    kept = sorted(rows.keys() - clashes.keys())
+    columns = list(zip(*(rows[key] for key in kept), strict=True)) or [(), (), ()]
+    scales = [d.intensity for d in datasets if d.intensity is not None]
+    source = _first_source(kept, names) if names is not None and len(datasets) > 1 else None
+    return replace(
+        datasets[0],
+        files=tuple(key[1] for key in kept),
+        sha256=tuple(key[0] for key in kept),
+        labels=columns[0] if labelled else None,
+        slide=columns[1] if any(columns[1]) else None,
+        patient=columns[2] if any(columns[2]) else None,
+        left_out=tuple(left_out),
+        notes=tuple(remark for dataset in datasets for remark in dataset.notes),
+        intensity=(
+            (min(low for low, _ in scales), max(high for _, high in scales)) if scales else None
+        ),
+        source=source,
+    )
+
+
+def _first_source(files: Sequence[tuple[str, str, int]], names: Sequence[str]) -> tuple[str, ...]:
+    owner: dict[str, str] = {}
+    for sha, _, number in files:
+        owner[sha] = min(names[number], owner.get(sha, names[number]))
+    return tuple(owner[sha] for sha, _, _ in files)
+
+
+def _under_one_root(datasets: Sequence[Dataset]) -> list[Dataset]:
+    root = Path(os.path.commonpath([dataset.root for dataset in datasets]))
+    named = []
+    for dataset in datasets:
+        if dataset.root == root:
+            named.append(dataset)
+            continue
+        prefix = dataset.root.relative_to(root).as_posix()
+        named.append(
+            replace(
+                dataset,
+                root=root,
+                files=tuple(f"{prefix}/{file}" for file in dataset.files),
+                left_out=tuple(replace(r, file=f"{prefix}/{r.file}") for r in dataset.left_out),
+                notes=tuple(replace(r, file=f"{prefix}/{r.file}") for r in dataset.notes),
+            )
+        )
+    return named
+
+
+def contradictory(sha256: Mapping[File, str], labels: Mapping[File, str]) -> dict[File, str]:
+    types: dict[str, set[str]] = {}
+    for name, sha in sha256.items():
+        types.setdefault(sha, set()).add(labels[name])
+    return {
+        name: f"the same image stands under {' and '.join(sorted(types[sha]))}"
+        for name, sha in sha256.items()
+        if len(types[sha]) > 1
+    }

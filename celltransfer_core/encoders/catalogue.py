@@ -1,0 +1,300 @@
+"""Encoders: from images of single cells to rows of numbers (3.1)."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from celltransfer_core.about import ASSETS
+from celltransfer_core.encoders.embedding import encode
+from celltransfer_core.encoders.registry import BUILTIN, Encoder, EncoderSpec, published_encoders
+from celltransfer_core.encoders.weights import (
+    at_hand,
+    bring,
+    fetch,
+    missing,
+    weights_folder,
+    with_version,
+)
+from celltransfer_core.errors import EncoderError, OutputError
+from celltransfer_core.runtime.cache import home
+
+SHIPPED = ASSETS / "encoders"
+"""Encoders that CellTransfer trained and brings with it, each with its model card."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True)
+class AvailableEncoder:
+    """An encoder that is here or can be fetched, or a file that fails to be one."""
+
+    id: str
+    spec: EncoderSpec | None
+    problem: str = ""
+    """Why it cannot be used; empty if it can."""
+    here: bool = True
+    """Whether its weights are on this machine."""
+
+
+def user_folder() -> Path:
+    """Return where users' own encoders lie: ``CELLTRANSFER_HOME/encoders``."""
+    return home() / "encoders"
+
+
+def available_encoders(folder: Path | None = None) -> tuple[AvailableEncoder, ...]:
+    """List the encoders there are: built-in, published, and the user's own.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Of the user's own; :func:`user_folder` by default.
+
+    Returns
+    -------
+    tuple of AvailableEncoder
+        The user's own have been opened: what has no problem can be used. Published ones are named
+        whether their weights are here or not.
+    """
+    from celltransfer_core.encoders.onnx import OnnxEncoder, read_spec
+
+    found = [
+        AvailableEncoder(model.stem, read_spec(model.stem, model)) for model in _models(SHIPPED)
+    ]
+    found += [AvailableEncoder(spec.id, spec) for spec in BUILTIN]
+    for spec in published_encoders().values():
+        here = at_hand(spec, folder or user_folder())
+        found.append(AvailableEncoder(spec.id, spec, here=here))
+    for model in _models(folder or user_folder()):
+        try:
+            _check_name(model.stem)
+            found.append(AvailableEncoder(model.stem, OnnxEncoder(model.stem, model).spec))
+        except EncoderError as error:
+            found.append(AvailableEncoder(model.stem, None, str(error)))
+    return tuple(found)
+
+
+def encoder_names(folder: Path | None = None) -> tuple[str, ...]:
+    """List the names of the encoders that are on this machine, without opening any.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Of the user's own; :func:`user_folder` by default.
+
+    Returns
+    -------
+    tuple of str
+    """
+    published = [s.id for s in published_encoders().values() if at_hand(s, folder or user_folder())]
+    own = [model.stem for model in _models(folder or user_folder())]
+    free = (n for n in own if _NAME.fullmatch(n) and n not in _taken())
+    return (*_always_here(), *published, *free)
+
+
+def _always_here() -> tuple[str, ...]:
+    return (*(model.stem for model in _models(SHIPPED)), *(spec.id for spec in BUILTIN))
+
+
+def _taken() -> tuple[str, ...]:
+    return (*_always_here(), *published_encoders())
+
+
+def _models(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.onnx"))
+
+
+def load_encoder(encoder_id: str, folder: Path | None = None) -> Encoder:
+    """Load an encoder.
+
+    Parameters
+    ----------
+    encoder_id : str
+    folder : Path, optional
+        Of the user's own; :func:`user_folder` by default.
+
+    Returns
+    -------
+    Encoder
+
+    Raises
+    ------
+    EncoderError
+        If there is none of that name, it cannot be read, or its weights are not here.
+    """
+    from celltransfer_core.encoders.builtin import load_builtin
+    from celltransfer_core.encoders.foundation import FoundationEncoder
+    from celltransfer_core.encoders.onnx import OnnxEncoder
+
+    for spec in BUILTIN:
+        if spec.id == encoder_id:
+            return load_builtin(spec)
+    shipped = SHIPPED / f"{encoder_id}.onnx"
+    if _NAME.fullmatch(encoder_id) and shipped.is_file():
+        return OnnxEncoder(encoder_id, shipped)
+    folder = folder or user_folder()
+    if published := published_encoders().get(encoder_id):
+        if not at_hand(published, folder):
+            raise EncoderError(how_to_get(encoder_id))
+        spec = with_version(published, folder)
+        return FoundationEncoder(spec, weights_folder(spec, folder))
+    model = folder / f"{encoder_id}.onnx"
+    if not _NAME.fullmatch(encoder_id) or not model.is_file():
+        raise EncoderError(how_to_get(encoder_id))
+    return OnnxEncoder(encoder_id, model)
+
+
+def _check_name(encoder_id: str) -> None:
+    taken = _taken()
+    if not _NAME.fullmatch(encoder_id) or encoder_id in taken:
+        raise EncoderError(
+            f"{encoder_id!r} cannot be an encoder's name; use letters, digits, - _ . and not one "
+            f"of {', '.join(taken)}."
+        )
+
+
+def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> EncoderSpec:
+    """Check a user's encoder on a blank image and copy it to where encoders lie.
+
+    Parameters
+    ----------
+    encoder_id : str
+        Name to call it by; of a published encoder, for its weights.
+    model : Path
+        ``NAME.onnx``, with ``NAME.json`` beside it; or weights of the published encoder, as
+        safetensors or a torch checkpoint.
+    folder : Path, optional
+        :func:`user_folder` by default.
+
+    Returns
+    -------
+    EncoderSpec
+
+    Raises
+    ------
+    EncoderError
+        If the name is taken or odd, or the model cannot be used.
+    OutputError
+        If it cannot be copied.
+    """
+    from celltransfer_core.encoders.onnx import OnnxEncoder
+
+    if encoder_id in published_encoders():
+        if not model.is_file():
+            raise EncoderError(f"There is no file {model}.")
+        return bring(published_encoders()[encoder_id], model, folder or user_folder())
+    _check_name(encoder_id)
+    if model.suffix != ".onnx":
+        raise EncoderError(f"{model} is no ONNX file by its name; it must end in .onnx.")
+    encoder = OnnxEncoder(encoder_id, model)
+    blank = np.zeros((encoder.spec.input_size, encoder.spec.input_size, 3), dtype=np.uint8)
+    encode(encoder, [blank], np.full(1, np.nan, dtype=np.float32))
+    folder = folder or user_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for suffix in (".json", ".onnx"):  # the model last: without it nothing is listed
+            beside = folder / f".{encoder_id}{suffix}.part"
+            shutil.copyfile(model.with_suffix(suffix), beside)
+            beside.replace(folder / f"{encoder_id}{suffix}")
+    except OSError as error:
+        raise OutputError(f"Cannot copy {model} to {folder} ({error.strerror}).") from error
+    return encoder.spec
+
+
+def fetch_encoder(encoder_id: str, folder: Path | None = None) -> EncoderSpec:
+    """Download a published encoder's weights.
+
+    Parameters
+    ----------
+    encoder_id : str
+    folder : Path, optional
+        :func:`user_folder` by default.
+
+    Returns
+    -------
+    EncoderSpec
+
+    Raises
+    ------
+    EncoderError
+        If it is none that can be fetched, or the hub cannot be reached.
+    OutputError
+        If the weights cannot be kept.
+    """
+    return fetch(published_encoder(encoder_id), folder or user_folder())
+
+
+def how_to_get(encoder_id: str) -> str:
+    """Say why there is no encoder of a name here, and what to do.
+
+    Parameters
+    ----------
+    encoder_id : str
+
+    Returns
+    -------
+    str
+    """
+    if encoder_id in published_encoders():
+        return missing(published_encoders()[encoder_id])
+    return (
+        f"There is no encoder {encoder_id!r}; there are {', '.join(encoder_names())}, and to be "
+        f"fetched {', '.join(published_encoders())}. Your own go into {user_folder()}."
+    )
+
+
+def published_encoder(encoder_id: str) -> EncoderSpec:
+    """Return what there is to know of an encoder that can be fetched.
+
+    Parameters
+    ----------
+    encoder_id : str
+
+    Returns
+    -------
+    EncoderSpec
+
+    Raises
+    ------
+    EncoderError
+        If it is none of those.
+    """
+    if encoder_id not in published_encoders():
+        raise EncoderError(
+            f"{encoder_id!r} cannot be fetched; there are {', '.join(published_encoders())}."
+        )
+    return published_encoders()[encoder_id]
+
+
+def parse_encoders(text: str) -> tuple[tuple[str, ...], ...]:
+    """Read a list of voters: ``A,B,C+D``, where ``+`` concatenates.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    tuple of tuple of str
+
+    Raises
+    ------
+    EncoderError
+        If a name is missing or odd, or a voter stands there twice.
+    """
+    voters = tuple(tuple(m.strip() for m in part.split("+")) for part in text.split(","))
+    for voter in voters:
+        if not all(_NAME.fullmatch(member) for member in voter):
+            raise EncoderError(
+                f"{text!r} is no list of encoders; write names with commas between them, and + to "
+                "concatenate: colour,shape,colour+shape."
+            )
+        if len(set(voter)) < len(voter):
+            raise EncoderError(f"{'+'.join(voter)} names one encoder twice.")
+    if len({tuple(sorted(voter)) for voter in voters}) < len(voters):
+        raise EncoderError(f"{text!r} names one voter twice.")
+    return voters

@@ -1,0 +1,26 @@
+from .cells import (
+    balanced_batches as balanced_batches,
+    kinds_of as kinds_of,
+    pack as pack,
+    part as part,
+)
+from .check import check_on_held_back as check_on_held_back, embed as embed
+from .held_back import (
+    HELD_BACK as HELD_BACK,
+    held_back_view as held_back_view,
+    plain_view as plain_view,
+)
+from .losses import (
+    contrastive_loss as contrastive_loss,
+    distillation_loss as distillation_loss,
+    relation_loss as relation_loss,
+)
+from .microscopes import FIELD as FIELD, random_microscopes as random_microscopes
+from .network import (
+    VIEWS as VIEWS,
+    CellNetwork as CellNetwork,
+    Committee as Committee,
+    HalfInstanceNorm as HalfInstanceNorm,
+)
+from .recipe import recipe_from as recipe_from
+from .train import train_encoder as train_encoder

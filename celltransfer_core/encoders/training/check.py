@@ -1,0 +1,121 @@
+"""TODO celltransfer_core/encoders/training/check.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from celltransfer_core.encoders.training.cells import SIDE, Cells, part
+from celltransfer_core.encoders.training.held_back import HELD_BACK, held_back_view, plain_view
+from celltransfer_core.framing.colour import ColourMap
+from celltransfer_core.types import Float32, Ints, Labels, RGBImage
+
+if TYPE_CHECKING:
+    import torch
+
+
+_REFERENCE, _QUERY = 120, 60  # cells a type, of the check on held-back microscopes
+_NEIGHBOURS = 7
+
+
+@dataclass(frozen=True)
+class Check:
+    """k-NN balanced accuracy in percent through one held-back microscope."""
+
+    microscope: str
+    plain: float
+    centred: float
+    """Each set on its own mean first."""
+
+
+def check_on_held_back(network: torch.nn.Module, cells: Cells, seed: int) -> tuple[Check, ...]:
+    """Type held-back cells seen through held-back microscopes.
+
+    Parameters
+    ----------
+    network : Module
+        A :class:`~celltransfer_core.encoders.network.CellNetwork` or ``Committee``, on the CPU.
+    cells : Cells
+        Those that :func:`train` had.
+    seed : int
+        That of the recipe.
+
+    Returns
+    -------
+    tuple of Check
+        Of each of :data:`~celltransfer_core.encoders.microscopes.HELD_BACK`: at most 60 cells a
+        type that training did not draw, in proportions that vary, with the colours of the set
+        brought to those of a reference of at most 120 training cells a type, as a run does.
+    """
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.neighbors import KNeighborsClassifier
+
+    training, held_back = part(cells.types, seed)
+    rng = np.random.default_rng(seed)
+    reference = _draw(cells.types, training, rng, lambda: _REFERENCE)
+    shown = [plain_view(cells.crops[cell], SIDE) for cell in reference]
+    known, types = embed(network, shown), cells.types[reference]
+    checks = []
+    for name in HELD_BACK:
+        query = _draw(cells.types, held_back, rng, lambda: int(_QUERY * rng.uniform(0.2, 1)))
+        views = [held_back_view(cells.crops[cell], name, SIDE) for cell in query]
+        recolour = ColourMap(*_lab_moments(views), *_lab_moments(shown))
+        rows = embed(network, [recolour(view) for view in views])
+        found = []
+        for shift_known, shift_rows in ((0, 0), (known.mean(axis=0), rows.mean(axis=0))):
+            knn = KNeighborsClassifier(min(_NEIGHBOURS, len(known)))
+            guess = knn.fit(known - shift_known, types).predict(rows - shift_rows)
+            found.append(100 * float(balanced_accuracy_score(cells.types[query], guess)))
+        checks.append(Check(name, *found))
+    return tuple(checks)
+
+
+def _draw(types: Labels, among: Ints, rng: np.random.Generator, count: Callable[[], int]) -> Ints:
+    parts = [rng.permutation(among[types[among] == name]) for name in np.unique(types)]
+    return np.concatenate([cells[: max(5, count())] for cells in parts])
+
+
+def _lab_moments(images: list[RGBImage]) -> tuple[Any, Any]:
+    from skimage.color import rgb2lab
+
+    lab = rgb2lab(np.stack(images[:: max(1, len(images) // 200)])).reshape(-1, 3)
+    return lab.mean(axis=0), lab.std(axis=0)
+
+
+def embed(network: torch.nn.Module, images: list[RGBImage]) -> Float32:
+    """Embed images of an encoder's size.
+
+    Parameters
+    ----------
+    network : Module
+        From images in 0–1 to rows.
+    images : list of ndarray of uint8, each (side, side, 3)
+
+    Returns
+    -------
+    ndarray of float32, shape (n, dim)
+    """
+    import torch
+
+    from celltransfer_core.encoders.training.network import CellNetwork
+
+    forward = network.embed if isinstance(network, CellNetwork) else network
+    rows = []
+    with torch.inference_mode():
+        for start in range(0, len(images), 256):
+            pixels = torch.from_numpy(np.stack(images[start : start + 256]))
+            rows.append(forward(pixels.permute(0, 3, 1, 2).float() / 255).numpy())
+    return np.concatenate(rows)
+
+
+def describe_check(checks: tuple[Check, ...]) -> str:
+    """Say in a line how well held-back cells are typed."""
+    each = ", ".join(f"{c.microscope} {c.plain:.0f}/{c.centred:.0f}" for c in checks)
+    plain, centred = (float(np.mean([getattr(c, n) for c in checks])) for n in ("plain", "centred"))
+    return (
+        f"balanced accuracy through microscopes not trained on, as it is/centred: mean "
+        f"{plain:.1f}/{centred:.1f} ({each})"
+    )

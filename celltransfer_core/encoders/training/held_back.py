@@ -1,0 +1,133 @@
+"""TODO celltransfer_core/encoders/training/held_back.py."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltransfer_core.encoders.training.microscopes import FIELD, _values, as_image
+from celltransfer_core.types import RGBImage
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def _view(crop: RGBImage, zoom: float, side: int) -> Image.Image:
+    from PIL import Image
+
+    edge = len(crop) * max(0.0, 1 - 1 / (FIELD * zoom)) / 2
+    box = (edge, edge, len(crop) - edge, len(crop) - edge)
+    return Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC, box=box)
+
+
+def _other_stain(crop: RGBImage, side: int) -> Image.Image:
+    """Weaken haematoxylin and strengthen eosin, on yellow ground."""
+    from skimage.color import hed2rgb, rgb2hed
+
+    stains = rgb2hed(_values(_view(crop, 1.0, side))) * [0.6, 1.7, 1.0]
+    light = np.array([1, 0.97, 0.65])
+    return as_image(hed2rgb(stains) * light)
+
+
+def _coarse(crop: RGBImage, side: int) -> Image.Image:
+    """Take a cell at 30 px into a poor JPEG file."""
+    from PIL import Image
+
+    small = _view(crop, 1.0, side).resize((30, 30), Image.Resampling.BOX)
+    file = io.BytesIO()
+    small.resize((side, side), Image.Resampling.BICUBIC).save(file, "JPEG", quality=30)
+    return Image.open(file).convert("RGB")
+
+
+def _turned_hue(crop: RGBImage, side: int) -> Image.Image:
+    """Turn the hue by 20 degrees, saturate and darken."""
+    from PIL import Image
+
+    hue, saturation, value = _view(crop, 1.0, side).convert("HSV").split()
+    turned = Image.merge(
+        "HSV",
+        (hue.point(lambda v: (v - 14) % 256), saturation.point(lambda v: min(255, v * 1.5)), value),
+    )
+    return as_image(_values(turned.convert("RGB")) ** 1.3)
+
+
+def _pale(crop: RGBImage, side: int) -> Image.Image:
+    """Come close, with little contrast."""
+    return as_image(0.55 * _values(_view(crop, 1.35, side)) + 0.3)
+
+
+def _far_off(crop: RGBImage, side: int) -> Image.Image:
+    """Look from afar, out of focus, in bluish light."""
+    from PIL import ImageFilter
+
+    far = _view(crop, 0.66, side).filter(ImageFilter.BoxBlur(side / 48))
+    return as_image(_values(far) * np.array([0.8, 0.9, 1.05], dtype=np.float32))
+
+
+def _moving(crop: RGBImage, side: int) -> Image.Image:
+    """Move the stage, darken corners, warm the light, leave 16 levels of grey."""
+    from PIL import ImageFilter
+
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    lit = _values(_view(crop, 1.0, side)) * (1 - 0.25 * (y**2 + x**2))[..., None]
+    levels = np.round(lit * np.array([1, 0.85, 0.7]) * 15) / 15
+    along = [0] * 10 + [1] * 5 + [0] * 10
+    return as_image(levels).filter(ImageFilter.Kernel((5, 5), along))
+
+
+def _rapid_stain(crop: RGBImage, side: int) -> Image.Image:
+    """Stain what is dense dark blue and the rest grey and pink, on yellow ground."""
+    density = -np.log(_values(_view(crop, 1.0, side)).clip(0.02))
+    dense = 1 / (1 + np.exp(-(density[..., 1:2] - 0.7) / 0.08))
+    thin = density @ np.array([[0.9, 0.3, 0.2], [0.3, 0.6, 0.5], [0.0, 0.1, 0.8]])
+    thick = density @ np.array([[1.2, 0.4, 0.0], [0.4, 0.7, 0.3], [0.0, 0.2, 0.4]])
+    light = np.array([1, 0.96, 0.72])
+    return as_image(np.exp(-(dense * thick + (1 - dense) * thin)) * light)
+
+
+HELD_BACK: dict[str, Callable[[RGBImage, int], Image.Image]] = {
+    "other stain": _other_stain,
+    "rapid stain": _rapid_stain,
+    "coarse": _coarse,
+    "turned hue": _turned_hue,
+    "pale": _pale,
+    "far off": _far_off,
+    "moving": _moving,
+}
+"""Microscopes that training never draws: from a stored crop and a side to an image."""
+
+
+def plain_view(crop: RGBImage, side: int) -> RGBImage:
+    """Show a stored crop as an encoder sees it without any of this.
+
+    Parameters
+    ----------
+    crop : ndarray of uint8, shape (h, h, 3)
+        :data:`FIELD` times as wide.
+    side : int
+
+    Returns
+    -------
+    ndarray of uint8, shape (side, side, 3)
+    """
+    return np.asarray(_view(crop, 1.0, side))
+
+
+def held_back_view(crop: RGBImage, name: str, side: int) -> RGBImage:
+    """Show a stored crop through a held-back microscope.
+
+    Parameters
+    ----------
+    crop : ndarray of uint8, shape (h, h, 3)
+    name : str
+        One of :data:`HELD_BACK`.
+    side : int
+
+    Returns
+    -------
+    ndarray of uint8, shape (side, side, 3)
+    """
+    return np.asarray(HELD_BACK[name](crop, side), dtype=np.uint8)

@@ -1,0 +1,83 @@
+"""TODO celltransfer_core/encoders/training/recipe.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from celltransfer_core.errors import EncoderError
+
+if TYPE_CHECKING:
+    from celltransfer_core.encoders.training.network import View
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides, with the data, what comes out of a training.
+
+    Parameters
+    ----------
+    views : tuple of {'colour', 'standardised', 'grey'}
+        A network each.
+    steps : tuple of int
+        Of every network, or one number a network.
+    batch : int
+        Cells that a step shows through two microscopes each.
+    width : int
+        Channels of a network's first layer; its weights grow with the square.
+    learning_rate : float
+        At its height.
+    seed : int
+    teacher_width : int
+        Of wider networks, one a view, that teach together; 0 for none.
+    teacher_steps : int
+    """
+
+    views: tuple[View, ...] = ("colour", "standardised")
+    steps: tuple[int, ...] = (5000,)
+    batch: int = 128
+    width: int = 24
+    learning_rate: float = 3e-3
+    seed: int = 0
+    teacher_width: int = 0
+    teacher_steps: int = 5000
+
+
+def recipe_from(**options: Any) -> Recipe:
+    """Make a recipe of what was said, the rest being as it is by default.
+
+    Parameters
+    ----------
+    **options
+        Of :class:`Recipe`; None counts as not said.
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    EncoderError
+        If a view is not known or comes twice, or a number is too small.
+    """
+    from celltransfer_core.encoders.training.network import VIEWS
+
+    recipe = Recipe(**{name: value for name, value in options.items() if value is not None})
+    for view in recipe.views:
+        if view not in VIEWS or recipe.views.count(view) > 1:
+            raise EncoderError(
+                f"--views takes some of {', '.join(VIEWS)}, each once; not {view!r}."
+            )
+    if len(recipe.steps) not in (1, len(recipe.views)):
+        raise EncoderError(
+            f"--steps takes one number, or one for each of --views {','.join(recipe.views)}."
+        )
+    if min(*recipe.steps, recipe.teacher_steps, recipe.batch) < 2 or recipe.width < 4:
+        raise EncoderError(
+            "--steps, --teacher-steps and --batch cannot be under 2, --width not under 4."
+        )
+    if recipe.teacher_width and recipe.teacher_width < recipe.width:
+        raise EncoderError(
+            f"--teacher-width is 0, for no teachers, or at least --width ({recipe.width})."
+        )
+    return recipe

@@ -1,0 +1,168 @@
+"""TODO celltransfer_core/evaluation/protocol.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from celltransfer_core.config import Config
+from celltransfer_core.errors import DataError
+
+Filtering = Literal["false", "true", "reader"]
+
+OT = ("none", "centre", "coral", "linear", "sinkhorn", "fgw-paper", "fgw")
+"""Alignments: none at all, means alone, two affine maps, entropic transport of the features, fused
+Gromov–Wasserstein as the paper has it (raw features, uniform weights) and as ``run`` does it."""
+
+FILTERING: tuple[Filtering, ...] = ("false", "true", "reader")
+"""Types kept: all; those that clusters were matched to; the same with every cluster named right."""
+
+METHODS = (
+    "knn",
+    "ensemble",
+    "linear",
+    "ensemble-linear",
+    "nmtune",
+    "ensemble-nmtune",
+    "majority",
+    "ceiling",
+)
+"""``majority`` answers the query's commonest type, ``ceiling`` is a k-NN within the query's own
+labels by cross-validation: both know the labels, and bound what can be reached."""
+
+CONCATENATIONS = (
+    ("convnext", "swin"),
+    ("sam", "convnext", "swin", "clip"),
+    ("dinov2", "convnext", "vitmae", "swin"),
+    ("convnext", "swin", "vitmae"),
+    ("dinov2", "convnext", "swin"),
+    ("dinov2", "convnext", "vitmae"),
+    ("dinov2", "vitmae", "swin"),
+)
+"""The paper's, Tables 3–8."""
+
+MEMBERS = {"ensemble": "knn", "ensemble-linear": "linear", "ensemble-nmtune": "nmtune"}
+"""What the members of each ensemble classify with."""
+
+LARGE = 20_000
+"""Seed words from here on are the protocol's own; those below are the pipeline's."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What to measure.
+
+    Parameters
+    ----------
+    ot : tuple of str
+        Some of :data:`OT`.
+    filtering : tuple of str
+        Some of :data:`FILTERING`.
+    methods : tuple of str
+        Some of :data:`METHODS`.
+    subsets : int
+        Parts that the query is cut into (5.2).
+    identification_subsets : int
+        Random subsets for the identification of shared types (5.1); 0 leaves it out.
+    low_label : tuple of int
+        Labelled reference cells a type for the low-label curve; empty leaves it out.
+    repeats : int
+        Draws of these cells.
+
+    Raises
+    ------
+    DataError
+        If a name is unknown or a number is out of range.
+    """
+
+    ot: tuple[str, ...] = OT
+    filtering: tuple[Filtering, ...] = FILTERING
+    methods: tuple[str, ...] = METHODS
+    subsets: int = 10
+    identification_subsets: int = 5
+    low_label: tuple[int, ...] = (2, 5, 10, 20, 50)
+    repeats: int = 3
+
+    def __post_init__(self) -> None:
+        for option, given, known in (
+            ("ot", self.ot, OT),
+            ("filtering", self.filtering, FILTERING),
+            ("methods", self.methods, METHODS),
+        ):
+            for name in given:
+                if name not in known:
+                    raise DataError(
+                        f"--{option} cannot be {name!r}; it takes {', '.join(known)}, "
+                        "with commas between them."
+                    )
+            if not given:
+                raise DataError(f"--{option} names nothing; it takes {', '.join(known)}.")
+        if self.subsets < 2:
+            raise DataError(f"--subsets cannot be {self.subsets}; it takes 2 or more.")
+        if self.identification_subsets < 0:
+            raise DataError("--identification-subsets cannot be below 0.")
+        if self.repeats < 1 or any(cells < 1 for cells in self.low_label):
+            raise DataError("--low-label takes numbers of cells from 1 on, with commas.")
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Classifiers that are needed: of ``knn``, ``linear`` and ``nmtune``."""
+        return tuple(
+            member
+            for ensemble, member in MEMBERS.items()
+            if member in self.methods or ensemble in self.methods
+        )
+
+
+def with_concatenations(voters: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """Add the paper's concatenations, formed of those of their members that are at hand.
+
+    Parameters
+    ----------
+    voters : sequence of tuple of str
+
+    Returns
+    -------
+    tuple of tuple of str
+        The voters, then what is new with two members at least.
+    """
+    single = {voter[0] for voter in voters if len(voter) == 1}
+    formed = [tuple(member for member in whole if member in single) for whole in CONCATENATIONS]
+    return tuple(dict.fromkeys([*voters, *(voter for voter in formed if len(voter) > 1)]))
+
+
+def recipe(ot: str, config: Config) -> Config:
+    """Say how features are compared, the reference is drawn and voters count for an alignment.
+
+    Only ``fgw`` is what ``run`` does. ``none`` is the plain k-NN: raw features, cells drawn at
+    random. Beside yardsticks every voter counts evenly, beside ``fgw-paper`` by its prior weight.
+
+    Parameters
+    ----------
+    ot : str
+        One of :data:`OT`.
+    config : Config
+
+    Returns
+    -------
+    Config
+    """
+    if ot == "none":
+        return replace(
+            config, features="raw", weights="uniform", class_weight="none", vote_weights="equal"
+        )
+    if ot == "fgw-paper":
+        return replace(
+            config,
+            features="raw",
+            weights="uniform",
+            mapping="barycentric",
+            class_weight="none",
+            vote_weights="prior",
+        )
+    if ot == "fgw":
+        return config
+    return replace(
+        config, features="centred" if ot == "centre" else config.features, vote_weights="equal"
+    )

@@ -1,0 +1,46 @@
+"""TODO celltransfer_core/evaluation/report/sentences.py."""
+
+from __future__ import annotations
+
+from celltransfer_core.evaluation.result import Reading
+
+SIGNIFICANT = 0.05
+LABELS_USED = (
+    "The query's own labels were used here, and here alone: no step of the pipeline sees them."
+)
+OT_NAMES = {
+    "none": "no alignment",
+    "centre": "centring",
+    "coral": "CORAL",
+    "linear": "linear transport",
+    "sinkhorn": "entropic transport",
+    "fgw-paper": "transport as in the paper",
+    "fgw": "optimal transport",
+}
+FILTERING_NAMES = {
+    "false": "all types of the reference",
+    "true": "types that clusters were matched to",
+    "reader": "clusters named by a reader who never errs",
+}
+
+
+def describe_reading(reading: Reading) -> str:
+    """Say how the reader was played and what confidence was worth in the end.
+
+    Parameters
+    ----------
+    reading : Reading
+
+    Returns
+    -------
+    str
+    """
+    after, before = (
+        found.expected_calibration_error for found in (reading.calibration, reading.uncalibrated)
+    )
+    wrong = f"{100 * reading.errors:g} % of the answers wrong" if reading.errors else "never wrong"
+    return (
+        f"Means over {reading.repeats} readers, {wrong}. Expected calibration error of cells "
+        f"nobody typed, after the last answer of the queue: {after:.1f} % ({before:.1f} % as the "
+        "vote has it)."
+    )

@@ -1,0 +1,174 @@
+"""TODO celltransfer_core/evaluation/result.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from celltransfer_core.evaluation.metrics import (
+    Curve,
+    Identified,
+    Reliability,
+)
+from celltransfer_core.evaluation.protocol import Protocol
+from celltransfer_core.pipeline.result import Named, Prepared
+from celltransfer_core.types import Float64, Ints, Labels
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one method says of every query cell, without having seen a label of theirs."""
+
+    method: str
+    ot: str
+    filtering: str
+    predicted: Labels
+    """Shape (m,); empty for cells of no subset."""
+    agreement: Float64 | None = None
+    """Of an ensemble, shape (m,)."""
+    confidence: Float64 | None = None
+    """Likewise."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Method, alignment and filtering."""
+        return self.method, self.ot, self.filtering
+
+
+@dataclass(frozen=True)
+class Row:
+    """Figures of one method, in percent."""
+
+    method: str
+    ot: str
+    filtering: str
+    accuracy: float
+    f1: float
+    balanced_accuracy: float
+    deviation: tuple[float, float, float]
+    """Standard deviation of the three over the parts."""
+    accuracy_interval: tuple[float, float]
+    balanced_interval: tuple[float, float]
+    recall: Mapping[str, float]
+    calibration_error: float
+    """Of an ensemble's confidence; NaN for others."""
+    of_part: tuple[float, ...]
+    """Accuracy of each part."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Method, alignment and filtering."""
+        return self.method, self.ot, self.filtering
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What an alignment adds to a plainer one, in percentage points."""
+
+    method: str
+    ot: str
+    filtering: str
+    base: str
+    """The plainer alignment: ``none`` or ``centre``."""
+    accuracy: float
+    f1: float
+    balanced_accuracy: float
+    p: float
+    """Wilcoxon over the parts' accuracies, Holm-corrected over the methods of one alignment,
+    filtering and base."""
+
+
+@dataclass(frozen=True)
+class Identification:
+    """Shared types found with one way of clustering (5.1)."""
+
+    clusters: str
+    """``mixture``, ``louvain`` or ``node-degree``."""
+    graph: str
+    """``geodesic`` (eq. 7) or ``knn`` (A.1's ablation)."""
+    correction: bool
+    """Whether the t-SNE vote had the last word."""
+    found: Identified
+    n_clusters: int
+    """In all subsets together."""
+
+
+@dataclass(frozen=True)
+class LowLabel:
+    """Figures with few labelled reference cells, means over the repeats, in percent."""
+
+    cells: int
+    """A type; 0 stands for all."""
+    ot: str
+    filtering: str
+    accuracy: float
+    balanced_accuracy: float
+    deviation: float
+    """Standard deviation of the accuracy over the repeats."""
+
+
+AskingOrder = Literal["queue", "margin", "random"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Figures after so many answers, means over the repeats, in percent."""
+
+    order: AskingOrder
+    answers: int
+    """Cells; 0 when clusters alone are confirmed."""
+    accuracy: float
+    """Of all cells, those that were typed counting as the reader said."""
+    balanced_accuracy: float
+    accuracy_untyped: float
+    """Of the cells that nobody typed, as the vote says."""
+    balanced_accuracy_untyped: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reader's answers were worth."""
+
+    points: tuple[Point, ...]
+    errors: float
+    repeats: int
+    calibration: Reliability
+    """Of the calibrated confidence of cells nobody typed, after the last answer of the queue,
+    pooled over the repeats."""
+    uncalibrated: Reliability
+    """Of the same cells' confidence as it was."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that was measured on a pair of sets."""
+
+    prepared: Prepared
+    protocol: Protocol
+    named: Mapping[str, Named]
+    """Clusters and their types, by filtering."""
+    truth: Labels
+    """Shape (m,); empty where a cell does not count."""
+    scored: Ints
+    """Cells that figures are computed on."""
+    own_parts: bool
+    """Whether every part has transports of its own, or all share those of the whole query."""
+    answers: Mapping[tuple[str, str, str], Answer]
+    rows: tuple[Row, ...]
+    gains: tuple[Gain, ...]
+    identification: tuple[Identification, ...]
+    low_label: tuple[LowLabel, ...]
+    curves: Mapping[tuple[str, str, str], Curve]
+    """Of the ensembles."""
+    reliability: Mapping[tuple[str, str, str], Reliability]
+    notes: tuple[str, ...]
+    """What a reader of the figures ought to know."""
+    neighbours: Mapping[tuple[str, str], Ints] = field(default_factory=dict)
+    """Nearest reference cells of each query cell over all voters, by alignment and filtering,
+    shape (m, 5); −1 where there are fewer."""
+    reading: Reading | None = None
+    """What a reader's answers were worth, if one was played."""
+
+
+ASKING_ORDERS: tuple[AskingOrder, ...] = get_args(AskingOrder)

@@ -1,0 +1,17 @@
+from .colour import Colour as Colour, ColourMap as ColourMap, balance as balance
+from .crops import Crops as Crops
+from .nuclei import Nuclei as Nuclei, find_nuclei as find_nuclei
+from .nucleus import (
+    FIELD_OF_VIEW as FIELD_OF_VIEW,
+    Nucleus as Nucleus,
+    cut as cut,
+    draw_cut as draw_cut,
+    find_nucleus as find_nucleus,
+)
+from .sets import (
+    ENOUGH as ENOUGH,
+    Framing as Framing,
+    choose_framing as choose_framing,
+    frame_sets as frame_sets,
+    lab_moments as lab_moments,
+)

@@ -1,0 +1,5 @@
+"""Which cell types the clusters are: similarity scores (A.2), t-SNE plane, matches."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,112 @@
+"""TODO celltransfer_core/outputs/formats.py."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from celltransfer_core.runtime.files import replace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+TableFormat = Literal["csv", "parquet", "h5ad"]
+
+
+def write_h5ad(predictions: pd.DataFrame, described: Mapping[str, Any], path: Path) -> Path:
+    """Write predictions as AnnData: shares of the vote in X, all else in obs.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        From :func:`predictions_table` or :func:`reviewed_table`.
+    described : mapping
+        The manifest, kept as JSON in ``uns``.
+    path : Path
+
+    Returns
+    -------
+    Path
+        The same.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written to or the disk is full.
+    """
+    import anndata
+
+    table = predictions.set_index("file")
+    shares = [name for name in table.columns if name.startswith("share:")]
+    annotated = anndata.AnnData(
+        X=table[shares].to_numpy(np.float32),
+        obs=table.drop(columns=shares),
+        var={"type": [name.removeprefix("share:") for name in shares]},
+    )
+    annotated.var_names = [name.removeprefix("share:") for name in shares]
+    annotated.uns["manifest"] = json.dumps(described, ensure_ascii=False)
+    beside = path.with_name(f".{path.name}.part")
+
+    def write(target: Path) -> None:
+        annotated.write_h5ad(target)
+
+    return replace(path, beside, write)
+
+
+def csv_bytes(table: pd.DataFrame, *, guarded: bool = False) -> bytes:
+    """Write a table as CSV: UTF-8, six decimals, ``true`` and ``false``.
+
+    Parameters
+    ----------
+    table : DataFrame
+    guarded : bool
+        For tables that people open: texts that a spreadsheet would take for a formula (they begin
+        with ``=``, ``+``, ``-``, ``@``, a tab or a line's end) get an apostrophe in front.
+        :func:`read_matches` and :func:`read_clusters` take it away again.
+
+    Returns
+    -------
+    bytes
+    """
+    written = table.copy()
+    if guarded:
+        for name in written.select_dtypes(exclude=["number", "bool"]).columns:
+            written[name] = [_guarded(str(value)) for value in written[name]]
+    for name in written.select_dtypes(bool).columns:
+        written[name] = written[name].map({True: "true", False: "false"})
+    text: str = written.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    return text.encode()
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+
+
+def _guarded(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguarded(text: str) -> str:
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def parquet_bytes(table: pd.DataFrame) -> bytes:
+    """Write a table as Parquet.
+
+    Parameters
+    ----------
+    table : DataFrame
+
+    Returns
+    -------
+    bytes
+    """
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    return buffer.getvalue()

@@ -1,0 +1,186 @@
+"""TODO celltransfer_core/outputs/manifests.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from celltransfer_core.about import __version__
+from celltransfer_core.config import voter_name
+from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.people.updated import KINDS, UpdatedVote
+from celltransfer_core.pipeline.result import Clusters, Prepared, RunResult
+from celltransfer_core.runtime.versions import versions
+from celltransfer_core.vocabulary import QUERY, REFERENCE
+
+
+def manifest(result: RunResult) -> dict[str, Any]:
+    """Describe a run so that it can be repeated and checked.
+
+    Parameters
+    ----------
+    result : RunResult
+
+    Returns
+    -------
+    dict
+        JSON types alone; holds no time and no folder, so that the same inputs give the same bytes.
+    """
+    solves = result.solves
+    scores = result.scores[QUERY]
+    return {
+        **inputs_manifest(result),
+        "clusters": {
+            "method": result.clusters.method,
+            "sigma": _number(result.clusters.sigma),
+            "found": len(result.clusters.names),
+            "density": [_number(value) for value in result.clusters.density],
+        },
+        "matching": {
+            "signal_to_noise": dict(
+                zip(scores.encoders, (_number(value) for value in scores.snr), strict=True)
+            ),
+            "encoders_used": [
+                name for name, kept in zip(scores.encoders, scores.kept, strict=True) if kept
+            ],
+            "confirmed": sum(match.confirmed for match in result.matches),
+        },
+        "filtered_types": dict(result.filtered),
+        "kept_types": list(result.types),
+        "expected_proportions": [_number(value) for value in result.proportions],
+        "alignment": {
+            "parts": result.parts,
+            "solves": len(solves),
+            "iterations_most": max((solve.log.iterations for solve in solves), default=0),
+            "marginal_error_most": _number(
+                max((solve.log.marginal_error for solve in solves), default=0.0)
+            ),
+            "remarks": [
+                {"voter": s.voter, "part": s.part, "draw": s.draw, "remark": remark}
+                for s in solves
+                for remark in s.log.remarks
+            ],
+        },
+        **({"taught": _taught_manifest(result.taught, result.clusters)} if result.taught else {}),
+        "voters": [
+            {
+                "voter": voter.name,
+                "weight": _number(voter.weight),
+                "reference_accuracy": _number(voter.accuracy),
+                "mixing": _number(voter.mixing),
+            }
+            for voter in result.voters
+        ],
+        "versions": versions(),
+    }
+
+
+def _taught_manifest(taught: UpdatedVote, clusters: Clusters) -> dict[str, Any]:
+    return {
+        "clusters": len(taught.words.clusters),
+        "cells": len(taught.words.cells),
+        "weights_of_the_taught": dict(
+            zip(KINDS[1:-1], (_number(value) for value in taught.weights[-3:]), strict=True)
+        ),
+        "unknown_above": _number(taught.unknown_above),
+        "doubted_clusters": [int(clusters.names[position]) for position in taught.slips],
+    }
+
+
+def inputs_manifest(of: Prepared | RunResult) -> dict[str, Any]:
+    """Describe what a run starts from: sets, options, framing, encoders.
+
+    Parameters
+    ----------
+    of : Prepared or RunResult
+
+    Returns
+    -------
+    dict
+        JSON types alone; see :func:`manifest`.
+    """
+    config = asdict(of.config)
+    config["encoders"] = [voter_name(voter) for voter in of.config.encoders]
+    if of.config.cluster_encoder:
+        config["cluster_encoder"] = voter_name(of.config.cluster_encoder)
+    return {
+        "celltransfer": __version__,
+        "config": config,
+        "seed": of.config.seed,
+        "inputs": {
+            REFERENCE: _describe(of.reference),
+            QUERY: _describe(of.query),
+            **{name: _describe(extra) for name, extra in of.extras.items()},
+        },
+        "framing": {
+            "framed": of.framing.framed,
+            "reason": of.framing.reason,
+            "left_whole": {
+                name: [
+                    of.framing.crops[name].dataset.first_file[cell]
+                    for cell in np.flatnonzero(~nuclei.found)
+                ]
+                for name, nuclei in of.framing.nuclei.items()
+            },
+        },
+        "encoders": [
+            {
+                "id": encoder.id,
+                "version": encoder.version,
+                "dim": encoder.dim,
+                "licence": encoder.licence,
+                "trained_on": encoder.trained_on,
+            }
+            for encoder in of.encoders
+        ],
+        "failures": [asdict(failure) for failure in of.failures],
+    }
+
+
+def _describe(dataset: Dataset) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "fingerprint": dataset.fingerprint,
+        "files": len(dataset.files),
+        "cells": dataset.n_cells,
+        "left_out": [asdict(remark) for remark in dataset.left_out],
+        "notes": [asdict(remark) for remark in dataset.notes],
+        "duplicates": [list(group) for group in dataset.duplicates],
+    }
+    if dataset.labels is not None:
+        names, counts = np.unique(dataset.cell_labels, return_counts=True)
+        described["types"] = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    return described
+
+
+def _number(value: float) -> float | None:
+    # Rounded as the tables are; JSON has no NaN.
+    return round(float(value), 6) if np.isfinite(value) else None
+
+
+def without_names(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Take names of files out of a manifest.
+
+    Parameters
+    ----------
+    described : mapping
+        From :func:`manifest`.
+
+    Returns
+    -------
+    dict
+        Lists of files are their lengths.
+    """
+    lists = ("left_out", "notes", "duplicates")
+    inputs = {
+        name: {key: len(value) if key in lists else value for key, value in one.items()}
+        for name, one in described["inputs"].items()
+    }
+    whole = {name: len(files) for name, files in described["framing"]["left_whole"].items()}
+    return {
+        **described,
+        "inputs": inputs,
+        "framing": {**described["framing"], "left_whole": whole},
+    }

@@ -1,0 +1,124 @@
+"""TODO celltransfer_core/outputs/pseudonyms.py."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from celltransfer_core.data.dataset import Dataset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Pseudonyms:
+    """Names that tell nothing, in place of those of files, slides and patients.
+
+    They are keyed hashes: the same name has the same pseudonym in all that leaves a study, and
+    without the key nobody finds out by trying names.
+    """
+
+    key: bytes
+
+    @staticmethod
+    def of_study(secret: str, study: str) -> Pseudonyms:
+        """Make those of a study.
+
+        Parameters
+        ----------
+        secret : str
+            The workspace's.
+        study : str
+            Its id: another study has other pseudonyms for the same names.
+
+        Returns
+        -------
+        Pseudonyms
+        """
+        return Pseudonyms(hmac.digest(secret.encode(), f"pseudonyms {study}".encode(), "sha256"))
+
+    def of(self, kind: str, name: str) -> str:
+        """Give a name's pseudonym.
+
+        Parameters
+        ----------
+        kind : {"file", "slide", "patient", "sha256"}
+        name : str
+
+        Returns
+        -------
+        str
+            Nothing for nothing.
+        """
+        if not name:
+            return ""
+        return f"{kind}-{hmac.new(self.key, f'{kind} {name}'.encode(), 'sha256').hexdigest()[:16]}"
+
+    def dataset(self, query: Dataset) -> Dataset:
+        """Replace the names in a set, so that no table made of it holds one.
+
+        Parameters
+        ----------
+        query : Dataset
+
+        Returns
+        -------
+        Dataset
+            Its cells keep their hashes: see :meth:`hide`.
+        """
+
+        def every(kind: str, names: Sequence[str]) -> tuple[str, ...]:
+            return tuple(self.of(kind, name) for name in names)
+
+        return replace(
+            query,
+            files=every("file", query.files),
+            slide=None if query.slide is None else every("slide", query.slide),
+            patient=None if query.patient is None else every("patient", query.patient),
+        )
+
+    def hide(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Replace content hashes, by which whoever has an image could find it.
+
+        Parameters
+        ----------
+        table : DataFrame
+            With or without a column sha256.
+
+        Returns
+        -------
+        DataFrame
+        """
+        if "sha256" not in table:
+            return table
+        return table.assign(sha256=[self.of("sha256", value) for value in table["sha256"]])
+
+    def table(self, query: Dataset) -> pd.DataFrame:
+        """List what stands for what; only for whoever owns the study.
+
+        Parameters
+        ----------
+        query : Dataset
+
+        Returns
+        -------
+        DataFrame
+            kind, name, pseudonym.
+        """
+        import pandas as pd
+
+        names = {
+            "file": query.files,
+            "sha256": query.cells,
+            "slide": query.slide or (),
+            "patient": query.patient or (),
+        }
+        rows = [
+            (kind, name, self.of(kind, name))
+            for kind, every in names.items()
+            for name in sorted(set(every) - {""})
+        ]
+        return pd.DataFrame(rows, columns=["kind", "name", "pseudonym"])

@@ -1,0 +1,5 @@
+"""What people answer: reviews, their queue, accuracy, calibration, and the updated vote."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,163 @@
+"""TODO celltransfer_core/pipeline/aligned.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from celltransfer_core.config import Config
+from celltransfer_core.pipeline.draws import Draw, Draws
+from celltransfer_core.pipeline.prepared import representation
+from celltransfer_core.pipeline.result import Embeddings, Solve
+from celltransfer_core.runtime.tasks import run_tasks
+from celltransfer_core.transport.affine import CentreAligner, CoralAligner, LinearAligner
+from celltransfer_core.transport.fgw import TransportLog
+from celltransfer_core.transport.plans import FGWAligner, SinkhornAligner
+from celltransfer_core.types import Bools, Float32, Ints, Progress, silent
+
+Gallery = tuple[Float32, Ints]
+"""Rows to classify with, and the position in ``Draws.usable`` of each."""
+
+
+def drawn_rows(
+    embeddings: Embeddings, voter: Sequence[str], draws: Draws, known: Bools, config: Config
+) -> tuple[Float32, Float32]:
+    """Join a voter's embeddings of the usable reference and of the query to what is compared.
+
+    Parameters
+    ----------
+    embeddings : mapping
+        See :data:`Embeddings`.
+    voter : sequence of str
+    draws : Draws
+    known : ndarray of bool, shape (m,)
+        Query cells that count in the query's mean; all where there are none.
+    config : Config
+
+    Returns
+    -------
+    Xs, Xt : ndarray of float32, shape (u, d) and (m, d)
+        See :func:`representation`.
+    """
+    return representation(
+        embeddings,
+        voter,
+        config,
+        usable=draws.usable,
+        reference_weights=draws.weights,
+        query_weights=known.astype(np.float64) if known.any() else None,
+    )
+
+
+def unaligned(Xs: Float32, draws: Draws) -> Iterator[Gallery]:
+    """Classify with the drawn cells as they are; cells that were never drawn take no part.
+
+    Parameters
+    ----------
+    Xs : ndarray of float32, shape (u, d)
+        Usable reference cells.
+    draws : Draws
+
+    Yields
+    ------
+    Gallery
+        One a part of the query, in order.
+    """
+    for part in range(len(draws.parts)):
+        voting = [draw.cells[draw.voting] for draw in draws.of_part(part)]
+        cells = np.unique(np.concatenate(voting))
+        yield Xs[cells], cells
+
+
+ALIGNERS: Mapping[str, type[CentreAligner | CoralAligner | LinearAligner | SinkhornAligner]] = {
+    "centre": CentreAligner,
+    "coral": CoralAligner,
+    "linear": LinearAligner,
+    "sinkhorn": SinkhornAligner,
+}
+"""Alignments that are not the paper's, by their names in ``evaluate``."""
+
+
+def _align(
+    Xs: Float32, Xt: Float32, method: str, config: Config, memory: Path | None, draw: Draw
+) -> tuple[Float32, TransportLog | None]:
+    """Map the drawn cells in a worker; those that vote come back."""
+    source, target = Xs[draw.cells], Xt[draw.onto]
+    if method in ALIGNERS:
+        moved = ALIGNERS[method]().fit(source, None, target).transform(source)
+        return moved[draw.voting], None
+    aligner = FGWAligner(
+        alpha=config.alpha, mapping=config.mapping, solver=config.solver, memory=memory
+    )
+    aligner.fit(source, None, target)
+    return aligner.mapped_[draw.voting], aligner.log_
+
+
+def align(
+    name: str,
+    Xs: Float32,
+    Xt: Float32,
+    draws: Draws,
+    config: Config,
+    *,
+    method: str | None = None,
+    memory: Path | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Iterator[tuple[Gallery, list[Solve]]]:
+    """Map every draw of the reference onto its part of the query, and pool them (3.3, 5.2).
+
+    No more is held than the parts under way, so that a large query needs no more memory.
+
+    Parameters
+    ----------
+    name : str
+        Of the voter, for the log.
+    Xs : ndarray of float32, shape (u, d)
+        Usable reference cells.
+    Xt : ndarray of float32, shape (m, d)
+    draws : Draws
+    config : Config
+    method : str, optional
+        ``"fgw"`` or one of :data:`ALIGNERS`; the configuration's by default.
+    memory : Path, optional
+        See :class:`~celltransfer_core.transport.FGWAligner`.
+    workers : int, optional
+    progress : callable
+
+    Yields
+    ------
+    gallery : Gallery
+        One a part of the query, in order.
+    solves : list of Solve
+        Of that part; empty for methods that solve nothing.
+    """
+    waiting = [set[int]() for _ in draws.parts]
+    for index, draw in enumerate(draws.drawn):
+        waiting[draw.part].add(index)
+    mapped: dict[int, Float32] = {}
+    logs: dict[int, TransportLog] = {}
+    part = 0
+    progress(f"aligning {name}", 0, len(draws.drawn))
+    work = partial(_align, Xs, Xt, method or config.alignment, config, memory)
+    found = run_tasks(work, draws.drawn, workers=workers)
+    for done, (index, (rows, log)) in enumerate(found, 1):
+        mapped[index] = rows
+        if log is not None:
+            logs[index] = log
+        progress(f"aligning {name}", done, len(draws.drawn))
+        while part < len(waiting) and waiting[part] <= mapped.keys():
+            of = [(index, draws.drawn[index]) for index in sorted(waiting[part])]
+            solves = [
+                Solve(name, part, draw.number, len(draw.cells), len(draw.onto), logs.pop(index))
+                for index, draw in of
+                if index in logs
+            ]
+            cells = np.concatenate([draw.cells[draw.voting] for _, draw in of])
+            yield (np.concatenate([mapped[index] for index, _ in of]), cells), solves
+            for index, _ in of:
+                mapped[index] = rows[:0]  # it is known, and takes no room
+            part += 1

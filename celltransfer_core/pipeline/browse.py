@@ -1,0 +1,164 @@
+"""What a run will take, and what it found cell by cell: for those who look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from celltransfer_core.classify.voting import voters_split
+from celltransfer_core.neighbors.knn import normalized_entropy
+from celltransfer_core.pipeline.result import RunResult, Voter
+from celltransfer_core.types import Bools, Ints
+
+CellOrder = Literal[
+    "least agreement", "most agreement", "most divided voters", "central first", "by hash"
+]
+CELL_ORDERS: tuple[CellOrder, ...] = get_args(CellOrder)
+
+
+def sides(voters: Sequence[Voter]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Tell voters without transport from those with it.
+
+    Parameters
+    ----------
+    voters : sequence of Voter
+        The unaligned voter of each encoder comes before the aligned one.
+
+    Returns
+    -------
+    without, aligned : tuple of int
+        Their positions.
+    """
+    seen: set[tuple[str, ...]] = set()
+    without: list[int] = []
+    aligned: list[int] = []
+    for number, voter in enumerate(voters):
+        (aligned if voter.encoders in seen else without).append(number)
+        seen.add(voter.encoders)
+    return tuple(without), tuple(aligned)
+
+
+def find_cells(
+    result: RunResult,
+    *,
+    types: Collection[str] = (),
+    clusters: Collection[int] = (),
+    agreement: tuple[float, float] = (0.0, 1.0),
+    divided: float = 0.0,
+    flagged: bool = False,
+    among: Ints | None = None,
+    order: CellOrder = "least agreement",
+) -> Ints:
+    """List the query cells that fit every condition.
+
+    Parameters
+    ----------
+    result : RunResult
+    types : collection of str
+        Predicted types; all where there are none.
+    clusters : collection of int
+        Numbers that clusters go by; all where there are none.
+    agreement : (float, float)
+        From and to, both included.
+    divided : float
+        Least share of the pairs of voters that differ.
+    flagged : bool
+        Flagged cells alone.
+    among : ndarray of int64, optional
+        Cells to choose from.
+    order : str
+        One of :data:`CELL_ORDERS`; ties by hash.
+
+    Returns
+    -------
+    ndarray of int64
+    """
+    vote = result.vote
+    split = voters_split(vote.choices)
+    # What a person reads as 0.60 counts as 0.60.
+    agreed = np.round(vote.agreement, 6)
+    fits = (agreed >= agreement[0]) & (agreed <= agreement[1]) & (split >= divided)
+    if types:
+        fits &= np.isin(np.array(result.types)[vote.winner], list(types))
+    if clusters:
+        fits &= np.isin(result.clusters.names[result.clusters.labels], list(clusters))
+    if flagged:
+        fits &= result.flagged
+    if among is not None:
+        chosen: Bools = np.zeros(len(fits), dtype=bool)
+        chosen[among] = True
+        fits &= chosen
+    cells = np.flatnonzero(fits)
+    ranks = {
+        "least agreement": agreed,
+        "most agreement": -agreed,
+        "most divided voters": -split,
+        "central first": -result.clusters.centrality,
+        "by hash": np.zeros(len(fits)),
+    }
+    return cells[np.argsort(ranks[order][cells], kind="stable")]
+
+
+def nearest_reference(voters: Sequence[Voter], cell: int) -> Ints:
+    """List the reference cells that are most alike to a query cell.
+
+    Parameters
+    ----------
+    voters : sequence of Voter
+        Of one, its neighbours; of several, each gives a reference cell one over its rank, and
+        the sum decides.
+    cell : int
+
+    Returns
+    -------
+    ndarray of int64
+        Each once, though a draw may hold it several times.
+    """
+    points: dict[int, float] = {}
+    for voter in voters:
+        near = [int(one) for one in dict.fromkeys(voter.neighbours[cell].tolist()) if one >= 0]
+        for rank, one in enumerate(near, start=1):
+            points[one] = points.get(one, 0.0) + 1 / rank
+    return np.array(sorted(points, key=lambda one: (-points[one], one)), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one voter says of one cell."""
+
+    voter: Voter
+    type_name: str
+    probability: float
+    """Of that type."""
+    share: float
+    """Of the vote in this cell: the voter's weight times how clear it is, of all voters'."""
+
+
+def said_of(result: RunResult, cell: int) -> tuple[Said, ...]:
+    """List what every voter says of a cell (3.4).
+
+    Parameters
+    ----------
+    result : RunResult
+    cell : int
+
+    Returns
+    -------
+    tuple of Said
+        In the order of the voters.
+    """
+    probabilities = np.stack([voter.probabilities[cell] for voter in result.voters])
+    weights = np.array([voter.weight for voter in result.voters])
+    say = weights * (1 - normalized_entropy(probabilities))
+    say = say if say.sum() > 0 else weights
+    shares = say / say.sum()
+    best = probabilities.argmax(axis=1)
+    return tuple(
+        Said(voter, result.types[number], float(row[number]), float(share))
+        for voter, number, row, share in zip(
+            result.voters, best.tolist(), probabilities, shares, strict=True
+        )
+    )

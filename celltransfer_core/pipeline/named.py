@@ -1,0 +1,207 @@
+"""TODO celltransfer_core/pipeline/named.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from celltransfer_core.about import __version__
+from celltransfer_core.clustering.base import UNASSIGNED, label_the_rest
+from celltransfer_core.clustering.components import discriminant
+from celltransfer_core.clustering.louvain import LouvainClustering
+from celltransfer_core.clustering.mixture import MixtureClustering
+from celltransfer_core.clustering.node_degree import NodeDegreeClustering
+from celltransfer_core.config import CLUSTERED_BY, Config
+from celltransfer_core.matching.matches import Confirmation, most_alike
+from celltransfer_core.matching.plane import refine, tsne_plane
+from celltransfer_core.matching.scores import Similarity, reference_similarity, similarity
+from celltransfer_core.neighbors.search import nearest
+from celltransfer_core.pipeline.prepared import representation
+from celltransfer_core.pipeline.result import Clusters, Embeddings, Named, Prepared
+from celltransfer_core.runtime.cache import Cache, anew, fingerprint
+from celltransfer_core.types import Float32, Ints
+from celltransfer_core.vocabulary import QUERY, REFERENCE
+
+CLUSTER_SAMPLE = 5000
+"""Clusters are found on at most so many cells and carried to the rest by k-NN."""
+
+
+def detect(prepared: Prepared, cache: Cache | None = None) -> Clusters:
+    """Find the clusters of the query (A.1).
+
+    Parameters
+    ----------
+    prepared : Prepared
+    cache : Cache, optional
+        Keeps them, by everything that decides them.
+
+    Returns
+    -------
+    Clusters
+    """
+    X, config = cluster_features(prepared), prepared.config
+    facts = [getattr(config, name) for name in CLUSTERED_BY]
+    key = fingerprint([__version__, CLUSTER_SAMPLE, *facts], X)
+    return (cache.once if cache else anew)(key, partial(find_clusters, X, config))
+
+
+def cluster_features(prepared: Prepared) -> Float32:
+    """Join what clusters of the query are found on.
+
+    Parameters
+    ----------
+    prepared : Prepared
+
+    Returns
+    -------
+    ndarray of float32, shape (m, d)
+        See :func:`representation`. Unless features are raw, a block of equal norm follows: the
+        directions in which the reference's own types differ, so that differences between types
+        count for more than those within (measured by tests/benchmarks/taught.py).
+    """
+    both = representation(prepared.comparable, prepared.cluster_on, prepared.config)
+    if prepared.config.features == "raw":
+        return both[1]
+    told = discriminant(*both, prepared.reference_types)
+    blocks = []
+    for Xs, Xt in (both, told):
+        norm = np.linalg.norm(Xs, axis=1).mean() or np.float32(1)
+        blocks.append(Xt / norm)
+    return np.concatenate(blocks, axis=1, dtype=np.float32)
+
+
+def identify(
+    prepared: Prepared, clusters: Clusters, confirmations: Sequence[Confirmation] = ()
+) -> Named:
+    """Match the clusters of the query to types of the reference (A.2, 3.2).
+
+    Parameters
+    ----------
+    prepared : Prepared
+    clusters : Clusters
+    confirmations : sequence of Confirmation
+        What a person said of the clusters, by the numbers they go by in tables.
+
+    Returns
+    -------
+    Named
+
+    Raises
+    ------
+    DataError
+        If the confirmations speak of other types or clusters.
+    """
+    scores = score_sets(
+        prepared.comparable,
+        prepared.reference_types,
+        prepared.types,
+        clusters,
+        prepared.cluster_on,
+        prepared.config,
+    )
+    plane = tsne_plane(scores, seed=prepared.config.seed)
+    refinements = tuple(refine(plane, scores[QUERY])) if prepared.extras else None
+    both = representation(prepared.comparable, prepared.cluster_on, prepared.config)
+    alike = most_alike(both[0], prepared.reference_types, both[1], len(prepared.types))
+    return Named(clusters, scores, plane, refinements, alike, ()).confirm(confirmations)
+
+
+def find_clusters(X: Float32, config: Config) -> Clusters:
+    """Find clusters in one set (A.1).
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (m, d)
+    config : Config
+
+    Returns
+    -------
+    Clusters
+        Found on a sample where there are more than :data:`CLUSTER_SAMPLE` cells.
+    """
+    method: MixtureClustering | LouvainClustering | NodeDegreeClustering
+    if config.clusters == "mixture":
+        method = MixtureClustering(
+            n_clusters=config.n_clusters,
+            graph=config.graph,
+            sigma=config.sigma,
+            random_state=config.seed,
+        )
+    elif config.clusters == "louvain":
+        method = LouvainClustering(
+            resolution=config.resolution,
+            graph=config.graph,
+            sigma=config.sigma,
+            random_state=config.seed,
+        )
+    else:
+        method = NodeDegreeClustering(
+            graph=config.graph, sigma=config.sigma, random_state=config.seed
+        )
+    rng = np.random.default_rng([config.seed, 1])
+    sample = np.sort(rng.permutation(len(X))[:CLUSTER_SAMPLE])
+    method.fit(X[sample])
+    labels = np.full(len(X), UNASSIGNED, dtype=np.int64)
+    labels[sample] = method.labels_
+    labels = label_the_rest(X, labels)
+    # A cell outside the sample is as central as the nearest one inside.
+    centrality = method.centrality_[nearest(X, X[sample], 1)[1][:, 0]]
+    centrality[sample] = method.centrality_
+    return Clusters(
+        method=config.clusters,
+        labels=labels,
+        centrality=centrality,
+        density=method.density_,
+        names=np.arange(method.n_clusters_),
+        sigma=method.sigma_,
+    )
+
+
+def score_sets(
+    embeddings: Embeddings,
+    types: Ints,
+    type_names: Sequence[str],
+    clusters: Clusters,
+    cluster_on: Sequence[str],
+    config: Config,
+) -> dict[str, Similarity]:
+    """Score the clusters of the query and of every extra set against the reference (A.2).
+
+    Parameters
+    ----------
+    embeddings : mapping
+        See :data:`Embeddings`.
+    types : ndarray of int64, shape (n,)
+    type_names : sequence of str
+    clusters : Clusters
+        Of the query.
+    cluster_on : sequence of str
+        Encoders that clusters of the extra sets are found on.
+    config : Config
+
+    Returns
+    -------
+    dict from set name to Similarity
+        The query first, then the reference's own types, then the extra sets.
+    """
+    centred = config.features == "centred"
+    reference = embeddings[REFERENCE]
+    scores = {
+        QUERY: similarity(
+            embeddings[QUERY], clusters.labels, reference, types, type_names, centred=centred
+        )
+    }
+    scores[REFERENCE] = reference_similarity(
+        reference, types, type_names, scores[QUERY].kept, centred=centred
+    )
+    for name in embeddings:
+        if name not in (QUERY, REFERENCE):
+            found = find_clusters(
+                representation(embeddings, cluster_on, config, query=name)[1], config
+            )
+            scores[name] = similarity(
+                embeddings[name], found.labels, reference, types, type_names, centred=centred
+            )
+    return scores

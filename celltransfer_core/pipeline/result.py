@@ -1,0 +1,345 @@
+"""TODO celltransfer_core/pipeline/result.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from celltransfer_core.classify.voting import Vote
+from celltransfer_core.config import Config, voter_name
+from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.encoders.registry import EncoderSpec
+from celltransfer_core.errors import DataError
+from celltransfer_core.framing.sets import Framing
+from celltransfer_core.matching.matches import Confirmation, Match, match_clusters
+from celltransfer_core.matching.plane import ClusterPlane, Refinement
+from celltransfer_core.matching.scores import Similarity
+from celltransfer_core.people.updated import UpdatedVote
+from celltransfer_core.transport.fgw import TransportLog
+from celltransfer_core.types import Bools, Float32, Float64, Ints
+from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE, check_new_type
+
+GALLERY = 10
+"""Nearest reference cells that are kept for each query cell and voter."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An encoder that could not be used."""
+
+    encoder: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Clusters of one set of n cells."""
+
+    method: str
+    labels: Ints
+    """0 … C − 1, shape (n,)."""
+    centrality: Float64
+    """1 for a cluster's most central cell, shape (n,)."""
+    density: Float64
+    """Share of a cluster's pairs of cells that are connected, shape (C,); NaN where not known."""
+    names: Ints
+    """The number each cluster goes by in tables, shape (C,)."""
+    sigma: float
+    """Threshold of eq. 7 that was used; NaN for clusters from a file."""
+
+    @property
+    def sizes(self) -> Ints:
+        """Cells in each cluster, shape (C,)."""
+        return np.bincount(self.labels, minlength=len(self.names))
+
+
+@dataclass(frozen=True)
+class Voter:
+    """One encoder or concatenation, aligned or not, and what it says of m query cells."""
+
+    encoders: tuple[str, ...]
+    alignment: str
+    """``"none"``, ``"centre"`` or ``"fgw"``."""
+    weight: float
+    accuracy: float
+    """Leave-one-out balanced accuracy on the reference."""
+    mixing: float
+    """How well both sets mix, 0 to 1."""
+    probabilities: Float64
+    """Shape (m, T)."""
+    neighbours: Ints
+    """Nearest reference cells, shape (m, GALLERY); −1 where there are fewer."""
+    distances: Float32
+    """Their distances, same shape; NaN where there are fewer."""
+
+    @property
+    def name(self) -> str:
+        """Such as ``colour+shape:fgw``."""
+        return f"{voter_name(self.encoders)}:{self.alignment}"
+
+
+@dataclass(frozen=True)
+class Solve:
+    """One transport: which, how large, and how it went."""
+
+    voter: str
+    part: int
+    draw: int
+    source: int
+    target: int
+    log: TransportLog
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run found. n reference cells, m query cells, T kept types, C clusters."""
+
+    config: Config
+    reference: Dataset
+    query: Dataset
+    extras: Mapping[str, Dataset]
+    framing: Framing
+    encoders: tuple[EncoderSpec, ...]
+    failures: tuple[Failure, ...]
+    clusters: Clusters
+    scores: Mapping[str, Similarity]
+    """Similarity by set: the query's, the reference's own, each extra set's."""
+    plane: ClusterPlane
+    matches: tuple[Match, ...]
+    types: tuple[str, ...]
+    """Types of the reference that were kept."""
+    filtered: Mapping[str, int]
+    """Types that were left out, and their number of cells."""
+    alike: Ints
+    """Query cells that are most like each type of the reference, left out or not; see
+    :class:`Named`."""
+    proportions: Float64
+    """Share of each kept type that the matches expect in the query, shape (T,)."""
+    parts: int
+    voters: tuple[Voter, ...]
+    solves: tuple[Solve, ...]
+    vote: Vote
+    """Of the ensemble, or what people made of it: see ``taught``."""
+    features: Float32
+    """The query as its clusters were found, shape (m, d)."""
+    taught: UpdatedVote | None = None
+    """What people taught the vote, if they said anything; see :func:`update_vote`."""
+
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """Predicted type of each query cell, length m."""
+        return tuple(self.types[winner] for winner in self.vote.winner)
+
+    @property
+    def matched(self) -> tuple[str, ...]:
+        """Matched type of each query cell's cluster, length m."""
+        return tuple(self.matches[cluster].matched_type for cluster in self.clusters.labels)
+
+    @property
+    def flagged(self) -> Bools:
+        """Which query cells want a look, shape (m,)."""
+        unknown = np.array([name == NONE_TYPE for name in self.matched], dtype=bool)
+        return (self.vote.agreement < self.config.flag_threshold) | unknown
+
+
+Embeddings = Mapping[str, Mapping[str, Float32]]
+"""Raw embeddings by set and encoder, each of shape (cells, dim)."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Sets that are framed and embedded (3.1)."""
+
+    config: Config
+    reference: Dataset
+    query: Dataset
+    extras: Mapping[str, Dataset]
+    framing: Framing
+    encoders: tuple[EncoderSpec, ...]
+    failures: tuple[Failure, ...]
+    embeddings: Embeddings
+    voters: tuple[tuple[str, ...], ...]
+    """Those whose encoders all work."""
+
+    @property
+    def cluster_on(self) -> tuple[str, ...]:
+        """Encoders that clusters are found on."""
+        return self.config.cluster_encoder or self.voters[0]
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Every type of the reference, sorted."""
+        return type_names(self.reference)
+
+    @property
+    def reference_types(self) -> Ints:
+        """Number of each reference cell's type, shape (n,)."""
+        return np.searchsorted(self.types, self.reference.cell_labels).astype(np.int64)
+
+    @cached_property
+    def comparable(self) -> Embeddings:
+        """Embeddings to compare sets by: pooled references levelled, unless features are raw.
+
+        See :func:`level_sources`.
+        """
+        if self.config.features == "raw" or len(self.reference.sources) == 1:
+            return self.embeddings
+        types, sources = self.reference_types, self.reference.cell_sources
+        reference = {
+            member: level_sources(X, types, sources)
+            for member, X in self.embeddings[REFERENCE].items()
+        }
+        return {**self.embeddings, REFERENCE: reference}
+
+
+@dataclass(frozen=True)
+class Named:
+    """Clusters of the query, and the type that each was matched to (A.2)."""
+
+    clusters: Clusters
+    scores: Mapping[str, Similarity]
+    plane: ClusterPlane
+    refinements: tuple[Refinement, ...] | None
+    """What the t-SNE vote proposes; None without extra sets."""
+    alike: Ints
+    """Query cells that are most like each type of the reference, shape (T, 8 or fewer); see
+    :func:`celltransfer_core.matching.most_alike`."""
+    matches: tuple[Match, ...]
+
+    def confirm(self, confirmations: Sequence[Confirmation]) -> Named:
+        """Take a person's word on some clusters, and drop what was said before.
+
+        Parameters
+        ----------
+        confirmations : sequence of Confirmation
+            By the numbers the clusters go by in tables.
+
+        Returns
+        -------
+        Named
+
+        Raises
+        ------
+        DataError
+            If they speak of other types or clusters.
+        """
+        check_confirmations(confirmations, self.scores[QUERY].types)
+        confirmed = by_position(confirmations, self.clusters)
+        matches = match_clusters(
+            self.scores[QUERY], self.clusters.sizes, self.refinements, confirmed
+        )
+        return replace(self, matches=matches)
+
+
+def type_names(reference: Dataset) -> tuple[str, ...]:
+    """List the types of a reference.
+
+    Parameters
+    ----------
+    reference : Dataset
+
+    Returns
+    -------
+    tuple of str
+        Sorted.
+    """
+    return tuple(sorted(set(reference.cell_labels.tolist())))
+
+
+def check_confirmations(confirmations: Sequence[Confirmation], types: Sequence[str]) -> None:
+    """Refuse names of new types that cannot stand.
+
+    Parameters
+    ----------
+    confirmations : sequence of Confirmation
+    types : sequence of str
+        Of the reference; others are new.
+
+    Raises
+    ------
+    DataError
+    """
+    for word in confirmations:
+        if word.type_name in (*types, NONE_TYPE):
+            continue
+        try:
+            check_new_type(word.type_name)
+        except DataError as error:
+            raise DataError(
+                f"Cluster {word.cluster} is matched to no type of the reference, and a new one "
+                f"cannot be called that: {error}"
+            ) from None
+
+
+def by_position(
+    confirmations: Sequence[Confirmation], clusters: Clusters
+) -> tuple[Confirmation, ...]:
+    """Turn the numbers clusters go by into their positions.
+
+    Parameters
+    ----------
+    confirmations : sequence of Confirmation
+    clusters : Clusters
+
+    Returns
+    -------
+    tuple of Confirmation
+
+    Raises
+    ------
+    DataError
+        If there is no such cluster, or it is another one.
+    """
+    position = {int(name): index for index, name in enumerate(clusters.names)}
+    for word in confirmations:
+        if word.cluster not in position:
+            raise DataError(
+                f"The matches speak of cluster {word.cluster}, but clusters are numbered "
+                f"{clusters.names.min()} to {clusters.names.max()}; hand the clusters they were "
+                "made for back with --clusters-from."
+            )
+        size = int(clusters.sizes[position[word.cluster]])
+        if word.cells not in (None, size):
+            raise DataError(
+                f"The matches were made for other clusters (cluster {word.cluster} had "
+                f"{word.cells} cells, now {size}); hand those back with --clusters-from."
+            )
+    return tuple(replace(word, cluster=position[word.cluster]) for word in confirmations)
+
+
+def level_sources(X: Float32, types: Ints, sources: Ints) -> Float32:
+    """Shift sets that were pooled to a reference onto each other.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n, d)
+    types : ndarray of int64, shape (n,)
+    sources : ndarray of int64, shape (n,)
+        Set that each cell came from; numbers from 0.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, d)
+        One set after the other is shifted so that the types it shares with those before have the
+        same mean there, each type counting the same. The largest comes first and stays, as does
+        what shares no type.
+    """
+    levelled = X.astype(np.float32, copy=True)
+    before = np.zeros(len(X), dtype=bool)
+    for source in np.argsort(-np.bincount(sources), kind="stable"):
+        own = sources == source
+        common = np.intersect1d(types[own], types[before])
+        if len(common):
+            shift = _balanced_mean(levelled, types, before, common)
+            shift -= _balanced_mean(levelled, types, own, common)
+            levelled[own] += shift.astype(np.float32)
+        before |= own
+    return levelled
+
+
+def _balanced_mean(X: Float32, types: Ints, rows: Bools, names: Ints) -> Float64:
+    means = [X[rows & (types == name)].mean(axis=0, dtype=np.float64) for name in names]
+    return np.mean(means, axis=0)

@@ -1,0 +1,295 @@
+"""TODO celltransfer_core/plots/counts.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltransfer_core.plots.colours import NONE_COLOUR, set_colours, set_order
+from celltransfer_core.plots.style import (
+    CLEAR,
+    DARK,
+    MIDDLE,
+    _percent,
+    _plain,
+    finish,
+    named,
+    nothing,
+    short,
+)
+from celltransfer_core.types import Float64
+from celltransfer_core.vocabulary import REFERENCE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+
+def _bars(counts: Mapping[str, int], colours: Mapping[str, str], title: str) -> go.Figure:
+    import plotly.graph_objects as go
+
+    names = sorted(counts, key=lambda name: (-counts[name], name))
+    total = max(sum(counts.values()), 1)
+    largest = max([*counts.values(), 1])
+    figure = go.Figure(
+        go.Bar(
+            x=[counts[name] for name in names],
+            y=list(range(len(names))),
+            orientation="h",
+            width=0.7,
+            marker_color=[colours.get(name, NONE_COLOUR) for name in names],
+            text=[f"{counts[name]:,} ({_percent(counts[name] / total)})" for name in names],
+            textposition="outside",
+            cliponaxis=False,
+            hovertext=[
+                f"{_plain(name)}<br>{counts[name]:,} cells, {100 * counts[name] / total:.1f} %"
+                for name in names
+            ],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    )
+    return finish(
+        figure,
+        title,
+        plot=max(90, 30 * len(names)),
+        # Room for the figures beside the longest bar, also at the least width.
+        xaxis={"title": "cells", "range": [0, 1.42 * largest], "nticks": 6},
+        yaxis=named(names, range=[len(names) - 0.5, -0.5], title="type"),
+    )
+
+
+def composition_figure(counts: dict[str, int], colours: dict[str, str]) -> go.Figure:
+    """Draw how many cells each predicted type has.
+
+    Parameters
+    ----------
+    counts : dict from type to cells
+    colours : dict from type to colour
+
+    Returns
+    -------
+    plotly Figure
+    """
+    return _bars(counts, colours, "Predicted composition")
+
+
+def types_figure(
+    counts: Mapping[str, int], colours: Mapping[str, str], title: str = "Cells of each type"
+) -> go.Figure:
+    """Draw how many cells of each type a set has.
+
+    Parameters
+    ----------
+    counts : mapping from type to cells
+    colours : mapping from type to colour
+    title : str
+
+    Returns
+    -------
+    plotly Figure
+    """
+    return _bars(counts, colours, title)
+
+
+def sizes_figure(sizes: Mapping[str, Float64], title: str, axis: str) -> go.Figure:
+    """Draw how image sides or nucleus extents spread in each set.
+
+    Parameters
+    ----------
+    sizes : mapping from set name to ndarray of float, shape (cells of the set,)
+        NaN where nothing was measured.
+    title : str
+    axis : str
+        What is measured, with its unit, such as ``"longer side, px"``.
+
+    Returns
+    -------
+    plotly Figure
+    """
+    import plotly.graph_objects as go
+
+    measured = {
+        name: np.asarray(values, dtype=np.float64)[np.isfinite(values)]
+        for name, values in sizes.items()
+    }
+    measured = {name: values for name, values in measured.items() if len(values)}
+    if not measured:
+        return nothing(title, "Nothing was measured.")
+    edges = np.histogram_bin_edges(np.concatenate(list(measured.values())), bins=30)
+    colours = set_colours(tuple(measured))
+    dashes = ("solid", "solid", "dash", "dot", "dashdot")
+    names = {
+        name: f"{short(name)} ({len(measured[name]):,})"
+        for name in set_order(tuple(measured))
+        if name in measured
+    }
+    figure = go.Figure()
+    for number, (name, label) in enumerate(names.items()):
+        counts = np.histogram(measured[name], bins=edges)[0]
+        share = 100 * counts / counts.sum()
+        figure.add_scatter(
+            x=np.repeat(edges, 2),
+            y=np.concatenate([[0], np.repeat(share, 2), [0]]),
+            mode="lines",
+            name=label,
+            fill="tozeroy" if name == REFERENCE else None,
+            fillcolor="rgba(139,150,161,0.25)",
+            line={"color": colours[name], "dash": dashes[number % len(dashes)], "width": 2},
+            hovertemplate=f"%{{x:.4g}}: %{{y:.1f}} % of {_plain(name)}<extra></extra>",
+        )
+    return finish(
+        figure,
+        title,
+        plot=220,
+        legend=tuple(names.values()),
+        xaxis={"title": _plain(axis)},
+        yaxis={"title": "cells of the set, %", "rangemode": "tozero"},
+    )
+
+
+def differential_figure(
+    table: pd.DataFrame, colours: Mapping[str, str], *, after: pd.DataFrame | None = None
+) -> go.Figure:
+    """Draw the differential count of every slide with its intervals.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns slide, type, cells, percent, low, high; one row a slide and type: see
+        :func:`celltransfer_core.export.differential_table`.
+    colours : mapping from type to colour
+    after : DataFrame, optional
+        The same after review: drawn filled, and what was predicted hollow.
+
+    Returns
+    -------
+    plotly Figure
+    """
+    import plotly.graph_objects as go
+
+    if not len(table):
+        return nothing("Differential count", "No cell has been typed yet.")
+    tables = (
+        [("predicted", table)] if after is None else [("predicted", table), ("reviewed", after)]
+    )
+    slides = list(dict.fromkeys(table["slide"].astype(str)))
+    types = list(dict.fromkeys(name for _, one in tables for name in one["type"].astype(str)))
+    several = len(slides) > 1
+    # Types are apart by a line's width, so that a type's slides stand together.
+    step = len(slides) + 1.0
+    lines = [
+        (type_number * step + slide_number, short(slide or "all cells", 18))
+        for type_number in range(len(types))
+        for slide_number, slide in enumerate(slides)
+    ]
+    figure = go.Figure()
+    for number, (word, one) in enumerate(tables):
+        y = (
+            one["type"].astype(str).map(types.index).to_numpy() * step
+            + one["slide"].astype(str).map(slides.index).to_numpy()
+            + (0 if after is None else (-0.18, 0.18)[number])
+        )
+        hollow = after is not None and number == 0
+        tints = [colours.get(name, NONE_COLOUR) for name in one["type"].astype(str)]
+        percent, low, high = (
+            one[name].to_numpy(dtype=float) for name in ("percent", "low", "high")
+        )
+        for at, (left, right) in enumerate(zip(low, high, strict=True)):
+            figure.add_shape(
+                type="line",
+                x0=float(left),
+                x1=float(right),
+                y0=float(y[at]),
+                y1=float(y[at]),
+                line={"color": tints[at], "width": 1.5 if hollow else 3},
+            )
+        figure.add_scatter(
+            x=percent,
+            y=y,
+            mode="markers",
+            marker={
+                "color": tints,
+                "size": 10,
+                "symbol": "circle-open" if hollow else "circle",
+                "line": {"width": 2 if hollow else 0},
+            },
+            hovertext=[
+                f"{_plain(row.type)}<br>{_plain(row.slide or 'all cells')}, {word}<br>"
+                f"{row.cells} cells: {row.percent:.1f} % ({row.low:.1f} to {row.high:.1f})"
+                for row in one.itertuples()
+            ],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    for number, name in enumerate(types):
+        figure.add_annotation(
+            x=0,
+            xref="paper",
+            y=number * step - 0.75,
+            text=f"<b>{short(name)}</b>",
+            showarrow=False,
+            xanchor="left",
+            font_size=12,
+        )
+    top = max([100.0 if len(types) == 1 else 0.0, *(float(one["high"].max()) for _, one in tables)])
+    return finish(
+        figure,
+        "Differential count by slide" if several else "Differential count",
+        plot=max(140, int(20 * step * len(types))),
+        subtitle="○ predicted &nbsp; ● after review" if after is not None else "",
+        xaxis={"title": "% of the slide's cells", "range": [-1, min(top * 1.04, 101)]},
+        yaxis={
+            "tickvals": [at for at, _ in lines],
+            "ticktext": [name for _, name in lines],
+            "title": "slide",
+            "range": [step * len(types) - 1.5, -1.5],
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
+
+
+def review_progress_figure(outcomes: Mapping[str, int], total: int) -> go.Figure:
+    """Draw how much of the queue is done, and what came out.
+
+    Parameters
+    ----------
+    outcomes : mapping from outcome to cells
+        Such as accepted, changed, unsure, artefact; in the order to draw.
+    total : int
+        Cells of the queue, done and left.
+
+    Returns
+    -------
+    plotly Figure
+    """
+    import plotly.graph_objects as go
+
+    done = sum(outcomes.values())
+    parts = {**{name: n for name, n in outcomes.items() if n}, "left": max(total - done, 0)}
+    shades = ("#0B6E99", DARK, MIDDLE, "#94866F", "#8B6F80", "#5E7D72")
+    figure = go.Figure()
+    names = []
+    for number, (name, cells) in enumerate(parts.items()):
+        names.append(f"{short(name)} ({cells:,})")
+        figure.add_bar(
+            x=[cells],
+            y=[0],
+            orientation="h",
+            name=names[-1],
+            marker={
+                "color": CLEAR if name == "left" else shades[number % len(shades)],
+                "line": {"color": MIDDLE, "width": 1},
+            },
+            hovertemplate=f"{_plain(name)}: {cells:,} of {total:,} cells<extra></extra>",
+        )
+    return finish(
+        figure,
+        f"Reviewed: {done:,} of {total:,} cells",
+        plot=60,
+        legend=names,
+        xaxis={"title": "cells", "range": [0, max(total, done, 1)], "showgrid": False},
+        yaxis={"visible": False},
+        barmode="stack",
+    )

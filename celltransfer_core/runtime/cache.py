@@ -1,0 +1,239 @@
+"""What is kept between runs: rows of numbers a cell (embeddings, nuclei), and results of stages.
+
+Rows are found by the cell's content hash, so that a cell is computed once whichever set it is
+in, and a run that was interrupted goes on where it was. A table is one SQLite file: every batch is
+a transaction, several processes may write at once, and kill -9 loses at most the batch under way.
+Results are found by a hash of everything that decides them, a file each, written whole; those that
+were not asked for the longest go when they take too much room.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from celltransfer_core.errors import OutputError
+from celltransfer_core.types import Bools, Float32
+
+Result = TypeVar("Result")
+
+ROOM = 4_000_000_000
+"""Bytes that results may take."""
+
+_AT_ONCE = 500  # parameters a statement; SQLite's oldest limit is 999
+
+
+def home() -> Path:
+    """Return the folder for what is kept between runs: ``CELLTRANSFER_HOME``, or the user's own."""
+    from platformdirs import user_data_path
+
+    configured = os.environ.get("CELLTRANSFER_HOME")
+    return Path(configured) if configured else user_data_path("celltransfer", appauthor=False)
+
+
+def fingerprint(*parts: Any) -> str:
+    """Hash what decides a result.
+
+    Parameters
+    ----------
+    *parts
+        Arrays, by their bytes, type and shape; anything else must be fit for JSON.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.dtype}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).data)
+        else:
+            digest.update(json.dumps(part, sort_keys=True).encode())
+        digest.update(b"|")
+    return digest.hexdigest()[:32]
+
+
+class Cache:
+    """A folder of tables, each from a cell's key to a row of float32, and of results.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Made when first written to; ``home() / "cache"`` by default.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder if folder is not None else home() / "cache"
+
+    def get(self, table: str, keys: Sequence[str], width: int) -> tuple[Bools, Float32]:
+        """Read the rows that are there.
+
+        Parameters
+        ----------
+        table : str
+            What the rows hold, for example ``"embedding/colour@1/nucleus-v1"``.
+        keys : sequence of str, length n
+            One key a row.
+        width : int
+            Numbers in a row.
+
+        Returns
+        -------
+        known : ndarray of bool, shape (n,)
+            Which keys were found.
+        rows : ndarray of float32, shape (n, width)
+            Their rows; zero where not known.
+        """
+        known = np.zeros(len(keys), dtype=bool)
+        rows = np.zeros((len(keys), width), dtype=np.float32)
+        path = self._path(table)
+        if not path.exists():
+            return known, rows
+        places: dict[str, list[int]] = {}
+        for index, key in enumerate(keys):
+            places.setdefault(key, []).append(index)
+        wanted = list(places)
+        with self._open(path) as connection:
+            for start in range(0, len(wanted), _AT_ONCE):
+                part = wanted[start : start + _AT_ONCE]
+                marks = ",".join("?" * len(part))
+                found = connection.execute(
+                    f"SELECT key, row FROM rows WHERE key IN ({marks})",  # noqa: S608 only marks
+                    part,
+                )
+                for key, blob in found:
+                    if len(blob) == 4 * width:
+                        rows[places[key]] = np.frombuffer(blob, dtype="<f4")
+                        known[places[key]] = True
+        return known, rows
+
+    def put(self, table: str, keys: Sequence[str], rows: Float32) -> None:
+        """Keep rows, in one transaction.
+
+        Parameters
+        ----------
+        table : str
+            See :meth:`get`.
+        keys : sequence of str, length n
+            One key a row; a key that is there already keeps its row.
+        rows : ndarray of float32, shape (n, width)
+            What to keep.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written to or the disk is full.
+        """
+        path = self._path(table)
+        blobs = [row.astype("<f4").tobytes() for row in rows]
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with self._open(path) as connection, connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, row BLOB NOT NULL) "
+                "WITHOUT ROWID"
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO rows VALUES (?, ?)", zip(keys, blobs, strict=True)
+            )
+
+    def once(self, key: str, make: Callable[[], Result], *, packed: bool = True) -> Result:
+        """Return the result that is kept under a key, or make and keep it.
+
+        Parameters
+        ----------
+        key : str
+            From :func:`fingerprint`: of everything that decides the result.
+        make : callable
+            Without arguments.
+        packed : bool
+            Compress the file.
+
+        Returns
+        -------
+        object
+            What ``make`` returned, now or at an earlier time.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written to or the disk is full.
+        """
+        import joblib
+
+        path = self.folder / "results" / f"{key}.joblib"
+        # A file that was cut short, or that an older CellTransfer wrote, is made anew.
+        with suppress(Exception):
+            result: Result = joblib.load(path)
+            os.utime(path)
+            return result
+        result = make()
+        beside = path.with_name(f".{key}.{secrets.token_hex(4)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            joblib.dump(result, beside, compress=int(packed))
+            beside.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                beside.unlink()
+            raise self._unwritable(error) from error
+        self._make_room(path)
+        return result
+
+    def _make_room(self, newest: Path) -> None:
+        found = []
+        for path in newest.parent.iterdir():
+            with suppress(OSError):  # another process made room too
+                found.append((path.stat().st_mtime_ns, path.stat().st_size, path))
+        taken = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if taken <= ROOM:
+                return
+            if path != newest:
+                with suppress(OSError):
+                    path.unlink()
+                taken -= size
+
+    def _path(self, table: str) -> Path:
+        # Two tables whose names differ only in odd characters must not meet in one file.
+        readable = re.sub(r"[^A-Za-z0-9.@_-]+", "_", table)[:80]
+        return self.folder / f"{readable}-{hashlib.sha256(table.encode()).hexdigest()[:12]}.sqlite"
+
+    @contextmanager
+    def _open(self, path: Path) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(path, timeout=60)) as connection:
+                yield connection
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):  # made by a process that was killed at once
+                return
+            raise self._unwritable(error) from error
+        except sqlite3.DatabaseError as error:
+            raise OutputError(f"{path} is damaged ({error}); delete it and run again.") from error
+
+    def _unwritable(self, error: Exception) -> OutputError:
+        return OutputError(
+            f"Cannot keep results in {self.folder} ({error}); free some space, or set "
+            "CELLTRANSFER_HOME to a folder that can be written to. What was kept stays."
+        )
+
+
+Kept = TypeVar("Kept")
+
+
+def anew(_: str, make: Callable[[], Kept]) -> Kept:
+    return make()

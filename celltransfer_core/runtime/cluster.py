@@ -1,0 +1,215 @@
+"""TODO celltransfer_core/runtime/cluster.py."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from celltransfer_core.errors import CellTransferError
+from celltransfer_core.runtime.environment import ENVIRONMENT, SCHEDULER, TRIES, Result, Task
+from celltransfer_core.runtime.quiet import quiet
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+
+PATIENCE = 30.0
+"""Seconds that a cluster may take to answer, or to get its first worker back."""
+
+
+@contextmanager
+def on_cluster(address: str | None) -> Iterator[None]:
+    """Send the tasks of a block of code to a Dask cluster.
+
+    Parameters
+    ----------
+    address : str or None
+        Of its scheduler, such as ``tcp://10.0.0.5:8786``; None leaves things as they are.
+    """
+    if not address:
+        yield
+        return
+    before = os.environ.get(SCHEDULER)
+    os.environ[SCHEDULER] = address
+    try:
+        yield
+    finally:
+        os.environ.pop(SCHEDULER)
+        if before is not None:
+            os.environ[SCHEDULER] = before
+        client = _clients.pop(address, None)
+        if client is not None:
+            client.close()
+
+
+# On a cluster
+
+_clients: dict[str, Client] = {}
+
+
+def _on_cluster(
+    address: str, function: Callable[[Task], Result], tasks: Sequence[Task]
+) -> Iterator[tuple[int, Result]]:
+    from distributed import KilledWorker
+
+    pending = set(range(len(tasks)))
+    for _ in range(TRIES):
+        client = _connect(address)
+        futures: dict[int, Future[Result]] = {}
+        try:
+            work: Any = function
+            if isinstance(function, partial):
+                work = client.scatter(function, broadcast=True, hash=False)
+            done: SimpleQueue[int] = SimpleQueue()
+            for index in sorted(pending):
+                # As bytes: Dask looks for its own kind in lists and tuples.
+                task = pickle.dumps(tasks[index])
+                futures[index] = client.submit(_call_alone, work, task, pure=False)
+                futures[index].add_done_callback(partial(_note, done, index))
+            while futures:
+                index = _next(client, address, done)
+                result = _result(client, address, futures[index])
+                del futures[index]
+                pending.discard(index)
+                yield index, result
+        except CancelledError:  # what was scattered is lost, with all workers or the scheduler
+            _clients.pop(address, None)
+            continue
+        except KilledWorker as error:
+            raise CellTransferError(
+                f"Workers of the cluster at {address} keep dying at the same task, most likely for "
+                "want of memory; give them more, or use smaller subsets (--subset-size)."
+            ) from error
+        finally:
+            with suppress(Exception):  # the scheduler may be gone
+                client.cancel(list(futures.values()))
+        return
+    raise CellTransferError(
+        f"The cluster at {address} lost what it was given {TRIES} times; see the logs of its "
+        "scheduler and workers."
+    )
+
+
+def _note(done: SimpleQueue[int], index: int, _: object) -> None:
+    done.put(index)
+
+
+def _call_alone(function: Callable[[Any], Any], task: bytes) -> Any:
+    from threadpoolctl import threadpool_limits
+
+    # For good, and for libraries that are loaded later: the worker's other tasks want it too.
+    os.environ.update(ENVIRONMENT)
+    threadpool_limits(1)
+    return function(pickle.loads(task))  # noqa: S301 the cluster trusts its own client
+
+
+def _next(client: Client, address: str, done: SimpleQueue[int]) -> int:
+    while True:
+        try:
+            return done.get(timeout=1.0)
+        except Empty:
+            _check_workers(client, address)
+
+
+def _result(client: Client, address: str, future: Future[Result]) -> Result:
+    while True:
+        try:
+            return future.result(timeout=None if future.status == "error" else 10.0)
+        except TimeoutError:  # its worker died after it was done, and it is done again
+            if future.status == "error":
+                raise
+            _check_workers(client, address)
+
+
+def _check_workers(client: Client, address: str) -> None:
+    """Wait until there is a worker, but not for ever."""
+    began = time.monotonic()
+    while True:
+        problem = "has no worker left"
+        try:
+            if client.nthreads():
+                return
+        except (OSError, TimeoutError):
+            problem = "does not answer any more"
+        if client.status == "closed" or time.monotonic() - began > PATIENCE:
+            _clients.pop(address, None)
+            raise CellTransferError(
+                f"The cluster at {address} {problem}; start it again and run the same command: "
+                "what was computed is kept."
+            )
+        time.sleep(0.5)
+
+
+def _connect(address: str) -> Client:
+    if address in _clients and _clients[address].status == "running":
+        return _clients[address]
+    from distributed import Client
+
+    # What it would say of lost connections is said here, in one line.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        with quiet():  # of versions: they are compared below
+            client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise CellTransferError(
+            f"There is no Dask scheduler at {address}; start one (dask scheduler), or leave "
+            f"--scheduler and {SCHEDULER} out to work on this machine."
+        ) from error
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+        _compare(address, {"scheduler": _of_scheduler(client)})
+        _compare(address, client.run(_about, on_error="return"))
+    except TimeoutError as error:
+        client.close()
+        raise CellTransferError(
+            f"The cluster at {address} has no workers; start some (dask worker {address})."
+        ) from error
+    except BaseException:
+        client.close()
+        raise
+    _clients[address] = client
+    return client
+
+
+def _about() -> dict[str, str]:
+    from celltransfer_core.about import __version__
+    from celltransfer_core.runtime.versions import versions
+
+    minor = ".".join(platform.python_version_tuple()[:2])
+    return {**versions(), "python": minor, "celltransfer": __version__}
+
+
+def _of_scheduler(client: Client) -> dict[str, str] | BaseException:
+    # It unpacks what it passes on, so it needs the package too.
+    try:
+        return client.run_on_scheduler(_about)
+    except Exception as error:
+        return error
+
+
+def _compare(address: str, found: Mapping[str, dict[str, str] | BaseException]) -> None:
+    here = _about()
+    for process, there in found.items():
+        if isinstance(there, BaseException):
+            raise CellTransferError(
+                f"A process of the cluster at {address} ({process}) cannot use CellTransfer "
+                f"({there}); start schedulers and workers with python -m dask in the project's "
+                "folder, with its requirements."
+            ) from there
+        differ = [
+            f"{name} {there.get(name)} / {of}" for name, of in here.items() if there.get(name) != of
+        ]
+        if differ:
+            raise CellTransferError(
+                f"A process of the cluster at {address} ({process}) has other versions than this "
+                f"machine ({', '.join(differ)}), which may give other results; install the same."
+            )

@@ -1,0 +1,31 @@
+"""TODO celltransfer_core/runtime/environment.py."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+SCHEDULER = "CELLTRANSFER_SCHEDULER"
+"""Environment variable with the address of a Dask scheduler; without it work stays here."""
+
+ENVIRONMENT = {
+    **dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+    ),
+    # Matrices of one task make room for those of the next: the kernel need not clear it again.
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "LOKY_MAX_MEMORY_LEAK_SIZE": "1e15",  # large libraries are no leak: the worker stays
+    "POT_BACKEND_DISABLE_PYTORCH": "1",  # it would load 300 MB that no task of POT's needs
+}
+TRIES = 3
+
+
+def cpu_count() -> int:
+    """Return the number of processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,145 @@
+"""Where work runs: processes of this machine, or a Dask cluster; one BLAS thread a task.
+
+Tasks are plain functions of one picklable argument. What many tasks share is bound to the function
+with :func:`functools.partial`: that is sent once a worker, the argument once a task.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from celltransfer_core.errors import CellTransferError, OutputError
+from celltransfer_core.runtime.cluster import _on_cluster
+from celltransfer_core.runtime.environment import (
+    ENVIRONMENT,
+    SCHEDULER,
+    TRIES,
+    Result,
+    Task,
+    cpu_count,
+)
+
+_IDLE = 300  # seconds a process waits for more work: starting another takes some
+
+
+def run_tasks(
+    function: Callable[[Task], Result], tasks: Sequence[Task], *, workers: int | None = None
+) -> Iterator[tuple[int, Result]]:
+    """Run ``function`` on every task and yield the results as they come.
+
+    Work is done in processes of this machine, or on the cluster that ``CELLTRANSFER_SCHEDULER``
+    names. A worker that dies (out of memory, killed) is replaced and its tasks are done again, up
+    to three times in all.
+
+    Parameters
+    ----------
+    function : callable
+        A picklable function of one argument that does not depend on state of this process. What a
+        :func:`functools.partial` holds is sent once a worker; arrays in it are read-only there.
+    tasks : sequence
+        The arguments, each picklable.
+    workers : int, optional
+        Number of processes; all processors by default, and all workers of a cluster. With one
+        worker, or one task, everything runs in this process.
+
+    Yields
+    ------
+    index : int
+        Position of the task in ``tasks``.
+    result : object
+        What ``function`` returned for it.
+
+    Raises
+    ------
+    CellTransferError
+        If workers keep dying, or the cluster cannot be reached or used.
+    """
+    address = os.environ.get(SCHEDULER)
+    if len(tasks) <= 1 or workers == 1:
+        yield from _here(function, tasks)
+    elif address:
+        yield from _on_cluster(address, function, tasks)
+    elif (processes := min(workers or cpu_count(), len(tasks))) == 1:
+        yield from _here(function, tasks)
+    else:
+        yield from _in_processes(function, tasks, processes)
+
+
+def _here(
+    function: Callable[[Task], Result], tasks: Sequence[Task]
+) -> Iterator[tuple[int, Result]]:
+    from threadpoolctl import threadpool_limits
+
+    for index, task in enumerate(tasks):
+        with threadpool_limits(1):  # as in a worker: threads could change the last digit
+            result = function(task)
+        yield index, result
+
+
+def _in_processes(
+    function: Callable[[Task], Result], tasks: Sequence[Task], processes: int
+) -> Iterator[tuple[int, Result]]:
+    from loky import get_reusable_executor
+
+    pending = set(range(len(tasks)))
+    with _handed_over(function) as work:
+        for _ in range(TRIES):
+            executor = get_reusable_executor(processes, env=ENVIRONMENT, timeout=_IDLE)
+            futures = {executor.submit(work, tasks[index]): index for index in sorted(pending)}
+            try:
+                for future in as_completed(futures):
+                    result = future.result()
+                    # What is waited for no more need not be held.
+                    index = futures.pop(future)
+                    pending.discard(index)
+                    yield index, result
+            except BrokenProcessPool:
+                continue
+            except BaseException:  # also when the consumer stops early: leave no work behind
+                for future in futures:
+                    future.cancel()
+                raise
+            return
+    raise CellTransferError(
+        f"Worker processes died {TRIES} times, most likely for want of memory; "
+        "use fewer of them (--workers 1) or smaller subsets (--subset-size)."
+    )
+
+
+@contextmanager
+def _handed_over(function: Callable[[Task], Result]) -> Iterator[Callable[[Task], Result]]:
+    """Lay what a function holds down in a file that all processes map, and so share."""
+    if not isinstance(function, partial):
+        yield function
+        return
+    import joblib
+
+    with TemporaryDirectory(prefix="celltransfer-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "function.joblib"
+        try:
+            joblib.dump(function, path)
+        except OSError as error:
+            raise OutputError(
+                f"No room for the workers' data in {folder} ({error.strerror}); free some, or set "
+                "TMPDIR to a folder that has it."
+            ) from error
+        yield partial(_call_from, path)
+
+
+def _call_from(path: Path, task: Any) -> Any:
+    return _held(path)(task)
+
+
+@lru_cache(maxsize=1)
+def _held(path: Path) -> Callable[[Any], Any]:
+    import joblib
+
+    return joblib.load(path, mmap_mode="r")

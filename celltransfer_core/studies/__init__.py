@@ -1,0 +1,5 @@
+"""What is kept of a person's work: studies, sets, decisions, stages and jobs."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

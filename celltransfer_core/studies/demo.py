@@ -1,0 +1,146 @@
+"""TODO celltransfer_core/studies/demo.py."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltransfer_core.demo.cells import QUERY_STYLE, REFERENCE_STYLE, REFERENCE_TYPES
+from celltransfer_core.demo.sets import PER_TYPE, QUERY_CELLS, _planned, draw_demo
+from celltransfer_core.types import Progress, silent
+
+if TYPE_CHECKING:
+    from celltransfer_core.pipeline.result import Named
+    from celltransfer_core.studies.records import Study
+    from celltransfer_core.studies.workspace import Workspace
+
+
+DEMO_NAME = "Demo: drawn cells"
+
+DEMO_READER = "Demo reader"
+"""Who said what is ready in the demo study."""
+
+_opening = threading.Lock()
+_READY_REVIEWS = 12
+_SECONDS_EACH = 4
+
+
+def open_demo(workspace: Workspace) -> Study:
+    """Find the demo study, or begin it; the first work on it draws its cells.
+
+    Parameters
+    ----------
+    workspace : Workspace
+
+    Returns
+    -------
+    Study
+        The oldest demo that is there; one that was deleted comes back before another is made.
+
+    Raises
+    ------
+    OutputError
+        If the workspace cannot be written to.
+    """
+    with _opening:  # two first visitors get one demo
+        for deleted in (False, True):
+            drawn = [study for study in workspace.studies(deleted=deleted) if study.drawn]
+            if drawn:
+                oldest = min(drawn, key=lambda study: study.created)
+                workspace.restore(oldest.id)
+                return workspace.study(oldest.id)
+        made = workspace.create(DEMO_NAME, drawn=True)
+        workspace.add_set(made.id, "reference", "Drawn reference")
+        workspace.add_set(made.id, "query", "Drawn query")
+        return made
+
+
+def fill_demo(workspace: Workspace, study: str, progress: Progress = silent) -> None:
+    """Draw the cells of the demo study, unless it has some.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+    progress : callable
+
+    Raises
+    ------
+    OutputError
+        If nothing can be written.
+    """
+    if all(workspace.pooled(study, role) for role in ("reference", "query")):
+        return
+    progress("drawing the cells", 0, 1)
+    with tempfile.TemporaryDirectory(dir=workspace.folder) as parent:
+        folder = Path(parent) / "demo"
+        draw_demo(folder, reference_per_type=PER_TYPE, query_cells=QUERY_CELLS)
+        for role, style in (("reference", REFERENCE_STYLE), ("query", QUERY_STYLE)):
+            for image_set in workspace.sets(study, role):
+                files = sorted(path for path in (folder / role).rglob("*") if path.is_file())
+                workspace.receive(
+                    image_set.id,
+                    [(p.relative_to(folder / role).as_posix(), p.read_bytes()) for p in files],
+                )
+                workspace.change_set(image_set.id, um_per_px=style.um_per_px)
+    progress("drawing the cells", 1, 1)
+
+
+def introduce_demo(workspace: Workspace, study: str, named: Named) -> None:
+    """Say a few words on the demo study as a reader would who knows what was drawn.
+
+    Every other cluster whose proposed type is right is confirmed, and some cells are reviewed, so
+    that a newcomer finds no page empty.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+        Its query must be the one of :func:`fill_demo`.
+    named : Named
+        Its clusters, as they were matched.
+    """
+    from celltransfer_core.people.queue import sample_order
+    from celltransfer_core.pipeline.edits import short
+    from celltransfer_core.vocabulary import UNSURE
+
+    query = workspace.pooled(study, "query")
+    if query is None:
+        return
+    rng = np.random.default_rng(0).spawn(2)[1]
+    drawn_as = {name: kind for name, (_, kind) in _planned(QUERY_CELLS, rng).items()}
+    truth = [drawn_as.get(file, UNSURE) for file in query.first_file]
+    right = []
+    for number, match in enumerate(named.matches):
+        inside = np.flatnonzero(named.clusters.labels == number).tolist()
+        commonest = Counter(truth[cell] for cell in inside).most_common(1)[0][0]
+        if match.matched_type == commonest:
+            cells = short([query.cells[cell] for cell in inside])
+            name = int(named.clusters.names[number])
+            right.append({"cluster": name, "cells": cells, "type": match.matched_type})
+    workspace.decide_all(study, "match", right[::2], DEMO_READER)
+
+    # Blind ones from the head of the random sample, the others from beyond it.
+    order = sample_order(query.cells, 0).tolist()
+    blind = _READY_REVIEWS * 2 // 3
+    looked = [*order[:blind], *order[blind - _READY_REVIEWS :]]
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=_SECONDS_EACH * len(looked))
+    reviews = [
+        {
+            "cell": query.cells[cell],
+            "answer": truth[cell] if truth[cell] in REFERENCE_TYPES else UNSURE,
+            "reader": DEMO_READER,
+            "time": (began + dt.timedelta(seconds=_SECONDS_EACH * place)).isoformat(
+                timespec="milliseconds"
+            ),
+            "blind": place < blind,
+        }
+        for place, cell in enumerate(looked)
+    ]
+    workspace.decide_all(study, "review", reviews, DEMO_READER)

@@ -1,0 +1,123 @@
+"""Large files to take away: made beside the pages, kept by key, sent from disk.
+
+A page's thread never waits for one, and memory never holds one. What was made lies with the
+study's other results, so that a restart loses nothing, and goes when the study does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from celltransfer_core.errors import CellTransferError
+from celltransfer_core.studies.workspace import Workspace
+from celltransfer_core.types import Progress
+
+
+@dataclass
+class Preparation:
+    """How far a file is."""
+
+    done: int = 0
+    total: int = 0
+    problem: str = ""
+    """Why it could not be made; empty while all is well."""
+    future: Future[None] | None = None
+
+
+_lock = threading.Lock()
+_under_way: dict[Path, Preparation] = {}
+_maker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="exports")
+
+
+def export_path(workspace: Workspace, study: str, name: str, suffix: str, *decides: Any) -> Path:
+    """Return where a file lies, or will lie.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+        Its id.
+    name : str
+        Lower-case letters and hyphens.
+    suffix : str
+        Such as ``.zip``.
+    *decides
+        Everything that decides what is in it; JSON values.
+
+    Returns
+    -------
+    Path
+    """
+    key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+    return workspace.result_path(study, f"export-{name}", key).with_suffix(suffix)
+
+
+def start_preparation(path: Path, write: Callable[[Path, Progress], object]) -> Future[None]:
+    """Make a file in the background, one at a time; older ones of its name are deleted.
+
+    Parameters
+    ----------
+    path : Path
+        From :func:`export_path`.
+    write : callable
+        Writes the file to a path, whole or not at all, and tells its progress.
+
+    Returns
+    -------
+    Future
+        To wait for; :func:`preparation` tells how it goes. Of a file that is under way, the one
+        under way.
+    """
+    with _lock:
+        state = _under_way.get(path)
+        if state is not None and not state.problem and state.future is not None:
+            return state.future
+        state = _under_way[path] = Preparation()
+        state.future = _maker.submit(_make, path, write, state)
+        return state.future
+
+
+def _make(path: Path, write: Callable[[Path, Progress], object], state: Preparation) -> None:
+    def progress(_: str, done: int, total: int) -> None:
+        state.done, state.total = done, total
+
+    try:
+        for old in path.parent.glob(f"{path.stem.rsplit('-', 1)[0]}-*{path.suffix}"):
+            if old.stem.rsplit("-", 1)[0] == path.stem.rsplit("-", 1)[0]:
+                old.unlink(missing_ok=True)
+        write(path, progress)
+    except CellTransferError as error:
+        state.problem = str(error)
+    except Exception as error:
+        state.problem = f"A fault of ours ({type(error).__name__}: {error}). Please report it."
+    else:
+        with _lock:
+            del _under_way[path]
+
+
+def wait() -> None:
+    """Wait until everything that was asked for is made."""
+    _maker.submit(lambda: None).result()
+
+
+def preparation(path: Path) -> Preparation | None:
+    """Tell how far a file is.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Preparation or None
+        None where nobody is at it: it is there, or was not asked for.
+    """
+    with _lock:
+        return _under_way.get(path)

@@ -1,0 +1,129 @@
+"""TODO celltransfer_core/studies/records.py."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from celltransfer_core.errors import StudyError
+
+Role = Literal["reference", "query", "extra"]
+ROLES: tuple[Role, ...] = ("reference", "query", "extra")
+
+MAX_NAME = 120
+"""Characters in a study's, a set's or a person's name."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study, as it was when asked for."""
+
+    id: str
+    name: str
+    created: str
+    """UTC, ISO 8601; so are all times."""
+    changed: str
+    drawn: bool
+    """Whether it is the demo, of drawn cells."""
+    deleted: str | None
+    signed: str | None
+    """When it was signed off; nothing can be changed after."""
+    signed_by: str
+    options: Mapping[str, Any]
+    """What differs from the default configuration, by field of ``pipeline.Config``."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """One set of images of a study."""
+
+    id: str
+    study: str
+    role: str
+    name: str
+    position: int
+    revision: str
+    """Changes whenever its images or tables do."""
+    um_per_px: float | None
+    mapping: Mapping[str, str]
+    """Types to rename: from the set's own to the study's; to nothing leaves a type out."""
+    tables: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Something a person said."""
+
+    id: int
+    study: str
+    kind: str
+    payload: Mapping[str, Any]
+    who: str
+    at: str
+    undone: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that runs, or ran, outside the page."""
+
+    id: str
+    study: str
+    target: str
+    state: str
+    """``queued``, ``running``, ``done``, ``failed``, ``cancelled`` or ``stopped``."""
+    phase: str
+    done: int
+    total: int
+    message: str
+    pid: int | None
+    beat: float
+    phase_began: float
+    created: str
+    ended: str | None
+    cancel: bool
+
+    @property
+    def active(self) -> bool:
+        """Whether it still runs or waits."""
+        return self.state in ("queued", "running")
+
+
+@dataclass(frozen=True)
+class Received:
+    """What became of a batch of uploaded files."""
+
+    taken: int = 0
+    refused: tuple[tuple[str, str], ...] = ()
+    """Name and reason."""
+
+
+def now() -> str:
+    """Return the time, UTC, ISO 8601 to the millisecond."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+
+
+def clean_name(name: str) -> str:
+    """Bring a name that somebody typed to one line of printable text.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    StudyError
+        If nothing is left, or it is too long.
+    """
+    text = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    if not text:
+        raise StudyError("A name is needed: type at least one letter.")
+    if len(text) > MAX_NAME:
+        raise StudyError(f"The name is longer than {MAX_NAME} characters; shorten it.")
+    return text

@@ -1,0 +1,5 @@
+"""HTTP routes beside the pages: uploads, pictures, downloads."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

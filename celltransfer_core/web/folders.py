@@ -1,0 +1,51 @@
+"""TODO celltransfer_core/web/folders.py."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from celltransfer_core.errors import DataError
+
+ROOTS = "CELLTRANSFER_ROOTS"
+"""Environment variable: folders on the server that may be imported from, as in ``PATH``."""
+
+
+def import_roots() -> tuple[Path, ...]:
+    """List the folders on the server that may be imported from.
+
+    Returns
+    -------
+    tuple of Path
+        None unless the administrator lists them in :data:`ROOTS`.
+    """
+    listed = os.environ.get(ROOTS, "").split(os.pathsep)
+    return tuple(Path(root).resolve() for root in listed if root.strip() and Path(root).is_dir())
+
+
+def importable(path: str) -> Path:
+    """Resolve a folder on the server, if it may be imported from.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    DataError
+        If it lies in none of :func:`import_roots`, links followed, or is no folder.
+    """
+    try:
+        folder = Path(path.strip()).resolve()
+        if any(folder.is_relative_to(root) for root in import_roots()) and folder.is_dir():
+            return folder
+    except (OSError, ValueError, RuntimeError):  # such as a NUL, or a link to itself
+        pass
+    raise DataError(
+        "There is no such folder among those that may be imported from; ask your administrator "
+        f"to list it in {ROOTS}."
+    )

@@ -1,0 +1,511 @@
+import io
+import os
+import pickle
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from celltransfer_core.data import (
+    check_image,
+    draw_per_class,
+    images as images_module,
+    pool,
+    read_dataset,
+    stored_at,
+    stored_dataset,
+)
+from celltransfer_core.errors import DataError, ImageError
+
+
+def save(path, value, size=12):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (size, size), (value, 255 - value, 7)).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two types of two cells, in class folders."""
+    for number, name in enumerate(("a/1.png", "a/2.png", "b c/1.png", "b c/deep/er/4.png")):
+        save(tmp_path / name, 10 * number)
+    return tmp_path
+
+
+def types(dataset):
+    return dict(zip(dataset.files, dataset.labels, strict=True))
+
+
+def reasons(dataset):
+    return {remark.file: remark.reason for remark in dataset.left_out}
+
+
+def test_class_folders(folder):
+    dataset = read_dataset(folder, labelled=True)
+    assert types(dataset) == {
+        "a/1.png": "a",
+        "a/2.png": "a",
+        "b c/1.png": "b c",
+        "b c/deep/er/4.png": "b c",
+    }
+    assert list(dataset.cells) == sorted(dataset.cells)
+    assert dataset.n_cells == len(dataset) == 4
+    assert dataset.slide is None
+    for cell in range(4):
+        assert dataset.read(cell).shape == (12, 12, 3)
+
+
+def test_order_and_fingerprint_do_not_depend_on_names(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other") / "set"
+    shutil.copytree(folder, other)
+    (other / "a").rename(other / "z")
+    (other / "b c" / "1.png").rename(other / "b c" / "zz.png")
+    first, second = read_dataset(folder), read_dataset(other)
+    assert first.cells == second.cells
+    assert first.fingerprint == second.fingerprint
+    assert first.fingerprint != read_dataset(folder, labelled=True).fingerprint
+
+
+def test_unlabelled_reads_no_label(folder):
+    (folder / "labels.csv").write_text("file,label,slide\na/1.png,SECRET,s1\n")
+    dataset = read_dataset(folder)
+    assert dataset.labels is None
+    assert dataset.slide is not None
+    assert "SECRET" not in repr(dataset)
+    with pytest.raises(DataError, match="labelled=True"):
+        _ = dataset.cell_labels
+
+
+def test_labels_csv_in_a_flat_folder(tmp_path):
+    for name in ("x.png", "y.PNG", "z.png", "w.png"):
+        save(tmp_path / name, ord(name[0]))
+    (tmp_path / "labels.csv").write_text(
+        "\ufeffFile;Label;Slide;Patient\nx.png; Ly mphozyt é ;S1;P1\ny.PNG;b;;\nz.png;;S2;P1\n",
+        encoding="utf-8",
+    )
+    dataset = read_dataset(tmp_path, labelled=True)
+    assert types(dataset) == {"x.png": "Ly mphozyt é", "y.PNG": "b"}
+    assert reasons(dataset) == {
+        "z.png": "has no label in labels.csv",
+        "w.png": "has no label in labels.csv",
+    }
+    slides = dict(zip(dataset.files, dataset.slide, strict=True))
+    assert slides == {"x.png": "S1", "y.PNG": ""}
+
+
+def test_labels_csv_wins_over_folders_and_backslashes_are_understood(folder):
+    (folder / "labels.csv").write_text(
+        "file,label\na\\1.png,X\na/2.png,Y\nb c/1.png,Y\nb c/deep/er/4.png,Z\ngone.png,Z\n"
+    )
+    dataset = read_dataset(folder, labelled=True)
+    assert types(dataset)["a/1.png"] == "X"
+    assert [remark.file for remark in dataset.notes] == ["gone.png"]
+
+
+def test_metadata(folder):
+    (folder / "metadata.csv").write_text("file\tslide\tpatient\na/1.png\ts1\tp1\n")
+    dataset = read_dataset(folder)
+    assert dict(zip(dataset.files, dataset.patient, strict=True))["a/1.png"] == "p1"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [("name,label\nx,y\n", "needs the columns file, label; it has name, label"), ("", "has none")],
+)
+def test_wrong_columns(folder, table, message):
+    (folder / "labels.csv").write_text(table)
+    with pytest.raises(DataError, match=message):
+        read_dataset(folder, labelled=True)
+
+
+def test_a_table_that_is_no_text(folder):
+    (folder / "labels.csv").write_bytes(b"\xff\xfe\x00f")
+    with pytest.raises(DataError, match="not UTF-8"):
+        read_dataset(folder, labelled=True)
+
+
+def test_contradictory_rows_and_contents(folder):
+    shutil.copy(folder / "a/1.png", folder / "b c/copy.png")  # one content, two types
+    shutil.copy(folder / "a/2.png", folder / "a/twin.png")  # a harmless copy
+    dataset = read_dataset(folder, labelled=True)
+    reason = "the same image stands under a and b c"
+    assert reasons(dataset) == {"a/1.png": reason, "b c/copy.png": reason}
+    assert len(read_dataset(folder).files) == 6  # without types there is no contradiction
+    assert dataset.duplicates == (("a/2.png", "a/twin.png"),)
+    assert len(dataset.files) == 4
+    assert dataset.n_cells == 3
+    (folder / "labels.csv").write_text("file,label\na/1.png,X\na/1.png,Y\na/2.png,X\nb c/1.png,Y\n")
+    assert "contradictory" in reasons(read_dataset(folder, labelled=True))["a/1.png"]
+
+
+def test_bad_files_are_left_out_with_reasons(folder, tmp_path_factory):
+    (folder / "a/empty.png").write_bytes(b"")
+    (folder / "a/text.png").write_text("not an image")
+    data = (folder / "a/1.png").read_bytes()
+    (folder / "a/cut.png").write_bytes(data[: len(data) // 2])
+    save(folder / "a/tiny.png", 5, size=6)
+    (folder / "a/notes.txt").write_text("ignored")
+    (folder / ".hidden.png").write_bytes(data)
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX/1.png").write_bytes(data)
+    outside = tmp_path_factory.mktemp("outside") / "x.png"
+    save(outside, 99)
+    (folder / "a/link.png").symlink_to(outside)
+    save(folder / "stray.png", 98)
+    dataset = read_dataset(folder, labelled=True)
+    assert len(dataset.files) == 4
+    found = reasons(dataset)
+    assert [(note.file, note.reason) for note in dataset.notes] == [
+        (".", "holds files of other kinds, ignored: 1")
+    ]
+    assert set(found) == {
+        *(f"a/{name}.png" for name in ("empty", "text", "cut", "tiny", "link")),
+        "stray.png",
+    }
+    assert "empty" in found["a/empty.png"]
+    assert "outside the folder" in found["a/link.png"]
+    assert "outside the types" in found["stray.png"]
+
+
+def test_multi_page_is_noted(folder):
+    pages = [Image.new("L", (12, 12), v) for v in (1, 2, 3)]
+    pages[0].save(folder / "a/pages.tif", save_all=True, append_images=pages[1:])
+    (note,) = read_dataset(folder).notes
+    assert (note.file, note.reason) == ("a/pages.tif", "has 3 pages; the first is used")
+
+
+def test_16_bit_sets_share_one_scale(tmp_path, rng):
+    for number, top in enumerate((1000, 3000)):
+        values = rng.integers(100, top, (40, 40)).astype(np.uint16)
+        tifffile.imwrite(tmp_path / f"{number}.tif", values)
+    dataset = read_dataset(tmp_path)
+    low, high = dataset.intensity
+    assert 95 < low < 110
+    assert 2900 < high < 3000  # the set's own, so that the brighter image is not cut
+    brightness = sorted(dataset.read(cell).mean() for cell in range(2))
+    assert brightness[1] > 1.5 * brightness[0]  # the dimmer image stays dimmer
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_no_folder_no_images(tmp_path, labelled):
+    with pytest.raises(DataError, match="does not exist"):
+        read_dataset(tmp_path / "gone", labelled=labelled)
+    with pytest.raises(DataError, match="no usable image"):
+        read_dataset(tmp_path, labelled=labelled)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/x.png").write_text("text")
+    with pytest.raises(DataError, match=r"1 left out, the first is a/x.png: not a PNG"):
+        read_dataset(tmp_path, labelled=labelled)
+    with pytest.raises(DataError, match="is a file"):
+        read_dataset(tmp_path / "a/x.png", labelled=labelled)
+
+
+def test_one_type_is_no_reference(folder):
+    shutil.rmtree(folder / "b c")
+    with pytest.raises(DataError, match=r"one type only \(a\)"):
+        read_dataset(folder, labelled=True)
+    assert len(read_dataset(folder)) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows forbids such names")
+def test_odd_names(folder):
+    save(folder / "a" / "line\nbreak ü %20.png", 55)
+    assert "a/line\nbreak ü %20.png" in read_dataset(folder).files
+
+
+def test_a_file_that_changes_during_the_run(folder):
+    dataset = read_dataset(folder)
+    save(dataset.path(0), 200)
+    with pytest.raises(ImageError, match="has changed"):
+        dataset.read(0)
+    dataset.path(0).unlink()
+    with pytest.raises(ImageError, match="cannot be read any more"):
+        dataset.read(0)
+
+
+def test_many_files_in_processes_with_progress(tmp_path):
+    for number in range(200):
+        save(tmp_path / f"{number}.png", number)
+    seen = []
+    dataset = read_dataset(
+        tmp_path, workers=2, progress=lambda stage, done, total: seen.append((stage, done, total))
+    )
+    assert len(dataset) == 200
+    assert seen[-1] == ("reading", 200, 200)
+    assert pickle.loads(pickle.dumps(dataset)) == dataset  # noqa: S301
+
+
+def test_labels_in_another_spelling_are_one(folder):
+    save(folder / "a" / "e\u0301.png", 77)  # é as macOS writes it
+    (folder / "labels.csv").write_text(
+        "file,label\na/\xe9.png,\xe9\nb c/1.png,e\u0301\na/1.png,Y\n", encoding="utf-8"
+    )
+    found = types(read_dataset(folder, labelled=True))
+    assert found == {"a/e\u0301.png": "\xe9", "b c/1.png": "\xe9", "a/1.png": "Y"}
+
+
+def test_tables_of_careless_shape(folder):
+    (folder / "labels.csv").write_text(
+        "\n\nLABEL\tSlide\tFile\nX\n\ts1\ta/1.png\nX\ts1\ta/1.png\nY\ts2\tb c/1.png\textra\n"
+    )
+    dataset = read_dataset(folder, labelled=True)
+    assert types(dataset) == {"a/1.png": "X", "b c/1.png": "Y"}
+    assert set(dataset.slide) == {"s1", "s2"}
+
+
+def test_a_label_column_in_metadata_is_not_read(folder):
+    (folder / "metadata.csv").write_text("file,label,slide\na/1.png,SECRET,s1\n")
+    assert set(types(read_dataset(folder, labelled=True)).values()) == {"a", "b c"}
+
+
+def test_a_slide_in_doubt_is_unknown(folder):
+    (folder / "labels.csv").write_text("file,label,slide\na/1.png,X,s1\nb c/1.png,Y,s1\n")
+    (folder / "metadata.csv").write_text("file,slide\na/1.png,s2\n")
+    dataset = read_dataset(folder, labelled=True)
+    assert dict(zip(dataset.files, dataset.slide, strict=True)) == {
+        "a/1.png": "",
+        "b c/1.png": "s1",
+    }
+    (note,) = dataset.notes
+    assert (note.file, "contradictory entries for slide" in note.reason) == ("a/1.png", True)
+
+
+def test_labels_beside_a_query_change_nothing(folder):
+    plain = read_dataset(folder)
+    for label in ("X", "Y"):
+        (folder / "labels.csv").write_text(f"file,label\na/1.png,X\na/1.png,{label}\n")
+        assert read_dataset(folder) == plain
+    (folder / "a").rename(folder / "q")
+    assert read_dataset(folder).cells == plain.cells
+
+
+def test_images_without_types_are_no_reference(tmp_path):
+    save(tmp_path / "1.png", 1)
+    save(tmp_path / "2.png", 2)
+    with pytest.raises(DataError, match=r"none has a type.*labels\.csv"):
+        read_dataset(tmp_path, labelled=True)
+    (tmp_path / "labels.csv").write_text("file,label\n")
+    with pytest.raises(DataError, match=r"2 left out, the first is 1\.png: has no label"):
+        read_dataset(tmp_path, labelled=True)
+
+
+def test_types_one_folder_too_deep_are_hinted_at(folder):
+    save(folder / "set/a/1.png", 1)
+    save(folder / "set/b/1.png", 2)
+    shutil.rmtree(folder / "a")
+    shutil.rmtree(folder / "b c")
+    with pytest.raises(DataError, match=f"types are the folders inside set, give {folder}/set"):
+        read_dataset(folder, labelled=True)
+
+
+def test_files_of_other_kinds_alone(tmp_path):
+    Image.new("RGB", (20, 20)).save(tmp_path / "x.gif")
+    with pytest.raises(DataError, match=r"files of other kinds: 1\); give a folder with .bmp"):
+        read_dataset(tmp_path)
+
+
+def test_what_systems_leave_in_folders_is_passed_over(folder):
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store"):
+        (folder / "a" / name).write_bytes(b"x")
+    dataset = read_dataset(folder)
+    assert dataset.notes == dataset.left_out == ()
+
+
+def test_a_blank_folder_is_no_type(folder):
+    save(folder / " " / "1.png", 90)
+    assert "blank" in reasons(read_dataset(folder, labelled=True))[" /1.png"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows asks for rights to make links")
+def test_links(folder, tmp_path_factory):
+    (folder / "a/self.png").symlink_to(folder / "a/self.png")
+    (folder / "a/gone.png").symlink_to(folder / "nowhere.png")
+    (folder / "a/inside.png").symlink_to(folder / "b c/deep/er/4.png")
+    (folder / "elsewhere").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    dataset = read_dataset(folder)
+    assert reasons(dataset) == {
+        "a/self.png": "is a link to nothing",
+        "a/gone.png": "is a link to nothing",
+        "elsewhere": "is a link to a folder; links to folders are not followed",
+    }
+    assert dataset.duplicates == (("a/inside.png", "b c/deep/er/4.png"),)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_not_waited_for(folder):
+    os.mkfifo(folder / "a/pipe.png")
+    assert reasons(read_dataset(folder)) == {"a/pipe.png": "is not a file"}
+
+
+def test_a_long_file_is_not_even_read(folder, monkeypatch):
+    (folder / "a/long.png").write_bytes(b"x" * 5000)
+    monkeypatch.setattr(images_module, "MAX_BYTES", 4000)
+    read, seen = Path.read_bytes, []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: seen.append(path.name) or read(path))
+    assert "the file is over" in reasons(read_dataset(folder, workers=1))["a/long.png"]
+    assert "1.png" in seen
+    assert "long.png" not in seen
+
+
+def test_what_may_not_be_read_is_left_out(folder, monkeypatch):
+    read, scan = Path.read_bytes, os.scandir
+
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda path: forbidden(path) if path.name == "2.png" else read(path)
+    )
+    monkeypatch.setattr(
+        os, "scandir", lambda path: forbidden(path) if str(path).endswith("er") else scan(path)
+    )
+    assert reasons(read_dataset(folder, workers=1)) == {
+        "a/2.png": "cannot be read (Permission denied)",
+        "b c/deep/er": "cannot be opened (Permission denied)",
+    }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows forbids such names")
+def test_names_that_are_no_text(folder):
+    try:
+        (folder / "a/2.png").rename(folder / "a" / os.fsdecode(b"\xff.png"))
+    except OSError:
+        pytest.skip("this file system refuses such names")
+    assert reasons(read_dataset(folder)) == {
+        "a/\\udcff.png": "its name is not valid Unicode; rename it"
+    }
+
+
+def test_the_scale_of_16_bit_sets_does_not_depend_on_names(tmp_path, rng):
+    for number in range(5):
+        values = rng.integers(100, 1000 * (number + 1), (40, 40, 3)).astype(np.uint16)
+        tifffile.imwrite(tmp_path / f"{number}.tif", values, photometric="rgb")
+    before = read_dataset(tmp_path)
+    (tmp_path / "0.tif").rename(tmp_path / "zz.tif")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "4.tif").rename(tmp_path / "sub/4.tif")
+    shutil.copy(tmp_path / "sub/4.tif", tmp_path / "copy.tif")
+    after = read_dataset(tmp_path)
+    assert (after.intensity, after.cells) == (before.intensity, before.cells)
+
+
+def test_the_scale_is_blind_to_what_is_transparent(tmp_path):
+    for number in range(2):
+        values = np.zeros((40, 40, 4), np.uint16)
+        values[:20] = (1000 + number, 2000, 3000, 65535)
+        tifffile.imwrite(
+            tmp_path / f"{number}.tif", values, photometric="rgb", extrasamples=["unassalpha"]
+        )
+    assert read_dataset(tmp_path).intensity == (1000, 3000)
+
+
+def test_8_bit_sets_have_no_scale(folder):
+    assert read_dataset(folder).intensity is None
+
+
+def test_the_folder_may_be_named_from_where_one_stands(tmp_path, monkeypatch):
+    for place in ("one", "two"):  # workers of the first are still there, and stand in it
+        for number in range(200):
+            save(tmp_path / place / "cells" / f"{place}{number}.png", number)
+        monkeypatch.chdir(tmp_path / place)
+        dataset = read_dataset("cells", workers=2)
+        assert len(dataset) == 200
+    monkeypatch.chdir(tmp_path)
+    assert dataset.read(0).shape == (12, 12, 3)
+
+
+def store(root, cells):
+    """Put images by name into a store; return what checking them showed."""
+    checked = {}
+    for name, data in cells.items():
+        checked[name] = check_image(data)
+        if not checked[name].problem:
+            path = stored_at(root, checked[name].sha256)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    return checked
+
+
+def png(colour):
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_stored_set_is_the_set_its_folder_would_be(tmp_path):
+    cells = {"a/1.png": png("red"), "a/2.png": png("blue"), "b/3.png": png("green")}
+    folder = tmp_path / "folder"
+    for name, data in {**cells, "b/bad.png": b"text"}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    metadata = "file,slide\na/1.png,s1\n"
+    (folder / "metadata.csv").write_text(metadata)
+    checked = store(tmp_path / "store", {**cells, "b/bad.png": b"text"})
+    stored = stored_dataset(
+        tmp_path / "store", "mine", checked, {"metadata.csv": metadata}, labelled=True
+    )
+    read = read_dataset(folder, labelled=True)
+    assert stored == replace(read, root=tmp_path / "store", by_hash=True)
+    np.testing.assert_array_equal(stored.read(0), read.read(0))
+    assert stored.slide is not None
+    assert sorted(stored.slide) == ["", "", "s1"]
+
+
+def test_pooling_joins_renames_and_leaves_out(tmp_path):
+    root = tmp_path / "store"
+    first = store(root, {"a/1.png": png("red"), "b/2.png": png("blue"), "c/3.png": png("green")})
+    # One name and image under another type, one name with another image.
+    second = store(root, {"x/1.png": png("red"), "b/2.png": png("white"), "d/3.png": png("black")})
+    sets = [stored_dataset(root, "set", found, {}, labelled=True) for found in (first, second)]
+    pooled = pool(sets, [{"c": ""}, {"d": "b"}])
+    typed = sorted(zip(pooled.files, pooled.labels, strict=True))
+    assert typed == [("b/2.png", "b"), ("b/2.png", "b"), ("d/3.png", "b")]
+    reasons = {remark.file: remark.reason for remark in pooled.left_out}
+    assert reasons["c/3.png"] == "its type c is left out"
+    assert reasons["a/1.png"] == "the same image stands under a and x"
+    same = pool(sets, [{}, {"x": "a"}])
+    assert same.sources == ("",)
+    assert sorted(set(same.labels)) == ["a", "b", "c", "d"]
+    assert same.n_cells == 5
+
+
+def test_pooled_references_know_where_their_cells_came_from(tmp_path):
+    root = tmp_path / "store"
+    first = store(root, {"a/1.png": png("red"), "b/2.png": png("blue")})
+    second = store(root, {"a/1.png": png("red"), "b/2.png": png("white"), "c/3.png": png("black")})
+    sets = [stored_dataset(root, "set", found, {}, labelled=True) for found in (first, second)]
+    pooled = pool(sets, names=["z", "y"])
+    assert pooled.sources == ("y", "z")
+    sources = [pooled.sources[source] for source in pooled.cell_sources]
+    # Red is in both: it counts as of the one that comes first in the alphabet.
+    assert sorted(zip(sources, pooled.cell_labels.tolist(), strict=True)) == [
+        *(("y", "a"), ("y", "b"), ("y", "c"), ("z", "b"))
+    ]
+    few = pooled.take_typed(np.array([0, 2]))
+    assert [few.sources[one] for one in few.cell_sources] == [
+        pooled.sources[pooled.cell_sources[cell]] for cell in (0, 2)
+    ]
+    assert pool(sets[:1], names=["z"]).source is None
+
+
+def test_types_told_by_names(folder):
+    dataset = read_dataset(folder, labelled=True, type_of=lambda name: name.split("/")[-1][:1] * 2)
+    assert set(dataset.labels) == {"11", "22", "44"}
+    kept = read_dataset(
+        folder, labelled=True, type_of=lambda name: "ab"["4" in name] * ("1" in name or "4" in name)
+    )
+    assert types(kept) == {"a/1.png": "a", "b c/1.png": "a", "b c/deep/er/4.png": "b"}
+    assert reasons(kept) == {"a/2.png": "is of none of the types"}
+
+
+def test_each_pooled_set_gives_its_cells_of_each_type(tmp_path):
+    root = tmp_path / "store"
+    colours = [*("red", "blue", "white", "black", "green", "yellow")]
+    first = store(root, {f"a/{n}.png": png(c) for n, c in enumerate(colours[:4])})
+    second = store(root, {f"a/{n}.png": png(c) for n, c in enumerate(colours[4:])})
+    sets = [stored_dataset(root, "set", found, {}, labelled=True) for found in (first, second)]
+    drawn = draw_per_class(pool(sets, names=["x", "y"]), 2, 0)
+    assert np.bincount(drawn.cell_sources).tolist() == [2, 2]

@@ -1,0 +1,189 @@
+import html
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from celltransfer_core.config import DEFAULT
+from celltransfer_core.matching import Confirmation
+from celltransfer_core.outputs import (
+    About,
+    Pseudonyms,
+    describe_concordance,
+    describe_sample,
+    report_html,
+)
+from celltransfer_core.people import (
+    Review,
+    cohen_kappa,
+    read_reviews,
+    reader_pairs,
+    sample_order,
+    wilson,
+)
+from celltransfer_core.pipeline import CellPlane, run
+from celltransfer_core.plots import CAPTIONS
+from celltransfer_core.runtime import Cache
+from celltransfer_core.vocabulary import ARTEFACT, QUERY, REFERENCE
+
+
+@pytest.fixture(scope="module")
+def result(reference, query, tmp_path_factory):
+    config = replace(DEFAULT, encoders=(("colour",), ("shape",)), draws=1)
+    cache = Cache(tmp_path_factory.mktemp("c"))
+    return run(
+        reference,
+        query,
+        config,
+        cache=cache,
+        workers=1,
+        confirmations=[Confirmation(0, "lymphocyte", "<b>Ann</b>")],
+    )
+
+
+@pytest.fixture(scope="module")
+def reviews(result):
+    cells, order = result.query.cells, sample_order(result.query.cells, 0).tolist()
+    said = [
+        Review(cells[cell], result.predicted[cell], "Ann", "2025-01-01T00:00:00", True)
+        for cell in order[:4]
+    ]
+    return [*said, Review(cells[order[5]], ARTEFACT, "Ben", "2025-01-01T00:00:09", False)]
+
+
+@pytest.fixture(scope="module")
+def plane(result):
+    sizes = {REFERENCE: result.reference.n_cells, QUERY: result.query.n_cells}
+    sets = [name for name, size in sizes.items() for _ in range(size)]
+    cells = np.concatenate([np.arange(size) for size in sizes.values()])
+    return CellPlane(np.random.default_rng(0).random((len(cells), 2)), sets, cells)
+
+
+@pytest.fixture(scope="module")
+def page(result, reviews, plane):
+    return report_html(result, reviews, About("<script>alert(1)</script>", True), plane=plane)
+
+
+def test_it_holds_every_figure_and_asks_nobody(page):
+    body = page.split("</script>", 1)[1]
+    shown = set(re.findall(r"<figcaption>(.*?)</figcaption>", body))
+    of_evaluation = {
+        "accuracy_figure",
+        "agreement_worth_figure",
+        "reliability_figure",
+        "low_label_figure",
+        "reader_figure",
+    }
+    without = {"types_figure", "sizes_figure", *of_evaluation}
+    assert shown == {html.escape(text) for kind, text in CAPTIONS.items() if kind not in without}
+    assert page.count("plotly.js v") == 1
+    assert not re.search(r"""(?:src|href)\s*=\s*["']?(?!data:)[a-z/]""", body)
+    assert "default-src 'none'" in page
+    assert body.count("data:image/jpeg;base64,") >= 2 * 6
+    assert "For research use only" in body
+    assert "drawn, not photographed" in body
+
+
+def test_types_without_a_cluster_stand_with_the_cells_most_like_them(result, plane):
+    every = sorted(set(result.reference.labels))
+    called, out = every[0], every[1:]
+    one = replace(
+        result,
+        matches=tuple(replace(match, matched_type=called) for match in result.matches),
+        filtered={out[0]: 4},
+        config=replace(result.config, keep=tuple(out[1:2])),
+    )
+    body = report_html(one, [], About("study"), plane=plane)
+    assert body.count(f'alt="query cell most like {out[0]}"') == result.alike.shape[1]
+    assert body.count(f'alt="query cell most like {out[1]}"') == result.alike.shape[1]
+    assert body.count("<td>left out</td>") == body.count("<td>kept by a person</td>") == 1
+    assert f"query cell most like {called}" not in body
+
+
+def test_what_people_typed_is_no_markup(page):
+    body = page.split("</script>", 1)[1]
+    assert "<script>alert" not in page
+    assert "confirmed by &lt;b&gt;Ann&lt;/b&gt;" in body
+
+
+def test_a_type_that_is_called_like_markup(result, plane):
+    odd = "</script><img src=x onerror=alert(1)>"
+    types = tuple(odd if name == "lymphocyte" else name for name in result.types)
+    matches = tuple(
+        replace(m, matched_type=odd) if m.matched_type == "lymphocyte" else m
+        for m in result.matches
+    )
+    labels = tuple(odd if name == "lymphocyte" else name for name in result.reference.labels)
+    named = replace(
+        result,
+        types=types,
+        matches=matches,
+        reference=replace(result.reference, labels=labels),
+        scores={
+            name: replace(score, types=tuple(odd if t == "lymphocyte" else t for t in score.types))
+            for name, score in result.scores.items()
+        },
+    )
+    page = report_html(named, [], About("x"), plane=plane)
+    assert "<img src=x" not in page
+    assert page.count("</script>") == page.count("<script")
+
+
+def test_the_same_study_gives_the_same_bytes(page, result, reviews, plane):
+    again = report_html(result, reviews, About("<script>alert(1)</script>", True), plane=plane)
+    assert again == page
+
+
+def test_the_manifest_can_be_read_again(page, result):
+    text = re.search(r"<summary>Manifest.*?<pre>(.*?)</pre>", page, re.DOTALL).group(1)
+    assert json.loads(html.unescape(text))["inputs"]["query"]["cells"] == result.query.n_cells
+
+
+def test_pseudonyms_reach_the_report(result, reviews, query):
+    slides = replace(query, slide=("Slide of Jo",) * len(query.files))
+    named = replace(result, query=slides)
+    hidden = Pseudonyms(b"key")
+    assert "Slide of Jo" in report_html(named, reviews, About("x"))
+    page = report_html(named, reviews, About("x"), pseudonyms=hidden)
+    assert "Slide of Jo" not in page
+    assert hidden.of("slide", "Slide of Jo") in page
+    assert not any(file in page for file in query.files)
+
+
+def test_what_reviews_say(page, result, reviews):
+    body = page.split("</script>", 1)[1]
+    assert "Of 4 cells drawn at random" in body
+    without = report_html(result, [], About("x", signed_by="Dr K", signed="2025-02-03T04:05:06"))
+    assert "No cell has been reviewed" in without
+    assert "Signed off by Dr K, 2025-02-03 04:05 UTC." in without
+
+
+def test_numbers_in_words():
+    assert "not known" in describe_sample(wilson(0, 0))
+    # Wilson's interval for 9 of 10 at 95 %.
+    assert "90 % right, and with 95 % confidence between 60–98 %" in describe_sample(wilson(9, 10))
+    said = [
+        Review(cell, answer, reader, "2025-01-01T00:00:00", False)
+        for reader, answers in (("a", "xxy"), ("b", "xyy"))
+        for cell, answer in zip("123", answers, strict=True)
+    ]
+    assert "3 cells read by both, 2 alike (67 %); Cohen's κ is 0.40" in describe_concordance(
+        cohen_kappa(said, "a", "b")
+    )
+    assert describe_concordance(cohen_kappa(said, "a", "c")).startswith("no cell")
+
+
+def test_pairs_of_readers():
+    said = [
+        Review(cell, "x", reader, "2025-01-01T00:00:00", False)
+        for reader, cells in (("c", "12"), ("a", "1"), ("b", "12"), ("d", "9"))
+        for cell in cells
+    ]
+    assert reader_pairs(said) == [("b", "c"), ("a", "b"), ("a", "c")]
+
+
+def test_reviews_are_read_from_what_is_kept():
+    payload = {"cell": "1", "answer": "x", "reader": "a", "time": "t", "blind": True, "together": 3}
+    assert read_reviews([payload]) == [Review("1", "x", "a", "t", True)]

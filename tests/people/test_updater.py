@@ -1,0 +1,386 @@
+import copy
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from celltransfer_core.classify import Vote, weighted_vote
+from celltransfer_core.errors import DataError
+from celltransfer_core.matching import Match
+from celltransfer_core.people import (
+    CALIBRATED_FROM,
+    KINDS,
+    PRIOR_CURVE,
+    PRIOR_VARIANCE,
+    Annotations,
+    NotYet,
+    Review,
+    UpdatedVote,
+    VoteUpdater,
+    annotations_of,
+    calibrate,
+    prediction_sets,
+)
+from celltransfer_core.vocabulary import ARTEFACT, UNSURE, check_new_type
+
+TYPES = ("a", "b")
+TYPED = KINDS.index("typed")
+
+
+@pytest.fixture
+def blobs(rng):
+    """Two groups of 40 cells far apart; the last ten of the second lie a little aside."""
+    X = rng.normal(size=(80, 4)).astype(np.float32)
+    X[40:] += 20
+    X[70:, 0] += 12
+    return X, np.repeat([0, 1], 40)
+
+
+@pytest.fixture
+def fitted(blobs, rng):
+    X, clusters = blobs
+    shares = rng.dirichlet([1, 1], size=(3, 80))
+    weights = np.array([0.5, 0.3, 0.2])
+    return VoteUpdater().fit(X, clusters, np.ones(80), shares, weights, TYPES), shares, weights
+
+
+def same(first, second):
+    for name in ("winner", "agreement", "confidence", "choices"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+def test_without_words_the_vote_is_the_ensembles(fitted):
+    teacher, shares, weights = fitted
+    taught = teacher.update(Annotations())
+    same(taught.vote, weighted_vote(shares, weights))
+    assert taught.say.tolist() == [[1, 0, 0, 0, 0]] * 80
+    assert not taught.unknown.any()
+
+
+def test_a_confirmed_cluster_names_its_cells(fitted):
+    taught = fitted[0].update(Annotations(clusters=((0, "a"), (1, "b"))))
+    assert (taught.vote.winner == np.repeat([0, 1], 40)).mean() > 0.95
+    np.testing.assert_allclose(taught.say.sum(axis=1), 1)
+    assert (taught.say[:, TYPED] == 0).all()
+
+
+def test_names_leave_cells_to_a_kept_type_that_no_cluster_is_called(blobs):
+    X, clusters = blobs
+    shares = np.full((1, 80, 3), 0.02)
+    shares[0, np.arange(80), clusters] = 0.96
+    shares[0, 70:] = [0.05, 0.25, 0.7]  # among the cells called b lie some of the rare type c
+    names = Annotations(clusters=((0, "a"), (1, "b")))
+
+    def winner(words, kept=()):
+        teacher = VoteUpdater(own_weight=1.0)
+        teacher.fit(X, clusters, np.ones(80), shares, np.ones(1), (*TYPES, "c"), kept)
+        return teacher.update(words).vote.winner[70:]
+
+    assert (winner(names) == 1).all()
+    assert (winner(names, ("c",)) == 2).all()
+    assert (winner(names, ("b",)) == 1).all()  # a cluster is called so
+    assert (winner(Annotations(clusters=((0, "c"), (1, "b"))), ("c",)) == 1).all()
+
+
+def test_an_ensemble_that_sees_nothing_but_a_kept_type(blobs):
+    X, clusters = blobs
+    rng = np.random.default_rng(0)
+    shares = np.zeros((7, 80, 3))
+    shares[:, :, 2] = 1  # seven unequal weights sum to one and a rounding
+    for _ in range(20):
+        weights = rng.dirichlet(np.ones(7))
+        teacher = VoteUpdater().fit(
+            X, clusters, np.ones(80), shares, weights, (*TYPES, "c"), ("c",)
+        )
+        taught = teacher.update(Annotations(((0, "a"), (1, "b"))))
+        assert (taught.probabilities >= 0).all()
+        assert (taught.vote.winner == 2).all()
+
+
+def test_typed_cells_outvote_a_wrong_match_where_they_are(fitted):
+    wrong = ((0, "a"), (1, "a"))
+    typed = tuple((cell, "b") for cell in range(40, 52))
+    before = fitted[0].update(Annotations(wrong)).vote.winner
+    after = fitted[0].update(Annotations(wrong, typed)).vote.winner
+    assert (before[40:] == 0).mean() > 0.9
+    assert (after[52:70] == 1).mean() > 0.9
+    assert (after[:40] == 0).mean() > 0.9
+
+
+def teacher_that_sees(seen, *, certain=0.9):
+    """Teacher of six clusters of ten cells, with an ensemble that sees these types in them."""
+    rng = np.random.default_rng(0)
+    clusters = np.repeat(np.arange(6), 10)
+    X = (10 * np.eye(6)[clusters] + rng.normal(size=(60, 6))).astype(np.float32)
+    shares = np.where(np.eye(3)[np.array(seen)[clusters]] > 0, certain, (1 - certain) / 2)
+    return VoteUpdater().fit(X, clusters, np.ones(60), shares[None], np.ones(1), ("a", "b", "c"))
+
+
+def test_a_name_that_the_votes_speak_against_is_doubted_and_counts_for_less():
+    teacher = teacher_that_sees([0, 0, 1, 1, 2, 2])
+    right = tuple(enumerate("aabbcc"))
+    taught = teacher.update(Annotations(right))
+    assert taught.slips == ()
+    assert (taught.trust > 0.9).all()
+    slip = teacher.update(Annotations((*right[:5], (5, "a"))))
+    assert slip.slips == (5,)
+    assert (slip.vote.winner[50:] == 2).all()
+    # Who types some of its cells so is believed.
+    typed = tuple((cell, "a") for cell in range(50, 57))
+    told = teacher.update(Annotations((*right[:5], (5, "a")), typed))
+    assert (told.vote.winner[57:] == 0).all()
+    assert told.slips == ()
+
+
+def test_a_name_is_not_doubted_where_the_ensemble_errs_alike_or_cannot_know():
+    # It takes both clusters of c for b: so these votes are what c looks like to it.
+    taught = teacher_that_sees([0, 0, 1, 1, 1, 1], certain=0.7).update(
+        Annotations(tuple(enumerate("aabbcc")))
+    )
+    assert taught.slips == ()
+    unknown = teacher_that_sees([0, 0, 1, 1, 2, 2]).update(Annotations(((0, "a"), (1, "z"))))
+    assert unknown.trust.tolist()[1:] == [1] * 5
+
+
+def test_one_type_alone_is_not_doubted():
+    teacher = VoteUpdater().fit(
+        np.eye(6, dtype=np.float32), np.zeros(6, dtype=int), np.ones(6), np.ones((1, 6, 1)),
+        np.ones(1), ("a",),
+    )  # fmt: skip
+    assert teacher.update(Annotations(((0, "a"),))).trust.tolist() == [1]
+
+
+def test_the_discriminant_finds_where_the_types_part_in_the_query():
+    # Two types side by side; the ensemble errs in one of four cells, and nobody named the cluster
+    # between them.
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1], 300)
+    X = rng.normal(size=(600, 5)).astype(np.float32)
+    X[:, 0] += 4 * truth
+    guess = np.where(rng.random(600) < 0.25, 1 - truth, truth)
+    shares = np.full((1, 600, 2), 0.02)
+    shares[0, np.arange(600), guess] = 0.98
+    clusters = np.digitize(X[:, 0], [1, 3])
+    teacher = VoteUpdater().fit(X, clusters, np.ones(600), shares, np.ones(1), TYPES)
+
+    taught = teacher.update(Annotations(((0, "a"), (2, "b"))))
+    rows = dict(zip(["ensemble", *KINDS[1:]], taught.vote.choices, strict=True))
+    between = clusters == 1
+    right = {kind: (row == truth)[between].mean() for kind, row in rows.items()}
+    assert right["discriminant"] > 0.9 > max(right["ensemble"], right["neighbours"])
+
+    # It speaks where neighbours were confirmed, and never of a type that has no cell.
+    words = Annotations(((0, "a"),), ((599, "rare"),))
+    taught = teacher.update(words)
+    silent = (clusters[teacher.neighbors_] > 0).all(axis=1)
+    assert (taught.say[silent, KINDS.index("discriminant")] == 0).all()
+    assert (taught.say[~silent, KINDS.index("discriminant")] > 0).any()
+    assert (taught.vote.choices[-2] < len(TYPES)).all()
+    assert np.isfinite(taught.probabilities).all()
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_a_handful_of_equal_cells_can_be_taught(n):
+    shares = np.full((1, n, 8), 1 / 8)
+    X = np.ones((n, 3), dtype=np.float32)
+    teacher = VoteUpdater().fit(X, np.zeros(n, int), np.ones(n), shares, np.ones(1), [*"abcdefgh"])
+    taught = teacher.update(Annotations(((0, "c"),)))
+    assert (taught.vote.winner == 2).all()
+    assert np.isfinite(taught.probabilities).all()
+
+
+def test_a_cells_own_word_has_no_part_in_its_vote(fitted):
+    words = ((0, "a"), (1, "b")), ((3, "a"), (45, "b"), (50, "a"), (72, "b"))
+    taught = fitted[0].update(Annotations(*words))
+    for left in range(4):
+        cell = words[1][left][0]
+        others = tuple(word for word in words[1] if word[0] != cell)
+        # As if the other three were as many as they are with it.
+        teacher = copy.copy(fitted[0]).set_params(noise=0.1 * (1 + 20 / 4) / (1 + 20 / 3))
+        without = teacher.update(Annotations(words[0], others))
+        assert taught.vote.winner[cell] == without.vote.winner[cell]
+        assert taught.vote.agreement[cell] == pytest.approx(without.vote.agreement[cell])
+        np.testing.assert_allclose(taught.probabilities[cell], without.probabilities[cell])
+
+
+@pytest.mark.parametrize("said", ["a", "z"])
+def test_what_is_said_of_a_cell_does_not_move_its_own_vote(fitted, said):
+    others = ((0, "a"), (1, "b")), ((3, "a"), (45, "b"), (50, "z"))
+    found = [
+        fitted[0].update(Annotations(others[0], tuple(sorted((*others[1], (72, word))))))
+        for word in ("b", said)
+    ]
+    np.testing.assert_allclose(found[0].probabilities[72], found[1].probabilities[72])
+
+
+def test_few_words_carry_less_far_than_many(fitted):
+    near = [  # the twenty more are of the other group, too far to speak here themselves
+        fitted[0].update(Annotations((), tuple((cell, "b") for cell in cells))).say[41, TYPED]
+        for cells in ([40], [40, *range(20)])
+    ]
+    assert near[0] < near[1] < 1
+
+
+def test_what_was_taught_is_a_function_of_the_words(fitted):
+    words = Annotations(((0, "a"),), ((45, "b"),))
+    first = fitted[0].update(words)
+    fitted[0].update(Annotations(((0, "b"),), ((45, "a"), (46, "a"))))
+    same(first.vote, fitted[0].update(words).vote)
+
+
+def test_a_new_type_is_predicted_from_then_on(fitted):
+    taught = fitted[0].update(Annotations(((0, "a"),), tuple((c, "z") for c in range(40, 50))))
+    assert taught.types == ("a", "b", "z")
+    assert (taught.vote.winner[50:70] == 2).mean() > 0.7
+    assert (taught.vote.winner[:40] == 0).mean() > 0.9
+
+
+def test_say_grows_near_typed_cells(fitted, blobs):
+    taught = fitted[0].update(Annotations((), ((40, "b"),)))
+    X = blobs[0]
+    order = np.argsort(np.linalg.norm(X - X[40], axis=1))[1:]
+    near, beside, far = (
+        taught.say[order[at], TYPED].mean() for at in (range(8), range(16, 24), [-1])
+    )
+    assert near > beside > far
+    assert taught.say[order[-1], TYPED] < 1e-6
+
+
+def match(cluster, name, *, confirmed=True):
+    return Match(cluster, 5, name, 1.0, "", 0.0, "", "", confirmed, "Ann" if confirmed else "")
+
+
+def said(cell, answer, reader="Ann"):
+    return Review(cell, answer, reader, "2026-01-01T00:00:00+00:00", blind=False)
+
+
+def test_words_are_what_stands():
+    cells = ["c0", "c1", "c2", "c3", "c4"]
+    reviews = [
+        said("c0", "a"),
+        said("c1", "a"),
+        said("c1", "b", "Bob"),  # disputed
+        said("c2", UNSURE),
+        said("c3", ARTEFACT),
+        said("c4", "a"),
+        said("c4", "none"),
+        said("elsewhere", "a"),
+    ]
+    matches = [match(0, "a"), match(1, "none"), match(2, "b", confirmed=False), match(3, "new")]
+    words = annotations_of(matches, cells, reviews)
+    assert words == Annotations(((0, "a"), (3, "new")), ((0, "a"),))
+    assert not annotations_of([match(0, "a", confirmed=False)], cells, [])
+
+
+@pytest.mark.parametrize("name", ["", "  ", "--", "none", "Unsure", "x" * 61, "a\nb", "a\x00b"])
+def test_names_that_cannot_stand(name):
+    with pytest.raises(DataError):
+        check_new_type(name)
+
+
+def test_names_that_can_stand():
+    assert check_new_type("  plasma cell (κ) ") == "plasma cell (κ)"
+
+
+def test_too_few_words_give_no_calibration(fitted):
+    taught = fitted[0].update(Annotations((), ((3, "a"), (45, "b"))))
+    missing = calibrate(taught)
+    assert isinstance(missing, NotYet)
+    assert missing.missing == CALIBRATED_FROM - 2
+    assert str(missing) == "Not yet: 28 more cells must be typed."
+    sets = prediction_sets(taught, [3, 45], coverage=0.8)
+    assert sets.holds.all()
+    assert sets.missing["a"] == NotYet(3, "a", blind=True)
+
+
+def claimed(confidence, right):
+    """Make a vote of so much confidence that is right where it is said to be, all cells typed."""
+    n = len(confidence)
+    vote = Vote(
+        np.zeros(n, dtype=np.int64),
+        confidence,
+        confidence,
+        np.zeros((1, n), dtype=np.int64),
+        confidence,
+    )
+    shares = np.column_stack([confidence, 1 - confidence])
+    words = Annotations((), tuple((c, "a" if r else "b") for c, r in enumerate(right)))
+    return UpdatedVote(
+        words, TYPES, vote, vote, shares, np.ones(1), np.ones((n, 4)), np.ones(n), 2.0, np.ones(1)
+    )
+
+
+def test_calibration_undoes_false_modesty(rng):
+    confidence = rng.uniform(0.5, 0.9, 400)
+    truly = np.clip(confidence + 0.1, 0, 1)
+    found = calibrate(claimed(confidence, rng.random(400) < truly))
+    assert np.abs(found.confidence - truly).mean() < 0.03
+    assert np.abs(found.typed - truly).mean() < 0.03
+    assert found.slope > 0
+
+
+def test_a_readers_slips_do_not_make_sure_cells_doubtful(rng):
+    confidence = rng.uniform(0.5, 0.99, 1200)
+    right = rng.random(1200) < confidence
+    found = calibrate(claimed(confidence, right ^ (rng.random(1200) < 0.05)))
+    assert np.abs(found.confidence - confidence).mean() < 0.015
+    sure = confidence > 0.95
+    assert found.confidence[sure].mean() == pytest.approx(confidence[sure].mean(), abs=0.01)
+
+
+def test_the_calibration_curve_is_the_likeliest(rng):
+    confidence, agrees = rng.uniform(0.02, 0.98, 30), rng.random(30) < 0.7
+    found = calibrate(claimed(confidence, agrees))
+    odds = np.log(confidence / (1 - confidence))
+
+    def unlikely(curve):
+        agreement = 0.05 + 0.9 / (1 + np.exp(-curve[0] * odds - curve[1]))  # of two types
+        said = np.log(np.where(agrees, agreement, 1 - agreement)).sum()
+        return ((curve - np.array(PRIOR_CURVE)) ** 2).sum() / 2 / PRIOR_VARIANCE - said
+
+    best = minimize(unlikely, PRIOR_CURVE, tol=1e-12)
+    np.testing.assert_allclose([found.slope, found.intercept], best.x, atol=1e-4)
+    np.testing.assert_array_equal(found.right, agrees)
+
+
+def test_each_typed_cell_is_calibrated_by_the_others(rng):
+    confidence, right = rng.uniform(0.4, 0.95, 40), rng.random(40) < 0.8
+    found = calibrate(claimed(confidence, right))
+    turned = right.copy()
+    turned[7] = not turned[7]
+    assert calibrate(claimed(confidence, turned)).typed[7] == pytest.approx(found.typed[7])
+
+
+def test_sets_hold_the_right_type_as_often_as_chosen(rng):
+    held = []
+    for _ in range(60):
+        confidence = rng.uniform(0, 1, 120)
+        taught = claimed(confidence, rng.random(120) < confidence)
+        truth = (rng.random(120) >= confidence).astype(int)  # of 120 new cells, likewise
+        sets = prediction_sets(taught, range(120), coverage=0.8)
+        held.append([sets.holds[truth == t, t].mean() for t in (0, 1)])
+    assert (np.mean(held, axis=0) > 0.78).all()
+    assert (np.mean(held, axis=0) < 0.86).all()
+
+
+def test_a_set_names_only_types_that_something_is_known_of():
+    confidence = np.array([0.9, 0.9, 0.9, 0.9, 0.9, 0.2])
+    taught = claimed(confidence, np.array([True] * 5 + [False]))
+    sets = prediction_sets(taught, range(6), coverage=0.8)
+    assert set(sets.missing) == {"b"}
+    assert sets.of(0, TYPES) == ["a"]
+    assert sets.of(5, TYPES) == []
+    assert sets.holds[5].tolist() == [False, True]
+
+
+def test_cells_far_from_all_that_was_named_are_unknown(fitted, blobs):
+    X, clusters = blobs
+    X = np.vstack([X, np.full((1, 4), -60)]).astype(np.float32)
+    shares = np.full((1, 81, 2), 0.5)
+    teacher = VoteUpdater().fit(
+        X, np.append(clusters, 0), np.append(np.ones(80), 0.0), shares, np.ones(1), TYPES
+    )
+    taught = teacher.update(Annotations(((0, "a"), (1, "b"))))
+    assert taught.unknown[80]
+    assert taught.unknown.sum() <= 1 + np.ceil((1 - teacher.unknown_quantile) * 81)
+    assert taught.distance[80] > taught.unknown_above > np.median(taught.distance)

@@ -1,0 +1,133 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from celltransfer_core.config import DEFAULT, PAPER
+from celltransfer_core.pipeline import (
+    CELL_ORDERS,
+    Voter,
+    estimate_run,
+    find_cells,
+    nearest_reference,
+    run,
+    said_of,
+    sides,
+)
+
+QUICK = replace(DEFAULT, encoders=(("shape", "colour"), ("shape",)), draws=1)
+
+
+@pytest.fixture(scope="module")
+def typed(reference, query, tmp_path_factory):
+    from celltransfer_core.runtime import Cache
+
+    return run(reference, query, QUICK, cache=Cache(tmp_path_factory.mktemp("cache")), workers=1)
+
+
+def voter(encoders, neighbours, alignment="none", weight=1.0):
+    near = np.array(neighbours)
+    shares = np.tile([0.75, 0.25], (len(near), 1))
+    return Voter(encoders, alignment, weight, 1.0, 1.0, shares, near, near.astype(np.float32))
+
+
+def test_the_plan_is_what_then_runs(typed):
+    usable = int(np.isin(typed.reference.cell_labels, typed.types).sum())
+    plan = estimate_run(QUICK, 2, usable, typed.query.n_cells)
+    assert plan.voters == len(typed.voters)
+    assert plan.transports == len(typed.solves)
+    assert plan.parts == typed.parts
+    assert {(s.source, s.target) for s in typed.solves} == {(plan.source, plan.target)}
+
+
+@pytest.mark.parametrize(
+    ("config", "reference", "query", "expected"),
+    [
+        (DEFAULT, 500, 700, (4, 1, 6, 500, 700)),  # matches decide: three draws each
+        (PAPER, 500, 700, (4, 1, 2, 500, 700)),  # all of the reference, uniform: one
+        (PAPER, 5000, 5000, (4, 3, 18, 2000, 1667)),
+        (replace(DEFAULT, alignment="none"), 500, 700, (2, 1, 0, 500, 700)),
+        (replace(DEFAULT, alignment="centre"), 500, 700, (2, 1, 0, 500, 700)),
+        (replace(PAPER, alignment="centre"), 500, 700, (4, 1, 0, 500, 700)),
+    ],
+)
+def test_plans(config, reference, query, expected):
+    plan = estimate_run(config, 2, reference, query)
+    assert (plan.voters, plan.parts, plan.transports, plan.source, plan.target) == expected
+
+
+def test_larger_work_takes_longer_and_more_workers_less():
+    small, large = (estimate_run(DEFAULT, 2, n, n).seconds for n in (500, 2000))
+    assert small < large
+    assert estimate_run(DEFAULT, 2, 2000, 2000, workers=3).seconds < large
+
+
+def test_sides_are_told_apart_by_order():
+    voters = [voter(("a",), [[0]]), voter(("a",), [[0]], "fgw"), voter(("b",), [[0]], "centre")]
+    assert sides(voters) == ((0, 2), (1,))
+
+
+def test_every_condition_counts(typed):
+    everything = find_cells(typed)
+    assert sorted(everything.tolist()) == list(range(typed.query.n_cells))
+    name = typed.types[0]
+    of_type = find_cells(typed, types=[name])
+    assert {typed.predicted[cell] for cell in of_type} == {name}
+    assert len(of_type) == typed.predicted.count(name)
+    number = int(typed.clusters.names[0])
+    of_cluster = find_cells(typed, clusters=[number])
+    assert len(of_cluster) == typed.clusters.sizes[0]
+    both = find_cells(typed, types=[name], clusters=[number])
+    assert set(both.tolist()) == set(of_type.tolist()) & set(of_cluster.tolist())
+    some = np.array([0, 3, 5])
+    assert sorted(find_cells(typed, among=some).tolist()) == [0, 3, 5]
+    assert len(find_cells(typed, agreement=(0.0, 0.99))) == (typed.vote.agreement <= 0.99).sum()
+    assert len(find_cells(typed, flagged=True)) == typed.flagged.sum()
+
+
+def test_a_split_of_voters_can_be_asked_for(typed):
+    choices = typed.vote.choices
+    differ = (choices != choices[0]).any(axis=0)
+    assert set(find_cells(typed, divided=0.01).tolist()) == set(np.flatnonzero(differ).tolist())
+
+
+@pytest.mark.parametrize("order", CELL_ORDERS)
+def test_orders(typed, order):
+    cells = find_cells(typed, order=order)
+    keys = {
+        "least agreement": typed.vote.agreement,
+        "most agreement": -typed.vote.agreement,
+        "central first": -typed.clusters.centrality,
+        "by hash": np.arange(typed.query.n_cells),
+    }
+    if order in keys:
+        assert (np.diff(np.round(keys[order][cells], 6)) >= 0).all()
+    else:
+        split = (typed.vote.choices != typed.vote.choices[0]).any(axis=0)[cells]
+        assert not (~split[:-1] & split[1:]).any()
+
+
+def test_neighbours_of_one_voter_come_in_its_order_once_each():
+    near = nearest_reference([voter(("a",), [[7, 7, 3, 9, -1]])], 0)
+    assert near.tolist() == [7, 3, 9]
+
+
+def test_neighbours_of_several_voters_are_joined_by_rank():
+    voters = [voter(("a",), [[1, 2, 3]]), voter(("b",), [[2, 4, 1]])]
+    assert nearest_reference(voters, 0).tolist() == [2, 1, 4, 3]
+
+
+def test_what_is_said_gives_the_vote(typed):
+    for cell in range(typed.query.n_cells):
+        said = said_of(typed, cell)
+        assert sum(one.share for one in said) == pytest.approx(1)
+        winning = sum(one.share for one in said if one.type_name == typed.predicted[cell])
+        assert winning == pytest.approx(typed.vote.agreement[cell], abs=1e-6)
+        choices = [typed.types[number] for number in typed.vote.choices[:, cell]]
+        assert [one.type_name for one in said] == choices
+
+
+def test_voters_without_weight_are_heard_but_do_not_count(typed):
+    weights = [0.0, *(1.0 for _ in typed.voters[1:])]
+    voters = tuple(replace(one, weight=w) for one, w in zip(typed.voters, weights, strict=True))
+    assert said_of(replace(typed, voters=voters), 0)[0].share == 0
