@@ -1,4 +1,4 @@
-"""What this is: its version, what it may be used for, and where its own files lie."""
+"""The version of CellTransfer, what it may be used for, and where its own files lie."""
 
 from __future__ import annotations
 

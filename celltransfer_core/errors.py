@@ -1,8 +1,8 @@
 """Errors that the user can mend.
 
-Whatever derives from :class:`CellTransferError` carries one sentence that says what is wrong and
-what to do. The command line prints it and exits with 2; the pages show it as it is. Anything else
-is a fault of ours.
+Every error that derives from :class:`CellTransferError` carries one sentence: what is wrong, and
+what to do. The command line prints it and exits with 2; the pages show it. Any other error is a
+fault of ours.
 """
 
 from __future__ import annotations
@@ -30,3 +30,20 @@ class OutputError(CellTransferError):
 
 class StudyError(CellTransferError):
     """A study cannot be found or changed."""
+
+
+def one_line(error: Exception, most: int) -> str:
+    """Shorten a library's message, for a sentence of ours to quote.
+
+    Parameters
+    ----------
+    error : Exception
+    most : int
+        Characters to keep.
+
+    Returns
+    -------
+    str
+        Without line breaks; empty if the error has no message.
+    """
+    return " ".join(str(error).split())[:most]

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/vocabulary.py."""
+"""Words that stand where a cell type could: answers that are no type, and the names of the sets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ NONE_TYPE = "none"
 """What a person answers when no type of the reference fits a cluster."""
 
 QUERY, REFERENCE = "query", "reference"
+"""Names of the two sets."""
 
 UNSURE = "unsure"
 """The reader looked and cannot tell."""
@@ -19,17 +20,17 @@ SKIPPED = "skip"
 """Not answered; the cell comes back at the end of the queue."""
 
 DISPUTED = "disputed"
-"""Readers differ, and none of the answers has more of them than any other."""
+"""Readers gave different answers, and none of these was given most often."""
 
 ANSWERS = (NONE_TYPE, UNSURE, ARTEFACT, SKIPPED, DISPUTED)
-"""What is written where else a type stands; a type may have none of these names."""
+"""Words that stand in place of a type; no type may have one of these names."""
 
 MOST_LETTERS = 60
-"""Characters in the name of a new type."""
+"""Characters that the name of a new type may have."""
 
 
 def check_new_type(name: str) -> str:
-    """Bring the name of a type that somebody typed in to its proper form.
+    """Check the name that somebody typed in for a new type.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ def check_new_type(name: str) -> str:
     Returns
     -------
     str
-        Without spaces around it.
+        The name without spaces around it.
 
     Raises
     ------

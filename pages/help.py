@@ -1,19 +1,17 @@
 """Guides, as they stand in ``assets/guides``."""
 
 import re
-from pathlib import Path
 
 import streamlit as st
 
 from celltransfer_core.about import RESEARCH_USE
-
-GUIDES = Path(__file__).parents[1] / "assets" / "guides"
+from parts.assets import ASSETS
 
 st.title("Help")
 st.caption(RESEARCH_USE)
 guides = [
     path.read_text(encoding="utf-8").split("\n", 1)  # a heading, and what is under it
-    for path in sorted(GUIDES.glob("*.md"))
+    for path in sorted((ASSETS / "guides").glob("*.md"))
 ]
 tabs = st.tabs([heading.lstrip("# ") for heading, _ in guides])
 for tab, (_, text) in zip(tabs, guides, strict=True):

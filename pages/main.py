@@ -1,13 +1,16 @@
 """Navigation: which study is open, which steps are done, stale or next."""
 
-import common
 import streamlit as st
 
 from celltransfer_core.about import RESEARCH_USE, __version__
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.studies import STAGES, current_job, processes
+from celltransfer_core.studies import STAGES, processes
+from parts.assets import ASSETS
+from parts.here import ask_reader, open_workspace, reader_name
+from parts.navigation import close_study
+from parts.study_types import has_labels
 
-st.set_page_config(page_title="CellTransfer", page_icon=common.ASSETS / "icon.svg", layout="wide")
+st.set_page_config(page_title="CellTransfer", page_icon=ASSETS / "icon.svg", layout="wide")
 
 # Streamlit greys the words along axes more than WCAG AA allows.
 st.html(
@@ -38,43 +41,39 @@ ICONS = {
 asked = st.query_params.get("study")
 if asked and asked != st.session_state.get("study"):
     st.session_state["study"] = asked
-space = common.workspace()
+space = open_workspace()
 current = None
 if st.session_state.get("study"):
     try:
         current = space.study(st.session_state["study"])
         st.query_params["study"] = current.id
     except CellTransferError as error:
-        del st.session_state["study"]
-        st.query_params.clear()
+        close_study()
         st.toast(str(error))
 
 states = processes.states(space, current.id) if current else dict.fromkeys(STAGES, "waiting")
-job = current_job(space, current.id) if current else None
 has_data = states["embed"] != "waiting"
 states = {
     "data": "done" if has_data else "next" if current else "waiting",
     "reviewed": "done" if current and space.count_decisions(current.id, "review") else "waiting",
+    "signed": "done" if current and current.signed else "waiting",
     **states,
 }
-if current and current.signed:
-    states["signed"] = "done"
 
 
-def step(name: str, heading: str, state: str = "waiting") -> st.Page:
+def step(name: str, heading: str, state: str) -> st.Page:
     """Declare the page of one step, marked with its state."""
-    page = st.Page(f"{name}.py", title=heading, icon=ICONS[states.get(state, "waiting")])
-    common.PAGES[name] = page
-    return page
+    return st.Page(f"{name}.py", title=heading, icon=ICONS[states[state]])
 
 
-common.PAGES["start"] = st.Page("start.py", title="Start", icon=":material/home:", default=True)
-common.PAGES["studies"] = st.Page("studies.py", title="Studies", icon=":material/folder_open:")
-help_page = common.PAGES["help"] = st.Page("help.py", title="Help", icon=":material/help:")
+help_page = st.Page("help.py", title="Help", icon=":material/help:")
 evaluate = st.Page("evaluate.py", title="Evaluate", icon=":material/analytics:")
 page = st.navigation(
     {
-        "": [common.PAGES["start"], common.PAGES["studies"]],
+        "": [
+            st.Page("start.py", title="Start", icon=":material/home:", default=True),
+            st.Page("studies.py", title="Studies", icon=":material/folder_open:"),
+        ],
         "Steps": [
             step("data", "1 · Data", "data"),
             step("embeddings", "2 · Embeddings", "embed"),
@@ -85,7 +84,7 @@ page = st.navigation(
             step("review", "7 · Review", "reviewed"),
             step("export", "8 · Export", "signed"),
         ],
-        "More": [*([evaluate] if current and common.labelled(current.id) else []), help_page],
+        "More": [*([evaluate] if current and has_labels(space, current.id) else []), help_page],
     }
 )
 
@@ -96,10 +95,10 @@ with st.sidebar:
         if current.drawn:
             st.caption("Drawn cells")
     if st.user.get("is_logged_in"):
-        st.text(f"Signed in as {common.reader()}")
+        st.text(f"Signed in as {reader_name()}")
         st.button("Sign out", icon=":material/logout:", on_click=st.logout)
     else:
-        common.ask_reader()
+        ask_reader()
     st.caption(f"{RESEARCH_USE} CellTransfer {__version__}")
 
 if current:

@@ -1,40 +1,42 @@
 """What this is, three ways in, and what the open study waits for."""
 
-import common
 import streamlit as st
-import words
 
 from celltransfer_core.about import RESEARCH_USE
-from celltransfer_core.studies import Study, current_job, open_demo, start, states
+from celltransfer_core.studies import current_job, open_demo
+from parts import text
+from parts.assets import ASSETS
+from parts.here import Here, attempt, open_workspace, reader_name
+from parts.navigation import begin_study, go, next_step, open_study
+from parts.work import begin, needs, state_of
 
-space = common.workspace()
+space = open_workspace()
 
 
 def open_the_demo() -> None:
     """Open the demo study; where it was never filled, begin that."""
-    demo = open_demo(space)
-    if states(space, demo.id)["classify"] == "next":
-        start(space, demo.id)
-    st.session_state["study"] = demo.id
-    st.query_params["study"] = demo.id
+    demo = Here(space, open_demo(space), reader_name())
+    if state_of(demo, "classify") == "next":
+        begin(demo, "classify")
+    open_study(demo.id)
 
 
-def show_open_study(here: Study) -> None:
+def show_open_study(here: Here) -> None:
     """Show what the open study waits for."""
     job = current_job(space, here.id)
     active = job is not None and job.active
-    step = words.next_step(here)
+    step = next_step(here.study)
     with st.container(border=True):
-        st.markdown(f"**Open study: {words.plain(here.name)}**  \n{words.plain(step.state)}")
-        if here.drawn and active:
+        st.markdown(f"**Open study: {text.plain(here.study.name)}**  \n{text.plain(step.state)}")
+        if here.study.drawn and active:
             st.markdown(
                 "The demo is being made: cells are drawn, then typed as yours would be. It takes "
                 "about half a minute; every page is filled then."
             )
         if active:
-            common.needs(here, "classify", "")
-        elif st.button(f"Go on: {step.says}", type="primary", icon=":material/arrow_forward:"):
-            words.go(step.page)
+            needs(here, "classify", "")
+        elif st.button(f"Go on: {step.task}", type="primary", icon=":material/arrow_forward:"):
+            go(step.page)
 
 
 if not space.studies() and not space.studies(deleted=True):
@@ -53,7 +55,7 @@ st.warning(RESEARCH_USE, icon=":material/science:")
 
 chosen = st.session_state.get("study")
 if chosen:
-    show_open_study(space.study(chosen))
+    show_open_study(Here(space, space.study(chosen), reader_name()))
 
 st.header("Three ways in")
 demo, new, folders = st.columns(3)
@@ -68,17 +70,21 @@ with new.container(border=True, height="stretch"):
     with st.form("new study", border=False):
         name = st.text_input("Name", placeholder="Such as: May smears, site B", max_chars=120)
         if st.form_submit_button("New study", icon=":material/add:", width="stretch"):
-            common.say(words.begin, name)
+            attempt(begin_study, name)
 with folders.container(border=True, height="stretch"):
     st.markdown("**Your own cells**")
     st.markdown("Two folders of images: a reference, one sub-folder a type, and a query.")
     if st.button("Open my folders", icon=":material/drive_folder_upload:", width="stretch"):
-        words.begin("My cells")
+        begin_study("My cells")
 
 st.header("How it works")
 st.image(
-    str(common.ASSETS / "pipeline.svg"),
+    str(ASSETS / "pipeline.svg"),
     width="stretch",
     alt="From two folders of images to typed cells, in seven steps",
 )
-st.page_link(common.PAGES["help"], label="Help: your folders, the numbers, the command line")
+st.page_link(
+    "help.py",
+    label="Help: your folders, the numbers, the command line",
+    icon=":material/help:",
+)

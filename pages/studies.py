@@ -1,12 +1,13 @@
 """All studies: open, rename, duplicate, delete, share."""
 
-import common
 import streamlit as st
-import words
 
 from celltransfer_core.studies import ROLES, Study
+from parts import text
+from parts.here import attempt, open_workspace
+from parts.navigation import begin_study, close_study, go, next_step
 
-space = common.workspace()
+space = open_workspace()
 st.title("Studies")
 st.caption("A study holds a reference, a query, and everything that was said about them.")
 
@@ -17,15 +18,15 @@ def images(study: Study) -> str:
         role: sum(len(space.known_files(s.id)) for s in space.sets(study.id, role))
         for role in ROLES
     }
-    told = [f"{count:,} {role} images" for role, count in counts.items() if count]
-    return ", ".join(told) or "no images yet"
+    counted = [f"{count:,} {role} images" for role, count in counts.items() if count]
+    return ", ".join(counted) or "no images yet"
 
 
 def rename(study: Study) -> None:
     """Offer another name."""
     with st.form(f"rename {study.id}", border=False):
         name = st.text_input("New name", study.name, max_chars=120)
-        if st.form_submit_button("Rename") and common.say(space.rename, study.id, name):
+        if st.form_submit_button("Rename") and attempt(space.rename, study.id, name):
             st.rerun()
 
 
@@ -38,17 +39,16 @@ def share(study: Study) -> None:
 
 def delete(study: Study) -> None:
     """Put a study out of sight; it can be brought back."""
-    if common.say(space.delete, study.id):
+    if attempt(space.delete, study.id):
         st.session_state["deleted"] = study.id
         if st.session_state.get("study") == study.id:
-            del st.session_state["study"]
-            st.query_params.clear()
+            close_study()
         st.rerun()
 
 
 def restore(study: Study) -> None:
     """Bring a deleted study back."""
-    if common.say(space.restore, study.id):
+    if attempt(space.restore, study.id):
         st.session_state.pop("deleted", None)
         st.rerun()
 
@@ -56,25 +56,25 @@ def restore(study: Study) -> None:
 def show(study: Study) -> None:
     """Show one study and what can be done with it."""
     is_open = st.session_state.get("study") == study.id
-    step = words.next_step(study)
+    step = next_step(study)
     with st.container(border=True):
-        told, buttons = st.columns([3, 2], vertical_alignment="center")
-        with told:
+        summary, buttons = st.columns([3, 2], vertical_alignment="center")
+        with summary:
             marks = ":blue-badge[open]" if is_open else ""
             marks += " :violet-badge[drawn cells]" if study.drawn else ""
             marks += " :green-badge[signed off]" if study.signed else ""
-            st.markdown(f"**{words.plain(study.name)}** {marks}")
-            st.markdown(words.plain(f"{step.state[:1].upper()}{step.state[1:]}"))
-            signed = f" · signed {words.when(study.signed)}" if study.signed else ""
+            st.markdown(f"**{text.plain(study.name)}** {marks}")
+            st.markdown(text.plain(f"{step.state[:1].upper()}{step.state[1:]}"))
+            signed = f" · signed {text.when(study.signed)}" if study.signed else ""
             st.caption(
-                f"{images(study)} · {words.size(space.size(study.id))} on disk · "
-                f"changed {words.when(study.changed)}{signed}"
+                f"{images(study)} · {text.size(space.size(study.id))} on disk · "
+                f"changed {text.when(study.changed)}{signed}"
             )
         with buttons.container(horizontal=True, horizontal_alignment="right"):
             kind = "secondary" if is_open else "primary"
             label = "Go on" if is_open else "Open"
-            if st.button(label, key=f"open {study.id}", type=kind, help=step.says):
-                words.go(step.page, study.id)
+            if st.button(label, key=f"open {study.id}", type=kind, help=step.task):
+                go(step.page, study.id)
             with st.popover("More", key=f"more {study.id}"):
                 if study.signed:
                     st.caption("Signed off: it can be read and duplicated.")
@@ -82,7 +82,7 @@ def show(study: Study) -> None:
                     rename(study)
                 if st.button(
                     "Duplicate", key=f"copy {study.id}", icon=":material/content_copy:"
-                ) and common.say(space.duplicate, study.id, f"Copy of {study.name}"[:120]):
+                ) and attempt(space.duplicate, study.id, f"Copy of {study.name}"[:120]):
                     st.rerun()
                 if st.button("Delete", key=f"delete {study.id}", icon=":material/delete:"):
                     delete(study)
@@ -93,7 +93,7 @@ gone = space.studies(deleted=True)
 latest = next((study for study in gone if study.id == st.session_state.get("deleted")), None)
 if latest:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{words.plain(latest.name)}** was deleted.")
+        st.markdown(f"**{text.plain(latest.name)}** was deleted.")
         if st.button("Undo", icon=":material/undo:", key="undo"):
             restore(latest)
 
@@ -101,7 +101,7 @@ with st.form("new", border=True):
     entry, button = st.columns([2, 1], vertical_alignment="bottom")
     new = entry.text_input("Name of a new study", max_chars=120)
     if button.form_submit_button("New study", icon=":material/add:", width="stretch"):
-        common.say(words.begin, new)
+        attempt(begin_study, new)
 
 every = space.studies()
 if not every:
@@ -113,6 +113,6 @@ if gone:
     with st.expander(f"Deleted studies ({len(gone)})"):
         for one in gone:
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(words.plain(one.name))
+                st.markdown(text.plain(one.name))
                 if st.button("Restore", key=f"restore {one.id}"):
                     restore(one)

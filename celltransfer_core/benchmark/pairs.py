@@ -1,4 +1,4 @@
-"""Files of pairs: which sets to measure transfer between, and how their types are told.
+"""Files of pairs: which sets to measure transfer between, and how their types are named.
 
 Appendix C of the paper is such a file: ``assets/benchmarks/paper.toml``.
 """
@@ -32,7 +32,7 @@ class PublishedSet:
     """The folder, absolute; it need not be there."""
     pattern: re.Pattern[str] | None = None
     """Finds the set's own type in a file's name relative to the folder, as its group ``type``;
-    None where sub-folders or ``labels.csv`` tell it."""
+    None where sub-folders or ``labels.csv`` name it."""
     types: Mapping[str, str] | None = None
     """The set's own types and their names in the study, others left out; None keeps all."""
 
@@ -49,10 +49,22 @@ class PublishedSet:
         str
             Empty for files that are left out.
         """
-        own = self._own_type(file)
+        own = self.published_type(file)
         return own if self.types is None else self.types.get(own, "")
 
-    def _own_type(self, file: str) -> str:
+    def published_type(self, file: str) -> str:
+        """Tell a file's type as the set itself names it.
+
+        Parameters
+        ----------
+        file : str
+            Relative to the folder, with ``/``.
+
+        Returns
+        -------
+        str
+            Empty where the pattern does not find one.
+        """
         plain = unicodedata.normalize("NFC", file)
         found = self.pattern.search(plain) if self.pattern is not None else None
         return found["type"] or "" if found else ""
@@ -95,7 +107,7 @@ class Pair:
         return bool(cell_type) and cell_type in self.types.get(name, (cell_type,))
 
     def mapping(self, name: str, types: Iterable[str]) -> dict[str, str]:
-        """Map types that are not taken from a set to nothing, as ``datasets.pool`` wants it.
+        """Map the types that are not taken from a set to nothing, as ``pool`` wants it.
 
         Parameters
         ----------
@@ -113,7 +125,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class PairsFile:
-    """What a file of pairs says."""
+    """The content of a file of pairs."""
 
     path: Path
     sets: Mapping[str, PublishedSet]
@@ -150,8 +162,8 @@ def read_pairs(path: Path | str, data: Path | None = None) -> PairsFile:
     Raises
     ------
     DataError
-        If the file cannot be read, or says what cannot be followed. Folders that are not there are
-        no error: see :meth:`PairsFile.missing`.
+        If the file cannot be read, or holds a value that cannot be used. Folders that are not there
+        are no error: see :meth:`PairsFile.missing`.
     """
     path = Path(path)
     top = _TomlTable(path, "the file", _parse(path), _FILE)
@@ -173,7 +185,7 @@ def read_pairs(path: Path | str, data: Path | None = None) -> PairsFile:
 
 
 class _TomlTable:
-    """A table of the file, whose faults name file, table and key, and say what to write."""
+    """A table of the file; its errors name file, table and key, and give an example."""
 
     def __init__(self, path: Path, where: str, values: object, known: tuple[str, ...]) -> None:
         self.path = path
@@ -335,7 +347,7 @@ def _is_text(value: object) -> bool:
 
 @dataclass(frozen=True)
 class PairOutcome:
-    """What became of a pair."""
+    """Whether a pair was measured, and where its results are."""
 
     pair: Pair
     folder: Path

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from celltransfer_core.benchmark.pairs import Pair, PairOutcome, PairsFile
+from celltransfer_core.errors import CellTransferError
 from celltransfer_core.runtime.files import write_atomically
 
 
@@ -27,7 +28,7 @@ def pair_folder(pair: Pair) -> str:
 
 
 def options_of(pair: Pair, given: Sequence[str]) -> list[str]:
-    """Write a pair's settings as options of ``evaluate``; what is given later wins.
+    """Write a pair's settings as options of ``evaluate``; later options win.
 
     Parameters
     ----------
@@ -39,16 +40,16 @@ def options_of(pair: Pair, given: Sequence[str]) -> list[str]:
     -------
     list of str
     """
-    words: list[str] = []
+    options: list[str] = []
     for name, value in pair.settings.items():
-        words.append(f"--{name}")
+        options.append(f"--{name}")
         if isinstance(value, tuple) and name == "um-per-px":
-            words += [str(one) for one in value]
+            options += [str(one) for one in value]
         elif isinstance(value, tuple):
-            words.append(",".join(str(one) for one in value))
+            options.append(",".join(str(one) for one in value))
         else:
-            words.append(str(value))
-    return [*words, *given]
+            options.append(str(value))
+    return [*options, *given]
 
 
 def run_pairs(
@@ -56,7 +57,7 @@ def run_pairs(
     folder: Path,
     given: Sequence[str],
     measure: Callable[[Pair, Sequence[str], Path], None],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> list[PairOutcome]:
     """Measure every pair whose sets are there; pairs that are done are not measured again.
 
@@ -70,35 +71,34 @@ def run_pairs(
     measure : callable
         ``measure(pair, options, folder)`` writes a pair's results, and raises CellTransferError
         where it cannot: the other pairs go on.
-    say : callable
+    report : callable
+        Is given a line for each step.
 
     Returns
     -------
     list of PairOutcome
     """
-    from celltransfer_core.errors import CellTransferError
-
     outcomes = []
     for number, pair in enumerate(file.pairs, start=1):
         into = folder / pair_folder(pair)
         options = options_of(pair, given)
         missing = file.missing(pair)
-        say(f"\n{number} of {len(file.pairs)}: {pair.name}")
+        report(f"\n{number} of {len(file.pairs)}: {pair.name}")
         if missing:
             places = ", ".join(f"{name} ({file.sets[name].root})" for name in missing)
             outcomes.append(PairOutcome(pair, into, f"not there: {places}", missing=True))
-            say(f"skipped, {outcomes[-1].problem}")
+            report(f"skipped, {outcomes[-1].problem}")
             continue
         described = {"pair": repr(pair), "sets": _sets(file, pair), "options": options}
         if _done(into, described):
-            say(f"done before; delete {into} to measure it again")
+            report(f"done before; delete {into} to measure it again")
             outcomes.append(PairOutcome(pair, into, "", missing=False))
             continue
         try:
             measure(pair, options, into)
         except CellTransferError as error:
             outcomes.append(PairOutcome(pair, into, str(error), missing=False))
-            say(f"failed: {error}")
+            report(f"failed: {error}")
             continue
         text = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
         write_atomically(into / "pair.json", text.encode())

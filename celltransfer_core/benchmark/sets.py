@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/benchmark/sets.py."""
+"""The images of a pair: its sets read from their folders, types by their names in the study."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def load_pair(file: PairsFile, pair: Pair, *, workers: int | None, progress: Pro
     Returns
     -------
     PairSets
-        Query and extra sets are read without types; those tell only which cells are taken.
+        Query and extra sets are read without types; types only decide which cells are taken.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def load_set(
     image_set : PublishedSet
     labelled : bool
         Whether types are wanted, by their names in the study, and only files that have one. If
-        not, every image of the folder is read and nothing that may name a type is looked at.
+        not, every image of the folder is read, and nothing that may name a type.
     workers : int, optional
         Processes; all processors by default.
     progress : callable
@@ -97,8 +97,8 @@ def load_set(
     Raises
     ------
     DataError
-        As :func:`celltransfer_core.datasets.read_dataset`; or if types are wanted and fewer than
-        two of those named are there.
+        As :func:`~celltransfer_core.data.folders.read_dataset`; or if types are wanted and fewer
+        than two of those named are there.
     """
     root = image_set.root
     if not labelled:
@@ -111,7 +111,7 @@ def load_set(
         own = set(dataset.labels or ())
         dataset = pool([dataset], [{name: image_set.types.get(name, "") for name in own}])
     else:
-        own = {image_set._own_type(file) for file in dataset.files}
+        own = {image_set.published_type(file) for file in dataset.files}
     if len(set(dataset.labels or ())) < 2:
         raise DataError(
             f"{root} holds fewer than two of the types {', '.join(image_set.types)}; compare its "

@@ -1,14 +1,22 @@
-"""TODO celltransfer_core/benchmark/summary.py."""
+"""One summary of many pairs: figures of each, means and spread over all (Tables 7 and 8)."""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celltransfer_core.about import RESEARCH_USE
 from celltransfer_core.benchmark.pairs import PairOutcome
+from celltransfer_core.evaluation.report.markdown import markdown_table
 from celltransfer_core.evaluation.report.plots import accuracy_figure
+from celltransfer_core.evaluation.report.sentences import (
+    FILTERING_NAMES,
+    LABELS_USED,
+    OT_NAMES,
+    two_decimals,
+)
 from celltransfer_core.outputs.formats import csv_bytes
 from celltransfer_core.outputs.page import Page
 from celltransfer_core.runtime.files import write_atomically
@@ -64,7 +72,7 @@ def mean_table(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary_markdown(outcomes: Sequence[PairOutcome], summary: pd.DataFrame) -> str:
-    """Write means, spread and the ablation over all pairs.
+    """Write means, spread and the ablation over all pairs (Tables 7 and 8).
 
     Parameters
     ----------
@@ -75,9 +83,6 @@ def summary_markdown(outcomes: Sequence[PairOutcome], summary: pd.DataFrame) -> 
     -------
     str
     """
-    from celltransfer_core.evaluation.report.markdown import markdown_table
-    from celltransfer_core.evaluation.report.sentences import FILTERING_NAMES, LABELS_USED
-
     lines = ["# Benchmark", "", LABELS_USED, ""]
     for outcome in outcomes:
         state = outcome.problem or f"[{outcome.folder.name}]({outcome.folder.name}/results.md)"
@@ -85,63 +90,61 @@ def summary_markdown(outcomes: Sequence[PairOutcome], summary: pd.DataFrame) -> 
     if summary.empty:
         return "\n".join([*lines, "", "No pair could be measured.", "", RESEARCH_USE, ""])
     means = mean_table(summary)
-    count = summary["pair"].nunique()
     for filtering in dict.fromkeys(means["filtering"]):
         part = means[means["filtering"] == filtering]
-        kinds = list(dict.fromkeys(part["ot"]))
-        found = {(row.method, row.ot): row for row in part.itertuples()}
-        heads = ("Acc. / bal. acc.", *kinds)
-        body = [
-            (
-                method,
-                *(
-                    f"{row.accuracy:.1f} ± {row.accuracy_std:.1f} / "
-                    f"{row.balanced_accuracy:.1f} ± {row.balanced_accuracy_std:.1f}"
-                    if (row := found.get((method, ot))) is not None
-                    else "–"
-                    for ot in kinds
-                ),
-            )
-            for method in dict.fromkeys(part["method"])
-        ]
-        title = f"## Mean of {count} pairs, {FILTERING_NAMES.get(filtering, filtering)}"
-        lines += ["", title, "", "± standard deviation over the pairs.", ""]
-        lines += markdown_table(heads, body)
+        lines += ["", f"## {_mean_title(summary, filtering)}", ""]
+        lines += ["± standard deviation over the pairs.", "", *_means_markdown(part)]
     ensembles = means[means["method"].str.startswith("ensemble")]
     if len(ensembles):
         lines += ["", "## What filtering and alignment are worth (mean of all pairs)", ""]
-        lines += markdown_table(
-            ("method", "filtering", "OT", "Acc.", "F1", "Bal. acc."),
-            [
-                (
-                    str(row.method),
-                    str(row.filtering),
-                    str(row.ot),
-                    f"{row.accuracy:.2f}",
-                    f"{row.f1:.2f}",
-                    f"{row.balanced_accuracy:.2f}",
-                )
-                for row in ensembles.itertuples()
-            ],
-        )
+        lines += _figures_markdown("method", ensembles)
     by_pair = summary[summary["method"] == "ensemble"]
     if len(by_pair):
-        lines += ["", "## Ensemble by pair", ""]
-        lines += markdown_table(
-            ("pair", "filtering", "OT", "Acc.", "F1", "Bal. acc."),
-            [
-                (
-                    str(row.pair),
-                    str(row.filtering),
-                    str(row.ot),
-                    f"{row.accuracy:.2f}",
-                    f"{row.f1:.2f}",
-                    f"{row.balanced_accuracy:.2f}",
-                )
-                for row in by_pair.itertuples()
-            ],
-        )
+        lines += ["", "## Ensemble by pair", "", *_figures_markdown("pair", by_pair)]
     return "\n".join([*lines, "", RESEARCH_USE, ""])
+
+
+def _mean_title(summary: pd.DataFrame, filtering: str) -> str:
+    pairs = summary["pair"].nunique()
+    return f"Mean of {pairs} pairs, {FILTERING_NAMES.get(filtering, filtering)}"
+
+
+def _means_markdown(part: pd.DataFrame) -> list[str]:
+    """Write the means of one filtering: a row a method, a column an alignment."""
+    kinds = list(dict.fromkeys(part["ot"]))
+    found = {(row.method, row.ot): row for row in part.itertuples()}
+
+    def cell(method: str, ot: str) -> str:
+        row = found.get((method, ot))
+        if row is None:
+            return "–"
+        return (
+            f"{row.accuracy:.1f} ± {row.accuracy_std:.1f} / "
+            f"{row.balanced_accuracy:.1f} ± {row.balanced_accuracy_std:.1f}"
+        )
+
+    return markdown_table(
+        ("Acc. / bal. acc.", *kinds),
+        [(method, *(cell(method, ot) for ot in kinds)) for method in dict.fromkeys(part["method"])],
+    )
+
+
+def _figures_markdown(first: str, table: pd.DataFrame) -> list[str]:
+    """Write figures row by row, beside the column that names the rows."""
+    return markdown_table(
+        (first, "filtering", "OT", "Acc.", "F1", "Bal. acc."),
+        [
+            (
+                str(getattr(row, first)),
+                str(row.filtering),
+                str(row.ot),
+                f"{row.accuracy:.2f}",
+                f"{row.f1:.2f}",
+                f"{row.balanced_accuracy:.2f}",
+            )
+            for row in table.itertuples()
+        ],
+    )
 
 
 def summary_html(outcomes: Sequence[PairOutcome], summary: pd.DataFrame) -> str:
@@ -156,10 +159,6 @@ def summary_html(outcomes: Sequence[PairOutcome], summary: pd.DataFrame) -> str:
     -------
     str
     """
-    import html
-
-    from celltransfer_core.evaluation.report.sentences import FILTERING_NAMES, LABELS_USED, OT_NAMES
-
     page = Page({})
     page.add("<h1>Benchmark</h1>")
     page.add(f"<p class=note>{html.escape(f'{LABELS_USED} {RESEARCH_USE}')}</p><ul>")
@@ -173,49 +172,49 @@ def summary_html(outcomes: Sequence[PairOutcome], summary: pd.DataFrame) -> str:
     means = mean_table(summary)
     for filtering in dict.fromkeys(means["filtering"]):
         part = means[means["filtering"] == filtering].set_index(["method", "ot"])
-        page.heading(
-            f"Mean of {summary['pair'].nunique()} pairs, "
-            f"{FILTERING_NAMES.get(filtering, filtering)}"
-        )
+        page.heading(_mean_title(summary, filtering))
         for ot in dict.fromkeys(part.index.get_level_values("ot")):
-            names = [
-                method
-                for method, of in part.index
-                if of == ot
-                and (method.startswith("knn:") or method == "ensemble")
-                and (method, "none") in part.index
-            ]
-            if ot == "none" or not names or names[-1] != "ensemble":
-                continue
-            mean = part.loc[("ensemble", ot)]
-            page.figure(
-                "accuracy_figure",
-                accuracy_figure(
-                    [name.removeprefix("knn:") for name in names],
-                    [float(part.loc[(name, "none"), "accuracy"]) for name in names],
-                    [float(part.loc[(name, ot), "accuracy"]) for name in names],
-                    (
-                        float(mean["accuracy"] - mean["accuracy_std"]),
-                        float(mean["accuracy"] + mean["accuracy_std"]),
-                    ),
-                    f"{OT_NAMES[ot]}, mean of the pairs",
-                ),
-            )
+            _add_accuracy(page, part, ot)
         page.table(
             ("method", "OT", "accuracy", "± pairs", "F1", "balanced"),
             [
                 (
                     html.escape(method),
                     ot,
-                    f"{row['accuracy']:.2f}",
-                    f"{row['accuracy_std']:.2f}",
-                    f"{row['f1']:.2f}",
-                    f"{row['balanced_accuracy']:.2f}",
+                    two_decimals(row["accuracy"]),
+                    two_decimals(row["accuracy_std"]),
+                    two_decimals(row["f1"]),
+                    two_decimals(row["balanced_accuracy"]),
                 )
                 for (method, ot), row in part.iterrows()
             ],
         )
     return page.html("Benchmark")
+
+
+def _add_accuracy(page: Page, part: pd.DataFrame, ot: str) -> None:
+    """Draw mean accuracies with an alignment beside those without, where there are both."""
+    names = [
+        method
+        for method, of in part.index
+        if of == ot
+        and (method.startswith("knn:") or method == "ensemble")
+        and (method, "none") in part.index
+    ]
+    if ot == "none" or not names or names[-1] != "ensemble":
+        return
+    row: Any = part.loc[("ensemble", ot)]
+    mean, spread = float(row["accuracy"]), float(row["accuracy_std"])
+    page.figure(
+        "accuracy_figure",
+        accuracy_figure(
+            [name.removeprefix("knn:") for name in names],
+            [float(part.loc[(name, "none"), "accuracy"]) for name in names],
+            [float(part.loc[(name, ot), "accuracy"]) for name in names],
+            (mean - spread, mean + spread),
+            f"{OT_NAMES[ot]}, mean of the pairs",
+        ),
+    )
 
 
 def write_summary(outcomes: Sequence[PairOutcome], folder: Path) -> list[Path]:

@@ -7,11 +7,11 @@ from .nmtune import (
 )
 from .probe import draw_cells as draw_cells
 from .voting import (
-    FLAG_THRESHOLD as FLAG_THRESHOLD,
     Vote as Vote,
     cell_weights as cell_weights,
     count_votes as count_votes,
     leave_one_out_accuracy as leave_one_out_accuracy,
+    margin as margin,
     mixing as mixing,
     voter_weights as voter_weights,
     voters_split as voters_split,

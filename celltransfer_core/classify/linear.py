@@ -1,7 +1,6 @@
-"""The paper's baseline classifiers: the linear probe and NMTune (3.4, 4.2).
+"""The linear probe, a baseline (4.2) that may vote in place of the k-NN (3.4).
 
-The linear probe may vote in the k-NN's place; NMTune is for comparison alone. NMTune wants torch,
-which is loaded when it is used and not before.
+Embeddings of the reference and their types in, probabilities of the types out.
 """
 
 from __future__ import annotations
@@ -12,25 +11,43 @@ from celltransfer_core.classify.probe import Probe
 from celltransfer_core.types import Float32, Float64, Ints
 
 DEAD = 0.01
-"""Least spread of a dimension that a linear probe divides by, of the root mean square of all."""
+"""Least standard deviation that a dimension is divided by, as a share of the root mean square of
+all dimensions' standard deviations."""
 
 
 class LinearProbe(Probe):
-    """Logistic regression on standardised embeddings.
+    r"""Logistic regression on standardised embeddings.
+
+    .. math:: \min_w \; \tfrac{1}{2} \| w \|^2
+        - C \sum_i \log \operatorname{softmax}(w^T z_i + b)_{y_i}
+
+    where z are the embeddings, centred and divided by their standard deviation.
 
     Parameters
     ----------
     C : float
         Inverse strength of the ridge penalty.
     max_cells : int
-        Train on at most so many cells, drawn to the classes' proportions.
+        Largest number of cells to train on; they are drawn in the classes' proportions.
     random_state : int
-        Decides which.
+        Seed of the draw.
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
+        Class labels, sorted.
+    mean_, scale_ : ndarray of float32, shape (d,)
+        Subtracted from the embeddings, and what they are divided by.
+    logistic_ : sklearn.linear_model.LogisticRegression
     n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0, 1.0], [0.2, 1.0], [3.0, 1.2], [3.2, 1.0]])
+    >>> probe = LinearProbe().fit(X, ["a", "a", "b", "b"])
+    >>> probe.predict([[0.1, 1.1], [3.1, 1.1]]).tolist()
+    ['a', 'b']
     """
 
     def __init__(self, C: float = 0.1, max_cells: int = 5000, random_state: int = 0) -> None:
@@ -38,12 +55,12 @@ class LinearProbe(Probe):
         self.max_cells = max_cells
         self.random_state = random_state
 
-    def _fit(self, X: Float32, numbers: Ints) -> None:
+    def _train(self, X: Float32, numbers: Ints) -> None:
         from sklearn.linear_model import LogisticRegression
 
         self.mean_ = X.mean(axis=0)
         spread = X.std(axis=0)
-        # A dimension that is all but dead in training must not be blown up where it lives again.
+        # A dimension that hardly varies in training must not be magnified where it varies again.
         least = DEAD * float(np.sqrt(np.mean(spread**2)))
         self.scale_ = np.maximum(spread, least) if least > 0 else np.ones_like(spread)
         self.logistic_ = LogisticRegression(C=self.C, max_iter=500).fit(self._scaled(X), numbers)

@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/classify/nmtune.py."""
+"""NMTune (Chen et al., arXiv 2309.17002), a baseline (4.2): a network that reshapes embeddings.
+
+Embeddings of the reference and their types in, probabilities of the types out. It is for
+comparison only, and needs torch, which is loaded when it is used.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,17 @@ CONSISTENCY, COVARIANCE, DOMINANT = 1.0, 0.04, 0.001
 """Weights of NMTune's three losses beside the cross-entropy."""
 
 DOMINANT_VALUES = 5
+"""Number of largest singular values."""
+
 EPOCHS, BATCH = 30, 64
+"""Passes over the cells, and cells of one step."""
+
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-4
+"""Of AdamW; the learning rate falls along a cosine."""
 
 
 def consistency_loss(features: torch.Tensor, frozen: torch.Tensor) -> torch.Tensor:
-    """Compute how far features have moved from the frozen ones, both at length one.
+    """Compute the mean squared difference of features and frozen features, both at length one.
 
     Parameters
     ----------
@@ -30,7 +39,7 @@ def consistency_loss(features: torch.Tensor, frozen: torch.Tensor) -> torch.Tens
     Returns
     -------
     Tensor, shape ()
-        Mean squared difference over cells and dimensions.
+        Mean over cells and dimensions.
     """
     from torch.nn.functional import mse_loss, normalize
 
@@ -38,7 +47,7 @@ def consistency_loss(features: torch.Tensor, frozen: torch.Tensor) -> torch.Tens
 
 
 def covariance_loss(features: torch.Tensor) -> torch.Tensor:
-    """Compute how far the dimensions of the features go together.
+    """Compute the sum of the squared covariances between dimensions, over their number.
 
     Parameters
     ----------
@@ -48,7 +57,6 @@ def covariance_loss(features: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     Tensor, shape ()
-        Sum of the squared covariances of different dimensions, over ``d``.
     """
     centred = features - features.mean(dim=0)
     covariance = centred.T @ centred / (len(features) - 1)
@@ -56,7 +64,7 @@ def covariance_loss(features: torch.Tensor) -> torch.Tensor:
 
 
 def dominant_singular_loss(features: torch.Tensor) -> torch.Tensor:
-    """Compute how little the largest singular values stand out; the lower, the more they do.
+    """Compute minus the share of the five largest singular values in the sum of all.
 
     Parameters
     ----------
@@ -65,7 +73,7 @@ def dominant_singular_loss(features: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     Tensor, shape ()
-        Minus the share of the five largest in the sum of all singular values.
+        In [−1, 0].
     """
     import torch
 
@@ -74,27 +82,43 @@ def dominant_singular_loss(features: torch.Tensor) -> torch.Tensor:
 
 
 class NMTune(Probe):
-    """NMTune (Chen et al., 2024): a small network that reshapes frozen embeddings (4.2).
+    r"""NMTune (Chen et al., 2024): a small network that reshapes frozen embeddings (4.2).
 
-    Two layers (D → 4D, ReLU, 4D → D) make new features, a third the classes. Beside the
-    cross-entropy the features are to stay near the frozen ones, to be uncorrelated, and to be led
-    by their largest singular values.
+    Two layers (D → 4D, ReLU, 4D → D) compute new features Z from the embeddings X, and a third
+    layer the scores of the classes. They minimise
+
+    .. math:: L_{CE} + \frac{1}{n D} \| \hat Z - \hat X \|_F^2
+        + \frac{0.04}{D} \sum_{i \neq j} \operatorname{cov}(Z)_{ij}^2
+        - 0.001 \frac{\sum_{k \le 5} \sigma_k(Z)}{\sum_k \sigma_k(Z)}
+
+    where hats stand for rows of length one and :math:`\sigma_k` for the singular values, the
+    largest first.
 
     Parameters
     ----------
     max_cells : int
-        Train on at most so many cells, drawn to the classes' proportions.
+        Largest number of cells to train on; they are drawn in the classes' proportions.
     epochs : int
     batch_size : int
     random_state : int
-        Decides which cells, their order and the first weights.
+        Seed of the draw, of the order of the cells and of the first weights.
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
+        Class labels, sorted.
     features_, head_ : torch Module
         From embeddings to new features, and from these to the classes' scores.
     n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(200, 8))
+    >>> X[100:] += 3
+    >>> nmtune = NMTune().fit(X, ["a"] * 100 + ["b"] * 100)
+    >>> nmtune.predict([[0.0] * 8, [3.0] * 8]).tolist()
+    ['a', 'b']
     """
 
     def __init__(
@@ -111,18 +135,18 @@ class NMTune(Probe):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        # A few hundred cells make too few steps of the published schedule to learn from.
+        # A few hundred cells give too few steps of the published schedule to learn from.
         tags.classifier_tags.poor_score = True
         return tags
 
-    def _fit(self, X: Float32, numbers: Ints) -> None:
+    def _train(self, X: Float32, numbers: Ints) -> None:
         torch = _torch()
-        # With the state put back afterwards: a caller's own draws go on as if we had made none.
+        # The state of the generator is put back: the caller's own draws are not affected.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
-            self._train(torch.from_numpy(X), torch.from_numpy(numbers))
+            self._optimise(torch.from_numpy(X), torch.from_numpy(numbers))
 
-    def _train(self, frozen: torch.Tensor, numbers: torch.Tensor) -> None:
+    def _optimise(self, frozen: torch.Tensor, numbers: torch.Tensor) -> None:
         import torch
         from torch import nn
 
@@ -139,12 +163,12 @@ class NMTune(Probe):
             for batch in torch.split(torch.randperm(n), self.batch_size):
                 if len(batch) < 2:  # one cell has no covariance
                     continue
-                made = features(frozen[batch])
+                moved = features(frozen[batch])
                 loss = (
-                    nn.functional.cross_entropy(head(made), numbers[batch])
-                    + CONSISTENCY * consistency_loss(made, frozen[batch])
-                    + COVARIANCE * covariance_loss(made)
-                    + DOMINANT * dominant_singular_loss(made)
+                    nn.functional.cross_entropy(head(moved), numbers[batch])
+                    + CONSISTENCY * consistency_loss(moved, frozen[batch])
+                    + COVARIANCE * covariance_loss(moved)
+                    + DOMINANT * dominant_singular_loss(moved)
                 )
                 optimiser.zero_grad()
                 torch.autograd.backward(loss)

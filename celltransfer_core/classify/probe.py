@@ -1,35 +1,39 @@
-"""TODO celltransfer_core/classify/probe.py."""
+"""Probes: classifiers that are trained on a sample of the reference's embeddings (3.4, 4.2)."""
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from celltransfer_core.types import Float32, Float64, Ints, Labels
+from celltransfer_core.neighbors.classifier import ProbabilisticClassifier
+from celltransfer_core.types import Float32, Ints
 
 
 def draw_cells(numbers: Ints, n_cells: int, seed: int) -> Ints:
-    """Draw cells so that every class keeps its share, and none is lost.
+    """Draw cells so that every class keeps its share, and no class is lost.
 
     Parameters
     ----------
     numbers : ndarray of int64, shape (n,)
-        Class of each cell, 0, 1, …
+        Class number of each cell.
     n_cells : int
+        Cells to draw, not fewer than there are classes.
     seed : int
 
     Returns
     -------
-    ndarray of int64
-        Positions, ascending; all where there are no more than ``n_cells``.
+    ndarray of int64, shape (min(n, n_cells),)
+        Positions, ascending.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> numbers = np.repeat([0, 1], [90, 10])
+    >>> np.bincount(numbers[draw_cells(numbers, 20, seed=0)]).tolist()
+    [18, 2]
     """
     if len(numbers) <= n_cells:
         return np.arange(len(numbers))
-    # Round robin in a random order.
+    # In a random order, the k-th cell of each class stands where k is its share of the class.
     order = np.random.default_rng(seed).permutation(len(numbers))
     share = np.empty(len(numbers))
     for number in np.unique(numbers):
@@ -38,82 +42,20 @@ def draw_cells(numbers: Ints, n_cells: int, seed: int) -> Ints:
     return np.sort(np.argsort(share, kind="stable")[:n_cells])
 
 
-class Probe(ClassifierMixin, BaseEstimator):
-    """A classifier that is trained on ``max_cells`` at most, drawn by ``random_state``."""
+class Probe(ProbabilisticClassifier):
+    """Base of classifiers that are trained on ``max_cells`` at most, drawn by ``random_state``.
+
+    A subclass defines ``_train(X, numbers)`` and ``_probabilities(X)``.
+    """
 
     max_cells: int
     random_state: int
 
-    def fit(self, X: Float32, y: Labels) -> Self:
-        """Train the probe.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (n, d)
-        y : array-like, shape (n,)
-
-        Returns
-        -------
-        Self
-
-        Raises
-        ------
-        ValueError
-            If the arrays do not fit together, hold NaN, or hold one class.
-        CellTransferError
-            If a library it needs is not installed.
-        """
-        X, y = validate_data(self, X, y, dtype=np.float32)
-        check_classification_targets(y)
-        self.classes_, numbers = np.unique(y, return_inverse=True)
+    def _fit(self, X: Float32, numbers: Ints) -> None:
         if len(self.classes_) < 2:
             raise ValueError("Classifier can't train when only one class is present.")
         kept = draw_cells(numbers, self.max_cells, self.random_state)
-        self._fit(X[kept], numbers[kept])
-        return self
+        self._train(X[kept], numbers[kept])
 
-    def predict_proba(self, X: Float32) -> Float64:
-        """Compute class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (n, d)
-
-        Returns
-        -------
-        ndarray of float64, shape (n, n_classes)
-
-        Raises
-        ------
-        NotFittedError
-            If it has not been trained.
-        ValueError
-            If the array has other dimensions than in ``fit``, or holds NaN.
-        """
-        check_is_fitted(self)
-        return self._probabilities(validate_data(self, X, dtype=np.float32, reset=False))
-
-    def predict(self, X: Float32) -> Labels:
-        """Return the most probable class.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (n, d)
-
-        Returns
-        -------
-        ndarray, shape (n,)
-
-        Raises
-        ------
-        NotFittedError, ValueError
-            As :meth:`predict_proba`.
-        """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
-
-    def _fit(self, X: Float32, numbers: Ints) -> None:
-        raise NotImplementedError
-
-    def _probabilities(self, X: Float32) -> Float64:
+    def _train(self, X: Float32, numbers: Ints) -> None:
         raise NotImplementedError

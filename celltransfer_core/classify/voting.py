@@ -1,4 +1,8 @@
-"""The ensemble: how much each voter counts, and the weighted vote (3.4)."""
+"""The ensemble vote (3.4, step iii): from the voters' probabilities to the type of each cell.
+
+A voter is one classifier on one embedding, with or without transport. Its weight is estimated
+without labels of the query.
+"""
 
 from __future__ import annotations
 
@@ -11,54 +15,63 @@ from celltransfer_core.neighbors.knn import EntropyWeightedKNN, normalized_entro
 from celltransfer_core.neighbors.search import nearest
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 
-FLAG_THRESHOLD = 0.6
-_AT_MOST = 3000  # cells a set that weights are estimated on
-_MIXING_NEIGHBOURS, _ASKED = 15, 1000  # and cells of both sets together that are asked for theirs
+_AT_MOST = 3000  # cells of each set that weights are estimated on
+_MIXING_NEIGHBOURS, _MIXING_CELLS = 15, 1000  # neighbours, of so many cells of both sets together
 
 
 @dataclass(frozen=True)
 class Vote:
-    """The outcome for n cells and T types."""
+    """The vote of V voters on the type of n cells, among T types."""
 
     winner: Ints
     """Type number with the largest weight of first choices, shape (n,)."""
     agreement: Float64
-    """Share of the weight whose first choice it is, shape (n,)."""
+    """Share of the weight whose first choice is the winner, shape (n,)."""
     confidence: Float64
-    """Its weighted mean probability, not calibrated, shape (n,)."""
+    """Weighted mean probability of the winner, not calibrated, shape (n,)."""
     choices: Ints
-    """First choice of each of V voters, shape (V, n)."""
+    """First choice of each voter, shape (V, n)."""
     margin: Float64
-    """Weighted mean probability of the likeliest type less that of the next, shape (n,)."""
+    """Weighted mean probability of the likeliest type less that of the second, shape (n,)."""
 
 
 def cell_weights(weights: Float64, certainty: Float64) -> Float64:
-    """Share the say in each cell out to the voters (3.4, step iii).
+    r"""Compute the weight of each voter in each cell (3.4, step iii).
+
+    .. math:: s_{vc} = \frac{w_v (1 - H_{vc})}{\sum_u w_u (1 - H_{uc})}
+
+    where :math:`H_{vc}` is the normalised entropy of voter v's probabilities in cell c.
 
     Parameters
     ----------
     weights : ndarray of float64, shape (V,) or (V, n)
-        Of every voter, everywhere or in each cell.
+        w of every voter, the same everywhere or in each cell.
     certainty : ndarray of float64, shape (V, n)
-        One minus the normalised entropy of its probabilities.
+        1 − H.
 
     Returns
     -------
     ndarray of float64, shape (V, n)
-        Each cell's shares sum to one.
+        The weights of each cell sum to one. Where no voter has any certainty, they are the voters'
+        own weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cell_weights(np.array([0.5, 0.5]), np.array([[1.0, 0.0], [0.25, 0.0]])).tolist()
+    [[0.8, 0.5], [0.2, 0.5]]
     """
     weights = weights if weights.ndim == 2 else weights[:, None]
-    say = weights * certainty
-    # Where nobody is sure of anything the voters' own weights are what is left.
-    say = np.where(say.sum(axis=0) > 0, say, weights)
-    return say / say.sum(axis=0)
+    weighted = weights * certainty
+    weighted = np.where(weighted.sum(axis=0) > 0, weighted, weights)
+    return weighted / weighted.sum(axis=0)
 
 
 def weighted_vote(probabilities: Float64, weights: Float64) -> Vote:
-    """Let the voters' first choices be counted by weight (3.4, step iii).
+    """Count the voters' first choices by their weight and certainty (3.4, step iii).
 
     A voter's weight in one cell is its own weight times one minus the normalised entropy of its
-    probabilities there.
+    probabilities there, see :func:`cell_weights`.
 
     Parameters
     ----------
@@ -71,56 +84,100 @@ def weighted_vote(probabilities: Float64, weights: Float64) -> Vote:
     -------
     Vote
         A tie goes to the type with the larger mean probability.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sure, unsure = [[1.0, 0.0]], [[0.4, 0.6]]
+    >>> vote = weighted_vote(np.array([sure, unsure]), np.array([0.5, 0.5]))
+    >>> vote.winner.tolist(), vote.agreement.round(3).tolist()
+    ([0], [0.972])
     """
     return count_votes(probabilities, cell_weights(weights, 1 - normalized_entropy(probabilities)))
 
 
-def count_votes(probabilities: Float64, say: Float64) -> Vote:
-    """Count the voters' first choices.
+def count_votes(probabilities: Float64, weights: Float64) -> Vote:
+    """Count the voters' first choices by their weight in each cell.
 
     Parameters
     ----------
     probabilities : ndarray of float64, shape (V, n, T)
-    say : ndarray of float64, shape (V, n)
+        Of every voter, cell and type.
+    weights : ndarray of float64, shape (V, n)
         See :func:`cell_weights`.
 
     Returns
     -------
     Vote
         A tie goes to the type with the larger mean probability.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> probabilities = np.array([[[0.9, 0.1]], [[0.2, 0.8]]])
+    >>> count_votes(probabilities, np.array([[0.25], [0.75]])).winner.tolist()
+    [1]
     """
     voters, n, types = probabilities.shape
     choices = probabilities.argmax(axis=2)
     shares = np.zeros((n, types))
     cells = np.arange(n)
     for voter in range(voters):
-        shares[cells, choices[voter]] += say[voter]
-    mean = np.einsum("vn,vnt->nt", say, probabilities)
+        shares[cells, choices[voter]] += weights[voter]
+    mean = np.einsum("vn,vnt->nt", weights, probabilities)
     winner = (np.round(shares, 9) + 1e-10 * mean).argmax(axis=1)
-    best = np.sort(mean, axis=1)
     return Vote(
         winner=winner,
         agreement=np.minimum(shares[cells, winner], 1.0),
         confidence=mean[cells, winner],
         choices=choices,
-        margin=best[:, -1] - best[:, -2] if types > 1 else best[:, -1],
+        margin=margin(mean),
     )
 
 
+def margin(probabilities: Float64) -> Float64:
+    """Compute how far the likeliest type is above the second.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float64, shape (n, T)
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        The probability itself where there is one type only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> margin(np.array([[0.25, 0.75], [0.5, 0.5]])).tolist()
+    [0.5, 0.0]
+    """
+    best = np.sort(probabilities, axis=1)
+    return best[:, -1] - best[:, -2] if best.shape[1] > 1 else best[:, -1]
+
+
 def leave_one_out_accuracy(X: Float32, types: Ints, rng: np.random.Generator) -> float:
-    """Measure how well neighbours tell the reference's own types apart.
+    """Measure how well the entropy-weighted k-NN classifies each reference cell by the others.
 
     Parameters
     ----------
     X : ndarray of float32, shape (n, d)
     types : ndarray of int64, shape (n,)
     rng : numpy.random.Generator
-        Draws 3,000 cells where there are more.
+        Draws 3,000 cells if there are more.
 
     Returns
     -------
     float
         Balanced accuracy in [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0], [0.1], [5.0], [5.1]], dtype=np.float32)
+    >>> leave_one_out_accuracy(X, np.array([0, 0, 1, 1]), np.random.default_rng(0))
+    1.0
     """
     chosen = np.sort(rng.permutation(len(X))[:_AT_MOST])
     knn = EntropyWeightedKNN().fit(X[chosen], types[chosen])
@@ -131,35 +188,42 @@ def leave_one_out_accuracy(X: Float32, types: Ints, rng: np.random.Generator) ->
 
 
 def mixing(Xs: Float32, Xt: Float32, rng: np.random.Generator) -> float:
-    """Measure how well two sets mix: the share of a cell's neighbours that are of the other set.
+    """Measure how well two sets mix by the share of a cell's neighbours from the other set.
 
     Parameters
     ----------
     Xs, Xt : ndarray of float32, shape (n, d) and (m, d)
     rng : numpy.random.Generator
-        Draws equally many of both, so that half of the neighbours is what perfect mixing gives.
+        Draws equally many cells of both, so that perfect mixing gives half of the neighbours.
 
     Returns
     -------
     float
-        0 where the sets lie apart, 1 where they mix perfectly (or better, after transport).
+        Twice that share, 1 at most: 0 where the sets lie apart, 1 where they mix perfectly.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    >>> mixing(X, X + 100, np.random.default_rng(0))
+    0.0
     """
     size = min(len(Xs), len(Xt), _AT_MOST)
     pooled = np.concatenate(
         [X[np.sort(rng.permutation(len(X))[:size])] for X in (Xs, Xt)], dtype=np.float32
     )
     k = min(_MIXING_NEIGHBOURS, 2 * size - 1)
-    asked = np.sort(rng.permutation(2 * size)[:_ASKED])
-    indices = nearest(pooled[asked], pooled, k + 1)[1]
+    cells = np.sort(rng.permutation(2 * size)[:_MIXING_CELLS])
+    indices = nearest(pooled[cells], pooled, k + 1)[1]
     side = np.arange(2 * size) < size
-    own = indices == asked[:, None]
-    other: Bools = side[indices] != side[asked][:, None]
+    own = indices == cells[:, None]
+    other: Bools = side[indices] != side[cells][:, None]
     share = (other & ~own).sum() / (~own).sum()
     return float(min(1.0, 2 * share))
 
 
 def voter_weights(accuracy: Sequence[float], mixed: Sequence[float]) -> Float64:
-    """Weigh the voters without any label of the query.
+    """Weigh the voters without labels of the query: accuracy on the reference times mixing.
 
     Parameters
     ----------
@@ -171,7 +235,12 @@ def voter_weights(accuracy: Sequence[float], mixed: Sequence[float]) -> Float64:
     Returns
     -------
     ndarray of float64, shape (V,)
-        Their product, scaled to sum to one; even where all are zero.
+        The products, scaled to sum to one; uniform if all are zero.
+
+    Examples
+    --------
+    >>> voter_weights([0.8, 0.8], [0.75, 0.25]).round(2).tolist()
+    [0.75, 0.25]
     """
     weights = np.asarray(accuracy, dtype=np.float64) * np.asarray(mixed, dtype=np.float64)
     total = weights.sum()
@@ -179,7 +248,7 @@ def voter_weights(accuracy: Sequence[float], mixed: Sequence[float]) -> Float64:
 
 
 def voters_split(choices: Ints) -> Float64:
-    """Measure how the voters are split over each cell.
+    """Measure how much the voters disagree on each cell.
 
     Parameters
     ----------
@@ -189,7 +258,13 @@ def voters_split(choices: Ints) -> Float64:
     Returns
     -------
     ndarray of float64, shape (n,)
-        Share of the pairs of voters that differ, in [0, 1]; 0 with a single voter.
+        Share of the pairs of voters whose choices differ, in [0, 1]; 0 with a single voter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> voters_split(np.array([[0, 0], [0, 1], [0, 1]])).round(2).tolist()
+    [0.0, 0.67]
     """
     voters, n = choices.shape
     if voters < 2:

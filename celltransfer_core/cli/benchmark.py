@@ -1,15 +1,20 @@
-"""TODO celltransfer_core/cli/benchmark.py."""
+"""The command ``benchmark``: ``evaluate`` on many pairs of sets, and one summary (Tables 7, 8).
+
+In goes a file of pairs; out come a folder for each pair, ``summary.csv``, ``summary.md`` and
+``summary.html``.
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from celltransfer_core.about import RESEARCH_USE
-from celltransfer_core.cli.evaluate import _measure, _printed
+from celltransfer_core.cli.evaluate import evaluate_sets, printed_figures
 from celltransfer_core.cli.options import (
     Parser,
     add_method,
@@ -19,11 +24,15 @@ from celltransfer_core.cli.options import (
 )
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.cli.sentences import describe_evaluation
-from celltransfer_core.cli.settings import measured, of_those_here
+from celltransfer_core.cli.settings import config_and_protocol, without_missing
 from celltransfer_core.errors import DataError
+
+if TYPE_CHECKING:
+    from celltransfer_core.benchmark.pairs import Pair, PairsFile
 
 
 def add_benchmark(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``benchmark``."""
     parser.set_defaults(command=_benchmark)
     parser.add_argument("pairs", type=Path, metavar="PAIRS.toml", help="which sets, which pairs")
     parser.add_argument(
@@ -72,7 +81,22 @@ def _option_names(parser: argparse.ArgumentParser) -> dict[str, str]:
     }
 
 
-def _pair_options(words: Sequence[str]) -> argparse.Namespace:
+def pair_options(words: Sequence[str]) -> argparse.Namespace:
+    """Read the settings of a pair, as options of ``evaluate``.
+
+    Parameters
+    ----------
+    words : sequence of str
+
+    Returns
+    -------
+    argparse.Namespace
+
+    Raises
+    ------
+    DataError
+        If ``evaluate`` has no such option, or it does not take the value.
+    """
     parser = _PairParser(add_help=False, allow_abbrev=False)
     _option_names(parser)
     parsed = parser.parse_args(words)
@@ -86,13 +110,9 @@ class _PairParser(Parser):
 
 
 def _benchmark(options: argparse.Namespace) -> None:
-    from dataclasses import replace
-
-    from celltransfer_core.benchmark.pairs import Pair, read_pairs
+    from celltransfer_core.benchmark.pairs import read_pairs
     from celltransfer_core.benchmark.run import options_of, run_pairs
-    from celltransfer_core.benchmark.sets import load_pair
     from celltransfer_core.benchmark.summary import write_summary
-    from celltransfer_core.data.pooling import draw_per_class
     from celltransfer_core.runtime.files import check_writable
 
     file = read_pairs(options.pairs, options.data)
@@ -104,32 +124,9 @@ def _benchmark(options: argparse.Namespace) -> None:
         file = replace(file, pairs=tuple(p for p in file.pairs if p.name in options.only))
     check_writable(options.out)
     say = (lambda *_: None) if options.quiet else print
-
-    def measure(pair: Pair, words: Sequence[str], into: Path) -> None:
-        parsed = _pair_options(words)
-        config, protocol = measured(parsed)
-        config = of_those_here(config, skip=True, say=say)
-        with closing(Screen(quiet=options.quiet)) as screen:
-            sets = load_pair(file, pair, workers=options.workers, progress=screen)
-            reference = sets.reference
-            if parsed.per_class is not None:
-                reference = draw_per_class(reference, parsed.per_class, config.seed)
-            found = _measure(
-                reference,
-                sets.query,
-                sets.truth,
-                sets.extras,
-                config,
-                protocol,
-                into,
-                options.workers,
-                screen,
-                _printed("+".join(pair.reference), pair.query, pair.name),
-            )
-        say(describe_evaluation(found))
-
     for pair in file.pairs:  # wrong settings show before hours of work
-        measured(_pair_options(options_of(pair, _given(options))))
+        config_and_protocol(pair_options(options_of(pair, _given(options))))
+    measure = _measuring(file, options, say)
     outcomes = run_pairs(file, options.out, _given(options), measure, say)
     write_summary(outcomes, options.out)
     say(f"\nWritten to {options.out}: summary.csv, summary.md, summary.html. {RESEARCH_USE}")
@@ -138,3 +135,33 @@ def _benchmark(options: argparse.Namespace) -> None:
         raise DataError(f"{len(failed)} pairs failed ({', '.join(failed)}); summary.md says why.")
     if all(outcome.missing for outcome in outcomes):
         raise DataError("No pair's sets are there; give their folder with --data.")
+
+
+def _measuring(
+    file: PairsFile, options: argparse.Namespace, say: Callable[..., None]
+) -> Callable[[Pair, Sequence[str], Path], None]:
+    """Make the function that measures a pair."""
+    from celltransfer_core.benchmark.sets import load_pair
+    from celltransfer_core.data.pooling import draw_per_class
+
+    def measure(pair: Pair, words: Sequence[str], into: Path) -> None:
+        parsed = pair_options(words)
+        config, protocol = config_and_protocol(parsed)
+        config = without_missing(config, skip=True, say=say)
+        with closing(Screen(quiet=options.quiet)) as screen:
+            sets = load_pair(file, pair, workers=options.workers, progress=screen)
+            if parsed.per_class is not None:
+                drawn = draw_per_class(sets.reference, parsed.per_class, config.seed)
+                sets = replace(sets, reference=drawn)
+            found = evaluate_sets(
+                sets,
+                config,
+                protocol,
+                into,
+                workers=options.workers,
+                screen=screen,
+                printed=printed_figures("+".join(pair.reference), pair.query, pair.name),
+            )
+        say(describe_evaluation(found))
+
+    return measure

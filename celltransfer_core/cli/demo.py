@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/cli/demo.py."""
+"""The command ``demo``: draw two small sets of cells to try things on.
+
+In goes the name of a new folder; out come a drawn reference and query in it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from celltransfer_core.cli.options import add_common
 
 
 def add_demo(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``demo``."""
     parser.set_defaults(command=_demo)
     parser.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the drawing")
     add_common(parser)
 
 

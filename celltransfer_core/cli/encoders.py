@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/cli/encoders.py."""
+"""The command ``encoders``: list them, fetch published ones, add an own one, train one (3.1).
+
+In go names, an ONNX file or folders of labelled cells; out come encoders that ``--encoders`` knows.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ from pathlib import Path
 from celltransfer_core.cli.options import Parser, add_common, names_given, numbers_given
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.cli.sentences import describe_dataset
-from celltransfer_core.cli.settings import _names
+from celltransfer_core.cli.settings import named_folders
 from celltransfer_core.errors import DataError
 
 
 def add_encoders(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of ``encoders``."""
     parser.set_defaults(command=_list_encoders)
     actions = parser.add_subparsers(metavar="ACTION", parser_class=Parser)
     listing = actions.add_parser("list", help="what is here (also without an action)")
@@ -35,6 +39,12 @@ def add_encoders(parser: argparse.ArgumentParser) -> None:
     )
     training = actions.add_parser("train", help="train an encoder on labelled cells of your own")
     training.set_defaults(command=_train_encoder)
+    _add_training(training)
+    for one in (parser, listing, fetching, adding, training):
+        add_common(one)
+
+
+def _add_training(training: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--data",
         type=Path,
@@ -65,17 +75,18 @@ def add_encoders(parser: argparse.ArgumentParser) -> None:
         "--teacher-width",
         type=int,
         metavar="N",
-        help="train wider networks first, which update_vote these; for a graphics card (default: none)",
+        help="train wider networks first, and distil them into these; for a graphics card "
+        "(default: none)",
     )
     training.add_argument("--teacher-steps", type=int, metavar="N", help="of every wider network")
-    training.add_argument("--seed", type=int)
+    training.add_argument("--seed", type=int, help="of everything that is random")
     training.add_argument(
         "--licence", default="not stated", help="of the weights, for whom you give them to"
     )
-    training.add_argument("--workers", type=int, metavar="N")
-    training.add_argument("--quiet", action="store_true")
-    for one in (parser, listing, fetching, adding, training):
-        add_common(one)
+    training.add_argument(
+        "--workers", type=int, metavar="N", help="processes; all processors unless given"
+    )
+    training.add_argument("--quiet", action="store_true", help="no progress, no summary")
 
 
 def _list_encoders(options: argparse.Namespace) -> None:  # noqa: ARG001
@@ -127,35 +138,25 @@ def _add_encoder(options: argparse.Namespace) -> None:
     print(f"{spec.id} is added ({spec.dim} numbers a cell): use it with --encoders {spec.id}")
 
 
+_RECIPE = ("views", "steps", "batch", "width", "seed", "teacher_width", "teacher_steps")
+
+
 def _train_encoder(options: argparse.Namespace) -> None:
     from celltransfer_core.data.folders import read_dataset
     from celltransfer_core.data.pooling import pool
     from celltransfer_core.encoders.training.cells import pack
+    from celltransfer_core.encoders.training.fit import train_encoder
     from celltransfer_core.encoders.training.recipe import recipe_from
-    from celltransfer_core.encoders.training.train import train_encoder
     from celltransfer_core.runtime.cache import Cache
     from celltransfer_core.runtime.files import check_writable
 
-    recipe = recipe_from(
-        **{
-            name: getattr(options, name)
-            for name in (
-                "views",
-                "steps",
-                "batch",
-                "width",
-                "seed",
-                "teacher_width",
-                "teacher_steps",
-            )
-        }
-    )
+    recipe = recipe_from(**{name: getattr(options, name) for name in _RECIPE})
     if options.out.suffix != ".onnx":
         raise DataError(f"--out is the encoder's file, NAME.onnx, not {options.out}.")
     check_writable(options.out.parent)
     kept = options.out.with_suffix(".training")
     say = (lambda *_: None) if options.quiet else print
-    folders = _names(options.data)
+    folders = named_folders(options.data)
     with closing(Screen(quiet=options.quiet)) as screen:
         sets = [
             read_dataset(folder, labelled=True, workers=options.workers, progress=screen)
@@ -172,7 +173,7 @@ def _train_encoder(options: argparse.Namespace) -> None:
             trained_on=", ".join(folders),
             licence=options.licence,
             progress=screen,
-            say=say,
+            report=say,
         )
     say(
         f"\nWritten to {options.out}: {spec.dim} numbers a cell. To use it: encoders add "

@@ -1,67 +1,55 @@
-"""TODO celltransfer_core/cli/evaluate.py."""
+"""The command ``evaluate``: the paper's protocol (5.1, 5.2) on a query whose types are known.
+
+In go two folders of typed cells; out come ``results.csv``, ``results.md`` and ``results.html``, and
+with ``--reader`` the curve of a simulated reader.
+"""
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from celltransfer_core.about import RESEARCH_USE
-from celltransfer_core.cli.options import (
-    add_method,
-    add_protocol,
-    add_reference,
-    add_skip,
-    add_work,
-)
+from celltransfer_core.cli.options import add_folders, add_method, add_protocol, add_skip, add_work
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.cli.sentences import describe_dataset, describe_evaluation
-from celltransfer_core.cli.settings import _names, _reference, measured, of_those_here, write_log
+from celltransfer_core.cli.settings import (
+    config_and_protocol,
+    named_folders,
+    read_extras,
+    read_reference,
+    without_missing,
+    write_log,
+)
 from celltransfer_core.errors import DataError
 
 if TYPE_CHECKING:
-    from celltransfer_core.config import Config
-    from celltransfer_core.data.dataset import Dataset
+    from celltransfer_core.benchmark.sets import PairSets
+    from celltransfer_core.config.config import Config
     from celltransfer_core.evaluation.paper import Printed
     from celltransfer_core.evaluation.protocol import Protocol
     from celltransfer_core.evaluation.result import Evaluation
-    from celltransfer_core.types import Labels
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``evaluate``."""
     parser.set_defaults(command=_evaluate)
-    folders = parser.add_argument_group("folders")
-    add_reference(folders)
-    folders.add_argument(
-        "--query",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="cells whose types are known, likewise; used to score and for nothing else",
-    )
-    folders.add_argument(
-        "--extra",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="a further set without types for the t-SNE correction; may be repeated",
-    )
-    folders.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder for the results; the same again goes on where it was interrupted",
+    add_folders(
+        parser,
+        query="cells whose types are known, likewise; used to score and for nothing else",
+        out="folder for the results; the same again goes on where it was interrupted",
     )
     add_protocol(parser)
     reader = parser.add_argument_group("reader")
     reader.add_argument(
         "--reader",
         action="store_true",
-        help="play a person who confirms every cluster and then answers the queue: reader.csv",
+        help="simulate a person who confirms every cluster and then answers the queue: reader.csv",
     )
     reader.add_argument(
         "--reader-errors",
@@ -75,80 +63,100 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from celltransfer_core.data.folders import read_dataset
-    from celltransfer_core.data.pooling import draw_per_class
-    from celltransfer_core.evaluation.truth import true_labels
     from celltransfer_core.runtime.files import check_writable
 
-    config, protocol = measured(options)
+    config, protocol = config_and_protocol(options)
     say = (lambda *_: None) if options.quiet else print
-    config = of_those_here(config, skip=options.skip_missing, say=say)
+    config = without_missing(config, skip=options.skip_missing, say=say)
     if not 0 <= options.reader_errors < 1:
         raise DataError(
             f"--reader-errors cannot be {options.reader_errors:g}; it takes 0 to below 1."
         )
     check_writable(options.out)
-    workers = options.workers
     with closing(Screen(quiet=options.quiet)) as screen:
-        query = read_dataset(options.query, workers=workers, progress=screen)
-        truth = true_labels(query)
-        reference = _reference(options, screen)
-        if options.per_class is not None:
-            reference = draw_per_class(reference, options.per_class, config.seed)
-        extras = {
-            name: read_dataset(folder, workers=workers, progress=screen)
-            for name, folder in _names(options.extra, ("reference", "query")).items()
-        }
+        sets = _read_sets(options, config, screen)
         screen.close()
-        for name, dataset in (("reference", reference), ("query", query), *extras.items()):
+        both = {"reference": sets.reference, "query": sets.query}
+        for name, dataset in (*both.items(), *sets.extras.items()):
             say(describe_dataset(name, dataset))
-        found = _measure(
-            reference,
-            query,
-            truth,
-            extras,
+        found = evaluate_sets(
+            sets,
             config,
             protocol,
             options.out,
-            workers,
-            screen,
-            _printed("+".join(_names(options.reference)), options.query.resolve().name),
-            options.reader_errors if options.reader else None,
+            workers=options.workers,
+            screen=screen,
+            printed=printed_figures(
+                "+".join(named_folders(options.reference)), options.query.resolve().name
+            ),
+            reader_errors=options.reader_errors if options.reader else None,
         )
     write_log(options.out, options, screen.seconds)
     say("\n" + describe_evaluation(found))
     say(f"\nWritten to {options.out}: results.csv, results.md, results.html. {RESEARCH_USE}")
 
 
-def _measure(
-    reference: Dataset,
-    query: Dataset,
-    truth: Labels,
-    extras: dict[str, Dataset],
+def _read_sets(options: argparse.Namespace, config: Config, screen: Screen) -> PairSets:
+    from celltransfer_core.benchmark.sets import PairSets
+    from celltransfer_core.data.folders import read_dataset
+    from celltransfer_core.data.pooling import draw_per_class
+    from celltransfer_core.evaluation.truth import true_labels
+
+    query = read_dataset(options.query, workers=options.workers, progress=screen)
+    truth = true_labels(query)
+    reference = read_reference(options, screen)
+    if options.per_class is not None:
+        reference = draw_per_class(reference, options.per_class, config.seed)
+    return PairSets(reference, query, truth, read_extras(options, screen))
+
+
+def evaluate_sets(
+    sets: PairSets,
     config: Config,
     protocol: Protocol,
     out: Path,
+    *,
     workers: int | None,
     screen: Screen,
     printed: Sequence[Printed] = (),
     reader_errors: float | None = None,
 ) -> Evaluation:
-    from dataclasses import replace
+    """Measure every method on a pair of sets, and write what was found.
 
+    Parameters
+    ----------
+    sets : PairSets
+    config : Config
+    protocol : Protocol
+    out : Path
+        Folder for the results; what was computed before an interruption is found there.
+    workers : int, optional
+    screen : Screen
+    printed : sequence of Printed
+        What the paper prints for this pair.
+    reader_errors : float, optional
+        Share of wrong answers of a simulated reader; None for no reader.
+
+    Returns
+    -------
+    Evaluation
+    """
     from celltransfer_core.evaluation.measured import evaluate
-    from celltransfer_core.evaluation.played_reader import play_reader
     from celltransfer_core.evaluation.report.write import write_evaluation
+    from celltransfer_core.evaluation.simulated_reader import simulate_reader
     from celltransfer_core.pipeline.named import detect, identify
     from celltransfer_core.pipeline.prepared import prepare
 
-    prepared = prepare(reference, query, config, extras=extras, workers=workers, progress=screen)
+    prepared = prepare(
+        sets.reference, sets.query, config, extras=sets.extras, workers=workers, progress=screen
+    )
     named = identify(prepared, detect(prepared))
     found = evaluate(
-        prepared, named, truth, protocol, store=out / "kept", workers=workers, progress=screen
+        prepared, named, sets.truth, protocol, store=out / "kept", workers=workers, progress=screen
     )
     if reader_errors is not None:
-        reading = play_reader(
-            prepared, named, truth, errors=reader_errors, workers=workers, progress=screen
+        reading = simulate_reader(
+            prepared, named, sets.truth, errors=reader_errors, workers=workers, progress=screen
         )
         found = replace(found, reading=reading)
     screen.close()
@@ -156,10 +164,20 @@ def _measure(
     return found
 
 
-def _printed(reference: str, query: str, name: str = "") -> tuple[Printed, ...]:
-    """Find what the paper prints for a pair, by its table's number where the pair's name is one."""
-    import re
+def printed_figures(reference: str, query: str, name: str = "") -> tuple[Printed, ...]:
+    """Find what the paper prints for a pair.
 
+    Parameters
+    ----------
+    reference, query : str
+        Names of the sets.
+    name : str
+        Of the pair; ``Table N`` tells which table is meant.
+
+    Returns
+    -------
+    tuple of Printed
+    """
     from celltransfer_core.evaluation.paper import TABLES, printed, read_tables
 
     if not TABLES.is_file():

@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/cli/main.py."""
+"""The entry of the command line: its commands, and what a mistake or a fault ends with.
+
+In go the words of the command line; out comes the exit code. Nothing heavy is imported before a
+command runs, so that ``--help`` is quick.
+"""
 
 from __future__ import annotations
 

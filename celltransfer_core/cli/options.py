@@ -1,24 +1,39 @@
-"""TODO celltransfer_core/cli/options.py."""
+"""Options that several commands share, as arguments of ``argparse``.
+
+In goes a parser, and its options are added. Those of the method come from the fields of
+:class:`~celltransfer_core.config.config.Config`, those of the protocol (5.1, 5.2) from
+:mod:`celltransfer_core.evaluation.protocol`.
+"""
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from celltransfer_core.config.config import PRESETS, SETTINGS
+from celltransfer_core.config.settings import Setting
+from celltransfer_core.evaluation.protocol import METHODS, OT
 
 DONE, FAULT, MENDABLE, INTERRUPTED = 0, 1, 2, 130
 
 
 class Parser(argparse.ArgumentParser):
+    """A parser that tells a mistake in one line and ends with the code of what can be mended."""
+
     def error(self, message: str) -> NoReturn:
+        """Tell the mistake and end the process."""
         self.exit(MENDABLE, f"celltransfer: {message}; see {self.prog} --help\n")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add what every command takes."""
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
 
 
 def add_work(parser: argparse.ArgumentParser) -> None:
+    """Add where and how the work runs."""
     parser.add_argument(
         "--workers", type=int, metavar="N", help="processes; all processors unless given"
     )
@@ -32,7 +47,22 @@ def add_work(parser: argparse.ArgumentParser) -> None:
     add_common(parser)
 
 
-def add_reference(folders: argparse._ArgumentGroup) -> None:
+def add_folders(
+    parser: argparse.ArgumentParser, *, query: str, out: str
+) -> argparse._ArgumentGroup:
+    """Add the folders that sets are read from, and the one for the results.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    query, out : str
+        Help on the query and on the folder for the results.
+
+    Returns
+    -------
+    argparse._ArgumentGroup
+    """
+    folders = parser.add_argument_group("folders")
     folders.add_argument(
         "--reference",
         type=Path,
@@ -51,129 +81,96 @@ def add_reference(folders: argparse._ArgumentGroup) -> None:
         help="take these types alone from a reference, SET being its folder's name; may be "
         "repeated",
     )
+    folders.add_argument("--query", type=Path, required=True, metavar="DIR", help=query)
+    folders.add_argument(
+        "--extra",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a further set without types, which helps to match the query's clusters to types "
+        "(t-SNE); may be repeated",
+    )
+    folders.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
+    return folders
 
 
 def _chosen_types(text: str) -> tuple[str, tuple[str, ...]]:
     name, found, types = text.rpartition(":")
-    chosen = tuple(part.strip() for part in types.split(",") if part.strip())
+    chosen = names_given(types)
     if not (found and name.strip() and chosen):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form SET:type,type")
     return name.strip(), chosen
 
 
 def add_skip(method: argparse._ArgumentGroup) -> None:
+    """Add the choice to go on without encoders that are not here."""
     method.add_argument(
         "--skip-missing", action="store_true", help="go on without encoders that are not here"
     )
 
 
-def add_method(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+def add_method(parser: argparse.ArgumentParser, *, run: bool = False) -> argparse._ArgumentGroup:
+    """Add the preset and an option for each setting.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    run : bool
+        Whether it is the command ``run``: it also has the settings that the protocol varies in
+        ``evaluate``.
+
+    Returns
+    -------
+    argparse._ArgumentGroup
+    """
     method = parser.add_argument_group("method", "what is not given is the preset's")
     method.add_argument(
         "--preset",
-        choices=("default", "paper"),
+        choices=tuple(PRESETS),
         default="default",
         help="what measured best, or the paper as printed",
     )
-    method.add_argument(
-        "--encoders", metavar="A,B,C+D", help="voters; + concatenates; see the encoders command"
-    )
-    method.add_argument(
-        "--framing", choices=("auto", "nucleus", "none"), help="cut every cell around its nucleus"
-    )
-    method.add_argument(
-        "--colour",
-        choices=("balanced", "lab", "none"),
-        help="bring the query's colours to the reference's, cell by cell and then as a set; as a "
-        "set alone; or not at all",
-    )
-    method.add_argument(
-        "--um-per-px",
-        type=float,
-        nargs=2,
-        metavar=("REFERENCE", "QUERY"),
-        help="size of a pixel in µm",
-    )
-    method.add_argument(
-        "--clusters",
-        choices=("mixture", "louvain", "node-degree"),
-        help="how clusters are found",
-    )
-    method.add_argument(
-        "--n-clusters",
-        type=_auto_or_count,
-        metavar="auto|N",
-        help="of a mixture, each one to confirm; auto: a dozen, up to twenty in large sets",
-    )
-    method.add_argument(
-        "--cluster-encoder",
-        metavar="A+B",
-        help="what they are found on; the first voter unless given",
-    )
-    method.add_argument(
-        "--graph",
-        choices=("geodesic", "knn"),
-        help="what clusters are found on: geodesic distances, or nearest neighbours alone",
-    )
-    method.add_argument(
-        "--sigma", type=_sigma, metavar="auto|paper|NUMBER", help="threshold of the clusters' graph"
-    )
-    method.add_argument("--resolution", type=float, help="of Louvain; higher gives more clusters")
-    method.add_argument(
-        "--features", choices=("centred", "raw"), help="subtract each set's own mean, or not"
-    )
-    method.add_argument(
-        "--weights", choices=("matches", "uniform"), help="proportions that transport expects"
-    )
-    method.add_argument(
-        "--alpha",
-        type=float,
-        help="structure against features, 0 to 1, as in the paper "
-        "(POT's own is alpha / (2 - alpha))",
-    )
-    method.add_argument(
-        "--class-weight",
-        choices=("balanced", "none"),
-        help="neighbours count in inverse proportion to the drawn cells of their type, or alike",
-    )
-    method.add_argument(
-        "--solver",
-        choices=("auto", "auction", "pot"),
-        help="of the transport: own, POT's, or own unless alpha is 1",
-    )
-    method.add_argument(
-        "--mapping",
-        choices=("affine", "barycentric"),
-        help="move the reference by one affine map fitted to the plan, or each cell as in eq. 4",
-    )
-    method.add_argument(
-        "--subset-size", type=int, metavar="N", help="most cells of either set in one transport"
-    )
-    method.add_argument("--seed", type=int)
+    for setting in SETTINGS.values():
+        if setting.offered == "always" or (run and setting.offered == "run"):
+            method.add_argument(
+                setting.option,
+                metavar=setting.metavar,
+                help=setting.help.replace("%", "%%"),  # argparse fills in its own
+                **_reading(setting),
+            )
     return method
 
 
-# As in protocol.py, which takes a second to load and is not needed for --help.
-_OT = ("none", "centre", "coral", "linear", "sinkhorn", "fgw-paper", "fgw")
-_METHODS = (
-    "knn",
-    "ensemble",
-    "linear",
-    "ensemble-linear",
-    "nmtune",
-    "ensemble-nmtune",
-    "majority",
-    "ceiling",
-)
+def _reading(setting: Setting) -> dict[str, Any]:
+    """Say how ``argparse`` reads a setting; voters are read later, with the list of encoders."""
+    if setting.kind == "word":
+        return {"choices": tuple(setting.choices)}
+    if setting.kind in {"whole", "number"}:
+        plain = int if setting.kind == "whole" else float
+        return {"type": partial(_word_or_number, setting) if setting.choices else plain}
+    if setting.kind == "pair":
+        return {"type": float, "nargs": 2}
+    return {"nargs": "+"} if setting.kind == "types" else {}
+
+
+def _word_or_number(setting: Setting, text: str) -> str | float:
+    try:
+        return setting.read(text)
+    except ValueError:
+        number = "a whole number" if setting.kind == "whole" else "a number"
+        words = ", ".join(setting.choices)
+        raise argparse.ArgumentTypeError(f"{text!r} is not {words} or {number}") from None
 
 
 def add_protocol(parser: argparse.ArgumentParser) -> None:
+    """Add what is measured (5.1, 5.2)."""
     protocol = parser.add_argument_group("protocol")
     protocol.add_argument(
-        "--ot", type=names_given, metavar="A,B", help=f"alignments, of {', '.join(_OT)}"
+        "--ot", type=names_given, metavar="A,B", help=f"alignments, of {', '.join(OT)}"
     )
     protocol.add_argument(
-        "--methods", type=names_given, metavar="A,B", help=f"methods, of {', '.join(_METHODS)}"
+        "--methods", type=names_given, metavar="A,B", help=f"methods, of {', '.join(METHODS)}"
     )
     protocol.add_argument(
         "--filtering",
@@ -206,29 +203,29 @@ def add_protocol(parser: argparse.ArgumentParser) -> None:
 
 
 def names_given(text: str) -> tuple[str, ...]:
+    """Read names with commas between them."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def numbers_given(text: str) -> tuple[int, ...]:
+    """Read whole numbers with commas between them, or ``none``.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is neither.
+    """
     if text == "none":
         return ()
     try:
         return tuple(int(number) for number in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not numbers with commas") from None
-
-
-def _auto_or_count(text: str) -> str | int:
-    try:
-        return text if text == "auto" else int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not auto or a whole number") from None
-
-
-def _sigma(text: str) -> str | float:
-    if text in {"auto", "paper"}:
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not auto, paper or a number") from None

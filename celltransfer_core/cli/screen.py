@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/cli/screen.py."""
+"""Progress on the terminal: each stage with its rate, and how long it took."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Screen:
         self._bar = None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show how far a stage is; another stage ends the one before."""
         from tqdm import tqdm
 
         if stage != self._stage:

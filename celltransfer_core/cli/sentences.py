@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/cli/sentences.py."""
+"""What the commands tell on the terminal: a set, a run, an evaluation, in a few lines each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def describe_dataset(name: str, dataset: Dataset) -> str:
-    """Say in a few lines what a set holds and what was left out.
+    """Describe in a few lines what a set holds and what was left out.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ _FILES_OF_A_TYPE = 4
 
 
 def describe_run(result: RunResult) -> str:
-    """Say what a run found, for the screen.
+    """Describe the outcome of a run for the screen.
 
     Parameters
     ----------
@@ -63,14 +63,14 @@ def describe_run(result: RunResult) -> str:
     lines = ["", f"framing: {result.framing.reason}"]
     lines += [f"encoder {f.encoder} was left out: {f.reason}" for f in result.failures]
     scores = result.scores["query"]
-    silent = [name for name, kept in zip(scores.encoders, scores.kept, strict=True) if not kept]
-    if silent:
-        lines.append(f"without signal for matching: {', '.join(silent)}")
+    unused = [name for name, kept in zip(scores.encoders, scores.kept, strict=True) if not kept]
+    if unused:
+        lines.append(f"without signal for matching: {', '.join(unused)}")
     lines += ["", f"{'cluster':>7} {'cells':>6}  {'matched type':<24} {'score':>5}  runner-up"]
     for name, match in zip(result.clusters.names, result.matches, strict=True):
-        word = " (confirmed)" if match.confirmed else ""
+        matched = match.matched_type + (" (confirmed)" if match.confirmed else "")
         lines.append(
-            f"{name:>7} {match.cells:>6}  {match.matched_type + word:<24} {match.score:>5.2f}  "
+            f"{name:>7} {match.cells:>6}  {matched:<24} {match.score:>5.2f}  "
             f"{match.runner_up} {match.runner_up_score:.2f}"
         )
         if match.reason:
@@ -88,14 +88,14 @@ def describe_run(result: RunResult) -> str:
     remarks = [(solve.voter, remark) for solve in result.solves for remark in solve.log.remarks]
     for voter, remark in dict.fromkeys(remarks):
         lines.append(f"transport of {voter}: {remark} ({remarks.count((voter, remark))} times)")
-    if result.taught:
-        said = result.taught.words
-        lines += [
-            "",
-            f"taught by {len(said.clusters)} confirmed clusters and {len(said.cells)} typed cells",
-        ]
-        for position in result.taught.slips:
-            name = dict(said.clusters)[position]
+    if result.updated:
+        annotations = result.updated.annotations
+        lines.append(
+            f"\nupdated with {len(annotations.clusters)} confirmed clusters and "
+            f"{len(annotations.cells)} typed cells"
+        )
+        for position in result.updated.doubted_clusters:
+            name = dict(annotations.clusters)[position]
             lines.append(
                 f"cluster {result.clusters.names[position]}: look again whether it is {name}; to "
                 "the encoders it looks different"
@@ -114,7 +114,7 @@ def describe_run(result: RunResult) -> str:
 
 
 def describe_evaluation(evaluation: Evaluation) -> str:
-    """Say what an evaluation found, for the screen: the ensemble's and the best figures.
+    """Describe an evaluation for the screen: its notes, ensembles and yardsticks.
 
     Parameters
     ----------

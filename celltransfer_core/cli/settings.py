@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/cli/settings.py."""
+"""From the options of the command line to what the pipeline takes: settings, sets, protocol.
+
+In go the parsed options; out come a :class:`~celltransfer_core.config.config.Config` of encoders
+that are here, a :class:`~celltransfer_core.evaluation.protocol.Protocol`, and the sets of cells.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,112 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celltransfer_core.cli.screen import Screen
+from celltransfer_core.config.config import SETTINGS, Config, config_from
+from celltransfer_core.config.settings import Setting, as_tuples, voter_name
 from celltransfer_core.errors import DataError
+from celltransfer_core.evaluation.protocol import Protocol, with_concatenations
 
 if TYPE_CHECKING:
-    from celltransfer_core.config import Config
     from celltransfer_core.data.dataset import Dataset
-    from celltransfer_core.evaluation.protocol import Protocol
 
 
-def of_those_here(config: Config, *, skip: bool, say: Callable[[str], None]) -> Config:
-    """Stop before hours of work if an encoder is not here, or go on with the others."""
-    from dataclasses import replace
+def config_of(options: argparse.Namespace) -> Config:
+    """Make the configuration that was asked for.
 
+    Parameters
+    ----------
+    options : argparse.Namespace
+
+    Returns
+    -------
+    Config
+        The preset's, where nothing was given.
+
+    Raises
+    ------
+    DataError
+        If a value is out of range.
+    EncoderError
+        If a list of encoders cannot be read.
+    """
+    if options.workers is not None and options.workers < 1:
+        raise DataError("--workers cannot be under 1.")
+    given = {name: getattr(options, name, None) for name in SETTINGS}
+    return config_from(
+        options.preset,
+        **{name: _value(SETTINGS[name], told) for name, told in given.items() if told is not None},
+    )
+
+
+def _value(setting: Setting, given: Any) -> Any:
+    if setting.kind not in {"voters", "voter"}:
+        return as_tuples(given)
+    from celltransfer_core.encoders.catalogue import parse_encoders
+
+    voters = parse_encoders(given)
+    return voters if setting.kind == "voters" else voters[0]
+
+
+def config_and_protocol(options: argparse.Namespace) -> tuple[Config, Protocol]:
+    """Make what an evaluation was asked to measure.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+
+    Returns
+    -------
+    config : Config
+        With the paper's concatenations of the encoders, and the protocol's number of draws.
+    protocol : Protocol
+
+    Raises
+    ------
+    DataError
+        If a value is out of range.
+    EncoderError
+        If a list of encoders cannot be read.
+    """
+    given = {
+        "ot": options.ot,
+        "methods": options.methods,
+        "filtering": options.filters,
+        "subsets": options.subsets,
+        "identification_subsets": options.identification_subsets,
+        "low_label": options.low_label,
+    }
+    protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
+    config = config_of(options)
+    voters = with_concatenations(config.encoders)
+    return replace(config, draws=protocol.subsets, encoders=voters), protocol
+
+
+def without_missing(config: Config, *, skip: bool, say: Callable[[str], None]) -> Config:
+    """Stop before hours of work if an encoder is not here, or go on with the others.
+
+    Parameters
+    ----------
+    config : Config
+    skip : bool
+        Whether to go on.
+    say : callable
+        Is told which encoders are left out.
+
+    Returns
+    -------
+    Config
+        Of encoders that are here.
+
+    Raises
+    ------
+    DataError
+        If an encoder is not here and is not to be skipped, or none is here.
+    """
     from celltransfer_core.encoders.catalogue import encoder_names, how_to_get
 
     here = encoder_names()
@@ -39,26 +133,38 @@ def of_those_here(config: Config, *, skip: bool, say: Callable[[str], None]) -> 
         )
     say(
         f"encoders that are not here: {', '.join(gone)}; used: "
-        f"{', '.join('+'.join(voter) for voter in kept)}"
+        f"{', '.join(voter_name(voter) for voter in kept)}"
     )
     clusters = config.cluster_encoder
     if clusters and set(clusters) & set(gone):
-        say(f"clusters are found on the first encoder, for {'+'.join(clusters)} is not here")
+        say(f"clusters are found on the first encoder, for {voter_name(clusters)} is not here")
         clusters = None
     return replace(config, encoders=tuple(kept), cluster_encoder=clusters)
 
 
-def _reference(options: argparse.Namespace, screen: Screen) -> Dataset:
-    """Read one reference, or pool several, of the types that were asked for."""
+def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
+    """Read one reference, or pool several, of the types that were asked for.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    screen : Screen
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        If a folder has no usable cell, or ``--types`` names a set or a type that is not there or
+        leaves one type only.
+    """
     from celltransfer_core.data.folders import read_dataset
     from celltransfer_core.data.pooling import pool
 
-    folders = _names(options.reference)
-    chosen: dict[str, set[str]] = {}
-    for name, types in options.types:
-        if name not in folders:
-            raise DataError(f"--types speaks of {name!r}; the references are {', '.join(folders)}.")
-        chosen.setdefault(name, set()).update(types)
+    folders = named_folders(options.reference)
+    chosen = _types_of(options, folders)
     sets, mappings = [], []
     for name, folder in folders.items():
         dataset = read_dataset(folder, labelled=True, workers=options.workers, progress=screen)
@@ -78,69 +184,53 @@ def _reference(options: argparse.Namespace, screen: Screen) -> Dataset:
     return pooled
 
 
-def _config(options: argparse.Namespace) -> Config:
-    from celltransfer_core.config import config_from
-    from celltransfer_core.encoders.catalogue import parse_encoders
-
-    if options.workers is not None and options.workers < 1:
-        raise DataError("--workers cannot be under 1.")
-    return config_from(
-        options.preset,
-        encoders=parse_encoders(options.encoders) if options.encoders is not None else None,
-        cluster_encoder=(
-            parse_encoders(options.cluster_encoder)[0] if options.cluster_encoder else None
-        ),
-        um_per_px=tuple(options.um_per_px) if options.um_per_px else None,
-        keep=tuple(options.keep) if getattr(options, "keep", None) else None,
-        **{
-            name: getattr(options, name, None)
-            for name in (
-                "framing",
-                "colour",
-                "clusters",
-                "graph",
-                "sigma",
-                "n_clusters",
-                "resolution",
-                "features",
-                "filtering",
-                "weights",
-                "alignment",
-                "alpha",
-                "mapping",
-                "solver",
-                "classifier",
-                "class_weight",
-                "vote_weights",
-                "subset_size",
-                "draws",
-                "flag_threshold",
-                "seed",
-            )
-        },
-    )
+def _types_of(options: argparse.Namespace, folders: dict[str, Path]) -> dict[str, set[str]]:
+    """Collect the types that ``--types`` takes from each reference that it names."""
+    chosen: dict[str, set[str]] = {}
+    for name, types in options.types:
+        if name not in folders:
+            raise DataError(f"--types speaks of {name!r}; the references are {', '.join(folders)}.")
+        chosen.setdefault(name, set()).update(types)
+    return chosen
 
 
-def measured(options: argparse.Namespace) -> tuple[Config, Protocol]:
-    from dataclasses import replace
+def read_extras(options: argparse.Namespace, screen: Screen) -> dict[str, Dataset]:
+    """Read the further sets, without types.
 
-    from celltransfer_core.evaluation.protocol import Protocol, with_concatenations
+    Parameters
+    ----------
+    options : argparse.Namespace
+    screen : Screen
 
-    given = {
-        "ot": options.ot,
-        "methods": options.methods,
-        "filtering": options.filters,
-        "subsets": options.subsets,
-        "identification_subsets": options.identification_subsets,
-        "low_label": options.low_label,
+    Returns
+    -------
+    dict from name to Dataset
+
+    Raises
+    ------
+    DataError
+        If a folder has no usable cell.
+    """
+    from celltransfer_core.data.folders import read_dataset
+
+    return {
+        name: read_dataset(folder, workers=options.workers, progress=screen)
+        for name, folder in named_folders(options.extra, ("reference", "query")).items()
     }
-    protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
-    config = _config(options)
-    voters = with_concatenations(config.encoders)
-    return replace(config, draws=protocol.subsets, encoders=voters), protocol
 
 
-def _names(folders: Sequence[Path], taken: Sequence[str] = ()) -> dict[str, Path]:
+def named_folders(folders: Sequence[Path], taken: Sequence[str] = ()) -> dict[str, Path]:
+    """Name sets after their folders, a name that is taken with a ' behind it.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+    taken : sequence of str
+
+    Returns
+    -------
+    dict from name to Path
+    """
     names: dict[str, Path] = {}
     for folder in folders:
         name = folder.resolve().name
@@ -151,7 +241,14 @@ def _names(folders: Sequence[Path], taken: Sequence[str] = ()) -> dict[str, Path
 
 
 def write_log(folder: Path, options: argparse.Namespace, seconds: dict[str, float]) -> None:
-    # Times and paths live here, not in the manifest: that is the same for the same inputs.
+    """Write ``run.json``: options, times, and paths, which the manifest has not.
+
+    Parameters
+    ----------
+    folder : Path
+    options : argparse.Namespace
+    seconds : dict from stage to float
+    """
     import json
 
     from celltransfer_core.runtime.files import write_atomically

@@ -1,14 +1,18 @@
-"""Clusters of the query: a mixture of normal distributions, Louvain, or node degree (A.1)."""
+"""What all cluster detection shares (3.2, A.1): the graph of eqs 6–8 and what is measured on it.
+
+Embeddings of the query in; a cluster for each cell and its centrality out.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import validate_data
 
 from celltransfer_core.neighbors.graph import (
+    N_NEIGHBORS,
     direct_distances,
     edge_weights,
     geodesic_distances,
@@ -23,31 +27,38 @@ Sigma = Literal["paper", "auto"]
 Graph = Literal["geodesic", "knn"]
 
 AUTO_NEIGHBOURS = 24
-"""Neighbours that ``sigma="auto"`` gives a cell on average; chosen on ``pbc`` alone."""
+"""Mean number of neighbours of a cell with ``sigma="auto"``; chosen on ``pbc`` alone."""
 
 AUTO_SHARE = 0.2
-"""Most pairs that it connects: a few dozen cells would all be neighbours otherwise."""
+"""Largest share of all pairs that it connects: a few dozen cells would all be neighbours else."""
 
 UNASSIGNED = -1
+"""Label of a cell without a cluster."""
 
 
 def choose_sigma(W: Float32, rule: Sigma | float) -> float:
-    """Find the threshold of eq. 7.
+    """Choose the threshold σ of eq. 7.
 
     Parameters
     ----------
     W : ndarray of float32, shape (n, n)
-        See :func:`celltransfer_core.graph.similarity_matrix`.
+        See :func:`celltransfer_core.neighbors.graph.similarity_matrix`.
     rule : {"paper", "auto"} or float
-        ``paper``: 0.3 under 800 cells, else 0.15. ``auto``: the quantile of the distances that
-        gives a cell :data:`AUTO_NEIGHBOURS` neighbours on average, but connects no more than
-        :data:`AUTO_SHARE` of all pairs, so that it follows the distances' own distribution at any
-        size. A number is taken as it is.
+        ``paper``: 0.3 for less than 800 cells, else 0.15. ``auto``: the quantile of the distances
+        that gives a cell :data:`AUTO_NEIGHBOURS` neighbours on average, but connects no more than
+        :data:`AUTO_SHARE` of all pairs; it follows the distribution of the distances. A number is
+        σ itself.
 
     Returns
     -------
     float
         In units of W.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> choose_sigma(np.zeros((100, 100), dtype=np.float32), "paper")
+    0.3
     """
     if rule == "paper":
         return 0.3 if len(W) < 800 else 0.15
@@ -60,26 +71,66 @@ def choose_sigma(W: Float32, rule: Sigma | float) -> float:
 
 
 class GraphClustering(ClusterMixin, BaseEstimator):
-    """What both methods share: the graph of eqs 6–7 and the centrality of a cell."""
+    """Base of clustering estimators on the weighted graph of eqs 6–7.
 
-    n_neighbors: int
-    graph: Graph
-    sigma: Sigma | float
-    min_cluster: int
+    A subclass defines ``_detect(X, W, e)``.
 
-    def fit(self, X: Float32, y: Labels | None = None) -> GraphClustering:  # noqa: ARG002
-        """Find the clusters.
+    Parameters
+    ----------
+    n_neighbors : int
+        Neighbours of each cell in the graph that geodesic distances are measured on.
+    graph : {"geodesic", "knn"}
+        Edges between all cells within the geodesic distance σ (eq. 7), or between nearest
+        neighbours only, weighted by their own distance.
+    sigma : {"auto", "paper"} or float
+        Threshold σ of eq. 7, see :func:`choose_sigma`; not used with ``graph="knn"``.
+    random_state : int
+        Seed of all random choices.
+
+    Attributes
+    ----------
+    labels_ : ndarray of int64, shape (n,)
+        Cluster of each cell; 0 is the largest.
+    centrality_ : ndarray of float64, shape (n,)
+        Weighted degree of each cell within its own cluster (eq. 8), 1 for the most central one.
+    density_ : ndarray of float64, shape (n_clusters,)
+        Share of a cluster's pairs of cells that share an edge.
+    n_clusters_ : int
+    sigma_ : float
+        The threshold used.
+    n_features_in_ : int
+    """
+
+    def __init__(
+        self,
+        n_neighbors: int = N_NEIGHBORS,
+        graph: Graph = "geodesic",
+        sigma: Sigma | float = "auto",
+        random_state: int = 0,
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.graph = graph
+        self.sigma = sigma
+        self.random_state = random_state
+
+    def fit(self, X: Float32, y: Labels | None = None) -> Self:  # noqa: ARG002
+        """Detect the clusters.
 
         Parameters
         ----------
         X : array-like of float, shape (n, d)
             Embeddings of the query.
         y : None
-            Not used: labels play no part.
+            Not used.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If the array holds NaN, or a parameter is out of range.
         """
         X = validate_data(self, X, dtype=np.float32)
         neighbours = knn_graph(X, self.n_neighbors)
@@ -100,25 +151,53 @@ class GraphClustering(ClusterMixin, BaseEstimator):
     def _detect(self, X: Float32, W: Float32, e: Float32) -> Ints:
         raise NotImplementedError
 
-    def _without_the_smallest(self, X: Float32, labels: Ints) -> Ints:
-        sizes = np.bincount(labels)
-        if sizes.max() < self.min_cluster:
-            return np.zeros(len(X), dtype=np.int64)
-        return label_the_rest(X, np.where(sizes[labels] < self.min_cluster, UNASSIGNED, labels))
 
-
-def label_the_rest(X: Float32, labels: Ints) -> Ints:
-    """Give every unassigned cell a cluster by k-NN on those assigned.
+def dissolve_small(X: Float32, labels: Ints, min_cluster: int) -> Ints:
+    """Dissolve small clusters and label their cells by k-NN on the others.
 
     Parameters
     ----------
     X : ndarray of float32, shape (n, d)
     labels : ndarray of int64, shape (n,)
-        :data:`UNASSIGNED` where there is none; one assigned cell at least.
+    min_cluster : int
+        Clusters of fewer cells are dissolved. If all are, the result is one cluster.
 
     Returns
     -------
     ndarray of int64, shape (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0], [0.1], [0.2], [9.0], [9.1], [8.0]], dtype=np.float32)
+    >>> dissolve_small(X, np.array([0, 0, 0, 1, 1, 2]), 2).tolist()
+    [0, 0, 0, 1, 1, 1]
+    """
+    sizes = np.bincount(labels)
+    if sizes.max() < min_cluster:
+        return np.zeros(len(X), dtype=np.int64)
+    return label_the_rest(X, np.where(sizes[labels] < min_cluster, UNASSIGNED, labels))
+
+
+def label_the_rest(X: Float32, labels: Ints) -> Ints:
+    """Label every cell without a cluster by k-NN on the others (end of A.1).
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n, d)
+    labels : ndarray of int64, shape (n,)
+        :data:`UNASSIGNED` for cells without a cluster; one cell at least must have one.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0], [1.0], [2.0], [9.0]], dtype=np.float32)
+    >>> label_the_rest(X, np.array([0, 0, -1, 1])).tolist()
+    [0, 0, 0, 1]
     """
     rest = labels == UNASSIGNED
     if not rest.any():
@@ -139,6 +218,12 @@ def by_size(labels: Ints) -> Ints:
     -------
     ndarray of int64, shape (n,)
         0 … n_clusters − 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> by_size(np.array([7, 3, 3, 9])).tolist()
+    [1, 0, 0, 2]
     """
     _, first, inverse, counts = np.unique(
         labels, return_index=True, return_inverse=True, return_counts=True
@@ -149,7 +234,7 @@ def by_size(labels: Ints) -> Ints:
 
 
 def cluster_centrality(e: Float32, labels: Ints) -> Float64:
-    """Compute how much each cell is at the heart of its cluster.
+    """Compute the weighted degree of each cell within its cluster (eq. 8).
 
     Parameters
     ----------
@@ -160,7 +245,7 @@ def cluster_centrality(e: Float32, labels: Ints) -> Float64:
     Returns
     -------
     ndarray of float64, shape (n,)
-        Weighted degree within the cluster (eq. 8), 1 for its most central cell.
+        Divided by the largest of the cluster: 1 for its most central cell.
     """
     centrality = np.ones(len(labels))
     for cluster in np.unique(labels):
@@ -171,7 +256,7 @@ def cluster_centrality(e: Float32, labels: Ints) -> Float64:
 
 
 def cluster_density(adjacent: Bools, labels: Ints) -> Float64:
-    """Compute the share of each cluster's pairs of cells that are connected.
+    """Compute the share of each cluster's pairs of cells that share an edge.
 
     Parameters
     ----------

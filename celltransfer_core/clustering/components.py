@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/clustering/components.py."""
+"""Projections of embeddings: principal components of one set, and directions that separate types.
+
+For the mixture's clusters (3.2), for matches (A.2) and for the vote that annotations update.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from celltransfer_core.classify.probe import draw_cells
 from celltransfer_core.types import Float32, Float64, Ints
 
 COMPONENTS = 20
-"""Principal components of the query that its types are told apart by."""
+"""Principal components of the query in which its types are separated."""
 
 
 def principal_components(X: Float32, count: int = COMPONENTS) -> Float64:
@@ -18,12 +21,19 @@ def principal_components(X: Float32, count: int = COMPONENTS) -> Float64:
     ----------
     X : ndarray of float32, shape (n, d)
     count : int
-        As many at most.
+        Largest number of components.
 
     Returns
     -------
     ndarray of float64, shape (n, c)
         A column of zeros if all rows are equal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]], dtype=np.float32)
+    >>> abs(principal_components(X, 1)).round(3).ravel().tolist()
+    [3.0, 3.0, 0.0, 0.0]
     """
     from sklearn.decomposition import PCA
 
@@ -33,37 +43,51 @@ def principal_components(X: Float32, count: int = COMPONENTS) -> Float64:
 
 
 SHRINKAGE, WIDE, MOST_CELLS = 0.3, 300, 5000
-"""Of the discriminant: shrinkage, principal components and cells it is found with at most."""
+"""Of the discriminant: shrinkage, and the largest numbers of principal components and of cells that
+it is estimated from."""
 
 
 def discriminant(Xs: Float32, Xt: Float32, types: Ints) -> tuple[Float32, Float32]:
-    """Project two sets onto the directions in which the types of one differ.
+    r"""Project two sets onto the directions in which the types of one differ.
 
-    Fisher's linear discriminant: the ratio of the scatter between types to that within is largest
-    there. The scatter within is shrunk towards a multiple of the identity.
+    Fisher's linear discriminant: the directions w of the largest
+
+    .. math:: \frac{w^T S_b w}
+        {w^T [(1 - \lambda) S_w + \lambda \tfrac{\operatorname{tr} S_w}{d} I] w}
+
+    where :math:`S_b` is the scatter between types, :math:`S_w` the scatter within, and
+    :math:`\lambda` the shrinkage.
 
     Parameters
     ----------
     Xs, Xt : ndarray of float32, shape (n, d) and (m, d)
         Each centred.
     types : ndarray of int64, shape (n,)
-        Of the rows of Xs.
+        Type of each row of Xs.
 
     Returns
     -------
     Xs, Xt : ndarray of float32, shape (n, r) and (m, r)
-        Each centred; r is at most the number of types less one, and none where there are not more
-        cells than types, or all cells of each type are alike. Rows of more than :data:`WIDE`
-        numbers are first reduced to so many principal components.
+        Each centred; r is at most the number of types less one, and zero if there are not more
+        cells than types, or all cells of each type are equal. Rows of more than :data:`WIDE`
+        numbers are first reduced to as many principal components.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0, 0], [0, 1], [4, 0], [4, 1]], dtype=np.float32)
+    >>> source, target = discriminant(X, X[:1], np.array([0, 0, 1, 1]))
+    >>> source.shape, (source[2:] * source[:2] < 0).all().item()
+    ((4, 1), True)
     """
     from sklearn.decomposition import PCA
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     drawn = draw_cells(types, MOST_CELLS, 0)
     X = Xs[drawn].astype(np.float64)
-    kinds, place = np.unique(types[drawn], return_inverse=True)
-    means = np.stack([X[place == kind].mean(axis=0) for kind in range(len(kinds))])
-    if not 1 < len(kinds) < len(X) or np.allclose(X, means[place]):
+    numbers, place = np.unique(types[drawn], return_inverse=True)
+    means = np.stack([X[place == number].mean(axis=0) for number in range(len(numbers))])
+    if not 1 < len(numbers) < len(X) or np.allclose(X, means[place]):
         return np.zeros((len(Xs), 0), np.float32), np.zeros((len(Xt), 0), np.float32)
     reduced = PCA(min(WIDE, *X.shape), random_state=0).fit(X)
     rows = reduced.transform(X)

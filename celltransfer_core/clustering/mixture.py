@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/clustering/mixture.py."""
+"""A mixture of normal distributions, the default for 3.2: embeddings in, clusters out."""
 
 from __future__ import annotations
 
@@ -6,45 +6,62 @@ from typing import Literal
 
 import numpy as np
 
-from celltransfer_core.clustering.base import Graph, GraphClustering, Sigma
+from celltransfer_core.clustering.base import Graph, GraphClustering, Sigma, dissolve_small
 from celltransfer_core.clustering.components import COMPONENTS, principal_components
 from celltransfer_core.neighbors.graph import N_NEIGHBORS
 from celltransfer_core.types import Float32, Ints
 
 Auto = Literal["auto"]
-_DOZEN_TO_SCORE = 12, 20  # clusters that a person confirms in minutes
+_AUTO_CLUSTERS = 12, 20  # least and most with "auto": a person confirms as many in minutes
 
 
 class MixtureClustering(GraphClustering):
-    """A mixture of normal distributions that share one covariance.
+    r"""A mixture of normal distributions that share one covariance.
 
-    Clusters differ in where they are, not in shape: measured by the spread within a cluster, even a
-    few cells of a small type lie far from a large one, while a large type is not cut up as long as
-    there is another to find. A person confirms the clusters, so their number is what one chooses.
+    Maximises the likelihood
+
+    .. math:: \prod_i \sum_k \pi_k \mathcal{N}(z_i; \mu_k, \Sigma)
+
+    of the first principal components z; a cell's cluster is its likeliest component k. Clusters
+    differ in their means, not in their shape. In units of the spread within a cluster even a few
+    cells of a small type lie far from a large one, while a large type is not cut up as long as
+    there is another type to find. A person confirms the clusters, so their number is what one
+    chooses.
 
     Parameters
     ----------
     n_clusters : {"auto"} or int
-        As many at most; with few cells one for every ``cells_each``. ``"auto"``: a dozen, and in
-        sets of over 900 cells more, √n / 2.5 up to twenty.
+        Largest number of clusters; there is one for every ``cells_each`` cells at most. ``"auto"``:
+        12, and √n / 2.5 up to 20 in sets of more than 900 cells.
     n_components : int
         Principal components of X that the mixture is fitted to.
     cells_each : int
+        Least mean number of cells in a cluster.
     n_init : int
-        Starts (k-means), of which the likeliest fit is kept.
+        Number of starts (by k-means); the likeliest fit is kept.
     reg : float
-        Added to the covariance's diagonal, as a share of the components' mean variance.
+        Ridge added to the diagonal of the covariance, as a share of the components' mean variance.
     n_neighbors, graph, sigma
-        Of the graph of eqs 6–7 that tells how central a cell is, see :class:`NodeDegreeClustering`.
+        Graph on which centrality and density are measured, see
+        :class:`~celltransfer_core.clustering.base.GraphClustering`.
     min_cluster : int
-        Clusters under this size are dissolved and their cells labelled by k-NN.
+        Clusters of fewer cells are dissolved, and their cells labelled by k-NN.
     random_state : int
-        Decides the starts.
+        Seed of the starts.
 
     Attributes
     ----------
-    labels_, centrality_, density_, n_clusters_, sigma_
-        See :class:`NodeDegreeClustering`.
+    labels_, centrality_, density_, n_clusters_, sigma_, n_features_in_
+        See :class:`~celltransfer_core.clustering.base.GraphClustering`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(100, 4))
+    >>> X[60:] += 10
+    >>> np.bincount(MixtureClustering(n_clusters=2).fit_predict(X)).tolist()
+    [60, 40]
     """
 
     def __init__(
@@ -60,16 +77,13 @@ class MixtureClustering(GraphClustering):
         min_cluster: int = 3,
         random_state: int = 0,
     ) -> None:
+        super().__init__(n_neighbors, graph, sigma, random_state)
         self.n_clusters = n_clusters
         self.n_components = n_components
         self.cells_each = cells_each
         self.n_init = n_init
         self.reg = reg
-        self.n_neighbors = n_neighbors
-        self.graph = graph
-        self.sigma = sigma
         self.min_cluster = min_cluster
-        self.random_state = random_state
 
     def _detect(self, X: Float32, W: Float32, e: Float32) -> Ints:  # noqa: ARG002
         import warnings
@@ -80,9 +94,9 @@ class MixtureClustering(GraphClustering):
 
         if not isinstance(self.n_clusters, str) and self.n_clusters < 1:
             raise ValueError(f"n_clusters must be auto, or 1 or more, not {self.n_clusters}.")
-        at_most = np.clip(np.sqrt(len(X)) / 2.5, *_DOZEN_TO_SCORE)
-        asked = int(at_most) if isinstance(self.n_clusters, str) else self.n_clusters
-        count = min(asked, len(X) // self.cells_each)
+        auto = np.clip(np.sqrt(len(X)) / 2.5, *_AUTO_CLUSTERS)
+        most = int(auto) if isinstance(self.n_clusters, str) else self.n_clusters
+        count = min(most, len(X) // self.cells_each)
         Z = principal_components(X, self.n_components)
         if count < 2 or not Z.any():
             return np.zeros(len(X), dtype=np.int64)
@@ -93,9 +107,9 @@ class MixtureClustering(GraphClustering):
             n_init=self.n_init,
             random_state=self.random_state,
         )
-        # Threads of k-means would add up in any order.
+        # The threads of k-means would sum up in no fixed order.
         with threadpool_limits(1), warnings.catch_warnings():
-            # Of fewer different rows than clusters, or a fit that could still gain a little.
+            # There may be fewer different rows than clusters, or the fit could still improve a bit.
             warnings.simplefilter("ignore", ConvergenceWarning)
             labels = np.asarray(mixture.fit_predict(Z), dtype=np.int64)
-        return self._without_the_smallest(X, labels)
+        return dissolve_small(X, labels, self.min_cluster)

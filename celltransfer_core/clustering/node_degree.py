@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/clustering/node_degree.py."""
+"""Cluster detection by weighted node degree (A.1, eqs 12–16): embeddings in, clusters out."""
 
 from __future__ import annotations
 
@@ -13,110 +13,84 @@ from celltransfer_core.clustering.base import (
     Sigma,
     label_the_rest,
 )
+from celltransfer_core.clustering.measures import hop_neighbours, is_compact, node_correlation
 from celltransfer_core.neighbors.graph import N_NEIGHBORS
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 
 
-def hop_neighbours(adjacent: Bools, hops: int) -> Bools:
-    """Find which nodes are at most so many hops away, the node itself among them.
-
-    Parameters
-    ----------
-    adjacent : ndarray of bool, shape (n, n)
-    hops : int
-
-    Returns
-    -------
-    ndarray of bool, shape (n, n)
-    """
-    step = (adjacent | np.eye(len(adjacent), dtype=bool)).astype(np.float32)
-    reached = step
-    for _ in range(hops - 1):
-        reached = (reached @ step > 0).astype(np.float32)
-    return reached > 0
-
-
-def node_density(adjacent: Bools, hops: int = 2) -> Float64:
-    """Compute the density of every node's surroundings: D of eq. 9, scaled to [0, 1].
-
-    Parameters
-    ----------
-    adjacent : ndarray of bool, shape (n, n)
-    hops : int
-        Size of the surroundings, h.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        0 for the lowest density of the graph, 1 for the highest. A node on its own counts as 0
-        before scaling.
-    """
-    reached = hop_neighbours(adjacent, hops).astype(np.float32)
-    nodes = reached.sum(axis=1, dtype=np.float64)
-    edges = ((reached @ adjacent.astype(np.float32)) * reached).sum(axis=1, dtype=np.float64) / 2
-    pairs = nodes * (nodes - 1) / 2
-    density = np.divide(edges, pairs, out=np.zeros_like(edges), where=pairs > 0)
-    spread = np.ptp(density)
-    return (density - density.min()) / spread if spread > 0 else np.ones_like(density)
-
-
-def jaccard_matrix(adjacent: Bools) -> Float32:
-    """Compute the share of common neighbours of every two nodes: J of eq. 10.
-
-    Parameters
-    ----------
-    adjacent : ndarray of bool, shape (n, n)
-
-    Returns
-    -------
-    ndarray of float32, shape (n, n)
-        0 where two nodes have no neighbour at all.
-    """
-    A = adjacent.astype(np.float32)
-    common = A @ A
-    degree = A.sum(axis=1)
-    either = degree[:, None] + degree[None, :] - common
-    return np.divide(common, either, out=np.zeros_like(common), where=either > 0)
-
-
-def node_correlation(adjacent: Bools, hops: int = 2) -> Float32:
-    """Fuse densities and common neighbours: (D Dᵀ) ∘ J of eq. 11.
-
-    The product with J is element by element, for step 6 needs a zero wherever J is zero.
-
-    Parameters
-    ----------
-    adjacent : ndarray of bool, shape (n, n)
-    hops : int
-
-    Returns
-    -------
-    ndarray of float32, shape (n, n)
-    """
-    density = node_density(adjacent, hops).astype(np.float32)
-    return jaccard_matrix(adjacent) * density[:, None] * density[None, :]
-
-
 @dataclass
 class GrownCluster:
-    """One cluster as A.1 grows it."""
+    """One cluster as the steps of A.1 build it, on a graph of n nodes."""
 
     central: list[int] = field(default_factory=list)
-    """Central nodes in the order they were added (S_cen)."""
+    """Central nodes in the order in which they were added (S_cen)."""
     weights: list[float] = field(default_factory=list)
-    """Mean distance of each but the first to those before it (𝒲, eq. 14)."""
+    """Mean distance of each central node but the first to those before it (𝒲, eq. 14)."""
     neighbours: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
-    """Which nodes are stored as neighbours (step 6)."""
+    """Whether each node is stored as a neighbour (N, step 6), shape (n,)."""
+
+    def jumps(self, mean: float, jump: float) -> bool:
+        """Tell whether a node starts a new cluster: the test of eq. 16 fails (step 8).
+
+        Parameters
+        ----------
+        mean : float
+            Mean distance of the node to the central nodes (eq. 13).
+        jump : float
+            Standard deviations that it may lie above the mean of ``weights``.
+
+        Returns
+        -------
+        bool
+        """
+        return bool(mean - np.mean(self.weights) > jump * np.std(self.weights))
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """What A.1 needs of the graph, n nodes; nothing of it changes."""
+
+    W: Float32
+    """Distances (eq. 6), shape (n, n)."""
+    adjacent: Bools
+    """Shape (n, n)."""
+    correlation: Float32
+    """Node correlation matrix (eq. 11), shape (n, n)."""
+    near: Bools
+    """Neighbourhood of each node in ``hops`` hops, shape (n, n)."""
+    hops: int
+    max_hops: int
+    priority: Ints
+    """Ties between equal degrees go to the larger number, shape (n,)."""
+
+    def highest(self, degree: Float64, nodes: Bools) -> int:
+        """Find the node of the highest degree."""
+        inside = np.flatnonzero(nodes)
+        return int(inside[np.lexsort((self.priority[inside], degree[inside]))[-1]])
+
+    def next_central(self, last: int, degree: Float64) -> int | None:
+        """Choose the next central node after the one added last (steps 3–4)."""
+        hood = self.near[last]
+        for reach in range(self.hops, self.max_hops + 1):
+            if reach > self.hops:
+                hood = hood | self.adjacent[hood].any(axis=0)
+            kept = central_candidates(self.W, last, hood)[1] & (degree > 0)
+            if kept.any():
+                return self.highest(degree, kept)
+        return None
 
 
 def central_candidates(W: Float32, last: int, hood: Bools) -> tuple[float, Bools]:
     """Keep the nodes of a neighbourhood that are nearer than the mean (step 3, eq. 15).
 
+    W is averaged over the node added last only: with the mean of eq. 13 the paper's worked example
+    does not come out.
+
     Parameters
     ----------
     W : ndarray of float32, shape (n, n)
     last : int
-        The node added last. The mean runs over it and the nodes already selected too.
+        The node added last. It and the nodes selected before are part of the mean.
     hood : ndarray of bool, shape (n,)
         Its neighbourhood.
 
@@ -155,12 +129,13 @@ def grow_clusters(
     priority : ndarray of int64, shape (n,)
         Ties between equal degrees go to the node with the higher number.
     min_cluster : int
-        Central nodes before the jump test starts. What ends with fewer is no cluster: it is
-        returned all the same, for the caller to leave out.
+        Central nodes from which on a node is tested before it is added (step 8). A cluster that
+        ends with fewer is returned too; the caller leaves it out.
     hops, max_hops : int
-        Neighbourhood in which the next central node is looked for, and how far it may be widened.
+        Neighbourhood of the node added last in which the next central node is chosen, and the
+        largest to which it is enlarged if it holds none (steps 3–4).
     jump : float
-        Standard deviations a mean distance may rise before a new cluster starts (eq. 16).
+        Standard deviations by which a mean distance may rise before a new cluster starts (eq. 16).
     unclassified, min_initial_degree, min_degree : float
         Stop rules of step 12: share of nodes not yet stored, largest initial degree among them,
         largest current degree.
@@ -169,51 +144,42 @@ def grow_clusters(
     -------
     list of GrownCluster
         In the order of detection.
+
+    Examples
+    --------
+    Two rows of five nodes each, far apart:
+
+    >>> import numpy as np
+    >>> from celltransfer_core.neighbors import edge_weights
+    >>> place = np.array([0, 1, 2, 3, 4, 20, 21, 22, 23, 24])
+    >>> W = (abs(place[:, None] - place) / 24).astype(np.float32)
+    >>> e = edge_weights(W, 0.15)
+    >>> clusters = grow_clusters(W, e, priority=np.arange(10)[::-1], min_cluster=3)
+    >>> [cluster.central for cluster in clusters]
+    [[2, 1, 0], [7, 6, 5]]
+    >>> np.flatnonzero(clusters[0].neighbours).tolist()
+    [0, 1, 2, 3, 4]
     """
     n = len(W)
     adjacent = e > 0
-    correlation = node_correlation(adjacent, hops)
-    near = hop_neighbours(adjacent, hops)
-    initial = e.sum(axis=1, dtype=np.float64)
+    graph = _Graph(
+        W=W,
+        adjacent=adjacent,
+        correlation=node_correlation(adjacent, hops),
+        near=hop_neighbours(adjacent, hops),
+        hops=hops,
+        max_hops=max_hops,
+        priority=priority,
+    )
+    initial = e.sum(axis=1, dtype=np.float64)  # eq. 8
     degree = initial.copy()
     stored = np.zeros(n, dtype=bool)
     clusters: list[GrownCluster] = []
-
-    def highest(nodes: Bools) -> int:
-        inside = np.flatnonzero(nodes)
-        return int(inside[np.lexsort((priority[inside], degree[inside]))[-1]])
-
     while degree.max(initial=0.0) >= min_degree:
         if (n - stored.sum()) / n < unclassified or initial[~stored].max() < min_initial_degree:
             break
         degree /= degree.max()  # step 10
-        cluster = GrownCluster()
-        distance = np.zeros(n)  # sums over S_cen of W (eq. 13) and of the correlation (eq. 12)
-        correlated = np.zeros(n)
-        touched = np.zeros(n, dtype=bool)
-        node: int | None = highest(np.ones(n, dtype=bool))
-        while node is not None:
-            if cluster.central:
-                mean = distance[node] / len(cluster.central)
-                if len(cluster.central) >= max(min_cluster, 2):  # step 8
-                    rise = mean - np.mean(cluster.weights)
-                    if rise > jump * np.std(cluster.weights):
-                        break
-                cluster.weights.append(float(mean))
-            cluster.central.append(node)  # steps 1, 5
-            degree[node] = 0  # step 2
-            distance += W[node]
-            correlated += correlation[node]
-            touched |= adjacent[node]
-            hood = near[node]
-            for reach in range(hops, max_hops + 1):  # steps 3–4
-                if reach > hops:
-                    hood = hood | adjacent[hood].any(axis=0)
-                kept = central_candidates(W, node, hood)[1] & (degree > 0)
-                if kept.any():
-                    break
-            node = highest(kept) if kept.any() else None
-        cluster.neighbours = touched & (correlated > 0)  # step 6
+        cluster = _grow(graph, degree, min_cluster, jump)
         degree[cluster.neighbours] = 0  # step 9
         stored[cluster.central] = True
         stored |= cluster.neighbours
@@ -221,75 +187,67 @@ def grow_clusters(
     return clusters
 
 
-def is_compact(adjacent: Bools, *, reach: float = 0.6, hops: int = 2) -> bool:
-    """Check that a cluster is organised around its most central node (end of A.1).
+def _grow(graph: _Graph, degree: Float64, min_cluster: int, jump: float) -> GrownCluster:
+    """Grow one cluster from the node of the highest degree (steps 1–8).
 
-    Parameters
-    ----------
-    adjacent : ndarray of bool, shape (n, n)
-        The cluster's own, unweighted part of the graph.
-    reach : float
-        Share of the cluster that must be within ``hops`` of the node with the highest closeness.
-    hops : int
-
-    Returns
-    -------
-    bool
+    The degrees of its central nodes are set to zero in ``degree``.
     """
-    n = len(adjacent)
-    step = (adjacent | np.eye(n, dtype=bool)).astype(np.float32)
-    reached = np.eye(n, dtype=np.float32)
-    total = np.zeros(n)
-    within = np.ones(n)
-    length = 0
-    while True:
-        further = (reached @ step > 0).astype(np.float32)
-        added = (further - reached).sum(axis=1, dtype=np.float64)
-        if not added.any():
-            break
-        length += 1
-        total += length * added
-        if length <= hops:
-            within += added
-        reached = further
-    known = reached.sum(axis=1, dtype=np.float64) - 1
-    # Closeness after Wasserman and Faust: nodes in small unconnected parts do not look central.
-    closeness = np.divide(known**2, total, out=np.zeros(n), where=total > 0)
-    return bool(within[closeness.argmax()] >= reach * n)
+    n = len(degree)
+    cluster = GrownCluster()
+    distance = np.zeros(n)  # of each node to the central nodes, summed (eq. 13)
+    correlated = np.zeros(n)  # likewise the correlation (eq. 12)
+    touched = np.zeros(n, dtype=bool)
+    node: int | None = graph.highest(degree, np.ones(n, dtype=bool))
+    while node is not None:
+        if cluster.central:
+            mean = float(distance[node] / len(cluster.central))
+            if len(cluster.central) >= max(min_cluster, 2) and cluster.jumps(mean, jump):
+                break
+            cluster.weights.append(mean)
+        cluster.central.append(node)  # steps 1, 5
+        degree[node] = 0  # step 2
+        distance += graph.W[node]
+        correlated += graph.correlation[node]
+        touched |= graph.adjacent[node]
+        node = graph.next_central(node, degree)
+    cluster.neighbours = touched & (correlated > 0)  # step 6
+    return cluster
 
 
 class NodeDegreeClustering(GraphClustering):
     """Cluster detection by weighted node degree (A.1).
 
+    Clusters grow from the nodes of the highest weighted degree (:func:`grow_clusters`, steps
+    1–12). The other cells are labelled by k-NN on the central nodes. Clusters that are not
+    organised around a central node (:func:`is_compact`) are dissolved likewise; if all were to be,
+    all are kept.
+
     Parameters
     ----------
-    n_neighbors : int
-        Of the graph that geodesic distances are measured on.
-    graph : {"geodesic", "knn"}
-        Connect cells by geodesic distance (eq. 7), or nearest neighbours alone, by their own
-        distance and without a threshold.
-    sigma : {"auto", "paper"} or float
-        Threshold of eq. 7, see :func:`choose_sigma`.
+    n_neighbors, graph, sigma
+        Graph, see :class:`~celltransfer_core.clustering.base.GraphClustering`.
     min_cluster, hops, max_hops, jump, unclassified, min_initial_degree, min_degree
         See :func:`grow_clusters`; the defaults are the paper's.
     reach, reach_hops
         See :func:`is_compact`; the defaults are the paper's.
     random_state : int
-        Decides between equal node degrees.
+        Seed of the order among nodes of equal degree.
 
     Attributes
     ----------
-    labels_ : ndarray of int64, shape (n,)
-        Cluster of each cell, 0 being the largest.
     central_ : ndarray of bool, shape (n,)
-        Which cells were central nodes; the others were labelled by k-NN.
-    centrality_ : ndarray of float64, shape (n,)
-        Weight of a cell's edges into its own cluster, 1 for the cluster's most central cell.
-    density_ : ndarray of float64, shape (n_clusters,)
-        Share of a cluster's pairs of cells that are connected.
-    n_clusters_ : int
-    sigma_ : float
-        The threshold used.
+        Whether each cell was a central node.
+    labels_, centrality_, density_, n_clusters_, sigma_, n_features_in_
+        See :class:`~celltransfer_core.clustering.base.GraphClustering`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(100, 4))
+    >>> X[60:] += 10
+    >>> np.bincount(NodeDegreeClustering().fit_predict(X)).tolist()
+    [60, 40]
     """
 
     def __init__(
@@ -308,9 +266,7 @@ class NodeDegreeClustering(GraphClustering):
         reach_hops: int = 2,
         random_state: int = 0,
     ) -> None:
-        self.n_neighbors = n_neighbors
-        self.graph = graph
-        self.sigma = sigma
+        super().__init__(n_neighbors, graph, sigma, random_state)
         self.min_cluster = min_cluster
         self.hops = hops
         self.max_hops = max_hops
@@ -320,7 +276,6 @@ class NodeDegreeClustering(GraphClustering):
         self.min_degree = min_degree
         self.reach = reach
         self.reach_hops = reach_hops
-        self.random_state = random_state
 
     def _detect(self, X: Float32, W: Float32, e: Float32) -> Ints:
         n = len(X)
@@ -341,7 +296,7 @@ class NodeDegreeClustering(GraphClustering):
             if len(cluster.central) >= self.min_cluster:
                 labels[cluster.central] = number
         self.central_ = labels != UNASSIGNED
-        if not self.central_.any():  # too few cells, or too alike, to tell groups apart
+        if not self.central_.any():  # too few cells, or too similar, to form groups
             return np.zeros(n, dtype=np.int64)
         labels = label_the_rest(X, labels)
         return self._dissolve_sparse(X, labels, e > 0)

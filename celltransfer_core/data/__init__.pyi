@@ -2,6 +2,7 @@ from .archives import Unpacked as Unpacked, unzip as unzip, wrapping_folder as w
 from .checks import Checked as Checked, check_image as check_image, name_problem as name_problem
 from .dataset import (
     Dataset as Dataset,
+    PixelScale as PixelScale,
     Remark as Remark,
     image_sizes as image_sizes,
     stored_at as stored_at,

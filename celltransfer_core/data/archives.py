@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/data/archives.py."""
+"""A zip in, its images and tables out, one at a time in memory and none to disk.
+
+A zip that somebody sent may be damaged or made to do harm: its list of contents, its sizes and the
+names in it are checked before anything is unpacked. Not in the paper.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,16 @@ from celltransfer_core.data.tables import LABELS_FILE, METADATA_FILE
 from celltransfer_core.errors import DataError, ImageError
 
 MAX_ENTRIES = 200_000
+"""Entries of a zip."""
+
 MAX_UNPACKED = 50_000_000_000
+"""Bytes that a zip may unpack to."""
+
 MAX_TABLE = 50_000_000
+"""Bytes of a table in a zip."""
 
 MAX_RATIO = 100
-"""Limits of a zip: entries, bytes unpacked, bytes of a table in it, unpacked to packed."""
+"""Bytes of a zip unpacked to bytes packed."""
 
 _SMALL = 10_000_000  # bytes that a zip may unpack to at any ratio: flat pictures pack well
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, OSError)
@@ -40,9 +49,9 @@ class Unpacked:
     problem: str
     """Why it cannot be taken; empty if it can."""
     number: int
-    """How many entries came before it and with it,"""
+    """Its number among the entries, from 1."""
     total: int
-    """of how many."""
+    """Number of entries."""
 
 
 def unzip(file: IO[bytes], wanted: Callable[[str, int], bool] | None = None) -> Iterator[Unpacked]:
@@ -51,14 +60,15 @@ def unzip(file: IO[bytes], wanted: Callable[[str, int], bool] | None = None) -> 
     Parameters
     ----------
     file : binary file
-        It can be sought.
+        Must be seekable.
     wanted : callable, optional
-        Told the name and bytes of an entry, says whether to unpack it; all by default.
+        Takes the name and the size in bytes of an entry and returns whether to unpack it; all by
+        default.
 
     Yields
     ------
     Unpacked
-        A folder that holds all others is taken off the names. Files of other kinds do not come.
+        Names without the folder that holds all others. Files of other kinds are skipped.
 
     Raises
     ------
@@ -78,7 +88,7 @@ def unzip(file: IO[bytes], wanted: Callable[[str, int], bool] | None = None) -> 
 def _unpack(
     archive: zipfile.ZipFile, wanted: Callable[[str, int], bool] | None
 ) -> Iterator[Unpacked]:
-    entries = [one for one in archive.infolist() if _may_be_of_use(one)]
+    entries = [one for one in archive.infolist() if _is_image_or_table(one)]
     packed = sum(one.compress_size for one in entries)
     unpacked = sum(one.file_size for one in entries)
     if unpacked > MAX_UNPACKED or unpacked > max(_SMALL, MAX_RATIO * packed):
@@ -104,7 +114,7 @@ def _unpack(
         yield Unpacked(name, data, problem, number, len(entries))
 
 
-def _may_be_of_use(entry: zipfile.ZipInfo) -> bool:
+def _is_image_or_table(entry: zipfile.ZipInfo) -> bool:
     parts = entry.filename.replace("\\", "/").split("/")
     name = parts[-1].lower()
     if entry.is_dir() or "__MACOSX" in parts or name.startswith("."):

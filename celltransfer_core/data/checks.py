@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/data/checks.py."""
+"""Checks of single files: bytes or a path in, whether the image can be used, or why not, out.
+
+Also the one grey scale of all 16-bit images of a set. Not in the paper.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,18 @@ from celltransfer_core.data.images import check_bytes, read_pixels
 from celltransfer_core.errors import ImageError
 
 INTENSITY_PERCENTILES = (0.1, 99.9)
+"""Of all values of a 16-bit set: what becomes black and white."""
+
 MAX_FILE_NAME = 1000
+"""Characters of a file's name with its folders."""
+
 _INTENSITY_IMAGES = 200  # that the scale of a 16-bit set is taken from
 _INTENSITY_PIXELS = 10_000  # of each
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What reading a file's bytes showed."""
+    """What is known of a file after it was decoded once."""
 
     sha256: str = ""
     problem: str = ""
@@ -33,7 +40,7 @@ class Checked:
 
 
 def check_image(data: bytes) -> Checked:
-    """Find out if bytes are an image that can be used.
+    """Check whether bytes are an image that can be used.
 
     Parameters
     ----------
@@ -52,7 +59,7 @@ def check_image(data: bytes) -> Checked:
 
 
 def name_problem(name: str) -> str:
-    """Tell why the name of a file that somebody sent cannot be kept.
+    """Return why the name of a file that somebody sent cannot be kept.
 
     Parameters
     ----------
@@ -62,10 +69,10 @@ def name_problem(name: str) -> str:
     Returns
     -------
     str
-        Empty if it can.
+        Empty if it can be kept.
     """
     parts = name.replace("\\", "/").split("/")
-    if not is_text(name) or not name.isprintable():
+    if not is_unicode(name) or not name.isprintable():
         return "its name has characters that cannot be printed; rename it"
     if len(name) > MAX_FILE_NAME:
         return f"its name is longer than {MAX_FILE_NAME} characters; shorten it"
@@ -78,7 +85,18 @@ def name_problem(name: str) -> str:
     return ""
 
 
-def check_batch(task: tuple[Path, Sequence[str]]) -> list[Checked]:
+def check_files(task: tuple[Path, Sequence[str]]) -> list[Checked]:
+    """Check several files of a folder: the task of a worker.
+
+    Parameters
+    ----------
+    task : (Path, sequence of str)
+        The folder, and the files relative to it.
+
+    Returns
+    -------
+    list of Checked
+    """
     root, names = task
     return [_check(root / name) for name in names]
 
@@ -96,15 +114,27 @@ def _check(path: Path) -> Checked:
         return Checked(problem=str(error))
 
 
-def intensity(cells: Mapping[str, Path]) -> tuple[float, float] | None:
-    """Find one scale for the 16-bit cells (path by hash) of a set, so that they stay comparable."""
+def intensity_range(cells: Mapping[str, Path]) -> tuple[float, float] | None:
+    """Find one grey scale for the 16-bit images of a set, so that they stay comparable.
+
+    Parameters
+    ----------
+    cells : mapping from content hash to Path
+        The 16-bit images, in the order of hashes.
+
+    Returns
+    -------
+    (float, float) or None
+        Values that become black and white: :data:`INTENSITY_PERCENTILES` of about 200 images. None
+        if there are none.
+    """
     # Ordered by hash, every so many is as good as drawn, and names change nothing.
     files = list(cells.values())[:: -(-len(cells) // _INTENSITY_IMAGES) or 1]
     counts = np.zeros(65536, dtype=np.int64)
     for file in files:
         try:
             pixels = read_pixels(file.read_bytes())
-        except (OSError, ImageError):  # gone meanwhile; whoever needs it will say so
+        except (OSError, ImageError):  # gone meanwhile: reading the cell will raise
             continue
         values = pixels.values.reshape(-1, pixels.values.shape[2])
         if pixels.alpha is not None:
@@ -119,7 +149,17 @@ def intensity(cells: Mapping[str, Path]) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def is_text(name: str) -> bool:
+def is_unicode(name: str) -> bool:
+    """Return whether a file's name is valid Unicode, so that it can stand in a table.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    bool
+    """
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -127,6 +167,16 @@ def is_text(name: str) -> bool:
     return True
 
 
-def plain(text: str) -> str:
-    """Bring text to one Unicode spelling: macOS writes é in two characters, others in one."""
+def normalise_text(text: str) -> str:
+    """Bring text to one Unicode spelling: macOS writes é in two characters, others in one.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        In normal form C, without spaces around it.
+    """
     return unicodedata.normalize("NFC", text).strip()

@@ -1,4 +1,7 @@
-"""Folders of single-cell images, read and checked."""
+"""The images of one set: files, content hashes, types, and the cells that everything is indexed by.
+
+In the paper a set of cells is a training or a transfer dataset.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,27 @@ import numpy as np
 
 from celltransfer_core.data.images import decode
 from celltransfer_core.errors import DataError, ImageError
-from celltransfer_core.types import Ints, Labels, RGBImage
+from celltransfer_core.runtime.batches import evenly_spaced
+from celltransfer_core.types import Float64, Ints, Labels, RGBImage
 
 
 @dataclass(frozen=True)
 class Remark:
-    """Something to know about one file."""
+    """A remark on one file."""
 
     file: str
     """Path relative to the set's folder, with ``/``."""
     reason: str
+
+
+@dataclass(frozen=True)
+class PixelScale:
+    """Grey scale and size of the pixels of one set, as it came from its microscope."""
+
+    intensity: tuple[float, float] | None = None
+    """Values that become black and white in its 16-bit images; None if it has none."""
+    um_per_px: float | None = None
+    """Size of a pixel in µm; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +60,9 @@ class Dataset:
     left_out: tuple[Remark, ...]
     """Files that are not used, and why."""
     notes: tuple[Remark, ...]
-    """Files that are used, and what is odd about them."""
-    intensity: tuple[float, float] | None
-    """What becomes black and white in the set's 16-bit images; None if it has none."""
+    """Remarks on files that are used."""
+    scale: tuple[PixelScale, ...]
+    """Scale of the set that each file came from: one for all, unless sets were pooled."""
     by_hash: bool = False
     """Whether images lie under their content hash (see :func:`stored_at`), not their name."""
     source: tuple[str, ...] | None = None
@@ -95,6 +109,21 @@ class Dataset:
             return np.zeros(self.n_cells, dtype=np.int64)
         place = {name: number for number, name in enumerate(self.sources)}
         return np.array([place[self.source[index]] for index in self._first], dtype=np.int64)
+
+    @cached_property
+    def cell_scales(self) -> tuple[PixelScale, ...]:
+        """Scale of the set that each cell came from."""
+        return tuple(self.scale[index] for index in self._first)
+
+    @property
+    def deep(self) -> bool:
+        """Whether a set that it is made of has 16-bit images."""
+        return any(scale.intensity is not None for scale in set(self.scale))
+
+    @cached_property
+    def um_per_px(self) -> Float64:
+        """Size of each cell's pixels in µm, NaN where it is not known, shape (n_cells,)."""
+        return np.array([scale.um_per_px or np.nan for scale in self.cell_scales], dtype=np.float64)
 
     @cached_property
     def duplicates(self) -> tuple[tuple[str, ...], ...]:
@@ -150,6 +179,7 @@ class Dataset:
             patient=None,
             left_out=(),
             notes=(),
+            scale=tuple(self.cell_scales[cell] for cell in cells),
             source=(
                 tuple(self.sources[number] for number in self.cell_sources[cells])
                 if self.source
@@ -176,6 +206,25 @@ class Dataset:
             If the set was read without labels.
         """
         return replace(self.take(cells), labels=tuple(self.cell_labels[cells].tolist()))
+
+    def with_um_per_px(self, um_per_px: float | None) -> Dataset:
+        """Give a pixel size to the files that have none of their own.
+
+        Parameters
+        ----------
+        um_per_px : float, optional
+            In µm; None leaves all as they are.
+
+        Returns
+        -------
+        Dataset
+        """
+        if not um_per_px:
+            return self
+        given = {
+            one: replace(one, um_per_px=one.um_per_px or um_per_px) for one in set(self.scale)
+        }
+        return replace(self, scale=tuple(given[one] for one in self.scale))
 
     def path(self, cell: int) -> Path:
         """Return where a cell's image lies.
@@ -215,11 +264,11 @@ class Dataset:
             raise ImageError(f"{path} cannot be read any more ({error.strerror}).") from error
         if hashlib.sha256(data).hexdigest() != self.cells[cell]:
             raise ImageError(f"{path} has changed during the run; run again.")
-        return decode(data, self.intensity)
+        return decode(data, self.cell_scales[cell].intensity)
 
 
 def image_sizes(dataset: Dataset, most: int = 500) -> Ints:
-    """Read how large a set's images are, without decoding them.
+    """Read the sizes of a set's images, without decoding them.
 
     Parameters
     ----------
@@ -234,11 +283,10 @@ def image_sizes(dataset: Dataset, most: int = 500) -> Ints:
     """
     from PIL import Image
 
-    count = min(most, dataset.n_cells)
     sizes = []
-    for cell in np.unique(np.linspace(0, dataset.n_cells - 1, count).astype(int)):
+    for cell in evenly_spaced(dataset.n_cells, most).tolist():
         try:
-            with Image.open(dataset.path(int(cell))) as image:
+            with Image.open(dataset.path(cell)) as image:
                 sizes.append(image.size)
         except (OSError, Image.DecompressionBombError):  # gone meanwhile
             continue

@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/data/folders.py."""
+"""A folder of single-cell images in, a :class:`Dataset` out, with the files that were left out.
+
+Also the same from images that an upload stored by content. Not in the paper.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,19 @@ import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from celltransfer_core.data.checks import Checked, check_batch, intensity, is_text, plain
-from celltransfer_core.data.dataset import Dataset, Remark, stored_at
+from celltransfer_core.data.checks import (
+    Checked,
+    check_files,
+    intensity_range,
+    is_unicode,
+    normalise_text,
+)
+from celltransfer_core.data.dataset import Dataset, PixelScale, Remark, stored_at
 from celltransfer_core.data.images import EXTENSIONS
-from celltransfer_core.data.pooling import contradictory
-from celltransfer_core.data.tables import LABELS_FILE, METADATA_FILE, LabelTables, table_texts
+from celltransfer_core.data.pooling import find_contradictions
+from celltransfer_core.data.tables import LABELS_FILE, METADATA_FILE, LabelTables, read_table_texts
 from celltransfer_core.errors import DataError
+from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Progress, silent
 
@@ -41,8 +51,8 @@ def read_dataset(
     labelled : bool
         Whether types are wanted. If not, nothing that may name a type is looked at.
     type_of : callable, optional
-        Tells a file's type from its name relative to the folder, for sets laid out otherwise;
-        empty for files to leave out. It then wins over folders and ``labels.csv``.
+        Takes the name of a file relative to the folder and returns its type, empty for files to
+        leave out; for sets laid out otherwise. It wins over folders and ``labels.csv``.
     workers : int, optional
         Processes; all processors by default.
     progress : callable
@@ -61,14 +71,14 @@ def read_dataset(
     root = Path(root)
     _check_folder(root)
     names, left_out, others = _find_images(root)
-    tables = LabelTables(table_texts(root), str(root), labelled=labelled and type_of is None)
+    tables = LabelTables(read_table_texts(root), str(root), labelled=labelled and type_of is None)
     notes = tables.notes(names)
     if others:
         notes.append(Remark(".", f"holds files of other kinds, ignored: {others}"))
     labels: Mapping[str, str] | None = None
     unlabelled: Sequence[Remark] = ()
     if labelled and type_of is not None:
-        labels = {name: label for name in names if (label := plain(type_of(name)))}
+        labels = {name: label for name in names if (label := normalise_text(type_of(name)))}
         unlabelled = [Remark(n, "is of none of the types") for n in names if n not in labels]
     elif labelled:
         labels, unlabelled = tables.types(names)
@@ -76,18 +86,18 @@ def read_dataset(
         names = [name for name in names if name in labels]
 
     checked: dict[str, Checked] = {}
-    batches = [names[start : start + _BATCH] for start in range(0, len(names), _BATCH)]
+    batches = in_batches(names, _BATCH)
     progress("reading", 0, len(names))
     tasks = [(root.absolute(), batch) for batch in batches]
-    for index, found in run_tasks(check_batch, tasks, workers=workers if len(tasks) > 2 else 1):
+    for index, found in run_tasks(check_files, tasks, workers=workers if len(tasks) > 2 else 1):
         checked.update(zip(batches[index], found, strict=True))
         progress("reading", len(checked), len(names))
-    made = _assemble(root.absolute(), checked, labels, tables, [*left_out, *unlabelled], notes)
-    if made.n_cells == 0:
-        raise DataError(_nothing_usable(root, made.left_out, others))
-    if made.labels is not None and len(set(made.labels)) < 2:
-        raise DataError(_one_type(root, made.files, made.labels[0]))
-    return made
+    dataset = _assemble(root.absolute(), checked, labels, tables, [*left_out, *unlabelled], notes)
+    if dataset.n_cells == 0:
+        raise DataError(_nothing_usable(root, dataset.left_out, others))
+    if dataset.labels is not None and len(set(dataset.labels)) < 2:
+        raise DataError(_one_type(root, dataset.files, dataset.labels[0]))
+    return dataset
 
 
 def stored_dataset(
@@ -123,10 +133,10 @@ def stored_dataset(
         If a table has the wrong columns.
     """
     names = sorted(checked)
-    said = LabelTables(tables, name, labelled=labelled)
-    labels, left_out = said.types(names) if labelled else (None, [])
+    entries = LabelTables(tables, name, labelled=labelled)
+    labels, left_out = entries.types(names) if labelled else (None, [])
     usable = {n: checked[n] for n in names if labels is None or n in labels}
-    return _assemble(root, usable, labels, said, left_out, said.notes(names), by_hash=True)
+    return _assemble(root, usable, labels, entries, left_out, entries.notes(names), by_hash=True)
 
 
 def _assemble(
@@ -139,7 +149,7 @@ def _assemble(
     *,
     by_hash: bool = False,
 ) -> Dataset:
-    """Order the usable files, and say of the others why not."""
+    """Order the usable files, and list the others with the reasons."""
     usable = {name: found for name, found in checked.items() if not found.problem}
     left_out = [*left_out, *(Remark(name, c.problem) for name, c in checked.items() if c.problem)]
     notes = [
@@ -151,7 +161,7 @@ def _assemble(
         ),
     ]
     if labels is not None:
-        clashes = contradictory({name: c.sha256 for name, c in usable.items()}, labels)
+        clashes = find_contradictions({name: c.sha256 for name, c in usable.items()}, labels)
         usable = {name: found for name, found in usable.items() if name not in clashes}
         left_out += [Remark(name, reason) for name, reason in clashes.items()]
     order = sorted(usable, key=lambda name: (usable[name].sha256, name))
@@ -169,7 +179,7 @@ def _assemble(
         patient=tables.column("patient", order),
         left_out=tuple(sorted(left_out, key=lambda remark: remark.file)),
         notes=tuple(sorted(notes, key=lambda remark: remark.file)),
-        intensity=intensity(deep),
+        scale=(PixelScale(intensity_range(deep)),) * len(order),
         by_hash=by_hash,
     )
 
@@ -261,7 +271,7 @@ def _find_images(root: Path) -> tuple[list[str], list[Remark], int]:
                 continue
             if path.suffix.lower() not in EXTENSIONS:
                 others += 1
-            elif not is_text(named(path)):
+            elif not is_unicode(named(path)):
                 leave_out(path, "its name is not valid Unicode; rename it")
             elif problem := _link_problem(path, inside):
                 leave_out(path, problem)

@@ -1,4 +1,7 @@
-"""Image files, checked and decoded to 8-bit RGB."""
+"""Image files in, 8-bit RGB out: checked before they are decoded. Not in the paper.
+
+16-bit images keep their values until the grey scale of their whole set is known.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from celltransfer_core.errors import ImageError
+from celltransfer_core.errors import ImageError, one_line
 from celltransfer_core.runtime.quiet import quiet
 from celltransfer_core.types import RGBImage
 
@@ -20,11 +23,19 @@ if TYPE_CHECKING:
 
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+"""Endings of image files, in small letters."""
+
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+"""What Pillow calls their formats."""
+
 MIN_SIDE = 8
 MAX_SIDE = 20_000
 MAX_PIXELS = 100_000_000
+"""Limits of an image: px of a side, px in all."""
+
 MAX_BYTES = 500_000_000
+"""Limit of a file."""
+
 _STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM", b"RIFF")
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA_SAMPLES = 258, 262, 277, 284, 338  # TIFF tags
@@ -137,7 +148,7 @@ def read_pixels(data: bytes) -> Pixels:
         raise ImageError("too large for this machine's memory") from error
     # A damaged file can fail in as many ways as there are decoders.
     except Exception as error:
-        reason = " ".join(str(error).split())[:80]
+        reason = one_line(error, 80)
         raise ImageError(f"damaged or cut short ({reason or type(error).__name__})") from error
 
 
@@ -152,6 +163,7 @@ def check_bytes(size: int) -> None:
     Raises
     ------
     ImageError
+        If it is over :data:`MAX_BYTES`.
     """
     if size > MAX_BYTES:
         raise ImageError(f"the file is over {MAX_BYTES // 1_000_000} MB")
@@ -168,6 +180,7 @@ def check_size(width: int, height: int) -> None:
     Raises
     ------
     ImageError
+        If a side is too short or too long, or there are too many pixels.
     """
     if min(width, height) < MIN_SIDE:
         raise ImageError(f"{width} × {height} px is under {MIN_SIDE} px")
@@ -285,6 +298,7 @@ def resize(image: RGBImage, side: int) -> RGBImage:
     ----------
     image : ndarray of uint8, shape (h, w, 3)
     side : int
+        In px.
 
     Returns
     -------

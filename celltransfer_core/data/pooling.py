@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/data/pooling.py."""
+"""Several sets in, one :class:`Dataset` out that knows where each cell came from; drawing from it.
+
+In the paper several reference sets are joined in the same way (Tables 4 to 6).
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,24 @@ from typing import TypeVar
 
 import numpy as np
 
-from celltransfer_core.data.dataset import Dataset, Remark
+from celltransfer_core.data.dataset import Dataset, PixelScale, Remark
 from celltransfer_core.errors import DataError
 
 File = TypeVar("File", bound=Hashable)
 
+_Key = tuple[str, str, int]
+"""Content hash and name of a file, and the number of its set."""
+
 
 def draw_per_class(dataset: Dataset, cells: int, seed: int) -> Dataset:
-    """Draw so many cells of each type, of each set that was pooled; all where there are fewer.
+    """Draw a number of cells of each type, from each set that was pooled.
 
     Parameters
     ----------
     dataset : Dataset
         With types.
     cells : int
-        Of each type.
+        To draw of each type; all where there are fewer.
     seed : int
 
     Returns
@@ -69,11 +75,12 @@ def pool(
     Returns
     -------
     Dataset
-        An image that two sets type differently is left out, with the reason; one that they type
-        alike counts as of the set that is named first in the alphabet.
+        Each file keeps the scale of its own set. An image that two sets type differently is left
+        out, with the reason; one that they type alike counts as of the set that is named first in
+        the alphabet, or of the first set where none is named.
     """
     datasets = _under_one_root(datasets)
-    rows: dict[tuple[str, str, int], tuple[str, str, str]] = {}
+    rows: dict[_Key, tuple[str, str, str]] = {}
     left_out = [remark for dataset in datasets for remark in dataset.left_out]
     labelled = all(dataset.labels is not None for dataset in datasets)
     mappings = mappings or [{}] * len(datasets)
@@ -92,12 +99,16 @@ def pool(
                 left_out.append(Remark(file, f"its type {name} is left out"))
             else:
                 rows[sha, file, number] = (label, slide, patient)
-    clashes = contradictory({key: key[0] for key in rows}, {k: row[0] for k, row in rows.items()})
+    clashes = find_contradictions(
+        {key: key[0] for key in rows}, {k: row[0] for k, row in rows.items()}
+    )
     left_out += [Remark(key[1], reason) for key, reason in clashes.items()]
     kept = sorted(rows.keys() - clashes.keys())
     columns = list(zip(*(rows[key] for key in kept), strict=True)) or [(), (), ()]
-    scales = [d.intensity for d in datasets if d.intensity is not None]
-    source = _first_source(kept, names) if names is not None and len(datasets) > 1 else None
+    owners = _first_sets(kept, names or range(len(datasets)))
+    source = None
+    if names is not None and len(datasets) > 1:
+        source = tuple(names[owners[sha]] for sha, _, _ in kept)
     return replace(
         datasets[0],
         files=tuple(key[1] for key in kept),
@@ -107,18 +118,25 @@ def pool(
         patient=columns[2] if any(columns[2]) else None,
         left_out=tuple(left_out),
         notes=tuple(remark for dataset in datasets for remark in dataset.notes),
-        intensity=(
-            (min(low for low, _ in scales), max(high for _, high in scales)) if scales else None
-        ),
+        scale=_scales(datasets, kept, owners),
         source=source,
     )
 
 
-def _first_source(files: Sequence[tuple[str, str, int]], names: Sequence[str]) -> tuple[str, ...]:
-    owner: dict[str, str] = {}
+def _first_sets(files: Sequence[_Key], names: Sequence[str] | range) -> dict[str, int]:
+    """Find the number of the set that each image counts as of: the first by name."""
+    owners: dict[str, int] = {}
     for sha, _, number in files:
-        owner[sha] = min(names[number], owner.get(sha, names[number]))
-    return tuple(owner[sha] for sha, _, _ in files)
+        owners[sha] = min(number, owners.get(sha, number), key=lambda one: (names[one], one))
+    return owners
+
+
+def _scales(
+    datasets: Sequence[Dataset], files: Sequence[_Key], owners: Mapping[str, int]
+) -> tuple[PixelScale, ...]:
+    """Give each file the scale of the set that its image counts as of."""
+    of_image = [dict(zip(dataset.sha256, dataset.scale, strict=True)) for dataset in datasets]
+    return tuple(of_image[owners[sha]][sha] for sha, _, _ in files)
 
 
 def _under_one_root(datasets: Sequence[Dataset]) -> list[Dataset]:
@@ -141,7 +159,21 @@ def _under_one_root(datasets: Sequence[Dataset]) -> list[Dataset]:
     return named
 
 
-def contradictory(sha256: Mapping[File, str], labels: Mapping[File, str]) -> dict[File, str]:
+def find_contradictions(sha256: Mapping[File, str], labels: Mapping[File, str]) -> dict[File, str]:
+    """Find images that stand under several types.
+
+    Parameters
+    ----------
+    sha256 : mapping from file to str
+        Content hash of each file.
+    labels : mapping from file to str
+        Type of each file.
+
+    Returns
+    -------
+    dict from file to str
+        The reason, for each of these files.
+    """
     types: dict[str, set[str]] = {}
     for name, sha in sha256.items():
         types.setdefault(sha, set()).add(labels[name])

@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/data/tables.py."""
+"""Tables (``labels.csv``, ``metadata.csv``) in, types, slides and patients of files out.
+
+Not in the paper.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,54 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
-from celltransfer_core.data.checks import plain
+from celltransfer_core.data.checks import normalise_text
 from celltransfer_core.data.dataset import Remark
 from celltransfer_core.errors import DataError
 
 LABELS_FILE = "labels.csv"
+"""Types of files, and perhaps slides and patients."""
+
 METADATA_FILE = "metadata.csv"
+"""Slides and patients of files."""
 
 
-def table_texts(root: Path) -> dict[str, str]:
+def read_table_texts(root: Path) -> dict[str, str]:
+    """Read the tables of a folder, as far as they are there.
+
+    Parameters
+    ----------
+    root : Path
+
+    Returns
+    -------
+    dict from file name to text
+
+    Raises
+    ------
+    DataError
+        If a table cannot be read or is not UTF-8.
+    """
     paths = {name: root / name for name in (LABELS_FILE, METADATA_FILE)}
     return {name: _read_text(path) for name, path in paths.items() if path.is_file()}
 
 
 class LabelTables:
-    """What ``labels.csv`` and ``metadata.csv`` of a set say, by file."""
+    """Types, slides and patients of a set's files, from its tables and folders.
+
+    Parameters
+    ----------
+    texts : mapping from file name to text
+        ``labels.csv`` and ``metadata.csv``, as far as they are there.
+    where : str
+        Name of the set, for messages.
+    labelled : bool
+        Whether types are wanted; if not, labels in a table are not looked at.
+
+    Raises
+    ------
+    DataError
+        If a table lacks a column.
+    """
 
     def __init__(self, texts: Mapping[str, str], where: str, *, labelled: bool) -> None:
         self.where = where
@@ -37,16 +73,26 @@ class LabelTables:
                     self._add(row, {"slide", "patient", *label})
 
     def _add(self, row: Mapping[str, str], columns: set[str]) -> None:
-        name = PurePosixPath(plain(row["file"].replace("\\", "/"))).as_posix()
+        name = PurePosixPath(normalise_text(row["file"].replace("\\", "/"))).as_posix()
         known = self.rows.setdefault(name, {})
         for column in columns:
-            value = plain(row.get(column, ""))
+            value = normalise_text(row.get(column, ""))
             if value and known.setdefault(column, value) != value:
                 self.conflicts.setdefault(name, set()).add(column)
 
     def notes(self, names: Sequence[str]) -> list[Remark]:
-        """Name files that the folder does not hold, or of which slide or patient is in doubt."""
-        present = {plain(name) for name in names}
+        """List files of the tables that are not there, and contradictory slides and patients.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The files that are there.
+
+        Returns
+        -------
+        list of Remark
+        """
+        present = {normalise_text(name) for name in names}
         missing = [
             Remark(name, "stands in a table but not in the folder")
             for name in self.rows
@@ -60,7 +106,22 @@ class LabelTables:
         ]
 
     def types(self, names: Sequence[str]) -> tuple[dict[str, str], list[Remark]]:
-        """Find the type of each file, and the files that have none."""
+        """Find the type of each file, and the files that have none.
+
+        Parameters
+        ----------
+        names : sequence of str
+
+        Returns
+        -------
+        labels : dict from file to type
+        left_out : list of Remark
+
+        Raises
+        ------
+        DataError
+            If there is neither a table of labels nor a sub-folder.
+        """
         if not self.has_labels and names and not any("/" in name for name in names):
             raise DataError(
                 f"{self.where} holds no usable image, for none has a type; put them into one "
@@ -69,25 +130,36 @@ class LabelTables:
         labels: dict[str, str] = {}
         left_out: list[Remark] = []
         for name in names:
-            if "label" in self.conflicts.get(plain(name), ()):
+            if "label" in self.conflicts.get(normalise_text(name), ()):
                 left_out.append(Remark(name, f"has contradictory rows in {LABELS_FILE}"))
             elif self.has_labels:
-                label = self.rows.get(plain(name), {}).get("label", "")
+                label = self.rows.get(normalise_text(name), {}).get("label", "")
                 if label:
                     labels[name] = label
                 else:
                     left_out.append(Remark(name, f"has no label in {LABELS_FILE}"))
             elif "/" not in name:
                 left_out.append(Remark(name, "lies outside the types' sub-folders"))
-            elif label := plain(name.split("/", 1)[0]):
+            elif label := normalise_text(name.split("/", 1)[0]):
                 labels[name] = label
             else:
                 left_out.append(Remark(name, "its folder's name is blank, so it has no type"))
         return labels, left_out
 
     def column(self, column: str, names: Sequence[str]) -> tuple[str, ...] | None:
-        """Return a column's value of each file, None if no file has one."""
-        values = tuple(self._value(column, plain(name)) for name in names)
+        """Look up a column's value for each file.
+
+        Parameters
+        ----------
+        column : {"slide", "patient"}
+        names : sequence of str
+
+        Returns
+        -------
+        tuple of str or None
+            Empty where unknown; None if no file has one.
+        """
+        values = tuple(self._value(column, normalise_text(name)) for name in names)
         return values if any(values) else None
 
     def _value(self, column: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Two drawn sets of cells to try everything on."""
+"""Two drawn sets of cells to try everything with: a reference, and a query of another look."""
 
 import lazy_loader
 

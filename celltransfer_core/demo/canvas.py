@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/demo/canvas.py."""
+"""Drawing tools: shapes as signed distances in µm, dyes as concentrations, and uneven light."""
 
 from __future__ import annotations
 
@@ -8,72 +8,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from celltransfer_core.demo.styles import DYES, Style
 from celltransfer_core.types import Float32
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
-_RGB = tuple[float, float, float]
 SUPERSAMPLING = 2
-DYES = ("chromatin", "blue", "pink", "orange", "violet", "haemoglobin")
-
-
-@dataclass(frozen=True)
-class Style:
-    """How a microscope and its stain show a cell.
-
-    Parameters
-    ----------
-    size : int
-        Side of the square image, px.
-    um_per_px : float
-        Size of a pixel, µm.
-    background : tuple of float
-        RGB of the empty slide, 0–255.
-    dyes : mapping of str to tuple of float
-        Optical density (natural logarithm) of each dye in R, G and B at concentration 1.
-    strength : float
-        Factor on all optical densities.
-    blur : tuple of float
-        Lowest and highest standard deviation of the blur, px.
-    noise : float
-        Standard deviation of the sensor's noise, grey levels.
-    shading : float
-        How much darker one side of the image may be, as a share of the light.
-    jpeg_quality : int or None
-        Quality of a JPEG compression that leaves its marks; None for none.
-    """
-
-    size: int
-    um_per_px: float
-    background: _RGB
-    dyes: Mapping[str, _RGB]
-    strength: float = 1.0
-    blur: tuple[float, float] = (0.0, 0.4)
-    noise: float = 1.0
-    shading: float = 0.0
-    jpeg_quality: int | None = None
-
-
-@dataclass(frozen=True)
-class Slide:
-    name: str
-    patient: str
-    strength: float
-    background: _RGB
-    shares: Mapping[str, float]
+"""Drawn pixels along one pixel of the image."""
 
 
 class Canvas:
-    """A supersampled plane in µm, its origin at the cell, on which dyes add up."""
+    """A supersampled plane in µm with its origin at the cell; n pixels along a side.
+
+    Parameters
+    ----------
+    style : Style
+    rng : numpy.random.Generator
+        Decides the cell's place and rotation, and all noise.
+    """
 
     def __init__(self, style: Style, rng: np.random.Generator) -> None:
         self.rng = rng
         self.n = style.size * SUPERSAMPLING
         self.step = style.um_per_px / SUPERSAMPLING
-        self.reach = self.n * self.step / 2
-        self.centre = rng.uniform(-0.06, 0.06, size=2) * 2 * self.reach
+        self.half_side = self.n * self.step / 2
+        self.centre = rng.uniform(-0.06, 0.06, size=2) * 2 * self.half_side
         axis = ((np.arange(self.n) - (self.n - 1) / 2) * self.step).astype(np.float32)
         self.x = np.broadcast_to(axis[None, :] - np.float32(self.centre[0]), (self.n, self.n))
         self.y = np.broadcast_to(axis[:, None] - np.float32(self.centre[1]), (self.n, self.n))
@@ -84,7 +45,17 @@ class Canvas:
         self.v = sin * self.x + cos * self.y + 0.24 * self.noise(3.6)
 
     def noise(self, grain: float) -> Float32:
-        """Return smooth noise of about unit spread with grains of ``grain`` µm."""
+        """Draw smooth noise of about unit spread.
+
+        Parameters
+        ----------
+        grain : float
+            Size of its grains, µm.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n)
+        """
         from PIL import Image
 
         nodes = max(4, round(self.n * self.step / grain) + 1)
@@ -93,15 +64,40 @@ class Canvas:
         return np.asarray(fine, dtype=np.float32)
 
     def cover(self, distance: Float32, softness: float = 0.16) -> Float32:
-        """Return the share of each pixel inside a shape, from its signed distance in µm."""
+        """Compute the share of each pixel that lies inside a shape.
+
+        Parameters
+        ----------
+        distance : ndarray of float32, shape (n, n)
+            Signed distance to the shape, µm; negative inside.
+        softness : float
+            Width of the edge, µm.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n)
+            0 to 1.
+        """
         width = np.float32(max(softness, self.step))
         return np.clip(0.5 - distance / width, 0, 1)
 
     def dots(self, spots: Iterable[tuple[float, float, float]]) -> Float32:
-        """Return the cover of round spots ``(x, y, radius)``, in µm from the cell's centre."""
+        """Compute the share of each pixel that lies inside round spots.
+
+        Parameters
+        ----------
+        spots : iterable of (float, float, float)
+            x and y from the cell's centre, and radius, µm.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n)
+            0 to 1.
+        """
         plane = np.zeros((self.n, self.n), dtype=np.float32)
         for x, y, radius in spots:
-            column, row = ((np.array([x, y]) + self.centre + self.reach) / self.step - 0.5).tolist()
+            place = np.array([x, y]) + self.centre + self.half_side
+            column, row = (place / self.step - 0.5).tolist()
             span = radius / self.step + 1
             left, right = max(0, int(column - span)), min(self.n, int(column + span) + 2)
             top, bottom = max(0, int(row - span)), min(self.n, int(row + span) + 2)
@@ -117,7 +113,22 @@ class Canvas:
         return plane
 
     def ellipse(self, u: float, v: float, long: float, short: float, angle: float = 0.0) -> Float32:
-        """Return about the signed distance to an ellipse of the cell's own plane."""
+        """Compute about the signed distance to an ellipse in the cell's own plane.
+
+        Parameters
+        ----------
+        u, v : float
+            Its centre, µm.
+        long, short : float
+            Its semi-axes, µm.
+        angle : float
+            Of the first semi-axis, radians.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n)
+            In µm, negative inside.
+        """
         cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         along = (cos * (self.u - np.float32(u)) + sin * (self.v - np.float32(v))) / np.float32(long)
         aside = (cos * (self.v - np.float32(v)) - sin * (self.u - np.float32(u))) / np.float32(
@@ -126,7 +137,20 @@ class Canvas:
         return (np.sqrt(along**2 + aside**2) - 1) * np.float32(np.sqrt(long * short))
 
     def arc(self, radius: float, half_width: float, half_angle: float) -> Float32:
-        """Return the signed distance to a thick arc around the origin that is open to the left."""
+        """Compute the signed distance to a thick arc around the origin that is open to the left.
+
+        Parameters
+        ----------
+        radius, half_width : float
+            In µm.
+        half_angle : float
+            Radians.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n)
+            In µm, negative inside.
+        """
         angle = np.clip(np.arctan2(self.v, self.u), -half_angle, half_angle)
         across = self.u - np.float32(radius) * np.cos(angle)
         down = self.v - np.float32(radius) * np.sin(angle)
@@ -135,7 +159,20 @@ class Canvas:
     def thread(
         self, start: tuple[float, float], end: tuple[float, float], half_width: float
     ) -> Float32:
-        """Return the signed distance to a thick line between two points."""
+        """Compute the signed distance to a thick line between two points.
+
+        Parameters
+        ----------
+        start, end : (float, float)
+            In the cell's own plane, µm.
+        half_width : float
+            In µm.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n)
+            In µm, negative inside.
+        """
         (u, v), (du, dv) = start, (end[0] - start[0], end[1] - start[1])
         length = du**2 + dv**2
         along = np.clip(((self.u - u) * du + (self.v - v) * dv) / length, 0, 1)
@@ -145,28 +182,65 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a type looks like: two outlines and the dyes in them."""
+    """One cell: its outlines and the dyes in them."""
 
     radius: float
+    """In µm."""
     body: Float32
+    """Signed distance to the cell's outline, µm, shape (n, n)."""
     nucleus: Float32
+    """Likewise for its nucleus."""
     cytoplasm: Mapping[str, Float32 | float]
+    """Concentration of dyes outside the nucleus."""
     density: float = 1.0
+    """Concentration of chromatin in the nucleus."""
     clumping: float = 0.10
+    """How much that varies, as a share of it."""
     clump: float = 1.0
+    """Size of the clumps of chromatin, µm."""
     above: Mapping[str, Float32] = field(default_factory=dict)
+    """Concentration of dyes that lie over everything else, such as granules."""
 
 
-def joined(first: Float32, second: Float32, soft: float = 0.35) -> Float32:
-    """Return the union of two shapes with a rounded inner corner, from signed distances."""
+def join_shapes(first: Float32, second: Float32, soft: float = 0.35) -> Float32:
+    """Join two shapes with a rounded inner corner.
+
+    Parameters
+    ----------
+    first, second : ndarray of float32, shape (n, n)
+        Signed distances, µm.
+    soft : float
+        Size of the corner, µm.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n)
+        Signed distance to the union.
+    """
     gap = np.maximum(soft - np.abs(first - second), 0)
     return np.minimum(first, second) - gap * gap / (4 * soft)
 
 
-def scattered(
+def scatter_spots(
     rng: np.random.Generator, radius: float, spacing: float, size: tuple[float, float]
 ) -> list[tuple[float, float, float]]:
-    """Return spots that fill a disc evenly but not regularly."""
+    """Fill a disc with spots, evenly but not regularly.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    radius : float
+        Of the disc, µm.
+    spacing : float
+        Between two spots, µm.
+    size : (float, float)
+        Least and greatest radius of a spot, µm.
+
+    Returns
+    -------
+    list of (float, float, float)
+        x, y and radius of each, µm.
+    """
     line = np.arange(-radius, radius + spacing, spacing)
     x, y = (axis.ravel() for axis in np.meshgrid(line, line))
     x = x + rng.uniform(-0.4, 0.4, x.shape) * spacing
@@ -176,14 +250,35 @@ def scattered(
     return list(zip(x[kept].tolist(), y[kept].tolist(), sizes[kept].tolist(), strict=True))
 
 
-def unit(rng: np.random.Generator) -> Float32:
-    """Return a random direction."""
+def random_direction(rng: np.random.Generator) -> Float32:
+    """Draw a direction.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of float32, shape (2,)
+        Of length 1.
+    """
     angle = rng.uniform(0, 2 * np.pi)
     return np.array([np.cos(angle), np.sin(angle)], dtype=np.float32)
 
 
-def stained(canvas: Canvas, cell: Cell) -> dict[str, Float32]:
-    """Return the concentration of each dye in a cell, shape (n, n) each."""
+def stain(canvas: Canvas, cell: Cell) -> dict[str, Float32]:
+    """Compute the concentration of each dye in a cell.
+
+    Parameters
+    ----------
+    canvas : Canvas
+    cell : Cell
+
+    Returns
+    -------
+    dict from dye to ndarray of float32, shape (n, n)
+        Every one of :data:`DYES`.
+    """
     body = canvas.cover(cell.body, softness=0.3)
     nucleus = canvas.cover(cell.nucleus, softness=0.3) * body
     membrane = np.clip(1 - np.abs(cell.nucleus + 0.25) / 0.35, 0, 1)
@@ -197,14 +292,38 @@ def stained(canvas: Canvas, cell: Cell) -> dict[str, Float32]:
     return dyes
 
 
-def shade(n: int, depth: float, rng: np.random.Generator) -> Float32:
-    """Return uneven light: 1 on one side, ``1 - depth`` at most on the other, shape (n, n)."""
-    slope = unit(rng) * np.float32(rng.uniform(0, depth) / 2)
+def uneven_light(n: int, depth: float, rng: np.random.Generator) -> Float32:
+    """Draw uneven light.
+
+    Parameters
+    ----------
+    n : int
+        Pixels along a side.
+    depth : float
+        How much darker the darkest side may be, as a share of the light.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n)
+        1 on one side, ``1 - depth`` at most on the other.
+    """
+    slope = random_direction(rng) * np.float32(rng.uniform(0, depth) / 2)
     axis = np.linspace(-0.7, 0.7, n, dtype=np.float32)
     return 1 - depth / 2 + slope[0] * axis[None, :] + slope[1] * axis[:, None]
 
 
-def as_image(values: Float32) -> Image.Image:
+def to_image(values: Float32) -> Image.Image:
+    """Round grey levels to an 8-bit image.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (height, width, 3)
+
+    Returns
+    -------
+    PIL Image
+    """
     from PIL import Image
 
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))

@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/demo/cells.py."""
+"""Stylised blood cells: a type, a microscope and a random generator in, an RGB image out.
+
+A cell is drawn as a stained smear shows it: dyes lie in the places where they do in a real cell,
+and each absorbs its part of the light.
+"""
 
 from __future__ import annotations
 
@@ -6,121 +10,22 @@ import io
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from celltransfer_core.demo.canvas import (
-    DYES,
     SUPERSAMPLING,
     Canvas,
     Cell,
-    Slide,
-    Style,
-    as_image,
-    joined,
-    scattered,
-    shade,
-    stained,
-    unit,
+    join_shapes,
+    random_direction,
+    scatter_spots,
+    stain,
+    to_image,
+    uneven_light,
 )
+from celltransfer_core.demo.styles import DYES, REFERENCE_STYLE, Style
 from celltransfer_core.types import Float32, RGBImage
-
-if TYPE_CHECKING:
-    pass
-
-
-REFERENCE_STYLE = Style(
-    size=112,
-    um_per_px=0.23,
-    background=(247, 241, 243),
-    dyes=MappingProxyType(
-        {
-            "chromatin": (0.98, 1.62, 0.50),
-            "blue": (0.42, 0.33, 0.10),
-            "pink": (0.05, 0.22, 0.13),
-            "orange": (0.10, 0.66, 0.86),
-            "violet": (1.10, 1.75, 0.55),
-            "haemoglobin": (0.12, 0.33, 0.30),
-        }
-    ),
-)
-"""A clean May-Grünwald-Giemsa look: nearly white slide, purple nuclei, sharp."""
-
-QUERY_STYLE = Style(
-    size=128,
-    um_per_px=0.155,
-    background=(240, 226, 176),
-    dyes=MappingProxyType(
-        {
-            "chromatin": (0.72, 1.66, 0.72),
-            "blue": (0.40, 0.30, 0.20),
-            "pink": (0.11, 0.24, 0.20),
-            "orange": (0.18, 0.62, 0.66),
-            "violet": (0.85, 1.75, 0.75),
-            "haemoglobin": (0.10, 0.22, 0.24),
-        }
-    ),
-    strength=0.88,
-    blur=(0.9, 2.0),
-    noise=4.0,
-    shading=0.12,
-    jpeg_quality=60,
-)
-"""Another microscope: yellow light, a redder and weaker stain, closer, blurred and compressed."""
-
-# The query: neutrophils lead as in blood, two types of the reference are missing, one is new.
-SLIDES = (
-    Slide(
-        "slide-1",
-        "patient-1",
-        0.88,
-        (240, 226, 176),
-        {
-            "neutrophil": 0.56,
-            "lymphocyte": 0.15,
-            "monocyte": 0.12,
-            "eosinophil": 0.05,
-            "plasma cell": 0.12,
-        },
-    ),
-    Slide(
-        "slide-2",
-        "patient-1",
-        0.80,
-        (238, 228, 190),
-        {
-            "neutrophil": 0.52,
-            "lymphocyte": 0.18,
-            "monocyte": 0.10,
-            "eosinophil": 0.08,
-            "plasma cell": 0.12,
-        },
-    ),
-    Slide(
-        "slide-3",
-        "patient-2",
-        0.98,
-        (236, 218, 160),
-        {
-            "neutrophil": 0.36,
-            "lymphocyte": 0.28,
-            "monocyte": 0.12,
-            "eosinophil": 0.14,
-            "plasma cell": 0.10,
-        },
-    ),
-)
-
-REFERENCE_TYPES = (
-    "basophil",
-    "eosinophil",
-    "erythroblast",
-    "lymphocyte",
-    "monocyte",
-    "neutrophil",
-)
-"""Types of the demonstration's reference."""
 
 
 def _lymphocyte(canvas: Canvas) -> Cell:
@@ -165,7 +70,7 @@ def _neutrophil(canvas: Canvas) -> Cell:
 
 
 def _lobes(canvas: Canvas, count: int) -> Float32:
-    """Return a segmented nucleus: lobes along an arc, joined by threads."""
+    """Draw a segmented nucleus: lobes along an arc, joined by threads."""
     rng = canvas.rng
     ring = rng.uniform(2.5, 3.1)
     gap = rng.uniform(1.15, 1.4) if count < 5 else rng.uniform(1.05, 1.15)
@@ -181,7 +86,7 @@ def _lobes(canvas: Canvas, count: int) -> Float32:
         lobe = canvas.ellipse(u, v, long, short, angle + np.pi / 2 + rng.normal(0, 0.5))
         shape = np.minimum(shape, lobe)
     for start, end in pairwise(places):
-        shape = joined(shape, canvas.thread(start, end, rng.uniform(0.14, 0.26)))
+        shape = join_shapes(shape, canvas.thread(start, end, rng.uniform(0.14, 0.26)))
     return shape
 
 
@@ -190,14 +95,14 @@ def _eosinophil(canvas: Canvas) -> Cell:
     radius = rng.uniform(5.9, 6.9)
     apart, aside = rng.uniform(2.2, 2.7), rng.uniform(0.6, 1.6)
     size = rng.uniform(1.75, 2.2)
-    nucleus = joined(
+    nucleus = join_shapes(
         np.minimum(
             canvas.ellipse(aside, apart, size * 1.1, size, rng.uniform(-0.6, 0.6)),
             canvas.ellipse(aside, -apart, size * 1.1, size, rng.uniform(-0.6, 0.6)),
         ),
         canvas.thread((aside + 0.4, apart), (aside + 0.4, -apart), rng.uniform(0.3, 0.7)),
     )
-    granules = canvas.dots(scattered(rng, radius - 0.35, 0.92, (0.38, 0.52)))
+    granules = canvas.dots(scatter_spots(rng, radius - 0.35, 0.92, (0.38, 0.52)))
     return Cell(
         radius=radius,
         body=canvas.ellipse(0, 0, radius, radius * rng.uniform(0.92, 1.0)),
@@ -214,10 +119,10 @@ def _monocyte(canvas: Canvas) -> Cell:
     nucleus = canvas.arc(
         rng.uniform(2.0, 2.8), rng.uniform(1.9, 2.5), rng.uniform(1.0, 1.9)
     ) + 0.2 * canvas.noise(2.0)
-    holes = [
-        (*(rng.uniform(0.5, 0.9) * radius * unit(rng)).tolist(), float(rng.uniform(0.3, 0.65)))
-        for _ in range(rng.integers(1, 8))
-    ]
+    holes = []
+    for _ in range(rng.integers(1, 8)):
+        place = rng.uniform(0.5, 0.9) * radius * random_direction(rng)
+        holes.append((*place.tolist(), float(rng.uniform(0.3, 0.65))))
     filled = 1 - 0.85 * canvas.dots(holes)
     return Cell(
         radius=radius,
@@ -237,10 +142,10 @@ def _monocyte(canvas: Canvas) -> Cell:
 def _basophil(canvas: Canvas) -> Cell:
     rng = canvas.rng
     radius = rng.uniform(5.0, 6.1)
-    nucleus = joined(
+    nucleus = join_shapes(
         canvas.ellipse(1.2, 0.6, 2.7, 2.2, 0.5), canvas.ellipse(-1.3, -0.4, 2.5, 2.1, -0.6)
     )
-    spots = scattered(rng, radius - 0.2, rng.uniform(1.05, 1.35), (0.4, 0.72))
+    spots = scatter_spots(rng, radius - 0.2, rng.uniform(1.05, 1.35), (0.4, 0.72))
     return Cell(
         radius=radius,
         body=canvas.ellipse(0, 0, radius, radius * rng.uniform(0.9, 1.0)),
@@ -310,7 +215,7 @@ def draw_cell(cell_type: str, rng: np.random.Generator, style: Style = REFERENCE
     cell_type : str
         One of :data:`CELL_TYPES`.
     rng : numpy.random.Generator
-        Decides everything that differs between two cells of a type.
+        Decides shape, size, colour and rotation within what the type allows.
     style : Style
         The microscope and the stain.
 
@@ -327,9 +232,9 @@ def draw_cell(cell_type: str, rng: np.random.Generator, style: Style = REFERENCE
         raise ValueError(f"No drawing for {cell_type!r}; known: {', '.join(CELL_TYPES)}.")
     canvas = Canvas(style, rng)
     cell = _DRAWN[cell_type](canvas)
-    dyes = stained(canvas, cell)
+    dyes = stain(canvas, cell)
     dyes["haemoglobin"] = dyes["haemoglobin"] + _red_cells(canvas, cell)
-    return _photographed(dyes, style, rng)
+    return _photograph(dyes, style, rng)
 
 
 def _red_cells(canvas: Canvas, cell: Cell) -> Float32:
@@ -340,7 +245,7 @@ def _red_cells(canvas: Canvas, cell: Cell) -> Float32:
     crowd = rng.uniform(0.3, 1.0)
     outside = 1 - canvas.cover(cell.body, softness=0.5)
     for _ in range(round(60 * crowd)):
-        place = rng.uniform(-canvas.reach - 2, canvas.reach + 2, 2).astype(np.float32)
+        place = rng.uniform(-canvas.half_side - 2, canvas.half_side + 2, 2).astype(np.float32)
         radius, ratio = rng.uniform(3.2, 3.8), rng.uniform(0.86, 1.0)
         clear = cell.radius + 0.85 * radius
         if np.hypot(*place) < clear or any(np.hypot(*(place - o)) < 6.3 for o in places):
@@ -358,20 +263,20 @@ def _red_cells(canvas: Canvas, cell: Cell) -> Float32:
     return plane * outside
 
 
-def _photographed(dyes: Mapping[str, Float32], style: Style, rng: np.random.Generator) -> RGBImage:
-    """Return what the microscope's camera makes of the dyes."""
+def _photograph(dyes: Mapping[str, Float32], style: Style, rng: np.random.Generator) -> RGBImage:
+    """Take the picture: light through the dyes, blur, noise and compression."""
     from PIL import Image, ImageFilter
 
     strength = style.strength * rng.lognormal(0, 0.08)
     optical = np.array([style.dyes[dye] for dye in DYES], dtype=np.float32) * strength
     absorbed = np.tensordot(np.stack([dyes[dye] for dye in DYES]), optical, axes=(0, 0))
     light = np.array(style.background, dtype=np.float32) * np.exp(-absorbed)
-    picture = as_image(light * shade(len(light), style.shading, rng)[..., None])
+    picture = to_image(light * uneven_light(len(light), style.shading, rng)[..., None])
     picture = picture.filter(
         ImageFilter.GaussianBlur(SUPERSAMPLING * float(rng.uniform(*style.blur)))
     ).resize((style.size, style.size), Image.Resampling.BOX)
     grain = rng.normal(0, style.noise, (style.size, style.size, 3))
-    picture = as_image(np.asarray(picture, dtype=np.float32) + grain.astype(np.float32))
+    picture = to_image(np.asarray(picture, dtype=np.float32) + grain.astype(np.float32))
     if style.jpeg_quality is not None:
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=style.jpeg_quality)

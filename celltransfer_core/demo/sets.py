@@ -1,8 +1,7 @@
-"""Two small sets of drawn cells, so that everything can be tried with nothing downloaded.
+"""The demonstration's two sets: folders of drawn images with tables, nothing downloaded.
 
-A cell is drawn as a stained smear is seen: dyes lie in the places where they do in a real cell,
-and each takes its share of the light. One set is drawn as a clean microscope would show it, the
-other with another stain, scale, blur and noise, other proportions, and a type the first one lacks.
+The reference is drawn as a clean microscope would show it; the query with another stain, scale,
+blur and noise, other proportions of types, and a type that the reference lacks.
 """
 
 from __future__ import annotations
@@ -11,25 +10,24 @@ import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltransfer_core.demo.canvas import Slide
-from celltransfer_core.demo.cells import QUERY_STYLE, REFERENCE_TYPES, SLIDES, draw_cell
+from celltransfer_core.demo.cells import draw_cell
+from celltransfer_core.demo.styles import QUERY_STYLE, REFERENCE_TYPES, SLIDES, Slide
 from celltransfer_core.errors import OutputError
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import RGBImage
-
-if TYPE_CHECKING:
-    pass
-
 
 DRAWN_NOTICE = (
     "Drawn cells, not real ones: these pictures are made by a program to try CellTransfer with; "
     "they show no patient and prove nothing about accuracy on real cells."
 )
-PER_TYPE, QUERY_CELLS = 40, 240
+PER_TYPE = 40
+"""Reference cells of each type."""
+
+QUERY_CELLS = 240
+"""Query cells in all."""
 
 
 def draw_demo(
@@ -66,7 +64,7 @@ def draw_demo(
     if reference_per_type < 1 or query_cells < 1:
         raise ValueError("reference_per_type and query_cells must be at least 1.")
     try:
-        _claim(folder)
+        _make_folder(folder)
         jobs = [(folder, half, seed, reference_per_type, query_cells) for half in (0, 1)]
         for _ in run_tasks(_write_half, jobs):
             pass
@@ -77,7 +75,7 @@ def draw_demo(
         ) from error
 
 
-def _claim(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         raise OutputError(
             f"{folder} is not empty, and nothing in it will be overwritten; "
@@ -87,7 +85,7 @@ def _claim(folder: Path) -> None:
 
 
 def _write_half(job: tuple[Path, int, int, int, int]) -> None:
-    # What a worker that died had written is written over by the one that takes its place.
+    # After a worker died, another one draws the half again and overwrites its files.
     folder, half, seed, reference_per_type, query_cells = job
     rng = np.random.default_rng(seed).spawn(2)[half]
     if half == 0:
@@ -103,13 +101,26 @@ def _write_reference(folder: Path, per_type: int, rng: np.random.Generator) -> N
             _save(draw_cell(cell_type, rng), folder / cell_type / f"{cell_type}-{number:03d}.png")
 
 
-def _planned(count: int, rng: np.random.Generator) -> dict[str, tuple[Slide, str]]:
-    """Decide on the slide and the type of each file of the query."""
+def plan_query(count: int, rng: np.random.Generator) -> dict[str, tuple[Slide, str]]:
+    """Decide on the slide and the type of each file of the query.
+
+    Parameters
+    ----------
+    count : int
+        Cells in all.
+    rng : numpy.random.Generator
+        Decides their order.
+
+    Returns
+    -------
+    dict from file to (Slide, str)
+        In the order of the files.
+    """
     planned = [
         (slide, cell_type)
-        for slide, cells in zip(SLIDES, _shared(count, [1] * len(SLIDES)), strict=True)
+        for slide, cells in zip(SLIDES, _apportion(count, [1] * len(SLIDES)), strict=True)
         for cell_type, times in zip(
-            slide.shares, _shared(cells, list(slide.shares.values())), strict=True
+            slide.shares, _apportion(cells, list(slide.shares.values())), strict=True
         )
         for _ in range(times)
     ]
@@ -120,7 +131,7 @@ def _planned(count: int, rng: np.random.Generator) -> dict[str, tuple[Slide, str
 def _write_query(query: Path, count: int, rng: np.random.Generator) -> None:
     query.mkdir(exist_ok=True)
     metadata, labels = [("file", "slide", "patient")], [("file", "label")]
-    for name, (slide, cell_type) in _planned(count, rng).items():
+    for name, (slide, cell_type) in plan_query(count, rng).items():
         style = replace(QUERY_STYLE, strength=slide.strength, background=slide.background)
         _save(draw_cell(cell_type, rng, style), query / name)
         metadata.append((name, slide.name, slide.patient))
@@ -129,8 +140,8 @@ def _write_query(query: Path, count: int, rng: np.random.Generator) -> None:
     _write_table(query.parent / "query-labels.csv", labels)
 
 
-def _shared(total: int, shares: Sequence[float]) -> list[int]:
-    """Return whole numbers in about the given proportions that add up to ``total``."""
+def _apportion(total: int, shares: Sequence[float]) -> list[int]:
+    """Divide ``total`` into whole numbers in about the given proportions."""
     ends = np.rint(np.cumsum(shares) / np.sum(shares) * total).astype(int)
     parts: list[int] = np.diff(ends, prepend=0).tolist()
     return parts
@@ -140,7 +151,7 @@ def _save(image: RGBImage, path: Path) -> None:
     from PIL import Image, PngImagePlugin
 
     notice = PngImagePlugin.PngInfo()
-    notice.add_text("Description", DRAWN_NOTICE)  # stays with a picture that leaves its folder
+    notice.add_text("Description", DRAWN_NOTICE)  # stays with an image that leaves its folder
     Image.fromarray(image).save(path, pnginfo=notice)
 
 

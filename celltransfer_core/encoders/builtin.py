@@ -1,8 +1,8 @@
-"""Three encoders of known descriptors: nothing to download, nothing trained.
+"""Three encoders of known descriptors (3.1): crops in, rows of numbers out, nothing trained.
 
 Every group of numbers is divided by a fixed scale, the spread it has over cells of eight types (960
-framed cells of PBC), and by the root of its length. Groups thus count alike in Euclidean distances
-and cosines, without fitting anything to a set.
+framed cells of PBC), and by the root of its length. Groups thus weigh the same in Euclidean
+distances and cosines, without fitting anything to a set.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.types import Bools, Float32, Float64, RGBImage
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Of a channel's share of the optical density."""
 
 BORDERS = (-20, -14, -9, -5, -1, 0.5, 3, 6, 10)
 """Edges of the zones around the nucleus's border: px of the resized crop, positive inside."""
@@ -46,7 +47,7 @@ _PAIRS = np.array([0.54, 1.8, 0.058, 0.061, 0.016, 0.047, 0.055, 0.036])
 _OUTLINE = np.array([0.021, 0.070, 0.038, 0.023, 0.017, 0.014, 0.011, 0.0095, 0.0084, 0.0074])
 
 # Of each zone around the border, from the outermost to the innermost.
-_FALL = np.array([0.040, 0.044, 0.052, 0.077, 0.11, 0.092, 0.097, 0.067, 0.097, 0.32])
+_BORDER_PROFILE = np.array([0.040, 0.044, 0.052, 0.077, 0.11, 0.092, 0.097, 0.067, 0.097, 0.32])
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _central_piece(mask: Bools) -> Bools:
     return chosen if chosen.sum() >= 12 else np.hypot(x, y) < side / 6
 
 
-def _group(values: Sequence[float] | Float64, spread: float | Float64) -> Float64:
+def _scaled(values: Sequence[float] | Float64, spread: float | Float64) -> Float64:
     return np.asarray(values, dtype=np.float64) / (spread * np.sqrt(len(values)))
 
 
@@ -120,16 +121,16 @@ def _colour(cell: _Cell) -> Float64:
             numbers += [values.mean(), values.std(), *np.quantile(values, QUANTILES)]
         total = density.sum(axis=1)
         numbers += [total.std(), *np.quantile(total, (0.1, 0.5, 0.9))]
-    return _group(numbers, _STAIN)
+    return _scaled(numbers, _STAIN)
 
 
 def _texture(cell: _Cell) -> Float64:
     """Local binary patterns, grey-level co-occurrence and contrast by scale."""
     return np.concatenate(
         [
-            _group(_patterns(cell), 0.054),
-            _group(_cooccurrence(cell), np.tile(_PAIRS, 2)),
-            _group(_bands(cell), 0.25),
+            _scaled(_patterns(cell), 0.054),
+            _scaled(_cooccurrence(cell), np.tile(_PAIRS, 2)),
+            _scaled(_bands(cell), 0.25),
         ]
     )
 
@@ -177,7 +178,7 @@ def _bands(cell: _Cell) -> list[float]:
 
 
 def _shape(cell: _Cell) -> Float64:
-    """Size, form and lobes of the nucleus, its outline, and how the stain falls off at its border.
+    """Size, form and lobes of the nucleus, its outline, and the profile of the stain at its border.
 
     The extent of the nucleus stands as a logarithm: an unknown magnification is then a constant
     offset, which centring removes.
@@ -217,9 +218,9 @@ def _shape(cell: _Cell) -> Float64:
     form, spread = np.array(form_and_spread).T
     return np.concatenate(
         [
-            1.3 * _group(form, spread),
-            0.7 * _group(_outline(mask, whole.centroid), _OUTLINE),
-            _group(_fall(cell), _FALL),
+            1.3 * _scaled(form, spread),
+            0.7 * _scaled(_outline(mask, whole.centroid), _OUTLINE),
+            _scaled(_border_profile(cell), _BORDER_PROFILE),
         ]
     )
 
@@ -234,7 +235,7 @@ def _outline(mask: Bools, centre: tuple[float, float]) -> Float64:
     return np.abs(np.fft.rfft(reach))[1 : len(_OUTLINE) + 1] / (reach.sum() + 1)
 
 
-def _fall(cell: _Cell) -> Float64:
+def _border_profile(cell: _Cell) -> Float64:
     from scipy.ndimage import distance_transform_edt
     from skimage.color import rgb2hed
 
@@ -255,6 +256,14 @@ class DescriptorEncoder:
     spec : EncoderSpec
     describe : callable
         From a prepared cell to ``spec.dim`` numbers.
+
+    Examples
+    --------
+    >>> from celltransfer_core.encoders.registry import BUILTIN
+    >>> encoder = load_builtin(BUILTIN[0])
+    >>> images = [np.full((40, 40, 3), 200, dtype=np.uint8)]
+    >>> encoder.encode(images, np.array([np.nan], dtype=np.float32)).shape
+    (1, 36)
     """
 
     in_workers = True

@@ -1,10 +1,11 @@
-"""Encoders: from images of single cells to rows of numbers (3.1)."""
+"""The encoders there are (3.1): a name in, an encoder out; adding and fetching, lists of voters."""
 
 from __future__ import annotations
 
 import re
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,16 @@ from celltransfer_core.about import ASSETS
 from celltransfer_core.encoders.embedding import encode
 from celltransfer_core.encoders.registry import BUILTIN, Encoder, EncoderSpec, published_encoders
 from celltransfer_core.encoders.weights import (
+    add_weights,
     at_hand,
-    bring,
     fetch,
-    missing,
+    how_to_fetch,
     weights_folder,
     with_version,
 )
-from celltransfer_core.errors import EncoderError, OutputError
+from celltransfer_core.errors import EncoderError
 from celltransfer_core.runtime.cache import home
+from celltransfer_core.runtime.files import write_whole
 
 SHIPPED = ASSETS / "encoders"
 """Encoders that CellTransfer trained and brings with it, each with its model card."""
@@ -31,7 +33,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 @dataclass(frozen=True)
 class AvailableEncoder:
-    """An encoder that is here or can be fetched, or a file that fails to be one."""
+    """An encoder that is here or can be fetched, or a file that cannot be used as one."""
 
     id: str
     spec: EncoderSpec | None
@@ -42,12 +44,17 @@ class AvailableEncoder:
 
 
 def user_folder() -> Path:
-    """Return where users' own encoders lie: ``CELLTRANSFER_HOME/encoders``."""
+    """Return the folder of users' own encoders: ``CELLTRANSFER_HOME/encoders``.
+
+    Returns
+    -------
+    Path
+    """
     return home() / "encoders"
 
 
 def available_encoders(folder: Path | None = None) -> tuple[AvailableEncoder, ...]:
-    """List the encoders there are: built-in, published, and the user's own.
+    """List the encoders: shipped, built-in, published, and the user's own.
 
     Parameters
     ----------
@@ -57,7 +64,7 @@ def available_encoders(folder: Path | None = None) -> tuple[AvailableEncoder, ..
     Returns
     -------
     tuple of AvailableEncoder
-        The user's own have been opened: what has no problem can be used. Published ones are named
+        The user's own were opened: those without a problem can be used. Published ones are listed
         whether their weights are here or not.
     """
     from celltransfer_core.encoders.onnx import OnnxEncoder, read_spec
@@ -163,7 +170,7 @@ def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> Enc
     Parameters
     ----------
     encoder_id : str
-        Name to call it by; of a published encoder, for its weights.
+        Its name from now on; that of a published encoder, to add weights for it.
     model : Path
         ``NAME.onnx``, with ``NAME.json`` beside it; or weights of the published encoder, as
         safetensors or a torch checkpoint.
@@ -186,7 +193,7 @@ def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> Enc
     if encoder_id in published_encoders():
         if not model.is_file():
             raise EncoderError(f"There is no file {model}.")
-        return bring(published_encoders()[encoder_id], model, folder or user_folder())
+        return add_weights(published_encoders()[encoder_id], model, folder or user_folder())
     _check_name(encoder_id)
     if model.suffix != ".onnx":
         raise EncoderError(f"{model} is no ONNX file by its name; it must end in .onnx.")
@@ -194,14 +201,15 @@ def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> Enc
     blank = np.zeros((encoder.spec.input_size, encoder.spec.input_size, 3), dtype=np.uint8)
     encode(encoder, [blank], np.full(1, np.nan, dtype=np.float32))
     folder = folder or user_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for suffix in (".json", ".onnx"):  # the model last: without it nothing is listed
-            beside = folder / f".{encoder_id}{suffix}.part"
-            shutil.copyfile(model.with_suffix(suffix), beside)
-            beside.replace(folder / f"{encoder_id}{suffix}")
-    except OSError as error:
-        raise OutputError(f"Cannot copy {model} to {folder} ({error.strerror}).") from error
+    for suffix in (".json", ".onnx"):  # the model last: without it nothing is listed
+        write_whole(
+            folder / f"{encoder_id}{suffix}",
+            partial(shutil.copyfile, model.with_suffix(suffix)),
+            problem=lambda reason: (
+                f"Cannot copy {model} to {folder} ({reason}); make room there, or set "
+                "CELLTRANSFER_HOME to another folder, and add it again."
+            ),
+        )
     return encoder.spec
 
 
@@ -221,7 +229,7 @@ def fetch_encoder(encoder_id: str, folder: Path | None = None) -> EncoderSpec:
     Raises
     ------
     EncoderError
-        If it is none that can be fetched, or the hub cannot be reached.
+        If no encoder of that name can be fetched, or the hub cannot be reached.
     OutputError
         If the weights cannot be kept.
     """
@@ -229,7 +237,7 @@ def fetch_encoder(encoder_id: str, folder: Path | None = None) -> EncoderSpec:
 
 
 def how_to_get(encoder_id: str) -> str:
-    """Say why there is no encoder of a name here, and what to do.
+    """Explain why there is no encoder of a name here, and what to do.
 
     Parameters
     ----------
@@ -240,7 +248,7 @@ def how_to_get(encoder_id: str) -> str:
     str
     """
     if encoder_id in published_encoders():
-        return missing(published_encoders()[encoder_id])
+        return how_to_fetch(published_encoders()[encoder_id])
     return (
         f"There is no encoder {encoder_id!r}; there are {', '.join(encoder_names())}, and to be "
         f"fetched {', '.join(published_encoders())}. Your own go into {user_folder()}."
@@ -248,7 +256,7 @@ def how_to_get(encoder_id: str) -> str:
 
 
 def published_encoder(encoder_id: str) -> EncoderSpec:
-    """Return what there is to know of an encoder that can be fetched.
+    """Look up an encoder that can be fetched.
 
     Parameters
     ----------
@@ -261,7 +269,7 @@ def published_encoder(encoder_id: str) -> EncoderSpec:
     Raises
     ------
     EncoderError
-        If it is none of those.
+        If there is none of that name.
     """
     if encoder_id not in published_encoders():
         raise EncoderError(
@@ -284,7 +292,7 @@ def parse_encoders(text: str) -> tuple[tuple[str, ...], ...]:
     Raises
     ------
     EncoderError
-        If a name is missing or odd, or a voter stands there twice.
+        If a name is missing or odd, or a voter is named twice.
     """
     voters = tuple(tuple(m.strip() for m in part.split("+")) for part in text.split(","))
     for voter in voters:

@@ -1,4 +1,4 @@
-"""Embeddings of a set, batch by batch, kept as they come (3.1)."""
+"""Embeddings (3.1): crops and an encoder in, one row a cell out, kept batch by batch."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import numpy as np
 from celltransfer_core.encoders.registry import Encoder
 from celltransfer_core.errors import CellTransferError, EncoderError
 from celltransfer_core.framing.crops import Crops
+from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.runtime.environment import cpu_count
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Float32, Ints, Progress, RGBImage, silent
 
 BATCH_SIZE = 32
+"""Cells that are encoded, and kept, at once; more where the encoder's own batch is larger."""
 
-_DECODED = 16  # images by a thread at once
-"""Cells that are encoded, and kept, at once, unless the encoder goes better with more."""
+_DECODED = 16  # images that a thread decodes at once
 
 
 def embed(
@@ -31,15 +32,15 @@ def embed(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Float32:
-    """Embed every cell of a set; what was embedded before is not embedded again.
+    """Embed every cell of a set; cells that the cache holds are not embedded again.
 
     Parameters
     ----------
     crops : Crops
-        What the encoder sees, n cells.
+        Of n cells.
     encoder : Encoder
     cache : Cache
-        Every batch is kept as soon as it is done, so that an interrupted run goes on there.
+        Every batch is kept as soon as it is done: an interrupted run continues after it.
     batch_size : int, optional
         Cells that are encoded, and kept, at once; :data:`BATCH_SIZE`, or the encoder's own batch
         where that is larger, by default.
@@ -54,7 +55,7 @@ def embed(
     Raises
     ------
     EncoderError
-        If the encoder fails, or gives rows of a wrong shape, that are not finite, or all alike.
+        If the encoder fails, or its rows have a wrong shape, are not finite, or are all the same.
     ImageError
         If an image cannot be read any more.
     OutputError
@@ -69,7 +70,7 @@ def embed(
     done = int(known.sum())
     size = batch_size or max(BATCH_SIZE, encoder.batch)
     progress(stage, done, len(keys))
-    batches = [missing[start : start + size] for start in range(0, len(missing), size)]
+    batches = in_batches(missing, size)
     encoded = _in_workers if encoder.in_workers else _decoded_ahead
     for batch, found in encoded(crops, encoder, batches, workers):
         rows[batch] = found
@@ -84,25 +85,21 @@ def embed(
     return rows
 
 
-Encoded = Iterator[tuple[Ints, Float32]]
-
-
 def _in_workers(
     crops: Crops, encoder: Encoder, batches: Sequence[Ints], workers: int | None
-) -> Encoded:
+) -> Iterator[tuple[Ints, Float32]]:
     tasks = [crops.take(batch) for batch in batches]
     for index, found in run_tasks(partial(_encode_crops, encoder), tasks, workers=workers):
         yield batches[index], found
 
 
 def _encode_crops(encoder: Encoder, crops: Crops) -> Float32:
-    images = crops.resized(range(len(crops)), encoder.spec.input_size)
-    return encode(encoder, list(images), crops.extents)
+    return encode(encoder, _decode(crops, encoder, range(len(crops))), crops.extents)
 
 
 def _decoded_ahead(
     crops: Crops, encoder: Encoder, batches: Sequence[Ints], workers: int | None
-) -> Encoded:
+) -> Iterator[tuple[Ints, Float32]]:
     threads = workers or cpu_count()
     with ThreadPoolExecutor(threads) as pool:
         # Two batches in hand: one being encoded, one being decoded.
@@ -110,19 +107,19 @@ def _decoded_ahead(
         for number, batch in enumerate(batches):
             while len(ahead) < 2 and number + len(ahead) < len(batches):
                 following = batches[number + len(ahead)].tolist()
-                parts = [following[at : at + _DECODED] for at in range(0, len(following), _DECODED)]
-                ahead.append([pool.submit(_ready, crops, encoder, part) for part in parts])
+                parts = in_batches(following, _DECODED)
+                ahead.append([pool.submit(_decode, crops, encoder, part) for part in parts])
             images = [image for future in ahead.pop(0) for image in future.result()]
             yield batch, encode(encoder, images, crops.extents[batch])
 
 
-def _ready(crops: Crops, encoder: Encoder, cells: list[int]) -> list[RGBImage]:
-    # Resized here too, not where the model runs: that waits for nothing but images.
+def _decode(crops: Crops, encoder: Encoder, cells: Sequence[int]) -> list[RGBImage]:
+    # Resized here too: where the model runs, nothing else should take time.
     return list(crops.resized(cells, encoder.spec.input_size))
 
 
 def encode(encoder: Encoder, images: Sequence[RGBImage], extents: Float32) -> Float32:
-    """Embed a batch, and check what comes back.
+    """Embed a batch, and check the rows.
 
     Parameters
     ----------
@@ -138,7 +135,7 @@ def encode(encoder: Encoder, images: Sequence[RGBImage], extents: Float32) -> Fl
     Raises
     ------
     EncoderError
-        If the encoder fails, or gives rows of a wrong shape or that are not finite.
+        If the encoder fails, or its rows have a wrong shape or are not finite.
     """
     name, dim = encoder.spec.id, encoder.spec.dim
     try:

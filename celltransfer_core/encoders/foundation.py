@@ -1,4 +1,4 @@
-"""Published encoders, through the libraries they are published for (3.1)."""
+"""Foundation models (3.1), run by the libraries they are published for: images in, rows out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import numpy as np
 
 from celltransfer_core.encoders.pixels import filled_up, standardise
 from celltransfer_core.encoders.registry import EncoderSpec
-from celltransfer_core.errors import EncoderError
+from celltransfer_core.errors import EncoderError, one_line
+from celltransfer_core.runtime.batches import in_batches
+from celltransfer_core.runtime.files import write_whole
 from celltransfer_core.runtime.quiet import quiet
 from celltransfer_core.types import Float32, RGBImage
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 MISSING = "torch, torchvision, timm, open_clip_torch and transformers"
 """What has to be installed for these encoders."""
 
-_OFF = 1e-3  # of what an export gives, in spreads of the numbers, at most
+_TOLERANCE = 1e-3  # between an export and torch, in standard deviations of the rows
 
 
 class FoundationEncoder:
@@ -50,6 +52,17 @@ class FoundationEncoder:
     Weights are read as numbers alone; a file that would run code is refused. On CUDA the model
     computes in bfloat16 or, on older cards, float16. On a CPU it is exported once, kept beside the
     weights, and run by ONNX Runtime, which is faster there (``tests/benchmarks/compiled.py``).
+
+    Examples
+    --------
+    With the weights of DINOv2 in the folder ``dinov2``:
+
+    >>> from celltransfer_core.encoders.registry import published_encoders
+    >>> encoder = FoundationEncoder(
+    ...     published_encoders()["dinov2"], Path("dinov2")
+    ... )  # doctest: +SKIP
+    >>> encoder.encode(images, extents).shape  # doctest: +SKIP
+    (2, 384)
     """
 
     in_workers = False
@@ -67,10 +80,7 @@ class FoundationEncoder:
     def encode(self, images: Sequence[RGBImage], extents: Float32) -> Float32:  # noqa: ARG002
         """Embed a batch; see :class:`celltransfer_core.encoders.Encoder`."""
         return np.concatenate(
-            [
-                self.run(standardise(images[start : start + self.batch], self.spec))
-                for start in range(0, len(images), self.batch)
-            ]
+            [self.run(standardise(part, self.spec)) for part in in_batches(images, self.batch)]
         )
 
 
@@ -100,9 +110,9 @@ def forward_pass(spec: EncoderSpec, folder: Path) -> torch.nn.Module:
             f"The encoder {spec.id} needs {MISSING} ({error}); install them, or leave it out "
             "of --encoders."
         ) from error
-    # Libraries tell of weights that do not fit with errors of many kinds.
+    # Libraries raise errors of many kinds where weights do not fit.
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error, 300)
         raise EncoderError(
             f"The weights in {folder} do not fit {spec.architecture} ({reason}); fetch them "
             f"again: python -m celltransfer_core encoders fetch {spec.id}"
@@ -155,7 +165,7 @@ def _exported(spec: EncoderSpec, folder: Path, batch: int) -> Run:
         reason = "its export gives other numbers"
     # Exporters fail in as many ways as there are models; a full disk is one of them.
     except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        reason = f"{type(error).__name__}: {one_line(error, 200)}"
     path.unlink(missing_ok=True)
     warnings.warn(f"{spec.id} runs in torch, slower than exported ({reason}).", stacklevel=2)
     return plain
@@ -164,7 +174,7 @@ def _exported(spec: EncoderSpec, folder: Path, batch: int) -> Run:
 def _alike(one: Run, other: Run, side: int) -> bool:
     noise = np.random.default_rng(0).normal(size=(1, 3, side, side)).astype(np.float32)
     rows, right = one(noise), other(noise)
-    return bool(np.abs(rows - right).max() <= _OFF * max(float(right.std()), 1e-6))
+    return bool(np.abs(rows - right).max() <= _TOLERANCE * max(float(right.std()), 1e-6))
 
 
 def _export(model: torch.nn.Module, spec: EncoderSpec, path: Path, batch: int) -> None:
@@ -175,14 +185,13 @@ def _export(model: torch.nn.Module, spec: EncoderSpec, path: Path, batch: int) -
         if hasattr(module, "rel_pos_h"):
             module.fused_attn = False  # type: ignore[assignment]
     blank = torch.zeros(batch, 3, spec.input_size, spec.input_size)
-    with quiet(), torch.no_grad():  # torch speaks of itself
+    with quiet(), torch.no_grad():  # torch warns of its own internals
         program = torch.onnx.export(model, (blank,), dynamo=True, verbose=False)
-    part = path.with_suffix(f".{os.getpid()}")  # another process may be at it
-    try:
-        program.save(part)  # type: ignore[union-attr]  # a program is missing if a file was named
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(
+        path,
+        program.save,  # type: ignore[union-attr]  # a program is missing if a file was named
+        problem=lambda reason: f"{path.name} cannot be written: {reason}",
+    )
 
 
 def _in_onnx_runtime(path: Path, batch: int) -> Run | None:
@@ -194,7 +203,7 @@ def _in_onnx_runtime(path: Path, batch: int) -> Run | None:
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-    # Not there, or cut short; ONNX Runtime's errors have no common base that it exports.
+    # Not there, or cut short; ONNX Runtime exports no common base of its errors.
     except Exception:
         return None
     name = session.get_inputs()[0].name
@@ -220,7 +229,7 @@ def best_device() -> str:
 
 
 def batch_size(spec: EncoderSpec, device: str) -> int:
-    """Say how many images go through a model at once.
+    """Choose how many images go through a model at once.
 
     Parameters
     ----------
@@ -277,7 +286,7 @@ def _transformers(spec: EncoderSpec, folder: Path) -> torch.nn.Module:
         folder, mask_ratio=0.0, use_safetensors=spec.files[0].endswith(".safetensors")
     )
     patches = encoder.embeddings.patch_embeddings.num_patches
-    # Patches are shuffled by a noise, which does not matter to a mean, but to the last bits.
+    # Patches are shuffled by noise: a fixed one keeps even the last bits of their mean.
     order = torch.linspace(0, 1, patches)[None]
 
     class PatchMean(torch.nn.Module):

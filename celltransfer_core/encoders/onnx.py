@@ -1,4 +1,4 @@
-"""A user's own encoder: an ONNX file with a small JSON beside it."""
+"""A user's own encoder (3.1): an ONNX file with a small JSON beside it; images in, rows out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import numpy as np
 
 from celltransfer_core.encoders.pixels import filled_up, standardise
 from celltransfer_core.encoders.registry import EncoderSpec
-from celltransfer_core.errors import EncoderError
+from celltransfer_core.errors import EncoderError, one_line
+from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.types import Float32, RGBImage
 
 BATCH = 8
-"""Images a call of the model, where it leaves that open: larger ones take memory, not less time."""
+"""Images of one call, if the model leaves that open: more would take memory and save no time."""
 
 FIELDS: dict[str, str] = {
     "name": "a text",
@@ -27,10 +28,11 @@ FIELDS: dict[str, str] = {
     "source": "a text",
     "licence": "a text",
 }
+"""Fields of the JSON, and what each must be."""
 
 
 def read_spec(encoder_id: str, model: Path) -> EncoderSpec:
-    """Read what the JSON beside an ONNX file says.
+    """Read the JSON beside an ONNX file.
 
     Parameters
     ----------
@@ -119,8 +121,17 @@ class OnnxEncoder:
     -----
     An image is resized whole, never centre-cropped, with antialiased bicubic interpolation, scaled
     to 0–1, and standardised with the mean and std of the JSON. Outputs of shape (n, dim, h, w) are
-    averaged over h and w; of several outputs the first counts. Batches are filled up to one size,
+    averaged over h and w; of several outputs the first is used. Batches are filled up to one size,
     so that a cell's embedding does not depend on the cells beside it.
+
+    Examples
+    --------
+    >>> from celltransfer_core.about import ASSETS
+    >>> encoder = OnnxEncoder("cell", ASSETS / "encoders" / "cell.onnx")
+    >>> images = [np.full((40, 50, 3), 200, dtype=np.uint8)]
+    >>> rows = encoder.encode(images, np.array([np.nan], dtype=np.float32))
+    >>> rows.shape == (1, encoder.spec.dim)
+    True
     """
 
     in_workers = False
@@ -131,7 +142,7 @@ class OnnxEncoder:
         self.spec = read_spec(encoder_id, model)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        # A folder that cannot be: weights in a file of their own would be missed when the model is
+        # A folder that cannot exist: weights in a file of their own would be lost when the model is
         # copied, and a change of them would not change the version.
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(model)
@@ -140,9 +151,9 @@ class OnnxEncoder:
             self._session = onnxruntime.InferenceSession(
                 model.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
-        # ONNX Runtime's errors have no common base that it exports.
+        # ONNX Runtime exports no common base of its errors.
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error, 200)
             raise EncoderError(
                 f"{model} is no ONNX model that can be run ({reason}); it must be one file that "
                 "holds its weights."
@@ -175,8 +186,7 @@ class OnnxEncoder:
             pixels = np.moveaxis(pixels, 1, 3)
         name = self._session.get_inputs()[0].name
         rows = []
-        for start in range(0, len(pixels), self.batch):
-            part = pixels[start : start + self.batch]
+        for part in in_batches(pixels, self.batch):
             output = np.asarray(self._session.run(None, {name: filled_up(part, self.batch)})[0])
             rows.append(self._flat(output)[: len(part)])
         return np.concatenate(rows)

@@ -1,4 +1,4 @@
-"""What every model's input has in common."""
+"""The input of models (3.1): images in, resized and standardised arrays out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def standardise(images: Sequence[RGBImage], spec: EncoderSpec) -> Float32:
     """
     side = spec.input_size
     mean, std = np.array([spec.mean, spec.std], dtype=np.float32)[..., None]
-    # What each of the 256 levels becomes: looked up, a batch takes a fraction of the time.
+    # The result for each of the 256 levels: looking it up takes a fraction of the time.
     levels = (np.arange(256, dtype=np.float32) / np.float32(255) - mean) / std
     pixels = np.empty((len(images), 3, side, side), dtype=np.float32)
     for number, image in enumerate(images):

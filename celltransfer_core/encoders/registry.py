@@ -1,4 +1,4 @@
-"""Encoders as data: what each is, what it takes, where it comes from."""
+"""Encoders as data (3.1): what each is, the input it takes, where it comes from."""
 
 from __future__ import annotations
 
@@ -7,44 +7,45 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from celltransfer_core.types import Float32, RGBImage
+if TYPE_CHECKING:  # the command line reads this file for --help, and must not wait for NumPy
+    from celltransfer_core.types import Float32, RGBImage
 
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """What there is to know of an encoder without loading it."""
+    """The description of an encoder, to be had without loading it."""
 
     id: str
     name: str
     loader: Literal["builtin", "onnx", "timm", "open_clip", "transformers"]
     version: str
-    """Changes whenever the embeddings do: kept embeddings are found by it."""
+    """Changes whenever the embeddings do: part of the keys of the cache."""
     dim: int
     input_size: int
     """Side that images are resized to, in px."""
     licence: str
     source: str
     trained_on: str
-    """What it has seen in training; empty if not stated."""
+    """Images that it was trained on; empty if not stated."""
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    """Subtracted from, and dividing, RGB values scaled to 0–1."""
+    """Mean and standard deviation that standardise RGB values scaled to 0–1."""
     architecture: str = ""
-    """What the loader's library calls it."""
+    """Its name in the loader's library."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """How the architecture is made."""
+    """Arguments that the architecture is made with."""
     pooling: str = ""
-    """How tokens or pixels become one row."""
+    """How tokens or pixels are averaged to one row."""
     hub: str = ""
     """Repository on the Hugging Face hub; empty for what needs no download."""
     files: tuple[str, ...] = ()
-    """What is needed of it, the weights first."""
+    """Files of the repository that are needed, the weights first."""
     size_mb: int = 0
-    """Of these files, about."""
+    """Size of these files, about."""
     overlap: str = ""
-    """Published sets of cells that it has seen: figures on them flatter it."""
+    """Published sets of cells that it was trained on: figures on them are too good."""
 
 
 class Encoder(Protocol):
@@ -92,13 +93,17 @@ BUILTIN: tuple[EncoderSpec, ...] = (
     _builtin("texture", "Local binary patterns, co-occurrence, contrast by scale", 140, "3"),
     _builtin("shape", "Shape and border of the nucleus", 37, "3"),
 )
+"""Encoders that need no download."""
+
 FOUNDATION_FILE = Path(__file__).with_name("foundation.toml")
+"""Descriptions of the published encoders."""
+
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
 @cache
 def published_encoders() -> Mapping[str, EncoderSpec]:
-    """Read what there is to know of the published encoders.
+    """Read the descriptions of the published encoders.
 
     Returns
     -------
@@ -109,9 +114,9 @@ def published_encoders() -> Mapping[str, EncoderSpec]:
 
 
 def _published(encoder_id: str, entry: Mapping[str, Any]) -> EncoderSpec:
-    told = {"version": "1", "input_size": 224, **_IMAGENET, **entry}
-    told |= {name: tuple(told[name]) for name in ("mean", "std", "files")}
-    return EncoderSpec(id=encoder_id, source=f"https://huggingface.co/{told['hub']}", **told)
+    fields = {"version": "1", "input_size": 224, **_IMAGENET, **entry}
+    fields |= {name: tuple(fields[name]) for name in ("mean", "std", "files")}
+    return EncoderSpec(id=encoder_id, source=f"https://huggingface.co/{fields['hub']}", **fields)
 
 
 DEFAULT_ENCODERS: tuple[tuple[str, ...], ...] = (
@@ -119,4 +124,4 @@ DEFAULT_ENCODERS: tuple[tuple[str, ...], ...] = (
     ("cell",),
     ("shape",),
 )
-"""Voters of a run that names none; clusters are found on the first."""
+"""Voters of a run that names none; clusters are found on the embeddings of the first."""

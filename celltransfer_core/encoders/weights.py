@@ -1,4 +1,8 @@
-"""Weights of published encoders: fetched from the hub, or brought on a stick."""
+"""Weights of published encoders (3.1): fetched from the hub, or added from a file.
+
+They arrive in a hidden folder beside their place, are tried on a blank image, and only then take
+the place in one step.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from celltransfer_core.encoders.registry import EncoderSpec
-from celltransfer_core.errors import EncoderError, OutputError
+from celltransfer_core.errors import EncoderError, OutputError, one_line
 
 SOURCE_FILE = "source.json"
-"""Beside the weights: where they came from, and the hash that kept embeddings are found by."""
+"""File beside the weights: where they came from, and their hash, part of the cache's keys."""
 
 
 def weights_folder(spec: EncoderSpec, folder: Path) -> Path:
-    """Return where an encoder's weights lie, or will lie.
+    """Return the folder of an encoder's weights, whether it is there or not.
 
     Parameters
     ----------
@@ -35,7 +39,7 @@ def weights_folder(spec: EncoderSpec, folder: Path) -> Path:
 
 
 def at_hand(spec: EncoderSpec, folder: Path) -> bool:
-    """Tell whether everything that an encoder needs is here.
+    """Return whether all files that an encoder needs are here.
 
     Parameters
     ----------
@@ -51,8 +55,8 @@ def at_hand(spec: EncoderSpec, folder: Path) -> bool:
     return all((here / name).is_file() for name in (*spec.files, SOURCE_FILE))
 
 
-def missing(spec: EncoderSpec) -> str:
-    """Say how to get weights that are not here.
+def how_to_fetch(spec: EncoderSpec) -> str:
+    """Explain how to get weights that are not here.
 
     Parameters
     ----------
@@ -71,7 +75,7 @@ def missing(spec: EncoderSpec) -> str:
 
 
 def with_version(spec: EncoderSpec, folder: Path) -> EncoderSpec:
-    """Name the version of an encoder by its weights.
+    """Complete the version of an encoder by the hash of its weights.
 
     Parameters
     ----------
@@ -86,20 +90,20 @@ def with_version(spec: EncoderSpec, folder: Path) -> EncoderSpec:
     Raises
     ------
     EncoderError
-        If what lies beside the weights cannot be read.
+        If :data:`SOURCE_FILE` cannot be read.
     """
     path = weights_folder(spec, folder) / SOURCE_FILE
     try:
         digest = json.loads(path.read_text(encoding="utf-8"))["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EncoderError(f"{path} cannot be read ({error}). {missing(spec)}") from error
+        raise EncoderError(f"{path} cannot be read ({error}). {how_to_fetch(spec)}") from error
     return replace(spec, version=f"{spec.version}-{digest[:16]}")
 
 
 def fetch(spec: EncoderSpec, folder: Path) -> EncoderSpec:
     """Download an encoder's weights from the hub, or from the mirror that HF_ENDPOINT names.
 
-    What an interrupted download left is gone on with; files are checked against the hub's sha256.
+    An interrupted download is continued; files are checked against the hub's sha256.
 
     Parameters
     ----------
@@ -115,8 +119,8 @@ def fetch(spec: EncoderSpec, folder: Path) -> EncoderSpec:
     Raises
     ------
     EncoderError
-        If the hub cannot be reached, does not have the files, or sends others than it says, or if
-        they cannot be used.
+        If the hub cannot be reached or does not have the files, or if a file arrives damaged or
+        cannot be used.
     OutputError
         If they cannot be kept.
     """
@@ -125,14 +129,14 @@ def fetch(spec: EncoderSpec, folder: Path) -> EncoderSpec:
         beside.mkdir(parents=True, exist_ok=True)
         commits = [_download(spec, name, beside) for name in spec.files]
         for path in beside.iterdir():
-            if path.name not in spec.files:  # what was left of a version that the hub has no more
+            if path.name not in spec.files:  # left from a version that the hub no longer has
                 path.unlink()
     except OSError as error:
         raise OutputError(
             f"The weights of {spec.id} cannot be kept in {folder} ({error.strerror}); make room, "
             f"{spec.size_mb:,} MB, and run again: it goes on where it stopped."
         ) from error
-    return _take_in(spec, beside, folder, f"{spec.hub}@{commits[0]}")
+    return _install(spec, beside, folder, f"{spec.hub}@{commits[0]}")
 
 
 def _download(spec: EncoderSpec, name: str, into: Path) -> str:
@@ -141,35 +145,35 @@ def _download(spec: EncoderSpec, name: str, into: Path) -> str:
 
     path, token = into / name, get_token()
     try:
-        told = get_hf_file_metadata(hf_hub_url(spec.hub, name))
-        # The hub's own download begins anew when a process was stopped: its parts carry the name
-        # of the process. Ours carries that of what the file will hold.
-        part = into / f"{name}.{told.etag}"
+        remote = get_hf_file_metadata(hf_hub_url(spec.hub, name))
+        # The hub's own download starts again when a process was stopped, for its parts are named
+        # by process. Ours are named by the content that the file will have.
+        part = into / f"{name}.{remote.etag}"
         with part.open("ab") as file:
             http_get(
-                hf_hub_url(spec.hub, name, revision=told.commit_hash),
+                hf_hub_url(spec.hub, name, revision=remote.commit_hash),
                 file,
                 resume_size=part.stat().st_size,
                 headers={"authorization": f"Bearer {token}"} if token else {},
-                expected_size=told.size,
+                expected_size=remote.size,
                 displayed_filename=f"{spec.id}: {name}",
             )
-    # Its errors come from the library it talks HTTP with, another one from release to release.
+    # Its errors are those of its HTTP library, another one from release to release.
     except Exception as error:
-        if isinstance(error, OSError) and _of_the_disk(error):
+        if isinstance(error, OSError) and _is_of_the_disk(error):
             raise
         raise _unreachable(spec, error) from error
     # The hub names files of weights by their sha256, small ones by git's own hash.
-    if told.etag is not None and len(told.etag) == 64 and file_hash(part) != told.etag:
+    if remote.etag is not None and len(remote.etag) == 64 and file_hash(part) != remote.etag:
         part.unlink()
         raise EncoderError(
             f"{name} of {spec.hub} did not arrive as it was sent; run again to fetch it anew."
         )
     part.replace(path)
-    return told.commit_hash or "unknown"
+    return remote.commit_hash or "unknown"
 
 
-def _of_the_disk(error: OSError) -> bool:
+def _is_of_the_disk(error: OSError) -> bool:
     import errno
 
     return error.errno in {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM}
@@ -179,21 +183,21 @@ def _unreachable(spec: EncoderSpec, error: Exception) -> EncoderError:
     import os
 
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    reason = " ".join(str(error).split())[:200]
+    reason = one_line(error, 200)
     return EncoderError(
         f"{spec.hub} cannot be fetched from {hub} ({type(error).__name__}: {reason}). What has "
-        f"arrived is kept. HF_ENDPOINT names a mirror. {missing(spec)}"
+        f"arrived is kept. HF_ENDPOINT names a mirror. {how_to_fetch(spec)}"
     )
 
 
-def bring(spec: EncoderSpec, file: Path, folder: Path) -> EncoderSpec:
-    """Take in weights that were brought in a file: safetensors, or a torch checkpoint.
+def add_weights(spec: EncoderSpec, file: Path, folder: Path) -> EncoderSpec:
+    """Add weights from a file: safetensors, or a torch checkpoint.
 
     Parameters
     ----------
     spec : EncoderSpec
     file : Path
-        Of what is needed besides, files lie beside it.
+        Other files that the encoder needs lie beside it.
     folder : Path
         Of all encoders.
 
@@ -205,7 +209,7 @@ def bring(spec: EncoderSpec, file: Path, folder: Path) -> EncoderSpec:
     Raises
     ------
     EncoderError
-        If they cannot be read as numbers alone, or do not fit.
+        If they cannot be read as numbers alone, or do not fit the encoder.
     OutputError
         If they cannot be kept.
     """
@@ -219,9 +223,10 @@ def bring(spec: EncoderSpec, file: Path, folder: Path) -> EncoderSpec:
         _convert(spec, file, beside / spec.files[0])
     except OSError as error:
         raise OutputError(
-            f"The weights in {file} cannot be copied to {folder} ({error.strerror or error})."
+            f"The weights in {file} cannot be copied to {folder} ({error.strerror or error}); make "
+            "room there and add them again."
         ) from error
-    return _take_in(spec, beside, folder, file.name)
+    return _install(spec, beside, folder, file.name)
 
 
 def _convert(spec: EncoderSpec, file: Path, into: Path) -> None:
@@ -270,8 +275,8 @@ def _numbers(spec: EncoderSpec, file: Path) -> dict[str, Any]:
     return found
 
 
-def _take_in(spec: EncoderSpec, beside: Path, folder: Path, source: str) -> EncoderSpec:
-    """Try the weights on a blank image, and put them where encoders lie."""
+def _install(spec: EncoderSpec, beside: Path, folder: Path, source: str) -> EncoderSpec:
+    """Try the weights on a blank image, and move them to their place."""
     from celltransfer_core.encoders.embedding import encode
     from celltransfer_core.encoders.foundation import FoundationEncoder
 
@@ -288,7 +293,9 @@ def _take_in(spec: EncoderSpec, beside: Path, folder: Path, source: str) -> Enco
         shutil.rmtree(here, ignore_errors=True)
         beside.replace(here)
     except OSError as error:
-        raise OutputError(f"Weights cannot be kept in {here} ({error.strerror}).") from error
+        raise OutputError(
+            f"Weights cannot be kept in {here} ({error.strerror}); make room and run again."
+        ) from error
     return with_version(spec, folder)
 
 

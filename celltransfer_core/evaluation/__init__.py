@@ -1,4 +1,4 @@
-"""How well the method does where the query's types are known (5)."""
+"""The paper's protocol and metrics, where the query's types are known (5)."""
 
 import lazy_loader
 

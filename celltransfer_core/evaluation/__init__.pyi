@@ -1,20 +1,21 @@
-from .judges import majority_words as majority_words
+from .filtering import majority_confirmations as majority_confirmations
 from .measured import evaluate as evaluate
 from .metrics import (
     Curve as Curve,
     Reliability as Reliability,
     agreement_curve as agreement_curve,
     counted as counted,
+    deal_cells as deal_cells,
     folds as folds,
     holm as holm,
     identification as identification,
     intervals as intervals,
     majority_types as majority_types,
     paired_p as paired_p,
-    parts_to_score as parts_to_score,
     reliability as reliability,
     resample as resample,
     score as score,
+    shared_labels as shared_labels,
 )
 from .paper import (
     TABLES as TABLES,
@@ -23,7 +24,6 @@ from .paper import (
     printed as printed,
     read_tables as read_tables,
 )
-from .played_reader import MOST_ANSWERS as MOST_ANSWERS, play_reader as play_reader
 from .protocol import (
     CONCATENATIONS as CONCATENATIONS,
     METHODS as METHODS,
@@ -39,5 +39,10 @@ from .result import (
     Point as Point,
     Reading as Reading,
     Row as Row,
+)
+from .simulated_reader import (
+    MOST_ANSWERS as MOST_ANSWERS,
+    SimulatedReader as SimulatedReader,
+    simulate_reader as simulate_reader,
 )
 from .truth import true_labels as true_labels

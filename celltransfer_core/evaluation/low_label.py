@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/evaluation/low_label.py."""
+"""Figures with few labelled reference cells (the low-label curve), of the ensemble alone."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from celltransfer_core.evaluation.judges import _judges, _parts
+from celltransfer_core.evaluation.filtering import matches_by_filtering
+from celltransfer_core.evaluation.parts import cut_query
 from celltransfer_core.evaluation.protocol import LARGE, Protocol
 from celltransfer_core.evaluation.result import LowLabel, Row
-from celltransfer_core.evaluation.scoring import _figures
+from celltransfer_core.evaluation.scoring import part_figures
 from celltransfer_core.evaluation.voter_store import VoterStore
 from celltransfer_core.pipeline.named import identify
 from celltransfer_core.pipeline.result import Named, Prepared
@@ -28,39 +29,53 @@ def low_label(
     workers: int | None,
     progress: Progress,
 ) -> tuple[LowLabel, ...]:
+    """Measure the ensemble with few labelled cells of each type of the reference.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    named : Named
+        Its clusters are matched anew to every reduced reference.
+    shared, truth : ndarray of str, shape (m,)
+        Labels of the cells that are scored, and all labels of the query.
+    protocol : Protocol
+    rows : sequence of Row
+        Figures with the whole reference.
+    workers : int, optional
+    progress : callable
+
+    Returns
+    -------
+    tuple of LowLabel
+        Empty where the protocol does not want them.
+    """
     ot = tuple(name for name in protocol.ot if name in {"none", "centre", "fgw-paper", "fgw"})
     if not protocol.low_label or "ensemble" not in protocol.methods or not ot:
         return ()
     few = replace(protocol, ot=ot, methods=("ensemble",))
     scored = shared != ""
     types = prepared.reference_types
-    sizes = np.bincount(types)
+    most = np.bincount(types).max()
+    steps = [cells for cells in sorted(set(protocol.low_label)) if cells < most]
+    parts = cut_query(len(truth), prepared.config, protocol.subsets)
     found: list[LowLabel] = []
-    steps = [cells for cells in sorted(set(protocol.low_label)) if cells < sizes.max()]
-    parts, _ = _parts(len(truth), prepared.config, protocol.subsets)
     for number, cells in enumerate(steps):
         figures: dict[tuple[str, str], list[tuple[float, float]]] = {}
         for repeat in range(protocol.repeats):
-            progress(
-                "few labels", number * protocol.repeats + repeat, len(steps) * protocol.repeats
-            )
+            done = number * protocol.repeats + repeat
+            progress("few labels", done, len(steps) * protocol.repeats)
             rng = np.random.default_rng([prepared.config.seed, LARGE + 4, cells, repeat])
-            order = rng.permutation(len(types))
-            kept = np.sort(
-                np.concatenate(
-                    [order[types[order] == number][:cells] for number in range(len(sizes))]
-                )
-            )
-            reduced = _reduced(prepared, kept)
+            reduced = _reduced(prepared, _some_of_each(types, cells, rng))
             matched = identify(reduced, named.clusters)
-            judges = _judges(matched, truth, prepared.types, few)
-            voter_store = VoterStore(reduced, few, parts, None, workers, silent)
-            for answer in voter_store.answers(judges):
-                if answer.method == "ensemble":
-                    accuracy, _, balanced = _figures(shared[scored], answer.predicted[scored])
-                    figures.setdefault((answer.ot, answer.filtering), []).append(
-                        (accuracy, balanced)
+            by_filtering = matches_by_filtering(matched, truth, prepared.types, few)
+            voters = VoterStore(reduced, few, parts.cells, None, workers, silent)
+            for prediction in voters.predictions(by_filtering):
+                if prediction.method == "ensemble":
+                    accuracy, _, balanced = part_figures(
+                        shared[scored], prediction.predicted[scored]
                     )
+                    key = prediction.ot, prediction.filtering
+                    figures.setdefault(key, []).append((accuracy, balanced))
         found += [
             LowLabel(
                 cells,
@@ -78,6 +93,13 @@ def low_label(
     ]
     progress("few labels", len(steps), len(steps))
     return tuple(found)
+
+
+def _some_of_each(types: Ints, cells: int, rng: np.random.Generator) -> Ints:
+    """Draw so many cells of each type, or all where there are fewer."""
+    order = rng.permutation(len(types))
+    drawn = [order[types[order] == number][:cells] for number in range(int(types.max()) + 1)]
+    return np.sort(np.concatenate(drawn))
 
 
 def _reduced(prepared: Prepared, cells: Ints) -> Prepared:

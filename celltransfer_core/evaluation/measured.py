@@ -1,36 +1,45 @@
 """The paper's protocol (5.1–5.2) on any pair of sets: every method, alignment and filtering.
 
-Predictions are made first, without labels; :mod:`celltransfer_core.evaluation` then scores them.
-The one exception is said by its name: ``filtering="reader"`` gives every cluster its majority type,
-as a person who never errs would.
+In: a prepared pair, its matched clusters and the query's true types. Out: predictions, which are
+made without the labels, and their figures. One choice of types reads labels before, and says so by
+its name: ``filtering="reader"`` gives every cluster its majority type, as a person who never errs
+would.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from celltransfer_core.errors import DataError
-from celltransfer_core.evaluation.judges import _judges, _parts
+from celltransfer_core.evaluation.filtering import matches_by_filtering
 from celltransfer_core.evaluation.low_label import low_label
 from celltransfer_core.evaluation.metrics import (
     RARE,
+    Curve,
+    Reliability,
     agreement_curve,
-    counted,
-    parts_to_score,
     reliability,
     resample,
+    shared_labels,
 )
-from celltransfer_core.evaluation.notes import _notes
+from celltransfer_core.evaluation.notes import evaluation_notes
+from celltransfer_core.evaluation.parts import cut_query, scored_parts
 from celltransfer_core.evaluation.protocol import LARGE, Protocol
-from celltransfer_core.evaluation.result import Evaluation
-from celltransfer_core.evaluation.scoring import _gains, _right, _row, yardsticks
-from celltransfer_core.evaluation.shared_types import identify
+from celltransfer_core.evaluation.result import Evaluation, Prediction
+from celltransfer_core.evaluation.scoring import (
+    alignment_gains,
+    correct_cells,
+    score_prediction,
+    yardsticks,
+)
+from celltransfer_core.evaluation.shared_types import measure_identification
 from celltransfer_core.evaluation.voter_store import VoterStore
 from celltransfer_core.matching.matches import confirmed_share
 from celltransfer_core.pipeline.result import Named, Prepared
-from celltransfer_core.types import Labels, Progress, silent
+from celltransfer_core.types import Ints, Labels, Progress, silent
 
 
 def evaluate(
@@ -55,7 +64,7 @@ def evaluate(
         Types of the query's cells; empty where not known.
     protocol : Protocol, optional
     store : Path, optional
-        Folder that keeps what the voters say, so that an interrupted evaluation goes on.
+        Folder that keeps the voters' predictions, so that an interrupted evaluation goes on.
     workers : int, optional
     progress : callable
 
@@ -69,63 +78,66 @@ def evaluate(
         If no type of the reference has enough labelled cells in the query.
     """
     protocol = protocol or Protocol()
-    shared = np.where(np.isin(truth, prepared.types), truth, "")
-    shared = np.where(counted(shared), shared, "")
+    config = prepared.config
+    shared = shared_labels(truth, prepared.types)
     if not (shared != "").any():
         raise DataError(
             f"No type of the reference ({', '.join(prepared.types)}) has {RARE} labelled cells in "
             f"the query ({', '.join(sorted(set(truth.tolist()) - {''})) or 'no labels'}); give "
             "both sets the same names."
         )
-    config = prepared.config
-    parts, own_parts = _parts(len(truth), config, protocol.subsets)
-    covered = np.zeros(len(truth), dtype=bool)
-    covered[np.concatenate(parts)] = True
-    shared = np.where(covered, shared, "")
-    judges = _judges(named, truth, prepared.types, protocol)
-    voter_store = VoterStore(prepared, protocol, parts, store, workers, progress)
-    answers = voter_store.answers(judges)
-    answers += yardsticks(prepared, protocol, shared)
-    deal = (
-        [part[shared[part] != ""] for part in parts]
-        if own_parts
-        else parts_to_score(shared, protocol.subsets, np.random.default_rng([config.seed, LARGE]))
-    )
-    deal = [part for part in deal if len(part)]
+    parts = cut_query(len(truth), config, protocol.subsets)
+    shared = np.where(parts.covered(len(truth)), shared, "")
     scored = np.flatnonzero(shared != "")
+
+    by_filtering = matches_by_filtering(named, truth, prepared.types, protocol)
+    voters = VoterStore(prepared, protocol, parts.cells, store, workers, progress)
+    predictions = voters.predictions(by_filtering)
+    predictions += yardsticks(prepared, protocol, shared)
+
+    to_score = scored_parts(shared, parts, config, protocol.subsets)
     samples = resample(len(scored), np.random.default_rng([config.seed, LARGE + 1]))
-    rows = tuple(_row(answer, shared, scored, deal, samples, own_parts) for answer in answers)
-    heard = {answer.key: answer for answer in answers if answer.agreement is not None}
+    rows = tuple(
+        score_prediction(prediction, shared, scored, to_score, samples, parts.own)
+        for prediction in predictions
+    )
+    curves, confidences = _of_ensembles(predictions, shared, scored)
     return Evaluation(
         prepared=prepared,
         protocol=protocol,
-        named=judges,
+        named=by_filtering,
         truth=shared,
         scored=scored,
-        own_parts=own_parts,
-        answers={answer.key: answer for answer in answers},
+        own_parts=parts.own,
+        predictions={prediction.key: prediction for prediction in predictions},
         rows=rows,
-        gains=_gains(rows),
-        identification=identify(prepared, truth, protocol, progress),
+        gains=alignment_gains(rows),
+        identification=measure_identification(prepared, truth, protocol, progress),
         low_label=low_label(prepared, named, shared, truth, protocol, rows, workers, progress),
-        curves={
-            key: agreement_curve(answer.agreement[scored], _right(answer, shared)[scored])
-            for key, answer in heard.items()
-            if answer.agreement is not None
-        },
-        reliability={
-            key: reliability(answer.confidence[scored], _right(answer, shared)[scored])
-            for key, answer in heard.items()
-            if answer.confidence is not None
-        },
-        notes=_notes(
+        curves=curves,
+        reliability=confidences,
+        notes=evaluation_notes(
             prepared,
             truth,
             shared,
             parts,
-            own_parts,
             protocol,
             confirmed=confirmed_share(named.matches) > 0,
         ),
-        neighbours=voter_store.neighbours,
+        neighbours=voters.neighbours,
     )
+
+
+def _of_ensembles(
+    predictions: Sequence[Prediction], truth: Labels, scored: Ints
+) -> tuple[dict[tuple[str, str, str], Curve], dict[tuple[str, str, str], Reliability]]:
+    """Measure what agreement and confidence are worth, by method, alignment and filtering."""
+    curves: dict[tuple[str, str, str], Curve] = {}
+    confidences: dict[tuple[str, str, str], Reliability] = {}
+    for one in predictions:
+        right = correct_cells(one, truth)[scored]
+        if one.agreement is not None:
+            curves[one.key] = agreement_curve(one.agreement[scored], right)
+        if one.confidence is not None:
+            confidences[one.key] = reliability(one.confidence[scored], right)
+    return curves, confidences

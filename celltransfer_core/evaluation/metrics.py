@@ -1,4 +1,8 @@
-"""What predictions are worth, measured against labels. Nothing else reads a query's labels."""
+"""Metrics of predictions against labels (5, eqs 5 and 24): accuracy, intervals, tests, calibration.
+
+In: predicted and true types of the query cells. Out: figures in percent. Only the evaluation reads
+the query's labels.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +50,24 @@ def counted(truth: Labels) -> Bools:
     return np.isin(truth, names[(counts >= RARE) & (names != "")])
 
 
+def shared_labels(truth: Labels, types: Sequence[str]) -> Labels:
+    """Blank the labels that figures are not computed on.
+
+    Parameters
+    ----------
+    truth : ndarray of str, shape (m,)
+    types : sequence of str
+        Of the reference.
+
+    Returns
+    -------
+    ndarray of str, shape (m,)
+        Empty for cells of types that the reference lacks or that are too rare in the query.
+    """
+    shared = np.where(np.isin(truth, types), truth, "")
+    return np.where(counted(shared), shared, "")
+
+
 def score(truth: Labels, predicted: Labels) -> Score:
     """Compare predicted types with true ones.
 
@@ -81,7 +103,7 @@ def score(truth: Labels, predicted: Labels) -> Score:
 
 
 def majority_types(clusters: Ints, truth: Labels) -> tuple[str, ...]:
-    """Give each cluster the type that most of its cells have: what a perfect reader would answer.
+    """Give each cluster the type that most of its cells have, as a perfect reader would.
 
     Parameters
     ----------
@@ -95,16 +117,16 @@ def majority_types(clusters: Ints, truth: Labels) -> tuple[str, ...]:
     tuple of str, length C
         Empty for a cluster without any labelled cell.
     """
-    answers = []
+    majority = []
     for cluster in range(int(clusters.max()) + 1):
         inside = truth[clusters == cluster]
         names, counts = np.unique(inside[inside != ""], return_counts=True)
-        answers.append(str(names[counts.argmax()]) if len(names) else "")
-    return tuple(answers)
+        majority.append(str(names[counts.argmax()]) if len(names) else "")
+    return tuple(majority)
 
 
-def parts_to_score(truth: Labels, n_parts: int, rng: np.random.Generator) -> list[Ints]:
-    """Deal the labelled cells out to parts, each type as evenly as can be.
+def deal_cells(truth: Labels, n_parts: int, rng: np.random.Generator) -> list[Ints]:
+    """Deal the labelled cells out to parts, each type as evenly as possible.
 
     Parameters
     ----------
@@ -242,7 +264,7 @@ def identification(
         Type each cluster was matched to, and the one most of its cells have.
     reference_types : sequence of str
     query_types : mapping from type to its cells
-        Types with fewer than :data:`RARE` cells are neither to be found nor to be filtered.
+        Types with fewer than :data:`RARE` cells count neither as shared nor as absent.
 
     Returns
     -------
@@ -263,7 +285,7 @@ def identification(
 
 @dataclass(frozen=True)
 class Curve:
-    """What agreement is worth: by share of the cells, those of highest agreement first."""
+    """Accuracy and errors caught by share of the cells, those of highest agreement first."""
 
     share: Float64
     """Of the cells that are kept, in (0, 1], shape (k,)."""
@@ -318,7 +340,7 @@ class Reliability:
 
 
 def reliability(confidence: Float64, right: Bools) -> Reliability:
-    """Compare what is claimed with what comes out.
+    """Compare confidence with accuracy.
 
     Parameters
     ----------

@@ -1,64 +1,60 @@
-"""TODO celltransfer_core/evaluation/notes.py."""
+"""Sentences beside the figures of an evaluation: which cells count, and what the protocol was."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from celltransfer_core.config import voter_name
+from celltransfer_core.config.config import Config
+from celltransfer_core.config.settings import voter_name
 from celltransfer_core.evaluation.metrics import RARE
+from celltransfer_core.evaluation.parts import QueryParts
 from celltransfer_core.evaluation.protocol import CONCATENATIONS, Protocol
 from celltransfer_core.pipeline.result import Prepared
-from celltransfer_core.types import Ints, Labels
+from celltransfer_core.types import Labels
 from celltransfer_core.vocabulary import QUERY
 
 
-def _notes(
+def evaluation_notes(
     prepared: Prepared,
     truth: Labels,
     shared: Labels,
-    parts: Sequence[Ints],
-    own_parts: bool,
+    parts: QueryParts,
     protocol: Protocol,
     *,
     confirmed: bool,
 ) -> tuple[str, ...]:
+    """Write what a reader of the figures needs to know.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    truth, shared : ndarray of str, shape (m,)
+        All labels of the query, and those of the cells that figures are over.
+    parts : QueryParts
+    protocol : Protocol
+    confirmed : bool
+        Whether any cluster is confirmed.
+
+    Returns
+    -------
+    tuple of str
+    """
     config = prepared.config
     scored = int((shared != "").sum())
-    figures = (
+    on_cells = (
         f"Figures are over {scored:,} of {len(truth):,} cells of the query: labelled with a type "
         f"that the reference has and {RARE} cells or more of the query have."
     )
-    notes = [figures]
-    names, counts = np.unique(truth[truth != ""], return_counts=True)
-    others = {
-        str(name): int(count)
-        for name, count in zip(names, counts, strict=True)
-        if name not in prepared.types or count < RARE
-    }
-    if others:
-        left = ", ".join(f"{name} ({count})" for name, count in others.items())
-        notes.append(f"Left out, not in the reference or too rare: {left}.")
-    if own_parts:
-        taken = sum(len(part) for part in parts)
-        notes.append(
-            f"The query is cut into {len(parts)} random subsets of up to {max(map(len, parts)):,} "
-            f"cells, each with {config.draws} subsets of the reference transported onto it; "
-            "figures are means over the subsets, ± their standard deviation."
-        )
-        if taken < len(truth):
-            notes.append(f"{len(truth) - taken:,} cells are in no subset and are not scored.")
-    else:
-        notes.append(
-            "The query fits in one transport. Figures are of all its cells; the standard "
-            f"deviation, and the tests, are over {protocol.subsets} random parts of it, and so "
-            "tell the chance of which cells there are."
-        )
-    notes.append(
+    on_draws = (
         f"Reference subsets: {config.draws} of at most {config.subset_size:,} cells, seed "
         f"{config.seed}. Linear probe and NMTune are trained on at most 5,000 of them."
     )
+    notes = [
+        on_cells,
+        *_on_other_types(prepared, truth),
+        *_on_parts(parts, len(truth), config, protocol),
+        on_draws,
+    ]
     if "fgw" in protocol.ot and config.vote_weights == "confirmed" and not confirmed:
         notes.append(
             "No cluster is confirmed, so optimal transport has no say in the vote yet: with the "
@@ -68,6 +64,45 @@ def _notes(
         f"The encoder {failure.encoder} was left out: {failure.reason}"
         for failure in prepared.failures
     ]
+    return (*notes, *_on_concatenations(prepared))
+
+
+def _on_other_types(prepared: Prepared, truth: Labels) -> list[str]:
+    """List the types that are left out, with their cells."""
+    names, counts = np.unique(truth[truth != ""], return_counts=True)
+    others = {
+        str(name): int(count)
+        for name, count in zip(names, counts, strict=True)
+        if name not in prepared.types or count < RARE
+    }
+    if not others:
+        return []
+    left = ", ".join(f"{name} ({count})" for name, count in others.items())
+    return [f"Left out, not in the reference or too rare: {left}."]
+
+
+def _on_parts(parts: QueryParts, m: int, config: Config, protocol: Protocol) -> tuple[str, ...]:
+    """Describe how the query was cut, and what the deviations are over."""
+    if not parts.own:
+        whole = (
+            "The query fits in one transport. Figures are of all its cells; the standard "
+            f"deviation, and the tests, are over {protocol.subsets} random parts of it, and so "
+            "tell the chance of which cells there are."
+        )
+        return (whole,)
+    sizes = [len(part) for part in parts.cells]
+    cut = (
+        f"The query is cut into {len(sizes)} random subsets of up to {max(sizes):,} "
+        f"cells, each with {config.draws} subsets of the reference transported onto it; "
+        "figures are means over the subsets, ± their standard deviation."
+    )
+    if sum(sizes) == m:
+        return (cut,)
+    return cut, f"{m - sum(sizes):,} cells are in no subset and are not scored."
+
+
+def _on_concatenations(prepared: Prepared) -> list[str]:
+    """List the paper's concatenations that were formed of some of their members."""
     formed = [
         f"{voter_name(formed)} (of {voter_name(whole)})"
         for whole in CONCATENATIONS
@@ -75,8 +110,6 @@ def _notes(
         and formed in prepared.voters
         and len(formed) > 1
     ]
-    if formed:
-        notes.append(
-            "Concatenations of the paper formed from the members at hand: " + ", ".join(formed)
-        )
-    return tuple(notes)
+    if not formed:
+        return []
+    return ["Concatenations of the paper formed from the members at hand: " + ", ".join(formed)]

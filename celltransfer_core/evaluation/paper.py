@@ -1,4 +1,4 @@
-"""The paper's own printed figures (Tables 1–23): to stand beside ours, and to be checked."""
+"""The paper's printed figures (Tables 1–23), to compare ours with, and their inconsistencies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/evaluation/protocol.py."""
+"""What to measure (5.1–5.2): alignments with their settings, choices of types, and methods."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from celltransfer_core.config import Config
+from celltransfer_core.config.config import Config
 from celltransfer_core.errors import DataError
 
 Filtering = Literal["false", "true", "reader"]
@@ -16,7 +16,7 @@ OT = ("none", "centre", "coral", "linear", "sinkhorn", "fgw-paper", "fgw")
 Gromov–Wasserstein as the paper has it (raw features, uniform weights) and as ``run`` does it."""
 
 FILTERING: tuple[Filtering, ...] = ("false", "true", "reader")
-"""Types kept: all; those that clusters were matched to; the same with every cluster named right."""
+"""Types kept: all; those that clusters are matched to; the same, every cluster matched right."""
 
 METHODS = (
     "knn",
@@ -28,7 +28,7 @@ METHODS = (
     "majority",
     "ceiling",
 )
-"""``majority`` answers the query's commonest type, ``ceiling`` is a k-NN within the query's own
+"""``majority`` predicts the query's commonest type, ``ceiling`` is a k-NN within the query's own
 labels by cross-validation: both know the labels, and bound what can be reached."""
 
 CONCATENATIONS = (
@@ -133,10 +133,10 @@ def with_concatenations(voters: Sequence[tuple[str, ...]]) -> tuple[tuple[str, .
 
 
 def recipe(ot: str, config: Config) -> Config:
-    """Say how features are compared, the reference is drawn and voters count for an alignment.
+    """Configure features, draws and vote weights as an alignment needs them.
 
     Only ``fgw`` is what ``run`` does. ``none`` is the plain k-NN: raw features, cells drawn at
-    random. Beside yardsticks every voter counts evenly, beside ``fgw-paper`` by its prior weight.
+    random. Voters weigh the same, but with ``fgw-paper`` each has its prior weight.
 
     Parameters
     ----------

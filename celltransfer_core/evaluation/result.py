@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/evaluation/result.py."""
+"""Records of what was measured on a pair of sets (5): predictions, figures, gains, curves."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from celltransfer_core.evaluation.metrics import (
-    Curve,
-    Identified,
-    Reliability,
-)
+from celltransfer_core.evaluation.metrics import Curve, Identified, Reliability
 from celltransfer_core.evaluation.protocol import Protocol
 from celltransfer_core.pipeline.result import Named, Prepared
 from celltransfer_core.types import Float64, Ints, Labels
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What one method says of every query cell, without having seen a label of theirs."""
+class Prediction:
+    """Types that one method gives to the query cells, without having seen a label of theirs."""
 
     method: str
     ot: str
@@ -28,7 +24,7 @@ class Answer:
     agreement: Float64 | None = None
     """Of an ensemble, shape (m,)."""
     confidence: Float64 | None = None
-    """Likewise."""
+    """Of an ensemble, shape (m,)."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -88,7 +84,7 @@ class Identification:
     graph: str
     """``geodesic`` (eq. 7) or ``knn`` (A.1's ablation)."""
     correction: bool
-    """Whether the t-SNE vote had the last word."""
+    """Whether the t-SNE vote decided the type of each cluster."""
     found: Identified
     n_clusters: int
     """In all subsets together."""
@@ -99,7 +95,7 @@ class LowLabel:
     """Figures with few labelled reference cells, means over the repeats, in percent."""
 
     cells: int
-    """A type; 0 stands for all."""
+    """Per type; 0 stands for all."""
     ot: str
     filtering: str
     accuracy: float
@@ -109,6 +105,7 @@ class LowLabel:
 
 
 AskingOrder = Literal["queue", "margin", "random"]
+ASKING_ORDERS: tuple[AskingOrder, ...] = get_args(AskingOrder)
 
 
 @dataclass(frozen=True)
@@ -119,16 +116,16 @@ class Point:
     answers: int
     """Cells; 0 when clusters alone are confirmed."""
     accuracy: float
-    """Of all cells, those that were typed counting as the reader said."""
+    """Of all cells; cells that the reader typed count as the reader's type."""
     balanced_accuracy: float
     accuracy_untyped: float
-    """Of the cells that nobody typed, as the vote says."""
+    """Of the vote, on the cells that nobody typed."""
     balanced_accuracy_untyped: float
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader's answers were worth."""
+    """What the answers of simulated readers were worth."""
 
     points: tuple[Point, ...]
     errors: float
@@ -137,7 +134,7 @@ class Reading:
     """Of the calibrated confidence of cells nobody typed, after the last answer of the queue,
     pooled over the repeats."""
     uncalibrated: Reliability
-    """Of the same cells' confidence as it was."""
+    """Of the same cells' confidence before calibration."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ class Evaluation:
     """Cells that figures are computed on."""
     own_parts: bool
     """Whether every part has transports of its own, or all share those of the whole query."""
-    answers: Mapping[tuple[str, str, str], Answer]
+    predictions: Mapping[tuple[str, str, str], Prediction]
     rows: tuple[Row, ...]
     gains: tuple[Gain, ...]
     identification: tuple[Identification, ...]
@@ -163,12 +160,9 @@ class Evaluation:
     """Of the ensembles."""
     reliability: Mapping[tuple[str, str, str], Reliability]
     notes: tuple[str, ...]
-    """What a reader of the figures ought to know."""
+    """Sentences that a reader of the figures needs."""
     neighbours: Mapping[tuple[str, str], Ints] = field(default_factory=dict)
     """Nearest reference cells of each query cell over all voters, by alignment and filtering,
     shape (m, 5); −1 where there are fewer."""
     reading: Reading | None = None
-    """What a reader's answers were worth, if one was played."""
-
-
-ASKING_ORDERS: tuple[AskingOrder, ...] = get_args(AskingOrder)
+    """What a reader's answers were worth, if readers were simulated."""

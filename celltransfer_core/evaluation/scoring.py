@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/evaluation/scoring.py."""
+"""Figures of predictions against the query's own labels (5.2): accuracies, F1, gains with tests.
+
+In: predictions by method, alignment and filtering, and the true types. Out: one row of figures for
+each, what every alignment adds, and the yardsticks that know the labels.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from celltransfer_core.config import voter_name
+from celltransfer_core.config.settings import voter_name
 from celltransfer_core.evaluation.metrics import (
     folds,
     holm,
@@ -17,24 +21,51 @@ from celltransfer_core.evaluation.metrics import (
     score,
 )
 from celltransfer_core.evaluation.protocol import Protocol
-from celltransfer_core.evaluation.result import Answer, Gain, Row
+from celltransfer_core.evaluation.result import Gain, Prediction, Row
 from celltransfer_core.neighbors.knn import EntropyWeightedKNN
-from celltransfer_core.pipeline.prepared import representation
+from celltransfer_core.pipeline.features import representation
 from celltransfer_core.pipeline.result import Prepared
 from celltransfer_core.types import Bools, Ints, Labels
 
 
-def _right(answer: Answer, truth: Labels) -> Bools:
-    return answer.predicted == truth
+def correct_cells(prediction: Prediction, truth: Labels) -> Bools:
+    """Tell which query cells are predicted correctly.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    truth : ndarray of str, shape (m,)
+
+    Returns
+    -------
+    ndarray of bool, shape (m,)
+    """
+    return prediction.predicted == truth
 
 
-def yardsticks(prepared: Prepared, protocol: Protocol, truth: Labels) -> list[Answer]:
+def yardsticks(prepared: Prepared, protocol: Protocol, truth: Labels) -> list[Prediction]:
+    """Predict with the methods that know the query's labels: they bound what can be reached.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    protocol : Protocol
+        Those of its ``methods`` that are ``majority`` or ``ceiling``.
+    truth : ndarray of str, shape (m,)
+        Empty for cells that are not scored.
+
+    Returns
+    -------
+    list of Prediction
+        The commonest type, then for each voter an entropy-weighted k-NN within the query, by
+        cross-validation.
+    """
     scored = np.flatnonzero(truth != "")
     names, counts = np.unique(truth[scored], return_counts=True)
     found = []
     if "majority" in protocol.methods:
         commonest = np.full(len(truth), names[counts.argmax()])
-        found.append(Answer("majority", "none", "false", commonest))
+        found.append(Prediction("majority", "none", "false", commonest))
     if "ceiling" not in protocol.methods:
         return found
     patients = None
@@ -49,35 +80,54 @@ def yardsticks(prepared: Prepared, protocol: Protocol, truth: Labels) -> list[An
             rest = np.setdiff1d(np.arange(len(scored)), fold)
             knn = EntropyWeightedKNN().fit(Xt[rest], truth[scored][rest])
             predicted[scored[fold]] = knn.predict(Xt[fold])
-        found.append(Answer(f"ceiling:{voter_name(voter)}", "none", "false", predicted))
+        found.append(Prediction(f"ceiling:{voter_name(voter)}", "none", "false", predicted))
     return found
 
 
-def _row(
-    answer: Answer,
+def score_prediction(
+    prediction: Prediction,
     truth: Labels,
     scored: Ints,
-    deal: Sequence[Ints],
+    parts: Sequence[Ints],
     samples: Ints,
     own_parts: bool,
 ) -> Row:
-    right = _right(answer, truth)
-    whole = score(truth[scored], answer.predicted[scored])
-    of_part = tuple(100 * float(right[part].mean()) for part in deal)
-    apart = np.array([_figures(truth[part], answer.predicted[part]) for part in deal])
+    """Compute the figures of one method.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    truth : ndarray of str, shape (m,)
+    scored : ndarray of int64
+        Query cells that count.
+    parts : sequence of ndarray of int64
+        Some of these, for deviations and tests.
+    samples : ndarray of int64, shape (RESAMPLES, number of scored cells)
+        See :func:`~celltransfer_core.evaluation.metrics.resample`.
+    own_parts : bool
+        Whether every part has transports of its own: figures are then means over the parts.
+
+    Returns
+    -------
+    Row
+    """
+    predicted, right = prediction.predicted, correct_cells(prediction, truth)
+    whole = score(truth[scored], predicted[scored])
+    of_part = tuple(100 * float(right[part].mean()) for part in parts)
+    apart = np.array([part_figures(truth[part], predicted[part]) for part in parts])
     figures = (
         apart.mean(axis=0)
         if own_parts
         else np.array([whole.accuracy, whole.f1, whole.balanced_accuracy])
     )
-    deviation = apart.std(axis=0, ddof=1) if len(deal) > 1 else np.zeros(3)
+    deviation = apart.std(axis=0, ddof=1) if len(parts) > 1 else np.zeros(3)
     accuracy_interval, balanced_interval = intervals(truth[scored], right[scored], samples)
     error = np.nan
-    if answer.confidence is not None:
-        found = reliability(answer.confidence[scored], right[scored])
+    if prediction.confidence is not None:
+        found = reliability(prediction.confidence[scored], right[scored])
         error = found.expected_calibration_error
     return Row(
-        *answer.key,
+        *prediction.key,
         accuracy=float(figures[0]),
         f1=float(figures[1]),
         balanced_accuracy=float(figures[2]),
@@ -90,8 +140,18 @@ def _row(
     )
 
 
-def _figures(truth: Labels, predicted: Labels) -> tuple[float, float, float]:
-    """Compute accuracy, weighted F1 and balanced accuracy of one part, in percent."""
+def part_figures(truth: Labels, predicted: Labels) -> tuple[float, float, float]:
+    """Compute the figures of one part, whatever types are rare in it.
+
+    Parameters
+    ----------
+    truth, predicted : ndarray of str, shape (k,)
+
+    Returns
+    -------
+    accuracy, f1, balanced_accuracy : float
+        In percent; F1 is weighted over the types.
+    """
     from sklearn.metrics import f1_score
 
     right = truth == predicted
@@ -100,7 +160,18 @@ def _figures(truth: Labels, predicted: Labels) -> tuple[float, float, float]:
     return 100 * float(right.mean()), 100 * float(f1), 100 * float(np.mean(recalls))
 
 
-def _gains(rows: Sequence[Row]) -> tuple[Gain, ...]:
+def alignment_gains(rows: Sequence[Row]) -> tuple[Gain, ...]:
+    """Compute what every alignment adds to no alignment and to centring.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+
+    Returns
+    -------
+    tuple of Gain
+        P values are corrected over the methods of one alignment, filtering and base.
+    """
     by_key = {row.key: row for row in rows}
     gains: list[Gain] = []
     families = dict.fromkeys((row.ot, row.filtering) for row in rows)

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/evaluation/truth.py."""
+"""The query's own labels, which only the evaluation reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/evaluation/voter_store.py."""
+"""Predictions of every voter for every alignment and choice of types (3.3–3.4, 5.2), kept on disk.
+
+In: a prepared pair of sets and the matches of its clusters. Out: the predictions of every single
+classifier and of every ensemble. No label of the query is read here.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,35 +22,41 @@ from numpy.typing import NDArray
 from celltransfer_core.about import __version__
 from celltransfer_core.classify.linear import LinearProbe
 from celltransfer_core.classify.nmtune import NMTune
-from celltransfer_core.classify.voting import leave_one_out_accuracy, voter_weights, weighted_vote
-from celltransfer_core.config import Config, voter_name
+from celltransfer_core.classify.voting import leave_one_out_accuracy, weighted_vote
+from celltransfer_core.config.config import DEFAULT, Config
+from celltransfer_core.config.settings import voter_name
 from celltransfer_core.evaluation.protocol import MEMBERS, Protocol, recipe
-from celltransfer_core.evaluation.result import Answer
-from celltransfer_core.matching.matches import confirmed_share
+from celltransfer_core.evaluation.result import Prediction
 from celltransfer_core.pipeline.aligned import ALIGNERS, Gallery, align, drawn_rows, unaligned
 from celltransfer_core.pipeline.draws import Draws, TransferPlan, plan_transfer
 from celltransfer_core.pipeline.result import Named, Prepared, Voter
-from celltransfer_core.pipeline.votes import classify
+from celltransfer_core.pipeline.votes import classify, ensemble_weights, plain_name
 from celltransfer_core.runtime.files import write_atomically
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Float32, Float64, Ints, Labels, Progress
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
+_NEIGHBOURS = 5  # nearest reference cells that are kept of each query cell
+
 
 @dataclass(frozen=True)
 class VoterPrediction:
-    """What one voter says with one alignment, by classifier."""
+    """Predictions of one voter with one alignment."""
 
     probabilities: Mapping[str, Float64]
+    """By classifier (``knn``, ``linear``, ``nmtune``), each of shape (m, T)."""
     accuracy: float
+    """Leave-one-out balanced accuracy on the reference."""
     mixing: float
+    """How well both sets mix, 0 to 1."""
     neighbours: Ints
+    """Nearest reference cells, shape (m, 5); −1 where there are fewer."""
 
 
 def _train(
     galleries: Sequence[Gallery], Xt: Float32, draws: Draws, seed: int, task: tuple[str, int]
 ) -> tuple[Ints, Float64]:
-    """Train a probe of some kind on one part's gallery in a worker; answer what it says there."""
+    """Train a probe on one part's gallery, in a worker, and predict that part."""
     kind, part = task
     rows, cells = galleries[part]
     types, target = draws.types[cells], Xt[draws.parts[part]]
@@ -58,7 +68,24 @@ def _train(
 
 
 class VoterStore:
-    """Lets every voter speak once for each alignment and choice of types, and keeps it."""
+    """Lets every voter predict once for each alignment and choice of types, and keeps it.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    protocol : Protocol
+    parts : sequence of ndarray of int64
+        Query cells of each part.
+    store : Path, optional
+        Folder to keep predictions in.
+    workers : int, optional
+    progress : callable
+
+    Attributes
+    ----------
+    neighbours : dict
+        Nearest reference cells over all voters, by alignment and filtering, each of shape (m, 5).
+    """
 
     def __init__(
         self,
@@ -80,63 +107,84 @@ class VoterStore:
         self._done = self._total = 0
         self._fingerprints: dict[str, str] = {}
 
-    def answers(self, judges: Mapping[str, Named]) -> list[Answer]:
-        """Collect the answers of every voter and ensemble."""
-        self._total = len(judges) * len(self.protocol.ot) * len(self.prepared.voters)
+    def predictions(self, by_filtering: Mapping[str, Named]) -> list[Prediction]:
+        """Collect the predictions of every voter and ensemble.
+
+        Parameters
+        ----------
+        by_filtering : mapping from filtering to Named
+            Matches that each choice of types follows.
+
+        Returns
+        -------
+        list of Prediction
+        """
+        self._total = len(by_filtering) * len(self.protocol.ot) * len(self.prepared.voters)
         found = [
-            answer
-            for filtering, named in judges.items()
+            prediction
+            for filtering, named in by_filtering.items()
             for ot in self.protocol.ot
             if self.protocol.members
-            for answer in self._setting(ot, filtering, named)
+            for prediction in self._of_setting(ot, filtering, named)
         ]
         self.progress("evaluate", self._total, self._total)
         return found
 
-    def _setting(self, ot: str, filtering: str, named: Named) -> list[Answer]:
+    def _of_setting(self, ot: str, filtering: str, named: Named) -> list[Prediction]:
+        """Predict with one alignment and one choice of types."""
         config = replace(
             recipe(ot, self.prepared.config), filtering="none" if filtering == "false" else "auto"
         )
         prepared = replace(self.prepared, config=config)
         plan = plan_transfer(prepared, named, self.parts)
-        # Beside an aligned voter its unaligned self votes (3.4).
-        pair = {"none": ("none",), "centre": ("centre",)}.get(
-            ot, ("none" if config.features == "raw" else "centre", ot)
-        )
+        # The unaligned voter of an encoder votes beside its aligned one (3.4).
+        alignments = tuple(dict.fromkeys((plain_name(config), ot)))
         groups = []
         for voter in prepared.voters:
             self.progress("evaluate", self._done, self._total)
-            groups.append([self._hear(voter, one, prepared, plan) for one in pair])
+            groups.append([self._voter(voter, one, prepared, plan) for one in alignments])
             self._done += 1
         self.neighbours[ot, filtering] = _common_neighbours(
             np.concatenate([group[-1].neighbours for group in groups], axis=1)
         )
-        kinds = [kind for kind in self.protocol.members if kind != "nmtune" or ot == "none"]
+        members = [member for group in groups for member in group]
+        weights = ensemble_weights(
+            alignments * len(groups),
+            [member.accuracy for member in members],
+            [member.mixing for member in members],
+            config,
+            plan.confirmed,
+        )
         found = []
-        for kind in kinds:
+        for kind in self._kinds(ot):
             if kind in self.protocol.methods:
-                found += self._named_answers(kind, ot, filtering, plan, groups)
+                found += self._of_voters(kind, ot, filtering, plan, groups)
             ensemble = next(name for name, member in MEMBERS.items() if member == kind)
             if ensemble not in self.protocol.methods:
                 continue
             vote = weighted_vote(
-                np.stack([heard.probabilities[kind] for group in groups for heard in group]),
-                _say(groups, config, confirmed_share(named.matches)),
+                np.stack([member.probabilities[kind] for member in members]), weights
             )
             winner = self._types(plan, vote.winner)
-            found.append(Answer(ensemble, ot, filtering, winner, vote.agreement, vote.confidence))
+            found.append(
+                Prediction(ensemble, ot, filtering, winner, vote.agreement, vote.confidence)
+            )
         return found
 
-    def _named_answers(
+    def _kinds(self, ot: str) -> list[str]:
+        """List the classifiers that are measured with an alignment."""
+        return [kind for kind in self.protocol.members if kind != "nmtune" or ot == "none"]
+
+    def _of_voters(
         self,
         kind: str,
         ot: str,
         filtering: str,
         plan: TransferPlan,
         groups: Sequence[Sequence[VoterPrediction]],
-    ) -> list[Answer]:
+    ) -> list[Prediction]:
         return [
-            Answer(
+            Prediction(
                 f"{kind}:{voter_name(voter)}",
                 ot,
                 filtering,
@@ -146,24 +194,25 @@ class VoterStore:
         ]
 
     def _types(self, plan: TransferPlan, winner: Ints) -> Labels:
-        named = np.array(plan.types)[winner]
+        names = np.array(plan.types)[winner]
         covered = np.zeros(len(winner), dtype=bool)
         covered[np.concatenate(self.parts)] = True
-        return np.where(covered, named, "")
+        return np.where(covered, names, "")
 
-    def _hear(
+    def _voter(
         self, voter: tuple[str, ...], ot: str, prepared: Prepared, plan: TransferPlan
     ) -> VoterPrediction:
-        kinds = [kind for kind in self.protocol.members if kind != "nmtune" or ot == "none"]
+        """Look up what one voter predicts with one alignment, or compute what is missing."""
+        kinds = self._kinds(ot)
         key = self._key(voter, ot, prepared.config, plan)
         kept = self._known.get(key) or self._load(key)
         if kept is None or not set(kinds) <= set(kept.probabilities):
-            kept = self._listen(voter, ot, prepared, plan, kinds, kept)
+            kept = self._predict(voter, ot, prepared, plan, kinds, kept)
             self._save(key, kept)
         self._known[key] = kept
         return kept
 
-    def _listen(
+    def _predict(
         self,
         voter: tuple[str, ...],
         ot: str,
@@ -182,29 +231,33 @@ class VoterStore:
             name = voter_name(voter)
             mapped = align(name, Xs, Xt, draws, config, method=method, workers=self.workers)
             galleries = [gallery for gallery, _ in mapped]
-        said = dict(kept.probabilities) if kept else {}
+        probabilities = dict(kept.probabilities) if kept else {}
         if kept is None:
-            judged: Voter = classify(
+            found: Voter = classify(
                 voter, ot, galleries, Xt, draws, len(plan.types), replace(config, classifier="knn")
             )
-            said["knn"] = _rounded(judged.probabilities)
+            probabilities["knn"] = _rounded(found.probabilities)
             rng = np.random.default_rng([config.seed, 4])
             accuracy = leave_one_out_accuracy(Xs, draws.types, rng)
-            kept = VoterPrediction(said, accuracy, judged.mixing, judged.neighbours[:, :5])
-        new = [kind for kind in kinds if kind not in said]
+            kept = VoterPrediction(
+                probabilities, accuracy, found.mixing, found.neighbours[:, :_NEIGHBOURS]
+            )
+        new = [kind for kind in kinds if kind not in probabilities]
         whole = {kind: np.zeros((len(Xt), len(plan.types))) for kind in new}
         tasks = [(kind, part) for kind in new for part in range(len(draws.parts))]
         work = partial(_train, galleries, Xt, draws, config.seed)
         for index, (types, shares) in run_tasks(work, tasks, workers=self.workers):
             kind, part = tasks[index]
             whole[kind][np.ix_(draws.parts[part], types)] = shares
-        said.update({kind: _rounded(rows) for kind, rows in whole.items()})
-        return replace(kept, probabilities=said)
+        probabilities.update({kind: _rounded(rows) for kind, rows in whole.items()})
+        return replace(kept, probabilities=probabilities)
 
     def _key(self, voter: tuple[str, ...], ot: str, config: Config, plan: TransferPlan) -> str:
         digest = hashlib.sha256()
-        names = ("features", "weights", "scale_blocks", "alpha", "mapping", "solver", "seed")
-        facts = {name: asdict(config)[name] for name in names}
+        # The protocol, not the configuration, names the classifiers and the alignments.
+        config = replace(config, classifier=DEFAULT.classifier, alignment=DEFAULT.alignment)
+        aligned = ot not in {"none", "centre"}
+        facts = config.deciding("vote", *(("aligned",) if aligned else ()))
         members = [self._fingerprint(member) for member in voter]
         digest.update(json.dumps([__version__, ot, members, facts, plan.types]).encode())
         draws = plan.draws
@@ -235,23 +288,25 @@ class VoterStore:
         try:
             data = io.BytesIO((self.store / f"{key}.npz").read_bytes())
             with np.load(data) as kept:
-                said = {
+                probabilities = {
                     name[2:]: kept[name].astype(np.float64)
                     for name in kept.files
                     if name.startswith("p_")
                 }
                 accuracy, mixed = kept["prior"].tolist()
-                return VoterPrediction(said, accuracy, mixed, kept["neighbours"])
+                return VoterPrediction(probabilities, accuracy, mixed, kept["neighbours"])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return None  # not there, or cut short by a crash: computed again
 
-    def _save(self, key: str, heard: VoterPrediction) -> None:
+    def _save(self, key: str, found: VoterPrediction) -> None:
         if self.store is None:
             return
         data = io.BytesIO()
-        said = {f"p_{kind}": rows.astype(np.float32) for kind, rows in heard.probabilities.items()}
-        prior = np.array([heard.accuracy, heard.mixing])
-        np.savez_compressed(data, prior=prior, neighbours=heard.neighbours, **said)  # type: ignore[arg-type]
+        arrays = {
+            f"p_{kind}": rows.astype(np.float32) for kind, rows in found.probabilities.items()
+        }
+        prior = np.array([found.accuracy, found.mixing])
+        np.savez_compressed(data, prior=prior, neighbours=found.neighbours, **arrays)  # type: ignore[arg-type]
         write_atomically(self.store / f"{key}.npz", data.getvalue())
 
 
@@ -260,21 +315,12 @@ def _rounded(probabilities: Float64) -> Float64:
     return probabilities.astype(np.float32).astype(np.float64)
 
 
-def _say(groups: Sequence[Sequence[VoterPrediction]], config: Config, confirmed: float) -> Float64:
-    if config.vote_weights == "prior":
-        heard = [one for group in groups for one in group]
-        return voter_weights([one.accuracy for one in heard], [one.mixing for one in heard])
-    aligned = confirmed if config.vote_weights == "confirmed" else 1.0
-    say = np.array([share for group in groups for share in (1.0, aligned)[: len(group)]])
-    return say / say.sum()
-
-
-def _common_neighbours(lists: Ints, most: int = 5) -> Ints:
-    """Rank the neighbours that all voters name together: by votes, then by the best rank."""
+def _common_neighbours(lists: Ints, most: int = _NEIGHBOURS) -> Ints:
+    """Rank the neighbours of all voters together: by their number of voters, then by best rank."""
     found = np.full((len(lists), most), -1, dtype=np.int64)
-    for cell, named in enumerate(lists):
-        places = np.flatnonzero(named >= 0) % most
-        members = named[named >= 0]
+    for cell, neighbours in enumerate(lists):
+        places = np.flatnonzero(neighbours >= 0) % most
+        members = neighbours[neighbours >= 0]
         names, first, counts = np.unique(members, return_index=True, return_counts=True)
         order = np.lexsort((names, places[first], -counts))[:most]
         found[cell, : len(order)] = names[order]

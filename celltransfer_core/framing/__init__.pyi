@@ -9,9 +9,10 @@ from .nucleus import (
     find_nucleus as find_nucleus,
 )
 from .sets import (
-    ENOUGH as ENOUGH,
+    MIN_SHARE_FOUND as MIN_SHARE_FOUND,
     Framing as Framing,
     choose_framing as choose_framing,
     frame_sets as frame_sets,
     lab_moments as lab_moments,
 )
+from .trial import try_framing as try_framing

@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/framing/colour.py."""
+"""One colour scale: an image in, the same image in the light or the colours of another set out.
+
+Backgrounds are balanced cell by cell, Lab moments set by set. Not in the paper.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +21,21 @@ if TYPE_CHECKING:
 
 
 Colour = Literal["balanced", "lab", "none"]
+"""How colours are brought to one scale, see :func:`celltransfer_core.framing.sets.frame_sets`."""
+
 White = tuple[int, int, int]
+"""Red, green and blue of a background."""
 
 GRID = 65
 """Levels of red, green and blue that a colour map converts; Pillow takes no more."""
 
-_MOST_GAIN = 2.0  # of a channel; what would need more has no background to speak of
+_MOST_GAIN = 2.0  # of a channel; where more would be needed, the background was not seen
 
 
 def balance(image: RGBImage, background: Sequence[float], white: White) -> RGBImage:
-    """Light an image so that its background has a given colour (von Kries).
+    """Scale the channels of an image so that its background has a given colour (von Kries).
 
-    Slides of one set may differ in light and ground, which no map of the whole set can undo.
+    Slides of one set may differ in lamp and background, which no map of the whole set can undo.
 
     Parameters
     ----------
@@ -53,7 +59,7 @@ def balance(image: RGBImage, background: Sequence[float], white: White) -> RGBIm
 
 @dataclass(frozen=True)
 class ColourMap:
-    """Brings one set's Lab mean and spread to another's."""
+    """Map the colours of one set to those of another, by the mean and spread in Lab."""
 
     source_mean: Float64
     source_std: Float64
@@ -64,8 +70,8 @@ class ColourMap:
     def __call__(self, image: RGBImage) -> RGBImage:
         """Recolour an image of shape (h, w, 3), uint8.
 
-        Colours between the :data:`GRID`³ that are converted are interpolated, which is right to
-        about a level of 255 and takes a thirtieth of the time.
+        Colours between the :data:`GRID`³ that are converted are interpolated, which differs by
+        about one level of 255 and takes a thirtieth of the time.
         """
         from PIL import Image
 

@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/framing/crops.py."""
+"""The images that encoders embed (3.1): a data set, its nuclei and colour maps in, crops out.
+
+Framing itself is not in the paper: without nuclei and colours a crop is the whole image.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.data.dataset import Dataset, PixelScale
 from celltransfer_core.data.images import resize
 from celltransfer_core.framing.colour import ColourMap, White, balance
 from celltransfer_core.framing.nuclei import Nuclei, intensity_key
@@ -18,16 +21,32 @@ from celltransfer_core.types import Float32, Ints, RGBImage
 
 @dataclass(frozen=True)
 class Crops:
-    """What every encoder sees of one set."""
+    """The images of one set as every encoder sees them: read, cut and recoloured when asked for.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> from PIL import Image
+    >>> from celltransfer_core.data import read_dataset
+    >>> folder = Path(mkdtemp())
+    >>> Image.new("RGB", (40, 30), "pink").save(folder / "cell.png")
+    >>> crops = Crops(read_dataset(folder))
+    >>> len(crops), crops[0].shape
+    (1, (30, 40, 3))
+    >>> crops.resized([0], 16).shape
+    (1, 16, 16, 3)
+    """
 
     dataset: Dataset
     nuclei: Nuclei | None = None
-    """None: whole images."""
+    """Cells with a nucleus are cut around it; None for whole images."""
     colours: Mapping[str, ColourMap] = field(default_factory=dict)
-    """By source of the dataset; those that are not in it keep their colours."""
-    um_per_px: float | None = None
+    """By source of the dataset; cells of other sources keep their colours."""
+    in_um: bool = False
+    """Whether extents are in µm where the size of a pixel is known."""
     white: White | None = None
-    """Colour that each background is brought to, before the set's own map; None: as it is."""
+    """Colour that each background is scaled to, before the map of its source; None to leave it."""
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -48,12 +67,13 @@ class Crops:
         return colour(image) if colour is not None else image
 
     def resized(self, cells: Sequence[int], side: int) -> NDArray[np.uint8]:
-        """Read and cut some cells, resize them whole, and recolour what is left of them.
+        """Read and cut some cells, resize them whole, and recolour the small images.
 
         Parameters
         ----------
         cells : sequence of int, length k
         side : int
+            In px.
 
         Returns
         -------
@@ -64,7 +84,7 @@ class Crops:
         for source in np.unique(sources):
             colour, of = self._colour_of(source), sources == source
             if colour is not None:
-                # As one tall image, for Pillow converts its table anew for every image.
+                # As one tall image: Pillow converts its table again for every image.
                 tall = colour(images[of].reshape(-1, side, 3))
                 images[of] = tall.reshape(-1, side, side, 3)
         return images
@@ -85,22 +105,30 @@ class Crops:
 
     @property
     def extents(self) -> Float32:
-        """Extent of each nucleus in px, or µm where the pixel size is known; NaN without one."""
+        """Extent of each nucleus, shape (n,), NaN without one.
+
+        In µm with ``in_um`` where the pixel size of the cell's set is known, in px otherwise.
+        """
         if self.nuclei is None:
             return np.full(len(self), np.nan, dtype=np.float32)
         extent = np.where(self.nuclei.found, self.nuclei.extent, np.nan)
-        return (extent * (self.um_per_px or 1.0)).astype(np.float32)
+        if self.in_um:
+            extent = extent * np.nan_to_num(self.dataset.um_per_px, nan=1.0).astype(np.float32)
+        return extent.astype(np.float32)
 
     @property
     def variant(self) -> str:
-        """Name of everything but the image file that decides what an encoder sees of a source."""
+        """Name of all that decides the pixels besides the image files: part of the cache's keys."""
         parts = ["whole" if self.nuclei is None else f"nucleus@{VERSION}"]
         if self.white is not None:
             parts.append("white-{}.{}.{}".format(*self.white))
         parts += [f"lab-{colour.key}" for colour in self.colours.values()]
-        if self.um_per_px is not None:
-            parts.append(f"{self.um_per_px:g}um")
-        return "-".join(parts) + intensity_key(self.dataset)
+        scales = sorted({self._scale_key(scale) for scale in set(self.dataset.cell_scales)})
+        return "-".join(parts) + "".join(scales)
+
+    def _scale_key(self, scale: PixelScale) -> str:
+        size = f"-{scale.um_per_px:g}um" if self.in_um and scale.um_per_px else ""
+        return size + intensity_key(scale)
 
     def take(self, cells: Ints) -> Crops:
         """Keep some cells: a small set to send to a worker.
@@ -120,15 +148,33 @@ class Crops:
         return replace(self, dataset=dataset, nuclei=nuclei, colours=colours)
 
     def by_source(self) -> tuple[tuple[Ints, Crops], ...]:
-        """Part the cells by the set they came from.
+        """Split the cells by the set they came from, whatever their scales.
 
         Returns
         -------
         tuple of (ndarray of int64, Crops)
-            The cells of each source, and what an encoder sees of them.
+            The cells of each source, and their crops.
         """
         if len(self.dataset.sources) == 1:
             return ((np.arange(len(self)), self),)
         of = self.dataset.cell_sources
         parts = [np.flatnonzero(of == number) for number in range(len(self.dataset.sources))]
         return tuple((cells, self.take(cells)) for cells in parts)
+
+    def by_scale(self) -> tuple[tuple[Ints, Crops], ...]:
+        """Split the cells by the set they came from and by its scale.
+
+        Returns
+        -------
+        tuple of (ndarray of int64, Crops)
+            The cells that share a variant, and their crops.
+        """
+        found = []
+        for cells, part in self.by_source():
+            keys = np.array([part._scale_key(one) for one in part.dataset.cell_scales], np.str_)
+            alike = [np.flatnonzero(keys == key) for key in np.unique(keys)]
+            if len(alike) == 1:
+                found.append((cells, part))
+            else:
+                found += [(cells[some], part.take(some)) for some in alike]
+        return tuple(found)

@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/framing/nuclei.py."""
+"""The nuclei of a set: a data set in, position and extent of each cell's nucleus out, kept by hash.
+
+Not in the paper.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.data.dataset import Dataset, PixelScale
 from celltransfer_core.framing.nucleus import VERSION, Nucleus, find_nucleus
+from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Bools, Float32, Ints, Progress, silent
 
 BATCH = 128
+"""Cells of a task."""
+
 _COLUMNS = 7  # of a kept row: found, x, y, extent, red, green, blue
 
 
@@ -25,7 +31,7 @@ class Nuclei:
     y: Float32
     extent: Float32
     background: Float32
-    """Shape (n, 3)."""
+    """Colour around each cell, shape (n, 3)."""
 
     def __getitem__(self, cell: int) -> Nucleus | None:
         if not self.found[cell]:
@@ -36,7 +42,16 @@ class Nuclei:
         )
 
     def take(self, cells: Ints) -> Nuclei:
-        """Keep some cells."""
+        """Keep some cells.
+
+        Parameters
+        ----------
+        cells : ndarray of int64, shape (k,)
+
+        Returns
+        -------
+        Nuclei
+        """
         return Nuclei(
             self.found[cells],
             self.x[cells],
@@ -53,7 +68,7 @@ def find_nuclei(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Nuclei:
-    """Find the nucleus of every cell; what was found before is not looked for again.
+    """Find the nucleus of every cell; those that the cache holds are not searched again.
 
     Parameters
     ----------
@@ -61,22 +76,28 @@ def find_nuclei(
         n cells.
     cache : Cache
     workers : int, optional
+        Processes; all processors by default.
     progress : callable
 
     Returns
     -------
     Nuclei
     """
-    table = f"nuclei@{VERSION}{intensity_key(dataset)}"
-    known, rows = cache.get(table, dataset.cells, _COLUMNS)
-    missing = np.flatnonzero(~known)
-    done = int(known.sum())
+    rows = np.zeros((len(dataset), _COLUMNS), dtype=np.float32)
+    batches: list[Ints] = []
+    tables: list[str] = []
+    for key, cells in _by_intensity(dataset).items():
+        table = f"nuclei@{VERSION}{key}"
+        known, rows[cells] = cache.get(table, [dataset.cells[cell] for cell in cells], _COLUMNS)
+        missing = in_batches(cells[~known], BATCH)
+        batches += missing
+        tables += [table] * len(missing)
+    done = len(dataset) - sum(map(len, batches))
     progress("framing", done, len(dataset))
-    batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
     tasks = [dataset.take(batch) for batch in batches]
     for index, found in run_tasks(_find_batch, tasks, workers=workers):
         rows[batches[index]] = found
-        cache.put(table, tasks[index].cells, found)
+        cache.put(tables[index], tasks[index].cells, found)
         done += len(found)
         progress("framing", done, len(dataset))
     return Nuclei(rows[:, 0] > 0, rows[:, 1], rows[:, 2], rows[:, 3], rows[:, 4:])
@@ -91,5 +112,22 @@ def _find_batch(dataset: Dataset) -> Float32:
     return rows
 
 
-def intensity_key(dataset: Dataset) -> str:
-    return "" if dataset.intensity is None else "/{:g}-{:g}".format(*dataset.intensity)
+def _by_intensity(dataset: Dataset) -> dict[str, Ints]:
+    """Split the cells by the grey scale of their set, named as in the keys of the cache."""
+    keys = np.array([intensity_key(scale) for scale in dataset.cell_scales], dtype=np.str_)
+    return {key: np.flatnonzero(keys == key) for key in np.unique(keys).tolist()}
+
+
+def intensity_key(scale: PixelScale) -> str:
+    """Name the grey scale of a set's 16-bit images, for the keys of the cache.
+
+    Parameters
+    ----------
+    scale : PixelScale
+
+    Returns
+    -------
+    str
+        Empty without 16-bit images.
+    """
+    return "" if scale.intensity is None else "/{:g}-{:g}".format(*scale.intensity)

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/framing/nucleus.py."""
+"""One image in, its stained nucleus out, and the square that is cut around it. Not in the paper."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _WORKING_SIDE = 96  # px: nuclei are looked for on copies of this size
 _LEAST_CONTRAST = 25  # grey values of green by which a nucleus is darker than the background
 
 # Nuclear stains take green from the light, and less of its blue; what is merely dark, red as blood
-# or orange as an eosinophil's granules does not. They are told by optical densities, whose ratios
-# do not depend on lamp or thickness: (green - blue) / green was 0.5 to 1.2 in nuclei of four
+# or orange as an eosinophil's granules does not. They are distinguished by optical densities, whose
+# ratios do not depend on lamp or thickness: (green - blue) / green was 0.5 to 1.2 in nuclei of four
 # imaging domains, 0.3 to 0.42 in red cells.
 _PURPLE = 0.18  # green - blue of a nucleus, red cells having about 0.1; or
 _RATIO = 0.46  # its ratio, where contrast is low
@@ -33,7 +33,7 @@ _FAR_LOBE_AREA, _FAR_LOBE_GAP = 0.25, 0.8  # likewise, within the same cytoplasm
 
 
 class Nucleus(NamedTuple):
-    """Where a nucleus lies, in px of the original image."""
+    """Position and size of a nucleus, in px of the original image."""
 
     x: float
     y: float
@@ -173,6 +173,12 @@ def _distance(mask: Bools) -> Float64:
     return distance_transform_edt(~mask)
 
 
+def _square(nucleus: Nucleus) -> tuple[int, int, int]:
+    """Return the left, top and side of the cut, in px; it may reach beyond the image."""
+    side = max(8, round(FIELD_OF_VIEW * nucleus.extent))
+    return round(nucleus.x - side / 2), round(nucleus.y - side / 2), side
+
+
 def cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
     """Cut a square around a nucleus.
 
@@ -184,14 +190,15 @@ def cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
     Returns
     -------
     ndarray of uint8, shape (side, side, 3)
-        At the image's own resolution, side being twice the nucleus's extent. What lies outside the
+        At the image's own resolution; side is twice the nucleus's extent. What lies outside the
         image has the background's colour: mirroring would draw false cells.
     """
-    side = max(8, round(FIELD_OF_VIEW * nucleus.extent))
-    left, top = round(nucleus.x - side / 2), round(nucleus.y - side / 2)
+    left, top, side = _square(nucleus)
     height, width = image.shape[:2]
     line = np.tile(np.rint(nucleus.background).astype(np.uint8), side)
-    cropped = np.tile(line, side).reshape(side, side, 3)  # by lines: by pixels it takes far longer
+    cropped = np.tile(line, side).reshape(
+        side, side, 3
+    )  # line by line: pixel by pixel takes far longer
     rows = slice(max(0, top), min(height, top + side))
     columns = slice(max(0, left), min(width, left + side))
     cropped[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = image[
@@ -204,7 +211,7 @@ _FRAME = ((0, 0, 0), (255, 214, 0))  # seen on light and on dark
 
 
 def draw_cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
-    """Draw on a whole image what :func:`framing.cut` would take of it.
+    """Draw the square that :func:`cut` takes of a whole image.
 
     Parameters
     ----------
@@ -218,8 +225,7 @@ def draw_cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
     """
     from PIL import Image, ImageDraw
 
-    side = max(8, round(FIELD_OF_VIEW * nucleus.extent))
-    left, top = round(nucleus.x - side / 2), round(nucleus.y - side / 2)
+    left, top, side = _square(nucleus)
     height, width = image.shape[:2]
     before = (max(0, -left), max(0, -top))
     after = (max(0, left + side - width), max(0, top + side - height))

@@ -1,4 +1,4 @@
-"""One field of view and one colour scale for every cell, whatever the microscope.
+"""All sets of a run in, the crops that encoders see of them out: framed alike, on one colour scale.
 
 Not in the paper. Each cell is cut to a square around its stained nucleus, so that a cell which
 fills its image and one that is small in a wide field look alike to an encoder.
@@ -16,17 +16,19 @@ from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.framing.colour import Colour, ColourMap, White
 from celltransfer_core.framing.crops import Crops
 from celltransfer_core.framing.nuclei import BATCH, Nuclei, find_nuclei
+from celltransfer_core.runtime.batches import evenly_spaced, in_batches
 from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Float64, Progress, silent
 
 Mode = Literal["auto", "nucleus", "none"]
+"""Whether cells are cut around their nuclei, see :func:`frame_sets`."""
 
-ENOUGH = 0.8
+MIN_SHARE_FOUND = 0.8
 """Share of nuclei that must be found in every set for ``auto`` to frame."""
 
 _COLOUR_SAMPLE = 1000  # cells a set that Lab moments are taken from
-_COLOUR_SIDE = 64  # rows and columns of each at most: the rest says the same and takes long
+_COLOUR_SIDE = 64  # rows and columns of each at most: more takes longer and changes nothing
 
 
 def lab_moments(
@@ -37,8 +39,9 @@ def lab_moments(
     Parameters
     ----------
     crops : Crops
-        At most 1,000 cells count, evenly along the order of content hashes.
+        At most 1,000 cells are measured, evenly along the order of content hashes.
     workers : int, optional
+        Processes; all processors by default.
     progress : callable
 
     Returns
@@ -46,8 +49,8 @@ def lab_moments(
     mean, std : ndarray of float64, shape (3,)
         In Lab, over pixels on a regular grid of each cell; each cell counts the same.
     """
-    chosen = np.unique(np.linspace(0, len(crops) - 1, min(len(crops), _COLOUR_SAMPLE)).astype(int))
-    batches = [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
+    chosen = evenly_spaced(len(crops), _COLOUR_SAMPLE)
+    batches = in_batches(chosen, BATCH)
     sums = np.zeros((len(batches), 2, 3))
     for index, found in run_tasks(_lab_sums, [crops.take(b) for b in batches], workers=workers):
         sums[index] = found
@@ -70,15 +73,15 @@ def _lab_sums(crops: Crops) -> Float64:
 
 @dataclass(frozen=True)
 class Framing:
-    """How all sets are shown to the encoders."""
+    """The crops of all sets, and how they were decided on."""
 
     crops: Mapping[str, Crops]
     """By set."""
     framed: bool
     reason: str
-    """What was decided and why, and how cells are lit, in one sentence."""
+    """The decision and its reason, in one sentence."""
     nuclei: Mapping[str, Nuclei] = field(default_factory=dict)
-    """By set, also when too few were found to use them; empty where nobody looked."""
+    """By set, also when too few were found to use them; empty where none were searched."""
 
 
 def frame_sets(
@@ -86,9 +89,9 @@ def frame_sets(
     *,
     mode: Mode,
     colour: Colour,
-    um_per_px: Mapping[str, float | None],
     cache: Cache,
     reference: str = "reference",
+    in_um: bool = False,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Framing:
@@ -98,18 +101,19 @@ def frame_sets(
     ----------
     sets : mapping from name to Dataset
     mode : {"auto", "nucleus", "none"}
-        ``auto`` frames if at least 80 % of the nuclei are found in every set; ``nucleus`` always,
-        cells without one being left whole; ``none`` does not look for any.
+        ``auto`` frames if at least 80 % of the nuclei are found in every set; ``nucleus`` always
+        frames and leaves cells without a nucleus whole; ``none`` searches for no nuclei.
     colour : {"balanced", "lab", "none"}
-        ``lab`` brings the other sets' Lab moments to the reference's; ``balanced`` lights each
-        framed cell before, so that its background has the colour that the reference's cells have
-        in the median. Of several references that were pooled, the largest is meant.
-    um_per_px : mapping from name to float
-        Size of a pixel, where it is known.
+        ``lab`` brings the other sets' Lab moments to the reference's; ``balanced`` also
+        scales each framed cell before, so that its background has the median colour of the
+        reference's backgrounds. Of several references that were pooled, the largest counts.
     cache : Cache
     reference : str
-        Name of the set whose colours stay.
+        Name of the set that keeps its colours.
+    in_um : bool
+        Whether extents are in µm where the size of a pixel is known, see :attr:`Crops.extents`.
     workers : int, optional
+        Processes; all processors by default.
     progress : callable
 
     Returns
@@ -132,34 +136,41 @@ def frame_sets(
         name: Crops(
             dataset,
             nuclei[name] if framed else None,
-            um_per_px=um_per_px.get(name) or None,
+            in_um=in_um,
             white=white,
         )
         for name, dataset in sets.items()
     }
     if colour != "none":
-        moments = {
-            (name, part.dataset.sources[0]): lab_moments(part, workers=workers, progress=progress)
-            for name, one in crops.items()
-            for _, part in one.by_source()
-        }
-        stays = (reference, _largest_source(sets[reference]))
-        crops = {
-            name: replace(
-                one,
-                colours={
-                    source: ColourMap(*moments[name, source], *moments[stays])
-                    for source in one.dataset.sources
-                    if (name, source) != stays
-                },
-            )
-            for name, one in crops.items()
-        }
+        target = (reference, _largest_source(sets[reference]))
+        crops = _with_colour_maps(crops, target, workers, progress)
     return Framing(crops, framed, reason, nuclei)
 
 
+def _with_colour_maps(
+    crops: Mapping[str, Crops], target: tuple[str, str], workers: int | None, progress: Progress
+) -> dict[str, Crops]:
+    """Bring the colours of every source of every set to those of one of them."""
+    moments = {
+        (name, part.dataset.sources[0]): lab_moments(part, workers=workers, progress=progress)
+        for name, one in crops.items()
+        for _, part in one.by_source()
+    }
+    return {
+        name: replace(
+            one,
+            colours={
+                source: ColourMap(*moments[name, source], *moments[target])
+                for source in one.dataset.sources
+                if (name, source) != target
+            },
+        )
+        for name, one in crops.items()
+    }
+
+
 def _by_source(sets: Mapping[str, Dataset], nuclei: Mapping[str, Nuclei]) -> dict[str, Nuclei]:
-    """Part what was found in a pooled set by where it came from."""
+    """Split the nuclei of pooled sets by the set that they came from."""
     return {
         f"{name} {source}".strip(): found.take(np.flatnonzero(dataset.cell_sources == number))
         for name, found in nuclei.items()
@@ -193,7 +204,7 @@ def choose_framing(mode: Mode, nuclei: Mapping[str, Nuclei]) -> tuple[bool, str]
     -------
     framed : bool
     reason : str
-        In one sentence.
+        The decision with its reason, in one sentence.
     """
     if mode == "none":
         return False, "whole images, as asked for"
@@ -205,6 +216,9 @@ def choose_framing(mode: Mode, nuclei: Mapping[str, Nuclei]) -> tuple[bool, str]
     whole = f"; the {left:,} cells without one are left whole" if left else ""
     if mode == "nucleus":
         return True, f"cut around the nucleus, as asked for ({counts}){whole}"
-    if all(found.found.mean() >= ENOUGH for found in nuclei.values()):
+    if all(found.found.mean() >= MIN_SHARE_FOUND for found in nuclei.values()):
         return True, f"cut around the nucleus ({counts}){whole}"
-    return False, f"whole images, for too few nuclei were found ({counts}; {ENOUGH:.0%} needed)"
+    return (
+        False,
+        f"whole images, for too few nuclei were found ({counts}; {MIN_SHARE_FOUND:.0%} needed)",
+    )

@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/matching/matches.py."""
+"""Matches of clusters with types (3.2): from scores and confirmations to the types that are shared.
+
+Types that no cluster matches are filtered out before transport (3.3), and the matches tell what
+share of the query each kept type has.
+"""
 
 from __future__ import annotations
 
@@ -13,45 +17,46 @@ from celltransfer_core.neighbors.search import nearest
 from celltransfer_core.types import Float32, Float64, Ints
 
 MOST_ALIKE = 8
-"""Query cells that are shown of a type which no cluster matches."""
+"""Number of query cells that are shown for a type that no cluster matches."""
 
-_NEAREST, _OF_TYPE = 5, 500  # cells of a type that are near, of so many
+_NEAREST, _OF_TYPE = 5, 500  # nearest cells of a type, among so many of its cells
 
 
 @dataclass(frozen=True)
 class Match:
-    """What one cluster of the query is taken for."""
+    """The type of one cluster of the query."""
 
     cluster: int
     cells: int
     matched_type: str
-    """A type of the reference; or ``"none"`` or a new type if a person said so."""
+    """A type of the reference; ``"none"`` or a new type only if a person confirmed it."""
     score: float
-    """p of the matched type, clipped to [0, 1]; 0 if the reference has none."""
+    """p of the matched type, clipped to [0, 1]; 0 if the reference lacks the type."""
     runner_up: str
     runner_up_score: float
     tsne_type: str
-    """What the t-SNE vote proposes; empty without extra sets."""
+    """Type that the t-SNE plane proposes; empty without extra sets."""
     reason: str
+    """Why the plane proposes another type; empty where it does not."""
     confirmed: bool
-    """A person's word."""
+    """Whether a person confirmed the match."""
     by: str
     """Who confirmed it."""
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """A person's word on one cluster."""
+    """A person's answer on one cluster."""
 
     cluster: int
     type_name: str
     by: str = ""
     cells: int | None = None
-    """Cells it had when the word was given, to notice when clusters have changed."""
+    """Cells of the cluster when it was confirmed, to notice when clusters have changed."""
 
 
 def confirmed_share(matches: Sequence[Match]) -> float:
-    """Tell how much of the query lies in clusters that people confirmed.
+    """Compute the share of the query that lies in confirmed clusters.
 
     Parameters
     ----------
@@ -61,6 +66,13 @@ def confirmed_share(matches: Sequence[Match]) -> float:
     -------
     float
         Share of the cells, 0 to 1.
+
+    Examples
+    --------
+    >>> confirmed = Match(0, 30, "a", 0.9, "b", 0.1, "", "", True, "Ann")
+    >>> proposed = Match(1, 10, "b", 0.8, "a", 0.1, "", "", False, "")
+    >>> confirmed_share([confirmed, proposed])
+    0.75
     """
     confirmed = sum(match.cells for match in matches if match.confirmed)
     return confirmed / sum(match.cells for match in matches)
@@ -72,7 +84,7 @@ def match_clusters(
     refinements: Sequence[Refinement] | None = None,
     confirmations: Sequence[Confirmation] = (),
 ) -> tuple[Match, ...]:
-    """Name every cluster: by a person's word where there is one, by its best score elsewhere.
+    """Match every cluster with a type: the confirmed one, or the one of the best score (eq. 23).
 
     Parameters
     ----------
@@ -85,14 +97,25 @@ def match_clusters(
     Returns
     -------
     tuple of Match, length C
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from celltransfer_core.matching import combine_encoders
+    >>> score = combine_encoders(
+    ...     np.array([[[0.9, 0.1], [0.2, 0.8]]]), np.ones(1), np.ones(1, bool), ["dino"], ["a", "b"]
+    ... )
+    >>> matches = match_clusters(score, np.array([5, 3]), confirmations=[Confirmation(1, "none")])
+    >>> [(match.matched_type, match.confirmed) for match in matches]
+    [('a', False), ('none', True)]
     """
-    words = {word.cluster: word for word in confirmations}
+    confirmed = {confirmation.cluster: confirmation for confirmation in confirmations}
     matches = []
     for cluster, row in enumerate(np.clip(score.p, 0, 1)):
-        # Clipped scores tie at 0 and the true ones do not: rank by what was computed.
+        # Clipped scores may tie at 0: types are ranked by the scores before clipping.
         order = np.argsort(-score.p[cluster], kind="stable")
-        word = words.get(cluster)
-        matched = word.type_name if word else score.types[order[0]]
+        answer = confirmed.get(cluster)
+        matched = answer.type_name if answer else score.types[order[0]]
         others = [t for t in order if score.types[t] != matched]
         matches.append(
             Match(
@@ -104,8 +127,8 @@ def match_clusters(
                 runner_up_score=float(row[others[0]]) if others else 0.0,
                 tsne_type=refinements[cluster].type_name if refinements else "",
                 reason=refinements[cluster].reason if refinements else "",
-                confirmed=word is not None,
-                by=word.by if word else "",
+                confirmed=answer is not None,
+                by=answer.by if answer else "",
             )
         )
     return tuple(matches)
@@ -114,19 +137,28 @@ def match_clusters(
 def shared_types(
     matches: Sequence[Match], types: Sequence[str], keep: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """List the types that some cluster matches (3.2): the others are filtered out.
+    """List the types that some cluster matches; the others are filtered out (3.2).
 
     Parameters
     ----------
     matches : sequence of Match
     types : sequence of str
     keep : sequence of str
-        Types that a person has seen in the query, whatever its clusters are called.
+        Types that a person has seen in the query, to keep even if no cluster matches them.
 
     Returns
     -------
     tuple of str
-        In the order of ``types``; all of them if fewer than two are matched.
+        In the order of ``types``; all types if fewer than two are matched.
+
+    Examples
+    --------
+    >>> matches = [
+    ...     Match(0, 30, "a", 0.9, "b", 0.1, "", "", False, ""),
+    ...     Match(1, 10, "c", 0.8, "a", 0.1, "", "", False, ""),
+    ... ]
+    >>> shared_types(matches, ["a", "b", "c", "d"], keep=["d"])
+    ('a', 'c', 'd')
     """
     matched = {match.matched_type for match in matches}
     shared = [name for name in types if name in matched]
@@ -136,61 +168,77 @@ def shared_types(
 def most_alike(Xs: Float32, types: Ints, Xt: Float32, n_types: int) -> Ints:
     """Find the query cells that are most like each type.
 
-    A rare type may hold the majority in no cluster: these are the cells to look at before it is
-    taken for absent.
+    A rare type may be the majority of no cluster. These are the cells to look at before the type
+    is filtered out.
 
     Parameters
     ----------
     Xs, Xt : ndarray of float32, shape (n, d) and (m, d)
-        Reference and query, comparable.
+        Reference and query, in the same space.
     types : ndarray of int64, shape (n,)
-        Of the reference's rows, 0 … n_types − 1.
+        Type of each row of the reference, 0 … n_types − 1.
     n_types : int
 
     Returns
     -------
     ndarray of int64, shape (n_types, min(:data:`MOST_ALIKE`, m))
-        Rows of the query, those first that are nearest to the type (mean of five of its cells, of
-        at most 500) for how far the nearest other type is.
+        Rows of the query, in ascending order of the distance to the type over the distance to the
+        nearest other type. The distance to a type is the mean over the five nearest of its first
+        500 cells.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Xs = np.array([[0.0], [0.2], [9.0], [9.2]], dtype=np.float32)
+    >>> Xt = np.array([[8.0], [1.0], [0.1]], dtype=np.float32)
+    >>> most_alike(Xs, np.array([0, 0, 1, 1]), Xt, 2).tolist()
+    [[2, 1, 0], [0, 1, 2]]
     """
-    far = np.empty((n_types, len(Xt)))
+    distance = np.empty((n_types, len(Xt)))
     for number in range(n_types):
         rows = np.flatnonzero(types == number)[:_OF_TYPE]
-        far[number] = nearest(Xt, Xs[rows], min(_NEAREST, len(rows)))[0].mean(axis=1)
+        distance[number] = nearest(Xt, Xs[rows], min(_NEAREST, len(rows)))[0].mean(axis=1)
     alike = []
     for number in range(n_types):
-        others = np.delete(far, number, axis=0).min(axis=0, initial=np.inf)
-        ratio = far[number] / np.maximum(others, np.finfo(np.float32).tiny)
-        alike.append(np.lexsort((far[number], ratio))[:MOST_ALIKE])
+        others = np.delete(distance, number, axis=0).min(axis=0, initial=np.inf)
+        ratio = distance[number] / np.maximum(others, np.finfo(np.float32).tiny)
+        alike.append(np.lexsort((distance[number], ratio))[:MOST_ALIKE])
     return np.stack(alike)
 
 
 def type_weights(matches: Sequence[Match], types: Sequence[str], *, floor: float = 0.0) -> Float64:
-    """Estimate what share of the query each type holds, from the sizes of its clusters.
+    """Estimate the share of the query that each type has, from the sizes of its clusters.
 
-    A cluster that a person confirmed gives all its cells to its type. A proposed one gives the
-    share p of them, its score, and spreads the rest evenly over all types. "None" clusters count
-    for nothing.
+    A confirmed cluster gives all its cells to its type. A proposed one gives its type the share p
+    of its cells, where p is its score, and spreads the rest evenly over all types. Clusters matched
+    with ``none`` do not count.
 
     Parameters
     ----------
     matches : sequence of Match
     types : sequence of str, length T
-        Types to weigh: a cluster matched to another type counts for nothing.
+        Types to weigh. A cluster matched with another type does not count.
     floor : float
-        Least share of a type.
+        Least share of a type, before the shares are scaled to sum to one.
 
     Returns
     -------
     ndarray of float64, shape (T,)
-        Sums to one; uniform where no cluster counts.
+        Sums to one; uniform if no cluster counts.
+
+    Examples
+    --------
+    >>> confirmed = Match(0, 30, "a", 0.9, "b", 0.1, "", "", True, "Ann")
+    >>> proposed = Match(1, 10, "b", 0.5, "a", 0.1, "", "", False, "")
+    >>> type_weights([confirmed, proposed], ["a", "b"]).tolist()
+    [0.8125, 0.1875]
     """
     weights = np.zeros(len(types))
     for match in matches:
         if match.matched_type in types:
-            trust = 1.0 if match.confirmed else match.score
-            weights += match.cells * (1 - trust) / len(types)
-            weights[list(types).index(match.matched_type)] += match.cells * trust
+            share = 1.0 if match.confirmed else match.score
+            weights += match.cells * (1 - share) / len(types)
+            weights[list(types).index(match.matched_type)] += match.cells * share
     if not weights.any():
         return np.full(len(types), 1 / len(types))
     weights = np.maximum(weights / weights.sum(), floor)

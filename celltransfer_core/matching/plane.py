@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/matching/plane.py."""
+"""The t-SNE plane of clusters and types (3.2, Fig. 4): from scores to a second proposal of types.
+
+Clusters of the query, clusters of extra sets and the reference's types are points of one plane; a
+cluster's neighbours there vote on its type.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +16,27 @@ from celltransfer_core.types import Float64, Ints
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 TSNE_VOTERS = 5
+"""Nearest points in the plane that vote on a cluster's type."""
 
 
 @dataclass(frozen=True)
 class ClusterPlane:
-    """Clusters of all sets and types of the reference in the t-SNE plane (Fig. 4), P points."""
+    """P points in the t-SNE plane: clusters of all sets and types of the reference (Fig. 4)."""
 
     position: Float64
     """Shape (P, 2)."""
     set_name: tuple[str, ...]
     """Set of each point; ``"reference"`` for the types."""
     cluster: Ints
-    """Cluster within its set, or type number; shape (P,)."""
+    """Number of the cluster within its set, or of the type, shape (P,)."""
     type_name: tuple[str, ...]
-    """The type each point stands for: matched by score, or the reference's own."""
+    """Type of each point: matched by score, or the reference's own."""
     p: Float64
-    """Its match score, clipped to [0, 1]; shape (P,)."""
+    """Match score of that type, clipped to [0, 1], shape (P,)."""
 
 
 def tsne_plane(scores: Mapping[str, Similarity], *, seed: int) -> ClusterPlane:
-    """Lay the vectors cs of all sets out in a plane (3.2).
+    """Map the vectors cs of all sets (eq. 22) to a plane by t-SNE (3.2).
 
     Parameters
     ----------
@@ -42,7 +47,18 @@ def tsne_plane(scores: Mapping[str, Similarity], *, seed: int) -> ClusterPlane:
     Returns
     -------
     ClusterPlane
-        Perplexity is min(30, (points − 1) / 3), at least 2.
+        The perplexity is min(30, (points − 1) / 3), and 2 at least. Three points or fewer keep
+        their first two coordinates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from celltransfer_core.matching import similarity
+    >>> X, types = {"dino": np.eye(3, dtype=np.float32)}, np.arange(3)
+    >>> score = similarity(X, types, X, types, "abc", centred=False)
+    >>> plane = tsne_plane({"query": score, "reference": score}, seed=0)
+    >>> plane.position.shape, plane.type_name
+    ((6, 2), ('a', 'b', 'c', 'a', 'b', 'c'))
     """
     from sklearn.manifold import TSNE
 
@@ -74,30 +90,48 @@ def tsne_plane(scores: Mapping[str, Similarity], *, seed: int) -> ClusterPlane:
 
 @dataclass(frozen=True)
 class Refinement:
-    """What a cluster's neighbours in the plane say of it."""
+    """The type that a cluster's neighbours in the plane propose."""
 
     type_name: str
     reason: str
-    """Empty where they agree with the cluster's own score."""
+    """Why it differs from the type of the cluster's own score; empty where it does not."""
 
 
 def refine(plane: ClusterPlane, score: Similarity) -> list[Refinement]:
-    """Let each cluster's scores and its neighbours in the plane vote on its type (3.2).
+    """Propose a type for each cluster from its scores and its neighbours in the plane (3.2).
 
-    The five nearest points among the other sets' clusters and the reference's types have half of
-    the say, each with its own p; the cluster's own scores have the other half. The outcome is a
-    proposal: nothing is replaced.
+    The cluster's own scores p, clipped to [0, 1], vote for each type. The five nearest points
+    among the other sets' clusters and the reference's types add their own p over five, each to its
+    type. The result is a proposal: nothing is replaced.
 
     Parameters
     ----------
     plane : ClusterPlane
+        From :func:`tsne_plane`.
     score : Similarity
-        Of the query.
+        Scores of the query.
 
     Returns
     -------
     list of Refinement
-        One a cluster of the query.
+        One for each cluster of the query.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from celltransfer_core.matching import combine_encoders
+    >>> score = combine_encoders(
+    ...     np.array([[[0.3, 0.2, 0.1]]]), np.ones(1), np.ones(1, bool), ["dino"], ["a", "b", "c"]
+    ... )
+    >>> plane = ClusterPlane(
+    ...     position=np.array([[0.0, 0.0], [0.0, 0.1]]),
+    ...     set_name=("query", "reference"),
+    ...     cluster=np.array([0, 0]),
+    ...     type_name=("a", "a"),
+    ...     p=np.array([0.5, 1.0]),
+    ... )
+    >>> refine(plane, score)
+    [Refinement(type_name='a', reason='')]
     """
     sets = np.array(plane.set_name)
     voters = np.flatnonzero(sets != QUERY)

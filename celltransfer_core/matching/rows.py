@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/matching/rows.py."""
+"""Means of embeddings, over a set or each of its groups, and rows of length one (eqs 17–18)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from celltransfer_core.types import Float32, Float64, Ints
 
-_ROWS = 4096  # that are widened at once
+_ROWS = 4096  # converted to double precision at once
 
 
 def unit_rows(X: Float32) -> Float32:
-    """Scale each row to length one; a row of zeros stays.
+    """Scale each row to length one; a row of zeros stays as it is.
 
     Parameters
     ----------
@@ -19,6 +19,12 @@ def unit_rows(X: Float32) -> Float32:
     Returns
     -------
     ndarray of float32, shape (n, d)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unit_rows(np.array([[0.0, 2.0], [0.0, 0.0]], dtype=np.float32)).tolist()
+    [[0.0, 1.0], [0.0, 0.0]]
     """
     norms = np.linalg.norm(X, axis=1, keepdims=True)
     return np.divide(X, norms, out=np.zeros_like(X), where=norms > 0)
@@ -37,6 +43,13 @@ def group_means(X: Float32, groups: Ints, n_groups: int) -> Float64:
     Returns
     -------
     ndarray of float64, shape (n_groups, d)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0], [2.0], [5.0]], dtype=np.float32)
+    >>> group_means(X, np.array([0, 0, 1]), 2).tolist()
+    [[1.0], [5.0]]
     """
     return np.stack([X[groups == g].mean(axis=0, dtype=np.float64) for g in range(n_groups)])
 
@@ -48,15 +61,21 @@ def centre(X: Float32, weights: Float64 | None = None, *, out: Float32 | None = 
     ----------
     X : ndarray of float32, shape (n, d)
     weights : ndarray of float64, shape (n,), optional
-        What each row counts in the mean.
+        Weight of each row in the mean; the same for all by default.
     out : ndarray of float32, shape (n, d), optional
-        Where to write.
+        Array to write to.
 
     Returns
     -------
     ndarray of float32, shape (n, d)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> centre(np.array([[1.0], [3.0]], dtype=np.float32)).tolist()
+    [[-1.0], [1.0]]
     """
-    # In double precision, but block by block: large sets are not there twice and thrice.
+    # In double precision, but block by block: no second copy of a large set is held in memory.
     even = np.ones(len(X)) if weights is None else weights
     blocks = [slice(start, start + _ROWS) for start in range(0, len(X), _ROWS)]
     mean = sum(even[rows] @ X[rows].astype(np.float64) for rows in blocks) / even.sum()

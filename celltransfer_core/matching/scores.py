@@ -1,4 +1,4 @@
-"""Which cell type each cluster of the query is (3.2, A.2)."""
+"""Similarity of clusters and cell types: from embeddings to match scores (3.2, A.2, eqs 17–23)."""
 
 from __future__ import annotations
 
@@ -11,35 +11,37 @@ from celltransfer_core.matching.rows import centre, group_means, unit_rows
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 
 SNR_THRESHOLD = 0.05
+"""Signal-to-noise ratio below which an encoder is discarded (below eq. 19)."""
+
 SNR_STEP = 0.01
+"""Step by which the threshold falls until two encoders are kept."""
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """Scores between clusters and types, with everything they are made of.
-
-    C clusters, T types, E encoders.
-    """
+    """Scores between C clusters and T types from E encoders, with all intermediate results."""
 
     encoders: tuple[str, ...]
     types: tuple[str, ...]
     cosine: Float64
-    """Mean cosine a cluster and type, shape (E, C, T) (eq. 18; Fig. 9a)."""
+    """Mean cosine of each cluster and type, shape (E, C, T) (eq. 18; Fig. 9a)."""
     snr: Float64
     """Signal-to-noise ratio of each encoder, shape (E,) (eq. 19)."""
     kept: Bools
-    """Which encoders are counted, shape (E,)."""
+    """Whether each encoder is used, shape (E,)."""
     mean_row: Float64
     mean_col: Float64
-    """Squashed z-scores averaged over the kept encoders, shape (C, T) (steps 3–4; Fig. 10a)."""
+    """Squashed z-scores, averaged over the kept encoders, shape (C, T) (steps 3–4; Fig. 10a)."""
     count_row: Float64
     count_col: Float64
-    """How many kept encoders see each pair as the best, shape (C, T) (steps 5–6; Fig. 9b)."""
+    """Number of kept encoders for which a pair is the best of its row, and of its column, shape
+    (C, T) (steps 5–6; Fig. 9b)."""
     score_row: Float64
     score_col: Float64
     """M^row and M^col of eq. 21, shape (C, T), in [−1, 1] (Figs 10, 11)."""
     p: Float64
-    """Match scores of eq. 23, shape (C, T); at most 1, below 0 for very poor matches."""
+    """Match scores of eq. 23, shape (C, T); at most 1, below 0 for very poor matches. They are not
+    probabilities."""
 
     @property
     def vectors(self) -> Float64:
@@ -50,10 +52,13 @@ class Similarity:
 def mean_cosine(
     Xt: Float32, clusters: Ints, Xs: Float32, types: Ints, shape: tuple[int, int]
 ) -> Float64:
-    """Average the cosine between every cell of a cluster and every cell of a type (eqs 17–18).
+    r"""Average the cosine of every cell of a cluster with every cell of a type (eqs 17–18).
 
-    The mean over pairs is the product of the mean unit vectors, so that no matrix of all pairs
-    is ever made.
+    .. math:: \overline{C}_{ij} = \operatorname{mean}_{k \in c_i, l \in ct_j}
+        \frac{x^t_k \cdot x^s_l}{\|x^t_k\| \|x^s_l\|}
+
+    The mean over pairs is the product of the mean unit vectors, so no matrix of all pairs is
+    needed.
 
     Parameters
     ----------
@@ -69,6 +74,13 @@ def mean_cosine(
     Returns
     -------
     ndarray of float64, shape (n_clusters, n_types)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[1.0, 0.0], [0.0, 2.0]], dtype=np.float32)
+    >>> mean_cosine(X, np.array([0, 1]), X, np.array([0, 1]), (2, 2)).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
     """
     query = group_means(unit_rows(Xt), clusters, shape[0])
     reference = group_means(unit_rows(Xs), types, shape[1])
@@ -76,12 +88,17 @@ def mean_cosine(
 
 
 def signal_to_noise(Xt: Float32, clusters: Ints, Xs: Float32) -> float:
-    """Compute how far cosines spread about their mean, averaged over clusters (eq. 19).
+    r"""Compute the spread of the cosines over their mean, averaged over clusters (eq. 19).
+
+    .. math:: SNR = \operatorname{mean}_i \left[ \sigma_{C_i} / \overline{C}_i \right]
+
+    Mean and standard deviation are taken over all pairs of a cell of cluster i and a cell of the
+    reference.
 
     Parameters
     ----------
     Xt : ndarray of float32, shape (m, d)
-        Raw query embeddings: centred ones have means near zero.
+        Raw query embeddings: the mean cosine of centred ones is near zero.
     clusters : ndarray of int64, shape (m,)
     Xs : ndarray of float32, shape (n, d)
         Raw reference embeddings.
@@ -89,7 +106,14 @@ def signal_to_noise(Xt: Float32, clusters: Ints, Xs: Float32) -> float:
     Returns
     -------
     float
-        Zero where embeddings do not tell cells apart.
+        Zero where all cosines are equal: the embeddings carry no signal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Xt, Xs = np.array([[1.0, 0.0]] * 2, np.float32), np.array([[1, 0], [0.6, 0.8]], np.float32)
+    >>> round(signal_to_noise(Xt, np.array([0, 0]), Xs), 6)  # cosines 1 and 0.6
+    0.25
     """
     query, reference = unit_rows(Xt).astype(np.float64), unit_rows(Xs).astype(np.float64)
     mean = query @ reference.mean(axis=0)
@@ -98,14 +122,14 @@ def signal_to_noise(Xt: Float32, clusters: Ints, Xs: Float32) -> float:
     ratios = []
     for cluster in np.unique(clusters):
         inside = clusters == cluster
-        centre = mean[inside].mean()
-        spread = np.sqrt(max(square[inside].mean() - centre**2, 0.0))
-        ratios.append(spread / abs(centre) if centre else 0.0)
+        average = mean[inside].mean()
+        spread = np.sqrt(max(square[inside].mean() - average**2, 0.0))
+        ratios.append(spread / abs(average) if average else 0.0)
     return float(np.mean(ratios))
 
 
 def select_encoders(snr: Float64, threshold: float = SNR_THRESHOLD) -> Bools:
-    """Drop encoders without signal, but keep two (A.2, below eq. 19).
+    """Discard encoders without signal, but keep two (A.2, below eq. 19).
 
     Parameters
     ----------
@@ -116,6 +140,12 @@ def select_encoders(snr: Float64, threshold: float = SNR_THRESHOLD) -> Bools:
     Returns
     -------
     ndarray of bool, shape (E,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> select_encoders(np.array([0.2, 0.033, 0.01])).tolist()
+    [True, True, False]
     """
     if len(snr) == 1:
         return np.ones(1, dtype=bool)
@@ -127,18 +157,28 @@ def select_encoders(snr: Float64, threshold: float = SNR_THRESHOLD) -> Bools:
 
 
 def squashed_scores(cosine: Float64, axis: int) -> Float64:
-    """Bring out what stands more than half a standard deviation above the mean (eq. 20, step 2).
+    r"""Raise what lies over half a standard deviation above the mean (eq. 20 and step 2).
+
+    .. math:: f(z_{ij}) = \tanh(3 (z_{ij} - 0.5)), \qquad
+        z_{ij} = (\overline{C}_{ij} - \operatorname{mean}_j \overline{C}_{ij})
+        / \operatorname{std}_j \overline{C}_{ij}
 
     Parameters
     ----------
     cosine : ndarray of float64, shape (C, T)
     axis : int
-        1 along rows (one cluster against all types), 0 along columns.
+        1 along rows (one cluster against all types), 0 along columns (step 4).
 
     Returns
     -------
     ndarray of float64, shape (C, T)
-        tanh(3 (z − 0.5)), in [−1, 1]; z is 0 where all values are equal.
+        In [−1, 1]; z is 0 where all values are equal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> squashed_scores(np.array([[0.5, 0.1]]), axis=1).round(2).tolist()
+    [[0.91, -1.0]]
     """
     spread = cosine.std(axis=axis, keepdims=True)
     z = np.divide(
@@ -151,7 +191,10 @@ def squashed_scores(cosine: Float64, axis: int) -> Float64:
 
 
 def match_score(score_row: Float64, score_col: Float64) -> Float64:
-    """Compute how near a pair of scores is to (1, 1): p of eq. 23.
+    r"""Compute how near a pair of scores is to (1, 1): p of eq. 23.
+
+    .. math:: p = 1 - \frac{[1 + 2 \min(1 - M^{row}, 1 - M^{col})]
+        \sqrt{(1 - M^{row})^2 + (1 - M^{col})^2}}{3 \sqrt 2}
 
     Parameters
     ----------
@@ -162,6 +205,12 @@ def match_score(score_row: Float64, score_col: Float64) -> Float64:
     -------
     ndarray of float64
         1 at (1, 1), 0 at (0, 0), below 0 beyond. Not a probability.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> match_score(np.array([1.0, 0.5]), np.array([1.0, 0.8])).round(3).tolist()
+    [1.0, 0.822]
     """
     row, col = 1 - score_row, 1 - score_col
     return 1 - (1 + 2 * np.minimum(row, col)) * np.hypot(row, col) / (3 * np.sqrt(2))
@@ -170,7 +219,13 @@ def match_score(score_row: Float64, score_col: Float64) -> Float64:
 def combine_encoders(
     cosine: Float64, snr: Float64, kept: Bools, encoders: Sequence[str], types: Sequence[str]
 ) -> Similarity:
-    """Join the encoders' cosine matrices to scores (A.2, steps 1–7; eqs 20–23).
+    r"""Combine the encoders' cosine matrices into scores (A.2, steps 1–7; eqs 20–23).
+
+    .. math:: M^{row} = (\overline{C}^{row} + N^{row}) / 2, \qquad
+        M^{col} = (\overline{C}^{col} + N^{col}) / 2
+
+    where N counts the encoders for which a pair is the best of its row (or column), scaled to
+    [−1, 1] as 2 N / E − 1 (eq. 21).
 
     Parameters
     ----------
@@ -183,6 +238,16 @@ def combine_encoders(
     Returns
     -------
     Similarity
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cosine = np.array([[[0.9, 0.1, 0.1], [0.1, 0.2, 0.8]]])
+    >>> score = combine_encoders(cosine, np.ones(1), np.ones(1, bool), ["dino"], ["a", "b", "c"])
+    >>> score.count_row.tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    >>> score.p.argmax(axis=1).tolist()
+    [0, 2]
     """
     used = cosine[kept]
     mean_row = np.mean([squashed_scores(matrix, axis=1) for matrix in used], axis=0)
@@ -233,12 +298,25 @@ def similarity(
         Positions in ``type_names``.
     type_names : sequence of str, length T
     centred : bool
-        Take cosines after each set's own mean is subtracted. The signal-to-noise ratio is always
-        taken on raw embeddings.
+        Subtract each set's own mean before cosines are taken. The signal-to-noise ratio is always
+        computed on raw embeddings.
 
     Returns
     -------
     Similarity
+
+    Examples
+    --------
+    Two clusters of the query, of the types a and c:
+
+    >>> import numpy as np
+    >>> reference = {"dino": np.eye(3, dtype=np.float32)}
+    >>> query = {"dino": np.eye(3, dtype=np.float32)[[0, 0, 2, 2]]}
+    >>> score = similarity(
+    ...     query, np.array([0, 0, 1, 1]), reference, np.arange(3), "abc", centred=False
+    ... )
+    >>> [score.types[best] for best in score.p.argmax(axis=1)]
+    ['a', 'c']
     """
     n_clusters = int(clusters.max()) + 1
     snr, cosine = [], []
@@ -262,19 +340,19 @@ def reference_similarity(
     *,
     centred: bool,
 ) -> Similarity:
-    """Score the reference's own types against each other: its points in Fig. 4.
+    """Score the reference's own types against each other: its points in Fig. 4 (3.2).
 
     Parameters
     ----------
     reference, types, type_names, centred
         See :func:`similarity`.
     kept : ndarray of bool, shape (E,)
-        Encoders that the query's scores count.
+        Encoders that the query's scores are computed from.
 
     Returns
     -------
     Similarity
-        With one "cluster" a type.
+        With each type as a cluster.
     """
     size = (len(type_names), len(type_names))
     cosine = []

@@ -1,4 +1,4 @@
-"""Nearest neighbours: search, the entropy-weighted k-NN (3.4), the kNN graph (eqs 6-7)."""
+"""Nearest neighbours: search, the entropy-weighted k-NN (3.4), the kNN graph (eqs 6–7)."""
 
 import lazy_loader
 

@@ -15,7 +15,9 @@ from .knn import (
 from .search import (
     RECALL as RECALL,
     NearestIndex as NearestIndex,
-    distances as distances,
+    distance_to_marked as distance_to_marked,
+    euclidean_distances as euclidean_distances,
     nearest as nearest,
     nearest_others as nearest_others,
+    other_rows as other_rows,
 )

@@ -1,4 +1,9 @@
-"""TODO celltransfer_core/neighbors/knn.py."""
+"""The entropy-weighted k-NN classifier: from a gallery of embeddings to shares of a vote (3.4).
+
+The paper cites EWC-FAISS (Kalweit et al., 2024) and prints no formula. This is a reconstruction
+from its description: a search by Euclidean distance, a number of neighbours chosen for each cell
+where their vote is clearest, and a vote whose weight falls with its entropy.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,15 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from celltransfer_core.neighbors.search import NearestIndex
-from celltransfer_core.types import Float32, Float64, Ints, Labels
+from celltransfer_core.neighbors.classifier import ProbabilisticClassifier
+from celltransfer_core.neighbors.search import NearestIndex, other_rows
+from celltransfer_core.types import Float32, Float64, Ints
 
 N_NEIGHBORS_GRID = (5, 9, 15, 25)
+"""Numbers of neighbours that each cell chooses from."""
 
 
 def normalized_entropy(probabilities: Float64) -> Float64:
@@ -28,7 +33,13 @@ def normalized_entropy(probabilities: Float64) -> Float64:
     Returns
     -------
     ndarray of float64, shape (...)
-        0 where one class holds all, 1 where all hold the same.
+        0 where one class has the probability one, 1 where all classes are equally probable.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> normalized_entropy(np.array([[0.5, 0.5], [0.9, 0.1]])).round(3).tolist()
+    [1.0, 0.469]
     """
     classes = probabilities.shape[-1]
     if classes < 2:
@@ -45,12 +56,12 @@ def vote_shares(
     grid: Sequence[int],
     class_weight: Float64,
 ) -> Float64:
-    """Let neighbours vote, with the number of them chosen cell by cell.
+    """Compute the vote of each cell's neighbours, with their number chosen for each cell.
 
-    A neighbour at distance d has the weight exp(−(d / d_k)²), d_k being the distance of the
-    farthest one counted: never infinite, so that a reference cell which transport laid exactly on
-    a query cell (eq. 4 with a permutation) does not decide alone. Of the numbers in the grid the
-    one with the lowest entropy is taken; where several are equal, the largest.
+    A neighbour at distance d has the weight exp(−(d / d_k)²), where d_k is the distance of the
+    farthest neighbour counted. The weight is never infinite: a reference cell that transport moved
+    exactly onto a query cell (eq. 4 with a permutation) does not decide alone. Of the numbers in
+    the grid the one with the lowest entropy is taken, and the largest of these if several tie.
 
     Parameters
     ----------
@@ -62,19 +73,30 @@ def vote_shares(
     grid : sequence of int
         Numbers of neighbours to choose from; those above ``k`` count as ``k``.
     class_weight : ndarray of float64, shape (n_classes,)
-        What a neighbour of each class counts.
+        Factor on the weight of a neighbour of each class.
 
     Returns
     -------
     ndarray of float64, shape (n, n_classes)
         Shares of the vote, each row summing to one.
+
+    Examples
+    --------
+    The two nearest neighbours agree, so the vote of two is clearer than the vote of four:
+
+    >>> import numpy as np
+    >>> distances = np.array([[0.1, 0.2, 1.0, 1.0]], dtype=np.float32)
+    >>> vote_shares(distances, np.array([[0, 0, 1, 1]]), 2, [2, 4], np.ones(2)).tolist()
+    [[1.0, 0.0]]
     """
     rows = np.arange(len(distances))
     best = np.zeros((len(distances), n_classes))
     lowest = np.full(len(distances), np.inf)
     for k in sorted({min(k, distances.shape[1]) for k in grid}, reverse=True):
-        reach = distances[:, k - 1 : k].astype(np.float64)
-        ratio = np.divide(distances[:, :k], reach, out=np.zeros((len(rows), k)), where=reach > 0)
+        farthest = distances[:, k - 1 : k].astype(np.float64)
+        ratio = np.divide(
+            distances[:, :k], farthest, out=np.zeros((len(rows), k)), where=farthest > 0
+        )
         votes = np.zeros_like(best)
         np.add.at(votes, (rows[:, None], labels[:, :k]), np.exp(-(ratio**2)))
         votes *= class_weight
@@ -86,16 +108,17 @@ def vote_shares(
     return best
 
 
-class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
-    """Adaptive k-NN classifier whose vote knows how clear it is.
+class EntropyWeightedKNN(ProbabilisticClassifier):
+    """k-NN classifier that chooses the number of neighbours for each cell.
 
     Parameters
     ----------
     n_neighbors_grid : sequence of int
-        For each cell the number of neighbours is the one of these with the clearest vote.
+        Numbers of neighbours; each cell takes the one with the clearest vote.
     class_weight : {"balanced"} or dict, optional
-        What a neighbour of each class counts, as in scikit-learn: the more, the fewer of its class
-        are in the gallery, for ``balanced``; evenly by default.
+        Weight of a neighbour of each class, as in scikit-learn: with ``"balanced"`` inversely
+        proportional to the number of gallery cells of its class. All classes weigh the same by
+        default.
 
     Attributes
     ----------
@@ -108,11 +131,21 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
     class_weight_ : ndarray of float64, shape (n_classes,)
     n_features_in_ : int
     index_ : NearestIndex
-        Searches it; says how, and with what recall.
+        Searches the gallery, and tells how and with what recall.
 
     Notes
     -----
-    A vote's weight in the ensemble is ``1 - normalized_entropy(predict_proba(X))``.
+    A cell's vote has the weight ``1 - normalized_entropy(predict_proba(X))`` in the ensemble.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
+    >>> knn = EntropyWeightedKNN(n_neighbors_grid=(2, 3)).fit(X, ["a", "a", "a", "b", "b", "b"])
+    >>> knn.predict([[0.3], [4.0]]).tolist()
+    ['a', 'b']
+    >>> knn.predict_proba([[0.3]]).tolist()
+    [[1.0, 0.0]]
     """
 
     def __init__(
@@ -123,31 +156,13 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
         self.n_neighbors_grid = n_neighbors_grid
         self.class_weight = class_weight
 
-    def fit(self, X: Float32, y: Labels) -> EntropyWeightedKNN:
-        """Keep the gallery.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (n, d)
-        y : array-like, shape (n,)
-
-        Returns
-        -------
-        EntropyWeightedKNN
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If the arrays do not fit together, or hold NaN, or the class weight is not known.
-        """
-        X, y = validate_data(self, X, y, dtype=np.float32)
-        check_classification_targets(y)
-        self.classes_, self.y_ = np.unique(y, return_inverse=True)
-        self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+    def _fit(self, X: Float32, numbers: Ints) -> None:
+        self.y_ = numbers
+        self.class_weight_ = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=self.classes_[numbers]
+        )
         self.X_ = X
         self.index_ = NearestIndex(X)
-        return self
 
     def kneighbors(self, X: Float32) -> tuple[Float32, Ints]:
         """Find as many neighbours as the largest number in the grid.
@@ -162,13 +177,17 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
             Ascending.
         indices : ndarray of int64, shape (n, k)
             Rows of the gallery.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As :meth:`predict_proba`.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        return self.index_.search(X, self._most())
+        return self._search(validate_data(self, X, dtype=np.float32, reset=False))
 
     def shares(self, distances: Float32, indices: Ints) -> Float64:
-        """Compute the shares of the vote of neighbours that were found.
+        """Compute the shares of the vote of neighbours that were found before.
 
         Parameters
         ----------
@@ -188,35 +207,8 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
             self.class_weight_,
         )
 
-    def predict_proba(self, X: Float32) -> Float64:
-        """Compute the shares of the neighbours' vote.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (n, d)
-
-        Returns
-        -------
-        ndarray of float64, shape (n, n_classes)
-        """
-        return self.shares(*self.kneighbors(X))
-
-    def predict(self, X: Float32) -> Labels:
-        """Return the class with the largest share.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (n, d)
-
-        Returns
-        -------
-        ndarray, shape (n,)
-        """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
-
     def leave_one_out_proba(self) -> Float64:
-        """Let every cell of the gallery be voted on by the others.
+        """Classify every cell of the gallery by the others.
 
         Returns
         -------
@@ -224,6 +216,8 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
+        NotFittedError
+            If ``fit`` was not called before.
         ValueError
             If the gallery holds one cell.
         """
@@ -233,10 +227,14 @@ class EntropyWeightedKNN(ClassifierMixin, BaseEstimator):
             raise ValueError("Leave-one-out needs two cells at least.")
         k = min(self._most() + 1, n)
         distances, indices = self.index_.search(self.X_, k)
-        own = indices == np.arange(n)[:, None]
-        own[~own.any(axis=1), -1] = True  # equal rows may crowd a cell out of its own list
-        others = (n, k - 1)
-        return self.shares(distances[~own].reshape(others), indices[~own].reshape(others))
+        others = other_rows(indices)
+        return self.shares(distances[others].reshape(n, k - 1), indices[others].reshape(n, k - 1))
+
+    def _probabilities(self, X: Float32) -> Float64:
+        return self.shares(*self._search(X))
+
+    def _search(self, X: Float32) -> tuple[Float32, Ints]:
+        return self.index_.search(X, self._most())
 
     def _most(self) -> int:
         return min(max(self.n_neighbors_grid), len(self.X_))

@@ -1,8 +1,7 @@
-"""Entropy-weighted adaptive nearest neighbours on FAISS (3.4).
+"""Nearest neighbours by Euclidean distance, on FAISS: rows in, distances and row numbers out.
 
-The paper cites EWC-FAISS without a formula. This is a reconstruction from its description:
-an L2 search (exact in all but large galleries), a number of neighbours chosen cell by cell where
-the vote is clearest, and a vote whose say falls with its entropy.
+For the k-NN classifier (3.4), the kNN graph (3.3, A.1) and all that compares single cells. The
+search is exact in all but large galleries.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from celltransfer_core.types import Float32, Ints
+from celltransfer_core.types import Bools, Float32, Float64, Ints
 
 EXACT = 20_000
-"""Rows of a gallery up to which it is searched exactly."""
+"""Number of different rows up to which a gallery is searched exactly."""
 
 RECALL = 0.99
-"""Share of the true nearest rows that a search of a larger one must find, on a sample."""
+"""Share of the true nearest rows that the search of a larger gallery must find, on a sample."""
 
 _SAMPLE = 256
 _AT_ONCE = 16  # rows: with their neighbours they fit into a processor's cache
@@ -27,11 +26,11 @@ _BLOCK = 128  # rows of a matrix of distances, likewise
 class NearestIndex:
     """Finds the nearest rows of a gallery.
 
-    A gallery in which most rows are copies, as transport leaves it, is searched once a different
-    row; of its copies those that stand first come first. Up to :data:`EXACT` such rows every
-    distance is computed. More of them are sorted into cells around 4 √m means (FAISS's inverted
-    file, a fixed seed, one thread), and only the cells nearest to a row are searched: so many that
-    on a sample of the rows asked for :data:`RECALL` of the true neighbours are found.
+    If most rows of the gallery are copies of others, as transport leaves them, each different row
+    is searched once; its copies are returned in the order of the gallery. Up to :data:`EXACT`
+    different rows every distance is computed. More rows go into an inverted file of 4 √m lists
+    (FAISS, with a fixed seed and one thread), and only the lists nearest to a row are searched: as
+    many as are needed to find :data:`RECALL` of the true neighbours of a sample of the rows.
 
     Parameters
     ----------
@@ -40,9 +39,17 @@ class NearestIndex:
     Attributes
     ----------
     cells : int
-        Of the inverted file; 0 where the search is exact.
+        Number of lists of the inverted file; 0 where the search is exact.
     recall : float
-        Lowest that was measured on a sample in any search so far; 1 where the search is exact.
+        Lowest recall measured on a sample in any search so far; 1 where the search is exact.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> index = NearestIndex(np.array([[0.0], [1.0], [5.0]], dtype=np.float32))
+    >>> distances, indices = index.search(np.array([[4.0]], dtype=np.float32), 2)
+    >>> distances.tolist(), indices.tolist()
+    ([[1.0, 3.0]], [[2, 1]])
     """
 
     def __init__(self, gallery: Float32) -> None:
@@ -53,9 +60,9 @@ class NearestIndex:
         if self._copies:
             self.gallery = self.gallery[self._copies.first]
         if len(self.gallery) > EXACT:
-            self._sort()
+            self._build_inverted_file()
 
-    def _sort(self) -> None:
+    def _build_inverted_file(self) -> None:
         import faiss
         from threadpoolctl import threadpool_limits
 
@@ -75,7 +82,7 @@ class NearestIndex:
         ----------
         X : ndarray of float32, shape (n, d)
         k : int
-            Neighbours a row, at most ``m``.
+            Neighbours of each row, at most ``m``.
 
         Returns
         -------
@@ -107,7 +114,7 @@ class NearestIndex:
         squared, indices = self._file.search(X, k)
         distances = np.sqrt(np.maximum(squared, 0))
         short = np.flatnonzero((indices < 0).any(axis=1))
-        if len(short):  # the cells that were searched hold fewer rows
+        if len(short):  # the lists that were searched hold fewer rows
             distances[short], indices[short] = self._exactly(X[short], k)
         return distances, indices
 
@@ -120,35 +127,36 @@ class NearestIndex:
 
 @dataclass(frozen=True)
 class _Copies:
-    """Which rows of a gallery are equal."""
+    """Which rows of a gallery are equal: groups of copies."""
 
     members: Ints
-    """Rows of the gallery, copies beside each other and in order."""
+    """Rows of the gallery, group by group, each group in the order of the gallery."""
     starts: Ints
-    """Where in ``members`` each different row's copies start, and their number at the end."""
+    """Where in ``members`` each group starts; at the end the number of rows."""
 
     @property
     def first(self) -> Ints:
-        """The first row of each kind."""
+        """The first row of each group."""
         return self.members[self.starts[:-1]]
 
-    def spread(self, distances: Float32, kinds: Ints, k: int) -> tuple[Float32, Ints]:
-        """Turn the nearest kinds of rows, at least k copies of them, into the k nearest rows."""
-        ends = np.diff(self.starts)[kinds].cumsum(axis=1)
-        rows = np.arange(len(kinds))
-        found, indices = np.empty((len(kinds), k), np.float32), np.empty((len(kinds), k), np.int64)
+    def spread(self, distances: Float32, groups: Ints, k: int) -> tuple[Float32, Ints]:
+        """Replace the nearest groups, which hold at least k rows, by the k nearest rows."""
+        ends = np.diff(self.starts)[groups].cumsum(axis=1)
+        rows = np.arange(len(groups))
+        shape = (len(groups), k)
+        found, indices = np.empty(shape, np.float32), np.empty(shape, np.int64)
         for place in range(k):
             slot = (ends <= place).sum(axis=1)
-            kind = kinds[rows, slot]
+            group = groups[rows, slot]
             passed = np.where(slot > 0, ends[rows, slot - 1], 0)
             found[:, place] = distances[rows, slot]
-            indices[:, place] = self.members[self.starts[kind] + place - passed]
+            indices[:, place] = self.members[self.starts[group] + place - passed]
         return found, indices
 
 
 def _copies(gallery: Float32) -> _Copies | None:
     n = len(gallery)
-    # Told by one number a row, which hardly any but copies share, whether it is worth looking.
+    # Hardly any rows but copies share their first number: if few do, the rest is not compared.
     order = np.argsort(gallery[:, 0], kind="stable")
     new = np.diff(gallery[order, 0], prepend=np.nan) != 0
     if 2 * np.count_nonzero(new) > n:
@@ -161,7 +169,7 @@ def _copies(gallery: Float32) -> _Copies | None:
 
 
 def nearest(X: Float32, gallery: Float32, k: int) -> tuple[Float32, Ints]:
-    """Find the nearest rows of a gallery: exactly up to :data:`EXACT` rows, see NearestIndex.
+    """Find the nearest rows of a gallery, see :class:`NearestIndex`.
 
     Parameters
     ----------
@@ -170,7 +178,7 @@ def nearest(X: Float32, gallery: Float32, k: int) -> tuple[Float32, Ints]:
     gallery : ndarray of float32, shape (m, d)
         Rows to search.
     k : int
-        Neighbours a row, at most ``m``.
+        Neighbours of each row, at most ``m``.
 
     Returns
     -------
@@ -182,7 +190,7 @@ def nearest(X: Float32, gallery: Float32, k: int) -> tuple[Float32, Ints]:
     return NearestIndex(gallery).search(X, k)
 
 
-def distances(Xs: Float32, Xt: Float32) -> Float32:
+def euclidean_distances(Xs: Float32, Xt: Float32) -> Float32:
     """Compute the Euclidean distances between all rows of two sets.
 
     Parameters
@@ -192,19 +200,26 @@ def distances(Xs: Float32, Xt: Float32) -> Float32:
     Returns
     -------
     ndarray of float32, shape (n, m)
-        Right to about 1e-6 of the largest; exactly zero between equal rows.
+        With errors of about 1e-6 of the largest distance; exactly zero between equal rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0, 0.0], [3.0, 4.0]], dtype=np.float32)
+    >>> euclidean_distances(X, X).tolist()
+    [[0.0, 5.0], [5.0, 0.0]]
     """
-    # By one product in single precision, fifteen times faster than pair by pair at 3,000 columns.
-    # It cancels where rows are near each other, less so around the mean: those few pairs are
-    # computed for themselves.
+    # One product in single precision is fifteen times faster than pair by pair at 3,000 columns.
+    # It loses digits where rows are near each other, less so around the mean: the squared
+    # differences of those few pairs are summed one by one.
     centre = Xt.mean(axis=0)
     source = Xs - centre
     target = source if Xt is Xs else Xt - centre  # half a product then
     found = source @ target.T
-    of_source, of_target = (source**2).sum(axis=1), (target**2).sum(axis=1)
+    source_norms, target_norms = (source**2).sum(axis=1), (target**2).sum(axis=1)
     for first in range(0, len(found), _BLOCK):
         squared = found[first : first + _BLOCK]
-        norms = of_source[first : first + _BLOCK, None] + of_target
+        norms = source_norms[first : first + _BLOCK, None] + target_norms
         squared *= -2
         squared += norms
         norms *= 1e-3
@@ -216,7 +231,32 @@ def distances(Xs: Float32, Xt: Float32) -> Float32:
     return found
 
 
-def nearest_others(X: Float32, k: int, apart: Float32 | None = None) -> tuple[Float32, Ints]:
+def other_rows(indices: Ints) -> Bools:
+    """Mark the neighbours of each row but the row itself.
+
+    Parameters
+    ----------
+    indices : ndarray of int64, shape (n, k)
+        Neighbours of each row of a set among all n rows of the same set.
+
+    Returns
+    -------
+    ndarray of bool, shape (n, k)
+        k − 1 neighbours a row. Equal rows may crowd a row out of its own list: then the last
+        neighbour is not marked.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> other_rows(np.array([[0, 1], [0, 2], [1, 2]])).tolist()
+    [[False, True], [True, False], [True, False]]
+    """
+    own = indices == np.arange(len(indices))[:, None]
+    own[~own.any(axis=1), -1] = True
+    return ~own
+
+
+def nearest_others(X: Float32, k: int, known: Float32 | None = None) -> tuple[Float32, Ints]:
     """Find the nearest other rows of each row, see :func:`nearest`.
 
     Parameters
@@ -224,32 +264,76 @@ def nearest_others(X: Float32, k: int, apart: Float32 | None = None) -> tuple[Fl
     X : ndarray of float32, shape (n, d)
     k : int
         Below n.
-    apart : ndarray of float32, shape (n, n), optional
-        From :func:`distances`, where they are known.
+    known : ndarray of float32, shape (n, n), optional
+        Distances from :func:`euclidean_distances`, if they were computed before.
 
     Returns
     -------
     distances : ndarray of float32, shape (n, k)
-        Euclidean, of the pairs themselves: equal rows are at zero, and both ends agree.
+        Euclidean, computed pair by pair: zero between equal rows, and the same for both rows of a
+        pair.
     indices : ndarray of int64, shape (n, k)
-        By ascending distance if they are not known, else in no order.
+        By ascending distance; in no order where the distances are known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> distances, indices = nearest_others(np.array([[0.0], [1.0], [5.0]], dtype=np.float32), 1)
+    >>> distances.ravel().tolist(), indices.ravel().tolist()
+    ([1.0, 1.0, 4.0], [1, 0, 1])
     """
     n = len(X)
-    if apart is not None:
+    if known is not None:
         own = np.diag_indices(n)
-        apart = apart.copy()
-        apart[own] = np.inf
-        indices = np.argpartition(apart, k - 1, axis=1)[:, :k]
+        known = known.copy()
+        known[own] = np.inf
+        indices = np.argpartition(known, k - 1, axis=1)[:, :k]
     else:
         # Searched around the mean: squares that cancel are small there.
         centred = X - X.mean(axis=0)
         indices = nearest(centred, centred, k + 1)[1]
-        itself = indices == np.arange(n)[:, None]
-        itself[~itself.any(axis=1), -1] = True  # equal rows may crowd a row out of its own list
-        indices = indices[~itself].reshape(n, k)
+        indices = indices[other_rows(indices)].reshape(n, k)
     found = np.empty((n, k), dtype=np.float32)
     for start in range(0, n, _AT_ONCE):
         rows = slice(start, start + _AT_ONCE)
         between = X[rows, None] - X[indices[rows]]
         found[rows] = np.sqrt(np.einsum("nkd,nkd->nk", between, between))
     return found, indices
+
+
+def distance_to_marked(X: Float32, marked: Bools, distances: Float32, neighbors: Ints) -> Float64:
+    """Compute the distance of each row to the nearest other row that is marked.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n, d)
+    marked : ndarray of bool, shape (n,)
+        Whether a row counts.
+    distances : ndarray of float32, shape (n, k)
+    neighbors : ndarray of int64, shape (n, k)
+        Nearest others of each row from :func:`nearest_others`; rows with a marked one among them
+        need no search.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Infinite where no other row is marked.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0], [1.0], [5.0]], dtype=np.float32)
+    >>> distance_to_marked(X, np.array([True, False, False]), *nearest_others(X, 1)).tolist()
+    [inf, 1.0, 5.0]
+    """
+    found = marked[neighbors]
+    distance = np.full(len(X), np.inf)
+    rows = np.flatnonzero(found.any(axis=1))
+    distance[rows] = distances[rows, found[rows].argmax(axis=1)]
+    rest = np.flatnonzero(~found.any(axis=1))
+    places = np.flatnonzero(marked)
+    if len(rest) and len(places):
+        lengths, indices = nearest(X[rest], X[places], min(2, len(places)))
+        itself = places[indices] == rest[:, None]
+        distance[rest] = np.where(itself, np.inf, lengths).min(axis=1)
+    return distance

@@ -1,4 +1,8 @@
-"""Tables, manifest, report and archives of a run; and the tables read back."""
+"""What leaves a run: tables, manifest, report, archives, and tables read back in.
+
+A :class:`celltransfer_core.pipeline.result.RunResult` goes in, with the readers' answers; files
+and their bytes come out. The same results give the same bytes.
+"""
 
 import lazy_loader
 

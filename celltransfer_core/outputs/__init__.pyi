@@ -1,6 +1,7 @@
 from .command import command_line as command_line
 from .formats import (
     csv_bytes as csv_bytes,
+    json_bytes as json_bytes,
     parquet_bytes as parquet_bytes,
     write_h5ad as write_h5ad,
 )

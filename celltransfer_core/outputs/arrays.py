@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/outputs/arrays.py."""
+"""Arrays of a run for programs: similarity scores (A.2; Figs 4, 9, 10, 11) and neighbours (3.4)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from celltransfer_core.matching.scores import Similarity
 from celltransfer_core.pipeline.result import RunResult
 from celltransfer_core.vocabulary import QUERY
 
+_SCORES = (
+    "cosine",
+    "snr",
+    "kept",
+    "mean_row",
+    "mean_col",
+    "count_row",
+    "count_col",
+    "score_row",
+    "score_col",
+    "p",
+)
+
 
 def similarity_arrays(result: RunResult) -> dict[str, Any]:
-    """Collect what Figs 4, 9, 10 and 11 show.
+    """Collect the similarity scores and the t-SNE plane (Figs 4, 9, 10 and 11).
 
     Parameters
     ----------
@@ -36,21 +48,8 @@ def similarity_arrays(result: RunResult) -> dict[str, Any]:
         "plane/type": np.array(result.plane.type_name),
         "plane/p": result.plane.p,
     }
-    fields = (
-        "cosine",
-        "snr",
-        "kept",
-        "mean_row",
-        "mean_col",
-        "count_row",
-        "count_col",
-        "score_row",
-        "score_col",
-        "p",
-    )
-    score: Similarity
     for name, score in result.scores.items():
-        for field in fields:
+        for field in _SCORES:
             arrays[f"{name}/{field}"] = getattr(score, field)
     return arrays
 

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/outputs/formats.py."""
+"""Formats of tables and manifests: CSV, Parquet, AnnData and JSON. A table in, its bytes out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from celltransfer_core.runtime.files import replace
+from celltransfer_core.runtime.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,12 +21,12 @@ TableFormat = Literal["csv", "parquet", "h5ad"]
 
 
 def write_h5ad(predictions: pd.DataFrame, described: Mapping[str, Any], path: Path) -> Path:
-    """Write predictions as AnnData: shares of the vote in X, all else in obs.
+    """Write predictions as AnnData: shares of the vote in X, all other columns in obs.
 
     Parameters
     ----------
     predictions : DataFrame
-        From :func:`predictions_table` or :func:`reviewed_table`.
+        From :func:`celltransfer_core.outputs.tables.predictions_table` or ``reviewed_table``.
     described : mapping
         The manifest, kept as JSON in ``uns``.
     path : Path
@@ -52,12 +52,7 @@ def write_h5ad(predictions: pd.DataFrame, described: Mapping[str, Any], path: Pa
     )
     annotated.var_names = [name.removeprefix("share:") for name in shares]
     annotated.uns["manifest"] = json.dumps(described, ensure_ascii=False)
-    beside = path.with_name(f".{path.name}.part")
-
-    def write(target: Path) -> None:
-        annotated.write_h5ad(target)
-
-    return replace(path, beside, write)
+    return write_whole(path, annotated.write_h5ad)
 
 
 def csv_bytes(table: pd.DataFrame, *, guarded: bool = False) -> bytes:
@@ -68,8 +63,8 @@ def csv_bytes(table: pd.DataFrame, *, guarded: bool = False) -> bytes:
     table : DataFrame
     guarded : bool
         For tables that people open: texts that a spreadsheet would take for a formula (they begin
-        with ``=``, ``+``, ``-``, ``@``, a tab or a line's end) get an apostrophe in front.
-        :func:`read_matches` and :func:`read_clusters` take it away again.
+        with ``=``, ``+``, ``-``, ``@``, a tab or a line's end) get an apostrophe in front. The
+        functions of :mod:`celltransfer_core.outputs.read_back` take it away again.
 
     Returns
     -------
@@ -93,6 +88,17 @@ def _guarded(text: str) -> str:
 
 
 def unguarded(text: str) -> str:
+    """Take away the apostrophe that :func:`csv_bytes` put in front of a text.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        Texts that were not guarded as they are.
+    """
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
@@ -109,4 +115,36 @@ def parquet_bytes(table: pd.DataFrame) -> bytes:
     """
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def json_bytes(described: Mapping[str, Any]) -> bytes:
+    """Write a manifest as JSON: UTF-8, indented, its keys in their own order.
+
+    Parameters
+    ----------
+    described : mapping
+        JSON types alone.
+
+    Returns
+    -------
+    bytes
+        With a line's end.
+    """
+    return (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def npz_bytes(arrays: Mapping[str, Any]) -> bytes:
+    """Write arrays as a compressed NumPy archive.
+
+    Parameters
+    ----------
+    arrays : mapping from name to ndarray
+
+    Returns
+    -------
+    bytes
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/outputs/images.py."""
+"""The query's images as a zip with one folder a type: pixels alone, safe names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.outputs.pseudonyms import Pseudonyms
-from celltransfer_core.runtime.files import replace
+from celltransfer_core.runtime.files import write_whole
 from celltransfer_core.types import Progress, silent
 
 
@@ -23,7 +23,7 @@ def write_images(
     pseudonyms: Pseudonyms | None = None,
     progress: Progress = silent,
 ) -> Path:
-    """Write every image to a zip, one folder a type.
+    """Write every image to a zip with one folder a type.
 
     Parameters
     ----------
@@ -31,10 +31,10 @@ def write_images(
     types : sequence of str, length m
         Of every cell, such as ``final_types(…).final``.
     path : Path
-        Of the zip. It is written as it grows, so that memory does not.
+        Of the zip. It is written image by image, so that it need not fit into memory.
     pseudonyms : Pseudonyms, optional
-        Names of files by default, with a part of their content's hash: two folders may hold files
-        of one name.
+        For the files' names. By default these are kept, with a part of a hash behind them, because
+        two folders may hold files of the same name.
     progress : callable
 
     Returns
@@ -51,9 +51,9 @@ def write_images(
 
     Notes
     -----
-    Images are decoded and written anew as 8-bit RGB PNG, first page alone, at their own size: what
-    else the files held (names, places, devices, comments) stays behind. Names are reduced to
-    letters that every system takes and never hold a folder.
+    Images are decoded and written anew as 8-bit RGB PNG, first page alone, at their own size:
+    metadata of the files (names, places, devices, comments) stays behind. Names are reduced to
+    characters that every system allows and never hold a folder.
     """
     folders = _folders(types)
     files: list[list[str]] = [[] for _ in range(query.n_cells)]
@@ -63,9 +63,9 @@ def write_images(
     def name_of(file: str, cell: int) -> str:
         if pseudonyms:
             return pseudonyms.of("file", file)
-        # Copies of one image may share their last part too.
-        told = hashlib.sha256(f"{query.cells[cell]} {file}".encode()).hexdigest()[:8]
-        return f"{_safe(Path(file).stem)}-{told}"
+        # Copies of one image may have the same file name in different folders.
+        digest = hashlib.sha256(f"{query.cells[cell]} {file}".encode()).hexdigest()[:8]
+        return f"{_safe(Path(file).stem)}-{digest}"
 
     def write(beside: Path) -> None:
         with zipfile.ZipFile(beside, "w") as archive:
@@ -78,7 +78,7 @@ def write_images(
                     archive.writestr(entry, png)
                 progress("images", cell + 1, query.n_cells)
 
-    return replace(path, path.with_name(f".{path.name}.part"), write)
+    return write_whole(path, write)
 
 
 def _png(query: Dataset, cell: int) -> bytes:
@@ -90,7 +90,7 @@ def _png(query: Dataset, cell: int) -> bytes:
 
 
 def _folders(types: Sequence[str]) -> dict[str, str]:
-    """Name a folder for each type; two types never share one, not even without case."""
+    """Name a folder for each type; no two differ in upper and lower case alone."""
     folders: dict[str, str] = {}
     taken: set[str] = set()
     for name in sorted({str(name) for name in types}):

@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/outputs/manifests.py."""
+"""Manifests: what a run started from and what it did, as JSON types.
+
+A manifest holds neither times nor folders, so that the same inputs give the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from celltransfer_core.about import __version__
-from celltransfer_core.config import voter_name
+from celltransfer_core.config.config import SETTINGS
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.people.updated import KINDS, UpdatedVote
 from celltransfer_core.pipeline.result import Clusters, Prepared, RunResult
@@ -35,13 +38,13 @@ def manifest(result: RunResult) -> dict[str, Any]:
         **inputs_manifest(result),
         "clusters": {
             "method": result.clusters.method,
-            "sigma": _number(result.clusters.sigma),
+            "sigma": _rounded(result.clusters.sigma),
             "found": len(result.clusters.names),
-            "density": [_number(value) for value in result.clusters.density],
+            "density": [_rounded(value) for value in result.clusters.density],
         },
         "matching": {
             "signal_to_noise": dict(
-                zip(scores.encoders, (_number(value) for value in scores.snr), strict=True)
+                zip(scores.encoders, (_rounded(value) for value in scores.snr), strict=True)
             ),
             "encoders_used": [
                 name for name, kept in zip(scores.encoders, scores.kept, strict=True) if kept
@@ -50,12 +53,12 @@ def manifest(result: RunResult) -> dict[str, Any]:
         },
         "filtered_types": dict(result.filtered),
         "kept_types": list(result.types),
-        "expected_proportions": [_number(value) for value in result.proportions],
+        "expected_proportions": [_rounded(value) for value in result.proportions],
         "alignment": {
             "parts": result.parts,
             "solves": len(solves),
             "iterations_most": max((solve.log.iterations for solve in solves), default=0),
-            "marginal_error_most": _number(
+            "marginal_error_most": _rounded(
                 max((solve.log.marginal_error for solve in solves), default=0.0)
             ),
             "remarks": [
@@ -64,13 +67,13 @@ def manifest(result: RunResult) -> dict[str, Any]:
                 for remark in s.log.remarks
             ],
         },
-        **({"taught": _taught_manifest(result.taught, result.clusters)} if result.taught else {}),
+        **({"taught": _update_manifest(result.updated, result.clusters)} if result.updated else {}),
         "voters": [
             {
                 "voter": voter.name,
-                "weight": _number(voter.weight),
-                "reference_accuracy": _number(voter.accuracy),
-                "mixing": _number(voter.mixing),
+                "weight": _rounded(voter.weight),
+                "reference_accuracy": _rounded(voter.accuracy),
+                "mixing": _rounded(voter.mixing),
             }
             for voter in result.voters
         ],
@@ -78,15 +81,17 @@ def manifest(result: RunResult) -> dict[str, Any]:
     }
 
 
-def _taught_manifest(taught: UpdatedVote, clusters: Clusters) -> dict[str, Any]:
+def _update_manifest(updated: UpdatedVote, clusters: Clusters) -> dict[str, Any]:
     return {
-        "clusters": len(taught.words.clusters),
-        "cells": len(taught.words.cells),
+        "clusters": len(updated.annotations.clusters),
+        "cells": len(updated.annotations.cells),
         "weights_of_the_taught": dict(
-            zip(KINDS[1:-1], (_number(value) for value in taught.weights[-3:]), strict=True)
+            zip(KINDS[1:-1], (_rounded(value) for value in updated.weights[-3:]), strict=True)
         ),
-        "unknown_above": _number(taught.unknown_above),
-        "doubted_clusters": [int(clusters.names[position]) for position in taught.slips],
+        "unknown_above": _rounded(updated.unknown_above),
+        "doubted_clusters": [
+            int(clusters.names[position]) for position in updated.doubted_clusters
+        ],
     }
 
 
@@ -102,18 +107,16 @@ def inputs_manifest(of: Prepared | RunResult) -> dict[str, Any]:
     dict
         JSON types alone; see :func:`manifest`.
     """
-    config = asdict(of.config)
-    config["encoders"] = [voter_name(voter) for voter in of.config.encoders]
-    if of.config.cluster_encoder:
-        config["cluster_encoder"] = voter_name(of.config.cluster_encoder)
     return {
         "celltransfer": __version__,
-        "config": config,
+        "config": {
+            name: setting.written(getattr(of.config, name)) for name, setting in SETTINGS.items()
+        },
         "seed": of.config.seed,
         "inputs": {
-            REFERENCE: _describe(of.reference),
-            QUERY: _describe(of.query),
-            **{name: _describe(extra) for name, extra in of.extras.items()},
+            REFERENCE: _describe_set(of.reference),
+            QUERY: _describe_set(of.query),
+            **{name: _describe_set(extra) for name, extra in of.extras.items()},
         },
         "framing": {
             "framed": of.framing.framed,
@@ -140,7 +143,7 @@ def inputs_manifest(of: Prepared | RunResult) -> dict[str, Any]:
     }
 
 
-def _describe(dataset: Dataset) -> dict[str, Any]:
+def _describe_set(dataset: Dataset) -> dict[str, Any]:
     described: dict[str, Any] = {
         "fingerprint": dataset.fingerprint,
         "files": len(dataset.files),
@@ -155,7 +158,7 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
     return described
 
 
-def _number(value: float) -> float | None:
+def _rounded(value: float) -> float | None:
     # Rounded as the tables are; JSON has no NaN.
     return round(float(value), 6) if np.isfinite(value) else None
 

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/outputs/page.py."""
+"""A self-contained HTML page: text, tables, figures and pictures in one file that loads nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PICTURE = 72  # px
 
-# Nothing is loaded from anywhere; plotly draws maps with functions it writes itself.
+# Nothing is loaded from anywhere. Plotly compiles functions to draw maps, hence unsafe-eval.
 _POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline' 'unsafe-eval'"
@@ -46,7 +46,7 @@ pre { background: #eff3f6; padding: .8rem; overflow: auto; font-size: .8rem; }
 
 
 class Page:
-    """Collects parts of a page; whatever comes from users is escaped on the way in.
+    """Collects the parts of a page. Text is escaped; only what is documented as HTML is not.
 
     Parameters
     ----------
@@ -60,19 +60,41 @@ class Page:
         self.figures = 0
 
     def add(self, part: str) -> None:
-        """Add HTML as it is."""
+        """Add HTML as it is.
+
+        Parameters
+        ----------
+        part : str
+        """
         self.parts.append(part)
 
     def heading(self, text: str) -> None:
-        """Add a heading."""
+        """Add a heading.
+
+        Parameters
+        ----------
+        text : str
+        """
         self.add(f"<h2>{html.escape(text)}</h2>")
 
     def text(self, text: str) -> None:
-        """Add a paragraph."""
+        """Add a paragraph.
+
+        Parameters
+        ----------
+        text : str
+        """
         self.add(f"<p>{html.escape(text)}</p>")
 
     def figure(self, kind: str, figure: go.Figure) -> None:
-        """Add a figure with the caption of its kind."""
+        """Add a figure with the caption of its kind.
+
+        Parameters
+        ----------
+        kind : str
+            Key of :data:`celltransfer_core.plots.captions.CAPTIONS`.
+        figure : plotly Figure
+        """
         self.figures += 1
         drawn = figure.to_html(
             full_html=False,
@@ -84,26 +106,53 @@ class Page:
         self.add("</figure>")
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Add a table; cells are HTML, and right-aligned where they look like numbers."""
+        """Add a table, with columns that look like numbers aligned to the right.
 
-        def of(tag: str, text: str, column: int) -> str:
+        Parameters
+        ----------
+        heads : sequence of str, length n
+        rows : sequence of sequence of str, length n each
+            Cells as HTML.
+        """
+
+        def cell(tag: str, text: str, column: int) -> str:
             number = all(row[column][:1].isdigit() or row[column] in "–" for row in rows)
             return f"<{tag}{' class=n' if number else ''}>{text}</{tag}>"
 
-        head = "".join(of("th", html.escape(name), n) for n, name in enumerate(heads))
+        head = "".join(cell("th", html.escape(name), n) for n, name in enumerate(heads))
         body = "".join(
-            "<tr>" + "".join(of("td", cell, n) for n, cell in enumerate(row)) + "</tr>"
+            "<tr>" + "".join(cell("td", text, n) for n, text in enumerate(row)) + "</tr>"
             for row in rows
         )
         self.add(f"<div class=scroll><table><thead><tr>{head}</tr></thead>{body}</table></div>")
 
     def chip(self, name: str) -> str:
-        """Write a type beside its colour, as HTML."""
+        """Write a type's name with its colour beside it.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        str
+            HTML.
+        """
         shade = self.colours.get(name, NONE_COLOUR)
         return f"<span class=dot style='background:{shade}'></span>{html.escape(name)}"
 
     def html(self, title: str) -> str:
-        """Write the page, which loads nothing from anywhere."""
+        """Write the page, which loads nothing from anywhere.
+
+        Parameters
+        ----------
+        title : str
+
+        Returns
+        -------
+        str
+            HTML.
+        """
         from plotly.offline import get_plotlyjs
 
         return (
@@ -116,7 +165,7 @@ class Page:
 
 
 def data_uri(crops: Crops, cell: int) -> str:
-    """Write a cell's small picture so that a page can hold it.
+    """Write a cell's small picture as an address that holds its bytes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/outputs/pseudonyms.py."""
+"""Pseudonyms of files, slides and patients: keyed hashes, the same in everything exported."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pseudonyms:
-    """Names that tell nothing, in place of those of files, slides and patients.
+    """Names that identify nobody, in place of those of files, slides and patients.
 
-    They are keyed hashes: the same name has the same pseudonym in all that leaves a study, and
-    without the key nobody finds out by trying names.
+    They are keyed hashes: the same name has the same pseudonym in everything exported from a
+    study, and without the key a pseudonym cannot be found by trying names.
     """
 
     key: bytes
+    """Secret."""
 
     @staticmethod
     def of_study(secret: str, study: str) -> Pseudonyms:
-        """Make those of a study.
+        """Derive the pseudonyms of one study.
 
         Parameters
         ----------
         secret : str
             The workspace's.
         study : str
-            Its id: another study has other pseudonyms for the same names.
+            Id of the study; another study has other pseudonyms for the same names.
 
         Returns
         -------
@@ -41,7 +42,7 @@ class Pseudonyms:
         return Pseudonyms(hmac.digest(secret.encode(), f"pseudonyms {study}".encode(), "sha256"))
 
     def of(self, kind: str, name: str) -> str:
-        """Give a name's pseudonym.
+        """Return the pseudonym of a name.
 
         Parameters
         ----------
@@ -51,14 +52,14 @@ class Pseudonyms:
         Returns
         -------
         str
-            Nothing for nothing.
+            Empty for an empty name.
         """
         if not name:
             return ""
         return f"{kind}-{hmac.new(self.key, f'{kind} {name}'.encode(), 'sha256').hexdigest()[:16]}"
 
     def dataset(self, query: Dataset) -> Dataset:
-        """Replace the names in a set, so that no table made of it holds one.
+        """Replace the names in a set, so that no table made from it holds one.
 
         Parameters
         ----------
@@ -67,7 +68,7 @@ class Pseudonyms:
         Returns
         -------
         Dataset
-            Its cells keep their hashes: see :meth:`hide`.
+            Its cells keep their content hashes: see :meth:`hide`.
         """
 
         def every(kind: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -81,7 +82,7 @@ class Pseudonyms:
         )
 
     def hide(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Replace content hashes, by which whoever has an image could find it.
+        """Replace content hashes, which would identify a cell to anyone who has its image.
 
         Parameters
         ----------
@@ -97,7 +98,7 @@ class Pseudonyms:
         return table.assign(sha256=[self.of("sha256", value) for value in table["sha256"]])
 
     def table(self, query: Dataset) -> pd.DataFrame:
-        """List what stands for what; only for whoever owns the study.
+        """List which pseudonym belongs to which name; for the study's owner alone.
 
         Parameters
         ----------

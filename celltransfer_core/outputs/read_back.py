@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/outputs/read_back.py."""
+"""Tables read back: confirmed matches, answers, and clusters, checked against the query.
+
+Files like ``matches.csv``, ``reviews.csv`` and ``clusters.csv`` go in, also those that a
+spreadsheet saved again. Values that cannot be used are errors that name the line or the row.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from celltransfer_core.vocabulary import ANSWERS, DISPUTED, check_new_type
 
 
 def read_matches(path: Path) -> tuple[Confirmation, ...]:
-    """Read what a person confirmed from a file like ``matches.csv``.
+    """Read confirmed matches from a file like ``matches.csv``.
 
     Parameters
     ----------
@@ -35,7 +39,7 @@ def read_matches(path: Path) -> tuple[Confirmation, ...]:
     DataError
         If a column or a value is wrong.
     """
-    words: dict[int, Confirmation] = {}
+    found: dict[int, Confirmation] = {}
     for row in read_table(path, ("cluster", "matched_type", "confirmed")):
         confirmed = row.get("confirmed", "").lower()
         if confirmed not in {"true", "false", ""}:
@@ -46,22 +50,22 @@ def read_matches(path: Path) -> tuple[Confirmation, ...]:
             cluster = int(row["cluster"])
         except ValueError:
             raise DataError(f"{path}: {row['cluster']!r} is no cluster number.") from None
-        if cluster in words:
+        if cluster in found:
             raise DataError(f"{path} confirms cluster {cluster} twice; keep one row.")
         if not row.get("matched_type"):
             raise DataError(f"{path}: cluster {cluster} is confirmed without a matched_type.")
         cells = row.get("cells", "")
-        words[cluster] = Confirmation(
+        found[cluster] = Confirmation(
             cluster,
             unguarded(row["matched_type"]),
             unguarded(row.get("by", "")),
             int(cells) if cells.isdigit() else None,
         )
-    return tuple(words.values())
+    return tuple(found.values())
 
 
 def read_answers(path: Path, query: Dataset, types: Sequence[str]) -> tuple[Review, ...]:
-    """Read what readers said of cells from a file like ``reviews.csv``.
+    """Read readers' answers from a file like ``reviews.csv``.
 
     Parameters
     ----------
@@ -88,7 +92,7 @@ def read_answers(path: Path, query: Dataset, types: Sequence[str]) -> tuple[Revi
     for number, row in enumerate(
         read_table(path, ("file", "sha256", "type", "reader", "time")), start=2
     ):
-        file, said = unguarded(row["file"]), unguarded(row["type"])
+        file, answer = unguarded(row["file"]), unguarded(row["type"])
         cell = row["sha256"] or by_file.get(file, "")
         if cell not in cells:
             raise DataError(
@@ -109,12 +113,12 @@ def read_answers(path: Path, query: Dataset, types: Sequence[str]) -> tuple[Revi
         blind = row.get("blind", "").lower()
         if blind not in {"true", "false", ""}:
             raise DataError(f"{path}, line {number}: blind is {blind!r}; write true or false.")
-        if said not in types and said not in {*ANSWERS} - {DISPUTED}:
+        if answer not in types and answer not in {*ANSWERS} - {DISPUTED}:
             try:
-                said = check_new_type(said)
+                answer = check_new_type(answer)
             except DataError as error:
                 raise DataError(f"{path}, line {number}: {error}") from None
-        reviews.append(Review(cell, said, reader, row["time"], blind == "true"))
+        reviews.append(Review(cell, answer, reader, row["time"], blind == "true"))
     return tuple(reviews)
 
 

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/outputs/sentences.py."""
+"""Accuracy and agreement of readers as sentences, for the report and the Review page."""
 
 from __future__ import annotations
 
@@ -22,11 +22,21 @@ def percent(share: float) -> str:
 
 
 def interval(estimate: Estimate) -> str:
+    """Write the 95 % interval of an estimate in percent.
+
+    Parameters
+    ----------
+    estimate : Estimate
+
+    Returns
+    -------
+    str
+    """
     return f"{100 * estimate.low:.0f}–{100 * estimate.high:.0f} %"
 
 
 def describe_sample(estimate: Estimate) -> str:
-    """Say in words how often the vote is right.
+    """Describe how often the vote is right.
 
     Parameters
     ----------
@@ -49,7 +59,7 @@ def describe_sample(estimate: Estimate) -> str:
 
 
 def describe_concordance(found: Concordance) -> str:
-    """Say in words how far two readers agree.
+    """Describe how far two readers agree.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/outputs/outcome.py."""
+"""All tables of a study in one place, with or without pseudonyms: a run and answers in."""
 
 from __future__ import annotations
 
@@ -25,23 +25,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudyTables:
-    """What there is to take away of a study: what was predicted, and what readers said."""
+    """The tables of a study: what was predicted, and what readers answered."""
 
     run: RunResult
     reviews: Sequence[Review]
     """In the order they were made."""
     pseudonyms: Pseudonyms | None = None
-    """What every table goes by instead of names, if anything."""
+    """Used in every table in place of names; None to keep the names."""
 
     @cached_property
     def final(self) -> FinalTypes:
-        """What stands for each query cell."""
+        """Reviewed and final type of each query cell."""
         return final_types(self.run.query.cells, self.run.predicted, self.reviews)
 
     @cached_property
-    def _named(self) -> RunResult:
-        query = self.run.query
-        return replace(self.run, query=self.pseudonyms.dataset(query) if self.pseudonyms else query)
+    def _pseudonymised(self) -> RunResult:
+        """The run, with pseudonyms if there are any."""
+        if not self.pseudonyms:
+            return self.run
+        return replace(self.run, query=self.pseudonyms.dataset(self.run.query))
 
     def _hide(self, table: pd.DataFrame) -> pd.DataFrame:
         return self.pseudonyms.hide(table) if self.pseudonyms else table
@@ -49,8 +51,8 @@ class StudyTables:
     @property
     def manifest(self) -> dict[str, Any]:
         """See :func:`manifest`."""
-        told = manifest(self.run)
-        return without_names(told) if self.pseudonyms else told
+        described = manifest(self.run)
+        return without_names(described) if self.pseudonyms else described
 
     def cells(self) -> pd.DataFrame:
         """Make the table of typed cells, see :func:`reviewed_table`.
@@ -59,7 +61,7 @@ class StudyTables:
         -------
         DataFrame
         """
-        return self._hide(reviewed_table(self._named, self.reviews))
+        return self._hide(reviewed_table(self._pseudonymised, self.reviews))
 
     def answers(self) -> pd.DataFrame:
         """List every answer, see :func:`reviews_table`.
@@ -68,7 +70,7 @@ class StudyTables:
         -------
         DataFrame
         """
-        return self._hide(reviews_table(self._named.query, self.reviews))
+        return self._hide(reviews_table(self._pseudonymised.query, self.reviews))
 
     def matches(self) -> pd.DataFrame:
         """Make the table of matches, see :func:`matches_table`.
@@ -86,7 +88,7 @@ class StudyTables:
         -------
         DataFrame
         """
-        return clusters_table(self._named)
+        return clusters_table(self._pseudonymised)
 
     def differential(self) -> pd.DataFrame:
         """Count the types on every slide before and after review.
@@ -99,8 +101,8 @@ class StudyTables:
         import pandas as pd
 
         tables = {
-            "predicted": differential_table(self._named),
-            "reviewed": differential_table(self._named, self.final.final.tolist()),
+            "predicted": differential_table(self._pseudonymised),
+            "reviewed": differential_table(self._pseudonymised, self.final.final.tolist()),
         }
         for name, table in tables.items():
             table.insert(0, "count", name)

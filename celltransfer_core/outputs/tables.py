@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/outputs/tables.py."""
+"""Tables of a run: predictions, answers, clusters, matches, and differential counts of slides.
+
+A :class:`celltransfer_core.pipeline.result.RunResult` goes in, with the readers' answers where
+they count; a DataFrame comes out, one row a file, answer, cluster, or slide and type.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,9 @@ from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.people.calibration import Calibration, calibrate, prediction_sets
 from celltransfer_core.people.queue import random_sample
 from celltransfer_core.people.reviews import Review, final_types
-from celltransfer_core.people.updated import KINDS
+from celltransfer_core.people.updated import KINDS, UpdatedVote
 from celltransfer_core.pipeline.result import RunResult
+from celltransfer_core.types import Float64, Ints
 from celltransfer_core.vocabulary import ARTEFACT, QUERY
 
 if TYPE_CHECKING:
@@ -33,12 +38,13 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
     DataFrame
         file, predicted_type, agreement, confidence, flagged, cluster, matched_type; then sha256,
         slide, patient, framed, nucleus_extent (px, or µm where the pixel size is known), one
-        column ``vote:VOTER`` a voter and one ``share:TYPE`` a type with its part of the vote. Where
-        people taught the vote, ensemble_type is what it was before; say:ensemble, say:cluster,
-        say:neighbours, say:discriminant and say:typed are who decided, :attr:`UpdatedVote.say`;
-        distance is that to the nearest cell that somebody named, and unknown marks those that are
-        far from all; calibrated_confidence is empty as long as too few cells are typed, see
-        :func:`celltransfer_core.teaching.calibrate`.
+        column ``vote:VOTER`` a voter and one ``share:TYPE`` a type with its part of the vote.
+
+        Where the vote was updated with answers, ensemble_type is the type before; say:ensemble,
+        say:cluster, say:neighbours, say:discriminant and say:typed are the weights of the voters
+        in each cell, :attr:`UpdatedVote.cell_weights`; distance is that to the nearest annotated
+        cell, and unknown marks cells far from all of them; calibrated_confidence is empty as long
+        as too few cells are typed, see :func:`celltransfer_core.people.calibration.calibrate`.
     """
     import pandas as pd
 
@@ -47,6 +53,7 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
     crops = result.framing.crops[QUERY]
     framed = result.framing.framed
     names = np.array(result.types)
+    updated = result.updated
     columns: dict[str, object] = {
         "file": query.files,
         "predicted_type": names[result.vote.winner][cell],
@@ -63,33 +70,40 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
         ),
         "nucleus_extent": crops.extents[cell],
     }
-    taught = result.taught
-    speakers = [voter.name for voter in result.voters] + ([*KINDS[1:]] if taught else [])
-    for name, choices in zip(speakers, result.vote.choices, strict=True):
+    voters = [voter.name for voter in result.voters] + ([*KINDS[1:]] if updated else [])
+    for name, choices in zip(voters, result.vote.choices, strict=True):
         columns[f"vote:{name}"] = names[choices][cell]
-    weights = np.array([voter.weight for voter in result.voters])
-    shares = (
-        taught.probabilities
-        if taught
-        else np.einsum("v,vnt->nt", weights, np.stack([v.probabilities for v in result.voters]))
-    )
+    shares = updated.probabilities if updated else _ensemble_shares(result)
     for number, name in enumerate(result.types):
         columns[f"share:{name}"] = shares[cell, number]
-    if taught:
-        columns["ensemble_type"] = names[taught.ensemble.winner][cell]
-        for number, kind in enumerate(KINDS):
-            columns[f"say:{kind}"] = taught.say[cell, number]
-        columns["distance"] = taught.distance[cell]
-        columns["unknown"] = taught.unknown[cell]
-        found = calibrate(taught)
-        columns["calibrated_confidence"] = (
-            found.confidence[cell] if isinstance(found, Calibration) else np.nan
-        )
+    if updated:
+        columns |= _update_columns(updated, cell)
     return pd.DataFrame(columns).sort_values("file", ignore_index=True)
 
 
+def _ensemble_shares(result: RunResult) -> Float64:
+    """Weigh the voters' probabilities, shape (m, T)."""
+    weights = np.array([voter.weight for voter in result.voters])
+    return np.einsum("v,vnt->nt", weights, np.stack([v.probabilities for v in result.voters]))
+
+
+def _update_columns(updated: UpdatedVote, cell: Ints) -> dict[str, object]:
+    """Make the columns that only an updated vote has; ``cell`` is the cell of each file."""
+    found = calibrate(updated)
+    names = np.array(updated.types)
+    return {
+        "ensemble_type": names[updated.ensemble.winner][cell],
+        **{f"say:{kind}": updated.cell_weights[cell, number] for number, kind in enumerate(KINDS)},
+        "distance": updated.distance[cell],
+        "unknown": updated.unknown[cell],
+        "calibrated_confidence": (
+            found.confidence[cell] if isinstance(found, Calibration) else np.nan
+        ),
+    }
+
+
 def reviewed_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame:
-    """Put what readers said beside what was predicted: one row a file of the query.
+    """Make the table of predictions and answers: one row a file of the query.
 
     Parameters
     ----------
@@ -102,9 +116,10 @@ def reviewed_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame
     DataFrame
         The columns of :func:`predictions_table` as they are; then reviewed_type (empty where
         nobody answered), final_type, reviewed_by and reviewed_at, see
-        :func:`celltransfer_core.review.final_types`. Where people taught the vote, not_ruled_out
-        has the types that :func:`celltransfer_core.teaching.prediction_sets` leaves, with ``|``
-        between them; types with too few cells in the random sample are always among them.
+        :func:`celltransfer_core.people.reviews.final_types`. Where the vote was updated with
+        answers, not_ruled_out has the types of the prediction set, joined by ``|``, see
+        :func:`celltransfer_core.people.calibration.prediction_sets`; types with too few cells in
+        the random sample are always among them.
     """
     table = predictions_table(result)
     final = final_types(result.query.cells, result.predicted, reviews)
@@ -113,9 +128,9 @@ def reviewed_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame
     table["final_type"] = final.final[cell]
     table["reviewed_by"] = final.reader[cell]
     table["reviewed_at"] = final.time[cell]
-    if result.taught:
+    if result.updated:
         drawn = random_sample(result.query.cells, reviews, seed=result.config.seed)
-        sets = prediction_sets(result.taught, drawn)
+        sets = prediction_sets(result.updated, drawn)
         left = ["|".join(compress(result.types, held)) for held in sets.holds.tolist()]
         table["not_ruled_out"] = np.array(left)[cell]
     return table
@@ -200,15 +215,15 @@ def differential_table(result: RunResult, counted: Sequence[str] | None = None) 
     ----------
     result : RunResult
     counted : sequence of str, length m, optional
-        What to count each query cell as, such as ``final_types(…).final``; what was predicted by
-        default. Artefacts are no cells and not counted; what readers dispute has a row of its own.
+        Type to count each query cell as, such as ``final_types(…).final``; the predicted type by
+        default. Artefacts are no cells and not counted; disputed cells have a row of their own.
 
     Returns
     -------
     DataFrame
         slide, patient, type, cells, percent, low, high: percent of the slide's cells with its 95 %
-        Wilson interval, which speaks of how few cells were counted, not of wrong types. One group
-        with an empty slide where no table names slides.
+        Wilson interval, which covers chance in counting, not wrong types. One group with an empty
+        slide where no table names slides.
     """
     import pandas as pd
     from scipy.stats import binomtest
@@ -220,20 +235,20 @@ def differential_table(result: RunResult, counted: Sequence[str] | None = None) 
     patient = np.array(query.patient or [""] * len(query.files))[first]
     types = np.array(result.predicted if counted is None else counted)
     real = types != ARTEFACT
-    names = [*result.types, *sorted(set(types[real].tolist()) - set(result.types))]
+    kinds = [*result.types, *sorted(set(types[real].tolist()) - set(result.types))]
     rows = []
-    for one in np.unique(slide[real]):
-        inside = real & (slide == one)
+    for name in np.unique(slide[real]):
+        inside = real & (slide == name)
         total = int(inside.sum())
-        owners = sorted(set(patient[inside].tolist()) - {""})
-        for name in names:
-            count = int((types[inside] == name).sum())
+        patients = sorted(set(patient[inside].tolist()) - {""})
+        for kind in kinds:
+            count = int((types[inside] == kind).sum())
             interval = binomtest(count, total).proportion_ci(method="wilson")
             rows.append(
                 {
-                    "slide": one,
-                    "patient": ";".join(owners),
-                    "type": name,
+                    "slide": name,
+                    "patient": ";".join(patients),
+                    "type": kind,
                     "cells": count,
                     "percent": 100 * count / total,
                     "low": 100 * interval.low,

@@ -1,22 +1,29 @@
-"""Results as tables and files."""
+"""A run as a folder of files: tables, manifest, similarity scores and neighbours."""
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from celltransfer_core.outputs.arrays import neighbour_arrays, similarity_arrays
-from celltransfer_core.outputs.formats import TableFormat, csv_bytes, parquet_bytes, write_h5ad
+from celltransfer_core.outputs.formats import (
+    TableFormat,
+    csv_bytes,
+    json_bytes,
+    npz_bytes,
+    parquet_bytes,
+    write_h5ad,
+)
 from celltransfer_core.outputs.manifests import manifest
 from celltransfer_core.outputs.study_tables import StudyTables
 from celltransfer_core.outputs.tables import differential_table, predictions_table
 from celltransfer_core.people.reviews import Review
 from celltransfer_core.pipeline.result import RunResult
 from celltransfer_core.runtime.files import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_run(
@@ -25,20 +32,20 @@ def write_run(
     table_format: TableFormat = "csv",
     reviews: Sequence[Review] = (),
 ) -> list[Path]:
-    """Write everything a run found.
+    """Write everything that a run computed.
 
     Parameters
     ----------
     result : RunResult
-        UpdatedVote by these reviews, if there are any.
+        With its vote updated with these reviews, if there are any.
     folder : path
         Made if need be. Each file is written beside its place and then moved, so that there is
         never half a file.
     table_format : {"csv", "parquet", "h5ad"}
-        What the tables are written as beside CSV.
+        A further format of the tables, beside CSV.
     reviews : sequence of Review
-        In the order they were made. Where there are any, reviewed and final types stand in
-        ``predictions.csv``, and ``reviews.csv`` lists who said what.
+        In the order they were made. Where there are any, ``predictions.csv`` has reviewed and
+        final types, and ``reviews.csv`` lists the answers and their readers.
 
     Returns
     -------
@@ -51,32 +58,42 @@ def write_run(
         If the folder cannot be written to or the disk is full.
     """
     folder = Path(folder)
-    outcome = StudyTables(result, reviews)
-    predictions = outcome.cells() if reviews else predictions_table(result)
-    tables = {
-        "predictions": predictions,
-        "clusters": outcome.clusters(),
-        "matches": outcome.matches(),
-        "differential": outcome.differential() if reviews else differential_table(result),
-    }
-    if reviews:
-        tables["reviews"] = outcome.answers()
+    tables = _tables(result, reviews)
+    described = manifest(result)
     written = [
-        write_atomically(folder / f"{name}.csv", csv_bytes(table)) for name, table in tables.items()
+        write_atomically(folder / name, data)
+        for name, data in _contents(result, tables, described, table_format)
     ]
-    text = json.dumps(manifest(result), indent=1, ensure_ascii=False, sort_keys=False) + "\n"
-    written.append(write_atomically(folder / "manifest.json", text.encode()))
-    for name, arrays in (
-        ("similarity.npz", similarity_arrays(result)),
-        ("neighbours.npz", neighbour_arrays(result)),
-    ):
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
-        written.append(write_atomically(folder / name, buffer.getvalue()))
+    if table_format == "h5ad":
+        path = folder / "predictions.h5ad"
+        written.append(write_h5ad(tables["predictions"], described, path))
+    return written
+
+
+def _tables(result: RunResult, reviews: Sequence[Review]) -> dict[str, pd.DataFrame]:
+    """Make the tables by name of their file; what was reviewed is in them if anything was."""
+    study = StudyTables(result, reviews)
+    tables = {
+        "predictions": study.cells() if reviews else predictions_table(result),
+        "clusters": study.clusters(),
+        "matches": study.matches(),
+        "differential": study.differential() if reviews else differential_table(result),
+    }
+    return {**tables, "reviews": study.answers()} if reviews else tables
+
+
+def _contents(
+    result: RunResult,
+    tables: Mapping[str, pd.DataFrame],
+    described: Mapping[str, Any],
+    table_format: TableFormat,
+) -> Iterator[tuple[str, bytes]]:
+    """Make the files one by one, name and bytes, so that memory holds one at a time."""
+    for name, table in tables.items():
+        yield f"{name}.csv", csv_bytes(table)
+    yield "manifest.json", json_bytes(described)
+    yield "similarity.npz", npz_bytes(similarity_arrays(result))
+    yield "neighbours.npz", npz_bytes(neighbour_arrays(result))
     if table_format == "parquet":
         for name, table in tables.items():
-            written.append(write_atomically(folder / f"{name}.parquet", parquet_bytes(table)))
-    elif table_format == "h5ad":
-        described = manifest(result)
-        written.append(write_h5ad(predictions, described, folder / "predictions.h5ad"))
-    return written
+            yield f"{name}.parquet", parquet_bytes(table)

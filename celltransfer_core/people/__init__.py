@@ -1,4 +1,4 @@
-"""What people answer: reviews, their queue, accuracy, calibration, and the updated vote."""
+"""Answers of people: reviews, their queue, accuracy, calibration, and the updated vote."""
 
 import lazy_loader
 

@@ -18,6 +18,7 @@ from .calibration import (
     calibrate as calibrate,
     prediction_sets as prediction_sets,
 )
+from .hits import count_hits as count_hits
 from .queue import (
     BLIND_FROM as BLIND_FROM,
     BLIND_SHARE as BLIND_SHARE,

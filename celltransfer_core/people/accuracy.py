@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/people/accuracy.py."""
+"""Figures on a review: accuracy of the vote on the random sample, concordance of readers, progress.
+
+Reviews and predictions in, estimates with their intervals out.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ from statistics import NormalDist
 
 import numpy as np
 
-from celltransfer_core.people.queue import BLIND_SHARE, looked_at, random_sample
-from celltransfer_core.people.reviews import Review, _words, final_types, settle
+from celltransfer_core.people.queue import BLIND_SHARE, random_sample, seen_cells
+from celltransfer_core.people.reviews import Review, final_types, last_answers, settle
 from celltransfer_core.vocabulary import ARTEFACT, DISPUTED, SKIPPED, UNSURE
 
-_BREAK = 120  # seconds without an answer after which the reader was away
+_BREAK = 120  # seconds without an answer after which the reader is taken to be away
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class SampleAccuracy:
-    """What the random sample says of the vote."""
+    """Accuracy of the vote on the random sample."""
 
     overall: Estimate
     by_type: Mapping[str, Estimate]
-    """Of the cells predicted to be of each type, how many are."""
+    """Share of right predictions among the cells predicted as each type."""
     drawn: int
-    """Cells of the sample so far; those below are among them and in no estimate."""
+    """Cells of the sample so far, with those counted below, which are in no estimate."""
     unsure: int
     artefact: int
     skipped: int
@@ -48,7 +51,7 @@ class SampleAccuracy:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A cell that two readers named differently."""
+    """A cell on which two readers gave different answers."""
 
     cell: str
     first: str
@@ -57,21 +60,21 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Concordance:
-    """How far two readers agree."""
+    """Agreement of two readers."""
 
     cells: int
-    """Cells to which both gave a type, or said artefact."""
+    """Cells to which both gave a type or ``artefact``."""
     agreed: int
     unsure: int
     """Cells that both answered and at least one was unsure of; not among ``cells``."""
     kappa: float
-    """Cohen's; NaN without any cell, or where both know but one and the same answer."""
+    """Cohen's kappa; NaN without cells, or if both gave the same single answer throughout."""
     disagreements: tuple[Disagreement, ...]
 
 
 @dataclass(frozen=True)
 class ReviewProgress:
-    """How far a review is, and how fast it goes."""
+    """Progress and speed of a review."""
 
     outcomes: Mapping[str, int]
     """Cells that were accepted, changed, artefact, unsure, disputed; they sum to ``answered``."""
@@ -81,7 +84,7 @@ class ReviewProgress:
     cells_per_minute: float
     """NaN until two answers were given without a break between them."""
     minutes_left: float
-    """NaN where the speed is."""
+    """NaN if the speed is."""
 
 
 def wilson(right: int, cells: int, confidence: float = 0.95) -> Estimate:
@@ -96,7 +99,13 @@ def wilson(right: int, cells: int, confidence: float = 0.95) -> Estimate:
     Returns
     -------
     Estimate
-        From 0 to 1 without any cell.
+        With the interval from 0 to 1 if there are no cells.
+
+    Examples
+    --------
+    >>> found = wilson(9, 10)
+    >>> found.accuracy, round(found.low, 3), round(found.high, 3)
+    (0.9, 0.596, 0.982)
     """
     if not cells:
         return Estimate(0, 0, math.nan, 0.0, 1.0)
@@ -111,25 +120,30 @@ def wilson(right: int, cells: int, confidence: float = 0.95) -> Estimate:
 
 
 def cells_needed(half_width: float, *, accuracy: float = 0.5, confidence: float = 0.95) -> int:
-    """Say how many cells of the random sample an interval needs.
+    """Compute how many cells of the random sample an interval needs.
 
     Parameters
     ----------
     half_width : float
-        Half the width that Wilson's interval should have, such as 0.05 for ± 5 points.
+        Half the width of Wilson's interval, such as 0.05 for ± 5 points.
     accuracy : float
-        What to expect; 0.5 needs the most.
+        Expected accuracy; 0.5 needs the most cells.
     confidence : float
 
     Returns
     -------
     int
-        Cells with an answer that counts.
+        Cells with an answer that counts in the estimate.
 
     Raises
     ------
     ValueError
         If half the width is not between 0 and 0.5.
+
+    Examples
+    --------
+    >>> cells_needed(0.05)
+    381
     """
     if not 0 < half_width < 0.5:
         raise ValueError(f"Half the width is {half_width}, not between 0 and 0.5.")
@@ -157,10 +171,10 @@ def sample_accuracy(
     cells : sequence of str, length n
         Hashes of the query's cells.
     predicted : sequence of str, length n
-        Must not have learnt from these very reviews.
+        Must not have used the answers on the cells themselves.
     reviews : sequence of Review
-        Answers of those that are blind count; the others say how far the queue is. Several readers
-        of one cell settle it as in :func:`final_types`.
+        The answers of blind ones count; the others tell how far the queue is. Several readers of
+        one cell are settled as in :func:`final_types`.
     share : float
     seed : int
         Both as for :func:`review_queue`.
@@ -170,15 +184,15 @@ def sample_accuracy(
     Returns
     -------
     SampleAccuracy
-        Over :func:`random_sample`. Unsure, artefact, skipped and disputed cells are counted apart.
-        An answer that the reference has no type for counts as a wrong prediction. The intervals
-        take the query for large.
+        Over :func:`random_sample`. Unsure, artefact, skipped and disputed cells are counted
+        separately. A type that the reference lacks counts as a wrong prediction. The intervals
+        assume that the query is much larger than the sample.
     """
     sample = random_sample(cells, reviews, share=share, seed=seed)
     blind = [one for one in reviews if one.blind]
-    words = _words(blind)
-    settled = {cell: settle(words.get(cells[cell], {}).values()) for cell in sample}
-    apart = Counter(settled.values())
+    answers = last_answers(blind)
+    settled = {cell: settle(answers.get(cells[cell], {}).values()) for cell in sample}
+    counts = Counter(settled.values())
     counted = [c for c in sample if settled[c] not in ("", UNSURE, ARTEFACT, DISPUTED)]
     asked = Counter(predicted[cell] for cell in counted)
     right = Counter(predicted[cell] for cell in counted if settled[cell] == predicted[cell])
@@ -189,15 +203,15 @@ def sample_accuracy(
             for name in sorted({str(name) for name in predicted})
         },
         drawn=len(sample),
-        unsure=apart[UNSURE],
-        artefact=apart[ARTEFACT],
-        skipped=apart[""],
-        disputed=apart[DISPUTED],
+        unsure=counts[UNSURE],
+        artefact=counts[ARTEFACT],
+        skipped=counts[""],
+        disputed=counts[DISPUTED],
     )
 
 
 def cohen_kappa(reviews: Sequence[Review], first: str, second: str) -> Concordance:
-    """Compare two readers.
+    """Compare two readers by Cohen's kappa.
 
     Parameters
     ----------
@@ -208,15 +222,26 @@ def cohen_kappa(reviews: Sequence[Review], first: str, second: str) -> Concordan
     Returns
     -------
     Concordance
-        Over the last answer of each on the cells that both answered. Artefact is an answer like a
-        type; cells that one of them is unsure of are counted apart.
+        Over the last answers on the cells that both answered. ``artefact`` is an answer like a
+        type; cells that one of them is unsure of are counted separately.
+
+    Examples
+    --------
+    >>> answers = {"Ann": "aabb", "Bob": "aabb"}
+    >>> reviews = [
+    ...     Review(f"c{number}", answer, reader, "", blind=False)
+    ...     for reader, given in answers.items()
+    ...     for number, answer in enumerate(given)
+    ... ]
+    >>> cohen_kappa(reviews, "Ann", "Bob").kappa
+    1.0
     """
     from sklearn.metrics import cohen_kappa_score
 
     both = {
-        cell: (said[first].answer, said[second].answer)
-        for cell, said in _words(reviews).items()
-        if first in said and second in said
+        cell: (given[first].answer, given[second].answer)
+        for cell, given in last_answers(reviews).items()
+        if first in given and second in given
     }
     certain = {cell: pair for cell, pair in both.items() if UNSURE not in pair}
     pairs = list(certain.values())
@@ -233,7 +258,7 @@ def cohen_kappa(reviews: Sequence[Review], first: str, second: str) -> Concordan
 
 
 def reader_pairs(reviews: Sequence[Review]) -> list[tuple[str, str]]:
-    """List the pairs of readers who answered at least one cell both.
+    """List the pairs of readers who both answered at least one cell.
 
     Parameters
     ----------
@@ -242,18 +267,18 @@ def reader_pairs(reviews: Sequence[Review]) -> list[tuple[str, str]]:
     Returns
     -------
     list of (str, str)
-        Those with the most cells in common first.
+        In descending order of the number of cells that both answered.
     """
     together: Counter[tuple[str, str]] = Counter()
-    for said in _words(reviews).values():
-        together.update(combinations(sorted(said), 2))
+    for given in last_answers(reviews).values():
+        together.update(combinations(sorted(given), 2))
     return sorted(together, key=lambda pair: (-together[pair], pair))
 
 
 def review_progress(
     cells: Sequence[str], predicted: Sequence[str], reviews: Sequence[Review], *, last: int = 50
 ) -> ReviewProgress:
-    """Say how far a review is and how fast it goes.
+    """Compute the progress and speed of a review.
 
     Parameters
     ----------
@@ -261,39 +286,39 @@ def review_progress(
         Hashes of the query's cells.
     predicted : sequence of str, length n
     reviews : sequence of Review
-        Speed is that of all readers together; hand in one reader's for theirs.
+        The speed is that of all readers together; give one reader's reviews for theirs.
     last : int
-        Answers that speed is measured on.
+        Number of last answers from which the speed is measured.
 
     Returns
     -------
     ReviewProgress
-        Two minutes without an answer are a break and do not count, nor do the answers that end it:
-        how long they took is not known.
+        Two minutes without an answer are a break. It does not count, nor do the answers that end
+        it, because how long they took is not known.
     """
     settled = final_types(cells, predicted, reviews).reviewed
     answered = int((settled != "").sum())
-    apart = (ARTEFACT, UNSURE, DISPUTED)
+    not_types = (ARTEFACT, UNSURE, DISPUTED)
     found = Counter(
-        word if word in apart else "accepted" if word == guess else "changed"
-        for word, guess in zip(settled.tolist(), predicted, strict=True)
-        if word
+        answer if answer in not_types else "accepted" if answer == guess else "changed"
+        for answer, guess in zip(settled.tolist(), predicted, strict=True)
+        if answer
     )
     known = set(cells)
-    # Whole seconds, so that several cells answered at one stroke share one.
+    # Whole seconds, so that cells answered at once share one.
     seconds = [
         math.floor(dt.datetime.fromisoformat(one.time).timestamp())
         for one in reviews
         if one.answer != SKIPPED and one.cell in known
     ][-last:]
-    strokes, counts = np.unique(seconds, return_counts=True)
-    gaps = np.diff(strokes)
+    times, counts = np.unique(seconds, return_counts=True)
+    gaps = np.diff(times)
     at_work = gaps <= _BREAK
     speed = 60 * float(counts[1:][at_work].sum() / gaps[at_work].sum()) if at_work.any() else None
     return ReviewProgress(
-        outcomes={name: found[name] for name in ("accepted", "changed", *apart)},
+        outcomes={name: found[name] for name in ("accepted", "changed", *not_types)},
         answered=answered,
-        skipped=len(looked_at(cells, reviews)[1]),
+        skipped=len(seen_cells(cells, reviews)[1]),
         total=len(cells),
         cells_per_minute=speed or math.nan,
         minutes_left=(len(cells) - answered) / speed if speed else math.nan,

@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/people/calibration.py."""
+"""Calibration of the updated vote: from typed cells to calibrated confidence and sets of types.
+
+Both tell how far the vote of 3.4 can be trusted on cells that nobody typed.
+"""
 
 from __future__ import annotations
 
@@ -12,32 +15,32 @@ from celltransfer_core.people.updated import UpdatedVote
 from celltransfer_core.types import Bools, Float64
 
 CALIBRATED_FROM = 30
-"""Typed cells that a calibration needs."""
+"""Number of typed cells that a calibration needs."""
 
 COVERAGE = 0.9
-"""Of the cells of each type, those whose set of types is to hold it."""
+"""Probability that the set of types of a cell holds its true type, for each type."""
 
 PRIOR_CURVE = (1.5, 0.0)
-"""Slope and intercept that a calibration is drawn towards. A weighted mean of voters is too modest
-even where each of them is right about itself (Ranjan & Gneiting, JRSS B 72:71, 2010)."""
+"""Prior mean of slope and intercept. A weighted mean of voters is underconfident even if each voter
+is calibrated (Ranjan & Gneiting, JRSS B 72:71, 2010)."""
 
 PRIOR_VARIANCE = 1.0
-"""Of slope and intercept about these."""
+"""Prior variance of slope and intercept."""
 
-_LEAST = 1e-3  # confidence is cut at this distance from 0 and 1 before its odds are taken
-_MOST_STEPS = 100  # of the fit of a calibration
+_LEAST = 1e-3  # confidence is clipped at this distance from 0 and 1 before its odds are taken
+_MOST_STEPS = 100  # of the fit
 
 
 @dataclass(frozen=True)
 class NotYet:
-    """What is missing before a figure can be trusted; no figure stands in for it."""
+    """How many more typed cells a figure needs; it stands in place of the figure."""
 
     missing: int
-    """Cells that have to be typed,"""
+    """Number of cells that have to be typed."""
     of_type: str = ""
-    """of this type, where one is meant,"""
+    """Their type, if one is required."""
     blind: bool = False
-    """and in the random sample, where that counts."""
+    """Whether they have to be in the random sample."""
 
     def __str__(self) -> str:
         what = f"{self.missing} more cell{'s' if self.missing > 1 else ''}"
@@ -47,49 +50,55 @@ class NotYet:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the vote's confidence is worth, from the cells that people typed."""
+    """Calibrated confidence of n cells, estimated from N typed ones."""
 
     slope: float
     intercept: float
-    """Of the log odds of being right on those of the confidence."""
+    """Of the log odds that a prediction is right, as a function of those of its confidence."""
     confidence: Float64
-    """Of each cell that its predicted type is right, shape (n,)."""
+    """Probability that each cell's predicted type is right, shape (n,)."""
     typed: Float64
-    """The same of the typed cells, each by the others, shape (N,)."""
+    """The same for each typed cell, estimated from the others, shape (N,)."""
     right: Bools
-    """Whether the vote agrees there with what people said, shape (N,)."""
+    """Whether the vote agrees with the answer on each typed cell, shape (N,)."""
 
 
-def calibrate(taught: UpdatedVote) -> Calibration | NotYet:
-    """Learn from typed cells what confidence is worth.
+def calibrate(updated: UpdatedVote) -> Calibration | NotYet:
+    r"""Calibrate the vote's confidence on the typed cells.
 
-    A logistic curve of two parameters is fitted to whether the vote, which does not know a typed
-    cell's own word, agrees with that word. One word in twenty is taken for a slip, another type by
-    chance: otherwise a single slip on a cell that the vote is sure of would make all cells look
-    doubtful. The curve is drawn towards one that is a little steeper than the identity, so that it
-    needs few cells. Cells of the queue were picked for their doubt, and of cells of one confidence
-    they are those that are right less often, which makes the curve rather too modest than too sure;
-    the random sample holds it where the vote is sure.
+    A logistic curve is fitted to whether the vote, which leaves a typed cell's own answer out,
+    agrees with that answer,
+
+    .. math:: P(\text{agree}) = \epsilon + (1 - s - \epsilon)
+        \, \sigma(a \operatorname{logit} c + b)
+
+    where c is the confidence, s = 0.05 the share of wrong answers and :math:`\epsilon` the
+    probability that a wrong answer agrees with a wrong vote by chance: otherwise a single wrong
+    answer on a cell of high confidence would lower the confidence of all cells. A normal prior
+    draws the slope a and the intercept b towards a curve that is a little steeper than the
+    identity, so that few cells are enough. Cells of the queue were picked for their doubt and are
+    right less often than others of the same confidence, so that calibrated confidence is too low
+    rather than too high; the random sample keeps the curve right at high confidence.
 
     Parameters
     ----------
-    taught : UpdatedVote
+    updated : UpdatedVote
 
     Returns
     -------
     Calibration or NotYet
         At least :data:`CALIBRATED_FROM` typed cells are needed.
     """
-    cells = np.array([cell for cell, _ in taught.words.cells], dtype=np.int64)
+    cells = np.array([cell for cell, _ in updated.annotations.cells], dtype=np.int64)
     if len(cells) < CALIBRATED_FROM:
         return NotYet(CALIBRATED_FROM - len(cells))
-    said = np.array([name for _, name in taught.words.cells])
-    agrees = np.array(taught.types)[taught.vote.winner[cells]] == said
-    odds = _log_odds(taught.vote.confidence)
-    by_chance = SLIP / max(len(taught.types) - 1, 1)
+    answers = np.array([name for _, name in updated.annotations.cells])
+    agrees = np.array(updated.types)[updated.vote.winner[cells]] == answers
+    odds = _log_odds(updated.vote.confidence)
+    by_chance = SLIP / max(len(updated.types) - 1, 1)
     everything = np.ones((1, len(cells)))
     whole = _logistic(odds[cells], agrees, everything, by_chance, np.array(PRIOR_CURVE))[0]
-    # Then with each left out, which moves the curve but little.
+    # Then with each cell left out, which changes the curve but little.
     curves = _logistic(odds[cells], agrees, 1 - np.eye(len(cells)), by_chance, whole)
     slope, intercept = whole.tolist()
     return Calibration(
@@ -111,26 +120,27 @@ def _probability(log_odds: Float64) -> Float64:
 
 
 def _logistic(
-    x: Float64, agrees: Bools, heard: Float64, by_chance: float, start: Float64
+    x: Float64, agrees: Bools, used: Float64, by_chance: float, start: Float64
 ) -> Float64:
-    """Fit slope and intercept by Fisher's scoring, drawn towards a normal prior.
+    """Fit slope and intercept by Fisher scoring, with a normal prior.
 
-    Several curves at once: a row of ``heard``, shape (R, N), says which cells one is fitted to,
-    ``start``, shape (2,), where all begin. A word agrees with a right vote unless it is a slip, and
-    with a wrong one ``by_chance``.
+    Several curves at once: each row of ``used``, shape (R, N), tells which cells one is fitted to,
+    ``start``, shape (2,), where all start. An answer agrees with a right vote unless it is wrong,
+    and with a wrong vote ``by_chance``. Returns the curves, shape (R, 2).
     """
     design = np.column_stack([x, np.ones(len(x))])
     products = (design[:, :, None] * design[:, None, :]).reshape(len(x), 4)
-    curves = np.tile(start, (len(heard), 1))
-    reach = 1 - SLIP - by_chance
+    curves = np.tile(start, (len(used), 1))
+    span = 1 - SLIP - by_chance
     for _ in range(_MOST_STEPS):
         p = _probability(curves @ design.T)
-        agreement = by_chance + reach * p
-        per_odds = reach * p * (1 - p)
-        told = heard * per_odds / (agreement * (1 - agreement))
-        slope = (told * (agrees - agreement)) @ design - (curves - PRIOR_CURVE) / PRIOR_VARIANCE
-        bend = ((told * per_odds) @ products).reshape(-1, 2, 2) + np.eye(2) / PRIOR_VARIANCE
-        step = np.linalg.solve(bend, slope[:, :, None])[:, :, 0]
+        agreement = by_chance + span * p
+        per_odds = span * p * (1 - p)
+        score = used * per_odds / (agreement * (1 - agreement))
+        gradient = (score * (agrees - agreement)) @ design - (curves - PRIOR_CURVE) / PRIOR_VARIANCE
+        information = ((score * per_odds) @ products).reshape(-1, 2, 2)
+        information = information + np.eye(2) / PRIOR_VARIANCE
+        step = np.linalg.solve(information, gradient[:, :, None])[:, :, 0]
         curves = curves + step
         if np.abs(step).max() < 1e-6:
             break
@@ -139,17 +149,27 @@ def _logistic(
 
 @dataclass(frozen=True)
 class PredictionSets:
-    """Sets of types that hold the right one with a chosen probability, type by type."""
+    """Sets of types that hold the true one with a chosen probability, for each true type."""
 
     coverage: float
     holds: Bools
     """Whether each cell's set holds each type, shape (n, T); a type without enough typed cells is
-    in every set, for nothing is known against it."""
+    in every set."""
     missing: Mapping[str, NotYet]
-    """Types that need more cells of the blind sample before they can be left out."""
+    """Types that need more cells of the random sample before they can be ruled out."""
 
     def of(self, cell: int, types: Sequence[str]) -> list[str]:
-        """List the types in a cell's set, those aside of which too little is known."""
+        """List the types in a cell's set, without those of too few typed cells.
+
+        Parameters
+        ----------
+        cell : int
+        types : sequence of str, length T
+
+        Returns
+        -------
+        list of str
+        """
         return [
             name
             for name, held in zip(types, self.holds[cell].tolist(), strict=True)
@@ -158,35 +178,35 @@ class PredictionSets:
 
 
 def prediction_sets(
-    taught: UpdatedVote, sample: Sequence[int], *, coverage: float = COVERAGE
+    updated: UpdatedVote, sample: Sequence[int], *, coverage: float = COVERAGE
 ) -> PredictionSets:
-    """Give each cell the types that cannot be ruled out (Mondrian conformal prediction).
+    """Find the types of each cell that cannot be ruled out (Mondrian conformal prediction).
 
     Parameters
     ----------
-    taught : UpdatedVote
+    updated : UpdatedVote
     sample : sequence of int
-        From :func:`celltransfer_core.review.random_sample`; other typed cells do not count, for
-        they were picked because they are doubtful.
+        From :func:`~celltransfer_core.people.queue.random_sample`. Other typed cells do not count,
+        because they were picked for their doubt.
     coverage : float
-        Probability, for the cells of every type, that the set holds it.
+        Probability that the set of a cell holds its type, for the cells of every type.
 
     Returns
     -------
     PredictionSets
-        A type is left out where its probability is among the lowest that cells of this type have
-        in the random sample, each voted on without its own word.
+        A type is ruled out where its probability is below the quantile 1 − ``coverage`` of those
+        of the cells of this type in the random sample, each without its own answer.
     """
-    words, chosen = dict(taught.words.cells), set(sample)
-    holds = np.ones((len(taught.probabilities), len(taught.types)), dtype=bool)
+    answers, chosen = dict(updated.annotations.cells), set(sample)
+    holds = np.ones((len(updated.probabilities), len(updated.types)), dtype=bool)
     missing = {}
     needed = int(np.ceil(coverage / (1 - coverage) - 1e-9))
-    for number, name in enumerate(taught.types):
-        cells = [cell for cell, said in words.items() if said == name and cell in chosen]
+    for number, name in enumerate(updated.types):
+        cells = [cell for cell, answer in answers.items() if answer == name and cell in chosen]
         if len(cells) < needed:
             missing[name] = NotYet(needed - len(cells), name, blind=True)
             continue
-        scores = np.sort(1 - taught.probabilities[cells, number])
+        scores = np.sort(1 - updated.probabilities[cells, number])
         place = int(np.ceil((len(cells) + 1) * coverage - 1e-9)) - 1
-        holds[:, number] = 1 - taught.probabilities[:, number] <= scores[place]
+        holds[:, number] = 1 - updated.probabilities[:, number] <= scores[place]
     return PredictionSets(coverage, holds, missing)

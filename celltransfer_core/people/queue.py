@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/people/queue.py."""
+"""The review queue: from the vote and the reviews so far to the cells that a reader sees next.
+
+See :mod:`celltransfer_core.people.reviews` for its two streams.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +19,30 @@ from celltransfer_core.types import Bools, Ints
 from celltransfer_core.vocabulary import SKIPPED
 
 BLIND_SHARE = 0.1
-"""Part of the queue that is the random sample: dearer than it looks, for a random cell teaches the
-vote hardly anything."""
+"""Share of the queue that is the random sample. It is small because random cells hardly improve the
+vote."""
 
 BLIND_FROM = 20
-"""Cells that are looked at before the first turn of the random sample: the first answers teach
-most, and an estimate from a cell or two says nothing."""
+"""Cells before the first one of the random sample: the first answers improve the vote most, and an
+accuracy estimated from a cell or two means nothing."""
 
 QueueOrder = Literal["least certain", "random", "cluster", "type", "disagreement"]
 QUEUE_ORDERS: tuple[QueueOrder, ...] = get_args(QueueOrder)
-_ROUNDS_EVERY = 4  # places of the queue, one goes to the types and clusters that take turns
+_ROUNDS_EVERY = 4  # of so many places of the queue, one goes to types and clusters in turn
 
 
 @dataclass(frozen=True)
 class ReviewQueue:
-    """Cells to look at, k of them, in this order."""
+    """The k cells to review next, in this order."""
 
     cells: Ints
     """Numbers of query cells, shape (k,)."""
     blind: Bools
-    """Whether to show each without its prediction and keep ``blind`` in its review, shape (k,)."""
+    """Whether to show each without its prediction, and to mark its review as blind, shape (k,)."""
 
 
 def sample_order(cells: Sequence[str], seed: int) -> Ints:
-    """Draw all cells one after the other at random.
+    """Put all cells into a random order.
 
     Parameters
     ----------
@@ -50,9 +53,14 @@ def sample_order(cells: Sequence[str], seed: int) -> Ints:
     Returns
     -------
     ndarray of int64, shape (n,)
-        Cell numbers. The first m are a simple random sample for every m. It depends on neither the
-        order of ``cells`` nor their number: images that come later take places between the others
-        and do not change whose turn is before whose.
+        Cell numbers. The first m are a simple random sample for every m. Which of two cells comes
+        first depends on their hashes and the seed only: images that are added later do not change
+        the order of the others.
+
+    Examples
+    --------
+    >>> sample_order(["c0", "c1", "c2"], seed=0).tolist()
+    [0, 2, 1]
     """
     drawn = [hashlib.sha256(f"{seed}/{cell}".encode()).digest() for cell in cells]
     return np.array(sorted(range(len(cells)), key=drawn.__getitem__), dtype=np.int64)
@@ -69,7 +77,7 @@ def review_queue(
     share: float = BLIND_SHARE,
     seed: int = 0,
 ) -> ReviewQueue:
-    """Say which cells to look at next.
+    """List the cells to review next.
 
     Parameters
     ----------
@@ -78,29 +86,29 @@ def review_queue(
     vote : Vote
     clusters : ndarray of int64, shape (n,)
     reviews : sequence of Review
-        Those that count: a reader whose own reviews alone are handed in has a queue of their own,
-        with the same random sample in the same order as every other reader.
+        Given the reviews of one reader only, the queue is that reader's own, with the same random
+        sample in the same order as every other reader's.
     order : {"least certain", "random", "cluster", "type", "disagreement"}
-        Least certain: the cells whose two likeliest types are closest (the smallest margin); every
-        fourth place goes to cells that come in rounds: in every round each predicted type gives one
-        cell, the least certain of the round first; within a type its clusters take turns in the
-        same way. So no type and no cluster is forgotten. Cluster and type: one group after the
-        other, the least certain first. Disagreement: by :func:`voters_split`.
+        Least certain: by ascending margin between the two likeliest types. Every fourth place goes
+        to cells that come in rounds: in every round each predicted type has one cell, the least
+        certain of the round first, and within a type its clusters take turns in the same way. So
+        every type and every cluster is reviewed. Cluster and type: one group after the other, the
+        least certain cells first. Disagreement: by
+        :func:`~celltransfer_core.classify.voting.voters_split`.
     only : ndarray of bool, shape (n,), optional
-        The cells to look at, such as the flagged ones. The random sample is of all cells all the
-        same.
+        Cells to review, such as the flagged ones. The random sample is of all cells all the same.
     share : float
-        Part of the queue that is the random sample, in [0, 1].
+        Share of the queue that is the random sample, in [0, 1].
     seed : int
-        The study's; decides the random sample.
+        Seed of the random sample; the study's.
 
     Returns
     -------
     ReviewQueue
-        Answered cells have left it; skipped ones are at its end, the one skipped first leading.
-        To answer or skip the next cell leaves the others in their places. A cell of the random
-        sample that was answered with its prediction in sight, on another page, is still asked blind
-        when its turn comes.
+        Without the answered cells; skipped cells are at its end, the one skipped first before the
+        others. An answer on the next cell leaves the others in their order. A cell of the random
+        sample that was answered with its prediction in sight is asked again, blind, when its turn
+        comes.
 
     Raises
     ------
@@ -109,11 +117,18 @@ def review_queue(
 
     Notes
     -----
-    The random sample is the first ⌈share · n⌉ cells of :func:`sample_order`. The j-th of them has
-    its turn at place 20 + ⌈j / share⌉ of the queue, counting every cell that was looked at so far;
-    those that are left have it at the end. Where the order that the reader chose comes to a cell
-    before, it is asked then, for it teaches as much as any other, but blind as well, and
-    :func:`random_sample` takes it in when its turn has come.
+    The random sample is the first ⌈share · n⌉ cells of :func:`sample_order`. The turn of the j-th
+    of them is at place 20 + ⌈j / share⌉ of the queue, counting every cell reviewed so far; the rest
+    come at the end. If the chosen order reaches one of these cells before its turn, it is asked
+    then, blind as well, and :func:`random_sample` includes it from its turn on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from celltransfer_core.classify import weighted_vote
+    >>> vote = weighted_vote(np.array([[[0.9, 0.1], [0.6, 0.4]]]), np.ones(1))
+    >>> review_queue(["c0", "c1"], vote, np.array([0, 0]), [], share=0).cells.tolist()
+    [1, 0]
     """
     if order not in QUEUE_ORDERS:
         raise ValueError(f"There is no order {order!r}; there are {', '.join(QUEUE_ORDERS)}.")
@@ -126,10 +141,10 @@ def review_queue(
     sampled = np.zeros(len(cells), dtype=bool)
     sampled[sample] = True
 
-    looked, skipped = looked_at(cells, reviews)
-    asked, blind_skipped = looked_at(cells, reviews, blind=True)
-    places = looked.sum()
-    chosen = iter(ranking[(wanted & ~looked)[ranking]].tolist())
+    seen, skipped = seen_cells(cells, reviews)
+    asked, blind_skipped = seen_cells(cells, reviews, blind=True)
+    places = seen.sum()
+    chosen = iter(ranking[(wanted & ~seen)[ranking]].tolist())
     merged = list[int]()
     turn = 0
     while True:
@@ -138,12 +153,12 @@ def review_queue(
         if turn < _turns_due(places + 1, len(cells), share):
             cell = int(sample[turn])
         else:
-            cell = next((one for one in chosen if not looked[one]), -1)
+            cell = next((one for one in chosen if not seen[one]), -1)
             if cell < 0:
                 break
         merged.append(cell)
-        places += not looked[cell]
-        looked[cell] = True
+        places += not seen[cell]
+        seen[cell] = True
         asked[cell] = sampled[cell]
 
     again = [(at, cell, True) for cell, at in blind_skipped.items() if sampled[cell]]
@@ -165,7 +180,7 @@ def _sample_size(n: int, share: float) -> int:
 
 
 def _turns_due(places: int, n: int, share: float) -> int:
-    """Count the cells of the random sample whose turn is among so many places of the queue."""
+    """Count the cells of the random sample whose turn is among the first places of the queue."""
     if places >= n:
         return _sample_size(n, share)
     return math.floor(share * max(places - BLIND_FROM, 0) + 1e-9)
@@ -187,14 +202,14 @@ def _ranking(order: QueueOrder, vote: Vote, clusters: Ints, drawn: Ints) -> Ints
     turns = np.empty(len(doubtful), dtype=np.int64)
     turns[by_cluster] = _turns(types[by_cluster])
     rounds = np.argsort(np.argsort(turns, kind="stable"), kind="stable")
-    # Each stream fills its places, as far as the other one has not had the cell before.
+    # Each stream fills its own places; a cell that is in both takes the first one.
     place = np.arange(len(turns))
     place += place // (_ROUNDS_EVERY - 1)
     return doubtful[np.argsort(np.minimum(place, _ROUNDS_EVERY * (rounds + 1) - 1))]
 
 
 def _turns(groups: Ints) -> Ints:
-    """Count for each place how many of its group came before."""
+    """Count the earlier members of its group for each place."""
     sort = np.argsort(groups, kind="stable")
     starts = np.searchsorted(groups[sort], groups[sort])
     turns = np.empty(len(groups), dtype=np.int64)
@@ -202,30 +217,46 @@ def _turns(groups: Ints) -> Ints:
     return turns
 
 
-def looked_at(
+def seen_cells(
     cells: Sequence[str], reviews: Sequence[Review], *, blind: bool = False
 ) -> tuple[Bools, dict[int, int]]:
-    """Find the cells with any (blind) review, and when those without an answer were skipped."""
+    """Find the cells with a review, and those that were skipped and never answered.
+
+    Parameters
+    ----------
+    cells : sequence of str, length n
+        Hashes of the query's cells.
+    reviews : sequence of Review
+    blind : bool
+        Whether to count blind reviews only.
+
+    Returns
+    -------
+    seen : ndarray of bool, shape (n,)
+        Whether each cell was answered or skipped.
+    skipped : dict from cell number to int
+        Position of the last review of each cell that has no answer.
+    """
     place = {cell: number for number, cell in enumerate(cells)}
-    looked = np.zeros(len(cells), dtype=bool)
+    seen = np.zeros(len(cells), dtype=bool)
     skipped: dict[int, int] = {}
     answered: set[int] = set()
     for at, review in enumerate(reviews):
         cell = place.get(review.cell)
         if cell is None or (blind and not review.blind):
             continue
-        looked[cell] = True
+        seen[cell] = True
         if review.answer == SKIPPED:
             skipped[cell] = at
         else:
             answered.add(cell)
-    return looked, {cell: at for cell, at in skipped.items() if cell not in answered}
+    return seen, {cell: at for cell, at in skipped.items() if cell not in answered}
 
 
 def random_sample(
     cells: Sequence[str], reviews: Sequence[Review], *, share: float = BLIND_SHARE, seed: int = 0
 ) -> list[int]:
-    """List the cells of the random sample that were looked at so far.
+    """List the cells of the random sample that were reviewed so far.
 
     Parameters
     ----------
@@ -240,10 +271,10 @@ def random_sample(
     Returns
     -------
     list of int
-        What :func:`sample_order` drew, as far as somebody has looked at every cell blind, up to the
-        last that was asked when all before it had been, or whose turn in the queue has come. So a
-        cell that the queue asked early, because it was doubtful, enters when it would have anyhow,
-        and the list stands for all cells.
+        The first cells of :func:`sample_order`, as long as each was reviewed blind, up to the last
+        one that was asked when all before it had been, or whose turn in the queue has come. A cell
+        that the queue asked early because it was doubtful is included no sooner than otherwise, so
+        that the list is a random sample of all cells.
     """
     order = sample_order(cells, seed)
     drawn_at = {cells[cell]: place for place, cell in enumerate(order.tolist())}
@@ -257,6 +288,6 @@ def random_sample(
             in_turn = unseen + 1
             while unseen in asked:
                 unseen += 1
-    places = int(looked_at(cells, reviews)[0].sum())
+    places = int(seen_cells(cells, reviews)[0].sum())
     due = len(cells) if places == len(cells) else _turns_due(places, len(cells), share)
     return order[: max(in_turn, min(unseen, due))].tolist()

@@ -1,13 +1,13 @@
-"""Review: which cells to look at, and what the answers say.
+"""Reviews: answers of readers on query cells in, the reviewed and final type of each cell out.
 
-Query cells come in two streams. Most places of the queue go to cells in the order that the reader
-chose. A share goes to a random sample of all query cells, which are shown blind, that is without
-their prediction, and counted in their turn: it is the only part that says how often the vote is
-right. Cells that were picked because they are doubtful are wrong more often than the rest, and a
-prediction that is seen draws the reader towards it.
+Query cells come to a reader in two streams. Most places of the queue go to cells in the order that
+the reader chose. A share goes to a random sample of all query cells, which are shown blind, that is
+without their prediction: only this sample tells how often the vote is right. Cells that were picked
+because they are doubtful are wrong more often than the rest, and a prediction that is seen
+influences the reader.
 
-Wherever reviews are handed in they are in the order they were made, and those of cells that are no
-longer there are passed over.
+Reviews are always in the order in which they were made. Those of cells that are no longer in the
+query are ignored.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ class Review:
 
 @dataclass(frozen=True)
 class FinalTypes:
-    """What stands for each of n cells."""
+    """Reviewed and final types of n cells."""
 
     reviewed: Labels
-    """What readers say: a type, ``artefact``, ``unsure``, ``disputed`` or nothing, shape (n,)."""
+    """Settled answers: a type, ``artefact``, ``unsure``, ``disputed`` or empty, shape (n,)."""
     final: Labels
-    """What to count the cell as: a type, ``artefact`` or ``disputed``, shape (n,)."""
+    """What the cell counts as: a type, ``artefact`` or ``disputed``, shape (n,)."""
     reader: Labels
-    """Who answered, joined by ``; ``, shape (n,)."""
+    """Readers who answered, joined by ``; ``, shape (n,)."""
     time: Labels
-    """When the last of them did, ISO 8601, shape (n,)."""
+    """Time of the last answer, ISO 8601, shape (n,)."""
     unsure: Bools
-    """The readers cannot tell, so that ``final`` is the prediction, shape (n,)."""
+    """Whether all readers are unsure, so that ``final`` is the prediction, shape (n,)."""
     disputed: Bools
-    """The readers differ, shape (n,)."""
+    """Whether the readers differ, shape (n,)."""
 
 
 def read_reviews(payloads: Iterable[Mapping[str, Any]]) -> list[Review]:
-    """Read reviews from what a study keeps of them.
+    """Read reviews from the decisions that a study keeps.
 
     Parameters
     ----------
     payloads : iterable of mapping
-        Of decisions of the kind ``review``: the fields of :class:`Review`, and maybe more.
+        Of decisions of the kind ``review``: the fields of :class:`Review`; others are ignored.
 
     Returns
     -------
@@ -77,46 +77,52 @@ def read_reviews(payloads: Iterable[Mapping[str, Any]]) -> list[Review]:
 def final_types(
     cells: Sequence[str], predicted: Sequence[str], reviews: Sequence[Review]
 ) -> FinalTypes:
-    """Put what the readers said beside what was predicted.
+    """Settle the answers on each cell, and set its final type.
 
     Parameters
     ----------
     cells : sequence of str, length n
         Hashes of the query's cells.
     predicted : sequence of str, length n
-        Types; they stay as they are.
+        Types; they are not changed.
     reviews : sequence of Review
 
     Returns
     -------
     FinalTypes
-        The last answer of each reader counts; to skip takes none back. The answer with the most
-        readers is the reviewed type, so that a third reader settles what two differ on; who is
-        unsure leaves it to the others. The final type is the reviewed one. Where all are unsure it
-        is the prediction, the best guess there is, and is marked so. A dispute stays one until a
-        reader yields: the vote is no judge between two people.
+        The last answer of each reader counts; a cell that is skipped later keeps its answer. The
+        answer of the most readers is the reviewed type, so that a third reader settles a dispute of
+        two; readers who are unsure leave it to the others. The final type is the reviewed one. If
+        all readers are unsure it is the prediction, and the cell is marked as unsure. A dispute
+        stays one until a reader changes their answer: the vote does not decide between people.
+
+    Examples
+    --------
+    >>> review = Review("c0", "b", "Ann", "2026-01-01T00:00:00+00:00", blind=False)
+    >>> final_types(["c0", "c1"], ["a", "a"], [review]).final.tolist()
+    ['b', 'a']
     """
-    words = _words(reviews)
+    answers = last_answers(reviews)
     reviewed, final, reader, time = list[str](), list[str](), list[str](), list[str]()
     for cell, guess in zip(cells, predicted, strict=True):
-        said = words.get(cell, {})
-        settled = settle(said.values())
+        given = answers.get(cell, {})
+        settled = settle(given.values())
         reviewed.append(settled)
         final.append(str(guess) if settled in ("", UNSURE) else settled)
-        reader.append("; ".join(said))
-        time.append(list(said.values())[-1].time if said else "")
+        reader.append("; ".join(given))
+        time.append(list(given.values())[-1].time if given else "")
     return FinalTypes(
         reviewed=np.array(reviewed, dtype=str),
         final=np.array(final, dtype=str),
         reader=np.array(reader, dtype=str),
         time=np.array(time, dtype=str),
-        unsure=np.array([word == UNSURE for word in reviewed], dtype=bool),
-        disputed=np.array([word == DISPUTED for word in reviewed], dtype=bool),
+        unsure=np.array([answer == UNSURE for answer in reviewed], dtype=bool),
+        disputed=np.array([answer == DISPUTED for answer in reviewed], dtype=bool),
     )
 
 
 def settled_answers(reviews: Iterable[Review]) -> dict[str, str]:
-    """Settle what readers say of each cell that was answered.
+    """Settle the answers on each cell that was answered.
 
     Parameters
     ----------
@@ -128,22 +134,51 @@ def settled_answers(reviews: Iterable[Review]) -> dict[str, str]:
         As ``reviewed`` of :func:`final_types`: a type, ``none``, ``unsure``, ``artefact`` or
         ``disputed``.
     """
-    return {cell: settle(said.values()) for cell, said in _words(reviews).items()}
+    return {cell: settle(given.values()) for cell, given in last_answers(reviews).items()}
 
 
-def _words(reviews: Iterable[Review]) -> dict[str, dict[str, Review]]:
-    """Collect the last answer of each reader on each cell, who answered last at the end."""
-    words: dict[str, dict[str, Review]] = {}
+def last_answers(reviews: Iterable[Review]) -> dict[str, dict[str, Review]]:
+    """Collect the last answer of each reader on each cell.
+
+    Parameters
+    ----------
+    reviews : iterable of Review
+
+    Returns
+    -------
+    dict from a cell's hash to a dict from reader to Review
+        The reader who answered last is the last one. Skipped cells are left out.
+    """
+    answers: dict[str, dict[str, Review]] = {}
     for review in reviews:
         if review.answer != SKIPPED:
-            said = words.setdefault(review.cell, {})
-            said.pop(review.reader, None)
-            said[review.reader] = review
-    return words
+            given = answers.setdefault(review.cell, {})
+            given.pop(review.reader, None)
+            given[review.reader] = review
+    return answers
 
 
-def settle(said: Iterable[Review]) -> str:
-    answers = [review.answer for review in said]
+def settle(reviews: Iterable[Review]) -> str:
+    """Settle the answers of several readers on one cell.
+
+    Parameters
+    ----------
+    reviews : iterable of Review
+        One of each reader.
+
+    Returns
+    -------
+    str
+        The answer of the most readers who are not unsure, ``disputed`` if several tie, ``unsure``
+        if all are unsure, or empty without reviews.
+
+    Examples
+    --------
+    >>> reviews = [Review("c0", answer, "", "", blind=False) for answer in ("a", "b", "b")]
+    >>> settle(reviews), settle(reviews[:2])
+    ('b', 'disputed')
+    """
+    answers = [review.answer for review in reviews]
     counts = Counter(answer for answer in answers if answer != UNSURE).most_common()
     if not counts:
         return UNSURE if answers else ""

@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/people/taught.py."""
+"""Annotations, and the vote that they update: from matches and reviews to what is shown of a cell.
+
+Annotations are the confirmed clusters (3.2) and the typed cells. :class:`UpdatedVote` is what
+:class:`~celltransfer_core.people.updater.VoteUpdater` makes of the ensemble vote (3.4) with them.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +18,24 @@ from celltransfer_core.types import Bools, Float64
 from celltransfer_core.vocabulary import ANSWERS, NONE_TYPE
 
 KINDS = ("ensemble", "cluster", "neighbours", "discriminant", "typed")
-"""Kinds of voters, as columns of :attr:`UpdatedVote.say`."""
+"""Kinds of voters, as columns of :attr:`UpdatedVote.cell_weights`."""
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """What people said that a vote can learn from; equal words teach the same."""
+    """Answers of people that update the vote; equal annotations give the same vote.
+
+    Examples
+    --------
+    >>> annotations = Annotations(clusters=((0, "lymphocyte"),), cells=((7, "monocyte"),))
+    >>> bool(annotations), bool(Annotations())
+    (True, False)
+    """
 
     clusters: tuple[tuple[int, str], ...] = ()
-    """Position of each confirmed cluster and its type, ascending; without those of none."""
+    """Position and type of each confirmed cluster, ascending; without clusters of type none."""
     cells: tuple[tuple[int, str], ...] = ()
-    """Number of each typed query cell and its type, ascending."""
+    """Number and type of each typed query cell, ascending."""
 
     def __bool__(self) -> bool:
         return bool(self.clusters or self.cells)
@@ -33,22 +44,29 @@ class Annotations:
 def annotations_of(
     matches: Sequence[Match], cells: Sequence[str], reviews: Sequence[Review]
 ) -> Annotations:
-    """Collect what the vote can learn from.
+    """Collect the annotations from matches and reviews.
 
     Parameters
     ----------
     matches : sequence of Match
-        Of every cluster; confirmed ones count.
+        Of every cluster; the confirmed ones are used.
     cells : sequence of str, length n
         Hashes of the query's cells, sorted.
     reviews : sequence of Review
-        In the order they were made. Several readers of one cell settle it as in
-        :func:`celltransfer_core.review.final_types`; cells that are unsure, disputed, an artefact
-        or none of the types teach nothing.
+        In the order they were made. Several readers of one cell are settled as in
+        :func:`~celltransfer_core.people.reviews.final_types`. Cells that are unsure, disputed, an
+        artefact or none of the types are not used.
 
     Returns
     -------
     Annotations
+
+    Examples
+    --------
+    >>> match = Match(0, 30, "a", 0.9, "b", 0.1, "", "", True, "Ann")
+    >>> review = Review("c1", "b", "Ann", "2026-01-01T00:00:00+00:00", blind=False)
+    >>> annotations_of([match], ["c0", "c1"], [review])
+    Annotations(clusters=((0, 'a'),), cells=((1, 'b'),))
     """
     place = {cell: number for number, cell in enumerate(cells)}
     typed = {
@@ -68,39 +86,59 @@ def annotations_of(
 
 @dataclass(frozen=True)
 class UpdatedVote:
-    """The vote that people taught; n query cells, T types, V voters of the ensemble."""
+    """The vote after an update; n query cells, T types, V voters of the ensemble, K clusters."""
 
-    words: Annotations
+    annotations: Annotations
+    """What it was updated with."""
     types: tuple[str, ...]
-    """The reference's kept types, then others that somebody named, length T."""
+    """The reference's kept types, then other types among the annotations, length T."""
     vote: Vote
-    """Of all voters; ``choices`` has the ensemble's first, then one row a kind (V + 4, n)."""
+    """Of all voters; ``choices`` has the ensemble's V rows, then one row for each other kind of
+    :data:`KINDS`, shape (V + 4, n)."""
     ensemble: Vote
-    """Of the ensemble alone."""
+    """Of the ensemble only."""
     probabilities: Float64
-    """Shape (n, T), not calibrated."""
+    """Posterior probability of each type in each cell, not calibrated, shape (n, T)."""
     weights: Float64
-    """What each voter but the typed cells counts now, shape (V + 3,), summing to one."""
-    say: Float64
-    """Who decided: share of the say of each of :data:`KINDS` in each cell, shape (n, 5)."""
+    """Weight of each voter but the typed cells, shape (V + 3,), summing to one."""
+    cell_weights: Float64
+    """Weight of each kind of :data:`KINDS` in each cell, shape (n, 5); rows sum to one."""
     distance: Float64
-    """To the nearest cell that somebody typed or that is at the heart of a confirmed cluster, in
-    units of what is usual between neighbours of the query, shape (n,); infinite before any."""
+    """Distance of each cell to the nearest typed cell or central cell of a confirmed cluster, in
+    units of the usual distance between neighbours in the query, shape (n,); infinite without
+    annotations."""
     unknown_above: float
     """Distance from which a cell is proposed as unknown."""
-    trust: Float64
-    """Probability that the name of each cluster is no slip, shape (number of clusters,); 1 where
-    nobody named it or the reference lacks the type."""
-    slips: tuple[int, ...] = ()
-    """Positions of the clusters whose name is more likely wrong than right, unless cells that were
-    typed settle it."""
+    name_posteriors: Float64
+    """Posterior probability that each cluster's confirmed type is right, shape (K,); 1 where a
+    cluster is not confirmed or the reference lacks the type."""
+    doubted_clusters: tuple[int, ...] = ()
+    """Positions of the clusters whose confirmed type is more likely wrong than right, unless typed
+    cells settle it."""
 
     @property
     def unknown(self) -> Bools:
-        """Cells far from everything that people named, shape (n,)."""
+        """Whether each cell is far from all annotated cells, shape (n,)."""
         return np.isfinite(self.distance) & (self.distance > self.unknown_above)
 
 
-def all_types(kept: Sequence[str], words: Annotations) -> tuple[str, ...]:
-    said = {name for _, name in (*words.clusters, *words.cells)}
-    return (*kept, *sorted(said - set(kept)))
+def all_types(kept: Sequence[str], annotations: Annotations) -> tuple[str, ...]:
+    """List the reference's kept types, then the other types among the annotations.
+
+    Parameters
+    ----------
+    kept : sequence of str
+    annotations : Annotations
+
+    Returns
+    -------
+    tuple of str
+        The others in alphabetical order.
+
+    Examples
+    --------
+    >>> all_types(["b", "a"], Annotations(cells=((0, "z"), (1, "a"))))
+    ('b', 'a', 'z')
+    """
+    named = {name for _, name in (*annotations.clusters, *annotations.cells)}
+    return (*kept, *sorted(named - set(kept)))

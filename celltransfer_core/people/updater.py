@@ -1,141 +1,150 @@
-"""What a person says teaches the vote: at once, and without a new transport.
+"""The vote is updated with annotations, at once and without a new transport (after 3.4).
 
-Beside the ensemble's voters four speak that know the query's own domain, each only where a person
-has spoken: the type of a confirmed cluster, for its cells by how central they are; a k-NN over
-query cells that carry confirmed types; a discriminant between the types as they look in the query;
-and the cells that a person typed, whose say grows near them and who correct the others where they
-were wrong. The voters' weights follow one rule, from what people said and nothing else.
-
-The outcome is a function of the words that stand, so to take a word back takes back what it
-taught. A cell's own word has no part in its own vote: ``predicted_type`` of a typed cell is what
-the vote would have said without it, and figures on typed cells are fair.
-
-How the parts are used::
-
-    run = transfer(prepared, named)            # or jobs.load_run: the vote of the ensemble
-    run = teach(run, annotations_of(run.matches, run.query.cells, reviews))
-    run.predicted, run.vote, run.flagged       # as before, now taught; run.types may be more
-    run.taught                                 # UpdatedVote: who decided, distances, unknown cells,
-                                               # names of clusters that may be slips
-    check_new_type(text)                       # of a type that somebody types in
-    calibrate(run.taught)                      # Calibration, or NotYet: what is missing
-    prediction_sets(run.taught, random_sample)  # types that cannot be ruled out, cell by cell
-    drift(run)                                 # whether a new transport would pay
-
-:func:`celltransfer_core.jobs.load_taught` does all of it for a study.
+Embeddings, clusters and votes of the query and its annotations in, another vote out. It is a
+function of the annotations that stand: to take one back takes its effect back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from celltransfer_core.classify.voting import Vote, cell_weights, count_votes
+from celltransfer_core.classify.voting import Vote, cell_weights, count_votes, margin
 from celltransfer_core.clustering.components import principal_components
 from celltransfer_core.matching.rows import group_means
 from celltransfer_core.neighbors.knn import normalized_entropy
-from celltransfer_core.neighbors.search import nearest, nearest_others
+from celltransfer_core.neighbors.search import distance_to_marked, nearest_others
 from celltransfer_core.people.posteriors import (
-    SEEN,
-    _trust,
-    discriminated,
-    left_out,
-    normalised,
-    shared,
+    CLUSTER_CELLS,
+    TypedCells,
+    Voters,
+    combine,
+    discriminant_posterior,
+    name_posteriors,
+    normalized,
+    responsibilities,
 )
 from celltransfer_core.people.updated import KINDS, Annotations, UpdatedVote, all_types
-from celltransfer_core.types import Bools, Float32, Float64, Ints
+from celltransfer_core.types import Float32, Float64, Ints
 
-_STRANGE = 0.5  # what the ensemble counts where a cluster is of a type that it does not know
-_SETTLED = 2  # typed cells more for than against a cluster's name that end all doubt in it
+_NEW_TYPE = 0.5  # factor on the ensemble's weight where a cluster's type is not in the reference
+_SETTLED = 2  # typed cells more for than against a cluster's name that remove all doubt
 
 
 class VoteUpdater(BaseEstimator):
-    r"""The ensemble's voters, joined by four that learn from a person's words.
+    r"""Update the ensemble vote with annotations.
+
+    Four voters join the ensemble. They know the query's own domain, and each has weight only where
+    there are annotations:
+
+    - the type of a confirmed cluster, for its cells, by their centrality;
+    - a k-NN over query cells of confirmed clusters;
+    - a discriminant between the types as they look in the query;
+    - the typed cells, whose weight grows near them, and which correct the other voters.
 
     Parameters
     ----------
     n_neighbors : int
-        Query cells that the k-NN over confirmed types asks.
-    own_weight : float
-        Prior weight of the cluster's name, and the same of the neighbours and of the
-        discriminant, that of the whole ensemble being one.
-    prior_words : float
-        Annotations that the prior weights are worth: few words move the weights little.
+        Neighbours of each cell in the k-NN over confirmed clusters.
+    prior_weight : float
+        Prior weight of the cluster's type, of the neighbours and of the discriminant each; the
+        whole ensemble has 1.
+    prior_strength : float
+        Number of annotations that the prior weights count as: fewer annotations move them little.
     width : float
-        Of the kernel about typed cells: its squared width in units of the squared distance that
-        is usual to the last of these neighbours.
+        Squared width of the kernel around typed cells, in units of the squared median distance to
+        the last of the neighbours.
     noise : float
-        Of the typed cells' words, when there are many: the larger, the more of them it takes to
-        outvote the others.
+        Variance of the noise of answers on cells, when there are many: the larger, the more answers
+        are needed to outvote the other voters.
     unknown_quantile : float
-        Share of the cells with a confirmed type that lie nearer than the distance from which
-        cells are proposed as unknown.
+        Share of the cells of confirmed type that lie nearer than the distance from which cells are
+        proposed as unknown.
 
     Attributes
     ----------
     X_ : ndarray of float32, shape (n, d)
     distances_, neighbors_ : ndarray, shape (n, k)
-        Of each cell's nearest others.
+        Nearest other cells of each cell.
     components_ : ndarray of float64, shape (n, c)
         The first principal components of X.
+    ensemble_ : Vote
+        Of the ensemble without annotations.
     width_ : float
-        Squared kernel width.
+        Squared width of the kernel.
     n_features_in_ : int
 
     Notes
     -----
-    Let :math:`p_{vc}` be what voter v says of cell c and :math:`s_{vc}` its reach times one minus
-    its normalised entropy; where a cluster is of a type that the reference lacks, the ensemble's
-    are halved, for it cannot say so. Nor can names of clusters say a type that a person keeps
-    though no cluster is called so: theirs, and their neighbours', are as much less as the ensemble
-    sees of such types in c.
+    Let :math:`p_{vc}` be the probabilities of voter v in cell c, and :math:`s_{vc}` its certainty:
+    one minus their normalised entropy, times a factor in [0, 1]. For a cluster's type the factor is
+    the square root of the centrality, for neighbours and the discriminant the share of neighbours
+    in confirmed clusters. For the ensemble it is 1/2 where a cluster's type is not in the
+    reference, because the ensemble cannot predict it. Clusters' types in turn cannot predict a type
+    that is kept though no cluster has it: their certainty and that of the neighbours are multiplied
+    by one minus the ensemble's probability of such types.
 
-    The name of a cluster, and what its cells tell their neighbours, is believed as far as it is no
-    slip: one name in twenty is another type by chance, and the ensemble's votes on a cluster, worth
-    ten cells, are drawn from a Dirichlet-multinomial distribution of its true type, whose
-    parameters are five expected cells, three of them right, and the votes on the other clusters of
-    that name.
+    A confirmed cluster and its votes for neighbours count with the posterior probability that its
+    type is right. A priori one in twenty is wrong, with all other types equally likely. The
+    ensemble's votes on a cluster, which count as ten cells, follow a Dirichlet-multinomial
+    distribution given its true type, with the parameters of five expected cells, three of them
+    right, and the votes on the other clusters of that type.
 
-    A word on cell i gives every voter the credit :math:`r_{vi} \propto w_v s_{vi} p_{vi}(y_i)`,
-    from prior weights w that sum to one. Weights are
+    An answer :math:`y_i` on cell i gives voter v the responsibility :math:`r_{vi} \propto w_v
+    s_{vi} p_{vi}(y_i)`, from prior weights w that sum to one. The posterior weights are
     :math:`(\kappa w_v + \sum_i r_{vi}) / (\kappa + N)`: the first step of
-    expectation–maximisation for a mixture under a Dirichlet prior. By the same rule, names of
-    clusters have weighed the voters of the ensemble against each other before, each as ten words on
-    its cells as far as it is believed. The voters' weighted mean is m.
+    expectation–maximisation for a mixture under a Dirichlet prior. By the same rule, confirmed
+    clusters have updated the weights within the ensemble before, each as ten answers on its cells
+    times the posterior probability that its type is right. The voters' weighted mean is m.
 
-    The typed cells speak by Gaussian-process regression of what they are on m: with the kernel K
-    among them, :math:`f = m + K_{\cdot t} (K_{tt} + \sigma_N^2 I)^{-1} (Y - m_t)`, with the noise
-    :math:`\sigma_N^2 = \sigma^2 (1 + \kappa / N)`: of few words, on the oddest cells at that, none
-    carries far. Their say in a cell is the share of the variance there that they explain: near one
-    close to them, none far away.
+    The typed cells vote by Gaussian-process regression of their answers on m. With the kernel K,
+    :math:`f = m + K_{\cdot t} (K_{tt} + \sigma_N^2 I)^{-1} (Y - m_t)`, with the noise
+    :math:`\sigma_N^2 = \sigma^2 (1 + \kappa / N)`: few answers, on unusual cells at that, have
+    little effect on other cells. Their weight in a cell is the share of the variance that they
+    explain there, near one close to them and zero far away.
 
-    The discriminant starts from q, the vote of the ensemble, of the clusters' names and of the
-    neighbours. In the query's first principal components it fits normal distributions with equal
-    shares and one covariance, shrunk towards a multiple of the identity, to the cells as they are
-    shared out by q (the M step), whose posterior g gives :math:`q \propto \sqrt{p g}`, p being
-    where it started (the E step), and so on: the types' means are then those of this stain and
-    this microscope. It knows no word on a cell, only those on clusters.
+    The discriminant starts from the probabilities p of the ensemble, the clusters' types and the
+    neighbours. In the first principal components it fits normal distributions with equal shares
+    and one covariance, shrunk towards a multiple of the identity, to the cells as they are shared
+    out by q (M step). Their posterior g gives :math:`q \propto \sqrt{p g}` (E step), and so on: the
+    means are those of the types in this query. It does not use typed cells.
 
-    Everything that bears on cell i's own vote leaves word i out, weights included; the regression
-    does so in closed form, with the noise of N words.
+    All that bears on the vote of a typed cell i leaves answer i out, weights included. The
+    regression does so in closed form, with the noise of N answers. So ``predicted_type`` of a typed
+    cell is what the vote would be without its answer, and accuracies over typed cells are unbiased.
+
+    Examples
+    --------
+    The ensemble knows nothing; a person confirms the types of both clusters:
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(40, 3))
+    >>> X[20:] += 10
+    >>> clusters = np.repeat([0, 1], 20)
+    >>> ensemble = np.full((1, 40, 2), 0.5)  # one voter, 40 cells, two types
+    >>> updater = VoteUpdater().fit(X, clusters, np.ones(40), ensemble, np.ones(1), ("a", "b"))
+    >>> updated = updater.update(Annotations(clusters=((0, "b"), (1, "a"))))
+    >>> [updated.types[number] for number in updated.vote.winner[[0, 39]]]
+    ['b', 'a']
     """
 
     def __init__(
         self,
         n_neighbors: int = 10,
-        own_weight: float = 0.5,
-        prior_words: float = 20.0,
+        prior_weight: float = 0.5,
+        prior_strength: float = 20.0,
         width: float = 4.0,
         noise: float = 0.1,
         unknown_quantile: float = 0.97,
     ) -> None:
         self.n_neighbors = n_neighbors
-        self.own_weight = own_weight
-        self.prior_words = prior_words
+        self.prior_weight = prior_weight
+        self.prior_strength = prior_strength
         self.width = width
         self.noise = noise
         self.unknown_quantile = unknown_quantile
@@ -149,219 +158,239 @@ class VoteUpdater(BaseEstimator):
         weights: Float64,
         types: Sequence[str],
         kept: Sequence[str] = (),
-    ) -> VoteUpdater:
-        """Prepare what no word changes.
+    ) -> Self:
+        """Compute all that does not depend on annotations.
 
         Parameters
         ----------
-        X : ndarray of float32, shape (n, d)
-            The query, as its clusters were found.
+        X : array-like of float, shape (n, d)
+            The query, in the space in which its clusters were detected.
         clusters : ndarray of int64, shape (n,)
+            Cluster of each cell.
         centrality : ndarray of float64, shape (n,)
+            Centrality of each cell in its cluster, in [0, 1].
         probabilities : ndarray of float64, shape (V, n, T)
-            What the ensemble's voters say.
+            Of the ensemble's voters.
         weights : ndarray of float64, shape (V,)
-            Their prior weights.
+            Prior weights of the voters.
         types : sequence of str, length T
         kept : sequence of str
-            Those that a person has seen, whatever the clusters are called.
+            Types that a person has seen in the query, even if no cluster has them.
 
         Returns
         -------
-        VoteUpdater
-            Itself.
+        self
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not fit together, or X holds NaN.
         """
         self.X_ = np.ascontiguousarray(check_array(X, dtype=np.float32))
         n, self.n_features_in_ = self.X_.shape
         if len(clusters) != n or len(centrality) != n or probabilities.shape[1] != n:
-            raise ValueError("Clusters, centrality and probabilities must speak of the rows of X.")
+            raise ValueError("Clusters, centrality and probabilities need one entry a row of X.")
         self.clusters_ = clusters
-        self.centrality_ = np.round(centrality, 6)  # as in clusters.csv: same words, same bytes
+        # As in clusters.csv, so that a rerun with the file gives the same bytes.
+        self.centrality_ = np.round(centrality, 6)
         self.probabilities_, self.weights_, self.types_ = probabilities, weights, tuple(types)
         self.kept_ = np.flatnonzero(np.isin(self.types_, kept))
         self.certainty_ = 1 - normalized_entropy(probabilities)
-        say = cell_weights(weights, self.certainty_)
-        self.ensemble_ = count_votes(probabilities, say)
-        self.mean_ = np.einsum("vn,vnt->nt", say, probabilities)
+        shares = cell_weights(weights, self.certainty_)
+        self.ensemble_ = count_votes(probabilities, shares)
+        self.mean_ = np.einsum("vn,vnt->nt", shares, probabilities)
         n_clusters = int(clusters.max()) + 1
         self.cluster_votes_ = group_means(self.mean_, clusters, n_clusters)
-        heard = probabilities * self.certainty_[:, :, None]
-        self.heard_ = np.stack([group_means(voter, clusters, n_clusters) for voter in heard])
+        certain = probabilities * self.certainty_[:, :, None]
+        self.voter_cluster_votes_ = np.stack(
+            [group_means(voter, clusters, n_clusters) for voter in certain]
+        )
         self.distances_, self.neighbors_ = nearest_others(self.X_, min(self.n_neighbors, n - 1))
         farthest = float(np.median(self.distances_[:, -1])) if n > 1 else 1.0
         self.width_ = self.width * max(farthest**2, 1e-30)
-        self.usual_ = float(np.median(self.distances_[:, 0])) if n > 1 else 1.0
+        self.usual_distance_ = float(np.median(self.distances_[:, 0])) if n > 1 else 1.0
         self.components_ = principal_components(self.X_)
-        self.squares_ = (self.X_.astype(np.float64) ** 2).sum(axis=1)
+        self.squared_norms_ = (self.X_.astype(np.float64) ** 2).sum(axis=1)
         return self
 
-    def update(self, words: Annotations) -> UpdatedVote:
-        """Let all voters vote, those that learn knowing the words.
+    def update(self, annotations: Annotations) -> UpdatedVote:
+        """Update the vote.
 
         Parameters
         ----------
-        words : Annotations
+        annotations : Annotations
 
         Returns
         -------
         UpdatedVote
-            Without words the vote is the ensemble's, bit by bit.
+            Without annotations the vote is the ensemble's, bit by bit.
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` was not called before.
         """
         check_is_fitted(self)
+        types = all_types(self.types_, annotations)
+        if not annotations:
+            return self._not_updated(types)
+        given = self._given(annotations, types)
+        found = combine(
+            self._voters(given, len(types)), self._typed_cells(given), self.prior_strength
+        )
         n, voters = len(self.X_), len(self.weights_)
-        types = all_types(self.types_, words)
-        if not words:
-            return UpdatedVote(
-                words=words,
-                types=types,
-                vote=self.ensemble_,
-                ensemble=self.ensemble_,
-                probabilities=self.mean_,
-                weights=self.weights_ / self.weights_.sum(),
-                say=np.tile(np.eye(len(KINDS))[0], (n, 1)),
-                distance=np.full(n, np.inf),
-                unknown_above=np.inf,
-                trust=np.ones(len(self.cluster_votes_)),
-            )
+        agree = np.where(given.answers == given.cell_names[given.typed], 1, -1)
+        settled = np.bincount(self.clusters_[given.typed], agree, len(given.names)) >= _SETTLED
+        distance, above = self._distance(given)
+        agreement = (found.cell_weights * (found.choices == found.winner)).sum(axis=0)
+        return UpdatedVote(
+            annotations=annotations,
+            types=types,
+            vote=Vote(
+                winner=found.winner,
+                agreement=np.minimum(agreement, 1.0),
+                confidence=found.probabilities[np.arange(n), found.winner],
+                choices=found.choices,
+                margin=margin(found.probabilities),
+            ),
+            ensemble=self.ensemble_,
+            probabilities=found.probabilities,
+            weights=found.weights,
+            cell_weights=np.column_stack(
+                [found.cell_weights[:voters].sum(axis=0), *found.cell_weights[voters:]]
+            ),
+            distance=distance,
+            unknown_above=above,
+            name_posteriors=given.posteriors,
+            doubted_clusters=tuple(np.flatnonzero((given.posteriors < 0.5) & ~settled).tolist()),
+        )
+
+    def _not_updated(self, types: tuple[str, ...]) -> UpdatedVote:
+        n = len(self.X_)
+        return UpdatedVote(
+            annotations=Annotations(),
+            types=types,
+            vote=self.ensemble_,
+            ensemble=self.ensemble_,
+            probabilities=self.mean_,
+            weights=self.weights_ / self.weights_.sum(),
+            cell_weights=np.tile(np.eye(len(KINDS))[0], (n, 1)),
+            distance=np.full(n, np.inf),
+            unknown_above=np.inf,
+            name_posteriors=np.ones(len(self.cluster_votes_)),
+        )
+
+    def _given(self, annotations: Annotations, types: tuple[str, ...]) -> _Given:
+        """Turn the annotations into numbers, and compute the posteriors of the clusters' names."""
         number = {name: place for place, name in enumerate(types)}
-        typed = np.array([cell for cell, _ in words.cells], dtype=np.int64)
-        answers = np.array([number[name] for _, name in words.cells], dtype=np.int64)
-        named = np.full(len(self.cluster_votes_), -1, dtype=np.int64)
-        for cluster, name in words.clusters:
-            named[cluster] = number[name]
-        said = np.eye(len(types))[answers]
-        carried = named[self.clusters_]
-        trust = _trust(self.cluster_votes_, named)
-        trusted = trust[self.clusters_]
-        probabilities = np.zeros((voters + 3, n, len(types)))
+        names = np.full(len(self.cluster_votes_), -1, dtype=np.int64)
+        for cluster, name in annotations.clusters:
+            names[cluster] = number[name]
+        posteriors = name_posteriors(self.cluster_votes_, names)
+        return _Given(
+            typed=np.array([cell for cell, _ in annotations.cells], dtype=np.int64),
+            answers=np.array([number[name] for _, name in annotations.cells], dtype=np.int64),
+            names=names,
+            posteriors=posteriors,
+            cell_names=names[self.clusters_],
+            cell_posteriors=posteriors[self.clusters_],
+        )
+
+    def _voters(self, given: _Given, n_types: int) -> Voters:
+        """Join the ensemble with the cluster's type, the neighbours and the discriminant."""
+        n, voters = len(self.X_), len(self.weights_)
+        probabilities = np.zeros((voters + 3, n, n_types))
         probabilities[:voters, :, : len(self.types_)] = self.probabilities_
         certainty = np.ones((voters + 3, n))
         certainty[:voters] = self.certainty_
-        # The ensemble cannot say what the reference lacks, however certain it is of something else.
-        certainty[:voters, carried >= len(self.types_)] *= _STRANGE
-        prior = np.concatenate([self._prior(named, trust), np.full(3, self.own_weight)])
+        # The ensemble cannot predict a type that the reference lacks, however certain it is.
+        certainty[:voters, given.cell_names >= len(self.types_)] *= _NEW_TYPE
+        prior = np.concatenate([self._ensemble_prior(given), np.full(3, self.prior_weight)])
         prior /= prior.sum()
-
-        def listen(place: int, shares: Float64, reach: Float64) -> None:
+        # Names cannot predict a kept type that no cluster has, where the ensemble sees it.
+        unnamed = self.mean_[:, np.setdiff1d(self.kept_, given.names)].sum(axis=1)
+        named = np.maximum(1 - unnamed, 0)  # the sum may exceed one by rounding
+        for place, predict in ((-3, self._cluster_vote), (-2, self._neighbour_vote)):
+            shares, factor = predict(given, n_types)
             probabilities[place] = shares
-            certainty[place] = reach * (1 - normalized_entropy(shares))
+            certainty[place] = factor * named * (1 - normalized_entropy(shares))
+        weights = cell_weights(prior[:-1], certainty[:-1])
+        mean = np.einsum("vn,vnt->nt", weights, probabilities[:-1])
+        shares, factor = self._discriminant_vote(given, mean)
+        probabilities[-1] = shares
+        certainty[-1] = factor * (1 - normalized_entropy(shares))
+        return Voters(probabilities, certainty, prior)
 
-        # Nor can names say what no cluster is called, where the ensemble sees it.
-        seen = self.mean_[:, np.setdiff1d(self.kept_, named)].sum(axis=1)
-        called = np.maximum(1 - seen, 0)  # it is one and a rounding where nothing else is seen
-        for place, speak in ((-3, self._of_cluster), (-2, self._of_neighbours)):
-            shares, reach = speak(carried, trusted, len(types))
-            listen(place, shares, reach * called)
-        say = cell_weights(prior[:-1], certainty[:-1])
-        so_far = np.einsum("vn,vnt->nt", say, probabilities[:-1])
-        listen(-1, *self._of_discriminant(carried, so_far))
-
-        right = probabilities[:, typed, answers] * certainty[:, typed]
-        credit = shared(prior[:, None] * right, prior[:, None])
-        weights = (self.prior_words * prior + credit.sum(axis=1)) / (self.prior_words + len(typed))
-        say = cell_weights(weights, certainty)
-        counted = count_votes(probabilities, say)
-        mean = np.einsum("vn,vnt->nt", say, probabilities)
-        winner, near = counted.winner, np.zeros(n)
-        if len(typed):
-            kernel = self._kernel(typed)
-            noise = self.noise * (1 + self.prior_words / len(typed))
-            inverse = np.asarray(
-                np.linalg.inv(kernel[typed] + noise * np.eye(len(typed))), dtype=np.float64
-            )
-            near = np.einsum("cn,nm,cm->c", kernel, inverse, kernel, optimize=True)
-            mean = mean + kernel @ (inverse @ (said - mean[typed]))
-            # A cell's own word has no part in its own vote.
-            near[typed] = 1 + noise - 1 / np.diag(inverse)
-            without = self.prior_words * prior[:, None] + credit.sum(axis=1)[:, None] - credit
-            mean[typed], say[:, typed] = left_out(
-                without, certainty[:, typed], probabilities[:, typed], said, inverse
-            )
-            mean = normalised(np.maximum(mean, 0))
-            near = np.clip(near, 0, 1)
-            winner = mean.argmax(axis=1)
-        spoken = np.where(answers == carried[typed], 1, -1)
-        settled = np.bincount(self.clusters_[typed], spoken, len(trust)) >= _SETTLED
-        choices = np.vstack([counted.choices, mean.argmax(axis=1)])
-        say = np.vstack([say * (1 - near), near])
-        best = np.sort(mean, axis=1)
-        distance, above = self._distance(carried >= 0, typed)
-        return UpdatedVote(
-            words=words,
-            types=types,
-            vote=Vote(
-                winner=winner,
-                agreement=np.minimum((say * (choices == winner)).sum(axis=0), 1.0),
-                confidence=mean[np.arange(n), winner],
-                choices=choices,
-                margin=best[:, -1] - best[:, -2] if len(types) > 1 else best[:, -1],
-            ),
-            ensemble=self.ensemble_,
-            probabilities=mean,
-            weights=weights,
-            say=np.column_stack([say[:voters].sum(axis=0), *say[voters:]]),
-            distance=distance,
-            unknown_above=above,
-            trust=trust,
-            slips=tuple(np.flatnonzero((trust < 0.5) & ~settled).tolist()),
-        )
-
-    def _prior(self, named: Ints, trust: Float64) -> Float64:
-        """Weigh the ensemble's voters by how well they knew the clusters that were named."""
+    def _ensemble_prior(self, given: _Given) -> Float64:
+        """Weigh the ensemble's voters by their probabilities of the clusters' names."""
         weights = self.weights_ / self.weights_.sum()
-        known = np.flatnonzero((named >= 0) & (named < len(self.types_)))
-        credit = shared(weights[:, None] * self.heard_[:, known, named[known]], weights[:, None])
-        worth = SEEN * trust[known]
-        return (self.prior_words * weights + credit @ worth) / (self.prior_words + worth.sum())
+        known = np.flatnonzero((given.names >= 0) & (given.names < len(self.types_)))
+        likelihood = self.voter_cluster_votes_[:, known, given.names[known]]
+        credit = responsibilities(weights[:, None] * likelihood, weights[:, None])
+        count = CLUSTER_CELLS * given.posteriors[known]
+        strength = self.prior_strength
+        return (strength * weights + credit @ count) / (strength + count.sum())
 
-    def _kernel(self, typed: Ints) -> Float64:
-        """Compute how near each cell is to each typed one, in (0, 1], shape (n, N)."""
-        cross = (self.X_ @ self.X_[typed].T).astype(np.float64)
-        squared = np.maximum(self.squares_[:, None] + self.squares_[typed] - 2 * cross, 0)
-        squared[typed, np.arange(len(typed))] = 0
-        return np.exp(-squared / self.width_)
+    def _cluster_vote(self, given: _Given, n_types: int) -> tuple[Float64, Float64]:
+        """Predict a cluster's name for its cells, with more certainty the more central they are."""
+        known = given.cell_names >= 0
+        shares = np.full((len(known), n_types), 1 / n_types)
+        shares[known] = np.eye(n_types)[given.cell_names[known]]
+        return shares, np.where(known, given.cell_posteriors * np.sqrt(self.centrality_), 0.0)
 
-    def _of_cluster(self, carried: Ints, trusted: Float64, n_types: int) -> tuple[Float64, Float64]:
-        """Let the confirmed names speak, the more central a cell the louder."""
-        known = carried >= 0
-        shares = np.full((len(carried), n_types), 1 / n_types)
-        shares[known] = np.eye(n_types)[carried[known]]
-        return shares, np.where(known, trusted * np.sqrt(self.centrality_), 0.0)
-
-    def _of_neighbours(
-        self, carried: Ints, trusted: Float64, n_types: int
-    ) -> tuple[Float64, Float64]:
-        """Let the nearest others speak that lie in confirmed clusters."""
-        said = carried[self.neighbors_]
-        known = np.where(said >= 0, trusted[self.neighbors_], 0.0)
+    def _neighbour_vote(self, given: _Given, n_types: int) -> tuple[Float64, Float64]:
+        """Predict from the names of the clusters that the nearest other cells are in."""
+        names = given.cell_names[self.neighbors_]
+        known = np.where(names >= 0, given.cell_posteriors[self.neighbors_], 0.0)
         farthest = np.maximum(self.distances_[:, -1:], np.finfo(np.float32).tiny)
         weights = np.exp(-((self.distances_ / farthest) ** 2)) * known
-        shares = np.stack([(weights * (said == t)).sum(axis=1) for t in range(n_types)], axis=1)
-        return normalised(shares.astype(np.float64)), known.mean(axis=1)
+        shares = np.stack([(weights * (names == t)).sum(axis=1) for t in range(n_types)], axis=1)
+        return normalized(shares.astype(np.float64)), known.mean(axis=1)
 
-    def _of_discriminant(self, carried: Ints, so_far: Float64) -> tuple[Float64, Float64]:
-        """Tell types apart as they look in the query, where neighbours were confirmed."""
-        reach = (carried[self.neighbors_] >= 0).mean(axis=1)
-        return (discriminated(self.components_, so_far) if reach.any() else so_far), reach
+    def _discriminant_vote(self, given: _Given, mean: Float64) -> tuple[Float64, Float64]:
+        """Predict from the types as they look in the query, where neighbours are confirmed."""
+        confirmed = (given.cell_names[self.neighbors_] >= 0).mean(axis=1)
+        if not confirmed.any():
+            return mean, confirmed
+        return discriminant_posterior(self.components_, mean), confirmed
 
-    def _distance(self, confirmed: Bools, typed: Ints) -> tuple[Float64, float]:
-        """Measure how far each cell is from what people named, and what is far."""
-        n = len(self.X_)
-        heart = np.zeros(n, dtype=bool)
+    def _typed_cells(self, given: _Given) -> TypedCells:
+        """Compute the similarity of each cell to each typed one."""
+        typed, count = given.typed, len(given.typed)
+        cross = (self.X_ @ self.X_[typed].T).astype(np.float64)
+        squared = self.squared_norms_[:, None] + self.squared_norms_[typed] - 2 * cross
+        squared = np.maximum(squared, 0)
+        squared[typed, np.arange(count)] = 0
+        noise = self.noise * (1 + self.prior_strength / max(count, 1))
+        return TypedCells(typed, given.answers, np.exp(-squared / self.width_), noise)
+
+    def _distance(self, given: _Given) -> tuple[Float64, float]:
+        """Measure the distance of each cell to annotated ones, and the threshold of unknown."""
+        confirmed = given.cell_names >= 0
+        annotated = np.zeros(len(self.X_), dtype=bool)
         for cluster in np.unique(self.clusters_[confirmed]):
             inside = self.clusters_ == cluster
-            heart |= inside & (self.centrality_ >= np.median(self.centrality_[inside]))
-        heart[typed] = True
-        places = np.flatnonzero(heart)
-        found = heart[self.neighbors_]
-        distance = np.full(n, np.inf)
-        rows = np.flatnonzero(found.any(axis=1))
-        distance[rows] = self.distances_[rows, found[rows].argmax(axis=1)]
-        rest = np.flatnonzero(~found.any(axis=1))
-        if len(rest):
-            lists = nearest(self.X_[rest], self.X_[places], min(2, len(places)))
-            itself = places[lists[1]] == rest[:, None]
-            distance[rest] = np.where(itself, np.inf, lists[0]).min(axis=1)
-        distance /= self.usual_ or 1.0
-        sure = distance[(confirmed | heart) & np.isfinite(distance)]
-        return distance, float(np.quantile(sure, self.unknown_quantile)) if len(sure) else np.inf
+            annotated |= inside & (self.centrality_ >= np.median(self.centrality_[inside]))
+        annotated[given.typed] = True
+        distance = distance_to_marked(self.X_, annotated, self.distances_, self.neighbors_)
+        distance /= self.usual_distance_ or 1.0
+        known = distance[(confirmed | annotated) & np.isfinite(distance)]
+        return distance, float(np.quantile(known, self.unknown_quantile)) if len(known) else np.inf
+
+
+@dataclass(frozen=True)
+class _Given:
+    """Annotations as numbers: N typed cells, K clusters, n cells."""
+
+    typed: Ints
+    """Cell numbers, shape (N,)."""
+    answers: Ints
+    """Their type numbers, shape (N,)."""
+    names: Ints
+    """Type number that each cluster was confirmed as, shape (K,); −1 where it was not."""
+    posteriors: Float64
+    """Probability that each name is right, shape (K,)."""
+    cell_names: Ints
+    """Name of each cell's cluster, shape (n,)."""
+    cell_posteriors: Float64
+    """Probability that it is right, shape (n,)."""

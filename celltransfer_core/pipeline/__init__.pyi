@@ -9,8 +9,8 @@ from .browse import (
     CELL_ORDERS as CELL_ORDERS,
     find_cells as find_cells,
     nearest_reference as nearest_reference,
-    said_of as said_of,
-    sides as sides,
+    split_by_alignment as split_by_alignment,
+    votes_of_cell as votes_of_cell,
 )
 from .draws import (
     Draws as Draws,
@@ -22,20 +22,24 @@ from .edits import (
     central_first as central_first,
     edit_clusters as edit_clusters,
     extend_selection as extend_selection,
-    short as short,
+    shorten_hashes as shorten_hashes,
     split_in_two as split_in_two,
 )
 from .estimate import estimate_run as estimate_run
+from .features import (
+    Embeddings as Embeddings,
+    add_discriminant as add_discriminant,
+    level_sources as level_sources,
+    representation as representation,
+)
 from .maps import (
     MAP_CELLS as MAP_CELLS,
     CellMap as CellMap,
-    CellPlane as CellPlane,
     Layout as Layout,
     draw_map as draw_map,
     layouts as layouts,
 )
 from .named import (
-    cluster_features as cluster_features,
     detect as detect,
     find_clusters as find_clusters,
     identify as identify,
@@ -45,7 +49,6 @@ from .prepared import (
     embed_sets as embed_sets,
     load_encoders as load_encoders,
     prepare as prepare,
-    representation as representation,
 )
 from .result import (
     Clusters as Clusters,
@@ -54,10 +57,15 @@ from .result import (
     RunResult as RunResult,
     Solve as Solve,
     Voter as Voter,
-    level_sources as level_sources,
     type_names as type_names,
 )
 from .runs import run as run, transfer as transfer
+from .selection import Selection as Selection, select_cells as select_cells
+from .slips import (
+    ClusterState as ClusterState,
+    cluster_state as cluster_state,
+    possible_slips as possible_slips,
+)
 from .subsets import (
     apportion as apportion,
     draw_reference as draw_reference,
@@ -67,6 +75,7 @@ from .updates import drift as drift, update_vote as update_vote, vote_updater as
 from .votes import (
     classify as classify,
     ensemble_vote as ensemble_vote,
+    ensemble_weights as ensemble_weights,
     predict_voters as predict_voters,
     recount as recount,
     weigh as weigh,

@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/pipeline/aligned.py."""
+"""Galleries: the reference rows that each part of the query is classified with (3.3, 5.2).
+
+In: a voter's rows and the subsets to draw. Out: the drawn reference cells as they are, or
+transported onto their part of the query (eqs 2–4), draws of one part pooled.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from celltransfer_core.config import Config
+from celltransfer_core.config.config import Config
 from celltransfer_core.pipeline.draws import Draw, Draws
-from celltransfer_core.pipeline.prepared import representation
-from celltransfer_core.pipeline.result import Embeddings, Solve
+from celltransfer_core.pipeline.features import Embeddings, representation
+from celltransfer_core.pipeline.result import Solve
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.transport.affine import CentreAligner, CoralAligner, LinearAligner
 from celltransfer_core.transport.fgw import TransportLog
@@ -25,22 +29,22 @@ Gallery = tuple[Float32, Ints]
 def drawn_rows(
     embeddings: Embeddings, voter: Sequence[str], draws: Draws, known: Bools, config: Config
 ) -> tuple[Float32, Float32]:
-    """Join a voter's embeddings of the usable reference and of the query to what is compared.
+    """Join a voter's embeddings of the usable reference and of the query.
 
     Parameters
     ----------
     embeddings : mapping
-        See :data:`Embeddings`.
+        See :data:`~celltransfer_core.pipeline.features.Embeddings`.
     voter : sequence of str
     draws : Draws
     known : ndarray of bool, shape (m,)
-        Query cells that count in the query's mean; all where there are none.
+        Query cells that the query's mean is over; all where there are none.
     config : Config
 
     Returns
     -------
     Xs, Xt : ndarray of float32, shape (u, d) and (m, d)
-        See :func:`representation`.
+        See :func:`~celltransfer_core.pipeline.features.representation`.
     """
     return representation(
         embeddings,
@@ -53,7 +57,7 @@ def drawn_rows(
 
 
 def unaligned(Xs: Float32, draws: Draws) -> Iterator[Gallery]:
-    """Classify with the drawn cells as they are; cells that were never drawn take no part.
+    """Collect the drawn cells of each part as they are.
 
     Parameters
     ----------
@@ -84,7 +88,7 @@ ALIGNERS: Mapping[str, type[CentreAligner | CoralAligner | LinearAligner | Sinkh
 def _align(
     Xs: Float32, Xt: Float32, method: str, config: Config, memory: Path | None, draw: Draw
 ) -> tuple[Float32, TransportLog | None]:
-    """Map the drawn cells in a worker; those that vote come back."""
+    """Map the drawn cells of one draw, in a worker; return those that vote."""
     source, target = Xs[draw.cells], Xt[draw.onto]
     if method in ALIGNERS:
         moved = ALIGNERS[method]().fit(source, None, target).transform(source)
@@ -110,7 +114,7 @@ def align(
 ) -> Iterator[tuple[Gallery, list[Solve]]]:
     """Map every draw of the reference onto its part of the query, and pool them (3.3, 5.2).
 
-    No more is held than the parts under way, so that a large query needs no more memory.
+    Only the parts under way are held in memory.
 
     Parameters
     ----------
@@ -159,5 +163,5 @@ def align(
             cells = np.concatenate([draw.cells[draw.voting] for _, draw in of])
             yield (np.concatenate([mapped[index] for index, _ in of]), cells), solves
             for index, _ in of:
-                mapped[index] = rows[:0]  # it is known, and takes no room
+                mapped[index] = rows[:0]  # still a key, without its memory
             part += 1

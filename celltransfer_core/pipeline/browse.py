@@ -1,4 +1,7 @@
-"""What a run will take, and what it found cell by cell: for those who look at it."""
+"""Cells of a run as people look at them: which fit, their neighbours, the votes on each (3.4).
+
+In: the result of a run. Out: cell numbers in a chosen order, or what decided one cell.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from celltransfer_core.classify.voting import voters_split
+from celltransfer_core.classify.voting import cell_weights, voters_split
 from celltransfer_core.neighbors.knn import normalized_entropy
 from celltransfer_core.pipeline.result import RunResult, Voter
 from celltransfer_core.types import Bools, Ints
@@ -19,8 +22,8 @@ CellOrder = Literal[
 CELL_ORDERS: tuple[CellOrder, ...] = get_args(CellOrder)
 
 
-def sides(voters: Sequence[Voter]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Tell voters without transport from those with it.
+def split_by_alignment(voters: Sequence[Voter]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Split the voters into unaligned and aligned ones.
 
     Parameters
     ----------
@@ -29,16 +32,16 @@ def sides(voters: Sequence[Voter]) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
     Returns
     -------
-    without, aligned : tuple of int
+    unaligned, aligned : tuple of int
         Their positions.
     """
     seen: set[tuple[str, ...]] = set()
-    without: list[int] = []
+    unaligned: list[int] = []
     aligned: list[int] = []
     for number, voter in enumerate(voters):
-        (aligned if voter.encoders in seen else without).append(number)
+        (aligned if voter.encoders in seen else unaligned).append(number)
         seen.add(voter.encoders)
-    return tuple(without), tuple(aligned)
+    return tuple(unaligned), tuple(aligned)
 
 
 def find_cells(
@@ -60,7 +63,7 @@ def find_cells(
     types : collection of str
         Predicted types; all where there are none.
     clusters : collection of int
-        Numbers that clusters go by; all where there are none.
+        Numbers of clusters, as in tables; all where there are none.
     agreement : (float, float)
         From and to, both included.
     divided : float
@@ -78,7 +81,7 @@ def find_cells(
     """
     vote = result.vote
     split = voters_split(vote.choices)
-    # What a person reads as 0.60 counts as 0.60.
+    # An agreement shown as 0.60 counts as 0.60.
     agreed = np.round(vote.agreement, 6)
     fits = (agreed >= agreement[0]) & (agreed <= agreement[1]) & (split >= divided)
     if types:
@@ -103,13 +106,13 @@ def find_cells(
 
 
 def nearest_reference(voters: Sequence[Voter], cell: int) -> Ints:
-    """List the reference cells that are most alike to a query cell.
+    """List the reference cells most similar to a query cell.
 
     Parameters
     ----------
     voters : sequence of Voter
-        Of one, its neighbours; of several, each gives a reference cell one over its rank, and
-        the sum decides.
+        Of one, its neighbours in order. Of several, neighbours are ordered by the sum of their
+        reciprocal ranks.
     cell : int
 
     Returns
@@ -126,19 +129,19 @@ def nearest_reference(voters: Sequence[Voter], cell: int) -> Ints:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What one voter says of one cell."""
+class CellVote:
+    """Prediction and share of one voter in one cell."""
 
     voter: Voter
     type_name: str
     probability: float
     """Of that type."""
     share: float
-    """Of the vote in this cell: the voter's weight times how clear it is, of all voters'."""
+    """Of the vote in this cell; see :func:`~celltransfer_core.classify.voting.cell_weights`."""
 
 
-def said_of(result: RunResult, cell: int) -> tuple[Said, ...]:
-    """List what every voter says of a cell (3.4).
+def votes_of_cell(result: RunResult, cell: int) -> tuple[CellVote, ...]:
+    """List the votes of all voters in one cell (3.4).
 
     Parameters
     ----------
@@ -147,17 +150,16 @@ def said_of(result: RunResult, cell: int) -> tuple[Said, ...]:
 
     Returns
     -------
-    tuple of Said
+    tuple of CellVote
         In the order of the voters.
     """
     probabilities = np.stack([voter.probabilities[cell] for voter in result.voters])
     weights = np.array([voter.weight for voter in result.voters])
-    say = weights * (1 - normalized_entropy(probabilities))
-    say = say if say.sum() > 0 else weights
-    shares = say / say.sum()
+    certainty = 1 - normalized_entropy(probabilities)
+    shares = cell_weights(weights, certainty[:, None])[:, 0]
     best = probabilities.argmax(axis=1)
     return tuple(
-        Said(voter, result.types[number], float(row[number]), float(share))
+        CellVote(voter, result.types[number], float(row[number]), float(share))
         for voter, number, row, share in zip(
             result.voters, best.tolist(), probabilities, shares, strict=True
         )

@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/pipeline/draws.py."""
+"""What the matches decide before transport: which types are kept (3.2), what is drawn (5.2).
+
+In: the type that each cluster of the query was matched to. Out: the kept types with their expected
+proportions, the parts of the query, and the subsets of the reference to transport onto each.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from celltransfer_core.config import Config
-from celltransfer_core.matching.matches import type_weights
+from celltransfer_core.config.config import Config
+from celltransfer_core.matching.matches import confirmed_share, type_weights
 from celltransfer_core.pipeline.result import Named, Prepared
 from celltransfer_core.pipeline.subsets import draw_reference, split_query
 from celltransfer_core.types import Bools, Float64, Ints
@@ -18,6 +22,66 @@ UNMATCHED_FLOOR = 0.03
 
 SMALLEST_DRAW = 100
 """Reference cells that are drawn where there are so many, however few they are transported onto."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A subset of the reference, and what it is transported onto."""
+
+    part: int
+    """Part of the query."""
+    number: int
+    """Number of the draw among those of its part."""
+    cells: Ints
+    """Positions in ``Draws.usable``, ascending, a cell as often as it was drawn."""
+    onto: Ints
+    """Query cells."""
+    voting: Ints
+    """Positions in ``cells`` of those that the query is classified with."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How both sets are cut into subsets for transport (5.2)."""
+
+    usable: Ints
+    """Reference cells of kept types, shape (u,)."""
+    types: Ints
+    """Positions of their types among those kept, shape (u,)."""
+    weights: Float64 | None
+    """Weight of each in the reference's mean, shape (u,); None for equal weights."""
+    parts: Sequence[Ints]
+    """Query cells of each part."""
+    drawn: Sequence[Draw]
+    """Ordered by part and number; one a source where sources are transported by themselves."""
+
+    def of_part(self, part: int) -> list[Draw]:
+        """List the draws of one part of the query.
+
+        Parameters
+        ----------
+        part : int
+
+        Returns
+        -------
+        list of Draw
+        """
+        return [draw for draw in self.drawn if draw.part == part]
+
+
+@dataclass(frozen=True)
+class TransferPlan:
+    """What the matches decide before anything is aligned."""
+
+    types: tuple[str, ...]
+    """Types of the reference that are kept."""
+    proportions: Float64
+    """Share of each that is expected in the query, shape (T,)."""
+    known: Bools
+    """Which query cells are in clusters that are matched to a kept type, shape (m,)."""
+    draws: Draws
+    confirmed: float
+    """Share of the query's cells in confirmed clusters."""
 
 
 def plan_transfer(
@@ -40,67 +104,22 @@ def plan_transfer(
     kept = config.kept_types(matches, every)
     floor = 0.0 if set(kept) <= {match.matched_type for match in matches} else UNMATCHED_FLOOR
     proportions = type_weights(matches, kept, floor=floor)
-    fits = np.array([kept.index(m.matched_type) if m.matched_type in kept else -1 for m in matches])
-    matched = fits[named.clusters.labels]
-    place = np.array([kept.index(name) if name in kept else -1 for name in every])
+
+    def position(name: str) -> int:
+        return kept.index(name) if name in kept else -1
+
+    of_cluster = np.array([position(match.matched_type) for match in matches])
+    of_type = np.array([position(name) for name in every])
+    matched = of_cluster[named.clusters.labels]
     draws = plan_draws(
-        place[prepared.reference_types],
+        of_type[prepared.reference_types],
         proportions,
         matched,
         config,
         parts,
         prepared.reference.cell_sources,
     )
-    return TransferPlan(kept, proportions, matched >= 0, draws)
-
-
-@dataclass(frozen=True)
-class Draw:
-    """A subset of the reference, and what it is transported onto."""
-
-    part: int
-    """Of the query,"""
-    number: int
-    """and the how manieth of that part."""
-    cells: Ints
-    """Positions in ``Draws.usable``, ascending, a cell as often as it was drawn."""
-    onto: Ints
-    """Query cells."""
-    voting: Ints
-    """Positions in ``cells`` of those that the query is classified with."""
-
-
-@dataclass(frozen=True)
-class Draws:
-    """How both sets are cut into subsets for transport (5.2)."""
-
-    usable: Ints
-    """Reference cells of kept types, shape (u,)."""
-    types: Ints
-    """Their kept types, shape (u,)."""
-    weights: Float64 | None
-    """What each counts in the reference's mean, shape (u,); None for evenly."""
-    parts: Sequence[Ints]
-    """Query cells of each part."""
-    drawn: Sequence[Draw]
-    """Ordered by part and number; one a source where sources are transported by themselves."""
-
-    def of_part(self, part: int) -> list[Draw]:
-        """List the draws of one part of the query."""
-        return [draw for draw in self.drawn if draw.part == part]
-
-
-@dataclass(frozen=True)
-class TransferPlan:
-    """What the matches decide before anything is aligned."""
-
-    types: tuple[str, ...]
-    """Types of the reference that are kept."""
-    proportions: Float64
-    """Share of each that is expected in the query, shape (T,)."""
-    known: Bools
-    """Which query cells are in clusters that some type fits, shape (m,)."""
-    draws: Draws
+    return TransferPlan(kept, proportions, matched >= 0, draws, confirmed_share(matches))
 
 
 def plan_draws(
@@ -120,8 +139,8 @@ def plan_draws(
     proportions : ndarray of float64, shape (T,)
         Share of each kept type to draw where weights follow the matches.
     matched : ndarray of int64, shape (m,)
-        Kept type that each query cell's cluster is matched to, −1 where none fits; nothing is
-        transported onto those. Without any other cell all count.
+        Kept type that each query cell's cluster is matched to, −1 where it is matched to none;
+        nothing is transported onto those, unless there are no others.
     config : Config
     parts : sequence of ndarray of int64, optional
         Query cells of each part; by default all cells, in as few parts as can be.
@@ -182,8 +201,8 @@ def draw_size(config: Config, reference: int, target: int) -> tuple[int, int]:
     """Tell how many reference cells are drawn at once for a part of the query, and how often.
 
     Where weights follow the matches, a draw has the query's proportions and, if the reference has
-    as many, its size: even weights then say what uneven ones would, plans are permutations, and
-    a solve is several times faster. More draws make up for smaller ones, so that as many
+    as many cells, its size: the proportions are then in the draw itself, plans are permutations,
+    and a solve is several times faster. Smaller draws are repeated more often, so that as many
     reference cells take part. Otherwise, as in the paper, a draw is as large as it may be.
 
     Parameters
@@ -206,8 +225,11 @@ def draw_size(config: Config, reference: int, target: int) -> tuple[int, int]:
 
 
 def _thinned(types: Ints, drawn: Ints, rng: np.random.Generator) -> Ints:
-    # A type that more sets have would otherwise be that much denser among the neighbours: ``drawn``
-    # counts the cells of the sets that have it.
+    """Thin out the types that several pooled sets have.
+
+    Otherwise they would be denser among the neighbours than types of one set alone. ``drawn``, of
+    shape (T,), counts the cells drawn from the sets that have each type.
+    """
     chosen = []
     fewest = drawn[drawn > 0].min()
     for name in np.unique(types):

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/pipeline/edits.py."""
+"""Edits of clusters by a person: move, split and merge, and helps to pick cells for that."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from celltransfer_core.neighbors.search import nearest
 from celltransfer_core.pipeline.result import Clusters
 from celltransfer_core.types import Bools, Float32, Ints
 
-PREFIX = 16
-"""Hexadecimal digits of a cell's hash that tell it from all others of a set."""
+HASH_DIGITS = 16
+"""Hexadecimal digits of a cell's hash that identify it within a set."""
 
 
-def short(cells: Sequence[str]) -> list[str]:
-    """Shorten hashes to what words keep of them.
+def shorten_hashes(cells: Sequence[str]) -> list[str]:
+    """Shorten hashes to the digits that decisions keep of them.
 
     Parameters
     ----------
@@ -28,13 +28,13 @@ def short(cells: Sequence[str]) -> list[str]:
     -------
     list of str
     """
-    return [cell[:PREFIX] for cell in cells]
+    return [cell[:HASH_DIGITS] for cell in cells]
 
 
 def edit_clusters(
     clusters: Clusters, cells: Sequence[str], edits: Sequence[Mapping[str, Any]]
 ) -> Clusters:
-    """Move cells between clusters as a person said.
+    """Move cells between clusters as a person decided.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def edit_clusters(
     """
     if not edits:
         return clusters
-    place = {cell: index for index, cell in enumerate(short(cells))}
+    place = {cell: index for index, cell in enumerate(shorten_hashes(cells))}
     numbers = clusters.names[clusters.labels]
     touched: set[int] = set()
     highest = int(clusters.names.max())
@@ -88,7 +88,7 @@ def central_first(clusters: Clusters, cluster: int) -> Ints:
 
 
 def split_in_two(X: Float32, *, seed: int = 0) -> Bools:
-    """Part the cells of a cluster in two by 2-means.
+    """Split the cells of a cluster in two by 2-means.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def split_in_two(X: Float32, *, seed: int = 0) -> Bools:
 
 
 def extend_selection(X: Float32, shown: Ints, picked: Ints) -> Ints:
-    """Add to cells that were picked on a map of a sample those that are not on it but most alike.
+    """Add to cells picked on the map of a sample those beside them that are not on it.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def extend_selection(X: Float32, shown: Ints, picked: Ints) -> Ints:
     Returns
     -------
     ndarray of int64
-        Ascending. A cell that is not on the map goes with the nearest one that is.
+        Ascending. A cell that is not on the map follows the nearest one that is.
     """
     hidden = np.setdiff1d(np.arange(len(X)), shown)
     if not len(hidden) or not len(picked):

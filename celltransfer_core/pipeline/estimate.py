@@ -1,10 +1,10 @@
-"""TODO celltransfer_core/pipeline/estimate.py."""
+"""An estimate of a run's transports (5.2) and of its time, before it is started."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from celltransfer_core.config import Config
+from celltransfer_core.config.config import Config
 from celltransfer_core.pipeline.draws import draw_size
 
 _TRANSPORT = 4e-7
@@ -14,7 +14,7 @@ _SEARCH = 4e-8
 """Seconds a pair of cells of one search for neighbours, both of a voter's and its mixing's."""
 
 _EACH = 0.4
-"""Seconds a voter takes however few cells there are."""
+"""Seconds a voter takes at least."""
 
 _START = 5.0
 """Seconds until a job's process has read what it needs."""
@@ -22,7 +22,7 @@ _START = 5.0
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """What a run will do once cells are embedded and clusters are matched."""
+    """Steps and time of a run, once cells are embedded and clusters are matched."""
 
     voters: int
     """Those that vote, aligned ones included."""
@@ -34,7 +34,7 @@ class RunEstimate:
     target: int
     """Query cells of each, at most."""
     seconds: float
-    """A guess: within a factor of about three on a machine of these years."""
+    """Right within a factor of about three on a current machine."""
 
 
 def estimate_run(
@@ -46,7 +46,7 @@ def estimate_run(
     sources: int = 1,
     workers: int = 1,
 ) -> RunEstimate:
-    """Tell what classification will do and about how long it takes.
+    """Estimate the steps of classification and about how long they take.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def estimate_run(
     Returns
     -------
     RunEstimate
-        The guess takes 0.4 µs a pair of cells for each transport, shared by the workers, and
+        Its time is 0.4 µs a pair of cells for each transport, shared by the workers, and
         0.04 µs for each search for neighbours.
     """
     parts = max(1, -(-query // config.subset_size))

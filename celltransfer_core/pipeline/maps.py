@@ -1,18 +1,16 @@
-"""TODO celltransfer_core/pipeline/maps.py."""
+"""Maps of cells: reference and query in one plane (t-SNE or UMAP), for people to look at."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
 
-from celltransfer_core.pipeline.prepared import representation
 from celltransfer_core.pipeline.result import Prepared
 from celltransfer_core.runtime.quiet import quiet
-from celltransfer_core.types import Float32, Float64, Ints
+from celltransfer_core.types import Float32, Ints
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 Layout = Literal["t-SNE", "UMAP"]
@@ -36,7 +34,12 @@ class CellMap:
 
 
 def layouts() -> tuple[Layout, ...]:
-    """List how maps can be laid out here: UMAP is optional."""
+    """List the layouts that are installed: UMAP is optional.
+
+    Returns
+    -------
+    tuple of str
+    """
     return ("t-SNE", "UMAP") if find_spec("umap") else ("t-SNE",)
 
 
@@ -57,7 +60,7 @@ def draw_map(prepared: Prepared, layout: Layout = "t-SNE") -> CellMap:
     from sklearn.decomposition import PCA
 
     config = prepared.config
-    both = representation(prepared.comparable, prepared.cluster_on, config)
+    both = prepared.compared
     rng = np.random.default_rng([config.seed, 6])
     most = MAP_CELLS // 2
     picked = [np.sort(rng.permutation(len(X))[:most]) for X in both]
@@ -84,22 +87,11 @@ def _tsne(X: Float32, seed: int) -> Float32:
 
 
 def _umap(X: Float32, seed: int) -> Float32:
-    # It speaks of TensorFlow, of one thread where there is a seed, and of small sets.
+    # UMAP warns of TensorFlow, of one thread where there is a seed, and of small sets.
     with quiet():
         from umap import UMAP
 
         neighbours = min(15, len(X) - 1)
-        # Of few cells there is no spectrum to begin with.
+        # Few cells have no spectral layout to start from.
         begin = "spectral" if len(X) > 50 else "random"
         return UMAP(n_neighbors=neighbours, init=begin, random_state=seed).fit_transform(X)
-
-
-@dataclass(frozen=True)
-class CellPlane:
-    """A map of cells: which, and where they lie."""
-
-    xy: Float64
-    """Shape (k, 2)."""
-    sets: Sequence[str]
-    cells: Ints
-    """Cell numbers in their set, shape (k,)."""

@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/pipeline/named.py."""
+"""Clusters of the query and the types they are matched to (3.2; A.1, eqs 6–16; A.2, eqs 17–23).
+
+In: prepared sets. Out: the clusters, their similarity to each type, and the matches.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,17 @@ import numpy as np
 
 from celltransfer_core.about import __version__
 from celltransfer_core.clustering.base import UNASSIGNED, label_the_rest
-from celltransfer_core.clustering.components import discriminant
 from celltransfer_core.clustering.louvain import LouvainClustering
 from celltransfer_core.clustering.mixture import MixtureClustering
 from celltransfer_core.clustering.node_degree import NodeDegreeClustering
-from celltransfer_core.config import CLUSTERED_BY, Config
+from celltransfer_core.config.config import Config
 from celltransfer_core.matching.matches import Confirmation, most_alike
 from celltransfer_core.matching.plane import refine, tsne_plane
 from celltransfer_core.matching.scores import Similarity, reference_similarity, similarity
 from celltransfer_core.neighbors.search import nearest
-from celltransfer_core.pipeline.prepared import representation
-from celltransfer_core.pipeline.result import Clusters, Embeddings, Named, Prepared
-from celltransfer_core.runtime.cache import Cache, anew, fingerprint
+from celltransfer_core.pipeline.features import Embeddings, representation
+from celltransfer_core.pipeline.result import Clusters, Named, Prepared
+from celltransfer_core.runtime.cache import Cache, fingerprint, uncached
 from celltransfer_core.types import Float32, Ints
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
@@ -41,35 +43,10 @@ def detect(prepared: Prepared, cache: Cache | None = None) -> Clusters:
     -------
     Clusters
     """
-    X, config = cluster_features(prepared), prepared.config
-    facts = [getattr(config, name) for name in CLUSTERED_BY]
-    key = fingerprint([__version__, CLUSTER_SAMPLE, *facts], X)
-    return (cache.once if cache else anew)(key, partial(find_clusters, X, config))
-
-
-def cluster_features(prepared: Prepared) -> Float32:
-    """Join what clusters of the query are found on.
-
-    Parameters
-    ----------
-    prepared : Prepared
-
-    Returns
-    -------
-    ndarray of float32, shape (m, d)
-        See :func:`representation`. Unless features are raw, a block of equal norm follows: the
-        directions in which the reference's own types differ, so that differences between types
-        count for more than those within (measured by tests/benchmarks/taught.py).
-    """
-    both = representation(prepared.comparable, prepared.cluster_on, prepared.config)
-    if prepared.config.features == "raw":
-        return both[1]
-    told = discriminant(*both, prepared.reference_types)
-    blocks = []
-    for Xs, Xt in (both, told):
-        norm = np.linalg.norm(Xs, axis=1).mean() or np.float32(1)
-        blocks.append(Xt / norm)
-    return np.concatenate(blocks, axis=1, dtype=np.float32)
+    X, config = prepared.cluster_features, prepared.config
+    facts = [__version__, CLUSTER_SAMPLE, config.deciding("clusters")]
+    key = fingerprint(facts, X)
+    return (cache.once if cache else uncached)(key, partial(find_clusters, X, config))
 
 
 def identify(
@@ -82,7 +59,7 @@ def identify(
     prepared : Prepared
     clusters : Clusters
     confirmations : sequence of Confirmation
-        What a person said of the clusters, by the numbers they go by in tables.
+        Types that a person gave to clusters, by the numbers the clusters go by in tables.
 
     Returns
     -------
@@ -91,7 +68,7 @@ def identify(
     Raises
     ------
     DataError
-        If the confirmations speak of other types or clusters.
+        If the confirmations name other types or clusters.
     """
     scores = score_sets(
         prepared.comparable,
@@ -103,8 +80,8 @@ def identify(
     )
     plane = tsne_plane(scores, seed=prepared.config.seed)
     refinements = tuple(refine(plane, scores[QUERY])) if prepared.extras else None
-    both = representation(prepared.comparable, prepared.cluster_on, prepared.config)
-    alike = most_alike(both[0], prepared.reference_types, both[1], len(prepared.types))
+    reference, query = prepared.compared
+    alike = most_alike(reference, prepared.reference_types, query, len(prepared.types))
     return Named(clusters, scores, plane, refinements, alike, ()).confirm(confirmations)
 
 
@@ -172,7 +149,7 @@ def score_sets(
     Parameters
     ----------
     embeddings : mapping
-        See :data:`Embeddings`.
+        See :data:`~celltransfer_core.pipeline.features.Embeddings`.
     types : ndarray of int64, shape (n,)
     type_names : sequence of str
     clusters : Clusters

@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/pipeline/prepared.py."""
+"""Sets framed and embedded (3.1): the reference, the query and further ones, all alike.
+
+In: datasets and a configuration. Out: raw embeddings by set and encoder, and the voters whose
+encoders all work.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from celltransfer_core.config import DEFAULT, Config
+from celltransfer_core.config.config import DEFAULT, Config
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.encoders.catalogue import encoder_names, how_to_get, load_encoder
 from celltransfer_core.encoders.embedding import embed
@@ -14,10 +18,10 @@ from celltransfer_core.encoders.registry import Encoder, published_encoders
 from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.framing.crops import Crops
 from celltransfer_core.framing.sets import frame_sets
-from celltransfer_core.matching.rows import centre
-from celltransfer_core.pipeline.result import Embeddings, Failure, Prepared, type_names
+from celltransfer_core.pipeline.features import Embeddings
+from celltransfer_core.pipeline.result import Failure, Prepared, type_names
 from celltransfer_core.runtime.cache import Cache
-from celltransfer_core.types import Float32, Float64, Ints, Progress, silent
+from celltransfer_core.types import Float32, Progress, silent
 from celltransfer_core.vocabulary import ANSWERS, QUERY, REFERENCE
 
 
@@ -60,13 +64,16 @@ def prepare(
             f"--keep cannot be {', '.join(wrong)}; it takes types of the reference: "
             f"{', '.join(type_names(reference))}."
         )
+    scales = config.um_per_px or (None, None)
+    reference, query = reference.with_um_per_px(scales[0]), query.with_um_per_px(scales[1])
     sets = {REFERENCE: reference, QUERY: query, **(extras or {})}
     encoders, failures = load_encoders(config)
     framing = frame_sets(
         sets,
         mode=config.framing,
         colour=config.colour,
-        um_per_px=dict(zip((REFERENCE, QUERY), config.um_per_px or (None, None), strict=True)),
+        # In one unit: µm where the pixel size of every cell to compare is known.
+        in_um=bool(np.isfinite([*reference.um_per_px, *query.um_per_px]).all()),
         cache=cache,
         workers=workers,
         progress=progress,
@@ -143,7 +150,7 @@ def embed_sets(
     for encoder in encoders:
         try:
             found = {
-                name: _embed_by_source(cells, encoder, cache, workers, progress)
+                name: _embed_by_scale(cells, encoder, cache, workers, progress)
                 for name, cells in crops.items()
             }
         except EncoderError as error:
@@ -154,10 +161,10 @@ def embed_sets(
     return embeddings, tuple(failures)
 
 
-def _embed_by_source(
+def _embed_by_scale(
     crops: Crops, encoder: Encoder, cache: Cache, workers: int | None, progress: Progress
 ) -> Float32:
-    parts = crops.by_source()
+    parts = crops.by_scale()
     rows = [embed(part, encoder, cache, workers=workers, progress=progress) for _, part in parts]
     order = np.argsort(np.concatenate([cells for cells, _ in parts]))
     return np.concatenate(rows)[order]
@@ -190,64 +197,3 @@ def usable_voters(
     if config.cluster_encoder and not all(member in at_hand for member in config.cluster_encoder):
         raise EncoderError(f"The encoder for clusters could not be used. {reasons}")
     return voters
-
-
-def representation(
-    embeddings: Embeddings,
-    voter: Sequence[str],
-    config: Config,
-    *,
-    usable: Ints | None = None,
-    reference_weights: Float64 | None = None,
-    query_weights: Float64 | None = None,
-    query: str = QUERY,
-) -> tuple[Float32, Float32]:
-    """Join a voter's embeddings to what is compared.
-
-    Parameters
-    ----------
-    embeddings : mapping
-        See :data:`Embeddings`.
-    voter : sequence of str
-        One encoder, or several to concatenate.
-    config : Config
-        Its ``features`` and ``scale_blocks`` count.
-    usable : ndarray of int64, shape (n,), optional
-        Reference cells to compare with; all by default.
-    reference_weights, query_weights : ndarray of float64, optional
-        What each of these cells counts in its set's mean.
-    query : str
-        Name of the set to compare with the reference.
-
-    Returns
-    -------
-    Xs, Xt : ndarray of float32, shape (n, d) and (m, d)
-        Reference and query; each centred unless features are raw.
-
-    Notes
-    -----
-    Blocks are scaled by the whole reference, whichever of it is usable: distances within the query
-    stay what they are when a match changes.
-    """
-    rows = slice(None) if usable is None else usable
-    blocks = [(embeddings[REFERENCE][member], embeddings[query][member]) for member in voter]
-    centred = config.features == "centred"
-    if len(blocks) == 1:  # a large set is not copied for nothing
-        Xs, Xt = blocks[0][0][rows], blocks[0][1]
-        return (centre(Xs, reference_weights), centre(Xt, query_weights)) if centred else (Xs, Xt)
-    columns = np.cumsum([whole.shape[1] for whole, _ in blocks])
-    n = len(blocks[0][0][rows, :1])
-    source, target = (np.empty((k, columns[-1]), np.float32) for k in (n, len(blocks[0][1])))
-    for (whole, Xt), end in zip(blocks, columns, strict=True):
-        into = np.s_[:, end - whole.shape[1] : end]
-        if centred:
-            centre(whole[rows], reference_weights, out=source[into])
-            centre(Xt, query_weights, out=target[into])
-        else:
-            source[into], target[into] = whole[rows], Xt
-        if config.scale_blocks:
-            apart = centre(whole) if centred else whole
-            norm = np.linalg.norm(apart, axis=1).mean() or np.float32(1)
-            source[into] /= norm
-            target[into] /= norm
-    return source, target

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/pipeline/result.py."""
+"""Records that the steps hand on (3.1–3.4): prepared sets, clusters, voters, a run's result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from celltransfer_core.classify.voting import Vote
-from celltransfer_core.config import Config, voter_name
+from celltransfer_core.config.config import Config
+from celltransfer_core.config.settings import voter_name
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import DataError
@@ -18,6 +19,12 @@ from celltransfer_core.matching.matches import Confirmation, Match, match_cluste
 from celltransfer_core.matching.plane import ClusterPlane, Refinement
 from celltransfer_core.matching.scores import Similarity
 from celltransfer_core.people.updated import UpdatedVote
+from celltransfer_core.pipeline.features import (
+    Embeddings,
+    add_discriminant,
+    level_sources,
+    representation,
+)
 from celltransfer_core.transport.fgw import TransportLog
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE, check_new_type
@@ -58,7 +65,7 @@ class Clusters:
 
 @dataclass(frozen=True)
 class Voter:
-    """One encoder or concatenation, aligned or not, and what it says of m query cells."""
+    """One encoder or concatenation, aligned or not, and its predictions for m query cells."""
 
     encoders: tuple[str, ...]
     alignment: str
@@ -83,7 +90,7 @@ class Voter:
 
 @dataclass(frozen=True)
 class Solve:
-    """One transport: which, how large, and how it went."""
+    """One transport: its voter, its size and its log."""
 
     voter: str
     part: int
@@ -95,7 +102,7 @@ class Solve:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run found. n reference cells, m query cells, T kept types, C clusters."""
+    """The result of a run: n reference cells, m query cells, T kept types, C clusters."""
 
     config: Config
     reference: Dataset
@@ -114,7 +121,7 @@ class RunResult:
     filtered: Mapping[str, int]
     """Types that were left out, and their number of cells."""
     alike: Ints
-    """Query cells that are most like each type of the reference, left out or not; see
+    """Query cells that are most like each type of the reference, kept or not; see
     :class:`Named`."""
     proportions: Float64
     """Share of each kept type that the matches expect in the query, shape (T,)."""
@@ -122,11 +129,12 @@ class RunResult:
     voters: tuple[Voter, ...]
     solves: tuple[Solve, ...]
     vote: Vote
-    """Of the ensemble, or what people made of it: see ``taught``."""
+    """Of the ensemble, or updated with answers: see ``updated``."""
     features: Float32
-    """The query as its clusters were found, shape (m, d)."""
-    taught: UpdatedVote | None = None
-    """What people taught the vote, if they said anything; see :func:`update_vote`."""
+    """Rows of the query that its clusters were found on, shape (m, d)."""
+    updated: UpdatedVote | None = None
+    """The vote updated with answers, if there were any; see
+    :func:`~celltransfer_core.pipeline.updates.update_vote`."""
 
     @property
     def predicted(self) -> tuple[str, ...]:
@@ -143,10 +151,6 @@ class RunResult:
         """Which query cells want a look, shape (m,)."""
         unknown = np.array([name == NONE_TYPE for name in self.matched], dtype=bool)
         return (self.vote.agreement < self.config.flag_threshold) | unknown
-
-
-Embeddings = Mapping[str, Mapping[str, Float32]]
-"""Raw embeddings by set and encoder, each of shape (cells, dim)."""
 
 
 @dataclass(frozen=True)
@@ -194,23 +198,42 @@ class Prepared:
         }
         return {**self.embeddings, REFERENCE: reference}
 
+    @cached_property
+    def compared(self) -> tuple[Float32, Float32]:
+        """Reference and query on :attr:`cluster_on`, shape (n, d) and (m, d), joined once.
+
+        See :func:`~celltransfer_core.pipeline.features.representation`.
+        """
+        return representation(self.comparable, self.cluster_on, self.config)
+
+    @cached_property
+    def cluster_features(self) -> Float32:
+        """What clusters of the query are found on, shape (m, d'), computed once.
+
+        The query of :attr:`compared`; unless features are raw, with
+        :func:`~celltransfer_core.pipeline.features.add_discriminant`.
+        """
+        if self.config.features == "raw":
+            return self.compared[1]
+        return add_discriminant(*self.compared, self.reference_types)
+
 
 @dataclass(frozen=True)
 class Named:
-    """Clusters of the query, and the type that each was matched to (A.2)."""
+    """Clusters of the query, and the type that each is matched to (A.2)."""
 
     clusters: Clusters
     scores: Mapping[str, Similarity]
     plane: ClusterPlane
     refinements: tuple[Refinement, ...] | None
-    """What the t-SNE vote proposes; None without extra sets."""
+    """Proposals of the t-SNE vote; None without extra sets."""
     alike: Ints
     """Query cells that are most like each type of the reference, shape (T, 8 or fewer); see
     :func:`celltransfer_core.matching.most_alike`."""
     matches: tuple[Match, ...]
 
     def confirm(self, confirmations: Sequence[Confirmation]) -> Named:
-        """Take a person's word on some clusters, and drop what was said before.
+        """Confirm some clusters; earlier confirmations are dropped.
 
         Parameters
         ----------
@@ -224,7 +247,7 @@ class Named:
         Raises
         ------
         DataError
-            If they speak of other types or clusters.
+            If they name other types or clusters.
         """
         check_confirmations(confirmations, self.scores[QUERY].types)
         confirmed = by_position(confirmations, self.clusters)
@@ -250,7 +273,7 @@ def type_names(reference: Dataset) -> tuple[str, ...]:
 
 
 def check_confirmations(confirmations: Sequence[Confirmation], types: Sequence[str]) -> None:
-    """Refuse names of new types that cannot stand.
+    """Check the names of new types.
 
     Parameters
     ----------
@@ -261,15 +284,16 @@ def check_confirmations(confirmations: Sequence[Confirmation], types: Sequence[s
     Raises
     ------
     DataError
+        If a name cannot be used.
     """
-    for word in confirmations:
-        if word.type_name in (*types, NONE_TYPE):
+    for one in confirmations:
+        if one.type_name in (*types, NONE_TYPE):
             continue
         try:
-            check_new_type(word.type_name)
+            check_new_type(one.type_name)
         except DataError as error:
             raise DataError(
-                f"Cluster {word.cluster} is matched to no type of the reference, and a new one "
+                f"Cluster {one.cluster} is matched to no type of the reference, and a new one "
                 f"cannot be called that: {error}"
             ) from None
 
@@ -294,52 +318,17 @@ def by_position(
         If there is no such cluster, or it is another one.
     """
     position = {int(name): index for index, name in enumerate(clusters.names)}
-    for word in confirmations:
-        if word.cluster not in position:
+    for one in confirmations:
+        if one.cluster not in position:
             raise DataError(
-                f"The matches speak of cluster {word.cluster}, but clusters are numbered "
+                f"The matches name cluster {one.cluster}, but clusters are numbered "
                 f"{clusters.names.min()} to {clusters.names.max()}; hand the clusters they were "
                 "made for back with --clusters-from."
             )
-        size = int(clusters.sizes[position[word.cluster]])
-        if word.cells not in (None, size):
+        size = int(clusters.sizes[position[one.cluster]])
+        if one.cells not in (None, size):
             raise DataError(
-                f"The matches were made for other clusters (cluster {word.cluster} had "
-                f"{word.cells} cells, now {size}); hand those back with --clusters-from."
+                f"The matches were made for other clusters (cluster {one.cluster} had "
+                f"{one.cells} cells, now {size}); hand those back with --clusters-from."
             )
-    return tuple(replace(word, cluster=position[word.cluster]) for word in confirmations)
-
-
-def level_sources(X: Float32, types: Ints, sources: Ints) -> Float32:
-    """Shift sets that were pooled to a reference onto each other.
-
-    Parameters
-    ----------
-    X : ndarray of float32, shape (n, d)
-    types : ndarray of int64, shape (n,)
-    sources : ndarray of int64, shape (n,)
-        Set that each cell came from; numbers from 0.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, d)
-        One set after the other is shifted so that the types it shares with those before have the
-        same mean there, each type counting the same. The largest comes first and stays, as does
-        what shares no type.
-    """
-    levelled = X.astype(np.float32, copy=True)
-    before = np.zeros(len(X), dtype=bool)
-    for source in np.argsort(-np.bincount(sources), kind="stable"):
-        own = sources == source
-        common = np.intersect1d(types[own], types[before])
-        if len(common):
-            shift = _balanced_mean(levelled, types, before, common)
-            shift -= _balanced_mean(levelled, types, own, common)
-            levelled[own] += shift.astype(np.float32)
-        before |= own
-    return levelled
-
-
-def _balanced_mean(X: Float32, types: Ints, rows: Bools, names: Ints) -> Float64:
-    means = [X[rows & (types == name)].mean(axis=0, dtype=np.float64) for name in names]
-    return np.mean(means, axis=0)
+    return tuple(replace(one, cluster=position[one.cluster]) for one in confirmations)

@@ -1,27 +1,30 @@
-"""The stages joined: two folders in, typed cells out (3.1–3.4)."""
+"""The method in one function (3.1–3.4): two sets of cells in, a type for every query cell out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from celltransfer_core.config import DEFAULT, Config
+from celltransfer_core.classify.voting import Vote
+from celltransfer_core.config.config import DEFAULT, Config
 from celltransfer_core.data.dataset import Dataset
-from celltransfer_core.matching.matches import Confirmation, confirmed_share
+from celltransfer_core.matching.matches import Confirmation
 from celltransfer_core.people.reviews import Review
 from celltransfer_core.people.updated import annotations_of
-from celltransfer_core.pipeline.draws import plan_transfer
-from celltransfer_core.pipeline.named import cluster_features, detect, identify
+from celltransfer_core.pipeline.draws import TransferPlan, plan_transfer
+from celltransfer_core.pipeline.named import detect, identify
 from celltransfer_core.pipeline.prepared import prepare
 from celltransfer_core.pipeline.result import (
     Clusters,
     Named,
     Prepared,
     RunResult,
+    Solve,
+    Voter,
     check_confirmations,
     type_names,
 )
 from celltransfer_core.pipeline.updates import update_vote
-from celltransfer_core.pipeline.votes import ensemble_vote, predict_voters
+from celltransfer_core.pipeline.votes import ensemble_vote, predict_voters, weigh
 from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.types import Progress, silent
 
@@ -46,18 +49,18 @@ def run(
     reference : Dataset
         Read with ``labelled=True``.
     query : Dataset
-        Its labels, if it has any, are not looked at.
+        Its labels, if it has any, are not read.
     config : Config
     extras : mapping from name to Dataset, optional
-        Further unlabelled sets that help to name the query's clusters (3.2).
+        Further unlabelled sets that help to match the query's clusters (3.2).
     confirmations : sequence of Confirmation
-        What a person said of the clusters, by the numbers they go by in tables.
+        Types that a person gave to clusters, by the numbers the clusters go by in tables.
     reviews : sequence of Review
-        What readers said of query cells, in the order they were made.
+        Answers of readers on query cells, in the order they were made.
     clusters : Clusters, optional
-        Clusters to use instead of finding them.
+        Clusters to use instead of detecting them.
     cache : Cache, optional
-        Where nuclei and embeddings are kept.
+        Where nuclei, embeddings, clusters and predictions are kept.
     workers : int, optional
         Processes; all processors by default. The outcome does not depend on it.
     progress : callable
@@ -71,19 +74,41 @@ def run(
     CellTransferError
         If the sets, the confirmations or all encoders cannot be used.
     """
-    cache = cache or Cache()
-    # Wrong words are told before minutes of work, not after.
+    # Confirmations that cannot stand are reported before minutes of work, not after.
     check_confirmations(confirmations, type_names(reference))
+    cache = cache or Cache()
+
+    # Both sets are framed alike; every encoder embeds every cell (3.1).
     prepared = prepare(
         reference, query, config, extras=extras, cache=cache, workers=workers, progress=progress
     )
+    # Clusters of the query (3.2; A.1, eqs 6–16).
     progress("clusters", 0, 1)
     if clusters is None:
         clusters = detect(prepared, cache)
+    # Similarity of clusters and types, and the type that each cluster is matched to (3.2; A.2,
+    # eqs 17–23). A person's confirmations overrule it.
     named = identify(prepared, clusters, confirmations)
     progress("clusters", 1, 1)
-    found = transfer(prepared, named, cache=cache, workers=workers, progress=progress)
-    return update_vote(found, annotations_of(found.matches, query.cells, reviews))
+    # Types that no cluster is matched to are filtered out (3.2); subsets are drawn (5.2).
+    plan = plan_transfer(prepared, named)
+    # Each voter: the reference is transported onto the query (3.3, eqs 2–4), and entropy-weighted
+    # k-NN predicts the query's types, with and without transport (3.4).
+    voters, solves = predict_voters(
+        prepared.comparable,
+        prepared.voters,
+        plan,
+        config,
+        cache=cache,
+        workers=workers,
+        progress=progress,
+    )
+    # The ensemble's weights and its vote (3.4).
+    voters = weigh(voters, config, plan.confirmed)
+    vote = ensemble_vote(voters)
+    # The vote is updated with a person's answers, if there are any (not in the paper).
+    result = _collect(prepared, named, plan, voters, solves, vote)
+    return update_vote(result, annotations_of(named.matches, query.cells, reviews))
 
 
 def transfer(
@@ -94,14 +119,14 @@ def transfer(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> RunResult:
-    """Filter, align, classify and vote (3.2–3.4).
+    """Filter, align, classify and vote (3.2–3.4): the later steps of :func:`run` alone.
 
     Parameters
     ----------
     prepared : Prepared
     named : Named
     cache : Cache, optional
-        Keeps what the voters say, so that only those are asked anew whose inputs changed.
+        Keeps the voters' predictions, so that only those are made again whose inputs changed.
     workers, progress
         As for :func:`run`.
 
@@ -113,15 +138,25 @@ def transfer(
     voters, solves = predict_voters(
         prepared.comparable,
         prepared.voters,
-        plan.draws,
-        plan.known,
-        len(plan.types),
+        plan,
         prepared.config,
-        confirmed=confirmed_share(named.matches),
         cache=cache,
         workers=workers,
         progress=progress,
     )
+    voters = weigh(voters, prepared.config, plan.confirmed)
+    return _collect(prepared, named, plan, voters, solves, ensemble_vote(voters))
+
+
+def _collect(
+    prepared: Prepared,
+    named: Named,
+    plan: TransferPlan,
+    voters: tuple[Voter, ...],
+    solves: tuple[Solve, ...],
+    vote: Vote,
+) -> RunResult:
+    """Collect the outcome of every step."""
     return RunResult(
         config=prepared.config,
         reference=prepared.reference,
@@ -145,6 +180,6 @@ def transfer(
         parts=len(plan.draws.parts),
         voters=voters,
         solves=solves,
-        vote=ensemble_vote(voters),
-        features=cluster_features(prepared),
+        vote=vote,
+        features=prepared.cluster_features,
     )

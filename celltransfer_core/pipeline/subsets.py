@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/pipeline/subsets.py."""
+"""Random subsets of the reference and random parts of the query (5.2)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def draw_reference(
         Cells to draw.
     rng : numpy.random.Generator
     weights : ndarray of float64, shape (n_types,), optional
-        Share of each type in the draw. A type with too few cells gives every cell as evenly
-        often as can be. At random and without repetition by default.
+        Share of each type in the draw. Of a type with too few cells, each is drawn about equally
+        often. At random and without repetition by default.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def draw_reference(
 
 
 def apportion(size: int, weights: Float64) -> Ints:
-    """Share out whole cells by weight (largest remainders).
+    """Divide a number of cells by weight, by largest remainders.
 
     Parameters
     ----------

@@ -1,19 +1,19 @@
-"""TODO celltransfer_core/pipeline/teaching.py."""
+"""The vote of a run, updated with a person's answers, without a new transport (not in the paper).
+
+In: a run and annotations, that is confirmed clusters and typed cells. Out: the run with its updated
+vote, and how far its proportions have moved from those that transport was made to.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from celltransfer_core.people.updated import Annotations
 from celltransfer_core.people.updater import VoteUpdater
-
-if TYPE_CHECKING:
-    from celltransfer_core.pipeline.result import RunResult
-
+from celltransfer_core.pipeline.result import RunResult
 
 PAYS = 0.1
 """A new transport pays when proportions have moved by more than this (total variation)."""
@@ -24,9 +24,11 @@ class Drift:
     """How far the proportions have moved from those that transport was made to."""
 
     before: Mapping[str, float]
+    """Share of each type that the matches gave."""
     now: Mapping[str, float]
+    """Share of each type in the vote."""
     total_variation: float
-    """Half the sum of the differences, 0 to 1."""
+    """Half the sum of the absolute differences, 0 to 1."""
 
     @property
     def pays(self) -> bool:
@@ -35,55 +37,55 @@ class Drift:
 
 
 def update_vote(
-    run: RunResult, words: Annotations, teacher: VoteUpdater | None = None
+    run: RunResult, annotations: Annotations, updater: VoteUpdater | None = None
 ) -> RunResult:
-    """Let people's words update_vote the vote of a run.
+    """Update the vote of a run with annotations.
 
     Parameters
     ----------
     run : RunResult
-        Not taught yet.
-    words : Annotations
-        From :func:`annotations_of`.
-    teacher : VoteUpdater, optional
-        From :func:`vote_updater`, to use again for other words.
+        Not updated yet.
+    annotations : Annotations
+        See :func:`~celltransfer_core.people.updated.annotations_of`.
+    updater : VoteUpdater, optional
+        From :func:`vote_updater`, to use again with other annotations.
 
     Returns
     -------
     RunResult
-        Its types are followed by those that people named beside them, its vote is the taught one,
-        and ``taught`` says the rest. Where nobody said anything it is the same run.
+        Types that only the annotations name follow its own; its vote is the updated one, and
+        ``updated`` holds the details. Without annotations it is the same run.
     """
-    if not words:
+    if not annotations:
         return run
-    teacher = teacher or vote_updater(run)
-    taught = teacher.update(words)
-    more = len(taught.types) - len(run.types)
+    updated = (updater or vote_updater(run)).update(annotations)
+    more = len(updated.types) - len(run.types)
     return replace(
         run,
-        types=taught.types,
+        types=updated.types,
         proportions=np.pad(run.proportions, (0, more)),
-        filtered={name: n for name, n in run.filtered.items() if name not in taught.types},
+        filtered={name: n for name, n in run.filtered.items() if name not in updated.types},
         voters=tuple(
             replace(voter, probabilities=np.pad(voter.probabilities, ((0, 0), (0, more))))
             for voter in run.voters
         ),
-        vote=taught.vote,
-        taught=taught,
+        vote=updated.vote,
+        updated=updated,
     )
 
 
 def vote_updater(run: RunResult) -> VoteUpdater:
-    """Prepare the teaching of a run; takes a second or two for 10,000 cells.
+    """Prepare updates of a run's vote; takes a second or two for 10,000 cells.
 
     Parameters
     ----------
     run : RunResult
-        Not taught yet.
+        Not updated yet.
 
     Returns
     -------
     VoteUpdater
+        Fitted.
     """
     return VoteUpdater().fit(
         run.features,
@@ -102,7 +104,7 @@ def drift(run: RunResult) -> Drift:
     Parameters
     ----------
     run : RunResult
-        UpdatedVote.
+        Updated or not.
 
     Returns
     -------

@@ -1,10 +1,14 @@
-"""TODO celltransfer_core/pipeline/votes.py."""
+"""Voters and their vote (3.3–3.4): transport, entropy-weighted k-NN, weights, ensemble.
+
+In: the rows that sets are compared by, and the subsets to draw. Out: what each voter predicts for
+every query cell, unaligned and aligned, kept by everything that decides it; then the weighted vote.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,21 +23,23 @@ from celltransfer_core.classify.voting import (
     voter_weights,
     weighted_vote,
 )
-from celltransfer_core.config import Config, voter_name
+from celltransfer_core.config.config import Config
+from celltransfer_core.config.settings import voter_name
 from celltransfer_core.matching.matches import confirmed_share
 from celltransfer_core.neighbors.knn import EntropyWeightedKNN
 from celltransfer_core.pipeline.aligned import Gallery, align, drawn_rows, unaligned
-from celltransfer_core.pipeline.draws import Draws
-from celltransfer_core.pipeline.result import GALLERY, Embeddings, RunResult, Solve, Voter
-from celltransfer_core.runtime.cache import ROOM, Cache, anew, fingerprint
+from celltransfer_core.pipeline.draws import Draws, TransferPlan
+from celltransfer_core.pipeline.features import Embeddings
+from celltransfer_core.pipeline.result import GALLERY, RunResult, Solve, Voter
+from celltransfer_core.runtime.cache import MAX_RESULT_BYTES, Cache, fingerprint, uncached
 from celltransfer_core.runtime.environment import SCHEDULER
-from celltransfer_core.types import Bools, Float32, Progress, silent
+from celltransfer_core.types import Float32, Float64, Progress, silent
 
 _COUNTED = 20_000  # cells that are voted on at once
 
 
 def ensemble_vote(voters: Sequence[Voter]) -> Vote:
-    """Count what the voters say by their weights (3.4).
+    """Count the voters' predictions by their weights (3.4).
 
     Parameters
     ----------
@@ -44,7 +50,7 @@ def ensemble_vote(voters: Sequence[Voter]) -> Vote:
     Vote
     """
     weights = np.array([voter.weight for voter in voters])
-    # A block of cells at a time: many voters of a large query would take many times their room.
+    # A block of cells at a time: many voters of a large query would take many times their memory.
     blocks = [
         weighted_vote(
             np.stack([v.probabilities[first : first + _COUNTED] for v in voters]), weights
@@ -61,23 +67,21 @@ def ensemble_vote(voters: Sequence[Voter]) -> Vote:
 
 
 def recount(result: RunResult, config: Config) -> RunResult:
-    """Count the votes of a run again, with another weighing or threshold.
+    """Count the votes of a run again, with other weights or another threshold.
 
     Parameters
     ----------
     result : RunResult
-        Not taught.
+        Not updated with answers.
     config : Config
-        Its ``vote_weights`` and ``flag_threshold`` count.
+        Its ``vote_weights`` and ``flag_threshold`` are used.
 
     Returns
     -------
     RunResult
         As :func:`run` would have given it.
     """
-    config = replace(
-        result.config, vote_weights=config.vote_weights, flag_threshold=config.flag_threshold
-    )
+    config = replace(result.config, **config.first_deciding("weighing", "flagging"))
     voters = weigh(result.voters, config, confirmed_share(result.matches))
     return replace(result, config=config, voters=voters, vote=ensemble_vote(voters))
 
@@ -97,7 +101,7 @@ def classify(
     ----------
     voter : tuple of str
     alignment : str
-        What was done to the galleries.
+        How the galleries were aligned.
     galleries : iterable of Gallery
         One a part, in order.
     Xt : ndarray of float32, shape (m, d)
@@ -108,7 +112,7 @@ def classify(
     Returns
     -------
     Voter
-        Its weight and its accuracy on the reference are not known yet.
+        Its weight and its accuracy on the reference are NaN.
     """
     probabilities = np.zeros((len(Xt), n_types))
     neighbours = np.full((len(Xt), GALLERY), -1, dtype=np.int64)
@@ -135,63 +139,58 @@ def classify(
 def predict_voters(
     embeddings: Embeddings,
     voters: Sequence[tuple[str, ...]],
-    draws: Draws,
-    known: Bools,
-    n_types: int,
+    plan: TransferPlan,
     config: Config,
     *,
-    confirmed: float,
     cache: Cache | None = None,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> tuple[tuple[Voter, ...], tuple[Solve, ...]]:
-    """Let every voter classify the query, unaligned and aligned (3.3–3.4).
+    """Classify the query with every voter, unaligned and aligned (3.3–3.4).
 
     Parameters
     ----------
     embeddings : mapping
-        See :data:`Embeddings`.
+        See :data:`~celltransfer_core.pipeline.features.Embeddings`.
     voters : sequence of tuple of str
-    draws : Draws
-    known : ndarray of bool, shape (m,)
-        Query cells that count in the query's mean.
-    n_types : int
+    plan : TransferPlan
     config : Config
-    confirmed : float
-        Share of the query's cells in confirmed clusters.
     cache : Cache, optional
-        Keeps what each voter says, by everything that bears on it.
+        Keeps the predictions of each voter, by everything that decides them.
     workers : int, optional
     progress : callable
 
     Returns
     -------
     voters : tuple of Voter
+        The unaligned one of each encoder before the aligned one; weights are NaN, see
+        :func:`weigh`.
     solves : tuple of Solve
     """
+    draws, n_types = plan.draws, len(plan.types)
     # Centred features are centred already: means alone would give the same voter twice.
     doubled = config.alignment == "centre" and config.features == "centred"
-    keep = cache.once if cache else anew
+    keep = cache.once if cache else uncached
     # A cluster's workers have disks of their own.
-    near = not os.environ.get(SCHEDULER) and len(voters) * _room(draws) <= ROOM / 2
+    near = not os.environ.get(SCHEDULER) and len(voters) * _room(draws) <= MAX_RESULT_BYTES / 2
     memory = cache.folder if cache and near else None
-    spoken: list[Voter] = []
+    predicted: list[Voter] = []
     solves: list[Solve] = []
     for number, voter in enumerate(voters):
         progress("vote", number, len(voters))
-        Xs, Xt = drawn_rows(embeddings, voter, draws, known, config)
+        Xs, Xt = drawn_rows(embeddings, voter, draws, plan.known, config)
         key = _voter_key(voter, Xs, Xt, draws, n_types, config)
         plain = keep(key, partial(_predict_unaligned, voter, Xs, Xt, draws, n_types, config))
-        spoken.append(plain)
+        predicted.append(plain)
         if config.alignment != "none" and not doubled:
             work = partial(
                 _predict_aligned, voter, Xs, Xt, draws, n_types, config, memory, workers, progress
             )
-            heard, solved = keep(_aligned_key(key, draws, config), work)
-            spoken.append(replace(heard, accuracy=plain.accuracy))
+            aligned, solved = keep(_aligned_key(key, draws, config), work)
+            predicted.append(replace(aligned, accuracy=plain.accuracy))
             solves += solved
     progress("vote", len(voters), len(voters))
-    return weigh(spoken, config, confirmed), tuple(solves)
+    return tuple(predicted), tuple(solves)
 
 
 def _room(draws: Draws) -> int:
@@ -203,9 +202,9 @@ def _predict_unaligned(
     voter: tuple[str, ...], Xs: Float32, Xt: Float32, draws: Draws, n_types: int, config: Config
 ) -> Voter:
     galleries = unaligned(Xs, draws)
-    heard = classify(voter, plain_name(config), galleries, Xt, draws, n_types, config)
+    found = classify(voter, plain_name(config), galleries, Xt, draws, n_types, config)
     rng = np.random.default_rng([config.seed, 4])
-    return replace(heard, accuracy=leave_one_out_accuracy(Xs, draws.types, rng))
+    return replace(found, accuracy=leave_one_out_accuracy(Xs, draws.types, rng))
 
 
 def _predict_aligned(
@@ -233,7 +232,17 @@ def _predict_aligned(
 
 
 def plain_name(config: Config) -> str:
-    """Name what is done to unaligned voters: ``centre``, or ``none`` where features are raw."""
+    """Name the alignment of unaligned voters.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    {"centre", "none"}
+        ``none`` where features are raw.
+    """
     return "centre" if config.features == "centred" else "none"
 
 
@@ -244,45 +253,55 @@ def weigh(voters: Sequence[Voter], config: Config, confirmed: float) -> tuple[Vo
     ----------
     voters : sequence of Voter
     config : Config
-        Its ``vote_weights`` and ``features`` count.
     confirmed : float
         Share of the query's cells in confirmed clusters.
 
     Returns
     -------
     tuple of Voter
-        Weights sum to one.
+        See :func:`ensemble_weights`.
     """
-    # Alignment to wrong proportions does harm, to confirmed ones good: tests/benchmarks/shifted.py.
-    aligned_say = confirmed if config.vote_weights == "confirmed" else 1.0
-    if config.vote_weights == "prior":
-        weights = voter_weights([v.accuracy for v in voters], [v.mixing for v in voters])
-    else:
-        say = [1.0 if v.alignment == plain_name(config) else aligned_say for v in voters]
-        weights = np.array(say) / np.sum(say)
+    weights = ensemble_weights(
+        [voter.alignment for voter in voters],
+        [voter.accuracy for voter in voters],
+        [voter.mixing for voter in voters],
+        config,
+        confirmed,
+    )
     return tuple(replace(v, weight=float(w)) for v, w in zip(voters, weights, strict=True))
 
 
-_IN_THE_ARRAYS = {
-    "encoders",
-    "framing",
-    "colour",
-    "um_per_px",
-    "clusters",
-    "n_clusters",
-    "cluster_encoder",
-    "graph",
-    "sigma",
-    "resolution",
-    "features",
-    "filtering",
-    "keep",
-    "weights",
-    "scale_blocks",
-    "subset_size",
-    "draws",
-}
-_IN_THE_COUNT = {"vote_weights", "flag_threshold"}
+def ensemble_weights(
+    alignments: Sequence[str],
+    accuracies: Sequence[float],
+    mixings: Sequence[float],
+    config: Config,
+    confirmed: float,
+) -> Float64:
+    """Weigh the voters of an ensemble as its configuration wants it (3.4).
+
+    Parameters
+    ----------
+    alignments : sequence of str, length V
+        Of each voter.
+    accuracies, mixings : sequence of float, length V
+        See :func:`~celltransfer_core.classify.voting.voter_weights`; used by ``prior`` alone.
+    config : Config
+        Its ``vote_weights`` and ``features`` are used.
+    confirmed : float
+        Share of the query's cells in confirmed clusters.
+
+    Returns
+    -------
+    ndarray of float64, shape (V,)
+        Sums to one.
+    """
+    if config.vote_weights == "prior":
+        return voter_weights(accuracies, mixings)
+    # Alignment to wrong proportions does harm, to confirmed ones good: tests/benchmarks/shifted.py.
+    aligned = confirmed if config.vote_weights == "confirmed" else 1.0
+    weights = np.array([1.0 if name == plain_name(config) else aligned for name in alignments])
+    return weights / weights.sum()
 
 
 def _voter_key(
@@ -292,16 +311,11 @@ def _voter_key(
     arrays = [Xs, Xt, draws.usable, draws.types, *draws.parts]
     for draw in draws.drawn:
         arrays += [np.array([draw.part]), draw.cells, draw.voting]
-    facts = [__version__, voter, plain_name(config), n_types]
-    facts += [config.classifier, config.class_weight, config.seed]
+    facts = [__version__, voter, n_types, config.deciding("vote")]
     return fingerprint(facts, *arrays)
 
 
 def _aligned_key(key: str, draws: Draws, config: Config) -> str:
     """Hash what decides the answers of the same voter after alignment."""
-    facts = {
-        name: value
-        for name, value in asdict(config).items()
-        if name not in _IN_THE_ARRAYS | _IN_THE_COUNT
-    }
+    facts = config.deciding("aligned")
     return fingerprint(key, facts, *(draw.onto for draw in draws.drawn))

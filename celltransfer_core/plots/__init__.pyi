@@ -18,11 +18,11 @@ from .counts import (
     types_figure as types_figure,
 )
 from .maps import map_figure as map_figure
-from .matching import (
+from .planes import (
     cluster_plane_figure as cluster_plane_figure,
     score_plane_figure as score_plane_figure,
-    similarity_heatmap as similarity_heatmap,
 )
+from .similarity import similarity_heatmap as similarity_heatmap
 from .votes import (
     agreement_figure as agreement_figure,
     confusion_figure as confusion_figure,

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/plots/captions.py."""
+"""Captions of the figures, on the pages and in the reports."""
 
 from __future__ import annotations
 
@@ -85,4 +85,4 @@ CAPTIONS: dict[str, str] = {
     ),
     "review_progress_figure": "What came out for the cells of the queue, and how many are left.",
 }
-"""How to read each figure, in plain words, by the name of its function."""
+"""How to read each figure, by the name of the function that draws it."""

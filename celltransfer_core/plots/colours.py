@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/plots/colours.py."""
+"""Colours and symbols of types, clusters and sets, the same in every figure of a study.
+
+Names go in, hexadecimal colours and names of plotly's symbols come out. A type keeps its colour
+when other types are filtered out.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from celltransfer_core.plots.style import short
+from celltransfer_core.plots.style import shorten
 from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE
 
 # Found by a search for eight colours that stay apart for normal, protan, deutan and tritan eyes
-# and each have a contrast of 3 or more with white and with a black page; tests/test_plots.py
-# holds them to it.
+# and each have a contrast of 3 or more with white and with a black page; tests/plots holds them
+# to it.
 PALETTE = (
     "#7979FF",
     "#BC1B5E",
@@ -26,7 +30,7 @@ PALETTE = (
 SYMBOLS = ("circle", "diamond", "square")
 NONE_COLOUR = "#8A8A8A"
 
-# Near-greys: they only part neighbours, a cluster is known by the number at its median.
+# Near-greys: they only tell neighbours apart, a cluster is known by the number at its median.
 CLUSTER_PALETTE = ("#66788C", "#94866F", "#5E7D72", "#8B6F80", "#84909B", "#7A6A58")
 SET_PALETTE = ("#8B96A1", "#0B6E99", "#94866F", "#8B6F80", "#5E7D72")
 _EXTRA_SYMBOLS = (("triangle-up", "▲"), ("star", "★"), ("x", "✕"), ("cross", "✚"))
@@ -39,12 +43,39 @@ def _luminance(colour: str) -> float:
 
 
 def text_on(colour: str) -> str:
-    """Choose black or white for text on a colour, whichever has the better contrast."""
+    """Choose black or white for text on a colour, whichever has the better contrast.
+
+    Parameters
+    ----------
+    colour : str
+        Hexadecimal.
+
+    Returns
+    -------
+    str
+        Hexadecimal.
+    """
     return "#000000" if (_luminance(colour) + 0.05) ** 2 > 0.05 * 1.05 else "#FFFFFF"
 
 
-def _shade(scale: Sequence[tuple[float, str]], value: float, limits: tuple[float, float]) -> str:
-    """Find the colour that a scale gives a value."""
+def scale_colour(
+    scale: Sequence[tuple[float, str]], value: float, limits: tuple[float, float]
+) -> str:
+    """Find the colour that a scale gives to a value.
+
+    Parameters
+    ----------
+    scale : sequence of (float, str)
+        Places from 0 to 1, ascending, each with its hexadecimal colour.
+    value : float
+    limits : (float, float)
+        Values at places 0 and 1.
+
+    Returns
+    -------
+    str
+        Hexadecimal.
+    """
     place = (value - limits[0]) / (limits[1] - limits[0])
     channels = [
         int(np.interp(place, [at for at, _ in scale], [int(c[i : i + 2], 16) for _, c in scale]))
@@ -54,7 +85,7 @@ def _shade(scale: Sequence[tuple[float, str]], value: float, limits: tuple[float
 
 
 def _preferences(name: str) -> list[int]:
-    """List the palette's places in the order that a name wants them, by hash."""
+    """Order the palette's places by a hash of each place and a name."""
     return sorted(
         range(len(PALETTE)),
         key=lambda place: hashlib.sha256(f"{place} {name}".encode()).digest(),
@@ -64,8 +95,8 @@ def _preferences(name: str) -> list[int]:
 def _slots(types: Sequence[str], named: Sequence[str] = ()) -> dict[str, int]:
     """Give every type a place: palette first, then the palette again with the next symbol.
 
-    Every name takes the first free place it wants, so that adding or dropping a type leaves most
-    of the others as they were; types that people named come after the reference's and move none.
+    Every name takes the first free place in its own order, so that adding or dropping a type
+    leaves most of the others as they were. New types come after the reference's and move none.
     """
     slots: dict[str, int] = {}
     own = sorted(set(types) - {NONE_TYPE})
@@ -86,7 +117,7 @@ def type_colours(types: Sequence[str], named: Sequence[str] = ()) -> dict[str, s
     types : sequence of str
         All types of the reference, kept or not, so that filtering changes no colour.
     named : sequence of str
-        Types that people named beside them, in the order they were first named.
+        New types that people gave to cells or clusters, in the order they were first named.
 
     Returns
     -------
@@ -119,13 +150,13 @@ def type_symbols(types: Sequence[str]) -> dict[str, str]:
 
 
 def cluster_colours(clusters: Sequence[str]) -> dict[str, str]:
-    """Give clusters near-greys, which nobody takes for the colours of types.
+    """Give clusters near-greys, which cannot be taken for the colours of types.
 
     Parameters
     ----------
     clusters : sequence of str
-        Names of all clusters, in order. Six colours take turns: they only part neighbours, and
-        ``map_figure(..., numbered=True)`` writes each name at its cluster's median.
+        Names of all clusters, in order. Six colours take turns: they only tell neighbours apart,
+        and ``map_figure(..., numbered=True)`` writes each name at its cluster's median.
 
     Returns
     -------
@@ -155,25 +186,72 @@ def set_colours(sets: Sequence[str]) -> dict[str, str]:
 
 
 def set_order(sets: Sequence[str]) -> list[str]:
+    """Order sets: the reference, the query, then the extra sets by name.
+
+    Parameters
+    ----------
+    sets : sequence of str
+
+    Returns
+    -------
+    list of str
+        With the reference and the query, even where they are not among ``sets``.
+    """
     present = set(sets) | {REFERENCE, QUERY}
     return [REFERENCE, QUERY, *sorted(present - {REFERENCE, QUERY})]
 
 
-def set_marks(sets: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Give every set a symbol and the character that stands for it in a subtitle.
+def set_markers(sets: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Give every set a symbol, and a character for that symbol in a subtitle.
 
-    The query's symbol is empty: its points wear their type's own.
+    Parameters
+    ----------
+    sets : sequence of str
+
+    Returns
+    -------
+    dict from set to (str, str)
+        The query's symbol is empty, because its points have their type's own; the reference's is
+        a suffix that makes the type's symbol hollow.
     """
-    marks = {REFERENCE: ("-open", "○"), QUERY: ("", "●")}
+    markers = {REFERENCE: ("-open", "○"), QUERY: ("", "●")}
     for number, name in enumerate(set_order(sets)[2:]):
-        marks[name] = _EXTRA_SYMBOLS[number % len(_EXTRA_SYMBOLS)]
+        markers[name] = _EXTRA_SYMBOLS[number % len(_EXTRA_SYMBOLS)]
     present = set(sets)
-    return {name: mark for name, mark in marks.items() if name in present}
+    return {name: marker for name, marker in markers.items() if name in present}
 
 
-def symbol(of_type: str, of_set: str) -> str:
+def marker_symbol(of_type: str, of_set: str) -> str:
+    """Join a type's symbol and a set's to the symbol of a point.
+
+    Parameters
+    ----------
+    of_type : str
+        See :func:`type_symbols`.
+    of_set : str
+        See :func:`set_markers`.
+
+    Returns
+    -------
+    str
+        Name of one of plotly's symbols.
+    """
     return of_type + of_set if of_set.startswith("-") or not of_set else of_set
 
 
-def set_key(marks: Mapping[str, tuple[str, str]]) -> str:
-    return " &nbsp; ".join(f"{mark} {short(name)}" for name, (_, mark) in marks.items())
+def set_subtitle(markers: Mapping[str, tuple[str, str]]) -> str:
+    """Write a subtitle that tells which marker stands for which set.
+
+    Parameters
+    ----------
+    markers : mapping from set to (str, str)
+        See :func:`set_markers`.
+
+    Returns
+    -------
+    str
+        Markup.
+    """
+    return " &nbsp; ".join(
+        f"{character} {shorten(name)}" for name, (_, character) in markers.items()
+    )

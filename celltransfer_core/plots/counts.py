@@ -1,8 +1,12 @@
-"""TODO celltransfer_core/plots/counts.py."""
+"""Counts of cells: types, sizes, differential counts of slides, and the progress of a review.
+
+Counts or the tables of :mod:`celltransfer_core.outputs.tables` go in, figures come out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +16,11 @@ from celltransfer_core.plots.style import (
     CLEAR,
     DARK,
     MIDDLE,
-    _percent,
-    _plain,
-    finish,
-    named,
-    nothing,
-    short,
+    empty_figure,
+    escape,
+    finish_figure,
+    name_axis,
+    shorten,
 )
 from celltransfer_core.types import Float64
 from celltransfer_core.vocabulary import REFERENCE
@@ -40,24 +43,29 @@ def _bars(counts: Mapping[str, int], colours: Mapping[str, str], title: str) -> 
             orientation="h",
             width=0.7,
             marker_color=[colours.get(name, NONE_COLOUR) for name in names],
-            text=[f"{counts[name]:,} ({_percent(counts[name] / total)})" for name in names],
+            text=[f"{counts[name]:,} ({_share(counts[name] / total)})" for name in names],
             textposition="outside",
             cliponaxis=False,
             hovertext=[
-                f"{_plain(name)}<br>{counts[name]:,} cells, {100 * counts[name] / total:.1f} %"
+                f"{escape(name)}<br>{counts[name]:,} cells, {100 * counts[name] / total:.1f} %"
                 for name in names
             ],
             hovertemplate="%{hovertext}<extra></extra>",
         )
     )
-    return finish(
+    return finish_figure(
         figure,
         title,
         plot=max(90, 30 * len(names)),
-        # Room for the figures beside the longest bar, also at the least width.
+        # Room for the numbers beside the longest bar, also at the least width.
         xaxis={"title": "cells", "range": [0, 1.42 * largest], "nticks": 6},
-        yaxis=named(names, range=[len(names) - 0.5, -0.5], title="type"),
+        yaxis=name_axis(names, range=[len(names) - 0.5, -0.5], title="type"),
     )
+
+
+def _share(share: float) -> str:
+    # Few cells are not none.
+    return f"{100 * share:.0f} %" if share >= 0.005 or not share else "&lt;1 %"
 
 
 def composition_figure(counts: dict[str, int], colours: dict[str, str]) -> go.Figure:
@@ -94,7 +102,7 @@ def types_figure(
 
 
 def sizes_figure(sizes: Mapping[str, Float64], title: str, axis: str) -> go.Figure:
-    """Draw how image sides or nucleus extents spread in each set.
+    """Draw the distribution of image sides or nucleus extents in each set.
 
     Parameters
     ----------
@@ -116,12 +124,12 @@ def sizes_figure(sizes: Mapping[str, Float64], title: str, axis: str) -> go.Figu
     }
     measured = {name: values for name, values in measured.items() if len(values)}
     if not measured:
-        return nothing(title, "Nothing was measured.")
+        return empty_figure(title, "Nothing was measured.")
     edges = np.histogram_bin_edges(np.concatenate(list(measured.values())), bins=30)
     colours = set_colours(tuple(measured))
     dashes = ("solid", "solid", "dash", "dot", "dashdot")
     names = {
-        name: f"{short(name)} ({len(measured[name]):,})"
+        name: f"{shorten(name)} ({len(measured[name]):,})"
         for name in set_order(tuple(measured))
         if name in measured
     }
@@ -137,16 +145,37 @@ def sizes_figure(sizes: Mapping[str, Float64], title: str, axis: str) -> go.Figu
             fill="tozeroy" if name == REFERENCE else None,
             fillcolor="rgba(139,150,161,0.25)",
             line={"color": colours[name], "dash": dashes[number % len(dashes)], "width": 2},
-            hovertemplate=f"%{{x:.4g}}: %{{y:.1f}} % of {_plain(name)}<extra></extra>",
+            hovertemplate=f"%{{x:.4g}}: %{{y:.1f}} % of {escape(name)}<extra></extra>",
         )
-    return finish(
+    return finish_figure(
         figure,
         title,
         plot=220,
         legend=tuple(names.values()),
-        xaxis={"title": _plain(axis)},
+        xaxis={"title": escape(axis)},
         yaxis={"title": "cells of the set, %", "rangemode": "tozero"},
     )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a differential count, from the top: the slides of each type stand together."""
+
+    slides: Sequence[str]
+    types: Sequence[str]
+
+    @property
+    def step(self) -> float:
+        """Distance between two types: their slides, and an empty row for the type's name."""
+        return len(self.slides) + 1.0
+
+    def places(self, table: pd.DataFrame) -> Float64:
+        """Find the row of each row of a table, shape (rows of the table,)."""
+        slides, types = list(self.slides), list(self.types)
+        return (
+            table["type"].astype(str).map(types.index).to_numpy() * self.step
+            + table["slide"].astype(str).map(slides.index).to_numpy()
+        )
 
 
 def differential_figure(
@@ -158,7 +187,7 @@ def differential_figure(
     ----------
     table : DataFrame
         Columns slide, type, cells, percent, low, high; one row a slide and type: see
-        :func:`celltransfer_core.export.differential_table`.
+        :func:`celltransfer_core.outputs.differential_table`.
     colours : mapping from type to colour
     after : DataFrame, optional
         The same after review: drawn filled, and what was predicted hollow.
@@ -170,88 +199,92 @@ def differential_figure(
     import plotly.graph_objects as go
 
     if not len(table):
-        return nothing("Differential count", "No cell has been typed yet.")
-    tables = (
-        [("predicted", table)] if after is None else [("predicted", table), ("reviewed", after)]
-    )
+        return empty_figure("Differential count", "No cell has been typed yet.")
+    counts = {"predicted": table} if after is None else {"predicted": table, "reviewed": after}
     slides = list(dict.fromkeys(table["slide"].astype(str)))
-    types = list(dict.fromkeys(name for _, one in tables for name in one["type"].astype(str)))
-    several = len(slides) > 1
-    # Types are apart by a line's width, so that a type's slides stand together.
-    step = len(slides) + 1.0
-    lines = [
-        (type_number * step + slide_number, short(slide or "all cells", 18))
-        for type_number in range(len(types))
-        for slide_number, slide in enumerate(slides)
-    ]
+    types = list(dict.fromkeys(name for one in counts.values() for name in one["type"].astype(str)))
+    rows = _Rows(slides, types)
     figure = go.Figure()
-    for number, (word, one) in enumerate(tables):
-        y = (
-            one["type"].astype(str).map(types.index).to_numpy() * step
-            + one["slide"].astype(str).map(slides.index).to_numpy()
-            + (0 if after is None else (-0.18, 0.18)[number])
-        )
-        hollow = after is not None and number == 0
-        tints = [colours.get(name, NONE_COLOUR) for name in one["type"].astype(str)]
-        percent, low, high = (
-            one[name].to_numpy(dtype=float) for name in ("percent", "low", "high")
-        )
-        for at, (left, right) in enumerate(zip(low, high, strict=True)):
-            figure.add_shape(
-                type="line",
-                x0=float(left),
-                x1=float(right),
-                y0=float(y[at]),
-                y1=float(y[at]),
-                line={"color": tints[at], "width": 1.5 if hollow else 3},
-            )
-        figure.add_scatter(
-            x=percent,
-            y=y,
-            mode="markers",
-            marker={
-                "color": tints,
-                "size": 10,
-                "symbol": "circle-open" if hollow else "circle",
-                "line": {"width": 2 if hollow else 0},
-            },
-            hovertext=[
-                f"{_plain(row.type)}<br>{_plain(row.slide or 'all cells')}, {word}<br>"
-                f"{row.cells} cells: {row.percent:.1f} % ({row.low:.1f} to {row.high:.1f})"
-                for row in one.itertuples()
-            ],
-            hovertemplate="%{hovertext}<extra></extra>",
-        )
+    if after is None:
+        _add_count(figure, "predicted", table, rows.places(table), colours)
+    else:
+        _add_count(figure, "predicted", table, rows.places(table) - 0.18, colours, hollow=True)
+        _add_count(figure, "reviewed", after, rows.places(after) + 0.18, colours)
     for number, name in enumerate(types):
         figure.add_annotation(
             x=0,
             xref="paper",
-            y=number * step - 0.75,
-            text=f"<b>{short(name)}</b>",
+            y=number * rows.step - 0.75,
+            text=f"<b>{shorten(name)}</b>",
             showarrow=False,
             xanchor="left",
             font_size=12,
         )
-    top = max([100.0 if len(types) == 1 else 0.0, *(float(one["high"].max()) for _, one in tables)])
-    return finish(
+    highest = [float(one["high"].max()) for one in counts.values()]
+    top = max([100.0 if len(types) == 1 else 0.0, *highest])
+    return finish_figure(
         figure,
-        "Differential count by slide" if several else "Differential count",
-        plot=max(140, int(20 * step * len(types))),
+        "Differential count by slide" if len(slides) > 1 else "Differential count",
+        plot=max(140, int(20 * rows.step * len(types))),
         subtitle="○ predicted &nbsp; ● after review" if after is not None else "",
         xaxis={"title": "% of the slide's cells", "range": [-1, min(top * 1.04, 101)]},
         yaxis={
-            "tickvals": [at for at, _ in lines],
-            "ticktext": [name for _, name in lines],
+            "tickvals": [
+                number * rows.step + place
+                for number in range(len(types))
+                for place in range(len(slides))
+            ],
+            "ticktext": [shorten(slide or "all cells", 18) for _ in types for slide in slides],
             "title": "slide",
-            "range": [step * len(types) - 1.5, -1.5],
+            "range": [rows.step * len(types) - 1.5, -1.5],
             "showgrid": False,
             "zeroline": False,
         },
     )
 
 
+def _add_count(
+    figure: go.Figure,
+    when: str,
+    table: pd.DataFrame,
+    y: Float64,
+    colours: Mapping[str, str],
+    *,
+    hollow: bool = False,
+) -> None:
+    """Add a differential count: a line for each interval, and a point for each percentage."""
+    tints = [colours.get(name, NONE_COLOUR) for name in table["type"].astype(str)]
+    percent, low, high = (table[name].to_numpy(dtype=float) for name in ("percent", "low", "high"))
+    for at, (left, right) in enumerate(zip(low, high, strict=True)):
+        figure.add_shape(
+            type="line",
+            x0=float(left),
+            x1=float(right),
+            y0=float(y[at]),
+            y1=float(y[at]),
+            line={"color": tints[at], "width": 1.5 if hollow else 3},
+        )
+    figure.add_scatter(
+        x=percent,
+        y=y,
+        mode="markers",
+        marker={
+            "color": tints,
+            "size": 10,
+            "symbol": "circle-open" if hollow else "circle",
+            "line": {"width": 2 if hollow else 0},
+        },
+        hovertext=[
+            f"{escape(row.type)}<br>{escape(row.slide or 'all cells')}, {when}<br>"
+            f"{row.cells} cells: {row.percent:.1f} % ({row.low:.1f} to {row.high:.1f})"
+            for row in table.itertuples()
+        ],
+        hovertemplate="%{hovertext}<extra></extra>",
+    )
+
+
 def review_progress_figure(outcomes: Mapping[str, int], total: int) -> go.Figure:
-    """Draw how much of the queue is done, and what came out.
+    """Draw how much of the queue is done, and with which outcomes.
 
     Parameters
     ----------
@@ -272,7 +305,7 @@ def review_progress_figure(outcomes: Mapping[str, int], total: int) -> go.Figure
     figure = go.Figure()
     names = []
     for number, (name, cells) in enumerate(parts.items()):
-        names.append(f"{short(name)} ({cells:,})")
+        names.append(f"{shorten(name)} ({cells:,})")
         figure.add_bar(
             x=[cells],
             y=[0],
@@ -282,9 +315,9 @@ def review_progress_figure(outcomes: Mapping[str, int], total: int) -> go.Figure
                 "color": CLEAR if name == "left" else shades[number % len(shades)],
                 "line": {"color": MIDDLE, "width": 1},
             },
-            hovertemplate=f"{_plain(name)}: {cells:,} of {total:,} cells<extra></extra>",
+            hovertemplate=f"{escape(name)}: {cells:,} of {total:,} cells<extra></extra>",
         )
-    return finish(
+    return finish_figure(
         figure,
         f"Reviewed: {done:,} of {total:,} cells",
         plot=60,

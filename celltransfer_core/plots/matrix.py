@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/plots/matrix.py."""
+"""A matrix as a heat map: similarity scores (A.2), confusions, agreement of voters."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltransfer_core.plots.colours import _shade, text_on
+from celltransfer_core.plots.colours import scale_colour, text_on
 from celltransfer_core.plots.style import (
     DIVERGING,
     FEW_COLUMNS,
     SEQUENTIAL,
-    _number,
-    finish,
-    named,
+    finish_figure,
+    format_number,
+    name_axis,
 )
 from celltransfer_core.types import Float64
 
@@ -35,10 +35,35 @@ def draw_matrix(
     axes: tuple[str, str],
     text: Sequence[Sequence[str]] | None = None,
 ) -> go.Figure:
-    """Draw a matrix, its values written out where the columns are wide enough."""
+    """Draw a matrix, with its values written out where the columns are wide enough.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (R, C)
+        NaN for cells that are left empty.
+    rows, columns : sequence of object, length R and C
+        Names.
+    hover : sequence of sequence of str, shape (R, C)
+        Markup that a cell shows under the pointer.
+    title : str
+    limits : (float, float)
+        Values at the ends of the colour scale; it is diverging where the first is negative.
+    unit : str
+        Title of the colour bar.
+    digits : int
+        Decimals of the values.
+    axes : (str, str)
+        Titles of the rows and of the columns.
+    text : sequence of sequence of str, shape (R, C), optional
+        What to write instead of the values.
+
+    Returns
+    -------
+    plotly Figure
+    """
     import plotly.graph_objects as go
 
-    scale = DIVERGING if limits[0] < 0 else SEQUENTIAL
+    scale = colour_scale(limits)
     few = len(columns) <= FEW_COLUMNS
     figure = go.Figure(
         go.Heatmap(
@@ -61,29 +86,53 @@ def draw_matrix(
         )
     )
     if few:
-        # Not the heat map's own text, whose grey is hard to read on middle shades.
-        known = np.argwhere(np.isfinite(values)).tolist()
-        shades = [_shade(scale, values[row, column], limits) for row, column in known]
-        figure.add_scatter(
-            x=[column for _, column in known],
-            y=[row for row, _ in known],
-            mode="text",
-            text=[
-                text[row][column] if text else _number(values[row, column], digits)
-                for row, column in known
-            ],
-            textfont={"size": 11, "color": [text_on(shade) for shade in shades]},
-            hoverinfo="skip",
-        )
-    return finish(
+        written = text or [[format_number(value, digits) for value in row] for row in values]
+        _write_values(figure, values, written, limits)
+    return finish_figure(
         figure,
         title,
         plot=max(150, 26 * len(rows)),
-        xaxis=named(
+        xaxis=name_axis(
             columns,
             title=axes[1],
             tickangle=-40 if few else -90,
             tickfont={"size": 12 if few else 10},
         ),
-        yaxis=named(rows, title=axes[0], range=[len(rows) - 0.5, -0.5]),
+        yaxis=name_axis(rows, title=axes[0], range=[len(rows) - 0.5, -0.5]),
+    )
+
+
+def colour_scale(limits: tuple[float, float]) -> tuple[tuple[float, str], ...]:
+    """Choose a diverging scale where values may be negative, a sequential one otherwise.
+
+    Parameters
+    ----------
+    limits : (float, float)
+        Least and greatest value.
+
+    Returns
+    -------
+    tuple of (float, str)
+        Places from 0 to 1, each with its hexadecimal colour.
+    """
+    return DIVERGING if limits[0] < 0 else SEQUENTIAL
+
+
+def _write_values(
+    figure: go.Figure,
+    values: Float64,
+    text: Sequence[Sequence[str]],
+    limits: tuple[float, float],
+) -> None:
+    # Not the heat map's own text, whose grey is hard to read on middle shades.
+    known = np.argwhere(np.isfinite(values)).tolist()
+    scale = colour_scale(limits)
+    shades = [scale_colour(scale, values[row, column], limits) for row, column in known]
+    figure.add_scatter(
+        x=[column for _, column in known],
+        y=[row for row, _ in known],
+        mode="text",
+        text=[text[row][column] for row, column in known],
+        textfont={"size": 11, "color": [text_on(shade) for shade in shades]},
+        hoverinfo="skip",
     )

@@ -1,10 +1,4 @@
-"""Figures of a study. A cell type has the same colour and symbol on every one of them.
-
-Colours mean cell types and nothing else: sets differ by shape, clusters by number, and voters,
-thresholds and progress are drawn in greys. Backgrounds are transparent and text takes the page's
-own colour, so that a figure stands on light and on dark. Names of types, sets, files and voters
-come from users: they are escaped wherever plotly would read them as markup.
-"""
+"""What all figures share: greys, scales, sizes, titles, axes, and the escaping of names."""
 
 from __future__ import annotations
 
@@ -20,7 +14,7 @@ if TYPE_CHECKING:
 
 
 LINES = ("#0B6E99", "#C2571A", "#4B7A4F", "#7A4E8A", "#15191D")
-"""Lines that stand for ways of working, not for types."""
+"""Colours of lines that stand for methods, not for types."""
 
 DARK, MIDDLE, PALE = "#5C6670", "#8B96A1", "#B4C0C8"
 LINE = "rgba(128,128,128,0.55)"
@@ -34,27 +28,72 @@ DIVERGING = (
 )
 SEQUENTIAL = ((0.0, "#F3F6F8"), (0.5, "#8FA9BC"), (1.0, "#1F4E6B"))
 
+FRAMED: dict[str, Any] = {
+    "showticklabels": False,
+    "showgrid": False,
+    "zeroline": False,
+    "showline": True,
+    "linecolor": LINE,
+    "mirror": True,
+}
+"""An axis of a plane whose values mean nothing: a line around it, and no ticks."""
+
 _NARROW = 460
-"""Width in px at which every figure must still be read."""
+"""Width in px at which every figure must still be legible."""
 
 FEW_COLUMNS = 10
-"""Columns of a matrix up to which its values can be written at that width."""
+"""Most columns of a matrix whose values can be written in its cells at that width."""
 
 
-def _plain(text: object) -> str:
-    """Write text so that plotly shows it as it is, in labels and in hover templates."""
+def escape(text: object) -> str:
+    """Escape text so that plotly shows it as it is, in labels and in hover templates.
+
+    Parameters
+    ----------
+    text : object
+        Turned into a string first.
+
+    Returns
+    -------
+    str
+    """
     # Plotly knows no &quot;, so quotes stay. It fills in %{…} before it decodes entities.
     return html.escape(str(text), quote=False).replace("%{", "%&#123;")
 
 
-def short(text: object, length: int = 30) -> str:
-    """Write text for an axis or a legend: escaped, and cut where too long."""
-    word = str(text)
-    return _plain(word if len(word) <= length else f"{word[: length - 1]}…")
+def shorten(text: object, length: int = 30) -> str:
+    """Escape text for an axis or a legend, and cut it where it is too long.
+
+    Parameters
+    ----------
+    text : object
+        Turned into a string first.
+    length : int
+        Most characters.
+
+    Returns
+    -------
+    str
+    """
+    whole = str(text)
+    return escape(whole if len(whole) <= length else f"{whole[: length - 1]}…")
 
 
-def _voter(name: str, length: int = 22) -> str:
-    """Cut a voter's name before its colon: what follows tells how it is aligned."""
+def shorten_voter(name: str, length: int = 22) -> str:
+    """Cut a voter's name before its colon, because its alignment follows the colon.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``colour+shape:fgw``.
+    length : int
+        Most characters.
+
+    Returns
+    -------
+    str
+        Not escaped.
+    """
     if len(name) <= length:
         return name
     encoder, colon, alignment = name.rpartition(":")
@@ -64,14 +103,14 @@ def _voter(name: str, length: int = 22) -> str:
 
 
 def _title(title: str, subtitle: str = "") -> str:
-    """Write a title in lines that a narrow figure can hold; the subtitle is markup."""
-    lines = "<br>".join(_plain(line) for line in textwrap.wrap(title, 44)[:3])
+    """Break a title into lines that fit a narrow figure; the subtitle is markup."""
+    lines = "<br>".join(escape(line) for line in textwrap.wrap(title, 44)[:3])
     if not subtitle:
         return lines
     return f"{lines}<br><span style='font-size:12px;font-weight:400'>{subtitle}</span>"
 
 
-def finish(
+def finish_figure(
     figure: go.Figure,
     title: str,
     *,
@@ -80,10 +119,30 @@ def finish(
     legend: Sequence[str] = (),
     **layout: Any,
 ) -> go.Figure:
-    """Give a figure its title, its margins and, where it has one, a legend below the axis.
+    """Set a figure's title, margins and, where it has one, the legend below the axis.
 
-    Heights are in px and known beforehand, so that nothing jumps or overlaps: ``plot`` is that of
-    the plotting area, and as many lines are added as the legend needs at the least width.
+    Heights are known beforehand, so that nothing jumps or overlaps.
+
+    Parameters
+    ----------
+    figure : plotly Figure
+        Changed in place.
+    title : str
+        Plain text.
+    plot : int
+        Height of the plotting area, px. The height of the title, and of as many lines as the
+        legend needs at the least width, is added to it.
+    subtitle : str
+        Markup.
+    legend : sequence of str
+        Entries of the legend; none for no legend.
+    **layout
+        Given to ``update_layout`` last.
+
+    Returns
+    -------
+    plotly Figure
+        The same.
     """
     text = _title(title, subtitle)
     top = 34 + 20 * (1 + text.count("<br>"))
@@ -129,12 +188,24 @@ def finish(
     return figure.update_layout(**layout)
 
 
-def named(names: Sequence[object], **axis: Any) -> dict[str, Any]:
-    """Make an axis of names at positions 0, 1, …, whatever the names look like."""
+def name_axis(names: Sequence[object], **axis: Any) -> dict[str, Any]:
+    """Describe an axis with names at positions 0, 1, …, even where names look like numbers.
+
+    Parameters
+    ----------
+    names : sequence of object
+    **axis
+        Further settings of the axis; they replace those made here.
+
+    Returns
+    -------
+    dict
+        For plotly's ``xaxis`` or ``yaxis``.
+    """
     return {
         "tickmode": "array",
         "tickvals": list(range(len(names))),
-        "ticktext": [short(name, 24) for name in names],
+        "ticktext": [shorten(name, 24) for name in names],
         "ticklabelstandoff": 4,
         "range": [-0.5, len(names) - 0.5],
         "showgrid": False,
@@ -143,27 +214,57 @@ def named(names: Sequence[object], **axis: Any) -> dict[str, Any]:
     }
 
 
-def nothing(title: str, reason: str) -> go.Figure:
-    """Draw a figure that says why it is empty."""
+def empty_figure(title: str, reason: str) -> go.Figure:
+    """Draw a figure without data that gives the reason in its middle.
+
+    Parameters
+    ----------
+    title, reason : str
+
+    Returns
+    -------
+    plotly Figure
+    """
     import plotly.graph_objects as go
 
     figure = go.Figure()
     figure.add_annotation(
         text=reason, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font_size=14
     )
-    return finish(figure, title, plot=120, xaxis={"visible": False}, yaxis={"visible": False})
+    return finish_figure(
+        figure, title, plot=120, xaxis={"visible": False}, yaxis={"visible": False}
+    )
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.005 or not share else "&lt;1 %"
+def format_number(value: float, digits: int) -> str:
+    """Write a number with a true minus sign, or nothing where it is not finite.
 
+    Parameters
+    ----------
+    value : float
+    digits : int
+        Decimals.
 
-def _number(value: float, digits: int) -> str:
+    Returns
+    -------
+    str
+    """
     # Adding zero turns a rounded −0 into 0.
     return (
         f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−") if np.isfinite(value) else ""
     )
 
 
-def wrapped(remarks: Sequence[str]) -> list[str]:
+def wrap_remarks(remarks: Sequence[str]) -> list[str]:
+    """Break remarks into lines of at most 50 characters.
+
+    Parameters
+    ----------
+    remarks : sequence of str
+
+    Returns
+    -------
+    list of str
+        Not escaped.
+    """
     return [line for remark in remarks for line in textwrap.wrap(remark, 50)]

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/plots/votes.py."""
+"""How the voters of the ensemble agree (3.4), and how each transport went (3.3)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from celltransfer_core.classify.voting import Vote
-from celltransfer_core.config import voter_name
+from celltransfer_core.config.settings import voter_name
 from celltransfer_core.pipeline.result import Solve, Voter
 from celltransfer_core.plots.colours import SET_PALETTE
 from celltransfer_core.plots.matrix import draw_matrix
@@ -16,13 +16,13 @@ from celltransfer_core.plots.style import (
     DARK,
     MIDDLE,
     PALE,
-    _plain,
-    _voter,
-    finish,
-    named,
-    nothing,
-    short,
-    wrapped,
+    empty_figure,
+    escape,
+    finish_figure,
+    name_axis,
+    shorten,
+    shorten_voter,
+    wrap_remarks,
 )
 from celltransfer_core.types import Float64, Ints
 
@@ -35,7 +35,7 @@ _LEAST_ERROR = 1e-17
 
 
 def agreement_figure(agreement: Float64, threshold: float) -> go.Figure:
-    """Draw how far the voters agree, and from where on a cell is flagged.
+    """Draw how far the voters agree, and below which agreement a cell is flagged.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def agreement_figure(agreement: Float64, threshold: float) -> go.Figure:
             "xanchor": "center",
         },
     )
-    return finish(
+    return finish_figure(
         figure,
         "How far the voters agree",
         plot=220,
@@ -103,11 +103,11 @@ def confusion_figure(
     Parameters
     ----------
     first, second : sequence of str, length n
-        What each says of every cell.
+        Type of every cell according to each.
     types : sequence of str
         Order of rows and columns; what is not among them is added at the end.
     names : (str, str)
-        Who says so.
+        Names of the two.
     title : str
 
     Returns
@@ -127,7 +127,7 @@ def confusion_figure(
         order,
         [
             [
-                f"{_plain(names[0])}: {_plain(one)}<br>{_plain(names[1])}: {_plain(other)}<br>"
+                f"{escape(names[0])}: {escape(one)}<br>{escape(names[1])}: {escape(other)}<br>"
                 f"{counts[row, column]:.0f} cells"
                 for column, other in enumerate(order)
             ]
@@ -137,18 +137,18 @@ def confusion_figure(
         limits=(0.0, 100.0),
         unit="% of the row",
         digits=0,
-        axes=(short(names[0], 40), short(names[1], 40)),
+        axes=(shorten(names[0], 40), shorten(names[1], 40)),
         text=[[f"{count:.0f}" if count else "" for count in row] for row in counts],
     )
 
 
 def disagreement_figure(choices: Ints, names: Sequence[str]) -> go.Figure:
-    """Draw on what share of the cells each two voters agree.
+    """Draw the share of cells on which each two voters agree.
 
     Parameters
     ----------
     choices : ndarray of int64, shape (V, n)
-        First choice of each voter, see :class:`celltransfer_core.voting.Vote`.
+        First choice of each voter, see :class:`celltransfer_core.classify.voting.Vote`.
     names : sequence of str, length V
 
     Returns
@@ -161,13 +161,13 @@ def disagreement_figure(choices: Ints, names: Sequence[str]) -> go.Figure:
     low = float(np.floor(others.min() / 10) * 10) if len(others) else 0.0
     return draw_matrix(
         share,
-        [f"{number}  {_voter(name, 20)}" for number, name in enumerate(names, start=1)],
+        [f"{number}  {shorten_voter(name, 20)}" for number, name in enumerate(names, start=1)],
         list(range(1, len(names) + 1)),
         [
             [
-                f"{_plain(one)}<br>{_plain(two)}<br>same type for {share[a, b]:.0f} %"
+                f"{escape(one)}<br>{escape(two)}<br>same type for {share[a, b]:.0f} %"
                 if a != b
-                else _plain(one)
+                else escape(one)
                 for b, two in enumerate(names)
             ]
             for a, one in enumerate(names)
@@ -196,41 +196,21 @@ def transport_gain_figure(voters: Sequence[Voter], vote: Vote) -> go.Figure:
     """
     import plotly.graph_objects as go
 
-    pairs: dict[tuple[str, ...], list[int]] = {}
+    of_encoders: dict[tuple[str, ...], list[int]] = {}
     for number, voter in enumerate(voters):
-        pairs.setdefault(voter.encoders, []).append(number)
+        of_encoders.setdefault(voter.encoders, []).append(number)
+    lines = list(of_encoders.values())
+    names = [voter_name(encoders) for encoders in of_encoders]
     agree = 100 * (vote.choices == vote.winner).mean(axis=1)
     kinds = ("without transport", "with transport")
-    names = [voter_name(encoders) for encoders in pairs]
     figure = go.Figure()
-    for line, numbers in enumerate(pairs.values()):
-        if len(numbers) == 2:
-            changed = 100 * (vote.choices[numbers[0]] != vote.choices[numbers[1]]).mean()
-            figure.add_shape(
-                type="line",
-                x0=float(agree[numbers[0]]),
-                x1=float(agree[numbers[1]]),
-                y0=line,
-                y1=line,
-                line={"color": MIDDLE, "width": 3},
-                layer="below",
-            )
-            figure.add_annotation(
-                x=1,
-                xref="paper",
-                y=line,
-                text=f"{changed:.0f} % changed",
-                showarrow=False,
-                xanchor="left",
-                xshift=6,
-                font_size=12,
-            )
+    _add_changes(figure, lines, agree, vote)
     for kind, label in enumerate(kinds):
-        lines = [line for line, numbers in enumerate(pairs.values()) if len(numbers) > kind]
-        shown = [list(pairs.values())[line][kind] for line in lines]
+        drawn = [line for line, numbers in enumerate(lines) if len(numbers) > kind]
+        shown = [lines[line][kind] for line in drawn]
         figure.add_scatter(
             x=agree[shown],
-            y=lines,
+            y=drawn,
             mode="markers",
             name=label,
             marker={
@@ -240,24 +220,56 @@ def transport_gain_figure(voters: Sequence[Voter], vote: Vote) -> go.Figure:
                 "line": {"width": (2.5, 0)[kind]},
             },
             hovertext=[
-                f"{_plain(names[line])}, {label}<br>agrees with the vote on "
+                f"{escape(names[line])}, {label}<br>agrees with the vote on "
                 f"{agree[number]:.1f} % of the cells"
-                for line, number in zip(lines, shown, strict=True)
+                for line, number in zip(drawn, shown, strict=True)
             ],
             hovertemplate="%{hovertext}<extra></extra>",
         )
     low = float(np.floor(agree.min() / 10) * 10) - 2
-    figure = finish(
+    figure = finish_figure(
         figure,
         "What transport changes",
         plot=max(110, 34 * len(names)),
         legend=kinds,
         xaxis={"title": "cells typed like the vote, %", "range": [low, 101]},
-        yaxis=named(
-            [_voter(name) for name in names], range=[len(names) - 0.5, -0.5], title="encoder"
+        yaxis=name_axis(
+            [shorten_voter(name) for name in names],
+            range=[len(names) - 0.5, -0.5],
+            title="encoder",
         ),
     )
     return figure.update_layout(margin={"r": 96})
+
+
+def _add_changes(
+    figure: go.Figure, lines: Sequence[Sequence[int]], agree: Float64, vote: Vote
+) -> None:
+    """Join the two voters of each encoder, and write the share of cells that changed."""
+    for line, numbers in enumerate(lines):
+        if len(numbers) != 2:
+            continue
+        unaligned, aligned = numbers
+        changed = 100 * (vote.choices[unaligned] != vote.choices[aligned]).mean()
+        figure.add_shape(
+            type="line",
+            x0=float(agree[unaligned]),
+            x1=float(agree[aligned]),
+            y0=line,
+            y1=line,
+            line={"color": MIDDLE, "width": 3},
+            layer="below",
+        )
+        figure.add_annotation(
+            x=1,
+            xref="paper",
+            y=line,
+            text=f"{changed:.0f} % changed",
+            showarrow=False,
+            xanchor="left",
+            xshift=6,
+            font_size=12,
+        )
 
 
 def transport_quality_figure(solves: Sequence[Solve]) -> go.Figure:
@@ -275,21 +287,16 @@ def transport_quality_figure(solves: Sequence[Solve]) -> go.Figure:
 
     title = "How each transport went"
     if not solves:
-        return nothing(title, "No transport was solved in this run.")
+        return empty_figure(title, "No transport was solved in this run.")
     voters = list(dict.fromkeys(solve.voter for solve in solves))
-    of_voter = np.array([voters.index(solve.voter) for solve in solves])
-    x = of_voter.astype(float)
-    for number in range(len(voters)):
-        inside = of_voter == number
-        # Side by side within a voter; one solve alone stands in the middle.
-        x[inside] += (np.arange(inside.sum()) - (inside.sum() - 1) / 2) / max(inside.sum(), 4) * 0.8
+    x = _side_by_side(np.array([voters.index(solve.voter) for solve in solves]))
     remarked = [bool(solve.log.remarks) for solve in solves]
     hover = [
-        f"{_plain(solve.voter)}, part {solve.part + 1}, draw {solve.draw + 1}<br>"
+        f"{escape(solve.voter)}, part {solve.part + 1}, draw {solve.draw + 1}<br>"
         f"{solve.source:,} onto {solve.target:,} cells<br>"
         f"marginal error {solve.log.marginal_error:.1e}<br>objective {solve.log.objective:.4f}<br>"
         f"{solve.log.iterations} iterations"
-        + "".join(f"<br>{_plain(line)}" for line in wrapped(solve.log.remarks))
+        + "".join(f"<br>{escape(line)}" for line in wrap_remarks(solve.log.remarks))
         for solve in solves
     ]
     figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.07)
@@ -317,7 +324,7 @@ def transport_quality_figure(solves: Sequence[Solve]) -> go.Figure:
         )
         figure.update_yaxes(title_text=name, rangemode="tozero", nticks=4, row=row, col=1)
         figure.update_xaxes(
-            **named([_voter(name) for name in voters], tickangle=-30), row=row, col=1
+            **name_axis([shorten_voter(name) for name in voters], tickangle=-30), row=row, col=1
         )
     figure.update_yaxes(
         type="log",
@@ -328,4 +335,14 @@ def transport_quality_figure(solves: Sequence[Solve]) -> go.Figure:
         col=1,
     )
     figure.update_xaxes(title_text="encoder", row=3, col=1)
-    return finish(figure, title, plot=390)
+    return finish_figure(figure, title, plot=390)
+
+
+def _side_by_side(groups: Ints) -> Float64:
+    """Place points around their group's number; a point alone stands in the middle."""
+    x = groups.astype(np.float64)
+    for group in np.unique(groups):
+        inside = groups == group
+        n = inside.sum()
+        x[inside] += (np.arange(n) - (n - 1) / 2) / max(n, 4) * 0.8
+    return x

@@ -1,5 +1,15 @@
-from .cache import ROOM as ROOM, Cache as Cache, fingerprint as fingerprint, home as home
+from .cache import (
+    MAX_RESULT_BYTES as MAX_RESULT_BYTES,
+    Cache as Cache,
+    fingerprint as fingerprint,
+    home as home,
+)
 from .cluster import on_cluster as on_cluster
 from .environment import SCHEDULER as SCHEDULER, cpu_count as cpu_count
-from .files import check_writable as check_writable, write_atomically as write_atomically
+from .files import (
+    check_writable as check_writable,
+    read_if_whole as read_if_whole,
+    write_atomically as write_atomically,
+    write_whole as write_whole,
+)
 from .tasks import run_tasks as run_tasks

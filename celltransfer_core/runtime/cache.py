@@ -1,10 +1,10 @@
-"""What is kept between runs: rows of numbers a cell (embeddings, nuclei), and results of stages.
+"""The cache: rows of numbers by cell (embeddings, nuclei), and results of stages, between runs.
 
 Rows are found by the cell's content hash, so that a cell is computed once whichever set it is
 in, and a run that was interrupted goes on where it was. A table is one SQLite file: every batch is
 a transaction, several processes may write at once, and kill -9 loses at most the batch under way.
 Results are found by a hash of everything that decides them, a file each, written whole; those that
-were not asked for the longest go when they take too much room.
+were not read for the longest time are deleted when all take too much space.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -23,18 +22,24 @@ from typing import Any, TypeVar
 import numpy as np
 
 from celltransfer_core.errors import OutputError
+from celltransfer_core.runtime.files import read_if_whole, write_whole
 from celltransfer_core.types import Bools, Float32
 
 Result = TypeVar("Result")
 
-ROOM = 4_000_000_000
-"""Bytes that results may take."""
+MAX_RESULT_BYTES = 4_000_000_000
+"""Space that results may take; those read longest ago are deleted beyond it."""
 
 _AT_ONCE = 500  # parameters a statement; SQLite's oldest limit is 999
 
 
 def home() -> Path:
-    """Return the folder for what is kept between runs: ``CELLTRANSFER_HOME``, or the user's own."""
+    """Return the folder for what is kept between runs: ``CELLTRANSFER_HOME``, or the user's own.
+
+    Returns
+    -------
+    Path
+    """
     from platformdirs import user_data_path
 
     configured = os.environ.get("CELLTRANSFER_HOME")
@@ -141,7 +146,7 @@ class Cache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise OutputError(self._unwritable(str(error))) from error
         with self._open(path) as connection, connection:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, row BLOB NOT NULL) "
@@ -176,32 +181,28 @@ class Cache:
         import joblib
 
         path = self.folder / "results" / f"{key}.joblib"
-        # A file that was cut short, or that an older CellTransfer wrote, is made anew.
-        with suppress(Exception):
-            result: Result = joblib.load(path)
-            os.utime(path)
+        if found := read_if_whole(path, lambda kept: (joblib.load(kept),)):
+            with suppress(OSError):  # the folder may be one that can only be read
+                os.utime(path)
+            result: Result = found[0]
             return result
         result = make()
-        beside = path.with_name(f".{key}.{secrets.token_hex(4)}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            joblib.dump(result, beside, compress=int(packed))
-            beside.replace(path)
-        except OSError as error:
-            with suppress(OSError):
-                beside.unlink()
-            raise self._unwritable(error) from error
-        self._make_room(path)
+        write_whole(
+            path,
+            lambda beside: joblib.dump(result, beside, compress=int(packed)),
+            problem=self._unwritable,
+        )
+        self._delete_oldest(path)
         return result
 
-    def _make_room(self, newest: Path) -> None:
+    def _delete_oldest(self, newest: Path) -> None:
         found = []
         for path in newest.parent.iterdir():
-            with suppress(OSError):  # another process made room too
+            with suppress(OSError):  # another process deleted it
                 found.append((path.stat().st_mtime_ns, path.stat().st_size, path))
         taken = sum(size for _, size, _ in found)
         for _, size, path in sorted(found):
-            if taken <= ROOM:
+            if taken <= MAX_RESULT_BYTES:
                 return
             if path != newest:
                 with suppress(OSError):
@@ -221,19 +222,30 @@ class Cache:
         except sqlite3.OperationalError as error:
             if "no such table" in str(error):  # made by a process that was killed at once
                 return
-            raise self._unwritable(error) from error
+            raise OutputError(self._unwritable(str(error))) from error
         except sqlite3.DatabaseError as error:
             raise OutputError(f"{path} is damaged ({error}); delete it and run again.") from error
 
-    def _unwritable(self, error: Exception) -> OutputError:
-        return OutputError(
-            f"Cannot keep results in {self.folder} ({error}); free some space, or set "
+    def _unwritable(self, reason: str) -> str:
+        return (
+            f"Cannot keep results in {self.folder} ({reason}); free some space, or set "
             "CELLTRANSFER_HOME to a folder that can be written to. What was kept stays."
         )
 
 
-Kept = TypeVar("Kept")
+def uncached(key: str, make: Callable[[], Result]) -> Result:  # noqa: ARG001
+    """Make a result and keep nothing: stands in for :meth:`Cache.once` where there is no cache.
 
+    Parameters
+    ----------
+    key : str
+        Not used.
+    make : callable
+        Without arguments.
 
-def anew(_: str, make: Callable[[], Kept]) -> Kept:
+    Returns
+    -------
+    object
+        What ``make`` returned.
+    """
     return make()

@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/runtime/cluster.py."""
+"""Tasks on a Dask cluster: given the address of a scheduler, the results as they come.
+
+Whatever a worker takes with it when it dies is computed again, and a cluster whose libraries differ
+from those of this machine is refused. Not in the paper.
+"""
 
 from __future__ import annotations
 
@@ -51,14 +55,33 @@ def on_cluster(address: str | None) -> Iterator[None]:
             client.close()
 
 
-# On a cluster
-
 _clients: dict[str, Client] = {}
 
 
-def _on_cluster(
+def run_on_cluster(
     address: str, function: Callable[[Task], Result], tasks: Sequence[Task]
 ) -> Iterator[tuple[int, Result]]:
+    """Run ``function`` on every task and yield the results as they come.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler.
+    function : callable
+        See :func:`celltransfer_core.runtime.tasks.run_tasks`.
+    tasks : sequence
+
+    Yields
+    ------
+    index : int
+    result : object
+
+    Raises
+    ------
+    CellTransferError
+        If the cluster cannot be reached, has no workers or other versions, or loses its work again
+        and again.
+    """
     from distributed import KilledWorker
 
     pending = set(range(len(tasks)))
@@ -74,10 +97,10 @@ def _on_cluster(
                 # As bytes: Dask looks for its own kind in lists and tuples.
                 task = pickle.dumps(tasks[index])
                 futures[index] = client.submit(_call_alone, work, task, pure=False)
-                futures[index].add_done_callback(partial(_note, done, index))
+                futures[index].add_done_callback(partial(_put_index, done, index))
             while futures:
-                index = _next(client, address, done)
-                result = _result(client, address, futures[index])
+                index = _next_index(client, address, done)
+                result = _wait_for(client, address, futures[index])
                 del futures[index]
                 pending.discard(index)
                 yield index, result
@@ -99,7 +122,7 @@ def _on_cluster(
     )
 
 
-def _note(done: SimpleQueue[int], index: int, _: object) -> None:
+def _put_index(done: SimpleQueue[int], index: int, _: object) -> None:
     done.put(index)
 
 
@@ -112,7 +135,7 @@ def _call_alone(function: Callable[[Any], Any], task: bytes) -> Any:
     return function(pickle.loads(task))  # noqa: S301 the cluster trusts its own client
 
 
-def _next(client: Client, address: str, done: SimpleQueue[int]) -> int:
+def _next_index(client: Client, address: str, done: SimpleQueue[int]) -> int:
     while True:
         try:
             return done.get(timeout=1.0)
@@ -120,7 +143,7 @@ def _next(client: Client, address: str, done: SimpleQueue[int]) -> int:
             _check_workers(client, address)
 
 
-def _result(client: Client, address: str, future: Future[Result]) -> Result:
+def _wait_for(client: Client, address: str, future: Future[Result]) -> Result:
     while True:
         try:
             return future.result(timeout=None if future.status == "error" else 10.0)
@@ -154,10 +177,10 @@ def _connect(address: str) -> Client:
         return _clients[address]
     from distributed import Client
 
-    # What it would say of lost connections is said here, in one line.
+    # Lost connections are reported by one error of ours instead.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        with quiet():  # of versions: they are compared below
+        with quiet():  # its warnings of versions: they are compared below
             client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise CellTransferError(
@@ -166,8 +189,8 @@ def _connect(address: str) -> Client:
         ) from error
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
-        _compare(address, {"scheduler": _of_scheduler(client)})
-        _compare(address, client.run(_about, on_error="return"))
+        _check_versions(address, {"scheduler": _installed_on_scheduler(client)})
+        _check_versions(address, client.run(_installed, on_error="return"))
     except TimeoutError as error:
         client.close()
         raise CellTransferError(
@@ -180,7 +203,7 @@ def _connect(address: str) -> Client:
     return client
 
 
-def _about() -> dict[str, str]:
+def _installed() -> dict[str, str]:
     from celltransfer_core.about import __version__
     from celltransfer_core.runtime.versions import versions
 
@@ -188,16 +211,16 @@ def _about() -> dict[str, str]:
     return {**versions(), "python": minor, "celltransfer": __version__}
 
 
-def _of_scheduler(client: Client) -> dict[str, str] | BaseException:
-    # It unpacks what it passes on, so it needs the package too.
+def _installed_on_scheduler(client: Client) -> dict[str, str] | BaseException:
+    # It unpickles what it passes on, so it needs the package too.
     try:
-        return client.run_on_scheduler(_about)
+        return client.run_on_scheduler(_installed)
     except Exception as error:
         return error
 
 
-def _compare(address: str, found: Mapping[str, dict[str, str] | BaseException]) -> None:
-    here = _about()
+def _check_versions(address: str, found: Mapping[str, dict[str, str] | BaseException]) -> None:
+    here = _installed()
     for process, there in found.items():
         if isinstance(there, BaseException):
             raise CellTransferError(

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/runtime/environment.py."""
+"""The environment of workers, by name: one thread a task, and where a scheduler is."""
 
 from __future__ import annotations
 
@@ -21,11 +21,19 @@ ENVIRONMENT = {
     "LOKY_MAX_MEMORY_LEAK_SIZE": "1e15",  # large libraries are no leak: the worker stays
     "POT_BACKEND_DISABLE_PYTORCH": "1",  # it would load 300 MB that no task of POT's needs
 }
+"""Variables of every worker process."""
+
 TRIES = 3
+"""Times that a task is started before the work is given up."""
 
 
 def cpu_count() -> int:
-    """Return the number of processors this process may use."""
+    """Return the number of processors this process may use.
+
+    Returns
+    -------
+    int
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

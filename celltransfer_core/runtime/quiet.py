@@ -1,4 +1,4 @@
-"""Silence for what libraries say of themselves."""
+"""Warnings of libraries, silenced for all threads at once."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def quiet() -> Iterator[None]:
     """Ignore all warnings of the process while any thread is inside.
 
     ``warnings.catch_warnings`` changes the filters of the whole process, and puts back what it
-    found: threads that enter and leave by turns hear each other's warnings, and may leave the last
-    one's filters behind for good. Here the first to enter changes them and the last to leave puts
-    them back.
+    found: threads that enter and leave by turns let each other's warnings through, and may leave
+    the last one's filters behind for good. Here the first to enter changes them, and the last to
+    leave puts them back.
     """
     global _inside, _caught
     with _lock:

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from celltransfer_core.errors import CellTransferError, OutputError
-from celltransfer_core.runtime.cluster import _on_cluster
+from celltransfer_core.runtime.cluster import run_on_cluster
 from celltransfer_core.runtime.environment import (
     ENVIRONMENT,
     SCHEDULER,
@@ -64,16 +64,16 @@ def run_tasks(
     """
     address = os.environ.get(SCHEDULER)
     if len(tasks) <= 1 or workers == 1:
-        yield from _here(function, tasks)
+        yield from _in_this_process(function, tasks)
     elif address:
-        yield from _on_cluster(address, function, tasks)
+        yield from run_on_cluster(address, function, tasks)
     elif (processes := min(workers or cpu_count(), len(tasks))) == 1:
-        yield from _here(function, tasks)
+        yield from _in_this_process(function, tasks)
     else:
         yield from _in_processes(function, tasks, processes)
 
 
-def _here(
+def _in_this_process(
     function: Callable[[Task], Result], tasks: Sequence[Task]
 ) -> Iterator[tuple[int, Result]]:
     from threadpoolctl import threadpool_limits
@@ -90,14 +90,14 @@ def _in_processes(
     from loky import get_reusable_executor
 
     pending = set(range(len(tasks)))
-    with _handed_over(function) as work:
+    with _shared(function) as work:
         for _ in range(TRIES):
             executor = get_reusable_executor(processes, env=ENVIRONMENT, timeout=_IDLE)
             futures = {executor.submit(work, tasks[index]): index for index in sorted(pending)}
             try:
                 for future in as_completed(futures):
                     result = future.result()
-                    # What is waited for no more need not be held.
+                    # A result that is yielded need not be held by its future.
                     index = futures.pop(future)
                     pending.discard(index)
                     yield index, result
@@ -115,8 +115,8 @@ def _in_processes(
 
 
 @contextmanager
-def _handed_over(function: Callable[[Task], Result]) -> Iterator[Callable[[Task], Result]]:
-    """Lay what a function holds down in a file that all processes map, and so share."""
+def _shared(function: Callable[[Task], Result]) -> Iterator[Callable[[Task], Result]]:
+    """Write what a partial holds to a file that all processes map into memory, and so share."""
     if not isinstance(function, partial):
         yield function
         return
@@ -131,15 +131,15 @@ def _handed_over(function: Callable[[Task], Result]) -> Iterator[Callable[[Task]
                 f"No room for the workers' data in {folder} ({error.strerror}); free some, or set "
                 "TMPDIR to a folder that has it."
             ) from error
-        yield partial(_call_from, path)
+        yield partial(_call_shared, path)
 
 
-def _call_from(path: Path, task: Any) -> Any:
-    return _held(path)(task)
+def _call_shared(path: Path, task: Any) -> Any:
+    return _load_shared(path)(task)
 
 
 @lru_cache(maxsize=1)
-def _held(path: Path) -> Callable[[Any], Any]:
+def _load_shared(path: Path) -> Callable[[Any], Any]:
     import joblib
 
     return joblib.load(path, mmap_mode="r")

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/runtime/versions.py."""
+"""Versions of the libraries that results depend on, for manifests and for comparing workers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ _LIBRARIES = (
 
 
 def versions() -> dict[str, str]:
-    """Tell the versions of Python and of the libraries that results depend on.
+    """Return the versions of Python and of the libraries that results depend on.
 
     Returns
     -------
     dict of str to str
+        By name; libraries that are not installed are left out.
     """
     found = {"python": platform.python_version()}
     for name in _LIBRARIES:

@@ -7,14 +7,22 @@ from .demo import (
     open_demo as open_demo,
 )
 from .kept import (
+    has_result as has_result,
     load_clusters as load_clusters,
     load_evaluation as load_evaluation,
     load_map as load_map,
     load_named as load_named,
     load_prepared as load_prepared,
+    load_result as load_result,
     load_run as load_run,
     query_embeddings as query_embeddings,
     save_result as save_result,
+)
+from .payloads import (
+    edit_payload as edit_payload,
+    match_payloads as match_payloads,
+    name_payload as name_payload,
+    review_payloads as review_payloads,
 )
 from .preparations import (
     export_path as export_path,
@@ -29,7 +37,14 @@ from .processes import (
     start as start,
     states as states,
 )
-from .records import ROLES as ROLES, ImageSet as ImageSet, Role as Role, Study as Study, now as now
+from .records import (
+    ROLES as ROLES,
+    Decision as Decision,
+    ImageSet as ImageSet,
+    Role as Role,
+    Study as Study,
+    now as now,
+)
 from .stages import (
     STAGES as STAGES,
     Stage as Stage,
@@ -42,10 +57,9 @@ from .stages import (
 )
 from .standing import (
     Standing as Standing,
-    Word as Word,
+    standing_decisions as standing_decisions,
     standing_names as standing_names,
-    standing_words as standing_words,
 )
 from .truth import study_labels as study_labels
 from .work import bring_up_to as bring_up_to
-from .workspace import Workspace as Workspace
+from .workspace import Sweep as Sweep, Workspace as Workspace

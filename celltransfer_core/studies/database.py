@@ -1,13 +1,27 @@
-"""TODO celltransfer_core/studies/database.py."""
+"""The database of a workspace: its tables, and the folder and session that all of them share.
+
+One class of :mod:`celltransfer_core.studies` holds the methods of each table family; they share
+:class:`Database`, and :class:`~celltransfer_core.studies.workspace.Workspace` inherits them all.
+"""
 
 from __future__ import annotations
 
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Engine, ForeignKey, UniqueConstraint, create_engine, event
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from celltransfer_core.errors import OutputError, StudyError
+from celltransfer_core.runtime.cache import Cache, home
+from celltransfer_core.studies.records import now
 
 
 class _Row(DeclarativeBase):
@@ -15,6 +29,8 @@ class _Row(DeclarativeBase):
 
 
 class StudyRow(_Row):
+    """One study; see :class:`~celltransfer_core.studies.records.Study`."""
+
     __tablename__ = "studies"
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
@@ -28,6 +44,8 @@ class StudyRow(_Row):
 
 
 class SetRow(_Row):
+    """One set of images; see :class:`~celltransfer_core.studies.records.ImageSet`."""
+
     __tablename__ = "sets"
     id: Mapped[str] = mapped_column(primary_key=True)
     study: Mapped[str] = mapped_column(ForeignKey("studies.id"), index=True)
@@ -41,6 +59,8 @@ class SetRow(_Row):
 
 
 class FileRow(_Row):
+    """One file that a set received, whether its image can be used or not."""
+
     __tablename__ = "files"
     id: Mapped[int] = mapped_column(primary_key=True)
     set: Mapped[str] = mapped_column(ForeignKey("sets.id"))
@@ -54,6 +74,8 @@ class FileRow(_Row):
 
 
 class DecisionRow(_Row):
+    """One decision; see :class:`~celltransfer_core.studies.records.Decision`."""
+
     __tablename__ = "decisions"
     id: Mapped[int] = mapped_column(primary_key=True)
     study: Mapped[str] = mapped_column(ForeignKey("studies.id"), index=True)
@@ -65,6 +87,8 @@ class DecisionRow(_Row):
 
 
 class JobRow(_Row):
+    """One job; see :class:`~celltransfer_core.studies.records.Job`."""
+
     __tablename__ = "jobs"
     id: Mapped[str] = mapped_column(primary_key=True)
     study: Mapped[str] = mapped_column(ForeignKey("studies.id"), index=True)
@@ -82,12 +106,44 @@ class JobRow(_Row):
     cancel: Mapped[bool] = mapped_column(default=False)
 
 
-def plain(kind: type[Any], row: Any) -> Any:
+def to_record(kind: type[Any], row: Any) -> Any:
+    """Copy a row into the record that callers get.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass of :mod:`celltransfer_core.studies.records`; its fields are columns of the row.
+    row : row of a table
+
+    Returns
+    -------
+    object of the given type
+        It stays as it is when the row changes.
+    """
     return kind(**{f.name: getattr(row, f.name) for f in fields(kind)})
 
 
+def copy_row(row: Any, **changes: Any) -> Any:
+    """Make a new row with the values of another one.
+
+    Parameters
+    ----------
+    row : row of a table
+    **changes
+        Columns with other values; None leaves a column to its default.
+
+    Returns
+    -------
+    row of the same table
+        Not yet part of a session.
+    """
+    values = {column.name: getattr(row, column.name) for column in row.__table__.columns}
+    values.update(changes)
+    return type(row)(**{name: value for name, value in values.items() if value is not None})
+
+
 @lru_cache(maxsize=8)
-def _engine(url: str) -> Engine:
+def _open_engine(url: str) -> Engine:
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
 
@@ -103,7 +159,74 @@ def _engine(url: str) -> Engine:
     return engine
 
 
-def copy(row: Any, **changes: Any) -> Any:
-    values = {column.name: getattr(row, column.name) for column in row.__table__.columns}
-    values.update(changes)
-    return type(row)(**{name: value for name, value in values.items() if value is not None})
+class Database:
+    """The folder of a workspace and its database: what every table family builds on.
+
+    Parameters
+    ----------
+    folder, url
+        See :class:`~celltransfer_core.studies.workspace.Workspace`.
+    """
+
+    def __init__(self, folder: Path | None = None, url: str | None = None) -> None:
+        self.folder = (folder or home()).absolute()
+        url = url or os.environ.get("CELLTRANSFER_DATABASE")
+        try:
+            self.images.mkdir(parents=True, exist_ok=True)
+            self._engine = _open_engine(url or f"sqlite:///{self.folder / 'studies.sqlite'}")
+        except (OSError, SQLAlchemyError) as error:
+            raise OutputError(f"The workspace {self.folder} cannot be opened ({error}).") from error
+
+    @property
+    def images(self) -> Path:
+        """Where images lie, by content hash."""
+        return self.folder / "images"
+
+    @property
+    def cache(self) -> Cache:
+        """Nuclei and embeddings."""
+        return Cache(self.folder / "cache")
+
+    @property
+    def secret(self) -> str:
+        """The secret that links are signed with; made once."""
+        path = self.folder / "secret.key"
+        with suppress(FileExistsError):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_hex(32))
+        return path.read_text()
+
+    def result_path(self, study: str, stage: str, key: str) -> Path:
+        """Return where a stage's result for these inputs lies, or will lie."""
+        return self.folder / "results" / study / f"{stage}-{key}.joblib"
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        try:
+            with Session(self._engine) as session, session.begin():
+                yield session
+        except OperationalError as error:
+            raise OutputError(
+                f"The workspace {self.folder} cannot be written ({error.orig}); is the disk full?"
+            ) from error
+
+    def _study_row(self, session: Session, study: str) -> StudyRow:
+        row = session.get(StudyRow, study)
+        if row is None:
+            raise StudyError("There is no such study any more; choose one from the list.")
+        return row
+
+    @contextmanager
+    def _changing(self, study: str) -> Iterator[StudyRow]:
+        with self._session() as session:
+            yield self._touch(session, study)
+
+    def _touch(self, session: Session, study: str) -> StudyRow:
+        row = self._study_row(session, study)
+        if row.signed:
+            raise StudyError(
+                f"{row.name} was signed off by {row.signed_by}; duplicate it to go on working."
+            )
+        row.changed = now()
+        return row

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/studies/demo.py."""
+"""The demo study: drawn cells in a workspace, with some decisions and reviews ready."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltransfer_core.demo.cells import QUERY_STYLE, REFERENCE_STYLE, REFERENCE_TYPES
-from celltransfer_core.demo.sets import PER_TYPE, QUERY_CELLS, _planned, draw_demo
+from celltransfer_core.demo.sets import PER_TYPE, QUERY_CELLS, draw_demo, plan_query
+from celltransfer_core.demo.styles import QUERY_STYLE, REFERENCE_STYLE, REFERENCE_TYPES
+from celltransfer_core.people.queue import sample_order
+from celltransfer_core.pipeline.edits import shorten_hashes
+from celltransfer_core.pipeline.result import Named
+from celltransfer_core.studies.records import Study
+from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.types import Progress, silent
-
-if TYPE_CHECKING:
-    from celltransfer_core.pipeline.result import Named
-    from celltransfer_core.studies.records import Study
-    from celltransfer_core.studies.workspace import Workspace
-
+from celltransfer_core.vocabulary import UNSURE
 
 DEMO_NAME = "Demo: drawn cells"
 
 DEMO_READER = "Demo reader"
-"""Who said what is ready in the demo study."""
+"""The name under which the demo's decisions and reviews are stored."""
 
 _opening = threading.Lock()
 _READY_REVIEWS = 12
@@ -32,7 +31,7 @@ _SECONDS_EACH = 4
 
 
 def open_demo(workspace: Workspace) -> Study:
-    """Find the demo study, or begin it; the first work on it draws its cells.
+    """Find the demo study, or create it; the first job on it draws its cells.
 
     Parameters
     ----------
@@ -41,7 +40,7 @@ def open_demo(workspace: Workspace) -> Study:
     Returns
     -------
     Study
-        The oldest demo that is there; one that was deleted comes back before another is made.
+        The oldest demo; a deleted one is restored before another is created.
 
     Raises
     ------
@@ -73,7 +72,7 @@ def fill_demo(workspace: Workspace, study: str, progress: Progress = silent) -> 
     Raises
     ------
     OutputError
-        If nothing can be written.
+        If the workspace cannot be written to.
     """
     if all(workspace.pooled(study, role) for role in ("reference", "query")):
         return
@@ -93,10 +92,10 @@ def fill_demo(workspace: Workspace, study: str, progress: Progress = silent) -> 
 
 
 def introduce_demo(workspace: Workspace, study: str, named: Named) -> None:
-    """Say a few words on the demo study as a reader would who knows what was drawn.
+    """Store the decisions and reviews of a reader who knows what was drawn.
 
     Every other cluster whose proposed type is right is confirmed, and some cells are reviewed, so
-    that a newcomer finds no page empty.
+    that no page of the demo is empty.
 
     Parameters
     ----------
@@ -106,22 +105,18 @@ def introduce_demo(workspace: Workspace, study: str, named: Named) -> None:
     named : Named
         Its clusters, as they were matched.
     """
-    from celltransfer_core.people.queue import sample_order
-    from celltransfer_core.pipeline.edits import short
-    from celltransfer_core.vocabulary import UNSURE
-
     query = workspace.pooled(study, "query")
     if query is None:
         return
     rng = np.random.default_rng(0).spawn(2)[1]
-    drawn_as = {name: kind for name, (_, kind) in _planned(QUERY_CELLS, rng).items()}
+    drawn_as = {name: kind for name, (_, kind) in plan_query(QUERY_CELLS, rng).items()}
     truth = [drawn_as.get(file, UNSURE) for file in query.first_file]
     right = []
     for number, match in enumerate(named.matches):
         inside = np.flatnonzero(named.clusters.labels == number).tolist()
         commonest = Counter(truth[cell] for cell in inside).most_common(1)[0][0]
         if match.matched_type == commonest:
-            cells = short([query.cells[cell] for cell in inside])
+            cells = shorten_hashes([query.cells[cell] for cell in inside])
             name = int(named.clusters.names[number])
             right.append({"cluster": name, "cells": cells, "type": match.matched_type})
     workspace.decide_all(study, "match", right[::2], DEMO_READER)
@@ -129,8 +124,8 @@ def introduce_demo(workspace: Workspace, study: str, named: Named) -> None:
     # Blind ones from the head of the random sample, the others from beyond it.
     order = sample_order(query.cells, 0).tolist()
     blind = _READY_REVIEWS * 2 // 3
-    looked = [*order[:blind], *order[blind - _READY_REVIEWS :]]
-    began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=_SECONDS_EACH * len(looked))
+    reviewed = [*order[:blind], *order[blind - _READY_REVIEWS :]]
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=_SECONDS_EACH * len(reviewed))
     reviews = [
         {
             "cell": query.cells[cell],
@@ -141,6 +136,6 @@ def introduce_demo(workspace: Workspace, study: str, named: Named) -> None:
             ),
             "blind": place < blind,
         }
-        for place, cell in enumerate(looked)
+        for place, cell in enumerate(reviewed)
     ]
     workspace.decide_all(study, "review", reviews, DEMO_READER)

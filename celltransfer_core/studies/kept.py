@@ -1,10 +1,14 @@
-"""TODO celltransfer_core/studies/kept.py."""
+"""Results of the stages of a study, written to its folder and read back.
+
+A result lies under the key of everything that decides it (:mod:`celltransfer_core.studies.stages`).
+One that cannot be read (cut short, damaged, written by an earlier version) counts as not there, and
+the next job computes it anew.
+"""
 
 from __future__ import annotations
 
-import secrets
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,37 +16,42 @@ from typing import Any
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.encoders.catalogue import load_encoder
 from celltransfer_core.encoders.embedding import embed
-from celltransfer_core.errors import OutputError
 from celltransfer_core.evaluation.result import Evaluation
 from celltransfer_core.pipeline.edits import edit_clusters
 from celltransfer_core.pipeline.maps import CellMap
-from celltransfer_core.pipeline.named import cluster_features
 from celltransfer_core.pipeline.result import Clusters, Named, Prepared, RunResult
 from celltransfer_core.pipeline.votes import recount
 from celltransfer_core.runtime.cache import Cache
+from celltransfer_core.runtime.files import read_if_whole, write_whole
+from celltransfer_core.studies.renamed import decisions_now
+from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.stages import (
     MAPS,
-    _edits,
+    Stage,
+    config_of,
+    edits_of,
     evaluation_path,
+    keys_of,
     layout_of,
-    stage_keys,
-    study_config,
 )
-from celltransfer_core.studies.standing import Standing, Word, standing_words
+from celltransfer_core.studies.standing import Standing, standing_decisions
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.types import Float32
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
+Weighing = tuple[tuple[str, Any], ...]
+"""Settings that decide the weights of the voters, in a form that can be hashed."""
+
 
 def query_embeddings(prepared: Prepared, cache: Cache) -> Float32:
-    """Read what the query's clusters were found on.
+    """Read the features that the query's clusters were found on.
 
     Parameters
     ----------
     prepared : Prepared
         With or without its embeddings.
     cache : Cache
-        Where they are kept; what is missing is computed again.
+        Of embeddings; those that are missing are computed again.
 
     Returns
     -------
@@ -61,11 +70,11 @@ def query_embeddings(prepared: Prepared, cache: Cache) -> Float32:
         }
         for name, cells in crops.items()
     }
-    return cluster_features(replace(prepared, embeddings=rows))
+    return replace(prepared, embeddings=rows).cluster_features
 
 
 def load_evaluation(workspace: Workspace, study: str) -> Evaluation | None:
-    """Read what was measured with the query's own labels, without the embeddings.
+    """Read the evaluation with the query's own labels, without the embeddings.
 
     Parameters
     ----------
@@ -78,7 +87,7 @@ def load_evaluation(workspace: Workspace, study: str) -> Evaluation | None:
         None if it was not measured for the present state.
     """
     path = evaluation_path(workspace, study)
-    return load(path) if path else None
+    return load_result(path) if path else None
 
 
 def save_result(path: Path, result: object) -> None:
@@ -96,71 +105,210 @@ def save_result(path: Path, result: object) -> None:
     """
     import joblib
 
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        joblib.dump(result, beside, compress=1)
-        beside.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"A result cannot be written to {path.parent} ({error.strerror}); make room and run "
-            "again: what was computed is kept."
-        ) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink()  # there is nothing where all went well
+    def problem(reason: str) -> str:
+        return (
+            f"A result cannot be written to {path.parent} ({reason}); make room and run again: "
+            "what was computed is kept."
+        )
+
+    write_whole(path, lambda beside: joblib.dump(result, beside, compress=1), problem=problem)
 
 
 @lru_cache(maxsize=24)
 def _read(path: Path, stamp: int) -> Any:  # noqa: ARG001
     import joblib
 
-    return joblib.load(path)
+    found = joblib.load(path)
+    if _lacks_a_field(found):
+        raise AttributeError(f"{path.name} was written by an earlier version.")
+    return found
 
 
-def load(path: Path) -> Any:
-    try:
-        return _read(path, path.stat().st_mtime_ns)
-    except OSError:
-        return None
+def _lacks_a_field(value: object) -> bool:
+    """Tell whether an object was pickled when its class, or one inside it, had fewer fields."""
+    if is_dataclass(value):
+        own = [field.name for field in fields(value)]
+        return any(not hasattr(value, n) or _lacks_a_field(getattr(value, n)) for n in own)
+    if isinstance(value, Mapping):
+        return any(_lacks_a_field(one) for one in value.values())
+    # A tuple holds one kind of thing; thousands of texts need no look each.
+    return (
+        isinstance(value, tuple)
+        and is_dataclass(next(iter(value), None))
+        and (any(_lacks_a_field(one) for one in value))
+    )
+
+
+def load_result(path: Path) -> Any:
+    """Read the result of a stage.
+
+    Parameters
+    ----------
+    path : Path
+        From :meth:`~celltransfer_core.studies.workspace.Workspace.result_path`.
+
+    Returns
+    -------
+    object or None
+        None if it is not there or cannot be read. The results that were used last stay in memory.
+    """
+    return read_if_whole(path, lambda kept: _read(kept, result_stamp(kept)))
+
+
+def has_result(path: Path) -> bool:
+    """Tell whether the result of a stage is there and can be read.
+
+    Parameters
+    ----------
+    path : Path
+        See :func:`load_result`.
+
+    Returns
+    -------
+    bool
+        Found out by reading the file, once a process for each file that can be read.
+    """
+    return read_if_whole(path, lambda kept: _readable(kept, result_stamp(kept))) is not None
+
+
+@lru_cache(maxsize=1024)
+def _readable(path: Path, stamp: int) -> bool:
+    _read(path, stamp)  # an error is not kept: it may not last
+    return True
+
+
+def result_stamp(path: Path) -> int:
+    """Return when a result was written, in ns: it tells apart two results under the same key.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    OSError
+        If there is none.
+    """
+    return path.stat().st_mtime_ns
+
+
+def newest_results(folder: Path, stage: Stage) -> list[Path]:
+    """List the results of a stage, whatever the settings, the last written first.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the study's results.
+    stage : str
+
+    Returns
+    -------
+    list of Path
+        Those of earlier versions are among them: :func:`has_result` tells which can be read.
+    """
+    return sorted(folder.glob(f"{stage}-*.joblib"), key=result_stamp, reverse=True)
 
 
 def load_prepared(workspace: Workspace, study: str) -> Prepared | None:
-    """Read what embedding left, without the embeddings; None if it is not done."""
-    keys = stage_keys(workspace, study)
-    found = load(workspace.result_path(study, "embed", keys["embed"])) if keys else None
-    if found is None:
-        return None
+    """Read the framed sets and the encoders, without the embeddings.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    Prepared or None
+        With the study's present configuration. None before the sets are embedded.
+    """
+    return prepared_of(workspace, workspace.snapshot(study))
+
+
+def prepared_of(workspace: Workspace, snapshot: Snapshot) -> Prepared | None:
+    """Read the framed sets of a study as it was at one moment: see :func:`load_prepared`."""
+    keys, study = keys_of(workspace, snapshot), snapshot.study.id
+    found = load_result(workspace.result_path(study, "embed", keys["embed"])) if keys else None
     # Options that do not bear on embeddings may have changed since.
-    return replace(found, config=study_config(workspace, workspace.study(study)))
+    return replace(found, config=config_of(workspace, snapshot)) if found is not None else None
 
 
 def load_map(workspace: Workspace, study: str) -> CellMap | None:
-    """Read the map of the cells; None if it is not drawn yet."""
-    keys = stage_keys(workspace, study)
-    layout = layout_of(workspace.study(study))
-    return load(workspace.result_path(study, MAPS[layout], keys["embed"])) if keys else None
+    """Read the map of the cells.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    CellMap or None
+        In the layout that the study has chosen. None before it is drawn.
+    """
+    snapshot = workspace.snapshot(study)
+    keys, layout = keys_of(workspace, snapshot), layout_of(snapshot.study)
+    return load_result(workspace.result_path(study, MAPS[layout], keys["embed"])) if keys else None
 
 
 def load_clusters(workspace: Workspace, study: str) -> Clusters | None:
-    """Read the clusters, edited as people said; None if they are not found yet."""
-    keys = stage_keys(workspace, study)
-    found = load(workspace.result_path(study, "clusters", keys["clusters"])) if keys else None
-    query = workspace.pooled(study, "query")
+    """Read the query's clusters, with the edits that people made.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    Clusters or None
+        None before they are found.
+    """
+    snapshot = workspace.snapshot(study)
+    keys = keys_of(workspace, snapshot)
+    found = (
+        load_result(workspace.result_path(study, "clusters", keys["clusters"])) if keys else None
+    )
+    query = workspace.pool_sets(snapshot.of_role(QUERY))
     if found is None or query is None:
         return None
-    edits = [d.payload for d in _edits(workspace, study, keys["clusters"])]
+    edits = [d.payload for d in edits_of(workspace, snapshot, keys["clusters"])]
     return edit_clusters(found, query.cells, edits)
 
 
 def load_named(workspace: Workspace, study: str) -> tuple[Named, tuple[Standing, ...]] | None:
-    """Read the clusters' matches with people's words on them; None if they are not computed."""
-    keys = stage_keys(workspace, study)
-    found = load(workspace.result_path(study, "matches", keys["matches"])) if keys else None
-    query = workspace.pooled(study, "query")
+    """Read the clusters' matches, with those that people confirmed.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    named : Named
+    standing : tuple of Standing
+        The decisions behind the confirmed ones. None in place of both before they are computed.
+    """
+    return named_of(workspace, workspace.snapshot(study))
+
+
+def named_of(workspace: Workspace, snapshot: Snapshot) -> tuple[Named, tuple[Standing, ...]] | None:
+    """Read the matches of a study as it was at one moment: see :func:`load_named`."""
+    keys, study = keys_of(workspace, snapshot), snapshot.study.id
+    found: Named | None = (
+        load_result(workspace.result_path(study, "matches", keys["matches"])) if keys else None
+    )
+    query = workspace.pool_sets(snapshot.of_role(QUERY))
     if found is None or query is None:
         return None
-    standing = _standing(workspace, study, found.clusters, query, found.scores[QUERY].types)
+    decisions = decisions_now(workspace, snapshot, "match")
+    types = found.scores[QUERY].types
+    standing = standing_decisions(found.clusters, query.cells, decisions, types)
     return found.confirm([s.confirmation for s in standing]), standing
 
 
@@ -178,35 +326,58 @@ def load_run(workspace: Workspace, study: str, *, stale: bool = False) -> RunRes
     -------
     RunResult or None
     """
-    keys = stage_keys(workspace, study)
+    snapshot = workspace.snapshot(study)
+    keys = keys_of(workspace, snapshot)
     if not keys:
         return None
     path = workspace.result_path(study, "classify", keys["classify"])
-    found = load(path)
-    if found is None and stale:
-        kept = sorted(path.parent.glob("classify-*.joblib"), key=lambda p: p.stat().st_mtime_ns)
-        path = kept[-1] if kept else path
-        found = load(path)
-    if found is None:
+    others = newest_results(path.parent, "classify") if stale else []
+    usable = next((one for one in (path, *others) if has_result(one)), None)
+    if usable is None:
         return None
-    config = study_config(workspace, workspace.study(study))
-    found = counted(path, path.stat().st_mtime_ns, config.vote_weights)
-    return replace(found, config=replace(found.config, flag_threshold=config.flag_threshold))
+    config = config_of(workspace, snapshot)
+    weighing = tuple(config.first_deciding("weighing").items())
+    found = recounted_run(usable, result_stamp(usable), weighing)
+    return replace(found, config=replace(found.config, **config.first_deciding("flagging")))
 
 
 @lru_cache(maxsize=4)
-def counted(path: Path, stamp: int, vote_weights: str) -> RunResult:
+def recounted_run(path: Path, stamp: int, weighing: Weighing) -> RunResult:
+    """Read the typed cells, the votes counted with other weights of the voters.
+
+    Parameters
+    ----------
+    path : Path
+        Of a result that can be read, see :func:`has_result`.
+    stamp : int
+        From :func:`result_stamp`.
+    weighing : tuple of (str, object)
+        Name and value of the settings that decide the weights.
+
+    Returns
+    -------
+    RunResult
+    """
     found: RunResult = _read(path, stamp)
-    config = replace(found.config, vote_weights=vote_weights)  # type: ignore[arg-type]
-    return recount(found, config)
+    return recount(found, replace(found.config, **dict(weighing)))
 
 
-def _standing(
-    workspace: Workspace,
-    study: str,
-    clusters: Clusters,
-    query: Dataset,
-    types: tuple[str, ...],
+def study_standing(
+    workspace: Workspace, study: str, clusters: Clusters, query: Dataset, types: Sequence[str]
 ) -> tuple[Standing, ...]:
-    words = [Word(d.payload, d.who, d.at) for d in workspace.decisions(study, "match")]
-    return standing_words(clusters, query.cells, words, types)
+    """Find the decisions on matches that stand for the clusters of a study.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+    clusters, query, types
+        Clusters of the query, and the types of the reference; see
+        :func:`~celltransfer_core.studies.standing.standing_decisions`.
+
+    Returns
+    -------
+    tuple of Standing
+    """
+    decisions = decisions_now(workspace, workspace.snapshot(study), "match")
+    return standing_decisions(clusters, query.cells, decisions, types)

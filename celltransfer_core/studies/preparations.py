@@ -1,7 +1,7 @@
-"""Large files to take away: made beside the pages, kept by key, sent from disk.
+"""Large files for download: written in the background, kept by key, sent from disk.
 
-A page's thread never waits for one, and memory never holds one. What was made lies with the
-study's other results, so that a restart loses nothing, and goes when the study does.
+No page waits for such a file, and none is held in memory. Files lie with the study's results: a
+restart loses nothing, and they are deleted with the study.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def export_path(workspace: Workspace, study: str, name: str, suffix: str, *decid
     suffix : str
         Such as ``.zip``.
     *decides
-        Everything that decides what is in it; JSON values.
+        Everything that decides its contents; JSON values.
 
     Returns
     -------
@@ -60,20 +60,20 @@ def export_path(workspace: Workspace, study: str, name: str, suffix: str, *decid
 
 
 def start_preparation(path: Path, write: Callable[[Path, Progress], object]) -> Future[None]:
-    """Make a file in the background, one at a time; older ones of its name are deleted.
+    """Write a file in the background, one at a time; older ones of its name are deleted.
 
     Parameters
     ----------
     path : Path
         From :func:`export_path`.
     write : callable
-        Writes the file to a path, whole or not at all, and tells its progress.
+        Writes the file to a path, whole or not at all, and calls back with its progress.
 
     Returns
     -------
     Future
-        To wait for; :func:`preparation` tells how it goes. Of a file that is under way, the one
-        under way.
+        Done when the file is written; :func:`preparation` tells how far it is. For a file that is
+        under way already, the same one.
     """
     with _lock:
         state = _under_way.get(path)
@@ -89,8 +89,9 @@ def _make(path: Path, write: Callable[[Path, Progress], object], state: Preparat
         state.done, state.total = done, total
 
     try:
-        for old in path.parent.glob(f"{path.stem.rsplit('-', 1)[0]}-*{path.suffix}"):
-            if old.stem.rsplit("-", 1)[0] == path.stem.rsplit("-", 1)[0]:
+        name = _name_of(path)
+        for old in path.parent.glob(f"{name}-*{path.suffix}"):
+            if _name_of(old) == name:
                 old.unlink(missing_ok=True)
         write(path, progress)
     except CellTransferError as error:
@@ -102,8 +103,12 @@ def _make(path: Path, write: Callable[[Path, Progress], object], state: Preparat
             del _under_way[path]
 
 
+def _name_of(path: Path) -> str:
+    return path.stem.rsplit("-", 1)[0]
+
+
 def wait() -> None:
-    """Wait until everything that was asked for is made."""
+    """Wait until all files that were started are written."""
     _maker.submit(lambda: None).result()
 
 
@@ -117,7 +122,7 @@ def preparation(path: Path) -> Preparation | None:
     Returns
     -------
     Preparation or None
-        None where nobody is at it: it is there, or was not asked for.
+        None where it is not under way: it is there, or was never started.
     """
     with _lock:
         return _under_way.get(path)

@@ -1,8 +1,8 @@
-"""Long work outside the page: what is done, stale or next, and the process that does it.
+"""The state of each stage of a study, and the processes that compute them.
 
 A stage's result lies under a key of everything that decides it, so a stage is done when a result
-with the present key is there. A job brings a study up to one stage, and computes only what is
-missing on the way. It is a process of its own: closing the page, or killing the server, does not
+with the present key can be read. A job brings a study up to one stage and computes only the results
+that are missing. It runs in a process of its own: closing the page, or killing the server, does not
 end it.
 """
 
@@ -14,56 +14,73 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 from celltransfer_core.about import PROJECT
 from celltransfer_core.errors import CellTransferError, StudyError
+from celltransfer_core.studies.kept import has_result
 from celltransfer_core.studies.records import Job, now
-from celltransfer_core.studies.stages import STAGES, Stage, State, Target, stage_keys, way_to
+from celltransfer_core.studies.stages import (
+    MAPS,
+    STAGES,
+    Stage,
+    State,
+    Target,
+    layout_of,
+    stage_keys,
+    way_to,
+)
 from celltransfer_core.studies.work import bring_up_to
 from celltransfer_core.studies.work_list import Cancelled, Reporter
 from celltransfer_core.studies.workspace import Workspace
 
 BEAT = 2.0
+"""Seconds between two signs of life of a job."""
 
 SILENCE = 30.0
-"""Seconds between a job's signs of life, and after which it counts as dead."""
+"""Seconds without one after which a job counts as dead."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-def states(workspace: Workspace, study: str) -> dict[Stage, State]:
+def states(workspace: Workspace, study: str, *, read: bool = True) -> dict[Stage, State]:
     """Tell how far a study is.
 
     Parameters
     ----------
     workspace : Workspace
     study : str
+    read : bool
+        Whether to find out that results can be read, by reading each once a process; if not, a
+        stage is done where its file lies: for lists of many studies.
 
     Returns
     -------
     dict from stage to state
         ``waiting`` for images, ``next`` to be computed, ``running``, ``done``, ``stale`` (a result
-        of other settings is there) or ``failed``.
+        of other settings, or of an earlier version, is there) or ``failed``.
     """
     keys = stage_keys(workspace, study)
     if not keys:
         return dict.fromkeys(STAGES, "waiting")
     latest = current_job(workspace, study)
+    is_there = has_result if read else Path.is_file
+    drawn = workspace.result_path(study, MAPS[layout_of(workspace.study(study))], keys["embed"])
+    # A map that is not drawn is drawn beside the stages; one that is damaged wants a job.
+    so_far = is_there(drawn) or not drawn.is_file()
     found: dict[Stage, State] = {}
     for stage in STAGES:
         path = workspace.result_path(study, stage, keys[stage])
-        if path.is_file():
+        so_far = so_far and is_there(path)  # a job makes what is missing from the first stage on
+        if so_far:
             found[stage] = "done"
         elif latest and latest.active and stage in way_to(latest.target):
             found[stage] = "running"
-        elif any(path.parent.glob(f"{stage}-*.joblib")):
+        elif any(other != path for other in path.parent.glob(f"{stage}-*.joblib")):
             found[stage] = "stale"
         else:
             found[stage] = "next"
     return found
-
-
-# Processes
 
 
 def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
@@ -78,7 +95,7 @@ def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
     Returns
     -------
     Job
-        The one under way, if there is one.
+        The new one; or the study's one under way, if there is one.
 
     Raises
     ------
@@ -105,7 +122,7 @@ def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
 
 
 def current_job(workspace: Workspace, study: str) -> Job | None:
-    """Return the newest job of a study, after a look if it is still alive.
+    """Return the newest job of a study, marked as stopped if its process is dead.
 
     Parameters
     ----------
@@ -122,7 +139,7 @@ def current_job(workspace: Workspace, study: str) -> Job | None:
 
 
 def refresh(workspace: Workspace, study: str) -> None:
-    """Say of jobs whose process died that they stopped.
+    """Mark jobs whose process is dead as stopped.
 
     Parameters
     ----------
@@ -156,7 +173,7 @@ def _alive(job: Job) -> bool:
 
 
 def cancel(workspace: Workspace, job: str) -> None:
-    """Ask a job to end; what it finished is kept.
+    """Cancel a job; results that it finished are kept.
 
     Parameters
     ----------
@@ -167,7 +184,7 @@ def cancel(workspace: Workspace, job: str) -> None:
 
 
 def run_job(workspace: Workspace, job_id: str) -> None:
-    """Do a job in this process.
+    """Run a job in this process.
 
     Parameters
     ----------

@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/studies/records.py."""
+"""Records of a workspace: studies, sets, decisions, jobs, as they were when they were asked for.
+
+They are frozen copies of rows of the database; changes go through
+:class:`~celltransfer_core.studies.workspace.Workspace`.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ class Study:
     """When it was signed off; nothing can be changed after."""
     signed_by: str
     options: Mapping[str, Any]
-    """What differs from the default configuration, by field of ``pipeline.Config``."""
+    """What differs from the default configuration, by field of ``Config``."""
 
 
 @dataclass(frozen=True)
@@ -49,25 +53,28 @@ class ImageSet:
     um_per_px: float | None
     mapping: Mapping[str, str]
     """Types to rename: from the set's own to the study's; to nothing leaves a type out."""
-    tables: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Something a person said."""
+    """What one person decided, as it is stored."""
 
     id: int
+    """Ascending in the order of the decisions."""
     study: str
     kind: str
+    """``match``, ``cluster`` (an edit), ``cluster-name``, ``keep`` (of a type) or ``review``; or
+    ``types``, an earlier mapping of a set's types."""
     payload: Mapping[str, Any]
+    """JSON values; which ones depends on the kind."""
     who: str
     at: str
-    undone: bool
+    undone: bool = False
 
 
 @dataclass(frozen=True)
 class Job:
-    """Work that runs, or ran, outside the page."""
+    """Work that runs, or ran, in a process of its own."""
 
     id: str
     study: str
@@ -93,11 +100,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Received:
-    """What became of a batch of uploaded files."""
+    """The outcome of a batch of uploaded files."""
 
     taken: int = 0
     refused: tuple[tuple[str, str], ...] = ()
-    """Name and reason."""
+    """Name and reason of each file that cannot be used."""
 
 
 def now() -> str:

@@ -1,4 +1,9 @@
-"""TODO celltransfer_core/studies/stages.py."""
+"""The stages of a study, and the key of everything that decides the result of each.
+
+``embed`` is section 3.1 of the paper, ``clusters`` and ``matches`` are 3.2 (A.1 and A.2),
+``classify`` is 3.3 and 3.4; ``evaluate`` lies beside them. A stage depends on those before it, so
+its key is made from the key before it and from the settings that decide it.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +15,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from celltransfer_core.about import __version__
-from celltransfer_core.config import CLUSTERED_BY, DEFAULT, PRESETS, Config
+from celltransfer_core.config.config import DEFAULT, PRESETS, Config
+from celltransfer_core.config.settings import as_tuples
 from celltransfer_core.evaluation.protocol import Protocol
 from celltransfer_core.matching.matches import MOST_ALIKE
 from celltransfer_core.pipeline.maps import Layout, layouts
-from celltransfer_core.pipeline.result import type_names
 from celltransfer_core.studies.records import Decision, Study
+from celltransfer_core.studies.renamed import decisions_now, types_now
+from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.workspace import Workspace
-from celltransfer_core.vocabulary import ANSWERS
+from celltransfer_core.vocabulary import ANSWERS, QUERY, REFERENCE
 
 Stage = Literal["embed", "clusters", "matches", "classify"]
 Target = Stage | Literal["evaluate"]
@@ -29,11 +36,9 @@ BRIEF = Protocol(
     methods=("knn", "ensemble", "majority", "ceiling"),
     low_label=(),
 )
-"""What the Evaluate page measures unless it is told otherwise."""
+"""What the Evaluate page measures by default."""
 
 MAPS: dict[Layout, str] = {"t-SNE": "map", "UMAP": "umap"}
-_EMBED = ("encoders", "cluster_encoder", "framing", "colour", "um_per_px")
-_CLUSTERS = (*CLUSTERED_BY, "features", "scale_blocks")
 
 
 def study_config(workspace: Workspace, study: Study) -> Config:
@@ -53,24 +58,57 @@ def study_config(workspace: Workspace, study: Study) -> Config:
     DataError
         If an option is out of range.
     """
-    beside = ("layout", "evaluation")
-    options = {name: value for name, value in study.options.items() if name not in beside}
+    snapshot = replace(workspace.snapshot(study.id), study=study)
+    return config_of(workspace, snapshot)
+
+
+def config_of(workspace: Workspace, snapshot: Snapshot) -> Config:
+    """Make the configuration of a study as it was at one moment.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    snapshot : Snapshot
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    DataError
+        If an option is out of range.
+    """
+    return workspace.derive(snapshot, "config", lambda: _make_config(workspace, snapshot))
+
+
+def _make_config(workspace: Workspace, snapshot: Snapshot) -> Config:
+    beside = ("layout", "evaluation", "keep")
+    given = snapshot.study.options
+    options = {n: as_tuples(value) for n, value in given.items() if n not in beside}
     preset = PRESETS.get(options.pop("preset", "default"), DEFAULT)
-    if "encoders" in options:
-        options["encoders"] = tuple(tuple(voter) for voter in options["encoders"])
-    if kept := options.pop("keep", ()):  # the reference may be another one since
-        reference = workspace.pooled(study.id, "reference")
-        there = type_names(reference) if reference else ()
-        options["keep"] = tuple(name for name in kept if name in there)
-    if options.get("cluster_encoder"):
-        options["cluster_encoder"] = tuple(options["cluster_encoder"])
+    if kept := _kept_types(workspace, snapshot):
+        options["keep"] = kept
     scales = [
-        next((s.um_per_px for s in workspace.sets(study.id, role) if s.um_per_px), None)
-        for role in ("reference", "query")
+        next((s.um_per_px for s in snapshot.of_role(role) if s.um_per_px), None)
+        for role in (REFERENCE, QUERY)
     ]
     if scales[0] and scales[1]:
         options["um_per_px"] = (scales[0], scales[1])
     return replace(preset, **options)
+
+
+def _kept_types(workspace: Workspace, snapshot: Snapshot) -> tuple[str, ...]:
+    """List the types that people kept; the reference may be another one since."""
+    first = snapshot.study.options.get("keep", ())  # workspaces of 0.1.0 have them there
+    if not first and not workspace.decisions_of(snapshot, "keep"):
+        return ()
+    now = types_now(workspace, snapshot)
+    kept = {name if name in now.types else now.renamed.get(name, name) for name in first}
+    for one in decisions_now(workspace, snapshot, "keep"):
+        name = one.payload["type"]
+        kept = kept | {name} if one.payload["kept"] else kept - {name}
+    return tuple(sorted(kept & {*now.types}))
 
 
 def named_types(workspace: Workspace, study: str) -> list[str]:
@@ -84,13 +122,15 @@ def named_types(workspace: Workspace, study: str) -> list[str]:
     Returns
     -------
     list of str
-        In the order they were first named.
+        In the order in which they were first named.
     """
-    reference = workspace.pooled(study, "reference")
-    own = {*(reference.cell_labels.tolist() if reference else ()), *ANSWERS}
-    said = [d.payload.get("type") for d in workspace.decisions(study, "match")]
-    said += [d.payload.get("answer") for d in workspace.decisions(study, "review")]
-    return [name for name in dict.fromkeys(said) if name and name not in own]
+    snapshot = workspace.snapshot(study)
+    own = {*types_now(workspace, snapshot).types, *ANSWERS}
+    matches = decisions_now(workspace, snapshot, "match")
+    # Without the mark it was a type of a reference that the study no longer has.
+    given = [d.payload.get("type") for d in matches if d.payload.get("new")]
+    given += [d.payload.get("answer") for d in decisions_now(workspace, snapshot, "review")]
+    return [name for name in dict.fromkeys(given) if name and name not in own]
 
 
 def stage_keys(workspace: Workspace, study: str) -> dict[Stage, str]:
@@ -106,29 +146,50 @@ def stage_keys(workspace: Workspace, study: str) -> dict[Stage, str]:
     dict from stage to key
         Empty while the reference or the query has no usable image.
     """
-    found = workspace.study(study)
+    return keys_of(workspace, workspace.snapshot(study))
+
+
+def keys_of(workspace: Workspace, snapshot: Snapshot) -> dict[Stage, str]:
+    """Compute the keys of a study as it was at one moment: see :func:`stage_keys`.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    snapshot : Snapshot
+
+    Returns
+    -------
+    dict from stage to key
+    """
+    return workspace.derive(snapshot, "keys", lambda: _make_keys(workspace, snapshot))
+
+
+def _make_keys(workspace: Workspace, snapshot: Snapshot) -> dict[Stage, str]:
+    study, sets = snapshot.study, snapshot.sets
     # The demo's cells are drawn by its first job.
-    if not found.drawn and not {"reference", "query"} <= workspace.filled(study):
+    if not study.drawn and not {REFERENCE, QUERY} <= workspace.filled(study.id):
         return {}
-    sets = workspace.sets(study)
-    config = asdict(study_config(workspace, found))
-    del config["flag_threshold"], config["vote_weights"]  # counted when a run is read
+    config = config_of(workspace, snapshot)
     # Several references are told apart by name, extra sets always; other names decide nothing.
-    named = {"extra"} | ({"reference"} if [s.role for s in sets].count("reference") > 1 else set())
+    several = len(snapshot.of_role(REFERENCE)) > 1
+    named = {"extra"} | ({REFERENCE} if several else set())
     images = [
         (s.role, s.revision, sorted(s.mapping.items()), s.name if s.role in named else "")
         for s in sets
     ]
-    embed = _hash(__version__, images, {name: config.pop(name) for name in _EMBED})
-    clusters = _hash(embed, {name: config.pop(name) for name in _CLUSTERS})
-    edits = [d.payload for d in _edits(workspace, study, clusters)]
-    matches = _hash(clusters, edits, MOST_ALIKE)
-    words = [(d.payload, d.who) for d in workspace.decisions(study, "match")]
+    embed = _hash(__version__, images, config.first_deciding("embed"))
+    clusters = _hash(embed, config.first_deciding("clusters"))
+    edits = [d.payload for d in edits_of(workspace, snapshot, clusters)]
+    matches = _hash(clusters, edits, MOST_ALIKE, config.first_deciding("matches"))
+    given = [(d.payload, d.who) for d in workspace.decisions_of(snapshot, "match")]
+    earlier = [d.payload for d in workspace.decisions_of(snapshot, "types")]
     return {
         "embed": embed,
         "clusters": clusters,
         "matches": matches,
-        "classify": _hash(matches, words, config),
+        "classify": _hash(
+            matches, given, config.first_deciding("draws", "vote", "aligned"), *earlier
+        ),
     }
 
 
@@ -137,20 +198,59 @@ def _hash(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def _edits(workspace: Workspace, study: str, clusters_key: str) -> tuple[Decision, ...]:
-    """Edits of the clusters at hand; those of other clusters do not apply."""
-    said = workspace.decisions(study, "cluster")
-    return tuple(d for d in said if d.payload.get("key") == clusters_key)
+def cluster_edits(workspace: Workspace, study: str, clusters_key: str) -> tuple[Decision, ...]:
+    """List the edits of a study's clusters.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+    clusters_key : str
+        Key of the stage ``clusters``; edits of other clusters do not apply.
+
+    Returns
+    -------
+    tuple of Decision
+        The oldest first.
+    """
+    return edits_of(workspace, workspace.snapshot(study), clusters_key)
+
+
+def edits_of(workspace: Workspace, snapshot: Snapshot, clusters_key: str) -> tuple[Decision, ...]:
+    """List the edits of a study's clusters at one moment: see :func:`cluster_edits`.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    snapshot : Snapshot
+    clusters_key : str
+
+    Returns
+    -------
+    tuple of Decision
+    """
+    edits = workspace.decisions_of(snapshot, "cluster")
+    return tuple(edit for edit in edits if edit.payload.get("key") == clusters_key)
 
 
 def way_to(target: str) -> tuple[Stage, ...]:
-    """List the stages that a job brings up to date."""
+    """List the stages that a job brings up to date.
+
+    Parameters
+    ----------
+    target : {"embed", "clusters", "matches", "classify", "evaluate"}
+
+    Returns
+    -------
+    tuple of str
+        From the first stage to the target, or to what the target needs.
+    """
     last = "matches" if target == "evaluate" else target
     return STAGES[: STAGES.index(last) + 1]
 
 
 def protocol_of(study: Study) -> Protocol:
-    """Say what a study's Evaluate page measures: what was chosen there, or what takes minutes.
+    """Return what a study's Evaluate page measures: what was chosen there, or :data:`BRIEF`.
 
     Parameters
     ----------
@@ -175,18 +275,28 @@ def evaluation_path(workspace: Workspace, study: str) -> Path | None:
     Returns
     -------
     Path or None
-        None while there are no images. A folder of the same name holds tables and report.
+        None without images. A folder of the same name holds tables and report.
     """
-    keys = stage_keys(workspace, study)
+    snapshot = workspace.snapshot(study)
+    keys = keys_of(workspace, snapshot)
     if not keys:
         return None
-    found = workspace.study(study)
-    weighing = study_config(workspace, found).vote_weights
-    measured = _hash(keys["classify"], weighing, asdict(protocol_of(found)))
+    weighing = config_of(workspace, snapshot).first_deciding("weighing")
+    measured = _hash(keys["classify"], weighing, asdict(protocol_of(snapshot.study)))
     return workspace.result_path(study, "evaluate", measured)
 
 
 def layout_of(study: Study) -> Layout:
-    """Tell how a study's map is laid out: as chosen, where that is possible here."""
+    """Return the layout of a study's map.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    {"t-SNE", "UMAP"}
+        The one that was chosen, where it is installed.
+    """
     chosen = study.options.get("layout", "t-SNE")
     return chosen if chosen in layouts() else "t-SNE"

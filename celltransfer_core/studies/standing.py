@@ -1,48 +1,41 @@
-"""What people said of clusters, brought to the clusters at hand.
+"""Which decisions on clusters stand for the clusters at hand.
 
-Annotations are kept with the cells they were said of, not with a cluster's number: so they outlive a
-new run in which clusters are other ones.
+A decision is stored with the cells of its cluster, not with the cluster's number. So it outlives a
+new run with other clusters: in go clusters and decisions, out comes at most one confirmed match, or
+name, for each cluster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from celltransfer_core.matching.matches import Confirmation
-from celltransfer_core.pipeline.edits import short
+from celltransfer_core.pipeline.edits import shorten_hashes
 from celltransfer_core.pipeline.result import Clusters
+from celltransfer_core.studies.records import Decision
 from celltransfer_core.types import Ints
 from celltransfer_core.vocabulary import NONE_TYPE
 
 CARRIED = 0.5
-"""A cluster inherits a word that was said of more than this share of its cells."""
-
-
-@dataclass(frozen=True)
-class Word:
-    """What somebody said, when, in order of time."""
-
-    payload: Mapping[str, Any]
-    who: str
-    at: str
+"""A cluster inherits a decision that was made on more than this share of its cells."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A word that stands for one of the clusters at hand."""
+    """A decision that stands for one of the clusters at hand."""
 
     confirmation: Confirmation
     at: str
+    """When it was made, UTC, ISO 8601."""
     share: float
-    """Share of the cluster's cells that it was said of; 1 where the cluster is the same."""
+    """Share of the cluster's cells that it was made on; 1 where the cluster is the same."""
 
 
 def standing_names(
-    clusters: Clusters, cells: Sequence[str], words: Sequence[Word]
+    clusters: Clusters, cells: Sequence[str], decisions: Sequence[Decision]
 ) -> dict[int, str]:
     """Find the names that people gave to the clusters at hand.
 
@@ -51,68 +44,73 @@ def standing_names(
     clusters : Clusters
     cells : sequence of str, length m
         Hashes.
-    words : sequence of Word
-        Their payloads hold ``cells`` (shortened hashes) and ``name`` (empty takes it back).
+    decisions : sequence of Decision
+        Of the kind ``cluster-name``, the oldest first. Their payloads hold ``cells`` (shortened
+        hashes) and ``name`` (empty to remove the name).
 
     Returns
     -------
     dict from a cluster's number to its name
-        Without those that nobody named.
+        Without clusters that have no name.
     """
     named = [
-        replace(
-            word, payload={"cells": word.payload["cells"], "type": word.payload["name"] or None}
-        )
-        for word in words
+        replace(d, payload={"cells": d.payload["cells"], "type": d.payload["name"] or None})
+        for d in decisions
     ]
-    every = [word.payload["type"] for word in named if word.payload["type"]]
-    standing = standing_words(clusters, cells, named, every)
+    names = [d.payload["type"] for d in named if d.payload["type"]]
+    standing = standing_decisions(clusters, cells, named, names)
     return {one.confirmation.cluster: one.confirmation.type_name for one in standing}
 
 
-def standing_words(
-    clusters: Clusters, cells: Sequence[str], words: Sequence[Word], types: Sequence[str]
+def standing_decisions(
+    clusters: Clusters, cells: Sequence[str], decisions: Sequence[Decision], types: Sequence[str]
 ) -> tuple[Standing, ...]:
-    """Find which words stand for the clusters at hand.
+    """Find the decisions on matches that stand for the clusters at hand.
+
+    Of each cell the latest decision counts. A cluster takes the type that most of its cells were
+    given, if they are more than :data:`CARRIED` of it.
 
     Parameters
     ----------
     clusters : Clusters
     cells : sequence of str, length m
         Hashes.
-    words : sequence of Word
-        Their payloads hold ``cells`` (shortened hashes) and ``type`` (None takes back what was
-        said of them); ``new`` is true where the type is one that the reference lacks.
+    decisions : sequence of Decision
+        Of the kind ``match``, the oldest first. Their payloads hold ``cells`` (shortened hashes)
+        and ``type`` (None to take an earlier decision back); ``new`` is true where the type is one
+        that the reference lacks.
     types : sequence of str
-        Of the reference; words that name another type do not count unless they say it is new.
+        Of the reference; another type counts only where the decision marks it as new.
 
     Returns
     -------
     tuple of Standing
-        At most one a cluster.
+        At most one a cluster, in the order of the clusters.
     """
-    place = {cell: index for index, cell in enumerate(short(cells))}
+    place = {cell: index for index, cell in enumerate(shorten_hashes(cells))}
     latest: Ints = np.full(len(cells), -1, dtype=np.int64)
-    for number, word in enumerate(words):
-        latest[[place[c] for c in word.payload["cells"] if c in place]] = number
+    for number, decision in enumerate(decisions):
+        latest[[place[c] for c in decision.payload["cells"] if c in place]] = number
     allowed = {*types, NONE_TYPE}
     standing = []
     for cluster, name in enumerate(clusters.names.tolist()):
         inside = latest[clusters.labels == cluster]
         counts: dict[str, int] = {}
         for number in inside[inside >= 0].tolist():
-            said = words[number].payload["type"]
-            if said in allowed or (said and words[number].payload.get("new")):
-                counts[said] = counts.get(said, 0) + 1
+            given = decisions[number].payload["type"]
+            if given in allowed or (given and decisions[number].payload.get("new")):
+                counts[given] = counts.get(given, 0) + 1
         if not counts:
             continue
-        best = max(counts, key=lambda said: (counts[said], said))
+        best = max(counts, key=lambda given: (counts[given], given))
         share = counts[best] / len(inside)
         if share > CARRIED:
-            last = max(
-                n for n in set(inside.tolist()) if n >= 0 and words[n].payload["type"] == best
-            )
-            standing.append(
-                Standing(Confirmation(name, best, words[last].who), words[last].at, share)
-            )
+            last = decisions[
+                max(
+                    number
+                    for number in set(inside.tolist())
+                    if number >= 0 and decisions[number].payload["type"] == best
+                )
+            ]
+            standing.append(Standing(Confirmation(name, best, last.who), last.at, share))
     return tuple(standing)

@@ -1,16 +1,12 @@
-"""TODO celltransfer_core/studies/truth.py."""
+"""The types that came with a study's query images; only the evaluation uses them."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from celltransfer_core.errors import DataError
+from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.types import Labels
-
-if TYPE_CHECKING:
-    from celltransfer_core.studies.workspace import Workspace
 
 
 def study_labels(workspace: Workspace, study: str) -> Labels:
@@ -26,15 +22,15 @@ def study_labels(workspace: Workspace, study: str) -> Labels:
     ndarray of str, shape (m,)
         By the query's cells; empty for those without a label, or with several.
     """
-    said: dict[str, set[str]] = {}
+    found: dict[str, set[str]] = {}
     for image_set in workspace.sets(study, "query"):
         try:
             labelled = workspace.labelled(image_set)
         except DataError:  # none of it has a type
             continue
         for cell, name in zip(labelled.cells, labelled.cell_labels.tolist(), strict=True):
-            said.setdefault(cell, set()).add(name)
+            found.setdefault(cell, set()).add(name)
     query = workspace.pooled(study, "query")
     cells = query.cells if query is not None else ()
-    names = [next(iter(n)) if len(n := said.get(c, set())) == 1 else "" for c in cells]
+    names = [next(iter(n)) if len(n := found.get(c, set())) == 1 else "" for c in cells]
     return np.array(names, dtype=str)

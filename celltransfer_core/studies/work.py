@@ -1,29 +1,34 @@
-"""TODO celltransfer_core/studies/work.py."""
+"""The work of a job: every stage of a study up to one, without those whose result is there.
+
+In go the images, options and decisions of a study; each stage's result is written to its folder
+(:mod:`celltransfer_core.studies.kept`), so that work that was interrupted goes on where it was.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.errors import StudyError
 from celltransfer_core.evaluation.measured import evaluate
-from celltransfer_core.evaluation.played_reader import play_reader
 from celltransfer_core.evaluation.report.write import write_evaluation
+from celltransfer_core.evaluation.simulated_reader import simulate_reader
 from celltransfer_core.pipeline.edits import edit_clusters
-from celltransfer_core.pipeline.maps import draw_map
+from celltransfer_core.pipeline.maps import Layout, draw_map
 from celltransfer_core.pipeline.named import detect, identify
 from celltransfer_core.pipeline.prepared import prepare
-from celltransfer_core.pipeline.result import Named, Prepared, type_names
+from celltransfer_core.pipeline.result import Clusters, Named, Prepared, type_names
 from celltransfer_core.pipeline.runs import transfer
 from celltransfer_core.studies.demo import fill_demo, introduce_demo
-from celltransfer_core.studies.kept import _standing, load, save_result
+from celltransfer_core.studies.kept import has_result, load_result, save_result, study_standing
 from celltransfer_core.studies.stages import (
     MAPS,
+    Stage,
     Target,
-    _edits,
+    cluster_edits,
     evaluation_path,
     layout_of,
     protocol_of,
@@ -32,14 +37,14 @@ from celltransfer_core.studies.stages import (
     way_to,
 )
 from celltransfer_core.studies.truth import study_labels
-from celltransfer_core.studies.work_list import Reporter
 from celltransfer_core.studies.workspace import Workspace
+from celltransfer_core.types import Progress
+
+Result = TypeVar("Result")
 
 
-def bring_up_to(
-    workspace: Workspace, study_id: str, target: Target, progress: Reporter | Any
-) -> None:
-    """Compute every stage up to one, but nothing that is there.
+def bring_up_to(workspace: Workspace, study_id: str, target: Target, progress: Progress) -> None:
+    """Compute every stage up to one, except those whose result is there.
 
     Parameters
     ----------
@@ -61,82 +66,121 @@ def bring_up_to(
     if study.drawn:
         fill_demo(workspace, study_id, progress)
     keys = stage_keys(workspace, study_id)
-
-    def path(stage: str, key: str) -> Path:
-        return workspace.result_path(study_id, stage, keys[key])  # type: ignore[index]
-
-    wanted = way_to(target)
-    layout = layout_of(study)
-    drawn = path(MAPS[layout], "embed")
-    mapped = drawn.is_file() or target == "matches"
-    if mapped and all(path(stage, stage).is_file() for stage in wanted):
+    work = _Work(workspace, study_id, keys, layout_of(study), progress)
+    if work.is_done(target):
         return
-    prepared = _prepare(workspace, study_id, progress)
-    if not path("embed", "embed").is_file():
-        save_result(path("embed", "embed"), replace(prepared, embeddings={}))
-    if not mapped:
-        progress("drawing the map", 0, 1)
-        save_result(drawn, draw_map(prepared, layout))
-        progress("drawing the map", 1, 1)
+    prepared = work.embed(draw=target != "matches")
     if target == "embed":
         return
-    if not path("clusters", "clusters").is_file():
-        progress("clusters", 0, 1)
-        save_result(path("clusters", "clusters"), detect(prepared))
-        progress("clusters", 1, 1)
+    clusters = work.cluster(prepared)
     if target == "clusters":
         return
-    if not path("matches", "matches").is_file():
-        progress("matches", 0, 1)
-        edits = [d.payload for d in _edits(workspace, study_id, keys["clusters"])]
-        found = load(path("clusters", "clusters"))
-        clusters = edit_clusters(found, prepared.query.cells, edits)
-        save_result(path("matches", "matches"), identify(prepared, clusters))
-        progress("matches", 1, 1)
+    named = work.match(prepared, clusters)
     if target == "matches":
         return
-    named: Named = load(path("matches", "matches"))
-    if study.drawn and not workspace.decisions(study_id):
-        introduce_demo(workspace, study_id, named)
-    latest = stage_keys(workspace, study_id)
-    if latest["matches"] != keys["matches"]:  # somebody changed clusters meanwhile
+    if not work.classify(prepared, named):
         bring_up_to(workspace, study_id, target, progress)
-        return
-    keys["classify"] = latest["classify"]
-    named = _heard(workspace, study_id, named, prepared)
-    save_result(
-        path("classify", "classify"),
-        transfer(prepared, named, cache=workspace.cache, progress=progress),
-    )
 
 
-def _heard(workspace: Workspace, study_id: str, named: Named, prepared: Prepared) -> Named:
-    """Confirm the matches that people spoke of."""
-    standing = _standing(workspace, study_id, named.clusters, prepared.query, prepared.types)
+@dataclass(frozen=True)
+class _Work:
+    """The stages of a study, in its state when the work began."""
+
+    workspace: Workspace
+    study: str
+    keys: Mapping[Stage, str]
+    layout: Layout
+    progress: Progress
+
+    def path(self, stage: Stage) -> Path:
+        return self.workspace.result_path(self.study, stage, self.keys[stage])
+
+    @property
+    def map_path(self) -> Path:
+        return self.workspace.result_path(self.study, MAPS[self.layout], self.keys["embed"])
+
+    def is_done(self, target: Target) -> bool:
+        paths = [self.path(stage) for stage in way_to(target)] if self.keys else []
+        if paths and target != "matches":
+            paths.append(self.map_path)
+        return bool(paths) and all(has_result(path) for path in paths)
+
+    def once(self, path: Path, phase: str, make: Callable[[], Result]) -> Result:
+        """Read a result, or make it and write it."""
+        result: Result | None = load_result(path)
+        if result is None:
+            self.progress(phase, 0, 1)
+            result = make()
+            save_result(path, result)
+            self.progress(phase, 1, 1)
+        return result
+
+    def embed(self, *, draw: bool) -> Prepared:
+        """Frame and embed the sets (3.1), and draw the map of the cells."""
+        prepared = _prepare(self.workspace, self.study, self.progress)
+        if not has_result(self.path("embed")):
+            save_result(self.path("embed"), replace(prepared, embeddings={}))
+        if draw:
+            self.once(self.map_path, "drawing the map", lambda: draw_map(prepared, self.layout))
+        return prepared
+
+    def cluster(self, prepared: Prepared) -> Clusters:
+        """Find clusters (A.1), before the edits of people."""
+        return self.once(self.path("clusters"), "clusters", lambda: detect(prepared))
+
+    def match(self, prepared: Prepared, clusters: Clusters) -> Named:
+        """Match the edited clusters to types (A.2), before the decisions of people."""
+
+        def make() -> Named:
+            edits = cluster_edits(self.workspace, self.study, self.keys["clusters"])
+            payloads = [edit.payload for edit in edits]
+            return identify(prepared, edit_clusters(clusters, prepared.query.cells, payloads))
+
+        return self.once(self.path("matches"), "matches", make)
+
+    def classify(self, prepared: Prepared, named: Named) -> bool:
+        """Align and vote (3.3, 3.4); False if somebody edited the clusters meanwhile."""
+        workspace, study = self.workspace, self.study
+        if workspace.study(study).drawn and not workspace.decisions(study):
+            introduce_demo(workspace, study, named)
+        latest = stage_keys(workspace, study)
+        if latest["matches"] != self.keys["matches"]:
+            return False
+        path = workspace.result_path(study, "classify", latest["classify"])
+        if not has_result(path):
+            named = _confirm(workspace, study, named, prepared)
+            found = transfer(prepared, named, cache=workspace.cache, progress=self.progress)
+            save_result(path, found)
+        return True
+
+
+def _confirm(workspace: Workspace, study_id: str, named: Named, prepared: Prepared) -> Named:
+    """Confirm the matches that people decided on."""
+    standing = study_standing(workspace, study_id, named.clusters, prepared.query, prepared.types)
     return named.confirm([s.confirmation for s in standing])
 
 
-def _measure(workspace: Workspace, study_id: str, progress: Reporter | Any) -> None:
+def _measure(workspace: Workspace, study_id: str, progress: Progress) -> None:
     """Score every method with the labels that came with the query."""
     protocol = protocol_of(workspace.study(study_id))
     path, keys = evaluation_path(workspace, study_id), stage_keys(workspace, study_id)
-    if path is None or path.is_file():
+    if path is None or has_result(path):
         return
-    matches = load(workspace.result_path(study_id, "matches", keys["matches"]))
+    matches: Named = load_result(workspace.result_path(study_id, "matches", keys["matches"]))
     prepared = _prepare(workspace, study_id, progress)
     prepared = replace(prepared, config=replace(prepared.config, draws=protocol.subsets))
-    named = _heard(workspace, study_id, matches, prepared)
+    named = _confirm(workspace, study_id, matches, prepared)
     truth = study_labels(workspace, study_id)
     found = evaluate(
         prepared, named, truth, protocol, store=path.parent / "kept", progress=progress
     )
-    reading = play_reader(prepared, named, truth, cache=workspace.cache, progress=progress)
+    reading = simulate_reader(prepared, named, truth, cache=workspace.cache, progress=progress)
     found = replace(found, reading=reading)
     write_evaluation(found, path.with_suffix(""))
     save_result(path, replace(found, prepared=replace(prepared, embeddings={})))
 
 
-def _prepare(workspace: Workspace, study_id: str, progress: Reporter | Any) -> Prepared:
+def _prepare(workspace: Workspace, study_id: str, progress: Progress) -> Prepared:
     reference, query = (workspace.pooled(study_id, role) for role in ("reference", "query"))
     if reference is None or query is None:
         raise StudyError("Add images to the reference and the query set first.")

@@ -1,49 +1,41 @@
-"""TODO celltransfer_core/transport/affine.py."""
+"""Alignment by one affine map for all rows, from means and covariances: yardsticks for 3.3."""
 
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils.validation import check_array, check_is_fitted
 
 from celltransfer_core.transport.base import Aligner
 from celltransfer_core.types import Float32, Float64
 
 
 class _AffineAligner(Aligner):
-    """Moves every source row by the same affine map.
-
-    Attributes
-    ----------
-    matrix_ : ndarray of float32, shape (d, d), or None
-        Multiplies rows from the right; None stands for the identity.
-    shift_ : ndarray of float32, shape (d,)
-        Is added then.
-    """
+    """Maps every source row by ``Xs @ matrix_ + shift_``; None for the matrix is the identity."""
 
     matrix_: Float32 | None = None
+    shift_: Float32
 
-    def transform(self, Xs: Float32) -> Float32:
-        """Map source rows.
-
-        Parameters
-        ----------
-        Xs : array-like of float, shape (k, d)
-
-        Returns
-        -------
-        ndarray of float32, shape (k, d)
-        """
-        check_is_fitted(self)
-        Xs = check_array(Xs, dtype=np.float32)
+    def _transform(self, Xs: Float32) -> Float32:
         return (Xs if self.matrix_ is None else Xs @ self.matrix_) + self.shift_
 
 
 class CentreAligner(_AffineAligner):
-    """Move the source's mean onto the target's: the plainest correction, a yardstick for OT.
+    r"""Move the mean of the source onto the mean of the target.
+
+    .. math:: x \mapsto x + \bar x^t - \sum_i p_i x^s_i
+
+    This is the plainest correction. Transport must beat it.
 
     Attributes
     ----------
     shift_ : ndarray of float32, shape (d,)
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Xs, Xt = np.array([[0.0, 0.0], [2.0, 0.0]]), np.array([[5.0, 1.0], [7.0, 1.0]])
+    >>> CentreAligner().fit(Xs, None, Xt).transform(Xs).tolist()
+    [[5.0, 1.0], [7.0, 1.0]]
     """
 
     def _fit(self, Xs: Float32, Xt: Float32, p: Float64) -> None:
@@ -51,71 +43,114 @@ class CentreAligner(_AffineAligner):
         self.shift_ = (Xt.mean(axis=0, dtype=np.float64) - source).astype(np.float32)
 
 
-class CoralAligner(_AffineAligner):
-    """Give the source the target's mean and covariance (CORAL, Sun et al. 2016).
-
-    Parameters
-    ----------
-    reg : float
-        Added to the diagonal of both covariances, as a share of their mean variance.
-
-    Attributes
-    ----------
-    matrix_ : ndarray of float32, shape (d, d)
-        Cₛ^(−1/2) Cₜ^(1/2).
-    shift_ : ndarray of float32, shape (d,)
-    """
+class _MomentAligner(_AffineAligner):
+    """Maps the source by means and covariances of both sets; a subclass defines ``_map``."""
 
     def __init__(self, reg: float = 0.1) -> None:
         self.reg = reg
 
     def _fit(self, Xs: Float32, Xt: Float32, p: Float64) -> None:
+        if self.reg <= 0:
+            raise ValueError(f"reg must be above 0, not {self.reg}.")
         ms, Cs = _moments(Xs, p, self.reg)
         mt, Ct = _moments(Xt, np.full(len(Xt), 1 / len(Xt)), self.reg)
-        matrix = _power(Cs, -0.5) @ _power(Ct, 0.5)
-        self.matrix_ = matrix.astype(np.float32)
-        self.shift_ = (mt - ms @ matrix).astype(np.float32)
-
-
-class LinearAligner(_AffineAligner):
-    """Move the source by the optimal transport between both sets taken as Gaussian (POT).
-
-    Parameters
-    ----------
-    reg : float
-        Added to the diagonal of both covariances, as a share of their mean variance.
-
-    Attributes
-    ----------
-    matrix_ : ndarray of float32, shape (d, d)
-    shift_ : ndarray of float32, shape (d,)
-
-    Notes
-    -----
-    The Bures–Wasserstein map, ``ot.gaussian.bures_wasserstein_mapping``.
-    """
-
-    def __init__(self, reg: float = 0.1) -> None:
-        self.reg = reg
-
-    def _fit(self, Xs: Float32, Xt: Float32, p: Float64) -> None:
-        import ot
-
-        ms, Cs = _moments(Xs, p, self.reg)
-        mt, Ct = _moments(Xt, np.full(len(Xt), 1 / len(Xt)), self.reg)
-        matrix, shift = ot.gaussian.bures_wasserstein_mapping(ms, mt, Cs, Ct)
+        matrix, shift = self._map(ms, mt, Cs, Ct)
         self.matrix_ = np.asarray(matrix, dtype=np.float32)
         self.shift_ = np.asarray(shift, dtype=np.float32).ravel()
 
+    def _map(self, ms: Float64, mt: Float64, Cs: Float64, Ct: Float64) -> tuple[Float64, Float64]:
+        raise NotImplementedError
+
+
+class CoralAligner(_MomentAligner):
+    r"""Give the source the mean and covariance of the target (CORAL, Sun et al., AAAI 2016).
+
+    .. math:: x \mapsto m_t + (x - m_s) C_s^{-1/2} C_t^{1/2}
+
+    where :math:`m_s, m_t` are the means of source and target and :math:`C_s, C_t` their
+    covariances. The matrix :math:`A = C_s^{-1/2} C_t^{1/2}` solves
+
+    .. math:: \min_A \| A^T C_s A - C_t \|_F^2
+
+    Parameters
+    ----------
+    reg : float
+        Ridge added to the diagonal of both covariances, as a share of their mean variance.
+
+    Attributes
+    ----------
+    matrix_ : ndarray of float32, shape (d, d)
+        A; multiplies rows from the right.
+    shift_ : ndarray of float32, shape (d,)
+        Is added then.
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Xs, Xt = np.array([[-1.0], [1.0]]), np.array([[4.0], [8.0]])
+    >>> CoralAligner().fit(Xs, None, Xt).transform(Xs).round(3).tolist()
+    [[4.0], [8.0]]
+    """
+
+    def _map(self, ms: Float64, mt: Float64, Cs: Float64, Ct: Float64) -> tuple[Float64, Float64]:
+        matrix = _power(Cs, -0.5) @ _power(Ct, 0.5)
+        return matrix, mt - ms @ matrix
+
+
+class LinearAligner(_MomentAligner):
+    r"""Move the source by the optimal transport between two normal distributions (POT).
+
+    The map :math:`T` of least cost from :math:`\mathcal{N}(m_s, C_s)` to
+    :math:`\mathcal{N}(m_t, C_t)`, as in :class:`ot.da.LinearTransport`,
+
+    .. math:: \min_{T_\# \mathcal{N}(m_s, C_s) = \mathcal{N}(m_t, C_t)}
+        \int \| x - T(x) \|^2 \, d\mathcal{N}(m_s, C_s)(x)
+
+    is affine,
+
+    .. math:: T(x) = m_t + (x - m_s) A, \qquad
+        A = C_s^{-1/2} (C_s^{1/2} C_t C_s^{1/2})^{1/2} C_s^{-1/2}
+
+    Parameters
+    ----------
+    reg : float
+        Ridge added to the diagonal of both covariances, as a share of their mean variance.
+
+    Attributes
+    ----------
+    matrix_ : ndarray of float32, shape (d, d)
+        A; multiplies rows from the right.
+    shift_ : ndarray of float32, shape (d,)
+        Is added then.
+    n_features_in_ : int
+
+    Notes
+    -----
+    Solved by ``ot.gaussian.bures_wasserstein_mapping``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Xs, Xt = np.array([[-1.0], [1.0]]), np.array([[4.0], [8.0]])
+    >>> LinearAligner().fit(Xs, None, Xt).transform(Xs).round(3).tolist()
+    [[4.0], [8.0]]
+    """
+
+    def _map(self, ms: Float64, mt: Float64, Cs: Float64, Ct: Float64) -> tuple[Float64, Float64]:
+        import ot
+
+        matrix, shift = ot.gaussian.bures_wasserstein_mapping(ms, mt, Cs, Ct)
+        return matrix, shift
+
 
 def _moments(X: Float32, weights: Float64, reg: float) -> tuple[Float64, Float64]:
-    if reg <= 0:
-        raise ValueError(f"reg must be above 0, not {reg}.")
+    """Compute the mean of some rows and their covariance with a ridge."""
     X = X.astype(np.float64)
     mean = weights @ X
     centred = (X - mean) * np.sqrt(weights)[:, None]
     covariance = centred.T @ centred
-    # Equal rows have no variance at all: any ridge does, for they only move by the mean.
+    # Equal rows have no variance: any ridge will do, as they only move with the mean.
     ridge = reg * (float(np.trace(covariance)) / len(mean) or 1.0)
     return mean, covariance + ridge * np.eye(len(mean))
 

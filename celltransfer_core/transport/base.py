@@ -1,16 +1,25 @@
-"""TODO celltransfer_core/transport/base.py."""
+"""What all aligners share (3.3): source rows in, rows in the target's space out."""
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from celltransfer_core.types import Float32, Float64, Labels
 
 
 class Aligner(BaseEstimator):
-    """Maps source rows into the target's space: ``fit(Xs, ys, Xt)`` as in POT."""
+    """Base of aligners: ``fit(Xs, ys, Xt)`` as in POT, then ``transform(Xs)``.
+
+    A subclass defines ``_fit(Xs, Xt, p)`` and ``_transform(Xs)``.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+    """
 
     def fit(
         self,
@@ -19,19 +28,20 @@ class Aligner(BaseEstimator):
         Xt: Float32 | None = None,
         *,
         sample_weight: Float64 | None = None,
-    ) -> Aligner:
+    ) -> Self:
         """Learn the map from source to target.
 
         Parameters
         ----------
         Xs : array-like of float, shape (n, d)
-            Source: the reference.
+            Source: embeddings of the reference.
         ys : None
-            Not used; the labels of the source, where POT has them.
+            Not used; stands where POT has the labels of the source.
         Xt : array-like of float, shape (m, d)
-            Target: the query.
+            Target: embeddings of the query.
         sample_weight : array-like of float, shape (n,), optional
-            Mass of each source row, above zero; even by default. It is scaled to sum to one.
+            Mass of each source row, above zero; uniform by default. It is scaled to sum to one:
+            p of eq. 1.
 
         Returns
         -------
@@ -40,7 +50,8 @@ class Aligner(BaseEstimator):
         Raises
         ------
         ValueError
-            If the arrays do not fit together, hold NaN, or a weight is not above zero.
+            If the arrays do not fit together or hold NaN, a weight is not above zero, or a
+            parameter is out of range.
         """
         if Xt is None:
             raise ValueError("An aligner needs the target: fit(Xs, ys, Xt).")
@@ -55,5 +66,29 @@ class Aligner(BaseEstimator):
         self._fit(Xs, Xt, p / p.sum())
         return self
 
+    def transform(self, Xs: Float32) -> Float32:
+        """Map source rows into the target's space.
+
+        Parameters
+        ----------
+        Xs : array-like of float, shape (k, d)
+
+        Returns
+        -------
+        ndarray of float32, shape (k, d)
+
+        Raises
+        ------
+        NotFittedError
+            If ``fit`` was not called before.
+        ValueError
+            If the array has another number of columns than in ``fit``, or holds NaN.
+        """
+        check_is_fitted(self)
+        return self._transform(validate_data(self, Xs, dtype=np.float32, reset=False))
+
     def _fit(self, Xs: Float32, Xt: Float32, p: Float64) -> None:
+        raise NotImplementedError
+
+    def _transform(self, Xs: Float32) -> Float32:
         raise NotImplementedError

@@ -1,4 +1,7 @@
-"""Fused Gromov–Wasserstein transport (eq. 2), solved by conditional gradient on sparse plans."""
+"""Fused Gromov–Wasserstein transport (eqs 1–3): costs, structures and weights in, a plan out.
+
+Solved by conditional gradient on sparse plans.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ if TYPE_CHECKING:
 Solver: TypeAlias = Literal["auto", "auction", "pot"]
 
 MARGINAL_TOLERANCE = 1e-7
-"""Mass by which a plan's margins may be off before the log says so."""
+"""Mass by which a plan's margins may be off before the log remarks on it."""
 
 _RESOLUTION = 1e-8
-"""Steps that gain less, in units of the largest costs, are lost in single precision."""
+"""Least gain of a step, in units of the largest costs, that single precision can resolve."""
 
 _ENTRIES = 256
-"""Of a sparse plan, or rows of a matrix, that are taken at once."""
+"""Entries of a sparse plan, or rows of a matrix, that are processed at once."""
 
 
 @dataclass(frozen=True)
@@ -35,26 +38,26 @@ class TransportLog:
     objective: float
     """Value of eq. 2 at the plan, with M and both C as they were given."""
     iterations: int
-    """Linear problems that were solved."""
+    """Number of linear problems solved."""
     marginal_error: float
-    """Mass that the plan's two margins are off by (eq. 1), the larger of both."""
+    """Mass by which the plan's margins differ from p and q (eq. 1), the larger of both."""
     remarks: tuple[str, ...]
-    """What the solver complained of; empty if it ended as it should."""
+    """Warnings of the solver; empty if it converged."""
     solver: str
-    """``"auction"`` for own, ``"simplex"`` where some inner problem took too many bids and was left
-    to POT's network simplex, ``"pot"`` for POT's."""
+    """``"auction"`` for this one, ``"simplex"`` where some inner problem took too many bids and was
+    left to POT's network simplex, ``"pot"`` for POT's conditional gradient."""
     gap: float
-    """Bound on what any plan would gain along the last gradient (Frank–Wolfe); about zero at a
+    """Frank–Wolfe gap: bound on the gain of any plan along the last gradient; about zero at a
     stationary point."""
     seconds: float = field(compare=False)
-    """Wall time, which is not the same twice and goes into no file."""
+    """Wall time. It differs from run to run, so it is written to no file."""
 
 
 def pot_alpha(alpha: float) -> float:
-    """Turn the paper's trade-off into POT's.
+    """Convert the paper's trade-off into POT's.
 
-    The paper weighs L = |·|² / 2 (below eq. 2), POT weighs |·|² without the half: the same
-    problem has α / (2 − α) there, for example 1/3 for 0.5.
+    The paper has L = |·|² / 2 (below eq. 2), POT has |·|² without the half. The same problem has
+    the trade-off α / (2 − α) there, for example 1/3 instead of 0.5.
 
     Parameters
     ----------
@@ -65,8 +68,25 @@ def pot_alpha(alpha: float) -> float:
     -------
     float
         In [0, 1], as in ``ot.gromov.fused_gromov_wasserstein``.
+
+    Examples
+    --------
+    >>> round(pot_alpha(0.5), 4)
+    0.3333
     """
     return alpha / (2 - alpha)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Eq. 2, with checked arrays; see :func:`fused_gromov_wasserstein`."""
+
+    M: Floats
+    Cs: Floats
+    Ct: Floats
+    p: Float64
+    q: Float64
+    alpha: float
 
 
 def fused_gromov_wasserstein(
@@ -81,10 +101,14 @@ def fused_gromov_wasserstein(
     max_iter: int = 1000,
     tol: float = 1e-9,
 ) -> tuple[Float64, TransportLog]:
-    r"""Solve eq. 2 by conditional gradient, from the plan :math:`p q^T`.
+    r"""Solve the fused Gromov–Wasserstein problem by conditional gradient (eqs 1–3).
 
     .. math:: \min_{T \in \Pi(p, q)} (1 - \alpha) \langle M, T \rangle + \frac{\alpha}{2}
         \sum_{ijkl} |C^s_{ik} - C^t_{jl}|^2 T_{ij} T_{kl}
+
+    .. math:: \Pi(p, q) = \{ T \ge 0, \; T 1_m = p, \; T^T 1_n = q \}
+
+    starting from the plan :math:`p q^T`.
 
     Parameters
     ----------
@@ -97,13 +121,14 @@ def fused_gromov_wasserstein(
     alpha : float
         Trade-off in the paper's convention, see :func:`pot_alpha`.
     solver : {"auto", "auction", "pot"}
-        Own; POT's; or own unless α is 1. The log tells which it was.
+        ``"auction"`` for the solver of this module, ``"pot"`` for POT's, ``"auto"`` for the
+        auction unless α is 1. The log tells which was used.
     max_iter : int
-        Most steps.
+        Largest number of steps.
     tol : float
-        Gain of a step to stop at. For POT an absolute and relative change of the objective; for
-        ``"auction"`` in units of the largest costs, (1 − α) max |M| + 2 α max |Cˢ| max |Cᵗ|, and
-        1e-8 of them at least.
+        Gain of a step at which to stop. For POT an absolute and relative change of the objective;
+        for ``"auction"`` in units of the largest costs, (1 − α) max |M| + 2 α max |Cˢ| max |Cᵗ|,
+        and 1e-8 of them at least.
 
     Returns
     -------
@@ -119,15 +144,25 @@ def fused_gromov_wasserstein(
 
     Notes
     -----
-    POT takes the same steps from the same start. What differs is how: the inner linear problems
-    are solved by an auction that keeps its prices (:mod:`celltransfer_core.auction`), to 1e-6 of
-    the gradient's range; plans are kept as their few non-zero entries (a permutation, for even
-    weights and n = m), so that Cˢ T Cᵗ costs one product in single precision, of the rows that a
-    step changed alone. The objective in the log is computed in double precision. For α = 1 the
-    first gradient is a product of two vectors, whose near-equal choices single precision decides
-    otherwise; the optimum that is reached is another one then, lower as often as higher.
+    POT takes the same steps from the same start. Three things differ. The inner linear problems
+    are solved to 1e-6 of the gradient's range by an auction that keeps its prices
+    (:mod:`celltransfer_core.transport.auction`). Plans are kept as their few non-zero entries (a
+    permutation, for uniform weights and n = m), so that Cˢ T Cᵗ costs one product in single
+    precision, over the rows that a step changed. The objective in the log is computed in double
+    precision. For α = 1 the first gradient is a product of two vectors, and single precision
+    decides otherwise between choices that are nearly equal: another optimum is reached then, lower
+    as often as higher.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> C = np.array([[0.0, 1.0], [1.0, 0.0]])
+    >>> half = np.full(2, 0.5)
+    >>> T, log = fused_gromov_wasserstein(1 - np.eye(2), C, C, half, half, alpha=0.5)
+    >>> T.tolist(), log.objective
+    ([[0.5, 0.0], [0.0, 0.5]], 0.0)
     """
-    M, Cs, Ct, p, q = _checked(M, Cs, Ct, p, q)
+    problem = _checked(M, Cs, Ct, p, q, alpha)
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must lie in [0, 1], not {alpha}.")
     if max_iter < 1:
@@ -136,9 +171,11 @@ def fused_gromov_wasserstein(
         raise ValueError(f"solver must be auto, auction or pot, not {solver!r}.")
     started = time.perf_counter()
     solve = _pot if solver == "pot" or (solver == "auto" and alpha == 1) else _own
-    T, log = solve(M, Cs, Ct, p, q, alpha, max_iter, tol)
+    T, log = solve(problem, max_iter, tol)
     remarks = list(log.remarks)
-    error = float(max(np.abs(T.sum(axis=1) - p).sum(), np.abs(T.sum(axis=0) - q).sum()))
+    error = float(
+        max(np.abs(T.sum(axis=1) - problem.p).sum(), np.abs(T.sum(axis=0) - problem.q).sum())
+    )
     if error > MARGINAL_TOLERANCE:
         remarks.append(f"the plan's margins are off by {error:.1e}")
     return T, replace(
@@ -149,9 +186,7 @@ def fused_gromov_wasserstein(
     )
 
 
-def _checked(
-    M: Floats, Cs: Floats, Ct: Floats, p: Float64, q: Float64
-) -> tuple[Floats, Floats, Floats, Float64, Float64]:
+def _checked(M: Floats, Cs: Floats, Ct: Floats, p: Float64, q: Float64, alpha: float) -> _Problem:
     M, Cs, Ct = (
         array
         if isinstance(array, np.ndarray) and array.dtype == np.float32
@@ -174,40 +209,33 @@ def _checked(
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds NaN or infinity.")
     for name, C in (("Cs", Cs), ("Ct", Ct)):
-        # Seen on one vector: reading all of C across would take as long as a step.
+        # Tested on one vector: to compare all of C with its transpose takes as long as a step.
         some = np.cos(np.arange(len(C))).astype(C.dtype)
         if not np.allclose(C @ some, some @ C, rtol=0, atol=1e-6 * len(C) * _largest(C)):
             raise ValueError(f"{name} must be symmetric.")
     for name, weights in (("p", p), ("q", q)):
         if (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
             raise ValueError(f"{name} needs weights of zero or more that sum to one.")
-    return M, Cs, Ct, p, q
+    return _Problem(M, Cs, Ct, p, q, alpha)
 
 
-def _pot(
-    M: Floats,
-    Cs: Floats,
-    Ct: Floats,
-    p: Float64,
-    q: Float64,
-    alpha: float,
-    max_iter: int,
-    tol: float,
-) -> tuple[Float64, TransportLog]:
+def _pot(problem: _Problem, max_iter: int, tol: float) -> tuple[Float64, TransportLog]:
     import ot
 
-    M, Cs, Ct = (np.asarray(array, dtype=np.float64) for array in (M, Cs, Ct))
+    M, Cs, Ct = (
+        np.asarray(array, dtype=np.float64) for array in (problem.M, problem.Cs, problem.Ct)
+    )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         T, log = ot.gromov.fused_gromov_wasserstein(
             M,
             Cs,
             Ct,
-            p,
-            q,
+            problem.p,
+            problem.q,
             loss_fun="square_loss",
             symmetric=True,
-            alpha=pot_alpha(alpha),
+            alpha=pot_alpha(problem.alpha),
             log=True,
             max_iter=max_iter,
             tol_rel=tol,
@@ -219,18 +247,17 @@ def _pot(
     if iterations >= max_iter:
         remarks.append(_unfinished(iterations))
     # The objective of POT is (1 − a) M + a |·|²; the paper's is larger by (1 − α) / (1 − a).
-    objective = float(log["fgw_dist"]) * (2 - alpha) / 2
-    gap = _gap(M, Cs, Ct, p, q, alpha, T)
+    objective = float(log["fgw_dist"]) * (2 - problem.alpha) / 2
+    gap = _gap(replace(problem, M=M, Cs=Cs, Ct=Ct), T)
     return T, TransportLog(objective, iterations, 0.0, tuple(remarks), "pot", gap, 0.0)
 
 
-def _gap(
-    M: Float64, Cs: Float64, Ct: Float64, p: Float64, q: Float64, alpha: float, T: Float64
-) -> float:
+def _gap(problem: _Problem, T: Float64) -> float:
     from scipy.sparse import csr_array
 
-    gradient = ((1 - alpha) * M - 2 * alpha * Cs @ (csr_array(T) @ Ct)).astype(np.float32)
-    step = Linear(p, q).solve(gradient) - csr_array(T)
+    alpha, right = problem.alpha, csr_array(T) @ problem.Ct
+    gradient = ((1 - alpha) * problem.M - 2 * alpha * problem.Cs @ right).astype(np.float32)
+    step = Linear(problem.p, problem.q).solve(gradient) - csr_array(T)
     return max(0.0, -_inner(gradient, step)) + LAST * float(np.ptp(gradient))
 
 
@@ -238,24 +265,18 @@ def _unfinished(iterations: int) -> str:
     return f"stopped after {iterations} iterations, before it converged"
 
 
-def _own(
-    M: Floats,
-    Cs: Floats,
-    Ct: Floats,
-    p: Float64,
-    q: Float64,
-    alpha: float,
-    max_iter: int,
-    tol: float,
-) -> tuple[Float64, TransportLog]:
-    """Conditional gradient. The plan is ``outer`` · p qᵀ + ``S``."""
+def _own(problem: _Problem, max_iter: int, tol: float) -> tuple[Float64, TransportLog]:
+    """Solve by conditional gradient. The plan is ``outer`` · p qᵀ + ``S``."""
     from scipy.sparse import csr_array
 
+    M, Cs, Ct, p, q = problem.M, problem.Cs, problem.Ct, problem.p, problem.q
+    alpha = problem.alpha
     S = csr_array(M.shape)
     outer = 1.0
     Fs, Ft = Cs.astype(np.float32, copy=False), Ct.astype(np.float32, copy=False)
     start = np.outer(Fs @ p.astype(np.float32), Ft @ q.astype(np.float32))  # Cˢ p qᵀ Cᵗ
-    # The gradient but for terms of a row or a column alone, which no plan changes.
+    # The gradient without the terms that depend on the row or the column alone: they cost the same
+    # in every plan.
     cost = M * np.float32(1 - alpha) - start * np.float32(2 * alpha)
     cost = cost.astype(np.float32, copy=False)
     linear = Linear(p, q)
@@ -273,13 +294,14 @@ def _own(
         if outer:
             change -= np.float32(outer) * start
             slope -= outer * _mean(cost, p, q)
-        bend = -alpha * _inner(change, step)
+        curvature = -alpha * _inner(change, step)
         if outer:
-            bend += alpha * outer * _mean(change, p, q)
+            curvature += alpha * outer * _mean(change, p, q)
         gap = max(0.0, -slope) + LAST * linear.spread
-        # Along the step the objective is slope · t + bend · t²; hollow where bend is above zero.
-        size = min(1.0, max(0.0, -slope / (2 * bend))) if bend > 0 else 1.0
-        converged = -(slope * size + bend * size**2) <= least
+        # Along the step the objective is slope · t + curvature · t²: convex if the curvature is
+        # above zero.
+        size = min(1.0, max(0.0, -slope / (2 * curvature))) if curvature > 0 else 1.0
+        converged = -(slope * size + curvature * size**2) <= least
         if not converged:
             S = S + size * step
             outer *= 1 - size
@@ -289,7 +311,7 @@ def _own(
     T = S.toarray()
     if outer:
         T += outer * np.outer(p, q)
-    objective = _objective(M, Cs, Ct, p, q, alpha, T if outer else S)
+    objective = _objective(problem, T if outer else S)
     return T, TransportLog(objective, iterations, 0.0, remarks, linear.solver, gap, 0.0)
 
 
@@ -305,7 +327,7 @@ def _inner(A: Float32, step: csr_array) -> float:
 
 
 def _product(Fs: Float32, step: csr_array, Ft: Float32) -> Float32:
-    """Cˢ · step · Cᵗ, by the rows or the columns that the step touches, whichever are fewer."""
+    """Compute Cˢ · step · Cᵗ from the rows or the columns that the step changes, if fewer."""
     rows = np.unique(step.nonzero()[0])
     columns = np.unique(step.nonzero()[1])
     part = step[rows][:, columns].astype(np.float32)
@@ -314,22 +336,15 @@ def _product(Fs: Float32, step: csr_array, Ft: Float32) -> Float32:
     return (part.T @ Fs[rows]).T @ Ft[columns]
 
 
-def _objective(
-    M: Floats,
-    Cs: Floats,
-    Ct: Floats,
-    p: Float64,
-    q: Float64,
-    alpha: float,
-    T: Float64 | csr_array,
-) -> float:
-    """Eq. 2 in double precision."""
+def _objective(problem: _Problem, T: Float64 | csr_array) -> float:
+    """Compute the objective of eq. 2 in double precision."""
+    M, Cs, Ct, p, q = problem.M, problem.Cs, problem.Ct, problem.p, problem.q
     own = (_mean(Cs, p, p, power=2) + _mean(Ct, q, q, power=2)) / 2
     if isinstance(T, np.ndarray):
         across = float(((Cs @ T) @ Ct * T).sum())
         moved = float((T * M).sum())
     else:
-        # ⟨Cˢ T Cᵗ, T⟩, of the pairs of entries of T alone.
+        # ⟨Cˢ T Cᵗ, T⟩, summed over the pairs of entries of T.
         entries = T.tocoo()
         rows, columns = entries.coords
         moved = float(M[rows, columns] @ entries.data)
@@ -338,13 +353,13 @@ def _objective(
             some = slice(start, start + _ENTRIES)
             both = Cs[rows[some]].take(rows, axis=1) * Ct[columns[some]].take(columns, axis=1)
             across += float(entries.data[some] @ (both @ entries.data))
-    return (1 - alpha) * moved + alpha * (own - across)
+    return (1 - problem.alpha) * moved + problem.alpha * (own - across)
 
 
 def _mean(A: Floats, p: Float64, q: Float64, power: int = 1) -> float:
     """Average A, or its squares, by the weights of rows and columns, in double precision."""
     found = 0.0
-    for start in range(0, len(A), _ENTRIES):  # a few rows at a time stay in the processor's cache
+    for start in range(0, len(A), _ENTRIES):  # a few rows at once stay in the processor's cache
         rows = A[start : start + _ENTRIES].astype(np.float64)
         if power == 2:
             rows *= rows

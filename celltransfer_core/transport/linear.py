@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/transport/linear.py."""
+"""The linear problem inside a step of fused Gromov–Wasserstein (3.3): a cost in, a plan out."""
 
 from __future__ import annotations
 
@@ -13,40 +13,63 @@ if TYPE_CHECKING:
 
 
 _COLD, _WARM, _WARM_EVEN, LAST = 1 / 16, 1 / 250, 1 / 20_000, 1e-6
-"""ε of the auction, in units of the gradient's range: first round of the first step, of later ones,
-of later ones with even weights (uneven ones would fight long over small change), and last round."""
+"""ε of the auction, in units of the gradient's range: in the first round of the first problem, of
+later problems, of later problems with uniform weights (others would take many bids for the last
+few units), and in the last round."""
 
 _UNITS = 1 << 40
-"""Whole units that uneven weights are rounded to: margins are off by 1e-12 at most a cell."""
+"""Whole units that weights are rounded to where they are not uniform: each cell's mass is off by
+1e-12 at most."""
 
 
 class Linear:
-    """The inner problem: the plan that is best for a linear cost, to ``LAST`` of its range.
+    r"""Solves linear transport problems with the same margins one after the other.
 
-    Rows and columns without mass take no part.
+    .. math:: \min_{T \in \Pi(p, q)} \langle G, T \rangle
+
+    to within ``LAST`` times the range of G. Rows and columns without mass take no part.
+
+    Parameters
+    ----------
+    p, q : ndarray of float64, shape (n,) and (m,)
+        Mass of rows and columns, each summing to one.
+
+    Attributes
+    ----------
+    spread : float
+        Range of the last cost.
+    solver : {"auction", "simplex"}
+        Simplex once an auction has taken too many bids and POT solved a problem.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> linear = Linear(np.array([0.5, 0.5]), np.array([0.5, 0.5]))
+    >>> linear.solve(np.array([[0, 1], [0, 3]], dtype=np.float32)).toarray().tolist()
+    [[0.0, 0.5], [0.5, 0.0]]
     """
 
     def __init__(self, p: Float64, q: Float64) -> None:
         n, m = len(p), len(q)
-        if _even(p) and _even(q):
+        if _uniform(p) and _uniform(q):
             divisor = np.gcd(n, m)
             self.warm = _WARM_EVEN if n == m else _WARM
             supply, demand = np.full(n, m // divisor), np.full(m, n // divisor)
         else:
-            supply, demand = _whole(p), _whole(q)
+            supply, demand = _whole_units(p), _whole_units(q)
             self.warm = _WARM
         self.rows, self.columns = np.flatnonzero(supply), np.flatnonzero(demand)
         self.supply, self.demand = supply[self.rows], demand[self.columns]
         self.total = int(supply.sum())
         self.shape = (n, m)
-        nothing = np.zeros(0, dtype=np.int64)
-        self.plan = self.nothing = (nothing, nothing, nothing)
+        empty = np.zeros(0, dtype=np.int64)
+        self.plan = self.no_plan = (empty, empty, empty)
         self.price: Float64 | None = None
-        self.spread = 0.0  # of the last cost
+        self.spread = 0.0
         self.solver = "auction"
 
     def solve(self, cost: Float32) -> csr_array:
-        """Return the best plan, in mass; keeps its prices for the next cost.
+        """Find the best plan; its prices are kept for the next cost.
 
         Parameters
         ----------
@@ -55,22 +78,23 @@ class Linear:
         Returns
         -------
         csr_array of float64, shape (n, m)
+            Mass.
         """
         from scipy.sparse import csr_array
 
-        from celltransfer_core.transport.auction import transport
+        from celltransfer_core.transport.auction import solve_transportation
 
         if (len(self.rows), len(self.columns)) != self.shape:
             cost = cost[np.ix_(self.rows, self.columns)]
         self.spread = spread = float(np.ptp(cost))
         if min(cost.shape) == 1 or spread == 0:
-            # One plan alone, or all alike: any will do.
-            self.plan = _in_order(self.supply, self.demand)
+            # There is one plan only, or all plans cost the same.
+            self.plan = _north_west_corner(self.supply, self.demand)
         else:
             cold = self.price is None
             if self.price is None:
                 self.price = -cost.min(axis=0).astype(np.float64)
-            ended, *plan = transport(
+            converged, *plan = solve_transportation(
                 np.ascontiguousarray(cost),
                 self.supply,
                 self.demand,
@@ -79,7 +103,7 @@ class Linear:
                 spread * (_COLD if cold else self.warm),
                 spread * LAST,
             )
-            if not ended:
+            if not converged:
                 return self._simplex(cost)
             self.plan = (plan[0], plan[1], plan[2])
         rows, columns, units = self.plan
@@ -88,11 +112,11 @@ class Linear:
         )
 
     def _simplex(self, cost: Float32) -> csr_array:
-        """Solve with POT; the next auction starts anew."""
+        """Solve with POT's network simplex; the next auction starts without prices."""
         import ot
         from scipy.sparse import coo_array
 
-        self.solver, self.price, self.plan = "simplex", None, self.nothing
+        self.solver, self.price, self.plan = "simplex", None, self.no_plan
         masses = (units / self.total for units in (self.supply, self.demand))
         plan = coo_array(ot.emd(*masses, cost.astype(np.float64), numItermax=2_000_000))
         rows, columns = plan.coords
@@ -100,21 +124,22 @@ class Linear:
         return coo_array(entries, shape=self.shape).tocsr()
 
 
-def _even(weights: Float64) -> bool:
+def _uniform(weights: Float64) -> bool:
     return bool(np.allclose(weights, 1 / len(weights), rtol=1e-12, atol=0))
 
 
-def _whole(weights: Float64) -> Ints:
+def _whole_units(weights: Float64) -> Ints:
+    """Round weights to whole numbers that sum to ``_UNITS``."""
     exact = weights / weights.sum() * _UNITS
     units = np.floor(exact).astype(np.int64)
-    # The largest remainders, but never of a cell without mass.
+    # The largest remainders are rounded up, but never that of a cell without mass.
     order = np.argsort(units - exact, kind="stable")
     units[order[: _UNITS - int(units.sum())]] += 1
     return units
 
 
-def _in_order(supply: Ints, demand: Ints) -> tuple[Ints, Ints, Ints]:
-    """Fill columns with rows, one after the other (north-west corner)."""
+def _north_west_corner(supply: Ints, demand: Ints) -> tuple[Ints, Ints, Ints]:
+    """Fill the columns with the rows, both in order."""
     ends = np.union1d(np.cumsum(supply), np.cumsum(demand))
     units = np.diff(ends, prepend=0)
     starts = ends - units

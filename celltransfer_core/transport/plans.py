@@ -1,4 +1,7 @@
-"""Alignment of the reference with the query: fused Gromov–Wasserstein (3.3), and its yardsticks."""
+"""Alignment by a transport plan between single cells (3.3): both sets in, mapped source rows out.
+
+Fused Gromov–Wasserstein is the paper's (eqs 1–4); Sinkhorn is a yardstick for it.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from sklearn.utils.validation import check_array, check_is_fitted
 
 from celltransfer_core.about import __version__
 from celltransfer_core.neighbors.graph import N_NEIGHBORS, geodesic_distances, knn_graph
-from celltransfer_core.neighbors.search import distances
+from celltransfer_core.neighbors.search import euclidean_distances, nearest
 from celltransfer_core.runtime.cache import Cache, fingerprint
 from celltransfer_core.transport.base import Aligner
 from celltransfer_core.transport.fgw import Solver, fused_gromov_wasserstein
@@ -21,25 +23,24 @@ Map = Literal["barycentric", "affine"]
 
 
 class _PlanAligner(Aligner):
-    """Moves the source rows to the mean of the target rows that they are coupled with (eq. 4).
+    r"""Moves source rows to the mean of the target rows that they are coupled with (eq. 4).
 
-    Attributes
-    ----------
-    plan_ : ndarray of float64, shape (n, m)
-        The coupling T.
-    mapped_ : ndarray of float32, shape (n, d)
-        The source rows of ``fit`` in the target's space.
+    .. math:: x^s_i \mapsto \frac{1}{p_i} \sum_j T_{ij} x^t_j
+
+    A row that was not in ``fit`` keeps its offset to the nearest row that was, as in POT's
+    out-of-sample map. A subclass defines ``_solve(Xs, Xt, p, q)``.
     """
 
     plan_: Float64
     mapped_: Float32
+    source_: Float32
 
     def _fit(self, Xs: Float32, Xt: Float32, p: Float64) -> None:
         from scipy.sparse import csr_array
 
         self.plan_ = self._solve(Xs, Xt, p, np.full(len(Xt), 1 / len(Xt)))
-        self._source = Xs
-        # Plans of even weights are permutations, all but zeros.
+        self.source_ = Xs
+        # Plans of uniform weights are permutations: nearly all entries are zero.
         few = np.count_nonzero(self.plan_) < self.plan_.size / 50
         moved = csr_array(self.plan_) @ Xt if few else self.plan_ @ Xt
         self.mapped_ = (moved / p[:, None]).astype(np.float32)
@@ -47,45 +48,47 @@ class _PlanAligner(Aligner):
     def _solve(self, Xs: Float32, Xt: Float32, p: Float64, q: Float64) -> Float64:
         raise NotImplementedError
 
-    def transform(self, Xs: Float32) -> Float32:
-        """Map source rows: those of ``fit`` by eq. 4, others like the nearest of those.
-
-        Parameters
-        ----------
-        Xs : array-like of float, shape (k, d)
-
-        Returns
-        -------
-        ndarray of float32, shape (k, d)
-            A row that was not in ``fit`` keeps its offset to the nearest row that was, as in POT's
-            out-of-sample map.
-        """
-        from celltransfer_core.neighbors.search import nearest
-
-        check_is_fitted(self)
-        Xs = check_array(Xs, dtype=np.float32)
-        if Xs.shape == self._source.shape and np.array_equal(Xs, self._source):
+    def _transform(self, Xs: Float32) -> Float32:
+        if Xs.shape == self.source_.shape and np.array_equal(Xs, self.source_):
             return self.mapped_
-        closest = nearest(Xs, self._source, 1)[1][:, 0]
-        return self.mapped_[closest] + (Xs - self._source[closest])
+        closest = nearest(Xs, self.source_, 1)[1][:, 0]
+        return self.mapped_[closest] + (Xs - self.source_[closest])
 
 
 class SinkhornAligner(_PlanAligner):
-    r"""Entropic optimal transport of the features alone, without structure (POT).
+    r"""Entropic optimal transport of the features, without structure (POT).
 
-    Solves :math:`\min_{T \in \Pi(p, q)} \langle M, T \rangle - \epsilon H(T)`, where M holds
-    Euclidean distances, divided by their maximum.
+    Solves, as :class:`ot.da.SinkhornTransport`,
+
+    .. math:: \min_{T \in \Pi(p, q)} \langle M, T \rangle
+        + \epsilon \sum_{ij} T_{ij} \log T_{ij}
+
+    where :math:`M_{ij} = \| x^s_i - x^t_j \|` is divided by its maximum and :math:`\Pi(p, q)`
+    holds the couplings of eq. 1. Source rows then move by eq. 4.
 
     Parameters
     ----------
     reg : float
         ε, in units of the largest distance.
     max_iter : int
+        Largest number of iterations.
 
     Attributes
     ----------
     plan_ : ndarray of float64, shape (n, m)
+        The coupling T.
     mapped_ : ndarray of float32, shape (n, d)
+        The source rows of ``fit`` in the target's space.
+    source_ : ndarray of float32, shape (n, d)
+        The source rows of ``fit``.
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Xs, Xt = np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]])
+    >>> SinkhornAligner(reg=0.5).fit(Xs, None, Xt).transform(Xs).round(2).tolist()
+    [[1.5], [1.5]]
     """
 
     def __init__(self, reg: float = 0.05, max_iter: int = 1000) -> None:
@@ -97,48 +100,61 @@ class SinkhornAligner(_PlanAligner):
 
         if self.reg <= 0:
             raise ValueError(f"reg must be above 0, not {self.reg}.")
-        M = _by_maximum(distances(Xs, Xt)).astype(np.float64)
+        M = _by_maximum(euclidean_distances(Xs, Xt)).astype(np.float64)
         T = ot.sinkhorn(p, q, M, self.reg, numItermax=self.max_iter, stopThr=1e-7, warn=False)
-        # Rows by their own mass: eq. 4 is a mean also where the iterations ended early.
+        # Rows are scaled to their mass: eq. 4 is a mean even if the iterations stopped early.
         return T * (p / T.sum(axis=1))[:, None]
 
 
 class FGWAligner(_PlanAligner):
     r"""Fused Gromov–Wasserstein alignment (3.3).
 
-    Solves
+    Solves eq. 2,
 
     .. math:: \min_{T \in \Pi(p, q)} \langle (1 - \alpha) M + \alpha L(C^s, C^t) \otimes T, T
-        \rangle, \qquad L_{ijkl} = |C^s_{ik} - C^t_{jl}|^2 / 2
+        \rangle
 
-    where M holds Euclidean distances between source and target rows and C geodesic distances
-    within each, on its nearest-neighbour graph; M and both C are divided by their maximum. Source
-    rows then move to the mean of the target rows they are coupled with (eq. 4), or all by one
-    affine map that is fitted to these means.
+    .. math:: \text{s.t. } T 1_m = p, \; T^T 1_n = q, \; T \ge 0 \quad \text{(eq. 1)}, \qquad
+        L_{ijkl} = |C^s_{ik} - C^t_{jl}|^2 / 2 \quad \text{(eq. 3)}
+
+    where:
+
+    - :math:`M_{ij} = \| x^s_i - x^t_j \|` is the cost between features;
+    - :math:`C^s` and :math:`C^t` are geodesic distances within source and target, on their
+      nearest-neighbour graphs;
+    - p is the mass of the source rows, ``sample_weight``, and q the uniform mass of target rows.
+
+    M and both C are divided by their maximum. Source rows then move to the mean of the target rows
+    they are coupled with,
+
+    .. math:: x^s_i \mapsto \frac{1}{p_i} \sum_j T_{ij} x^t_j \quad \text{(eq. 4)},
+
+    or all rows move by one affine map that is fitted to these means. With eq. 4, rows that were not
+    in ``fit`` keep their offset to the nearest row that was.
 
     Parameters
     ----------
     alpha : float
         Trade-off between features (0) and structure (1) in the paper's convention (eq. 2). POT's
-        own parameter for the same problem is ``pot_alpha(alpha)``.
+        parameter for the same problem is ``pot_alpha(alpha)``.
     mapping : {"barycentric", "affine"}
         Eq. 4, or the affine map.
     reg : float
-        How much the affine map is drawn towards a common shift of all rows, in units of the mean
-        variance of the source's columns: directions in which it varies much less than that only
-        move along.
+        Ridge that draws the affine map towards a common shift of all rows, in units of the mean
+        variance of the source's columns. Directions that vary much less than that are shifted only.
     n_neighbors : int
-        Of the graphs.
+        Neighbours of each row in the graphs.
     max_iter : int
-        Conditional gradient steps.
+        Largest number of conditional gradient steps.
     tol : float
-        Gain of a step to stop at, see :func:`~celltransfer_core.fgw.fused_gromov_wasserstein`.
+        Gain of a step at which to stop, see
+        :func:`~celltransfer_core.transport.fgw.fused_gromov_wasserstein`.
     solver : {"auto", "auction", "pot"}
-        Whose conditional gradient, see there.
+        Solver of the conditional gradient, see there.
     memory : Path, optional
-        Folder of a :class:`~celltransfer_core.cache.Cache` that keeps geodesic distances of the
-        target: after a changed match other reference cells are drawn for the same parts of the
-        query.
+        Folder of a :class:`~celltransfer_core.runtime.cache.Cache` that keeps the geodesic
+        distances of the target. After a changed match other reference cells are drawn for the same
+        parts of the query.
 
     Attributes
     ----------
@@ -147,17 +163,33 @@ class FGWAligner(_PlanAligner):
     log_ : TransportLog
     mapped_ : ndarray of float32, shape (n, d)
         The source rows of ``fit`` in the target's space.
+    source_ : ndarray of float32, shape (n, d)
+        The source rows of ``fit``.
     displacement_ : sklearn.linear_model.Ridge
-        Tells how far a row moves, where the mapping is affine.
+        Predicts the displacement of a row; with the affine map only.
+    n_features_in_ : int
 
     Notes
     -----
-    With even weights and equal sizes the best plan is a permutation: by eq. 4 mapped rows lie
+    With uniform weights and equal sizes the best plan is a permutation: by eq. 4 mapped rows lie
     exactly on target rows. Never classify them with one neighbour.
 
     The affine map is estimated from the plan as in Perrot et al. (NeurIPS 2016), by ridge
-    regression of :math:`n \, (T X_t)_i - x_i` on :math:`x_i`. A microscope changes all cells of a
-    kind alike; what eq. 4 adds to that is mostly where single cells were coupled wrongly.
+    regression of :math:`(T X_t)_i / p_i - x_i` on :math:`x_i`. A microscope changes all cells of a
+    kind alike; most of what eq. 4 adds to that comes from cells that were coupled wrongly.
+
+    Examples
+    --------
+    The target is the source, turned around and shifted by five:
+
+    >>> import numpy as np
+    >>> Xs = np.array([[0.0], [1.0], [2.0], [4.0]])
+    >>> Xt = Xs[::-1] + 5
+    >>> aligner = FGWAligner(alpha=0.5).fit(Xs, None, Xt)
+    >>> aligner.transform(Xs).tolist()
+    [[5.0], [6.0], [7.0], [9.0]]
+    >>> (len(Xs) * aligner.plan_).tolist()[0]
+    [0.0, 0.0, 0.0, 1.0]
     """
 
     def __init__(
@@ -185,7 +217,7 @@ class FGWAligner(_PlanAligner):
         if self.mapping == "affine":
             from sklearn.linear_model import Ridge
 
-            # The cells' spread is what the ridge is measured by; equal rows have none.
+            # The ridge is in units of the cells' spread; equal rows have none.
             spread = float(np.average(Xs.astype(np.float64).var(axis=0))) or 1.0
             self.displacement_ = Ridge(self.reg * spread * len(Xs)).fit(
                 Xs.astype(np.float64), (self.mapped_ - Xs).astype(np.float64), p * len(Xs)
@@ -195,23 +227,8 @@ class FGWAligner(_PlanAligner):
     def _moved(self, Xs: Float32) -> Float32:
         return Xs + self.displacement_.predict(Xs.astype(np.float64)).astype(np.float32)
 
-    def transform(self, Xs: Float32) -> Float32:
-        """Map source rows.
-
-        Parameters
-        ----------
-        Xs : array-like of float, shape (k, d)
-
-        Returns
-        -------
-        ndarray of float32, shape (k, d)
-            By the affine map; without one, rows of ``fit`` by eq. 4, and others keep their offset
-            to the nearest row that was.
-        """
-        if self.mapping != "affine":
-            return super().transform(Xs)
-        check_is_fitted(self)
-        return self._moved(check_array(Xs, dtype=np.float32))
+    def _transform(self, Xs: Float32) -> Float32:
+        return self._moved(Xs) if self.mapping == "affine" else super()._transform(Xs)
 
     def _solve(self, Xs: Float32, Xt: Float32, p: Float64, q: Float64) -> Float64:
         if self.mapping not in ("barycentric", "affine") or self.reg <= 0:
@@ -222,7 +239,7 @@ class FGWAligner(_PlanAligner):
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"alpha must lie in [0, 1], not {self.alpha}.")
         plan, self.log_ = fused_gromov_wasserstein(
-            _by_maximum(distances(Xs, Xt)),
+            _by_maximum(euclidean_distances(Xs, Xt)),
             _structure(Xs, self.n_neighbors),
             _structure(Xt, self.n_neighbors, self.memory),
             p,
@@ -235,27 +252,28 @@ class FGWAligner(_PlanAligner):
         return plan
 
 
+_KEPT_STRUCTURES = 4
+_structures: dict[str, Float32] = {}
+
+
 def _structure(X: Float32, n_neighbors: int, memory: Path | None = None) -> Float32:
+    """Compute the structure matrix C of a set: geodesic distances, divided by their maximum."""
     # One part of the query is the target of many draws, and a small reference the source for many
-    # parts: such distances are worth keeping here, and those of the query beyond the run.
+    # parts: their distances are kept in this process, those of the query also in the folder.
     key = fingerprint("geodesics", __version__, n_neighbors, X)
     found = _structures.pop(key, None)
     if found is None:
         make = partial(_geodesics, X, n_neighbors)
-        # Packing them would take longer than to compute them again.
+        # To pack them would take longer than to compute them again.
         found = Cache(memory).once(key, make, packed=False) if memory else make()
     while len(_structures) >= _KEPT_STRUCTURES:
-        del _structures[next(iter(_structures))]  # the one that was not asked for longest
+        del _structures[next(iter(_structures))]  # the least recently used
     _structures[key] = found
     return found
 
 
 def _geodesics(X: Float32, n_neighbors: int) -> Float32:
     return _by_maximum(geodesic_distances(knn_graph(X, n_neighbors)))
-
-
-_KEPT_STRUCTURES = 4
-_structures: dict[str, Float32] = {}
 
 
 def _by_maximum(matrix: Float32) -> Float32:

@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/web/addresses.py."""
+"""Addresses of the routes: where they lie, and the signatures that open them.
+
+Routes lie outside the pages' login. So every address carries a token that is signed with the
+workspace's secret, holds for one purpose and one study, set or file, and expires.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +15,32 @@ from urllib.parse import urlencode
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
 from celltransfer_core.errors import CellTransferError
+from celltransfer_core.runtime.cache import home
 from celltransfer_core.studies.stages import stage_keys
 from celltransfer_core.studies.workspace import Workspace
 
 PREFIX = "ct"
+"""First part of every path; Streamlit does not use it."""
 
 LIFETIME = 12 * 3600
 """Seconds that an address holds at least; at most twice that."""
 
 
 class _Signer(TimestampSigner):
-    """Rounds the time, so that an address stays the same and browsers keep what it gave."""
+    """Rounds the time, so that an address stays the same and browsers cache what it gave."""
 
     def get_timestamp(self) -> int:
         return int(time.time()) // LIFETIME * LIFETIME
+
+
+def current_workspace() -> Workspace:
+    """Open the workspace of this server; once for each folder.
+
+    Returns
+    -------
+    Workspace
+    """
+    return _workspace(home().absolute())
 
 
 @lru_cache(maxsize=32)
@@ -38,16 +54,61 @@ def _serializer(folder: Path, purpose: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(secret, salt=f"celltransfer {purpose}", signer=_Signer)
 
 
-def sign(workspace: Workspace, purpose: str, value: str) -> str:
+def sign(workspace: Workspace, purpose: str, value: Any) -> str:
+    """Make a token.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    purpose : str
+        A token of one purpose does not hold for another.
+    value : object
+        JSON value: what the token opens.
+
+    Returns
+    -------
+    str
+        The same for :data:`LIFETIME` seconds.
+    """
     return str(_serializer(workspace.folder, purpose).dumps(value))
 
 
-def holds(workspace: Workspace, purpose: str, token: str, value: str) -> bool:
+def read_token(workspace: Workspace, purpose: str, token: str) -> Any:
+    """Read what a token opens.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    purpose : str
+    token : str
+        As a client sent it.
+
+    Returns
+    -------
+    object
+        The value that was given to :func:`sign`; None if the token is not ours, is of another
+        purpose or has expired.
+    """
     try:
-        said = _serializer(workspace.folder, purpose).loads(token, max_age=LIFETIME)
+        return _serializer(workspace.folder, purpose).loads(token, max_age=LIFETIME)
     except BadData:
-        return False
-    return bool(said == value)
+        return None
+
+
+def mount_point(base: str = "") -> str:
+    """Return the path that all routes lie under.
+
+    Parameters
+    ----------
+    base : str
+        Path that the app is served under, if any (Streamlit's ``server.baseUrlPath``).
+
+    Returns
+    -------
+    str
+        Such as ``/cells/ct``.
+    """
+    return "/" + "/".join(part for part in (*base.split("/"), PREFIX) if part)
 
 
 def image_url(
@@ -70,12 +131,12 @@ def image_url(
         Of the cell; or, as digits, its number in the set that ``role`` names, ``reference`` or
         ``query``.
     size : int
-        Its longest side in px, see :data:`MIN_SIZE`.
+        Its longest side in px, see :data:`~celltransfer_core.web.pictures.MIN_SIZE`.
     cut : bool
-        What the encoders see of it (cut and recoloured), once that is known; the whole image
+        The square that encoders see (cut and recoloured), once that is known; the whole image
         until then.
     outline : bool
-        The whole image with that cut's frame drawn on it.
+        The whole image with the frame of that square drawn on it.
     role : str
         Set that the cell is shown as a part of: ``reference``, ``query``, or an extra set's name.
 
@@ -90,15 +151,50 @@ def image_url(
         query |= {
             "show": "outline" if outline else "cut",
             "role": role,
-            "v": _version(workspace.folder, study_id, bucket),
+            "v": framing_version(workspace.folder, study_id, bucket),
         }
     return f"{PREFIX}/image/{study_id}/{sha256}?{urlencode(query)}"
 
 
 @lru_cache(maxsize=64)
-def _version(folder: Path, study_id: str, bucket: int) -> str:  # noqa: ARG001
-    """Name what decides how cells are cut."""
+def framing_version(folder: Path, study_id: str, bucket: int) -> str:  # noqa: ARG001
+    """Return a text that changes whenever cells of a study are cut in another way.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the workspace.
+    study_id : str
+    bucket : int
+        The answer is computed anew when this changes.
+
+    Returns
+    -------
+    str
+        Key of the stage ``embed``; empty while it is not known.
+    """
     try:
         return stage_keys(_workspace(folder), study_id).get("embed", "")
     except CellTransferError:
         return ""
+
+
+def file_url(workspace: Workspace, study: str, path: Path, name: str) -> str:
+    """Return the address of a prepared file, relative to the pages.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+    path : Path
+        From :func:`~celltransfer_core.studies.preparations.export_path`.
+    name : str
+        Under which the browser saves it.
+
+    Returns
+    -------
+    str
+        It holds for :data:`LIFETIME` seconds at least.
+    """
+    token = sign(workspace, "download", [study, path.name, name])
+    return f"{PREFIX}/export/{study}/{path.name}?{urlencode({'t': token})}"

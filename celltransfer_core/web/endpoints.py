@@ -1,32 +1,18 @@
-"""TODO celltransfer_core/web/endpoints.py."""
+"""All routes, to be mounted beside the pages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
-from celltransfer_core.web.addresses import PREFIX
-from celltransfer_core.web.batches import guarded
-from celltransfer_core.web.pictures import _image
-from celltransfer_core.web.uploads import _files, _folder, _zip
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-def _in_thread(answer: Callable[[Request], Response]) -> Callable[[Request], Any]:
-    async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(answer, request)
-
-    return endpoint
+from celltransfer_core.web.addresses import mount_point
+from celltransfer_core.web.downloads import send_file
+from celltransfer_core.web.handling import guarded, in_thread
+from celltransfer_core.web.pictures import send_picture
+from celltransfer_core.web.uploads import import_folder, list_or_take_files, take_zip
 
 
 def routes(base: str = "") -> list[Route]:
-    """List the routes to mount beside the pages.
+    """List the routes of images and uploads.
 
     Parameters
     ----------
@@ -38,10 +24,26 @@ def routes(base: str = "") -> list[Route]:
     list of Route
         All under ``/ct/``, which Streamlit does not use.
     """
-    root = "/" + "/".join(part for part in (*base.split("/"), PREFIX) if part)
+    root = mount_point(base)
     return [
-        Route(f"{root}/image/{{study}}/{{sha256}}", _in_thread(_image), methods=["GET"]),
-        Route(f"{root}/files/{{set}}", guarded(_files), methods=["GET", "POST"]),
-        Route(f"{root}/files/{{set}}/zip", guarded(_zip), methods=["POST"]),
-        Route(f"{root}/files/{{set}}/folder", guarded(_folder), methods=["POST"]),
+        Route(f"{root}/image/{{study}}/{{sha256}}", in_thread(send_picture), methods=["GET"]),
+        Route(f"{root}/files/{{set}}", guarded(list_or_take_files), methods=["GET", "POST"]),
+        Route(f"{root}/files/{{set}}/zip", guarded(take_zip), methods=["POST"]),
+        Route(f"{root}/files/{{set}}/folder", guarded(import_folder), methods=["POST"]),
     ]
+
+
+def download_routes(base: str = "") -> list[Route]:
+    """List the routes of prepared files.
+
+    Parameters
+    ----------
+    base : str
+        Path that the app is served under, if any.
+
+    Returns
+    -------
+    list of Route
+    """
+    path = f"{mount_point(base)}/export/{{study}}/{{file}}"
+    return [Route(path, in_thread(send_file), methods=["GET"])]

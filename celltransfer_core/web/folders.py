@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/web/folders.py."""
+"""Folders on the server that may be imported from, as the administrator lists them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def import_roots() -> tuple[Path, ...]:
     Returns
     -------
     tuple of Path
-        None unless the administrator lists them in :data:`ROOTS`.
+        Empty unless the administrator lists some in :data:`ROOTS`.
     """
     listed = os.environ.get(ROOTS, "").split(os.pathsep)
     return tuple(Path(root).resolve() for root in listed if root.strip() and Path(root).is_dir())

@@ -1,10 +1,14 @@
-"""TODO celltransfer_core/web/pictures.py."""
+"""The route that sends pictures of cells: whole, cut as encoders see them, or with the cut drawn.
+
+Only images of the study in the address are sent, found by their content hash.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from starlette.requests import Request
@@ -15,13 +19,13 @@ from celltransfer_core.data.images import read_pixels, to_rgb
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.framing.crops import Crops
 from celltransfer_core.framing.nucleus import draw_cut, find_nucleus
-from celltransfer_core.runtime.cache import home
-from celltransfer_core.studies.kept import load_prepared
-from celltransfer_core.studies.stages import stage_keys
+from celltransfer_core.studies.kept import prepared_of
+from celltransfer_core.studies.snapshots import Snapshot
+from celltransfer_core.studies.stages import keys_of
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.types import RGBImage
 from celltransfer_core.vocabulary import QUERY, REFERENCE
-from celltransfer_core.web.addresses import LIFETIME, _workspace, holds
+from celltransfer_core.web.addresses import LIFETIME, current_workspace, read_token
 
 MIN_SIZE, MAX_SIZE = 16, 2048
 """Longest side of a picture that can be asked for, in px; pictures are never enlarged."""
@@ -44,7 +48,7 @@ class _Wanted:
 
 @dataclass(frozen=True)
 class _Picture:
-    """Where a picture comes from."""
+    """A picture, and how its cell is cut."""
 
     wanted: _Wanted
     crops: Crops | None
@@ -59,26 +63,30 @@ class _Picture:
         return f'"{hashlib.sha256(parts.encode()).hexdigest()[:24]}"'
 
 
-def _locate(workspace: Workspace, wanted: _Wanted) -> tuple[_Picture, bool]:
-    """Find out how a cell is cut; tell whether that will stay so under this address."""
+def _locate(workspace: Workspace, snapshot: Snapshot, wanted: _Wanted) -> tuple[_Picture, bool]:
+    """Find out how a cell is cut, and whether that will stay so under this address."""
     if wanted.show == "whole":
         return _Picture(wanted, None, -1), True
-    keys = stage_keys(workspace, wanted.study)
-    prepared = load_prepared(workspace, wanted.study)
+    prepared = prepared_of(workspace, snapshot)
     crops = prepared.framing.crops.get(wanted.role) if prepared is not None else None
     if crops is None:
         return _Picture(wanted, None, -1), False
-    cells = crops.dataset.cells
-    cell = bisect_left(cells, wanted.sha256)
-    if cell == len(cells) or cells[cell] != wanted.sha256:
+    cell = _position(crops.dataset.cells, wanted.sha256)
+    if cell is None:
         return _Picture(wanted, None, -1), False
-    return _Picture(wanted, crops, cell), wanted.version == keys["embed"]
+    return _Picture(wanted, crops, cell), wanted.version == keys_of(workspace, snapshot)["embed"]
 
 
-def _draw(workspace: Workspace, picture: _Picture) -> tuple[bytes, str]:
+def _position(cells: Sequence[str], sha256: str) -> int | None:
+    """Find a cell among the sorted hashes of a set."""
+    cell = bisect_left(cells, sha256)
+    return cell if cell < len(cells) and cells[cell] == sha256 else None
+
+
+def _draw(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> tuple[bytes, str]:
     from PIL import Image
 
-    image = _pixels(workspace, picture)
+    image = _pixels(workspace, snapshot, picture)
     shown = Image.fromarray(image)
     size = picture.wanted.size
     shown.thumbnail((size, size), Image.Resampling.LANCZOS)
@@ -90,12 +98,12 @@ def _draw(workspace: Workspace, picture: _Picture) -> tuple[bytes, str]:
     return file.getvalue(), "image/png"
 
 
-def _pixels(workspace: Workspace, picture: _Picture) -> RGBImage:
+def _pixels(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> RGBImage:
     wanted, crops = picture.wanted, picture.crops
     if wanted.show == "cut" and crops is not None:
         return crops[picture.cell]
     pixels = read_pixels(stored_at(workspace.images, wanted.sha256).read_bytes())
-    intensity = _intensity(workspace, wanted) if pixels.deep else None
+    intensity = _intensity(workspace, snapshot, wanted.sha256) if pixels.deep else None
     image = to_rgb(pixels, intensity)
     if wanted.show != "outline":
         return image
@@ -104,11 +112,10 @@ def _pixels(workspace: Workspace, picture: _Picture) -> RGBImage:
     return image if nucleus is None else draw_cut(image, nucleus)
 
 
-def _intensity(workspace: Workspace, wanted: _Wanted) -> tuple[float, float] | None:
-    for image_set in workspace.sets(wanted.study):
+def _intensity(workspace: Workspace, snapshot: Snapshot, sha256: str) -> tuple[float, float] | None:
+    for image_set in snapshot.sets:
         dataset = workspace.dataset(image_set)
-        cell = bisect_left(dataset.cells, wanted.sha256)
-        if cell < len(dataset.cells) and dataset.cells[cell] == wanted.sha256:
+        if _position(dataset.cells, sha256) is not None:
             return dataset.intensity
     return None
 
@@ -117,11 +124,24 @@ def _refuse(status: int, reason: str) -> PlainTextResponse:
     return PlainTextResponse(reason, status, headers={"Cache-Control": "no-store"})
 
 
-def _image(request: Request) -> Response:
-    workspace = _workspace(home().absolute())
+def send_picture(request: Request) -> Response:
+    """Send a picture of a cell.
+
+    Parameters
+    ----------
+    request : Request
+        To an address of :func:`~celltransfer_core.web.addresses.image_url`.
+
+    Returns
+    -------
+    Response
+        JPEG or PNG; 304 if the browser has it, 400 or 403 for an address that is not ours, 404 if
+        there is no such image.
+    """
+    workspace = current_workspace()
     study, sha256 = request.path_params["study"], request.path_params["sha256"]
     asked = request.query_params
-    if not holds(workspace, "image", asked.get("t", ""), study):
+    if read_token(workspace, "image", asked.get("t", "")) != study:
         return _refuse(403, "This address has expired; reload the page.")
     try:
         size = min(max(int(asked.get("size", "")), MIN_SIZE), MAX_SIZE)
@@ -132,14 +152,14 @@ def _image(request: Request) -> Response:
         return _refuse(400, "A cell is shown whole, cut, or with the cut's outline.")
     wanted = _Wanted(study, sha256, size, show, asked.get("role", QUERY), asked.get("v", ""))
     try:
-        workspace.study(study)
+        snapshot = workspace.snapshot(study)
         numbered = len(sha256) < _DIGITS and sha256.isdecimal()
         if numbered:
-            sha256 = _nth(workspace, study, wanted.role, int(sha256))
+            sha256 = _nth(workspace, snapshot, wanted.role, int(sha256))
             wanted = replace(wanted, sha256=sha256)
         if not workspace.has_image(study, sha256):
             return _refuse(404, "The study has no such image.")
-        picture, lasting = _locate(workspace, wanted)
+        picture, lasting = _locate(workspace, snapshot, wanted)
         lasting = lasting and not numbered  # a number is another cell's once images are added
         headers = {
             "ETag": picture.tag,
@@ -150,15 +170,15 @@ def _image(request: Request) -> Response:
         }
         if picture.tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        data, kind = _draw(workspace, picture)
+        data, kind = _draw(workspace, snapshot, picture)
     except (CellTransferError, OSError):
         return _refuse(404, "The image cannot be shown.")
     return Response(data, media_type=kind, headers=headers)
 
 
-def _nth(workspace: Workspace, study: str, role: str, number: int) -> str:
-    """Find a cell by its number; an empty text if there is none."""
+def _nth(workspace: Workspace, snapshot: Snapshot, role: str, number: int) -> str:
+    """Find the hash of a cell by its number; an empty text if there is none."""
     if role not in (QUERY, REFERENCE):
         return ""
-    dataset = workspace.pooled(study, role)  # type: ignore[arg-type]
+    dataset = workspace.pool_sets(snapshot.of_role(role))
     return dataset.cells[number] if dataset and number < len(dataset) else ""

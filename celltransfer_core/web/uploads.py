@@ -1,9 +1,7 @@
-"""Routes beside the pages: images of a study out, files of a set in.
+"""The routes that take in the files of a set: in batches, as a zip, or from a folder on the server.
 
-They lie outside the pages' login, so every request carries a token that is signed with the
-workspace's secret, holds for one study or one set of it, and expires. Only images of that study are
-served, found by their content hash; names that a client sends are kept as text and never used as
-paths. Files come in as batches, as a zip, or from a folder on the server where that is allowed.
+Names that a client sends are kept as text and never used as paths. A zip or a folder is taken in
+batch by batch, and each batch is reported when it is stored.
 """
 
 from __future__ import annotations
@@ -28,28 +26,18 @@ from celltransfer_core.data.folders import find_files
 from celltransfer_core.data.images import EXTENSIONS, MAX_BYTES
 from celltransfer_core.data.tables import LABELS_FILE, METADATA_FILE
 from celltransfer_core.errors import CellTransferError, StudyError
-from celltransfer_core.runtime.cache import home
 from celltransfer_core.studies.records import ImageSet
 from celltransfer_core.studies.workspace import Workspace
-from celltransfer_core.web.addresses import PREFIX, _workspace, holds, sign
-from celltransfer_core.web.batches import (
-    BATCH_BYTES,
-    BATCH_FILES,
-    MAX_HEADER,
-    RefusedError,
-    _batch,
-    read_body,
-)
+from celltransfer_core.web.addresses import PREFIX, current_workspace, read_token, sign
+from celltransfer_core.web.batches import BATCH_BYTES, BATCH_FILES, MAX_HEADER, read_listing
 from celltransfer_core.web.folders import importable
+from celltransfer_core.web.handling import RefusedError, read_body
 
 MAX_ZIP = 50_000_000_000
 """Bytes of an uploaded zip."""
 
 TOKEN_HEADER = "x-celltransfer-token"  # noqa: S105
 _SPARE_DISK = 1_000_000_000  # bytes that a zip must leave free
-
-
-# Files in
 
 
 def upload_access(workspace: Workspace, image_set: ImageSet) -> dict[str, Any]:
@@ -68,7 +56,7 @@ def upload_access(workspace: Workspace, image_set: ImageSet) -> dict[str, Any]:
     return {
         "url": f"{PREFIX}/files/{image_set.id}",
         "header": TOKEN_HEADER,
-        "token": sign(workspace, "upload", _bound_to(image_set)),
+        "token": sign(workspace, "upload", _opens(image_set)),
         "batch_files": BATCH_FILES,
         "batch_bytes": BATCH_BYTES,
         "file_bytes": MAX_BYTES,
@@ -78,7 +66,7 @@ def upload_access(workspace: Workspace, image_set: ImageSet) -> dict[str, Any]:
     }
 
 
-def _bound_to(image_set: ImageSet) -> str:
+def _opens(image_set: ImageSet) -> str:
     return f"{image_set.study}/{image_set.id}"
 
 
@@ -92,17 +80,17 @@ def _own_page(request: Request) -> bool:
 
 
 def _admit(request: Request) -> tuple[Workspace, ImageSet]:
-    """Let a request through to its set."""
+    """Find the set of a request; refuse the request unless it may read or change it."""
     if not _own_page(request):
         raise RefusedError(403, "Files are taken from this app's own pages only.")
-    workspace = _workspace(home().absolute())
+    workspace = current_workspace()
     try:
         image_set = workspace.image_set(request.path_params["set"])
         study = workspace.study(image_set.study)
     except StudyError as error:
         raise RefusedError(404, str(error)) from error
     token = request.headers.get(TOKEN_HEADER, "")
-    if not holds(workspace, "upload", token, _bound_to(image_set)):
+    if read_token(workspace, "upload", token) != _opens(image_set):
         raise RefusedError(403, "This page has expired; reload it, then go on.")
     if study.signed and request.method != "GET":
         raise RefusedError(
@@ -114,10 +102,10 @@ def _admit(request: Request) -> tuple[Workspace, ImageSet]:
 def _take(
     workspace: Workspace, set_id: str, files: Iterator[tuple[str, bytes]]
 ) -> tuple[int, list[dict[str, str]]]:
-    """Give files to a set; names that cannot be kept are refused before."""
+    """Give files to a set; refuse names that cannot be kept before they reach it."""
     refused: list[dict[str, str]] = []
 
-    def named_well() -> Iterator[tuple[str, bytes]]:
+    def with_good_names() -> Iterator[tuple[str, bytes]]:
         for name, data in files:
             folder, _, last = name.rpartition("/")
             problem = name_problem(name)
@@ -129,7 +117,7 @@ def _take(
             else:
                 yield name, data
 
-    received = workspace.receive(set_id, named_well())
+    received = workspace.receive(set_id, with_good_names())
     refused += [{"name": name, "reason": reason} for name, reason in received.refused]
     return received.taken, refused
 
@@ -138,14 +126,31 @@ def _take(
 _at_once = anyio.CapacityLimiter(2)
 
 
-async def _files(request: Request) -> Response:
+async def list_or_take_files(request: Request) -> Response:
+    """List what a set has received (GET), or take in a batch of files (POST).
+
+    Parameters
+    ----------
+    request : Request
+        A batch has the format of :mod:`celltransfer_core.web.batches`.
+
+    Returns
+    -------
+    Response
+        JSON: ``files``, from name to bytes; or ``taken``, a number, and ``refused``, with reasons.
+
+    Raises
+    ------
+    RefusedError
+        If the request may not change the set, or the batch cannot be read.
+    """
     workspace, image_set = await run_in_threadpool(_admit, request)
     if request.method == "GET":
         known = await run_in_threadpool(workspace.known_files, image_set.id)
         return JSONResponse({"files": known}, headers={"Cache-Control": "no-store"})
     with tempfile.SpooledTemporaryFile(max_size=2 * BATCH_BYTES, dir=str(workspace.folder)) as file:
         await read_body(request, file, MAX_BYTES + MAX_HEADER)
-        listed = _batch(file)
+        listed = read_listing(file)
         taken, refused = await anyio.to_thread.run_sync(
             _take,
             workspace,
@@ -156,7 +161,25 @@ async def _files(request: Request) -> Response:
     return JSONResponse({"taken": taken, "refused": refused})
 
 
-async def _zip(request: Request) -> Response:
+async def take_zip(request: Request) -> Response:
+    """Take in the files of a zip.
+
+    Parameters
+    ----------
+    request : Request
+        Its body is the zip.
+
+    Returns
+    -------
+    Response
+        A stream of events, one a batch: ``done`` and ``total`` entries, ``taken``, ``refused``; at
+        the end ``finished`` or ``error``.
+
+    Raises
+    ------
+    RefusedError
+        If the request may not change the set, or the disk has no room for the zip.
+    """
     workspace, image_set = await run_in_threadpool(_admit, request)
     free = shutil.disk_usage(workspace.folder).free - _SPARE_DISK
     file = tempfile.TemporaryFile(dir=workspace.folder)  # noqa: SIM115
@@ -165,10 +188,31 @@ async def _zip(request: Request) -> Response:
     except BaseException:
         file.close()
         raise
-    return _told(_feed(workspace, image_set.id, _from_zip(workspace, image_set.id, file)))
+    return _event_stream(
+        _take_in_batches(workspace, image_set.id, _from_zip(workspace, image_set.id, file))
+    )
 
 
-async def _folder(request: Request) -> Response:
+async def import_folder(request: Request) -> Response:
+    """Take in the files of a folder on the server.
+
+    Parameters
+    ----------
+    request : Request
+        Its body is JSON: ``path``.
+
+    Returns
+    -------
+    Response
+        See :func:`take_zip`.
+
+    Raises
+    ------
+    RefusedError
+        If the request may not change the set, or the path cannot be read.
+    DataError
+        If the folder may not be imported from.
+    """
     workspace, image_set = await run_in_threadpool(_admit, request)
     with io.BytesIO() as body:
         await read_body(request, body, 10_000)
@@ -177,7 +221,9 @@ async def _folder(request: Request) -> Response:
             folder = await run_in_threadpool(importable, str(path))
         except (ValueError, KeyError, TypeError) as error:
             raise RefusedError(400, "The folder's path cannot be read.") from error
-    return _told(_feed(workspace, image_set.id, _from_folder(workspace, image_set.id, folder)))
+    return _event_stream(
+        _take_in_batches(workspace, image_set.id, _from_folder(workspace, image_set.id, folder))
+    )
 
 
 def _from_zip(workspace: Workspace, set_id: str, file: IO[bytes]) -> Iterator[Unpacked]:
@@ -204,25 +250,25 @@ def _from_folder(workspace: Workspace, set_id: str, folder: Path) -> Iterator[Un
             yield Unpacked(name, b"", f"cannot be read ({error.strerror})", number, total)
 
 
-def _feed(
+def _take_in_batches(
     workspace: Workspace, set_id: str, entries: Iterator[Unpacked]
 ) -> Iterator[dict[str, Any]]:
-    """Give entries to a set, batch by batch, and say how far it is after each."""
+    """Give entries to a set batch by batch; yield how far it is after each."""
     batch: list[Unpacked] = []
     try:
         for entry in entries:
             batch.append(entry)
             if len(batch) == BATCH_FILES or sum(len(e.data) for e in batch) >= BATCH_BYTES:
-                yield _give(workspace, set_id, batch)
+                yield _take_batch(workspace, set_id, batch)
                 batch = []
         if batch:
-            yield _give(workspace, set_id, batch)
+            yield _take_batch(workspace, set_id, batch)
         yield {"finished": True}
     except CellTransferError as error:
         yield {"error": str(error)}
 
 
-def _give(workspace: Workspace, set_id: str, batch: Sequence[Unpacked]) -> dict[str, Any]:
+def _take_batch(workspace: Workspace, set_id: str, batch: Sequence[Unpacked]) -> dict[str, Any]:
     usable = ((entry.name, entry.data) for entry in batch if not entry.problem)
     taken, refused = _take(workspace, set_id, usable)
     refused += [{"name": e.name, "reason": e.problem} for e in batch if e.problem]
@@ -234,8 +280,8 @@ def _give(workspace: Workspace, set_id: str, batch: Sequence[Unpacked]) -> dict[
     }
 
 
-def _told(steps: Iterator[dict[str, Any]]) -> Response:
-    """Answer with an event a step, as it is done."""
+def _event_stream(steps: Iterator[dict[str, Any]]) -> Response:
+    """Answer with an event for each step, as it is done."""
     lines = (f"data: {json.dumps(step)}\n\n" for step in steps)
     return StreamingResponse(
         iterate_in_threadpool(lines),

@@ -1,4 +1,5 @@
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from celltransfer_core.studies import Workspace, bring_up_to
 from celltransfer_core.types import silent
 
 PAGES = Path(__file__).parents[2] / "pages"
+sys.path.insert(0, str(PAGES))  # as app.py does
 
 OPTIONS = {"encoders": [["shape", "colour"], ["shape"]], "draws": 1}
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from celltransfer_core.pipeline import find_cells, said_of, short
+from celltransfer_core.pipeline import find_cells, shorten_hashes, votes_of_cell
 from celltransfer_core.studies import bring_up_to, load_run
 from celltransfer_core.types import silent
 
@@ -31,7 +31,7 @@ def test_the_least_certain_cell_is_shown_first_with_every_voters_word(finished, 
     assert run.vote.agreement[cell] == run.vote.agreement.min()
     assert f"**{run.query.n_cells} of {run.query.n_cells} cells**" in text_of(app)
     table = app.dataframe[0].value
-    said = said_of(run, cell)
+    said = votes_of_cell(run, cell)
     assert table["Says"].tolist() == [one.type_name for one in said]
     np.testing.assert_allclose(table["Share of the vote"], [one.share for one in said])
 
@@ -141,7 +141,7 @@ def test_a_scale_bar_needs_a_scale(finished, open_page):
 
 def test_a_confirmed_cluster_counts_without_a_new_transport(finished, open_page):
     space, study = finished
-    cells = short(space.pooled(study.id, "query").cells)
+    cells = shorten_hashes(space.pooled(study.id, "query").cells)
     space.decide(study.id, "match", {"cells": cells, "type": "lymphocyte", "cluster": 0}, "Ann")
     app = open_page("cells", study.id)
     assert not app.exception

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
+from celltransfer_core.config import DEFAULT, SETTINGS, panel, setting
 from celltransfer_core.outputs import differential_table
-from celltransfer_core.pipeline import short
-from celltransfer_core.studies import load_run, processes, states, study_config
+from celltransfer_core.pipeline import shorten_hashes
+from celltransfer_core.studies import load_run, states, study_config
 
 
 def text_of(app):
@@ -67,6 +70,42 @@ def test_the_threshold_flags_without_computing_again(finished, open_page):
     assert next(one for one in app.slider if one.key == "threshold").value == 0.25
 
 
+def test_every_setting_of_the_panel_is_offered(finished, open_page):
+    app = open_page("classify", finished[1].id)
+    keys = {one.key for kind in ("radio", "number_input") for one in app.get(kind)}
+    assert keys == {
+        f"{one.name} {getattr(DEFAULT, one.name) if one.choices else 1}"
+        for one in panel("classify")
+    }
+    for one in panel("classify"):
+        if one.choices:
+            assert radio(app, one.name).label == one.label
+            assert len(radio(app, one.name).options) == len(one.choices)
+    assert "Like any other (the paper's)" in radio(app, "class_weight").options
+    assert radio(app, "filtering").options == ["Leave them out", "Keep them"]
+
+
+def test_a_new_setting_appears_by_its_metadata(finished, open_page, monkeypatch):
+    more = {
+        name: replace(setting(name), page="classify", label=name, shown=(1, 9))
+        for name in ("scale_blocks", "n_clusters", "subset_size")
+    }
+    more["subset_size"] = replace(more["subset_size"], shown=(10, 4000))
+    monkeypatch.setattr("celltransfer_core.config.config.SETTINGS", {**SETTINGS, **more})
+    app = open_page("classify", finished[1].id)
+    assert not app.exception
+    app.checkbox[0].uncheck()
+    next(one for one in app.number_input if one.key == "n_clusters auto").set_value(3)
+    next(one for one in app.button_group if one.key == "rule of n_clusters auto").set_value(
+        "number"
+    )
+    button(app, "Use these choices").click().run()
+    assert not app.exception
+    options = finished[0].study(finished[1].id).options
+    assert options == {**finished[1].options, "scale_blocks": False, "n_clusters": 3}
+    assert "with 3 of your own" in text_of(app)  # the draws are the third
+
+
 def test_choices_are_kept_and_an_old_result_is_said_to_be_old(finished, open_page):
     space, study = finished
     app = open_page("classify", study.id)
@@ -103,9 +142,9 @@ def test_the_work_is_begun_from_here(finished, open_page, monkeypatch):
     space, study = finished
     started = []
     monkeypatch.setattr(
-        processes, "start", lambda _, study, target: started.append((study, target))
+        "parts.work.start", lambda _, study, target: started.append((study, target))
     )
-    cells = short(space.pooled(study.id, "query").cells)
+    cells = shorten_hashes(space.pooled(study.id, "query").cells)
     space.decide(study.id, "match", {"cells": cells, "type": "lymphocyte", "cluster": 0}, "Ann")
     app = open_page("classify", study.id)
     assert "out of date" in text_of(app)

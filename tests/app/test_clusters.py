@@ -1,7 +1,7 @@
 import numpy as np
 
-from celltransfer_core.pipeline import short
-from celltransfer_core.studies import load_clusters, processes, stage_keys
+from celltransfer_core.pipeline import shorten_hashes
+from celltransfer_core.studies import load_clusters, stage_keys
 
 
 def text_of(app):
@@ -75,7 +75,10 @@ def test_one_reader_does_not_undo_what_another_did(open_page, finished):
     key = stage_keys(space, study.id)["clusters"]
     cell = space.pooled(study.id, "query").cells[0]
     space.decide(
-        study.id, "cluster", {"key": key, "cells": short([cell]), "to": 1, "what": "move"}, "Ben"
+        study.id,
+        "cluster",
+        {"key": key, "cells": shorten_hashes([cell]), "to": 1, "what": "move"},
+        "Ben",
     )
     app = open_page("clusters", study.id)
     assert "1 edits by hand" in text_of(app)
@@ -85,7 +88,7 @@ def test_one_reader_does_not_undo_what_another_did(open_page, finished):
 def test_settings_are_kept_and_used(open_page, finished, monkeypatch):
     space, study = finished
     started = []
-    monkeypatch.setattr(processes, "start", lambda _, __, target: started.append(target))
+    monkeypatch.setattr("parts.work.start", lambda _, __, target: started.append(target))
     app = open_page("clusters", study.id)
     app.radio[0].set_value("node-degree")
     app.slider[0].set_value(1.5)
@@ -101,7 +104,7 @@ def test_settings_are_kept_and_used(open_page, finished, monkeypatch):
 def test_edited_clusters_are_matched_anew(open_page, finished, monkeypatch):
     _, study = finished
     started = []
-    monkeypatch.setattr(processes, "start", lambda _, __, target: started.append(target))
+    monkeypatch.setattr("parts.work.start", lambda _, __, target: started.append(target))
     app = open_page("clusters", study.id)
     assert button(app, "following").label == "Go on to matches"
     button(app, "split 0").click().run()

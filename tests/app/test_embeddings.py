@@ -1,4 +1,3 @@
-from celltransfer_core.studies import processes
 from tests.encoders.test_encoders import model
 
 
@@ -63,7 +62,7 @@ def test_other_voters_are_kept_and_used(open_page, finished, monkeypatch):
     space, study = finished
     started = []
     monkeypatch.setattr(
-        processes, "start", lambda _, study, target: started.append((study, target))
+        "parts.work.start", lambda _, study, target: started.append((study, target))
     )
     app = open_page("embeddings", study.id)
     pills(app, "Joined").set_value(["shape", "colour"])
@@ -77,7 +76,7 @@ def test_other_voters_are_kept_and_used(open_page, finished, monkeypatch):
 
 def test_one_encoder_joined_with_nothing_is_a_single_one(open_page, finished, monkeypatch):
     space, study = finished
-    monkeypatch.setattr(processes, "start", lambda *_: None)
+    monkeypatch.setattr("parts.work.start", lambda *_: None)
     app = open_page("embeddings", study.id)
     pills(app, "Joined").set_value(["colour"])
     pills(app, "Single").set_value(["shape"])
@@ -114,7 +113,7 @@ def test_another_layout_is_drawn_in_the_background(open_page, finished, monkeypa
     space, study = finished
     started = []
     monkeypatch.setattr(
-        processes, "start", lambda _, study, target: started.append((study, target))
+        "parts.work.start", lambda _, study, target: started.append((study, target))
     )
     app = open_page("embeddings", study.id)
     (layout,) = [one for one in app.button_group if one.label == "Laid out by"]

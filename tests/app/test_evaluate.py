@@ -3,7 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
-from celltransfer_core.pipeline import short
+from celltransfer_core.pipeline import shorten_hashes
 from celltransfer_core.studies import (
     Workspace,
     bring_up_to,
@@ -108,7 +108,7 @@ def test_a_word_on_a_match_makes_the_figures_stale(measured, open_page):
     space, study = measured
     named, _ = load_named(space, study.id)
     before = evaluation_path(space, study.id)
-    cells = short(np.array(space.pooled(study.id, "query").cells)[named.clusters.labels == 0])
+    cells = shorten_hashes(np.array(space.pooled(study.id, "query").cells)[named.clusters.labels == 0])
     payload = {"cells": cells, "type": "lymphocyte", "cluster": 0}
     space.decide(study.id, "match", payload, "Ann")
     assert evaluation_path(space, study.id) != before

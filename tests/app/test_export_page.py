@@ -6,7 +6,7 @@ import pandas as pd
 
 from celltransfer_core.errors import ImageError
 from celltransfer_core.studies import load_run, wait
-from tests.web.test_downloads import get
+from tests.web.asking import ask
 
 
 def text_of(app):
@@ -30,7 +30,7 @@ def prepare(app, name):
     wait()
     app.run()
     (link,) = [one.proto.url for one in app.get("link_button") if f"export-{name}" in one.proto.url]
-    answered = get(link)
+    answered = ask("GET", link)
     assert answered.status == 200
     return answered
 

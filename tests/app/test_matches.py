@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from celltransfer_core.pipeline import short
+from celltransfer_core.pipeline import shorten_hashes
 from celltransfer_core.studies import (
     Workspace,
     load_clusters,
@@ -69,7 +69,7 @@ def test_confirming_goes_to_disk_and_on_to_the_next_cluster(finished, open_page)
     assert (word.payload["type"], word.payload["cluster"], word.who) == (proposed, shown, "Ann")
     query = space.pooled(study.id, "query")
     labels = load_clusters(space, study.id).labels
-    assert word.payload["cells"] == short([query.cells[c] for c in np.flatnonzero(labels == shown)])
+    assert word.payload["cells"] == shorten_hashes([query.cells[c] for c in np.flatnonzero(labels == shown)])
     assert matched(finished)[shown].confirmed
     assert at(app) != shown
     assert f"confirm {shown}" not in {one.key for one in app.button}
@@ -107,7 +107,7 @@ def test_several_at_one_stroke_are_undone_at_one_stroke(finished, open_page):
 
 def test_one_reader_does_not_undo_what_another_said(finished, open_page):
     space, study = finished
-    cells = short(space.pooled(study.id, "query").cells)
+    cells = shorten_hashes(space.pooled(study.id, "query").cells)
     space.decide(study.id, "match", {"cells": cells, "type": "lymphocyte", "cluster": 0}, "Ben")
     app = open_page("matches", study.id)
     assert button(app, "undo").disabled
@@ -119,7 +119,7 @@ def test_a_word_that_was_said_of_most_cells_is_carried_over(finished, open_page)
     query, clusters = space.pooled(study.id, "query"), load_clusters(space, study.id)
     inside = np.flatnonzero(clusters.labels == 0)
     most = inside[: -(-3 * len(inside) // 4)]
-    payload = {"cells": short([query.cells[c] for c in most]), "type": "neutrophil", "cluster": 7}
+    payload = {"cells": shorten_hashes([query.cells[c] for c in most]), "type": "neutrophil", "cluster": 7}
     space.decide(study.id, "match", payload, "Ben")
     app = open_page("matches", study.id, cluster=0)
     assert not app.exception
@@ -239,7 +239,7 @@ def test_a_name_that_the_encoders_speak_against_is_to_be_looked_at_again(finishe
     button(app, f"type {slip} {shown}").click().run()
     app = open_page("matches", study.id, cluster=shown)
     assert not app.exception
-    assert load_current(space, study.id).run.taught.slips == (shown,)
+    assert load_current(space, study.id).run.updated.doubted_clusters == (shown,)
     assert f"Look again: is this {types[slip]}?" in text_of(app)
     assert f"these cells look like {right}" in text_of(app)
     assert "look again" in set(app.dataframe[0].value["State"])

@@ -4,7 +4,7 @@ import pytest
 
 from celltransfer_core.people import BLIND_FROM, random_sample, read_reviews
 from celltransfer_core.pipeline import type_names
-from celltransfer_core.studies import CurrentRun, lessons, load_current, load_run, stages
+from celltransfer_core.studies import CurrentRun, load_current, load_run, stages
 from celltransfer_core.vocabulary import SKIPPED, UNSURE
 
 
@@ -30,7 +30,7 @@ def answers(space, study):
 
 
 def shown(app):
-    return app.session_state["desk"]["current"]
+    return app.session_state["desk"].current
 
 
 def test_one_answer_is_kept_and_the_next_cell_comes(open_page, finished):
@@ -197,7 +197,7 @@ def test_several_cells_get_one_type_at_a_stroke(open_page, finished):
     space, study = finished
     app = open_page("review", study.id, way="Several")
     assert not app.exception
-    grid = app.session_state["desk"]["grid"]
+    grid = app.session_state["desk"].grid
     assert len(grid) == 24
     assert button(app, "give 0").disabled
     for cell in grid[:3]:
@@ -206,7 +206,7 @@ def test_several_cells_get_one_type_at_a_stroke(open_page, finished):
     button(app, "give 1").click().run()
     assert [p["cell"] for p in answers(space, study)] == grid[:3]
     assert not any(p["blind"] for p in answers(space, study))
-    assert app.session_state["desk"]["grid"] == grid[3:]
+    assert app.session_state["desk"].grid == grid[3:]
     button(app, "undo").click().run()
     assert answers(space, study) == []
 
@@ -241,7 +241,7 @@ def test_type_names_are_shown_as_they_are(open_page, finished, monkeypatch):
 
     reference = replace(run.reference, labels=renamed(run.reference.labels))
     named = replace(run, reference=reference, types=renamed(run.types))
-    monkeypatch.setattr(lessons, "load_taught", lambda *_: CurrentRun(named, (), fresh=True))
+    monkeypatch.setattr("parts.work.load_current", lambda *_: CurrentRun(named, (), fresh=True))
     monkeypatch.setattr(stages, "named_types", lambda *_: [odd])
     app = open_page("review", study.id, which=("type", odd))
     assert not app.exception

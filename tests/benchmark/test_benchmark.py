@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from celltransfer_core.benchmark import Pair, mean_table, options_of, pair_folder, read_pairs
-from celltransfer_core.cli.benchmark import _pair_options
+from celltransfer_core.cli.benchmark import pair_options
 from celltransfer_core.cli.main import main
-from celltransfer_core.cli.settings import measured
+from celltransfer_core.cli.settings import config_and_protocol
 from celltransfer_core.data import pool, read_dataset
 from celltransfer_core.errors import DataError
 
@@ -169,9 +169,9 @@ def test_sets_of_different_roots_are_pooled(data):
 def test_the_papers_file_has_settings_that_evaluate_takes():
     file = read_pairs("assets/benchmarks/paper.toml")
     for pair in file.pairs:
-        config, protocol = measured(_pair_options(options_of(pair, [])))
+        config, protocol = config_and_protocol(pair_options(options_of(pair, [])))
         assert config.weights == "uniform"
         assert len(config.encoders) == 14
         assert set(protocol.ot) <= {"none", "fgw-paper"}
     with pytest.raises(DataError, match="settings of the pairs"):
-        _pair_options(["--nonsense"])
+        pair_options(["--nonsense"])

@@ -80,7 +80,6 @@ def main() -> None:
         {"query": dataset, "reference": dataset},
         mode="auto",
         colour="none",
-        um_per_px={},
         cache=cache,
     ).crops
     embeddings, _ = embed_sets(crops, load_encoders(config)[0], cache, None, lambda *_: None)

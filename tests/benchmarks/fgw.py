@@ -61,7 +61,7 @@ def embedded(folder, encoders):
         config = DEFAULT.__class__(encoders=parse_encoders(encoders))
     dataset = read_dataset(folder, labelled=True)
     sets, cache = {"query": dataset, "reference": dataset}, Cache()
-    crops = frame_sets(sets, mode="auto", colour="none", um_per_px={}, cache=cache).crops
+    crops = frame_sets(sets, mode="auto", colour="none", cache=cache).crops
     embeddings, _ = embed_sets(crops, load_encoders(config)[0], cache, None, lambda *_: None)
     X = representation(embeddings, config.encoders[0], config)[1]
     types = np.unique(dataset.labels, return_inverse=True)[1]

@@ -33,7 +33,14 @@ def work(folder, options):
     from celltransfer_core.config import Config
     from celltransfer_core.matching import centre
     from celltransfer_core.neighbors import EntropyWeightedKNN
-    from celltransfer_core.pipeline import ensemble_vote, find_clusters, plan_draws, predict_voters
+    from celltransfer_core.pipeline import (
+        TransferPlan,
+        ensemble_vote,
+        find_clusters,
+        plan_draws,
+        predict_voters,
+        weigh,
+    )
     from celltransfer_core.runtime import Cache
     from celltransfer_core.vocabulary import QUERY, REFERENCE
 
@@ -51,18 +58,17 @@ def work(folder, options):
     shares = np.bincount(matched, minlength=options.types) + 1.0
     draws = plan_draws(ys, shares / shares.sum(), matched, config)
     done(f"{len(draws.parts)} parts, {len(draws.drawn)} draws")
+    known = np.ones(len(yt), dtype=bool)
+    names = tuple(str(number) for number in range(options.types))
     voters, _ = predict_voters(
         {REFERENCE: {VOTER[0]: Xs}, QUERY: {VOTER[0]: Xt}},
         [VOTER],
-        draws,
-        np.ones(len(yt), dtype=bool),
-        options.types,
+        TransferPlan(names, shares / shares.sum(), known, draws, confirmed=1.0),
         config,
-        confirmed=1.0,
         cache=Cache(folder / "cache"),
         workers=options.workers,
     )
-    vote = ensemble_vote(voters)
+    vote = ensemble_vote(weigh(voters, config, 1.0))
     done(f"{len(voters)} voters; {100 * (vote.winner == yt).mean():.1f} % right")
     knn = EntropyWeightedKNN().fit(Xs, ys)
     knn.predict_proba(Xt[:20_000])

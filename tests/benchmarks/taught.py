@@ -43,8 +43,8 @@ from shifted import (
 
 from celltransfer_core.config import DEFAULT
 from celltransfer_core.data import Dataset, read_dataset
-from celltransfer_core.encoders.training import part
-from celltransfer_core.evaluation import ASKING_ORDERS, play_reader, true_labels
+from celltransfer_core.encoders.training import split_cells
+from celltransfer_core.evaluation import ASKING_ORDERS, simulate_reader, true_labels
 from celltransfer_core.pipeline import detect, identify, prepare
 from celltransfer_core.runtime import Cache
 
@@ -72,7 +72,7 @@ def shuffled(whole: Dataset, *, held_back: bool = False) -> dict[str, np.ndarray
     first = {file: cell for cell, file in enumerate(whole.files)}
     training, rest = (
         np.array([first[whole.first_file[cell]] for cell in cells])
-        for cells in part(whole.cell_labels, 0)
+        for cells in split_cells(whole.cell_labels, 0)
     )
     return {
         name: np.concatenate(
@@ -164,7 +164,7 @@ def main() -> None:
             clusters.append(len(named.matches))
             if not options.keep:  # a reader who is shown no cell keeps no type
                 named = replace(named, alike=named.alike[:, :0])
-            reading = play_reader(prepared, named, truth, errors=options.errors, cache=Cache())
+            reading = simulate_reader(prepared, named, truth, errors=options.errors, cache=Cache())
         for point in reading.points:
             key = point.order, point.answers
             table.setdefault(key, []).append(point.balanced_accuracy_untyped)

@@ -69,7 +69,7 @@ def main() -> None:
                     )
                 ]
                 run = transfer(prepared, named.confirm(words), cache=cache)
-                taught = update_vote(run, annotations_of(run.matches, run.query.cells, [])).taught
+                taught = update_vote(run, annotations_of(run.matches, run.query.cells, [])).updated
                 if not np.isfinite(taught.distance).all():
                     continue  # every cluster is of the type left out: nothing was named
                 beyond, farthest = taught.unknown, np.argsort(-taught.distance)[:FARTHEST]

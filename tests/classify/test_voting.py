@@ -14,7 +14,7 @@ def test_first_choices_are_counted_by_weight_and_certainty():
         [
             [[0.9, 0.1, 0.0]],
             [[0.0, 1.0, 0.0]],
-            [[1 / 3, 1 / 3, 1 / 3]],  # knows nothing, so it has no say
+            [[1 / 3, 1 / 3, 1 / 3]],  # no certainty, so no weight
         ]
     )
     vote = weighted_vote(probabilities, np.array([0.5, 0.3, 0.2]))
@@ -43,7 +43,7 @@ def test_ties_go_to_the_larger_mean_probability():
     assert vote.winner[0] == 2  # its probability is 0.5 on average, the other's 0.3
 
 
-def test_nobody_is_sure_of_anything():
+def test_no_voter_has_any_certainty():
     vote = weighted_vote(np.full((2, 3, 4), 0.25), np.array([0.7, 0.3]))
     np.testing.assert_allclose(vote.agreement, 1)
     np.testing.assert_allclose(vote.confidence, 0.25)

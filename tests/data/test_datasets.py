@@ -1,4 +1,3 @@
-import io
 import os
 import pickle
 import shutil
@@ -11,28 +10,13 @@ import tifffile
 from PIL import Image
 
 from celltransfer_core.data import (
-    check_image,
     draw_per_class,
     images as images_module,
     pool,
     read_dataset,
-    stored_at,
     stored_dataset,
 )
 from celltransfer_core.errors import DataError, ImageError
-
-
-def save(path, value, size=12):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (size, size), (value, 255 - value, 7)).save(path)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Two types of two cells, in class folders."""
-    for number, name in enumerate(("a/1.png", "a/2.png", "b c/1.png", "b c/deep/er/4.png")):
-        save(tmp_path / name, 10 * number)
-    return tmp_path
 
 
 def types(dataset):
@@ -79,7 +63,7 @@ def test_unlabelled_reads_no_label(folder):
         _ = dataset.cell_labels
 
 
-def test_labels_csv_in_a_flat_folder(tmp_path):
+def test_labels_csv_in_a_flat_folder(tmp_path, save):
     for name in ("x.png", "y.PNG", "z.png", "w.png"):
         save(tmp_path / name, ord(name[0]))
     (tmp_path / "labels.csv").write_text(
@@ -141,7 +125,7 @@ def test_contradictory_rows_and_contents(folder):
     assert "contradictory" in reasons(read_dataset(folder, labelled=True))["a/1.png"]
 
 
-def test_bad_files_are_left_out_with_reasons(folder, tmp_path_factory):
+def test_bad_files_are_left_out_with_reasons(folder, tmp_path_factory, save):
     (folder / "a/empty.png").write_bytes(b"")
     (folder / "a/text.png").write_text("not an image")
     data = (folder / "a/1.png").read_bytes()
@@ -211,12 +195,12 @@ def test_one_type_is_no_reference(folder):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows forbids such names")
-def test_odd_names(folder):
+def test_odd_names(folder, save):
     save(folder / "a" / "line\nbreak ü %20.png", 55)
     assert "a/line\nbreak ü %20.png" in read_dataset(folder).files
 
 
-def test_a_file_that_changes_during_the_run(folder):
+def test_a_file_that_changes_during_the_run(folder, save):
     dataset = read_dataset(folder)
     save(dataset.path(0), 200)
     with pytest.raises(ImageError, match="has changed"):
@@ -226,7 +210,7 @@ def test_a_file_that_changes_during_the_run(folder):
         dataset.read(0)
 
 
-def test_many_files_in_processes_with_progress(tmp_path):
+def test_many_files_in_processes_with_progress(tmp_path, save):
     for number in range(200):
         save(tmp_path / f"{number}.png", number)
     seen = []
@@ -238,7 +222,7 @@ def test_many_files_in_processes_with_progress(tmp_path):
     assert pickle.loads(pickle.dumps(dataset)) == dataset  # noqa: S301
 
 
-def test_labels_in_another_spelling_are_one(folder):
+def test_labels_in_another_spelling_are_one(folder, save):
     save(folder / "a" / "e\u0301.png", 77)  # é as macOS writes it
     (folder / "labels.csv").write_text(
         "file,label\na/\xe9.png,\xe9\nb c/1.png,e\u0301\na/1.png,Y\n", encoding="utf-8"
@@ -282,7 +266,7 @@ def test_labels_beside_a_query_change_nothing(folder):
     assert read_dataset(folder).cells == plain.cells
 
 
-def test_images_without_types_are_no_reference(tmp_path):
+def test_images_without_types_are_no_reference(tmp_path, save):
     save(tmp_path / "1.png", 1)
     save(tmp_path / "2.png", 2)
     with pytest.raises(DataError, match=r"none has a type.*labels\.csv"):
@@ -292,7 +276,7 @@ def test_images_without_types_are_no_reference(tmp_path):
         read_dataset(tmp_path, labelled=True)
 
 
-def test_types_one_folder_too_deep_are_hinted_at(folder):
+def test_types_one_folder_too_deep_are_hinted_at(folder, save):
     save(folder / "set/a/1.png", 1)
     save(folder / "set/b/1.png", 2)
     shutil.rmtree(folder / "a")
@@ -314,7 +298,7 @@ def test_what_systems_leave_in_folders_is_passed_over(folder):
     assert dataset.notes == dataset.left_out == ()
 
 
-def test_a_blank_folder_is_no_type(folder):
+def test_a_blank_folder_is_no_type(folder, save):
     save(folder / " " / "1.png", 90)
     assert "blank" in reasons(read_dataset(folder, labelled=True))[" /1.png"]
 
@@ -406,7 +390,7 @@ def test_8_bit_sets_have_no_scale(folder):
     assert read_dataset(folder).intensity is None
 
 
-def test_the_folder_may_be_named_from_where_one_stands(tmp_path, monkeypatch):
+def test_the_folder_may_be_named_from_where_one_stands(tmp_path, monkeypatch, save):
     for place in ("one", "two"):  # workers of the first are still there, and stand in it
         for number in range(200):
             save(tmp_path / place / "cells" / f"{place}{number}.png", number)
@@ -417,25 +401,7 @@ def test_the_folder_may_be_named_from_where_one_stands(tmp_path, monkeypatch):
     assert dataset.read(0).shape == (12, 12, 3)
 
 
-def store(root, cells):
-    """Put images by name into a store; return what checking them showed."""
-    checked = {}
-    for name, data in cells.items():
-        checked[name] = check_image(data)
-        if not checked[name].problem:
-            path = stored_at(root, checked[name].sha256)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-    return checked
-
-
-def png(colour):
-    buffer = io.BytesIO()
-    Image.new("RGB", (16, 16), colour).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def test_a_stored_set_is_the_set_its_folder_would_be(tmp_path):
+def test_a_stored_set_is_the_set_its_folder_would_be(tmp_path, store, png):
     cells = {"a/1.png": png("red"), "a/2.png": png("blue"), "b/3.png": png("green")}
     folder = tmp_path / "folder"
     for name, data in {**cells, "b/bad.png": b"text"}.items():
@@ -443,23 +409,21 @@ def test_a_stored_set_is_the_set_its_folder_would_be(tmp_path):
         (folder / name).write_bytes(data)
     metadata = "file,slide\na/1.png,s1\n"
     (folder / "metadata.csv").write_text(metadata)
-    checked = store(tmp_path / "store", {**cells, "b/bad.png": b"text"})
-    stored = stored_dataset(
-        tmp_path / "store", "mine", checked, {"metadata.csv": metadata}, labelled=True
-    )
+    root, checked = store({**cells, "b/bad.png": b"text"})
+    stored = stored_dataset(root, "mine", checked, {"metadata.csv": metadata}, labelled=True)
     read = read_dataset(folder, labelled=True)
-    assert stored == replace(read, root=tmp_path / "store", by_hash=True)
+    assert stored == replace(read, root=root, by_hash=True)
     np.testing.assert_array_equal(stored.read(0), read.read(0))
     assert stored.slide is not None
     assert sorted(stored.slide) == ["", "", "s1"]
 
 
-def test_pooling_joins_renames_and_leaves_out(tmp_path):
-    root = tmp_path / "store"
-    first = store(root, {"a/1.png": png("red"), "b/2.png": png("blue"), "c/3.png": png("green")})
-    # One name and image under another type, one name with another image.
-    second = store(root, {"x/1.png": png("red"), "b/2.png": png("white"), "d/3.png": png("black")})
-    sets = [stored_dataset(root, "set", found, {}, labelled=True) for found in (first, second)]
+def test_pooling_joins_renames_and_leaves_out(stored_sets):
+    sets = stored_sets(
+        {"a/1.png": "red", "b/2.png": "blue", "c/3.png": "green"},
+        # One name and image under another type, one name with another image.
+        {"x/1.png": "red", "b/2.png": "white", "d/3.png": "black"},
+    )
     pooled = pool(sets, [{"c": ""}, {"d": "b"}])
     typed = sorted(zip(pooled.files, pooled.labels, strict=True))
     assert typed == [("b/2.png", "b"), ("b/2.png", "b"), ("d/3.png", "b")]
@@ -472,11 +436,11 @@ def test_pooling_joins_renames_and_leaves_out(tmp_path):
     assert same.n_cells == 5
 
 
-def test_pooled_references_know_where_their_cells_came_from(tmp_path):
-    root = tmp_path / "store"
-    first = store(root, {"a/1.png": png("red"), "b/2.png": png("blue")})
-    second = store(root, {"a/1.png": png("red"), "b/2.png": png("white"), "c/3.png": png("black")})
-    sets = [stored_dataset(root, "set", found, {}, labelled=True) for found in (first, second)]
+def test_pooled_references_know_where_their_cells_came_from(stored_sets):
+    sets = stored_sets(
+        {"a/1.png": "red", "b/2.png": "blue"},
+        {"a/1.png": "red", "b/2.png": "white", "c/3.png": "black"},
+    )
     pooled = pool(sets, names=["z", "y"])
     assert pooled.sources == ("y", "z")
     sources = [pooled.sources[source] for source in pooled.cell_sources]
@@ -501,11 +465,8 @@ def test_types_told_by_names(folder):
     assert reasons(kept) == {"a/2.png": "is of none of the types"}
 
 
-def test_each_pooled_set_gives_its_cells_of_each_type(tmp_path):
-    root = tmp_path / "store"
-    colours = [*("red", "blue", "white", "black", "green", "yellow")]
-    first = store(root, {f"a/{n}.png": png(c) for n, c in enumerate(colours[:4])})
-    second = store(root, {f"a/{n}.png": png(c) for n, c in enumerate(colours[4:])})
-    sets = [stored_dataset(root, "set", found, {}, labelled=True) for found in (first, second)]
+def test_each_pooled_set_gives_its_cells_of_each_type(stored_sets):
+    colours = ("red", "blue", "white", "black"), ("green", "yellow")
+    sets = stored_sets(*({f"a/{n}.png": c for n, c in enumerate(one)} for one in colours))
     drawn = draw_per_class(pool(sets, names=["x", "y"]), 2, 0)
     assert np.bincount(drawn.cell_sources).tolist() == [2, 2]

@@ -15,7 +15,7 @@ from celltransfer_core.encoders import (
     load_encoder,
     parse_encoders,
 )
-from celltransfer_core.errors import EncoderError
+from celltransfer_core.errors import EncoderError, OutputError
 
 UNKNOWN = np.full(9, np.nan, dtype=np.float32)
 DESCRIPTION = {
@@ -69,10 +69,9 @@ def images(rng, count=9, shape=(16, 16)):
 
 @pytest.mark.parametrize("spec", BUILTIN, ids=lambda spec: spec.id)
 class TestBuiltin:
-    def test_rows_are_finite_and_as_described(self, spec, reference):
+    def test_rows_are_finite_and_as_described(self, spec, nine):
         encoder = load_encoder(spec.id)
-        cells = [reference.read(cell) for cell in range(9)]
-        rows = encoder.encode(cells, UNKNOWN)
+        rows = encoder.encode(nine, UNKNOWN)
         assert rows.shape == (9, spec.dim)
         assert rows.dtype == np.float32
         assert np.isfinite(rows).all()
@@ -94,33 +93,31 @@ class TestBuiltin:
 
 
 @pytest.mark.parametrize("name", ["colour", "texture", "shape"])
-def test_turning_a_cell_changes_little(name, reference):
+def test_turning_a_cell_changes_little(name, nine):
     encoder = load_encoder(name)
-    cells = [reference.read(cell) for cell in range(9)]
-    rows = encoder.encode(cells, UNKNOWN)
-    turned = encoder.encode([np.rot90(cell).copy() for cell in cells], UNKNOWN)
+    rows = encoder.encode(nine, UNKNOWN)
+    turned = encoder.encode([np.rot90(cell).copy() for cell in nine], UNKNOWN)
     moved = np.linalg.norm(turned - rows, axis=1).mean()
     assert moved < 0.3 * np.linalg.norm(rows - rows.mean(axis=0), axis=1).mean()
 
 
-def test_colour_does_not_depend_on_the_light(reference):
+def test_colour_does_not_depend_on_the_light(nine):
     encoder = load_encoder("colour")
-    cells = [reference.read(cell) for cell in range(9)]
-    rows = encoder.encode(cells, UNKNOWN)
-    filtered = [np.rint(cell * np.array([0.95, 0.8, 0.7])).astype(np.uint8) for cell in cells]
+    rows = encoder.encode(nine, UNKNOWN)
+    filtered = [np.rint(cell * np.array([0.95, 0.8, 0.7])).astype(np.uint8) for cell in nine]
     moved = np.linalg.norm(encoder.encode(filtered, UNKNOWN) - rows, axis=1).mean()
     assert moved < 0.3 * np.linalg.norm(rows - rows.mean(axis=0), axis=1).mean()
 
 
-def test_unknown_extent_is_no_outlier(reference):
-    cell = reference.read(0)
+def test_unknown_extent_is_no_outlier(nine):
+    cell = nine[0]
     rows = load_encoder("shape").encode([cell] * 3, np.array([30, np.nan, 80], np.float32))
     assert rows[0, 0] < rows[1, 0] < rows[2, 0]
 
 
-def test_magnification_is_a_constant_offset_of_shape(reference):
+def test_magnification_is_a_constant_offset_of_shape(nine):
     encoder = load_encoder("shape")
-    cells = [reference.read(cell) for cell in range(3)]
+    cells = nine[:3]
     extents = np.array([20, 30, 50], np.float32)
     shift = encoder.encode(cells, 2 * extents) - encoder.encode(cells, extents)
     np.testing.assert_allclose(shift, np.tile(shift[0], (3, 1)), atol=1e-6)
@@ -238,6 +235,12 @@ def test_a_changed_file_is_another_version(tmp_path):
         (tmp_path / "tiny.json").write_text(json.dumps({**DESCRIPTION, "name": name}))
         versions.add(load_encoder("tiny", tmp_path).spec.version)
     assert len(versions) == 2
+
+
+def test_an_encoder_that_cannot_be_copied_says_what_to_do(tmp_path, home):
+    (home / "encoders").write_text("in the way")
+    with pytest.raises(OutputError, match="make room there, or set CELLTRANSFER_HOME"):
+        add_encoder("mine", model(tmp_path / "stick"))
 
 
 def test_adding_checks_and_lists(tmp_path, home):

@@ -6,10 +6,9 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
@@ -396,20 +395,16 @@ class Hub(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def hub(stick, monkeypatch):
+def hub(stick, serve, monkeypatch):
     spec, file = stick
     state = {"data": file.read_bytes(), "etag": file_hash(file), "ranges": [], "breaks": 0}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, state))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
+    address = serve(partial(Hub, state))
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
     monkeypatch.setattr(
         "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
         address + "/{repo_id}/resolve/{revision}/{filename}",
     )
-    yield spec, state
-    server.shutdown()
-    server.server_close()
+    return spec, state
 
 
 def test_weights_are_fetched_and_checked(hub, tmp_path):
@@ -437,7 +432,7 @@ def test_a_broken_download_is_gone_on_with(hub, tmp_path, monkeypatch):
     assert "dinov2" in encoder_names(tmp_path)
 
 
-def test_a_mirror_is_asked_instead_of_the_hub():
+def test_a_mirror_is_asked_instead_of_the_hub(serve):
     asked = []
 
     class Mirror(BaseHTTPRequestHandler):
@@ -448,9 +443,7 @@ def test_a_mirror_is_asked_instead_of_the_hub():
             asked.append(self.path)
             self.send_error(404)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
+    address = serve(Mirror)
     done = subprocess.run(
         [*MODULE, "encoders", "fetch", "dinov2", "--accept-licence"],
         cwd=Path(__file__).parents[2],
@@ -460,8 +453,6 @@ def test_a_mirror_is_asked_instead_of_the_hub():
         check=False,
         timeout=120,
     )
-    server.shutdown()
-    server.server_close()
     spec = published_encoders()["dinov2"]
     assert done.returncode == 2
     assert f"cannot be fetched from {address}" in done.stderr

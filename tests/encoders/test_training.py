@@ -24,24 +24,25 @@ from celltransfer_core.encoders.training import (
     check_on_held_back,
     contrastive_loss,
     distillation_loss,
-    embed,
+    embed_images,
+    fit as fit_module,
     held_back_view,
     kinds_of,
     pack,
-    part,
     plain_view,
     recipe_from,
     relation_loss,
-    train as train_module,
+    split_cells,
+    train,
+    trainer as trainer_module,
+    write_encoder,
 )
-from celltransfer_core.encoders.training.export import export
 from celltransfer_core.encoders.training.microscopes import (
     _background,
     _cut_off,
     _Draw,
     random_microscopes,
 )
-from celltransfer_core.encoders.training.train import train
 from celltransfer_core.errors import EncoderError, OutputError
 from celltransfer_core.framing import cut, find_nucleus
 from celltransfer_core.runtime import Cache
@@ -140,6 +141,23 @@ def test_packing_again_reads_what_is_there(reference, tmp_path, monkeypatch):
     np.testing.assert_array_equal(first.crops, again.crops)
 
 
+def test_crops_of_an_interrupted_packing_are_cut_again(reference, tmp_path, monkeypatch):
+    def pack_cells(dataset):
+        return pack(dataset, Cache(tmp_path / "c"), tmp_path / "k", workers=1)
+
+    whole = np.array(pack_cells(reference).crops)
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    fewer = reference.take_typed(np.arange(len(reference) - 1))
+    with monkeypatch.context() as patched:
+        patched.setattr(cells_module, "_cut_batch", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            pack_cells(fewer)
+    np.testing.assert_array_equal(pack_cells(reference).crops, whole)
+
+
 def test_kinds_are_what_names_begin_with(tmp_path):
     names = ["n/BNE_1.png"] * 120 + ["n/SNE_2.png"] * 130 + ["n/MY_3.png"] * 5
     names += ["e/1.png", "e/2.png"]
@@ -153,12 +171,12 @@ def test_kinds_are_what_names_begin_with(tmp_path):
 
 def test_parting_holds_cells_of_every_type_back():
     types = np.array(["a"] * 400 + ["b"] * 20)
-    kept, held_back = part(types, 0)
+    kept, held_back = split_cells(types, 0)
     assert np.array_equal(np.sort(np.concatenate([kept, held_back])), np.arange(420))
     counts = {name: int((types[held_back] == name).sum()) for name in "ab"}
     assert counts == {"a": 60, "b": 5}
-    assert np.array_equal(part(types, 0)[1], held_back)
-    assert not np.array_equal(part(types, 1)[1], held_back)
+    assert np.array_equal(split_cells(types, 0)[1], held_back)
+    assert not np.array_equal(split_cells(types, 1)[1], held_back)
 
 
 def test_batches_are_balanced_by_type_and_then_by_kind(rng):
@@ -244,10 +262,20 @@ def test_half_of_the_maps_forget_what_an_image_alone_looks_like():
     torch.testing.assert_close(before[:, 2:].mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
 
 
-def test_interrupted_training_goes_on_to_the_same_weights(cells, tmp_path, monkeypatch):
-    monkeypatch.setattr(train_module, "_SAVE_EVERY", 0)
-    monkeypatch.setattr(train_module, "check_on_held_back", lambda *_: ())
-    monkeypatch.setattr(train_module, "describe_check", lambda _: "")
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Leave the check on held-back microscopes out: it takes longer than a short training."""
+    monkeypatch.setattr(fit_module, "check_on_held_back", lambda *_: ())
+    monkeypatch.setattr(fit_module, "describe_check", lambda _: "")
+
+
+@pytest.fixture
+def saved_at_every_step(monkeypatch):
+    monkeypatch.setattr(trainer_module, "_SAVE_EVERY", 0)
+
+
+@pytest.mark.usefixtures("unchecked", "saved_at_every_step")
+def test_interrupted_training_goes_on_to_the_same_weights(cells, tmp_path):
     for name in ("whole", "broken"):
         (tmp_path / name).mkdir()
 
@@ -256,12 +284,12 @@ def test_interrupted_training_goes_on_to_the_same_weights(cells, tmp_path, monke
             raise KeyboardInterrupt
 
     recipe = short(views=("colour", "grey"), steps=(5, 4))
-    whole = train(cells, recipe, tmp_path / "whole", say=str)
+    whole = train(cells, recipe, tmp_path / "whole", report=str)
     with pytest.raises(KeyboardInterrupt):
-        train(cells, recipe, tmp_path / "broken", progress=stop, say=str)
+        train(cells, recipe, tmp_path / "broken", progress=stop, report=str)
     seen = []
     again = train(
-        cells, recipe, tmp_path / "broken", progress=lambda *told: seen.append(told), say=str
+        cells, recipe, tmp_path / "broken", progress=lambda *told: seen.append(told), report=str
     )
     assert seen == [("training grey", 3, 4), ("training grey", 4, 4)]
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(again), strict=True))
@@ -269,19 +297,18 @@ def test_interrupted_training_goes_on_to_the_same_weights(cells, tmp_path, monke
     assert log[0] == "view,step,loss,seconds_per_step"
     assert [line.split(",")[:2] for line in log[1:]] == [["colour", "5"], ["grey", "4"]]
     with pytest.raises(EncoderError, match="other options or cells"):
-        train(cells, short(seed=1), tmp_path / "broken", say=str)
+        train(cells, short(seed=1), tmp_path / "broken", report=str)
 
 
-def test_teachers_are_trained_first_and_teach(cells, tmp_path, monkeypatch):
-    monkeypatch.setattr(train_module, "check_on_held_back", lambda *_: ())
-    monkeypatch.setattr(train_module, "describe_check", lambda _: "")
+@pytest.mark.usefixtures("unchecked")
+def test_teachers_are_trained_first_and_distilled(cells, tmp_path):
     views = ("colour", "grey")
     said, seen = {}, {}
     for name, width in (("alone", 0), ("taught", 8), ("again", 8)):
         (tmp_path / name).mkdir()
         said[name] = []
         recipe = short(views=views, steps=(4,), teacher_width=width, teacher_steps=3)
-        seen[name] = train(cells, recipe, tmp_path / name, say=said[name].append)
+        seen[name] = train(cells, recipe, tmp_path / name, report=said[name].append)
     assert said["alone"] == ["colour: ", "grey: "]
     assert said["taught"] == ["colour teacher: ", "grey teacher: ", "colour: ", "grey: "]
     assert [network.dim for network in seen["taught"]] == [48, 48]  # not the teachers themselves
@@ -294,7 +321,7 @@ def test_teachers_are_trained_first_and_teach(cells, tmp_path, monkeypatch):
 
 def test_training_learns_what_an_untrained_network_does_not_know(cells, tmp_path):
     said = []
-    networks = train(cells, short(steps=(60,), width=8), tmp_path, say=said.append)
+    networks = train(cells, short(steps=(60,), width=8), tmp_path, report=said.append)
     log = [line.split(",") for line in (tmp_path / "log.csv").read_text().splitlines()[1:]]
     assert float(log[-1][2]) < float(log[0][2])
     torch.manual_seed(0)
@@ -312,13 +339,13 @@ def test_what_is_exported_runs_as_any_encoder(cells, tmp_path):
     networks = [CellNetwork(3, view, 4).eval() for view in VIEWS]
     told = {"name": "n", "source": "s", "licence": "l", "trained_on": "t"}
     checks = check_on_held_back(Committee(networks).eval(), cells, 0)
-    spec = export(networks, tmp_path / "made" / "mine.onnx", told, checks)
+    spec = write_encoder(networks, tmp_path / "made" / "mine.onnx", told, checks)
     assert b"training.py" not in (tmp_path / "made" / "mine.onnx").read_bytes()
     assert spec.dim == 3 * 48
     encoder = OnnxEncoder("mine", tmp_path / "made" / "mine.onnx")
     images = [plain_view(crop, SIDE) for crop in cells.crops[:11]]
     rows = encode(encoder, images, np.full(11, np.nan, dtype=np.float32))
-    np.testing.assert_allclose(rows, embed(Committee(networks).eval(), images), atol=1e-5)
+    np.testing.assert_allclose(rows, embed_images(Committee(networks).eval(), images), atol=1e-5)
     assert [p.name for p in sorted((tmp_path / "made").iterdir())] == ["mine.json", "mine.onnx"]
     kept = json.loads((tmp_path / "made" / "mine.json").read_text())
     assert set(kept["held_back"]) == set(HELD_BACK)
@@ -382,8 +409,8 @@ def test_too_few_cells_are_told(drawn, tmp_path, capsys, types, message):
     assert message in capsys.readouterr().err
 
 
-def test_a_full_disk_is_told_and_what_was_kept_stays(cells, tmp_path, monkeypatch):
-    monkeypatch.setattr(train_module, "_SAVE_EVERY", 0)
+@pytest.mark.usefixtures("saved_at_every_step")
+def test_a_full_disk_is_reported_and_what_was_kept_stays(cells, tmp_path, monkeypatch):
     really, calls = torch.save, []
 
     def full(state, path):
@@ -394,6 +421,7 @@ def test_a_full_disk_is_told_and_what_was_kept_stays(cells, tmp_path, monkeypatc
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OutputError, match="free some room and run the same command again"):
-        train(cells, short(), tmp_path, say=str)
+        train(cells, short(), tmp_path, report=str)
     kept = torch.load(tmp_path / "0-colour.pt", weights_only=True)
     assert kept["done"] == 2
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]

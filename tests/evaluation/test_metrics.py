@@ -5,13 +5,13 @@ from celltransfer_core.errors import DataError
 from celltransfer_core.evaluation import (
     agreement_curve,
     counted,
+    deal_cells,
     folds,
     holm,
     identification,
     intervals,
     majority_types,
     paired_p,
-    parts_to_score,
     reliability,
     resample,
     score,
@@ -42,10 +42,10 @@ def test_majority_of_labelled_cells():
 
 def test_parts_hold_every_type_evenly(rng):
     truth = np.array(["a"] * 40 + ["b"] * 10 + [""] * 7)
-    parts = parts_to_score(truth, 10, rng)
+    parts = deal_cells(truth, 10, rng)
     assert sorted(np.concatenate(parts)) == list(range(50))
     assert all((truth[part] == "b").sum() == 1 for part in parts)
-    assert len(parts_to_score(truth[:3], 10, rng)) == 3
+    assert len(deal_cells(truth[:3], 10, rng)) == 3
 
 
 def test_intervals_hold_what_theory_says(rng):

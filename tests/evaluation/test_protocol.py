@@ -6,7 +6,6 @@ import pytest
 
 from celltransfer_core.classify import LinearProbe
 from celltransfer_core.cli.main import main
-from celltransfer_core.cli.options import _METHODS, _OT
 from celltransfer_core.config import DEFAULT
 from celltransfer_core.errors import DataError
 from celltransfer_core.evaluation import (
@@ -15,13 +14,13 @@ from celltransfer_core.evaluation import (
     Printed,
     Protocol,
     evaluate,
+    majority_confirmations,
     majority_types,
-    majority_words,
     recipe,
     with_concatenations,
 )
 from celltransfer_core.evaluation.report import (
-    answers_table,
+    ensemble_predictions_table,
     results_html,
     results_markdown,
     results_table,
@@ -80,23 +79,26 @@ def test_every_method_has_its_rows(found):
     assert rows(found)["ceiling:colour", "none", "false"].accuracy > 80
 
 
-def test_figures_are_those_of_the_answers(found, truth):
+def test_figures_are_those_of_the_predictions(found, truth):
     for row in found.rows:
-        right = found.answers[row.key].predicted == truth
+        right = found.predictions[row.key].predicted == truth
         assert row.accuracy == pytest.approx(100 * right.mean())
         assert row.accuracy_interval[0] <= row.accuracy <= row.accuracy_interval[1]
         assert len(row.of_part) == 5
 
 
-def test_fgw_is_what_run_answers(found, prepared, reference, query, tmp_path):
+def test_fgw_is_what_run_predicts(found, prepared, reference, query, tmp_path):
     result = run(reference, query, CONFIG, cache=Cache(tmp_path), workers=1)
     np.testing.assert_array_equal(
-        found.answers["ensemble", "fgw", "true"].predicted, np.array(result.predicted)
+        found.predictions["ensemble", "fgw", "true"].predicted, np.array(result.predicted)
     )
-    words = majority_words(found.named["true"].clusters, found.truth, prepared.types)
-    confirmed = run(reference, query, CONFIG, confirmations=words, cache=Cache(tmp_path), workers=1)
+    clusters = found.named["true"].clusters
+    answers = majority_confirmations(clusters, found.truth, prepared.types)
+    confirmed = run(
+        reference, query, CONFIG, confirmations=answers, cache=Cache(tmp_path), workers=1
+    )
     np.testing.assert_array_equal(
-        found.answers["ensemble", "fgw", "reader"].predicted, np.array(confirmed.predicted)
+        found.predictions["ensemble", "fgw", "reader"].predicted, np.array(confirmed.predicted)
     )
 
 
@@ -112,9 +114,11 @@ def test_labels_do_not_leak(found, prepared, named, truth):
             replace(QUICK, filtering=("false", "true"), identification_subsets=0),
             workers=1,
         )
-        for key, answer in again.answers.items():
+        for key, prediction in again.predictions.items():
             if not key[0].startswith(("majority", "ceiling")):
-                np.testing.assert_array_equal(answer.predicted, found.answers[key].predicted)
+                np.testing.assert_array_equal(
+                    prediction.predicted, found.predictions[key].predicted
+                )
         accuracies.append(rows(again)["ensemble", "fgw", "true"].balanced_accuracy)
     assert rows(found)["ensemble", "fgw", "true"].balanced_accuracy > 75
     assert abs(np.mean(accuracies) - 50) < 15
@@ -128,9 +132,9 @@ def test_the_reader_names_every_cluster_right(found, truth):
     assert not any(match.confirmed for match in found.named["true"].matches)
 
 
-def test_a_reader_says_none_of_what_the_reference_lacks(named, truth):
-    words = majority_words(named.clusters, truth, ("lymphocyte",))
-    assert {word.type_name for word in words} == {"lymphocyte", "none"}
+def test_a_reader_confirms_as_none_what_the_reference_lacks(named, truth):
+    confirmations = majority_confirmations(named.clusters, truth, ("lymphocyte",))
+    assert {one.type_name for one in confirmations} == {"lymphocyte", "none"}
 
 
 def test_gains_are_differences_and_their_p_values_are_corrected(found):
@@ -207,7 +211,7 @@ def test_a_linear_row_is_a_linear_probe(prepared, named, truth):
     X = prepared.embeddings["reference"]["colour"]
     probe = LinearProbe(random_state=CONFIG.seed).fit(X, prepared.reference.cell_labels)
     np.testing.assert_array_equal(
-        found.answers["linear:colour", "none", "false"].predicted,
+        found.predictions["linear:colour", "none", "false"].predicted,
         probe.predict(prepared.embeddings["query"]["colour"]),
     )
 
@@ -217,8 +221,8 @@ def test_a_large_query_is_cut_into_parts_of_its_own(prepared, named, truth):
     found = evaluate(cut, named, truth, replace(QUICK, subsets=2), workers=1)
     assert found.own_parts
     assert len(found.scored) == 24
-    answer = found.answers["ensemble", "fgw", "true"]
-    assert (answer.predicted == "").sum() == 6
+    prediction = found.predictions["ensemble", "fgw", "true"]
+    assert (prediction.predicted == "").sum() == 6
     row = rows(found)["ensemble", "fgw", "true"]
     assert row.accuracy == pytest.approx(np.mean(row.of_part))
     assert any("are in no subset" in note for note in found.notes)
@@ -286,8 +290,8 @@ def test_files(found, tmp_path):
     write_evaluation(found, again)
     for name in written:
         assert (tmp_path / name).read_bytes() == (again / name).read_bytes()
-    answers = answers_table(found)
-    assert list(answers.columns[:2]) == ["file", "true_type"]
+    table = ensemble_predictions_table(found)
+    assert list(table.columns[:2]) == ["file", "true_type"]
 
 
 def test_the_papers_figures_stand_beside_ours(found):
@@ -341,8 +345,3 @@ def test_the_command_says_what_to_mend(drawn, tmp_path, capsys):
     assert command(drawn, drawn / "query", tmp_path / "out") == 2
     assert "labels.csv" in capsys.readouterr().err
     assert command(drawn, query, tmp_path / "out", "--per-class", "0") == 2
-
-
-def test_help_names_what_there_is():
-    assert _OT == OT
-    assert _METHODS == METHODS

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageDraw
 from skimage.color import rgb2lab
 
-from celltransfer_core.data import pool, read_dataset, resize
+from celltransfer_core.data import read_dataset, resize
 from celltransfer_core.framing import (
     ColourMap,
     Crops,
@@ -17,7 +17,6 @@ from celltransfer_core.framing import (
     cut,
     find_nuclei,
     find_nucleus,
-    frame_sets,
     lab_moments,
     nuclei as nuclei_module,
 )
@@ -126,13 +125,12 @@ def test_the_cut_is_square_and_filled_with_background():
     assert (cropped[:, 15:] == 100).all()
 
 
-def test_what_was_found_is_kept_and_goes_on(reference, cache, monkeypatch):
-    first = find_nuclei(reference, cache, workers=1)
-    assert first.found.all()
+def test_what_was_found_is_kept_and_goes_on(reference, nuclei, cache, monkeypatch):
+    assert nuclei.found.all()
     monkeypatch.setattr(nuclei_module, "find_nucleus", lambda _: pytest.fail("looked again"))
     second = find_nuclei(reference, cache, workers=1)
-    np.testing.assert_array_equal(first.x, second.x)
-    np.testing.assert_array_equal(first.background, second.background)
+    np.testing.assert_array_equal(nuclei.x, second.x)
+    np.testing.assert_array_equal(nuclei.background, second.background)
 
 
 def test_an_interrupted_search_goes_on(reference, cache, monkeypatch):
@@ -178,25 +176,24 @@ def test_both_sets_are_framed_or_neither(mode, shares, framed, word):
     assert word in reason
 
 
-def test_cells_without_a_nucleus_are_left_whole(tmp_path, cache):
+def test_cells_without_a_nucleus_are_left_whole(tmp_path, frame):
     Image.fromarray(picture([(80, 80, 20)], cell=(80, 80, 30))).save(tmp_path / "a.png")
     Image.new("RGB", (50, 40), LIGHT).save(tmp_path / "b.png")
     dataset = read_dataset(tmp_path)
-    options = {"colour": "none", "um_per_px": {"reference": 0.5}, "cache": cache, "workers": 1}
-    crops = frame_sets({"reference": dataset}, mode="nucleus", **options).crops["reference"]
+    options = {"sets": {"reference": dataset}, "colour": "none", "um_per_px": {"reference": 0.5}}
+    crops = frame(**options).crops["reference"]
     shapes = {name: crops[i].shape for i, name in enumerate(dataset.first_file)}
     assert shapes["b.png"] == (40, 50, 3)
     assert shapes["a.png"][0] == shapes["a.png"][1] == pytest.approx(80, abs=8)
     extents = dict(zip(dataset.first_file, crops.extents, strict=True))
     assert np.isnan(extents["b.png"])
     assert extents["a.png"] == pytest.approx(20, abs=2)  # µm
-    whole = frame_sets({"reference": dataset}, mode="auto", **options)
+    whole = frame(mode="auto", **options)
     assert not whole.framed
     assert np.isnan(whole.crops["reference"].extents).all()
 
 
-def test_the_variant_names_what_decides_the_pixels(reference, cache):
-    nuclei = find_nuclei(reference, cache, workers=1)
+def test_the_variant_names_what_decides_the_pixels(reference, nuclei):
     one, two = np.ones(3), np.full(3, 2.0)
     variants = [
         Crops(reference),
@@ -211,11 +208,8 @@ def test_the_variant_names_what_decides_the_pixels(reference, cache):
     assert len({crops.variant for crops in variants}) == len(variants)
 
 
-def test_lab_brings_the_querys_colours_to_the_references(reference, query, cache):
-    sets = {"reference": reference, "query": query}
-    options = {"mode": "nucleus", "um_per_px": {}, "cache": cache, "workers": 1}
-    plain = frame_sets(sets, colour="none", **options).crops
-    mapped = frame_sets(sets, colour="lab", **options).crops
+def test_lab_brings_the_querys_colours_to_the_references(frame):
+    plain, mapped = (frame(colour=colour).crops for colour in ("none", "lab"))
     assert mapped["reference"].colours == {}
     target = lab_moments(plain["reference"], workers=1)
     before, after = (lab_moments(crops["query"], workers=1) for crops in (plain, mapped))
@@ -238,7 +232,7 @@ def test_a_background_is_brought_to_another_colour():
     )
 
 
-def test_slides_of_unlike_light_look_alike_when_they_are_balanced(tmp_path, reference, cache):
+def test_slides_of_unlike_light_look_alike_when_they_are_balanced(tmp_path, reference, frame):
     folder = tmp_path / "slides"
     folder.mkdir()
     yellow = np.array([1.0, 1.0, 0.6])
@@ -248,10 +242,9 @@ def test_slides_of_unlike_light_look_alike_when_they_are_balanced(tmp_path, refe
         Image.fromarray(np.rint(image).astype(np.uint8)).save(folder / f"{number:02}.png")
     slides = read_dataset(folder, workers=1)
     sets = {"reference": reference, "query": slides}
-    options = {"mode": "nucleus", "um_per_px": {}, "cache": cache, "workers": 1}
 
     def blue(colour):
-        crops = frame_sets(sets, colour=colour, **options).crops["query"]
+        crops = frame(sets, colour=colour).crops["query"]
         return [np.quantile(image[..., 2], 0.9) for image in crops.resized(range(12), 40)]
 
     by_set, by_cell = blue("lab"), blue("balanced")
@@ -259,10 +252,8 @@ def test_slides_of_unlike_light_look_alike_when_they_are_balanced(tmp_path, refe
     assert np.ptp(by_cell) < 10
 
 
-def test_cells_are_lit_as_the_reference_usually_is(reference, query, cache):
-    sets = {"reference": reference, "query": query}
-    options = {"um_per_px": {}, "cache": cache, "workers": 1, "colour": "balanced"}
-    framed = frame_sets(sets, mode="nucleus", **options)
+def test_cells_are_lit_as_the_reference_usually_is(reference, frame):
+    framed = frame(colour="balanced")
     crops = framed.crops
     found = crops["reference"].nuclei
     usual = np.median(found.background[found.found], axis=0)
@@ -272,17 +263,14 @@ def test_cells_are_lit_as_the_reference_usually_is(reference, query, cache):
     without = replace(found, found=np.zeros_like(found.found))
     left = replace(crops["reference"], nuclei=without)
     np.testing.assert_array_equal(left[0], reference.read(0))  # no nucleus, no background known
-    whole = frame_sets(sets, mode="none", **options)
+    whole = frame(mode="none", colour="balanced")
     assert whole.crops["query"].white is None
     assert "background" not in whole.reason
 
 
 @pytest.mark.parametrize("colour", ["lab", "balanced"])
-def test_resizing_before_recolouring_is_no_other_picture(colour, reference, query, cache):
-    sets = {"reference": reference, "query": query}
-    crops = frame_sets(
-        sets, mode="nucleus", colour=colour, um_per_px={}, cache=cache, workers=1
-    ).crops
+def test_resizing_before_recolouring_is_no_other_picture(colour, frame):
+    crops = frame(colour=colour).crops
     for cell in (0, 3):
         plain = crops["reference"]
         off = np.abs(plain.resized([cell], 40)[0].astype(int) - resize(plain[cell], 40))
@@ -294,12 +282,8 @@ def test_resizing_before_recolouring_is_no_other_picture(colour, reference, quer
         assert np.percentile(off, 99) < 12
 
 
-def test_several_cells_are_resized_and_recoloured_as_one_by_one(drawn, reference, query, cache):
-    pooled = pool([reference, query_as_reference(drawn)], names=["home", "away"])
-    sets = {"reference": pooled, "query": query}
-    crops = frame_sets(
-        sets, mode="nucleus", colour="lab", um_per_px={}, cache=cache, workers=1
-    ).crops["reference"]
+def test_several_cells_are_resized_and_recoloured_as_one_by_one(pooled, query, frame):
+    crops = frame({"reference": pooled, "query": query}, colour="lab").crops["reference"]
     sources = crops.dataset.cell_sources.tolist()
     cells = [sources.index(1), sources.index(0), len(sources) - 1]  # of both, in any order
     together = crops.resized(cells, 40)
@@ -310,15 +294,11 @@ def test_several_cells_are_resized_and_recoloured_as_one_by_one(drawn, reference
 
 @pytest.mark.parametrize("colour", ["lab", "balanced"])
 def test_each_of_several_references_is_brought_to_the_largests_colours(
-    colour, drawn, reference, query, cache
+    colour, reference, typed_query, pooled, query, frame
 ):
-    typed = query_as_reference(drawn)
-    pooled = pool([reference, typed], names=["home", "away"])
-    sets = {"reference": pooled, "query": query}
-    options = {"mode": "nucleus", "um_per_px": {}, "cache": cache, "workers": 1}
-    crops = frame_sets(sets, colour=colour, **options).crops
+    crops = frame({"reference": pooled, "query": query}, colour=colour).crops
     assert set(crops["reference"].colours) == {"away"}
-    alone = frame_sets({"reference": reference, "query": typed}, colour=colour, **options).crops
+    alone = frame({"reference": reference, "query": typed_query}, colour=colour).crops
     for cells, part in crops["reference"].by_source():
         other = alone[
             "query" if pooled.sources[pooled.cell_sources[cells[0]]] == "away" else "reference"
@@ -327,14 +307,6 @@ def test_each_of_several_references_is_brought_to_the_largests_colours(
         for one, cell in enumerate(cells):
             assert (part[one] == crops["reference"][int(cell)]).all()
             assert (part[one] == other[one]).all()
-
-
-def query_as_reference(drawn):
-    # As conftest draws them.
-    names = {
-        f"{number:02}.png": "lymphocyte" if number % 3 else "eosinophil" for number in range(30)
-    }
-    return read_dataset(drawn / "query", labelled=True, type_of=names.get, workers=1)
 
 
 def test_a_set_of_one_colour_is_mapped_without_fault():
@@ -352,8 +324,8 @@ def test_a_grey_set_stays_without_colour():
     assert mapped[:, 0].std() == pytest.approx(12, abs=3)
 
 
-def test_parts_see_the_same_pixels_and_travel(reference, cache):
-    crops = Crops(reference, find_nuclei(reference, cache, workers=1))
+def test_parts_see_the_same_pixels_and_travel(reference, nuclei):
+    crops = Crops(reference, nuclei)
     cells = np.array([3, 7, 20])
     part = pickle.loads(pickle.dumps(crops.take(cells)))  # noqa: S301
     assert len(part) == 3

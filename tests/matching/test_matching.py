@@ -132,10 +132,10 @@ def score_from(p):
     return score
 
 
-def test_a_persons_word_wins():
+def test_a_confirmation_replaces_the_best_score():
     score = score_from([[0.9, 0.2, -0.1], [0.1, 0.3, -2.0], [-0.5, -0.2, -0.9]])
-    words = [Confirmation(1, "c", "me"), Confirmation(2, "none")]
-    matches = match_clusters(score, np.array([5, 3, 2]), confirmations=words)
+    confirmations = [Confirmation(1, "c", "me"), Confirmation(2, "none")]
+    matches = match_clusters(score, np.array([5, 3, 2]), confirmations=confirmations)
     assert [m.matched_type for m in matches] == ["a", "c", "none"]
     assert [m.score for m in matches] == [0.9, 0.0, 0.0]
     assert [m.runner_up for m in matches] == ["b", "b", "b"]
@@ -182,8 +182,8 @@ def test_the_cells_most_like_a_type_are_its_own(rng):
 
 def test_weights_follow_cluster_sizes_by_trust():
     score = score_from([[0.5, 0, 0], [0, 0, 0.9], [0, 0.9, 0]])
-    words = [Confirmation(1, "c"), Confirmation(2, "none")]
-    matches = match_clusters(score, np.array([10, 30, 99]), confirmations=words)
+    confirmations = [Confirmation(1, "c"), Confirmation(2, "none")]
+    matches = match_clusters(score, np.array([10, 30, 99]), confirmations=confirmations)
     # 5 of the 10 proposed cells go to "a", 5 are spread; 30 confirmed ones to "c"; none: nothing.
     np.testing.assert_allclose(type_weights(matches, ("a", "c")), np.array([7.5, 32.5]) / 40)
     weights = type_weights(matches, TYPES, floor=0.2)
@@ -195,7 +195,7 @@ def test_weights_follow_cluster_sizes_by_trust():
     np.testing.assert_allclose(type_weights(nothing, TYPES), 1 / 3)
 
 
-def test_neighbours_in_the_plane_propose_and_say_why():
+def test_neighbours_in_the_plane_propose_a_type_with_a_reason():
     score = score_from([[0.6, 0.5, 0.0], [0.0, 0.9, 0.0]])
     plane = ClusterPlane(
         position=np.array([[0, 0], [9, 9], *([[0.1, k / 10] for k in range(5)]), [9, 9.1]]),

@@ -6,7 +6,7 @@ from celltransfer_core.neighbors import (
     RECALL,
     EntropyWeightedKNN,
     NearestIndex,
-    distances,
+    euclidean_distances,
     nearest,
     nearest_others,
     normalized_entropy,
@@ -64,7 +64,7 @@ def test_a_large_gallery_is_searched_in_part_with_its_recall_measured(large, rng
 @pytest.mark.parametrize("k", [1, 7, 90])
 def test_copies_are_found_in_order_and_searched_once(k, rng):
     few = rng.normal(size=(20, 6)).astype(np.float32)
-    few[5, 0] = few[3, 0]  # alike in the number that copies are told by
+    few[5, 0] = few[3, 0]  # equal in the number that is compared first
     gallery = few[rng.integers(0, 20, 90)]
     X = np.concatenate([few, rng.normal(size=(30, 6)).astype(np.float32)])
     index = NearestIndex(gallery)
@@ -118,7 +118,7 @@ def test_a_neighbour_at_distance_zero_does_not_decide_alone():
     assert shares[0, 1] > shares[0, 0]
 
 
-def test_a_rare_class_is_heard_where_neighbours_are_balanced():
+def test_a_rare_class_weighs_as_much_as_a_common_one_when_balanced():
     # Nine of one class lie around a single one of the other, which is as near as they are.
     X = np.array([[np.cos(t), np.sin(t)] for t in np.arange(10) * np.pi / 5])
     y = np.array(["rare"] + ["usual"] * 9)
@@ -127,7 +127,7 @@ def test_a_rare_class_is_heard_where_neighbours_are_balanced():
     shares = EntropyWeightedKNN((10,)).fit(X, y).predict_proba([[0, 0]])
     np.testing.assert_allclose(shares, [[0.1, 0.9]], atol=1e-6)
     shares = EntropyWeightedKNN((9,), class_weight="balanced").fit(X, y).leave_one_out_proba()
-    assert shares[0, 1] == 1  # its own word is left out
+    assert shares[0, 1] == 1  # its own class is left out
 
 
 def test_all_neighbours_at_distance_zero_count_alike():
@@ -152,7 +152,7 @@ def test_distances_of_rows_that_are_nearly_equal(rng):
     Xt = np.concatenate([Xs[:10], Xs[10:20] + np.float32(1e-4), rng.normal(size=(15, 30))])
     Xt = Xt.astype(np.float32)
     true = np.linalg.norm(Xs[:, None].astype(np.float64) - Xt[None], axis=2)
-    found = distances(Xs, Xt)
+    found = euclidean_distances(Xs, Xt)
     np.testing.assert_allclose(found, true, rtol=0, atol=2e-6 * true.max())
     assert (found[np.arange(10), np.arange(10)] == 0).all()
 

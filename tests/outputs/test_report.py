@@ -11,19 +11,13 @@ from celltransfer_core.matching import Confirmation
 from celltransfer_core.outputs import (
     About,
     Pseudonyms,
-    describe_concordance,
-    describe_sample,
     report_html,
 )
 from celltransfer_core.people import (
     Review,
-    cohen_kappa,
-    read_reviews,
-    reader_pairs,
     sample_order,
-    wilson,
 )
-from celltransfer_core.pipeline import CellPlane, run
+from celltransfer_core.pipeline import CellMap, run
 from celltransfer_core.plots import CAPTIONS
 from celltransfer_core.runtime import Cache
 from celltransfer_core.vocabulary import ARTEFACT, QUERY, REFERENCE
@@ -46,11 +40,11 @@ def result(reference, query, tmp_path_factory):
 @pytest.fixture(scope="module")
 def reviews(result):
     cells, order = result.query.cells, sample_order(result.query.cells, 0).tolist()
-    said = [
+    answers = [
         Review(cells[cell], result.predicted[cell], "Ann", "2025-01-01T00:00:00", True)
         for cell in order[:4]
     ]
-    return [*said, Review(cells[order[5]], ARTEFACT, "Ben", "2025-01-01T00:00:09", False)]
+    return [*answers, Review(cells[order[5]], ARTEFACT, "Ben", "2025-01-01T00:00:09", False)]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +52,7 @@ def plane(result):
     sizes = {REFERENCE: result.reference.n_cells, QUERY: result.query.n_cells}
     sets = [name for name, size in sizes.items() for _ in range(size)]
     cells = np.concatenate([np.arange(size) for size in sizes.values()])
-    return CellPlane(np.random.default_rng(0).random((len(cells), 2)), sets, cells)
+    return CellMap(np.random.default_rng(0).random((len(cells), 2)), tuple(sets), cells)
 
 
 @pytest.fixture(scope="module")
@@ -158,32 +152,3 @@ def test_what_reviews_say(page, result, reviews):
     without = report_html(result, [], About("x", signed_by="Dr K", signed="2025-02-03T04:05:06"))
     assert "No cell has been reviewed" in without
     assert "Signed off by Dr K, 2025-02-03 04:05 UTC." in without
-
-
-def test_numbers_in_words():
-    assert "not known" in describe_sample(wilson(0, 0))
-    # Wilson's interval for 9 of 10 at 95 %.
-    assert "90 % right, and with 95 % confidence between 60–98 %" in describe_sample(wilson(9, 10))
-    said = [
-        Review(cell, answer, reader, "2025-01-01T00:00:00", False)
-        for reader, answers in (("a", "xxy"), ("b", "xyy"))
-        for cell, answer in zip("123", answers, strict=True)
-    ]
-    assert "3 cells read by both, 2 alike (67 %); Cohen's κ is 0.40" in describe_concordance(
-        cohen_kappa(said, "a", "b")
-    )
-    assert describe_concordance(cohen_kappa(said, "a", "c")).startswith("no cell")
-
-
-def test_pairs_of_readers():
-    said = [
-        Review(cell, "x", reader, "2025-01-01T00:00:00", False)
-        for reader, cells in (("c", "12"), ("a", "1"), ("b", "12"), ("d", "9"))
-        for cell in cells
-    ]
-    assert reader_pairs(said) == [("b", "c"), ("a", "b"), ("a", "c")]
-
-
-def test_reviews_are_read_from_what_is_kept():
-    payload = {"cell": "1", "answer": "x", "reader": "a", "time": "t", "blind": True, "together": 3}
-    assert read_reviews([payload]) == [Review("1", "x", "a", "t", True)]

@@ -40,7 +40,7 @@ def one_group(n):
     return np.zeros(n, dtype=np.int64)
 
 
-def said(cell, answer="a", reader="Ada", *, blind=False, at=0.0):
+def review_of(cell, answer="a", reader="Ada", *, blind=False, at=0.0):
     time = dt.datetime(2025, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=at)
     return Review(f"{cell:064x}", answer, reader, time.isoformat(timespec="milliseconds"), blind)
 
@@ -146,9 +146,9 @@ def test_answering_the_next_cell_moves_no_other(order, answer, cells, vote, clus
     queue = places(review_queue(cells, vote, clusters, reviews, order=order))
     for number in range(60):
         cell, blind = queue[0]
-        word = answer if number % 2 else "b"
-        reviews.append(said(cell, word, blind=blind))
-        rest = queue[1:] + ([(cell, blind)] if word == SKIPPED else [])
+        given = answer if number % 2 else "b"
+        reviews.append(review_of(cell, given, blind=blind))
+        rest = queue[1:] + ([(cell, blind)] if given == SKIPPED else [])
         queue = places(review_queue(cells, vote, clusters, reviews, order=order))
         assert queue == rest
     assert len(queue) == (30 if answer == SKIPPED else 0)
@@ -158,7 +158,7 @@ def test_answering_further_down_keeps_the_order(cells, vote, clusters, rng):
     before = review_queue(cells, vote, clusters, [])
     for number in rng.permutation(60)[:25]:
         cell, blind = places(before)[number]
-        after = review_queue(cells, vote, clusters, [said(cell, blind=blind)])
+        after = review_queue(cells, vote, clusters, [review_of(cell, blind=blind)])
         was = [c for c, hidden in places(before) if not hidden and c != cell]
         assert [c for c, hidden in places(after) if not hidden] == was
         rest = [c for c in before.cells.tolist() if c != cell]
@@ -172,7 +172,7 @@ def test_turns_come_when_the_vote_changes_after_every_answer(cells, clusters, rn
     for number in range(40):
         changing = vote_of(rng.random(60), rng.integers(0, 3, 60))
         cell, blind = places(review_queue(cells, changing, clusters, reviews, share=0.2))[0]
-        reviews.append(said(cell, blind=blind))
+        reviews.append(review_of(cell, blind=blind))
         asked = {review.cell for review in reviews if review.blind}
         due = sample[: max(0, number + 1 - BLIND_FROM) // 5]
         assert set(due) <= asked <= set(sample[:12])
@@ -180,23 +180,23 @@ def test_turns_come_when_the_vote_changes_after_every_answer(cells, clusters, rn
 
 def test_skipped_cells_come_back_in_turn_and_leave_once_answered(cells, vote, clusters):
     first, second, third = places(review_queue(cells, vote, clusters, [], share=0))[:3]
-    skips = [said(second[0], SKIPPED), said(first[0], SKIPPED)]
+    skips = [review_of(second[0], SKIPPED), review_of(first[0], SKIPPED)]
     queue = places(review_queue(cells, vote, clusters, skips, share=0))
     assert queue[0] == third
     assert queue[-2:] == [second, first]
-    repeated = [*skips, said(second[0], SKIPPED)]
+    repeated = [*skips, review_of(second[0], SKIPPED)]
     again = places(review_queue(cells, vote, clusters, repeated, share=0))
     assert again[-2:] == [first, second]
-    answered = places(review_queue(cells, vote, clusters, [*skips, said(second[0])], share=0))
+    answered = places(review_queue(cells, vote, clusters, [*skips, review_of(second[0])], share=0))
     assert answered == [place for place in queue if place != second]
-    # What was said stays said when the cell is skipped later.
-    kept = [said(first[0]), said(first[0], SKIPPED)]
+    # An answer stays when the cell is skipped later.
+    kept = [review_of(first[0]), review_of(first[0], SKIPPED)]
     assert first not in places(review_queue(cells, vote, clusters, kept, share=0))
 
 
 def test_a_skipped_blind_cell_comes_back_blind(cells, vote, clusters):
     cell = int(sample_order(cells, 0)[0])
-    queue = places(review_queue(cells, vote, clusters, [said(cell, SKIPPED, blind=True)]))
+    queue = places(review_queue(cells, vote, clusters, [review_of(cell, SKIPPED, blind=True)]))
     assert queue[-1] == (cell, True)
     assert len(queue) == 60
 
@@ -207,8 +207,8 @@ def test_a_cell_of_the_sample_that_was_typed_in_sight_is_still_asked_blind(cells
     def queue(*reviews):
         return places(review_queue(cells, vote, clusters, reviews, order="random"))
 
-    assert queue(said(cell)).index((cell, True)) == queue().index((cell, True)) - 1
-    assert (cell, True) not in queue(said(cell, blind=True))
+    assert queue(review_of(cell)).index((cell, True)) == queue().index((cell, True)) - 1
+    assert (cell, True) not in queue(review_of(cell, blind=True))
 
 
 def test_flagged_cells_alone_beside_a_sample_of_all(cells, vote, clusters):
@@ -224,13 +224,13 @@ def test_flagged_cells_alone_beside_a_sample_of_all(cells, vote, clusters):
     assert set(due) <= set(queue.cells.tolist())
     assert not flagged[due].all()
     assert set(queue.cells[queue.blind].tolist()) == set(sample) & {*due, *np.flatnonzero(flagged)}
-    reviews = [said(cell, blind=blind) for cell, blind in places(queue)]
+    reviews = [review_of(cell, blind=blind) for cell, blind in places(queue)]
     assert review_queue(cells, vote, clusters, reviews, only=flagged, share=0.2).cells.size == 0
 
 
 def test_skipped_cells_come_back_where_they_pass_the_filter(cells, vote, clusters):
     flagged = vote.agreement < 0.5
-    skips = [said(cell, SKIPPED) for cell in range(60)]
+    skips = [review_of(cell, SKIPPED) for cell in range(60)]
     queue = review_queue(cells, vote, clusters, skips, only=flagged)
     assert set(queue.cells[~queue.blind].tolist()) <= set(np.flatnonzero(flagged).tolist())
     assert set(queue.cells.tolist()) >= set(np.flatnonzero(flagged).tolist())
@@ -241,7 +241,7 @@ def test_flagged_queue_is_walked_without_moves(cells, vote, clusters):
     reviews = []
     queue = places(review_queue(cells, vote, clusters, reviews, only=flagged))
     while queue:
-        reviews.append(said(queue[0][0], blind=queue[0][1]))
+        reviews.append(review_of(queue[0][0], blind=queue[0][1]))
         left = places(review_queue(cells, vote, clusters, reviews, only=flagged))
         assert left == queue[1:]
         queue = left
@@ -287,13 +287,13 @@ def test_split_is_the_share_of_pairs_that_differ():
 @pytest.mark.parametrize("order", QUEUE_ORDERS)
 def test_no_cells_and_one_cell(order):
     none = vote_of([], choices=np.zeros((2, 0), dtype=np.int64), winner=one_group(0))
-    assert places(review_queue([], none, one_group(0), [said(1)], order=order)) == []
+    assert places(review_queue([], none, one_group(0), [review_of(1)], order=order)) == []
     alone = vote_of([0.5])
     assert places(review_queue(hashes(1), alone, one_group(1), [], order=order)) == [(0, True)]
 
 
 def test_reviews_of_cells_that_are_gone_are_passed_over(cells, vote, clusters):
-    gone = [said(1000, blind=True), said(1001, SKIPPED)]
+    gone = [review_of(1000, blind=True), review_of(1001, SKIPPED)]
     assert places(review_queue(cells, vote, clusters, gone)) == places(
         review_queue(cells, vote, clusters, [])
     )
@@ -355,7 +355,7 @@ def test_the_sample_is_unbiased_where_the_queue_is_not():
     estimates, covered = [], 0
     for seed in range(80):
         queue = review_queue(cells, vote_of(agreement), one_group(n), [], share=0.2, seed=seed)
-        reviews = [said(c, truth[c], blind=blind) for c, blind in places(queue)[:120]]
+        reviews = [review_of(c, truth[c], blind=blind) for c, blind in places(queue)[:120]]
         found = sample_accuracy(cells, predicted, reviews, share=0.2, seed=seed)
         assert 20 <= found.drawn == found.overall.cells <= 22
         estimates.append(found.overall.accuracy)
@@ -369,9 +369,9 @@ def test_the_sample_is_unbiased_where_the_queue_is_not():
 def test_cells_chosen_by_doubt_enter_in_their_turn():
     cells = hashes(100)
     order = sample_order(cells, 7).tolist()
-    fair = [said(cell, blind=True) for cell in order[:2]]
-    seen = [said(cell, "b") for cell in order[10:57]]
-    early = [said(cell, "b", blind=True) for cell in (order[2], order[3], order[5])]
+    fair = [review_of(cell, blind=True) for cell in order[:2]]
+    seen = [review_of(cell, "b") for cell in order[10:57]]
+    early = [review_of(cell, "b", blind=True) for cell in (order[2], order[3], order[5])]
 
     def sample(*reviews):
         return random_sample(cells, reviews, seed=7)
@@ -379,22 +379,22 @@ def test_cells_chosen_by_doubt_enter_in_their_turn():
     assert sample(*fair, *seen) == order[:2]  # 49 cells: two turns
     assert sample(*early, *fair) == order[:2]
     assert sample(*early, *fair, *seen) == order[:3]  # 52 cells: the third turn has come
-    assert sample(*early, *fair, *seen, *map(said, order[60:70])) == order[:4]
+    assert sample(*early, *fair, *seen, *map(review_of, order[60:70])) == order[:4]
     # Whoever is asked in their turn brings in those before, and none after.
-    assert sample(*early, *fair, said(order[4], blind=True)) == order[:5]
+    assert sample(*early, *fair, review_of(order[4], blind=True)) == order[:5]
     assert random_sample(cells, [*early, *fair, *seen], seed=7, share=0.01) == order[:2]
 
 
 def test_what_is_out_of_turn_or_seen_is_in_no_estimate(cells):
     order = sample_order(cells, 7).tolist()
     predicted = ["a"] * 60
-    fair = [said(cell, blind=True) for cell in order[:5]]
-    seen = [said(cell, "b") for cell in order[5:10]]
-    jumped = [said(cell, "b", blind=True) for cell in order[30:40]]
+    fair = [review_of(cell, blind=True) for cell in order[:5]]
+    seen = [review_of(cell, "b") for cell in order[5:10]]
+    jumped = [review_of(cell, "b", blind=True) for cell in order[30:40]]
     found = sample_accuracy(cells, predicted, fair + seen + jumped, seed=7)
     assert found.overall == wilson(5, 5)
     # An answer that was changed when the prediction was in sight does not count either.
-    changed = [said(order[0], "b")]
+    changed = [review_of(order[0], "b")]
     assert sample_accuracy(cells, predicted, fair + changed, seed=7).overall == wilson(5, 5)
     # Another seed drew other cells.
     assert sample_accuracy(cells, predicted, fair, seed=8).drawn < 5
@@ -406,15 +406,15 @@ def test_sample_by_type_and_what_is_counted_apart(cells):
     predicted[order[:4]] = "a"
     predicted[order[4:8]] = "b"
     answers = ["a", "a", "b", UNSURE, "b", ARTEFACT, SKIPPED, "new"]
-    reviews = [said(c, w, blind=True) for c, w in zip(order, answers, strict=False)]
-    reviews.append(said(order[0], "b", "Ben", blind=True))
+    reviews = [review_of(c, w, blind=True) for c, w in zip(order, answers, strict=False)]
+    reviews.append(review_of(order[0], "b", "Ben", blind=True))
     found = sample_accuracy(cells, predicted, reviews)
     assert found.overall == wilson(2, 4)
     assert found.by_type == {"a": wilson(1, 2), "b": wilson(1, 2), "c": wilson(0, 0)}
     assert (found.unsure, found.artefact, found.skipped, found.disputed) == (1, 1, 1, 1)
     assert found.drawn == 8
     # Answered when it comes back, a skipped cell counts.
-    reviews.append(said(order[6], "b", blind=True))
+    reviews.append(review_of(order[6], "b", blind=True))
     assert sample_accuracy(cells, predicted, reviews).overall == wilson(3, 5)
 
 
@@ -424,7 +424,7 @@ def test_sample_without_cells_answers_or_gaps(cells):
     nothing = sample_accuracy(cells, ["a"] * 60, [])
     assert math.isnan(nothing.overall.accuracy)
     assert nothing.by_type["a"].high == 1
-    every = [said(cell, blind=True) for cell in range(60)]
+    every = [review_of(cell, blind=True) for cell in range(60)]
     assert sample_accuracy(cells, ["a"] * 60, every).overall == wilson(60, 60)
 
 
@@ -433,8 +433,8 @@ def test_sample_without_cells_answers_or_gaps(cells):
 
 def test_kappa_by_hand():
     pairs = ["aa"] * 20 + ["ab"] * 5 + ["ba"] * 10 + ["bb"] * 15
-    reviews = [said(cell, one) for cell, (one, _) in enumerate(pairs)]
-    reviews += [said(cell, other, "Ben") for cell, (_, other) in enumerate(pairs)]
+    reviews = [review_of(cell, one) for cell, (one, _) in enumerate(pairs)]
+    reviews += [review_of(cell, other, "Ben") for cell, (_, other) in enumerate(pairs)]
     found = cohen_kappa(reviews, "Ada", "Ben")
     assert found.kappa == pytest.approx(0.4)  # 0.7 observed, 0.5 by chance
     assert (found.cells, found.agreed, found.unsure) == (50, 35, 0)
@@ -447,20 +447,20 @@ def test_kappa_by_hand():
 
 def test_kappa_over_the_last_answers_that_both_gave():
     reviews = [
-        said(0, "a"),
-        said(0, "b", "Ben"),
-        said(0, "b"),  # Ada yields
-        said(1, "a"),
-        said(1, "a", "Ben"),
-        said(1, SKIPPED, "Ben"),  # takes nothing back
-        said(2, UNSURE),
-        said(2, "a", "Ben"),
-        said(3, ARTEFACT),
-        said(3, "a", "Ben"),
-        said(4, "a"),
-        said(5, SKIPPED),
-        said(5, "a", "Ben"),
-        said(0, "c", "Cem"),
+        review_of(0, "a"),
+        review_of(0, "b", "Ben"),
+        review_of(0, "b"),  # Ada yields
+        review_of(1, "a"),
+        review_of(1, "a", "Ben"),
+        review_of(1, SKIPPED, "Ben"),  # takes nothing back
+        review_of(2, UNSURE),
+        review_of(2, "a", "Ben"),
+        review_of(3, ARTEFACT),
+        review_of(3, "a", "Ben"),
+        review_of(4, "a"),
+        review_of(5, SKIPPED),
+        review_of(5, "a", "Ben"),
+        review_of(0, "c", "Cem"),
     ]
     found = cohen_kappa(reviews, "Ada", "Ben")
     assert (found.cells, found.agreed, found.unsure) == (3, 2, 1)
@@ -470,11 +470,11 @@ def test_kappa_over_the_last_answers_that_both_gave():
 
 
 def test_kappa_without_overlap_or_with_one_answer():
-    apart = cohen_kappa([said(0), said(1, "a", "Ben")], "Ada", "Ben")
+    apart = cohen_kappa([review_of(0), review_of(1, "a", "Ben")], "Ada", "Ben")
     assert apart.cells == 0
     assert math.isnan(apart.kappa)
     assert math.isnan(cohen_kappa([], "Ada", "Ben").kappa)
-    alike = [said(cell, "a", reader) for cell in range(5) for reader in ("Ada", "Ben")]
+    alike = [review_of(cell, "a", reader) for cell in range(5) for reader in ("Ada", "Ben")]
     found = cohen_kappa(alike, "Ada", "Ben")
     assert (found.cells, found.agreed) == (5, 5)
     assert math.isnan(found.kappa)
@@ -485,22 +485,22 @@ def test_kappa_without_overlap_or_with_one_answer():
 
 def test_final_types():
     reviews = [
-        said(1, "b", at=1),
-        said(2, "b", at=2),
-        said(2, "a", at=3),  # a second thought
-        said(3, UNSURE, at=4),
-        said(4, ARTEFACT, at=5),
-        said(5, SKIPPED, at=6),
-        said(6, "b", at=7),
-        said(6, "c", "Ben", at=8),
-        said(7, UNSURE, at=9),
-        said(7, "b", "Ben", at=10),
-        said(8, "b", at=11),
-        said(8, "c", "Ben", at=12),
-        said(8, "c", "Cem", at=13),
-        said(9, "b", at=14),
-        said(9, SKIPPED, at=15),
-        said(99, "b", at=16),
+        review_of(1, "b", at=1),
+        review_of(2, "b", at=2),
+        review_of(2, "a", at=3),  # a second thought
+        review_of(3, UNSURE, at=4),
+        review_of(4, ARTEFACT, at=5),
+        review_of(5, SKIPPED, at=6),
+        review_of(6, "b", at=7),
+        review_of(6, "c", "Ben", at=8),
+        review_of(7, UNSURE, at=9),
+        review_of(7, "b", "Ben", at=10),
+        review_of(8, "b", at=11),
+        review_of(8, "c", "Ben", at=12),
+        review_of(8, "c", "Cem", at=13),
+        review_of(9, "b", at=14),
+        review_of(9, SKIPPED, at=15),
+        review_of(99, "b", at=16),
     ]
     predicted = ["a"] * 10
     found = final_types(hashes(10), predicted, reviews)
@@ -518,7 +518,7 @@ def test_final_types():
 
 
 def test_a_reader_who_yields_ends_the_dispute():
-    reviews = [said(0, "b"), said(0, "c", "Ben"), said(0, "c", at=5)]
+    reviews = [review_of(0, "b"), review_of(0, "c", "Ben"), review_of(0, "c", at=5)]
     found = final_types(hashes(1), ["a"], reviews)
     assert found.final.tolist() == ["c"]
     assert not found.disputed.any()
@@ -528,7 +528,7 @@ def test_a_reader_who_yields_ends_the_dispute():
 
 
 def test_final_types_without_cells():
-    found = final_types([], [], [said(0)])
+    found = final_types([], [], [review_of(0)])
     assert len(found.final) == len(found.unsure) == 0
 
 
@@ -536,9 +536,13 @@ def test_final_types_without_cells():
 
 
 def test_progress_counts_and_speed():
-    reviews = [said(cell, "a", at=4 * cell) for cell in range(11)]
-    reviews += [said(11, "b", at=44), said(12, UNSURE, at=48), said(13, ARTEFACT, at=52)]
-    reviews += [said(14, SKIPPED, at=54), said(77, "a", at=55)]
+    reviews = [review_of(cell, "a", at=4 * cell) for cell in range(11)]
+    reviews += [
+        review_of(11, "b", at=44),
+        review_of(12, UNSURE, at=48),
+        review_of(13, ARTEFACT, at=52),
+    ]
+    reviews += [review_of(14, SKIPPED, at=54), review_of(77, "a", at=55)]
     found = review_progress(hashes(20), ["a"] * 20, reviews)
     assert found.outcomes == {
         "accepted": 11, "changed": 1, ARTEFACT: 1, UNSURE: 1, DISPUTED: 0
@@ -550,8 +554,8 @@ def test_progress_counts_and_speed():
 
 
 def test_speed_forgets_breaks_and_what_was_long_ago():
-    slow = [said(cell, at=60 * cell) for cell in range(10)]
-    after_lunch = [said(10 + cell, at=9000 + 3 * cell) for cell in range(10)]
+    slow = [review_of(cell, at=60 * cell) for cell in range(10)]
+    after_lunch = [review_of(10 + cell, at=9000 + 3 * cell) for cell in range(10)]
     reviews = slow + after_lunch
     predicted = ["a"] * 20
     both = review_progress(hashes(20), predicted, reviews)
@@ -562,15 +566,15 @@ def test_speed_forgets_breaks_and_what_was_long_ago():
 
 
 def test_speed_of_cells_answered_at_one_stroke():
-    reviews = [said(cell, at=20 * (cell // 12) + 0.001 * cell) for cell in range(36)]
+    reviews = [review_of(cell, at=20 * (cell // 12) + 0.001 * cell) for cell in range(36)]
     found = review_progress(hashes(40), ["a"] * 40, reviews)
     assert found.cells_per_minute == pytest.approx(36)
     # The stroke after a break took nobody knows how long.
-    late = [replace(r, time=said(0, at=5000).time) for r in reviews[:12]]
-    assert math.isnan(review_progress(hashes(40), ["a"] * 40, [said(39), *late]).minutes_left)
+    late = [replace(r, time=review_of(0, at=5000).time) for r in reviews[:12]]
+    assert math.isnan(review_progress(hashes(40), ["a"] * 40, [review_of(39), *late]).minutes_left)
 
 
-@pytest.mark.parametrize("reviews", [[], [said(0)], [said(0, SKIPPED)]])
+@pytest.mark.parametrize("reviews", [[], [review_of(0)], [review_of(0, SKIPPED)]])
 def test_speed_is_not_known_at_first(reviews):
     found = review_progress(hashes(3), ["a"] * 3, reviews)
     assert math.isnan(found.cells_per_minute)
@@ -579,7 +583,12 @@ def test_speed_is_not_known_at_first(reviews):
 
 
 def test_disputed_cells_count_once():
-    reviews = [said(0, "a"), said(0, "b", "Ben"), said(1, "a"), said(1, "a", "Ben")]
+    reviews = [
+        review_of(0, "a"),
+        review_of(0, "b", "Ben"),
+        review_of(1, "a"),
+        review_of(1, "a", "Ben"),
+    ]
     found = review_progress(hashes(2), ["a", "a"], reviews)
     assert found.outcomes["disputed"] == found.outcomes["accepted"] == 1
     assert found.answered == 2

@@ -3,6 +3,8 @@ import copy
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from celltransfer_core.classify import Vote, weighted_vote
 from celltransfer_core.errors import DataError
@@ -49,32 +51,69 @@ def same(first, second):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
-def test_without_words_the_vote_is_the_ensembles(fitted):
-    teacher, shares, weights = fitted
-    taught = teacher.update(Annotations())
-    same(taught.vote, weighted_vote(shares, weights))
-    assert taught.say.tolist() == [[1, 0, 0, 0, 0]] * 80
-    assert not taught.unknown.any()
+class TestContract:
+    """scikit-learn's contract, with a ``fit`` of its own."""
+
+    def test_parameters_are_stored_unchanged(self):
+        updater = VoteUpdater(n_neighbors=3, prior_weight=1.0, noise=0.2)
+        params = updater.get_params()
+        assert clone(updater).get_params() == params
+        assert VoteUpdater().set_params(**params).get_params() == params
+
+    def test_fit_returns_itself_and_changes_no_parameters(self, blobs):
+        X, clusters = blobs
+        updater = VoteUpdater()
+        params = updater.get_params()
+        shares = np.full((1, 80, 2), 0.5)
+        assert updater.fit(X, clusters, np.ones(80), shares, np.ones(1), TYPES) is updater
+        assert updater.get_params() == params
+        assert updater.n_features_in_ == 4
+        assert {name for name in vars(updater) if not name.endswith("_")} == {*params}
+
+    def test_what_is_not_fitted_says_so(self):
+        with pytest.raises(NotFittedError):
+            VoteUpdater().update(Annotations())
+
+    def test_bad_input(self, blobs):
+        X, clusters = blobs
+        shares, ones = np.full((1, 80, 2), 0.5), np.ones(80)
+        for arrays in (
+            (X, clusters[1:], ones, shares),
+            (X, clusters, ones[1:], shares),
+            (X, clusters, ones, shares[:, 1:]),
+        ):
+            with pytest.raises(ValueError, match="one entry a row"):
+                VoteUpdater().fit(*arrays, np.ones(1), TYPES)
+        with pytest.raises(ValueError, match="NaN"):
+            VoteUpdater().fit(np.full_like(X, np.nan), clusters, ones, shares, np.ones(1), TYPES)
+
+
+def test_without_annotations_the_vote_is_the_ensembles(fitted):
+    updater, shares, weights = fitted
+    updated = updater.update(Annotations())
+    same(updated.vote, weighted_vote(shares, weights))
+    assert updated.cell_weights.tolist() == [[1, 0, 0, 0, 0]] * 80
+    assert not updated.unknown.any()
 
 
 def test_a_confirmed_cluster_names_its_cells(fitted):
-    taught = fitted[0].update(Annotations(clusters=((0, "a"), (1, "b"))))
-    assert (taught.vote.winner == np.repeat([0, 1], 40)).mean() > 0.95
-    np.testing.assert_allclose(taught.say.sum(axis=1), 1)
-    assert (taught.say[:, TYPED] == 0).all()
+    updated = fitted[0].update(Annotations(clusters=((0, "a"), (1, "b"))))
+    assert (updated.vote.winner == np.repeat([0, 1], 40)).mean() > 0.95
+    np.testing.assert_allclose(updated.cell_weights.sum(axis=1), 1)
+    assert (updated.cell_weights[:, TYPED] == 0).all()
 
 
-def test_names_leave_cells_to_a_kept_type_that_no_cluster_is_called(blobs):
+def test_a_kept_type_that_no_cluster_has_can_win(blobs):
     X, clusters = blobs
     shares = np.full((1, 80, 3), 0.02)
     shares[0, np.arange(80), clusters] = 0.96
     shares[0, 70:] = [0.05, 0.25, 0.7]  # among the cells called b lie some of the rare type c
     names = Annotations(clusters=((0, "a"), (1, "b")))
 
-    def winner(words, kept=()):
-        teacher = VoteUpdater(own_weight=1.0)
-        teacher.fit(X, clusters, np.ones(80), shares, np.ones(1), (*TYPES, "c"), kept)
-        return teacher.update(words).vote.winner[70:]
+    def winner(annotations, kept=()):
+        updater = VoteUpdater(prior_weight=1.0)
+        updater.fit(X, clusters, np.ones(80), shares, np.ones(1), (*TYPES, "c"), kept)
+        return updater.update(annotations).vote.winner[70:]
 
     assert (winner(names) == 1).all()
     assert (winner(names, ("c",)) == 2).all()
@@ -89,12 +128,12 @@ def test_an_ensemble_that_sees_nothing_but_a_kept_type(blobs):
     shares[:, :, 2] = 1  # seven unequal weights sum to one and a rounding
     for _ in range(20):
         weights = rng.dirichlet(np.ones(7))
-        teacher = VoteUpdater().fit(
+        updater = VoteUpdater().fit(
             X, clusters, np.ones(80), shares, weights, (*TYPES, "c"), ("c",)
         )
-        taught = teacher.update(Annotations(((0, "a"), (1, "b"))))
-        assert (taught.probabilities >= 0).all()
-        assert (taught.vote.winner == 2).all()
+        updated = updater.update(Annotations(((0, "a"), (1, "b"))))
+        assert (updated.probabilities >= 0).all()
+        assert (updated.vote.winner == 2).all()
 
 
 def test_typed_cells_outvote_a_wrong_match_where_they_are(fitted):
@@ -107,8 +146,8 @@ def test_typed_cells_outvote_a_wrong_match_where_they_are(fitted):
     assert (after[:40] == 0).mean() > 0.9
 
 
-def teacher_that_sees(seen, *, certain=0.9):
-    """Teacher of six clusters of ten cells, with an ensemble that sees these types in them."""
+def updater_of_clusters(seen, *, certain=0.9):
+    """Updater on six clusters of ten cells, in which the ensemble predicts these types."""
     rng = np.random.default_rng(0)
     clusters = np.repeat(np.arange(6), 10)
     X = (10 * np.eye(6)[clusters] + rng.normal(size=(60, 6))).astype(np.float32)
@@ -116,43 +155,43 @@ def teacher_that_sees(seen, *, certain=0.9):
     return VoteUpdater().fit(X, clusters, np.ones(60), shares[None], np.ones(1), ("a", "b", "c"))
 
 
-def test_a_name_that_the_votes_speak_against_is_doubted_and_counts_for_less():
-    teacher = teacher_that_sees([0, 0, 1, 1, 2, 2])
+def test_a_name_that_contradicts_the_votes_is_doubted_and_counts_for_less():
+    updater = updater_of_clusters([0, 0, 1, 1, 2, 2])
     right = tuple(enumerate("aabbcc"))
-    taught = teacher.update(Annotations(right))
-    assert taught.slips == ()
-    assert (taught.trust > 0.9).all()
-    slip = teacher.update(Annotations((*right[:5], (5, "a"))))
-    assert slip.slips == (5,)
+    updated = updater.update(Annotations(right))
+    assert updated.doubted_clusters == ()
+    assert (updated.name_posteriors > 0.9).all()
+    slip = updater.update(Annotations((*right[:5], (5, "a"))))
+    assert slip.doubted_clusters == (5,)
     assert (slip.vote.winner[50:] == 2).all()
-    # Who types some of its cells so is believed.
+    # Cells typed alike settle it.
     typed = tuple((cell, "a") for cell in range(50, 57))
-    told = teacher.update(Annotations((*right[:5], (5, "a")), typed))
-    assert (told.vote.winner[57:] == 0).all()
-    assert told.slips == ()
+    typed_so = updater.update(Annotations((*right[:5], (5, "a")), typed))
+    assert (typed_so.vote.winner[57:] == 0).all()
+    assert typed_so.doubted_clusters == ()
 
 
 def test_a_name_is_not_doubted_where_the_ensemble_errs_alike_or_cannot_know():
     # It takes both clusters of c for b: so these votes are what c looks like to it.
-    taught = teacher_that_sees([0, 0, 1, 1, 1, 1], certain=0.7).update(
+    updated = updater_of_clusters([0, 0, 1, 1, 1, 1], certain=0.7).update(
         Annotations(tuple(enumerate("aabbcc")))
     )
-    assert taught.slips == ()
-    unknown = teacher_that_sees([0, 0, 1, 1, 2, 2]).update(Annotations(((0, "a"), (1, "z"))))
-    assert unknown.trust.tolist()[1:] == [1] * 5
+    assert updated.doubted_clusters == ()
+    unknown = updater_of_clusters([0, 0, 1, 1, 2, 2]).update(Annotations(((0, "a"), (1, "z"))))
+    assert unknown.name_posteriors.tolist()[1:] == [1] * 5
 
 
 def test_one_type_alone_is_not_doubted():
-    teacher = VoteUpdater().fit(
+    updater = VoteUpdater().fit(
         np.eye(6, dtype=np.float32), np.zeros(6, dtype=int), np.ones(6), np.ones((1, 6, 1)),
         np.ones(1), ("a",),
     )  # fmt: skip
-    assert teacher.update(Annotations(((0, "a"),))).trust.tolist() == [1]
+    assert updater.update(Annotations(((0, "a"),))).name_posteriors.tolist() == [1]
 
 
 def test_the_discriminant_finds_where_the_types_part_in_the_query():
-    # Two types side by side; the ensemble errs in one of four cells, and nobody named the cluster
-    # between them.
+    # Two types side by side; the ensemble errs in one of four cells, and the cluster between them
+    # is not confirmed.
     rng = np.random.default_rng(0)
     truth = np.repeat([0, 1], 300)
     X = rng.normal(size=(600, 5)).astype(np.float32)
@@ -161,50 +200,50 @@ def test_the_discriminant_finds_where_the_types_part_in_the_query():
     shares = np.full((1, 600, 2), 0.02)
     shares[0, np.arange(600), guess] = 0.98
     clusters = np.digitize(X[:, 0], [1, 3])
-    teacher = VoteUpdater().fit(X, clusters, np.ones(600), shares, np.ones(1), TYPES)
+    updater = VoteUpdater().fit(X, clusters, np.ones(600), shares, np.ones(1), TYPES)
 
-    taught = teacher.update(Annotations(((0, "a"), (2, "b"))))
-    rows = dict(zip(["ensemble", *KINDS[1:]], taught.vote.choices, strict=True))
+    updated = updater.update(Annotations(((0, "a"), (2, "b"))))
+    rows = dict(zip(["ensemble", *KINDS[1:]], updated.vote.choices, strict=True))
     between = clusters == 1
     right = {kind: (row == truth)[between].mean() for kind, row in rows.items()}
     assert right["discriminant"] > 0.9 > max(right["ensemble"], right["neighbours"])
 
-    # It speaks where neighbours were confirmed, and never of a type that has no cell.
-    words = Annotations(((0, "a"),), ((599, "rare"),))
-    taught = teacher.update(words)
-    silent = (clusters[teacher.neighbors_] > 0).all(axis=1)
-    assert (taught.say[silent, KINDS.index("discriminant")] == 0).all()
-    assert (taught.say[~silent, KINDS.index("discriminant")] > 0).any()
-    assert (taught.vote.choices[-2] < len(TYPES)).all()
-    assert np.isfinite(taught.probabilities).all()
+    # It has weight where neighbours were confirmed, and never predicts a type without cells.
+    annotations = Annotations(((0, "a"),), ((599, "rare"),))
+    updated = updater.update(annotations)
+    unconfirmed = (clusters[updater.neighbors_] > 0).all(axis=1)
+    assert (updated.cell_weights[unconfirmed, KINDS.index("discriminant")] == 0).all()
+    assert (updated.cell_weights[~unconfirmed, KINDS.index("discriminant")] > 0).any()
+    assert (updated.vote.choices[-2] < len(TYPES)).all()
+    assert np.isfinite(updated.probabilities).all()
 
 
 @pytest.mark.parametrize("n", [2, 3])
-def test_a_handful_of_equal_cells_can_be_taught(n):
+def test_a_handful_of_equal_cells(n):
     shares = np.full((1, n, 8), 1 / 8)
     X = np.ones((n, 3), dtype=np.float32)
-    teacher = VoteUpdater().fit(X, np.zeros(n, int), np.ones(n), shares, np.ones(1), [*"abcdefgh"])
-    taught = teacher.update(Annotations(((0, "c"),)))
-    assert (taught.vote.winner == 2).all()
-    assert np.isfinite(taught.probabilities).all()
+    updater = VoteUpdater().fit(X, np.zeros(n, int), np.ones(n), shares, np.ones(1), [*"abcdefgh"])
+    updated = updater.update(Annotations(((0, "c"),)))
+    assert (updated.vote.winner == 2).all()
+    assert np.isfinite(updated.probabilities).all()
 
 
-def test_a_cells_own_word_has_no_part_in_its_vote(fitted):
-    words = ((0, "a"), (1, "b")), ((3, "a"), (45, "b"), (50, "a"), (72, "b"))
-    taught = fitted[0].update(Annotations(*words))
+def test_a_cells_own_answer_has_no_part_in_its_vote(fitted):
+    annotations = ((0, "a"), (1, "b")), ((3, "a"), (45, "b"), (50, "a"), (72, "b"))
+    updated = fitted[0].update(Annotations(*annotations))
     for left in range(4):
-        cell = words[1][left][0]
-        others = tuple(word for word in words[1] if word[0] != cell)
+        cell = annotations[1][left][0]
+        others = tuple(one for one in annotations[1] if one[0] != cell)
         # As if the other three were as many as they are with it.
-        teacher = copy.copy(fitted[0]).set_params(noise=0.1 * (1 + 20 / 4) / (1 + 20 / 3))
-        without = teacher.update(Annotations(words[0], others))
-        assert taught.vote.winner[cell] == without.vote.winner[cell]
-        assert taught.vote.agreement[cell] == pytest.approx(without.vote.agreement[cell])
-        np.testing.assert_allclose(taught.probabilities[cell], without.probabilities[cell])
+        updater = copy.copy(fitted[0]).set_params(noise=0.1 * (1 + 20 / 4) / (1 + 20 / 3))
+        without = updater.update(Annotations(annotations[0], others))
+        assert updated.vote.winner[cell] == without.vote.winner[cell]
+        assert updated.vote.agreement[cell] == pytest.approx(without.vote.agreement[cell])
+        np.testing.assert_allclose(updated.probabilities[cell], without.probabilities[cell])
 
 
 @pytest.mark.parametrize("said", ["a", "z"])
-def test_what_is_said_of_a_cell_does_not_move_its_own_vote(fitted, said):
+def test_the_answer_on_a_cell_does_not_change_its_own_vote(fitted, said):
     others = ((0, "a"), (1, "b")), ((3, "a"), (45, "b"), (50, "z"))
     found = [
         fitted[0].update(Annotations(others[0], tuple(sorted((*others[1], (72, word))))))
@@ -213,62 +252,64 @@ def test_what_is_said_of_a_cell_does_not_move_its_own_vote(fitted, said):
     np.testing.assert_allclose(found[0].probabilities[72], found[1].probabilities[72])
 
 
-def test_few_words_carry_less_far_than_many(fitted):
-    near = [  # the twenty more are of the other group, too far to speak here themselves
-        fitted[0].update(Annotations((), tuple((cell, "b") for cell in cells))).say[41, TYPED]
+def test_few_answers_have_less_effect_than_many(fitted):
+    near = [  # the twenty more are of the other group, too far to have weight here
+        fitted[0]
+        .update(Annotations((), tuple((cell, "b") for cell in cells)))
+        .cell_weights[41, TYPED]
         for cells in ([40], [40, *range(20)])
     ]
     assert near[0] < near[1] < 1
 
 
-def test_what_was_taught_is_a_function_of_the_words(fitted):
-    words = Annotations(((0, "a"),), ((45, "b"),))
-    first = fitted[0].update(words)
+def test_the_vote_is_a_function_of_the_annotations(fitted):
+    annotations = Annotations(((0, "a"),), ((45, "b"),))
+    first = fitted[0].update(annotations)
     fitted[0].update(Annotations(((0, "b"),), ((45, "a"), (46, "a"))))
-    same(first.vote, fitted[0].update(words).vote)
+    same(first.vote, fitted[0].update(annotations).vote)
 
 
 def test_a_new_type_is_predicted_from_then_on(fitted):
-    taught = fitted[0].update(Annotations(((0, "a"),), tuple((c, "z") for c in range(40, 50))))
-    assert taught.types == ("a", "b", "z")
-    assert (taught.vote.winner[50:70] == 2).mean() > 0.7
-    assert (taught.vote.winner[:40] == 0).mean() > 0.9
+    updated = fitted[0].update(Annotations(((0, "a"),), tuple((c, "z") for c in range(40, 50))))
+    assert updated.types == ("a", "b", "z")
+    assert (updated.vote.winner[50:70] == 2).mean() > 0.7
+    assert (updated.vote.winner[:40] == 0).mean() > 0.9
 
 
-def test_say_grows_near_typed_cells(fitted, blobs):
-    taught = fitted[0].update(Annotations((), ((40, "b"),)))
+def test_the_weight_of_typed_cells_grows_near_them(fitted, blobs):
+    updated = fitted[0].update(Annotations((), ((40, "b"),)))
     X = blobs[0]
     order = np.argsort(np.linalg.norm(X - X[40], axis=1))[1:]
     near, beside, far = (
-        taught.say[order[at], TYPED].mean() for at in (range(8), range(16, 24), [-1])
+        updated.cell_weights[order[at], TYPED].mean() for at in (range(8), range(16, 24), [-1])
     )
     assert near > beside > far
-    assert taught.say[order[-1], TYPED] < 1e-6
+    assert updated.cell_weights[order[-1], TYPED] < 1e-6
 
 
 def match(cluster, name, *, confirmed=True):
     return Match(cluster, 5, name, 1.0, "", 0.0, "", "", confirmed, "Ann" if confirmed else "")
 
 
-def said(cell, answer, reader="Ann"):
+def review_of(cell, answer, reader="Ann"):
     return Review(cell, answer, reader, "2026-01-01T00:00:00+00:00", blind=False)
 
 
-def test_words_are_what_stands():
+def test_annotations_are_the_answers_that_stand():
     cells = ["c0", "c1", "c2", "c3", "c4"]
     reviews = [
-        said("c0", "a"),
-        said("c1", "a"),
-        said("c1", "b", "Bob"),  # disputed
-        said("c2", UNSURE),
-        said("c3", ARTEFACT),
-        said("c4", "a"),
-        said("c4", "none"),
-        said("elsewhere", "a"),
+        review_of("c0", "a"),
+        review_of("c1", "a"),
+        review_of("c1", "b", "Bob"),  # disputed
+        review_of("c2", UNSURE),
+        review_of("c3", ARTEFACT),
+        review_of("c4", "a"),
+        review_of("c4", "none"),
+        review_of("elsewhere", "a"),
     ]
     matches = [match(0, "a"), match(1, "none"), match(2, "b", confirmed=False), match(3, "new")]
-    words = annotations_of(matches, cells, reviews)
-    assert words == Annotations(((0, "a"), (3, "new")), ((0, "a"),))
+    annotations = annotations_of(matches, cells, reviews)
+    assert annotations == Annotations(((0, "a"), (3, "new")), ((0, "a"),))
     assert not annotations_of([match(0, "a", confirmed=False)], cells, [])
 
 
@@ -282,19 +323,19 @@ def test_names_that_can_stand():
     assert check_new_type("  plasma cell (κ) ") == "plasma cell (κ)"
 
 
-def test_too_few_words_give_no_calibration(fitted):
-    taught = fitted[0].update(Annotations((), ((3, "a"), (45, "b"))))
-    missing = calibrate(taught)
+def test_too_few_answers_give_no_calibration(fitted):
+    updated = fitted[0].update(Annotations((), ((3, "a"), (45, "b"))))
+    missing = calibrate(updated)
     assert isinstance(missing, NotYet)
     assert missing.missing == CALIBRATED_FROM - 2
     assert str(missing) == "Not yet: 28 more cells must be typed."
-    sets = prediction_sets(taught, [3, 45], coverage=0.8)
+    sets = prediction_sets(updated, [3, 45], coverage=0.8)
     assert sets.holds.all()
     assert sets.missing["a"] == NotYet(3, "a", blind=True)
 
 
 def claimed(confidence, right):
-    """Make a vote of so much confidence that is right where it is said to be, all cells typed."""
+    """Make a vote of this confidence, right where told, on cells that are all typed."""
     n = len(confidence)
     vote = Vote(
         np.zeros(n, dtype=np.int64),
@@ -304,13 +345,22 @@ def claimed(confidence, right):
         confidence,
     )
     shares = np.column_stack([confidence, 1 - confidence])
-    words = Annotations((), tuple((c, "a" if r else "b") for c, r in enumerate(right)))
+    annotations = Annotations((), tuple((c, "a" if r else "b") for c, r in enumerate(right)))
     return UpdatedVote(
-        words, TYPES, vote, vote, shares, np.ones(1), np.ones((n, 4)), np.ones(n), 2.0, np.ones(1)
+        annotations,
+        TYPES,
+        vote,
+        vote,
+        shares,
+        np.ones(1),
+        np.ones((n, 4)),
+        np.ones(n),
+        2.0,
+        np.ones(1),
     )
 
 
-def test_calibration_undoes_false_modesty(rng):
+def test_calibration_corrects_underconfidence(rng):
     confidence = rng.uniform(0.5, 0.9, 400)
     truly = np.clip(confidence + 0.1, 0, 1)
     found = calibrate(claimed(confidence, rng.random(400) < truly))
@@ -319,7 +369,7 @@ def test_calibration_undoes_false_modesty(rng):
     assert found.slope > 0
 
 
-def test_a_readers_slips_do_not_make_sure_cells_doubtful(rng):
+def test_wrong_answers_do_not_lower_high_confidence(rng):
     confidence = rng.uniform(0.5, 0.99, 1200)
     right = rng.random(1200) < confidence
     found = calibrate(claimed(confidence, right ^ (rng.random(1200) < 0.05)))
@@ -355,9 +405,9 @@ def test_sets_hold_the_right_type_as_often_as_chosen(rng):
     held = []
     for _ in range(60):
         confidence = rng.uniform(0, 1, 120)
-        taught = claimed(confidence, rng.random(120) < confidence)
+        updated = claimed(confidence, rng.random(120) < confidence)
         truth = (rng.random(120) >= confidence).astype(int)  # of 120 new cells, likewise
-        sets = prediction_sets(taught, range(120), coverage=0.8)
+        sets = prediction_sets(updated, range(120), coverage=0.8)
         held.append([sets.holds[truth == t, t].mean() for t in (0, 1)])
     assert (np.mean(held, axis=0) > 0.78).all()
     assert (np.mean(held, axis=0) < 0.86).all()
@@ -365,22 +415,22 @@ def test_sets_hold_the_right_type_as_often_as_chosen(rng):
 
 def test_a_set_names_only_types_that_something_is_known_of():
     confidence = np.array([0.9, 0.9, 0.9, 0.9, 0.9, 0.2])
-    taught = claimed(confidence, np.array([True] * 5 + [False]))
-    sets = prediction_sets(taught, range(6), coverage=0.8)
+    updated = claimed(confidence, np.array([True] * 5 + [False]))
+    sets = prediction_sets(updated, range(6), coverage=0.8)
     assert set(sets.missing) == {"b"}
     assert sets.of(0, TYPES) == ["a"]
     assert sets.of(5, TYPES) == []
     assert sets.holds[5].tolist() == [False, True]
 
 
-def test_cells_far_from_all_that_was_named_are_unknown(fitted, blobs):
+def test_cells_far_from_all_annotated_ones_are_unknown(fitted, blobs):
     X, clusters = blobs
     X = np.vstack([X, np.full((1, 4), -60)]).astype(np.float32)
     shares = np.full((1, 81, 2), 0.5)
-    teacher = VoteUpdater().fit(
+    updater = VoteUpdater().fit(
         X, np.append(clusters, 0), np.append(np.ones(80), 0.0), shares, np.ones(1), TYPES
     )
-    taught = teacher.update(Annotations(((0, "a"), (1, "b"))))
-    assert taught.unknown[80]
-    assert taught.unknown.sum() <= 1 + np.ceil((1 - teacher.unknown_quantile) * 81)
-    assert taught.distance[80] > taught.unknown_above > np.median(taught.distance)
+    updated = updater.update(Annotations(((0, "a"), (1, "b"))))
+    assert updated.unknown[80]
+    assert updated.unknown.sum() <= 1 + np.ceil((1 - updater.unknown_quantile) * 81)
+    assert updated.distance[80] > updated.unknown_above > np.median(updated.distance)

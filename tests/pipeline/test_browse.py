@@ -11,8 +11,8 @@ from celltransfer_core.pipeline import (
     find_cells,
     nearest_reference,
     run,
-    said_of,
-    sides,
+    split_by_alignment,
+    votes_of_cell,
 )
 
 QUICK = replace(DEFAULT, encoders=(("shape", "colour"), ("shape",)), draws=1)
@@ -64,7 +64,7 @@ def test_larger_work_takes_longer_and_more_workers_less():
 
 def test_sides_are_told_apart_by_order():
     voters = [voter(("a",), [[0]]), voter(("a",), [[0]], "fgw"), voter(("b",), [[0]], "centre")]
-    assert sides(voters) == ((0, 2), (1,))
+    assert split_by_alignment(voters) == ((0, 2), (1,))
 
 
 def test_every_condition_counts(typed):
@@ -119,7 +119,7 @@ def test_neighbours_of_several_voters_are_joined_by_rank():
 
 def test_what_is_said_gives_the_vote(typed):
     for cell in range(typed.query.n_cells):
-        said = said_of(typed, cell)
+        said = votes_of_cell(typed, cell)
         assert sum(one.share for one in said) == pytest.approx(1)
         winning = sum(one.share for one in said if one.type_name == typed.predicted[cell])
         assert winning == pytest.approx(typed.vote.agreement[cell], abs=1e-6)
@@ -130,4 +130,4 @@ def test_what_is_said_gives_the_vote(typed):
 def test_voters_without_weight_are_heard_but_do_not_count(typed):
     weights = [0.0, *(1.0 for _ in typed.voters[1:])]
     voters = tuple(replace(one, weight=w) for one, w in zip(typed.voters, weights, strict=True))
-    assert said_of(replace(typed, voters=voters), 0)[0].share == 0
+    assert votes_of_cell(replace(typed, voters=voters), 0)[0].share == 0

@@ -50,10 +50,9 @@ def test_a_table_made_by_a_process_that_was_killed_at_once(cache):
     assert cache.get("t", ["k"], 1)[0].all()
 
 
-def test_a_folder_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("in the way")
+def test_a_folder_that_cannot_be_written(blocked):
     with pytest.raises(OutputError, match="CELLTRANSFER_HOME"):
-        Cache(tmp_path / "file" / "cache").put("t", ["k"], np.ones((1, 1), np.float32))
+        Cache(blocked).put("t", ["k"], np.ones((1, 1), np.float32))
 
 
 def test_a_full_disk(cache, monkeypatch):
@@ -100,26 +99,48 @@ def test_a_damaged_result_is_made_anew(cache):
     assert cache.once("k", lambda: 3) == 2
 
 
+def test_a_result_whose_class_is_gone_is_made_anew(cache):
+    path = cache.folder / "results" / "k.joblib"
+    cache.once("k", lambda: 1)
+    path.write_bytes(b"cceltransfer_core.flat_module\nResult\n.")
+    assert cache.once("k", lambda: 2) == 2
+
+
+def test_a_result_in_a_folder_that_cannot_be_written_is_read(cache, monkeypatch):
+    cache.once("k", lambda: 1)
+
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert cache.once("k", pytest.fail) == 1
+
+
+def test_a_fault_while_making_is_shown_alone(cache):
+    with pytest.raises(ZeroDivisionError) as caught:
+        cache.once("k", lambda: 1 / 0)
+    assert caught.value.__context__ is None
+
+
 def test_results_asked_for_the_longest_ago_make_room(cache, monkeypatch):
     def noise():
         return np.random.default_rng(0).bytes(1000)
 
-    monkeypatch.setattr(cache_module, "ROOM", 3500)
+    monkeypatch.setattr(cache_module, "MAX_RESULT_BYTES", 3500)
     for number in range(3):
         cache.once(f"{number}", noise)
         os.utime(cache.folder / "results" / f"{number}.joblib", (number, number))
     cache.once("0", pytest.fail)  # asked for: younger than the others now
     cache.once("3", noise)
     assert sorted(p.stem for p in (cache.folder / "results").iterdir()) == ["0", "2", "3"]
-    monkeypatch.setattr(cache_module, "ROOM", 10)
+    monkeypatch.setattr(cache_module, "MAX_RESULT_BYTES", 10)
     cache.once("large", noise)
     assert [p.stem for p in (cache.folder / "results").iterdir()] == ["large"]
 
 
-def test_a_result_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("in the way")
+def test_a_result_that_cannot_be_written(blocked):
     with pytest.raises(OutputError, match="CELLTRANSFER_HOME"):
-        Cache(tmp_path / "file" / "cache").once("k", lambda: 1)
+        Cache(blocked).once("k", lambda: 1)
 
 
 def test_a_fingerprint_tells_values_shapes_and_types_apart():

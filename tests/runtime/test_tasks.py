@@ -23,7 +23,13 @@ from celltransfer_core.runtime import (
     cpu_count,
     run_tasks,
 )
-from celltransfer_core.runtime.cluster import _about, _clients, _compare, _connect, on_cluster
+from celltransfer_core.runtime.cluster import (
+    _check_versions,
+    _clients,
+    _connect,
+    _installed,
+    on_cluster,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -189,9 +195,9 @@ def test_no_scheduler_at_an_address(address, drawn, tmp_path, monkeypatch, capsy
 
 
 def test_a_cluster_of_other_versions_is_refused():
-    here = _about()
-    _compare("tcp://x:1", {"w": here})
+    here = _installed()
+    _check_versions("tcp://x:1", {"w": here})
     with pytest.raises(CellTransferError, match=r"numpy 0\.1 / .*install the same"):
-        _compare("tcp://x:1", {"w": {**here, "numpy": "0.1"}})
+        _check_versions("tcp://x:1", {"w": {**here, "numpy": "0.1"}})
     with pytest.raises(CellTransferError, match="in the project's folder"):
-        _compare("tcp://x:1", {"w": ModuleNotFoundError("celltransfer_core")})
+        _check_versions("tcp://x:1", {"w": ModuleNotFoundError("celltransfer_core")})

@@ -1,8 +1,9 @@
 import numpy as np
 import ot
 import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
-from celltransfer_core.pipeline import apportion, draw_reference, split_query
 from celltransfer_core.transport import (
     CentreAligner,
     CoralAligner,
@@ -141,21 +142,68 @@ def test_reg_must_be_above_zero(aligner, shifted):
         aligner.fit(shifted[0], None, shifted[1])
 
 
-@pytest.mark.parametrize(
-    "aligner",
-    [CentreAligner(), CoralAligner(), LinearAligner(), SinkhornAligner(), FGWAligner()],
-)
-def test_bad_input(aligner, shifted):
-    Xs, Xt, _ = shifted
-    with pytest.raises(ValueError, match="needs the target"):
-        aligner.fit(Xs)
-    with pytest.raises(ValueError, match="columns"):
-        aligner.fit(Xs, None, Xt[:, :2])
-    with pytest.raises(ValueError, match="above zero"):
-        aligner.fit(Xs, None, Xt, sample_weight=np.zeros(60))
-    with pytest.raises(ValueError, match="NaN"):
-        aligner.fit(np.full_like(Xs, np.nan), None, Xt)
-    assert aligner.get_params() == type(aligner)().get_params()
+ALIGNERS = [
+    CentreAligner(),
+    CoralAligner(reg=0.2),
+    LinearAligner(reg=0.2),
+    SinkhornAligner(reg=0.1, max_iter=50),
+    FGWAligner(alpha=0.3, n_neighbors=5),
+    FGWAligner(mapping="affine", reg=2.0),
+]
+
+
+@pytest.mark.parametrize("aligner", ALIGNERS, ids=repr)
+class TestContract:
+    """scikit-learn's contract, with POT's ``fit(Xs, ys, Xt)``."""
+
+    def test_parameters_are_stored_unchanged(self, aligner):
+        params = aligner.get_params()
+        copy = clone(aligner)
+        assert copy is not aligner
+        assert copy.get_params() == params
+        plain = type(aligner)()
+        assert plain.set_params(**params) is plain
+        assert plain.get_params() == params
+
+    def test_fit_returns_itself_and_changes_neither_parameters_nor_data(self, aligner, shifted):
+        Xs, Xt, types = shifted
+        given = Xs.copy(), Xt.copy()
+        copy = clone(aligner)
+        assert copy.fit(Xs, types, Xt) is copy
+        assert copy.get_params() == aligner.get_params()
+        assert copy.n_features_in_ == 5
+        assert {name for name in vars(copy) if not name.endswith("_")} == {*copy.get_params()}
+        mapped = copy.transform(Xs)
+        assert mapped.shape == Xs.shape
+        assert mapped.dtype == np.float32
+        np.testing.assert_array_equal(Xs, given[0])
+        np.testing.assert_array_equal(Xt, given[1])
+        again = clone(aligner).fit(Xs.tolist(), None, Xt.tolist())
+        np.testing.assert_allclose(again.transform(Xs.tolist()), mapped, rtol=1e-5, atol=1e-5)
+
+    def test_what_is_not_fitted_says_so(self, aligner, shifted):
+        with pytest.raises(NotFittedError):
+            clone(aligner).transform(shifted[0])
+
+    def test_bad_input(self, aligner, shifted):
+        Xs, Xt, _ = shifted
+        with pytest.raises(ValueError, match="needs the target"):
+            clone(aligner).fit(Xs)
+        with pytest.raises(ValueError, match="columns"):
+            clone(aligner).fit(Xs, None, Xt[:, :2])
+        for weights in (np.zeros(60), np.ones(59), np.full(60, np.inf)):
+            with pytest.raises(ValueError, match="above zero"):
+                clone(aligner).fit(Xs, None, Xt, sample_weight=weights)
+        for one, other in ((np.full_like(Xs, np.nan), Xt), (Xs, np.full_like(Xt, np.nan))):
+            with pytest.raises(ValueError, match="NaN"):
+                clone(aligner).fit(one, None, other)
+        with pytest.raises(ValueError, match="2D"):
+            clone(aligner).fit(Xs[0], None, Xt)
+        fitted = clone(aligner).fit(Xs, None, Xt)
+        with pytest.raises(ValueError, match="features"):
+            fitted.transform(Xs[:, :2])
+        with pytest.raises(ValueError, match="NaN"):
+            fitted.transform(np.full_like(Xs, np.nan))
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 5), (5, 1), (2, 2), (3, 40)])
@@ -165,25 +213,3 @@ def test_a_handful_of_cells(rng, n, m):
         mapped = aligner.fit(Xs, None, Xt).transform(Xs)
         assert mapped.shape == (n, 4)
         assert np.isfinite(mapped).all()
-
-
-def test_draws_follow_proportions(rng):
-    types = np.repeat([0, 1, 2], [50, 30, 4])
-    drawn = draw_reference(types, 40, rng, np.array([0.5, 0.3, 0.2]))
-    assert np.bincount(types[drawn]).tolist() == [20, 12, 8]
-    assert len(np.unique(drawn[types[drawn] == 0])) == 20
-    assert np.bincount(drawn)[types[: len(np.bincount(drawn))] == 2].tolist() == [2, 2, 2, 2]
-    plain = draw_reference(types, 40, rng)
-    assert len(np.unique(plain)) == 40
-
-
-def test_apportion_sums_to_the_size():
-    assert apportion(10, np.array([0.55, 0.25, 0.2])).tolist() == [6, 2, 2]
-    assert apportion(7, np.full(3, 1 / 3)).sum() == 7
-
-
-def test_every_query_cell_is_in_one_part(rng):
-    parts = split_query(4501, 2000, rng)
-    assert [len(part) for part in parts] == [1501, 1500, 1500]
-    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(4501))
-    np.testing.assert_array_equal(split_query(5, 2000, rng)[0], np.arange(5))

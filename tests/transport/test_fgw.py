@@ -253,14 +253,14 @@ def test_a_solve_that_stops_early_says_so(rng):
 def test_an_auction_that_does_not_end_is_left_to_the_simplex(rng, monkeypatch):
     given = problem(rng, 40, 40, "clustered", weighted=(True, False))
     _, log = fused_gromov_wasserstein(*given, alpha=0.5)
-    transport, bids = auction_module.transport, []
+    transport, bids = auction_module.solve_transportation, []
 
     def first_alone(*problem):
         bids.append(problem)
         found = transport(*problem)
         return found if len(bids) == 1 else (False, *found[1:])
 
-    monkeypatch.setattr(auction_module, "transport", first_alone)
+    monkeypatch.setattr(auction_module, "solve_transportation", first_alone)
     T, other = fused_gromov_wasserstein(*given, alpha=0.5)
     assert (log.solver, other.solver) == ("auction", "simplex")
     assert len(bids) > 1

@@ -2,9 +2,11 @@ from .cells import (
     balanced_batches as balanced_batches,
     kinds_of as kinds_of,
     pack as pack,
-    part as part,
+    split_cells as split_cells,
 )
-from .check import check_on_held_back as check_on_held_back, embed as embed
+from .check import check_on_held_back as check_on_held_back, embed_images as embed_images
+from .export import write_encoder as write_encoder
+from .fit import train as train, train_encoder as train_encoder
 from .held_back import (
     HELD_BACK as HELD_BACK,
     held_back_view as held_back_view,
@@ -23,4 +25,3 @@ from .network import (
     HalfInstanceNorm as HalfInstanceNorm,
 )
 from .recipe import recipe_from as recipe_from
-from .train import train_encoder as train_encoder

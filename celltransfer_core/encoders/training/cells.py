@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/encoders/training/cells.py."""
+"""Cells to train an encoder on: a labelled data set in, crops with types and kinds out.
+
+Not in the paper, which takes encoders as they are.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ from celltransfer_core.encoders.training.microscopes import FIELD
 from celltransfer_core.errors import DataError, OutputError
 from celltransfer_core.framing.nuclei import Nuclei, find_nuclei
 from celltransfer_core.framing.nucleus import cut
-from celltransfer_core.framing.sets import ENOUGH
+from celltransfer_core.framing.sets import MIN_SHARE_FOUND
+from celltransfer_core.runtime.batches import in_batches
+from celltransfer_core.runtime.files import read_if_whole, write_atomically
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Ints, Labels, Progress, RGBImage, silent
 
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
 
 
 SIDE = 96
-"""Of the images that a trained encoder takes, px."""
+"""Side of the images that a trained encoder takes, in px."""
 
 _STORED = 144  # px, of the crops to draw views from
 _LEAST_CELLS = 10  # of a type, some held back
@@ -36,21 +41,23 @@ _HELD_BACK, _MOST_HELD_BACK = 0.15, 2500  # share and number of cells kept from 
 
 @dataclass(frozen=True)
 class Cells:
-    """Crops to train on, and what they are."""
+    """Crops to train on, with their types and kinds."""
 
     crops: RGBImage
     """Shape (n, 144, 144, 3); may lie on disk."""
     types: Labels
+    """Shape (n,)."""
     kinds: Labels
-    """Finer than the types, where file names tell."""
+    """Finer classes than the types, from file names, see :func:`kinds_of`."""
     framed: bool
+    """Whether crops are cut around nuclei."""
 
     def __len__(self) -> int:
         return len(self.types)
 
 
 def kinds_of(dataset: Dataset) -> Labels:
-    """Tell finer kinds than the types by what file names begin with.
+    """Derive finer kinds than the types from the beginnings of file names.
 
     Parameters
     ----------
@@ -60,7 +67,7 @@ def kinds_of(dataset: Dataset) -> Labels:
     Returns
     -------
     ndarray of str, shape (n,)
-        ``type/PREFIX``, the prefix being what stands before the first underscore; of a prefix with
+        ``type/PREFIX``, where the prefix is the name up to the first underscore; for a prefix with
         fewer than 100 cells, the commonest kind of its type.
     """
     prefixes = [Path(name).stem.split("_")[0] for name in dataset.first_file]
@@ -82,17 +89,18 @@ def pack(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Cells:
-    """Cut every cell as encoders see it, with room around it, into one file.
+    """Cut every cell as encoders see it, with a margin around it, into one file.
 
     Parameters
     ----------
     dataset : Dataset
         n labelled cells. Framed around their nuclei if enough are found, whole otherwise.
     cache : Cache
-        Of the nuclei found.
+        Of the nuclei.
     folder : Path
-        Where ``crops.npy`` is written, 62 kB a cell; kept if it is there and of the same cells.
+        Where ``crops.npy`` is written, 62 kB a cell; read again if it holds the same cells.
     workers : int, optional
+        Processes; all processors by default.
     progress : callable
 
     Returns
@@ -114,28 +122,37 @@ def pack(
             f"{', '.join(few)}."
         )
     nuclei = find_nuclei(dataset, cache, workers=workers, progress=progress)
-    framed = bool(nuclei.found.mean() >= ENOUGH)
+    framed = bool(nuclei.found.mean() >= MIN_SHARE_FOUND)
     path, mark = folder / "crops.npy", folder / "crops.json"
-    key = {"cells": _hash("\n".join(dataset.cells)), "framed": framed, "side": _STORED}
+    key = {"cells": short_hash("\n".join(dataset.cells)), "framed": framed, "side": _STORED}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not (mark.is_file() and json.loads(mark.read_text()) == key):
-            shape = (len(dataset), _STORED, _STORED, 3)
-            crops = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-            cells = np.arange(len(dataset))
-            batches = [cells[start : start + 128] for start in cells[::128]]
-            tasks = [(dataset.take(b), nuclei.take(b) if framed else None) for b in batches]
-            done = 0
-            for index, found in run_tasks(_cut_batch, tasks, workers=workers):
-                crops[batches[index]] = found
-                done += len(found)
-                progress("packing", done, len(dataset))
-            crops.flush()
-            mark.write_text(json.dumps(key))
+        if read_if_whole(mark, lambda kept: json.loads(kept.read_text())) != key:
+            # Gone while crops are written: an interrupted file is not taken for a whole one.
+            mark.unlink(missing_ok=True)
+            _write_crops(path, dataset, nuclei if framed else None, workers, progress)
+            write_atomically(mark, json.dumps(key).encode())
         crops = np.load(path, mmap_mode="r")
     except (OSError, ValueError) as error:
-        raise OutputError(f"{path} cannot be written or read ({error}).") from error
+        raise OutputError(
+            f"{path} cannot be written or read ({error}); make room and run again."
+        ) from error
     return Cells(crops, dataset.cell_labels, kinds_of(dataset), framed)
+
+
+def _write_crops(
+    path: Path, dataset: Dataset, nuclei: Nuclei | None, workers: int | None, progress: Progress
+) -> None:
+    shape = (len(dataset), _STORED, _STORED, 3)
+    crops = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    batches = in_batches(np.arange(len(dataset)), 128)
+    tasks = [(dataset.take(b), nuclei.take(b) if nuclei is not None else None) for b in batches]
+    done = 0
+    for index, found in run_tasks(_cut_batch, tasks, workers=workers):
+        crops[batches[index]] = found
+        done += len(found)
+        progress("packing", done, len(dataset))
+    crops.flush()
 
 
 def _cut_batch(task: tuple[Dataset, Nuclei | None]) -> RGBImage:
@@ -156,12 +173,23 @@ def _cut_batch(task: tuple[Dataset, Nuclei | None]) -> RGBImage:
     return crops
 
 
-def _hash(text: str) -> str:
+def short_hash(text: str) -> str:
+    """Hash a text.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits of its SHA-256.
+    """
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def part(types: Labels, seed: int) -> tuple[Ints, Ints]:
-    """Hold some cells of every type back.
+def split_cells(types: Labels, seed: int) -> tuple[Ints, Ints]:
+    """Hold some cells of every type back from training.
 
     Parameters
     ----------
@@ -171,6 +199,8 @@ def part(types: Labels, seed: int) -> tuple[Ints, Ints]:
     Returns
     -------
     training, held_back : ndarray of int64
+        Positions of the cells, ascending; 15 % of each type are held back, five cells at least and
+        2,500 of all types together at most.
     """
     rng = np.random.default_rng(seed)
     share = min(_HELD_BACK, _MOST_HELD_BACK / len(types))
@@ -185,17 +215,19 @@ def part(types: Labels, seed: int) -> tuple[Ints, Ints]:
 def balanced_batches(
     kinds: Ints, types: Ints, size: int, rng: np.random.Generator
 ) -> Iterator[Ints]:
-    """Draw cells: types evenly, their kinds evenly, and the cells of a kind evenly.
+    """Draw batches with types equally likely, kinds within a type, and cells within a kind.
 
     Parameters
     ----------
     kinds, types : ndarray of int64, shape (n,)
     size : int
+        Cells of a batch.
     rng : Generator
 
     Yields
     ------
     ndarray of int64, shape (size,)
+        Positions of cells, ascending; without end.
     """
     _, first, kind, count = np.unique(
         kinds, return_index=True, return_inverse=True, return_counts=True

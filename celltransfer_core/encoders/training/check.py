@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/encoders/training/check.py."""
+"""A network and held-back cells in, k-NN accuracy through microscopes that training never drew out.
+
+Not in the paper.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from celltransfer_core.encoders.training.cells import SIDE, Cells, part
+from celltransfer_core.encoders.training.cells import SIDE, Cells, split_cells
 from celltransfer_core.encoders.training.held_back import HELD_BACK, held_back_view, plain_view
 from celltransfer_core.framing.colour import ColourMap
+from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.types import Float32, Ints, Labels, RGBImage
 
 if TYPE_CHECKING:
@@ -23,47 +27,47 @@ _NEIGHBOURS = 7
 
 @dataclass(frozen=True)
 class Check:
-    """k-NN balanced accuracy in percent through one held-back microscope."""
+    """Balanced accuracy of k-NN, in percent, through one held-back microscope."""
 
     microscope: str
     plain: float
     centred: float
-    """Each set on its own mean first."""
+    """With each set shifted to a mean of zero first."""
 
 
 def check_on_held_back(network: torch.nn.Module, cells: Cells, seed: int) -> tuple[Check, ...]:
-    """Type held-back cells seen through held-back microscopes.
+    """Classify held-back cells through held-back microscopes by k-NN.
 
     Parameters
     ----------
     network : Module
-        A :class:`~celltransfer_core.encoders.network.CellNetwork` or ``Committee``, on the CPU.
+        A ``CellNetwork`` or ``Committee``, on the CPU.
     cells : Cells
-        Those that :func:`train` had.
+        Those that the network was trained on.
     seed : int
-        That of the recipe.
+        That of the recipe: it decides which cells were held back.
 
     Returns
     -------
     tuple of Check
-        Of each of :data:`~celltransfer_core.encoders.microscopes.HELD_BACK`: at most 60 cells a
-        type that training did not draw, in proportions that vary, with the colours of the set
-        brought to those of a reference of at most 120 training cells a type, as a run does.
+        One for each of :data:`~celltransfer_core.encoders.training.held_back.HELD_BACK`. The query
+        is at most 60 held-back cells a type, in varying proportions; the reference is at most 120
+        training cells a type, and the query's colours are mapped to it, as in a run.
     """
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.neighbors import KNeighborsClassifier
 
-    training, held_back = part(cells.types, seed)
+    training, held_back = split_cells(cells.types, seed)
     rng = np.random.default_rng(seed)
     reference = _draw(cells.types, training, rng, lambda: _REFERENCE)
     shown = [plain_view(cells.crops[cell], SIDE) for cell in reference]
-    known, types = embed(network, shown), cells.types[reference]
+    known, types = embed_images(network, shown), cells.types[reference]
     checks = []
     for name in HELD_BACK:
         query = _draw(cells.types, held_back, rng, lambda: int(_QUERY * rng.uniform(0.2, 1)))
         views = [held_back_view(cells.crops[cell], name, SIDE) for cell in query]
         recolour = ColourMap(*_lab_moments(views), *_lab_moments(shown))
-        rows = embed(network, [recolour(view) for view in views])
+        rows = embed_images(network, [recolour(view) for view in views])
         found = []
         for shift_known, shift_rows in ((0, 0), (known.mean(axis=0), rows.mean(axis=0))):
             knn = KNeighborsClassifier(min(_NEIGHBOURS, len(known)))
@@ -85,7 +89,7 @@ def _lab_moments(images: list[RGBImage]) -> tuple[Any, Any]:
     return lab.mean(axis=0), lab.std(axis=0)
 
 
-def embed(network: torch.nn.Module, images: list[RGBImage]) -> Float32:
+def embed_images(network: torch.nn.Module, images: list[RGBImage]) -> Float32:
     """Embed images of an encoder's size.
 
     Parameters
@@ -105,14 +109,23 @@ def embed(network: torch.nn.Module, images: list[RGBImage]) -> Float32:
     forward = network.embed if isinstance(network, CellNetwork) else network
     rows = []
     with torch.inference_mode():
-        for start in range(0, len(images), 256):
-            pixels = torch.from_numpy(np.stack(images[start : start + 256]))
+        for batch in in_batches(images, 256):
+            pixels = torch.from_numpy(np.stack(batch))
             rows.append(forward(pixels.permute(0, 3, 1, 2).float() / 255).numpy())
     return np.concatenate(rows)
 
 
 def describe_check(checks: tuple[Check, ...]) -> str:
-    """Say in a line how well held-back cells are typed."""
+    """Summarise checks in one line, for the log.
+
+    Parameters
+    ----------
+    checks : tuple of Check
+
+    Returns
+    -------
+    str
+    """
     each = ", ".join(f"{c.microscope} {c.plain:.0f}/{c.centred:.0f}" for c in checks)
     plain, centred = (float(np.mean([getattr(c, n) for c in checks])) for n in ("plain", "centred"))
     return (

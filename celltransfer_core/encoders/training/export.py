@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/encoders/training/export.py."""
+"""Trained networks in, one encoder out: an ONNX file with its JSON. Not in the paper."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from celltransfer_core.encoders.onnx import read_spec
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.encoders.training.cells import SIDE
 from celltransfer_core.encoders.training.check import Check
-from celltransfer_core.errors import OutputError
+from celltransfer_core.runtime.files import write_atomically, write_whole
 
 if TYPE_CHECKING:
     from celltransfer_core.encoders.training.network import CellNetwork
 
 
-def export(
-    networks: Sequence[CellNetwork], out: Path, told: Mapping[str, str], checks: tuple[Check, ...]
+def write_encoder(
+    networks: Sequence[CellNetwork], out: Path, fields: Mapping[str, str], checks: tuple[Check, ...]
 ) -> EncoderSpec:
     """Write networks as one encoder: an ONNX file, and its JSON beside it.
 
@@ -28,10 +28,10 @@ def export(
         In evaluation mode, on the CPU.
     out : Path
         ``NAME.onnx``.
-    told : mapping of str to str
+    fields : mapping of str to str
         ``name``, ``source``, ``licence`` and ``trained_on`` of the JSON.
     checks : tuple of Check
-        Of the networks together; written to the JSON.
+        Of all networks together; written to the JSON.
 
     Returns
     -------
@@ -50,8 +50,8 @@ def export(
     from celltransfer_core.encoders.training.network import Committee
 
     committee = Committee(list(networks)).eval()
-    fields = {
-        **told,
+    description = {
+        **fields,
         "input_size": SIDE,
         "mean": [0.0, 0.0, 0.0],
         "std": [1.0, 1.0, 1.0],
@@ -59,7 +59,7 @@ def export(
         "held_back": {c.microscope: [round(c.plain, 1), round(c.centred, 1)] for c in checks},
     }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch, about itself
+        warnings.simplefilter("ignore")  # torch warns of its own internals
         program = torch.onnx.export(
             committee,
             (torch.zeros(2, 3, SIDE, SIDE),),
@@ -69,13 +69,10 @@ def export(
             output_names=["embedding"],
             dynamic_shapes=({0: torch.export.Dim("n")},),
         )
-    # A program is missing only where a file is named; its nodes tell where our own files lie.
+    # A program is missing only where a file is named; its nodes hold paths of our own files.
     for node in program.model.graph:  # type: ignore[union-attr]
         node.metadata_props.clear()
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        program.save(out)  # type: ignore[union-attr]
-        out.with_suffix(".json").write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written ({error}).") from error
+    text = json.dumps(description, indent=2) + "\n"
+    write_whole(out, program.save)  # type: ignore[union-attr]
+    write_atomically(out.with_suffix(".json"), text.encode())
     return read_spec(out.stem, out)

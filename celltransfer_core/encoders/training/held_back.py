@@ -1,4 +1,8 @@
-"""TODO celltransfer_core/encoders/training/held_back.py."""
+"""Held-back microscopes: a stored crop in, the same cell through a fixed microscope out.
+
+Training never draws them: they measure whether an encoder works for microscopes it has not seen.
+Not in the paper.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltransfer_core.encoders.training.microscopes import FIELD, _values, as_image
-from celltransfer_core.types import RGBImage
+from celltransfer_core.encoders.training.microscopes import FIELD
+from celltransfer_core.types import Float32, Float64, RGBImage
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,17 +27,27 @@ def _view(crop: RGBImage, zoom: float, side: int) -> Image.Image:
     return Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC, box=box)
 
 
+def _image(values: Float32 | Float64) -> Image.Image:
+    from PIL import Image
+
+    return Image.fromarray(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
+
+
+def _values(image: Image.Image) -> Float32:
+    return np.asarray(image, dtype=np.float32) / np.float32(255)
+
+
 def _other_stain(crop: RGBImage, side: int) -> Image.Image:
-    """Weaken haematoxylin and strengthen eosin, on yellow ground."""
+    """Weaken haematoxylin and strengthen eosin, on a yellow background."""
     from skimage.color import hed2rgb, rgb2hed
 
     stains = rgb2hed(_values(_view(crop, 1.0, side))) * [0.6, 1.7, 1.0]
     light = np.array([1, 0.97, 0.65])
-    return as_image(hed2rgb(stains) * light)
+    return _image(hed2rgb(stains) * light)
 
 
 def _coarse(crop: RGBImage, side: int) -> Image.Image:
-    """Take a cell at 30 px into a poor JPEG file."""
+    """Store a cell of 30 px in a JPEG file of poor quality."""
     from PIL import Image
 
     small = _view(crop, 1.0, side).resize((30, 30), Image.Resampling.BOX)
@@ -51,20 +65,20 @@ def _turned_hue(crop: RGBImage, side: int) -> Image.Image:
         "HSV",
         (hue.point(lambda v: (v - 14) % 256), saturation.point(lambda v: min(255, v * 1.5)), value),
     )
-    return as_image(_values(turned.convert("RGB")) ** 1.3)
+    return _image(_values(turned.convert("RGB")) ** 1.3)
 
 
 def _pale(crop: RGBImage, side: int) -> Image.Image:
-    """Come close, with little contrast."""
-    return as_image(0.55 * _values(_view(crop, 1.35, side)) + 0.3)
+    """Zoom in, with little contrast."""
+    return _image(0.55 * _values(_view(crop, 1.35, side)) + 0.3)
 
 
 def _far_off(crop: RGBImage, side: int) -> Image.Image:
-    """Look from afar, out of focus, in bluish light."""
+    """Zoom out, out of focus, in bluish light."""
     from PIL import ImageFilter
 
     far = _view(crop, 0.66, side).filter(ImageFilter.BoxBlur(side / 48))
-    return as_image(_values(far) * np.array([0.8, 0.9, 1.05], dtype=np.float32))
+    return _image(_values(far) * np.array([0.8, 0.9, 1.05], dtype=np.float32))
 
 
 def _moving(crop: RGBImage, side: int) -> Image.Image:
@@ -75,17 +89,17 @@ def _moving(crop: RGBImage, side: int) -> Image.Image:
     lit = _values(_view(crop, 1.0, side)) * (1 - 0.25 * (y**2 + x**2))[..., None]
     levels = np.round(lit * np.array([1, 0.85, 0.7]) * 15) / 15
     along = [0] * 10 + [1] * 5 + [0] * 10
-    return as_image(levels).filter(ImageFilter.Kernel((5, 5), along))
+    return _image(levels).filter(ImageFilter.Kernel((5, 5), along))
 
 
 def _rapid_stain(crop: RGBImage, side: int) -> Image.Image:
-    """Stain what is dense dark blue and the rest grey and pink, on yellow ground."""
+    """Stain dense parts dark blue and the rest grey and pink, on a yellow background."""
     density = -np.log(_values(_view(crop, 1.0, side)).clip(0.02))
     dense = 1 / (1 + np.exp(-(density[..., 1:2] - 0.7) / 0.08))
     thin = density @ np.array([[0.9, 0.3, 0.2], [0.3, 0.6, 0.5], [0.0, 0.1, 0.8]])
     thick = density @ np.array([[1.2, 0.4, 0.0], [0.4, 0.7, 0.3], [0.0, 0.2, 0.4]])
     light = np.array([1, 0.96, 0.72])
-    return as_image(np.exp(-(dense * thick + (1 - dense) * thin)) * light)
+    return _image(np.exp(-(dense * thick + (1 - dense) * thin)) * light)
 
 
 HELD_BACK: dict[str, Callable[[RGBImage, int], Image.Image]] = {
@@ -101,13 +115,14 @@ HELD_BACK: dict[str, Callable[[RGBImage, int], Image.Image]] = {
 
 
 def plain_view(crop: RGBImage, side: int) -> RGBImage:
-    """Show a stored crop as an encoder sees it without any of this.
+    """Show a stored crop as an encoder usually sees it.
 
     Parameters
     ----------
     crop : ndarray of uint8, shape (h, h, 3)
         :data:`FIELD` times as wide.
     side : int
+        Of the result, in px.
 
     Returns
     -------
@@ -125,6 +140,7 @@ def held_back_view(crop: RGBImage, name: str, side: int) -> RGBImage:
     name : str
         One of :data:`HELD_BACK`.
     side : int
+        Of the result, in px.
 
     Returns
     -------

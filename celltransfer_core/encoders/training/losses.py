@@ -1,4 +1,7 @@
-"""TODO celltransfer_core/encoders/training/losses.py."""
+"""Losses of training: rows, scores and types of a batch in, one number out.
+
+Supervised contrast, and distillation from teacher networks. Not in the paper.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-CONTRAST, _TEMPERATURE = 0.5, 0.1  # of the loss that draws types together
-_SOFTENING = 2.0  # of what teachers say of kinds
+CONTRAST = 0.5
+"""Weight of the contrastive loss."""
+
+_TEMPERATURE = 0.1  # of cosines
+_SOFTENING = 2.0  # temperature of the scores of kinds, in distillation
 
 
 def contrastive_loss(points: Tensor, types: Tensor) -> Tensor:
@@ -27,23 +33,21 @@ def contrastive_loss(points: Tensor, types: Tensor) -> Tensor:
     Tensor
         Mean over the points.
     """
-    import torch
-
-    own = torch.eye(len(points), dtype=torch.bool, device=points.device)
+    own = _diagonal(points)
     similar = (points @ points.T / _TEMPERATURE).masked_fill(own, -1e9)
     log_shares = similar - similar.logsumexp(1, keepdim=True)
     alike = (types[:, None] == types[None, :]) & ~own
     return -((log_shares * alike).sum(1) / alike.sum(1).clamp_min(1)).mean()
 
 
-def distillation_loss(scores: Tensor, told: Sequence[Tensor]) -> Tensor:
-    """Tell how far what a network says of the kinds is from what its teachers say.
+def distillation_loss(scores: Tensor, teacher_scores: Sequence[Tensor]) -> Tensor:
+    """Measure how far the predicted kinds are from those that the teachers predict.
 
     Parameters
     ----------
     scores : Tensor of float32, shape (n, kinds)
-    told : sequence of Tensor of float32, each (n, kinds)
-        Of each teacher, of the same pictures.
+    teacher_scores : sequence of Tensor of float32, each (n, kinds)
+        From each teacher, for the same images.
 
     Returns
     -------
@@ -54,37 +58,43 @@ def distillation_loss(scores: Tensor, told: Sequence[Tensor]) -> Tensor:
     import torch
     from torch.nn.functional import kl_div
 
-    shares = (torch.stack(list(told)) / _SOFTENING).softmax(2).mean(0)
+    shares = (torch.stack(list(teacher_scores)) / _SOFTENING).softmax(2).mean(0)
     own = (scores / _SOFTENING).log_softmax(1)
     return _SOFTENING**2 * kl_div(own, shares, reduction="batchmean")
 
 
-def relation_loss(rows: Tensor, taught: Sequence[Tensor]) -> Tensor:
-    """Tell how far the neighbours of each row are from those that teachers see.
+def relation_loss(rows: Tensor, teacher_rows: Sequence[Tensor]) -> Tensor:
+    """Measure how far the neighbourhoods of the rows are from those of the teachers' rows.
 
-    They are what a k-NN reads of an embedding.
+    A k-NN depends on the neighbourhoods alone.
 
     Parameters
     ----------
     rows : Tensor of float32, shape (n, d)
-    taught : sequence of Tensor of float32, each (n, e)
-        Of each teacher, of the same pictures.
+    teacher_rows : sequence of Tensor of float32, each (n, e)
+        From each teacher, for the same images.
 
     Returns
     -------
     Tensor
-        Mean over the rows of the Kullback–Leibler divergence between the shares of all others in a
-        row's neighbourhood, as the teachers' cosines on average give it, and as its own do (softmax
-        over 0.1).
+        Mean over the rows of the Kullback–Leibler divergence between two distributions over all
+        other rows: the softmax of the teachers' mean cosines, and that of the row's own (both at a
+        temperature of 0.1).
     """
     import torch
     from torch.nn.functional import kl_div, normalize
 
-    own = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+    own = _diagonal(rows)
 
     def shares(cosines: Tensor) -> Tensor:
         return (cosines / _TEMPERATURE).masked_fill(own, -1e9).log_softmax(1)
 
-    unit, *units = (normalize(some, dim=1) for some in (rows, *taught))
+    unit, *units = (normalize(some, dim=1) for some in (rows, *teacher_rows))
     truth = torch.stack([some @ some.T for some in units]).mean(0)
     return kl_div(shares(unit @ unit.T), shares(truth), reduction="batchmean", log_target=True)
+
+
+def _diagonal(rows: Tensor) -> Tensor:
+    import torch
+
+    return torch.eye(len(rows), dtype=torch.bool, device=rows.device)

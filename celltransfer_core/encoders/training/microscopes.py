@@ -1,7 +1,6 @@
-"""What a cell would look like through another microscope.
+"""Random microscopes: stored crops in, the same cells in another stain, light, focus and scale out.
 
-Random microscopes teach an encoder what does not make a cell's type: stain, light, focus, scale,
-camera and file format. Held-back ones, none of which training draws, tell whether it has learned.
+An encoder is trained through them so that none of this decides its embeddings. Not in the paper.
 """
 
 from __future__ import annotations
@@ -10,18 +9,13 @@ import functools
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from celltransfer_core.types import Float32, Float64
-
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
     from torch import Generator, Tensor
 
 
 FIELD = 1.6
-"""Side of a stored crop, in sides of what an encoder sees: room to turn, shift and zoom out."""
+"""Side of a stored crop, in sides of an encoder's image: room to turn, shift and zoom out."""
 
 # The quantisation tables of the JPEG standard's annex K, for luminance; colour takes half as much
 # again.
@@ -45,7 +39,7 @@ def random_microscopes(crops: Tensor, side: int, generator: Generator) -> Tensor
     Parameters
     ----------
     crops : Tensor of uint8, shape (n, h, h, 3)
-        :data:`FIELD` times as wide as what an encoder sees.
+        :data:`FIELD` times as wide as an encoder's image.
     side : int
         Of the result; a multiple of 8.
     generator : Generator
@@ -138,7 +132,7 @@ def _move(images: Tensor, side: int, draw: _Draw) -> Tensor:
 
 
 def _surround(images: Tensor, draw: _Draw) -> Tensor:
-    """Set some cells among another one's neighbours, and some alone."""
+    """Replace the surroundings of some by those of another cell, and of some by background."""
     import torch
 
     down, along = _axes(images)
@@ -164,7 +158,7 @@ def _cover(images: Tensor, draw: _Draw) -> Tensor:
 
 
 def _cut_off(images: Tensor, draw: _Draw) -> Tensor:
-    """End some at the edge of a picture; framing fills what lies outside with the background."""
+    """End some at the edge of a picture; framing fills the outside with the background."""
     import torch
 
     down, along = _axes(images)
@@ -190,7 +184,7 @@ def _stain(images: Tensor, draw: _Draw) -> Tensor:
     own = torch.eye(3, device=images.device)
     mixing = own + draw.normal(0.18, 3, 3) * (1 - own)
     mixing = mixing * (draw.gain(0.3, 3) * draw.gain(0.3, 1))[:, :, None]
-    # Products of densities: what is densely stained changes its hue otherwise than what is not.
+    # Products of densities: dense stain changes its hue in another way than thin stain.
     products = [stained[:, i] * stained[:, j] for i in range(3) for j in range(i, 3)]
     bending = draw.normal(0.12, 3, 6)
     stained = torch.einsum("nij,njhw->nihw", mixing, stained) + torch.einsum(
@@ -249,7 +243,7 @@ def _compress(images: Tensor, draw: _Draw) -> Tensor:
     import torch
 
     n, height, width = len(images), *images.shape[2:]
-    chosen = draw.order()[: round(_COMPRESSED * n)]  # a graphics card would wait for a mask
+    chosen = draw.order()[: round(_COMPRESSED * n)]  # a mask would make a GPU wait
     strength = draw.uniform(math.log(0.4), math.log(5)).exp()[chosen]
     to_ycc, to_rgb, cosines, quantisation = _jpeg_tables(images.device)
     part = images[chosen]
@@ -280,16 +274,3 @@ def _jpeg_tables(device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         cosines.to(device),
         steps.to(device),
     )
-
-
-# Held back from training ------------------------------------------------------------------------
-
-
-def as_image(values: Float32 | Float64) -> Image.Image:
-    from PIL import Image
-
-    return Image.fromarray(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
-
-
-def _values(image: Image.Image) -> Float32:
-    return np.asarray(image, dtype=np.float32) / np.float32(255)

@@ -1,4 +1,7 @@
-"""The small convolutional network that ``encoders train`` trains."""
+"""The small convolutional network that ``encoders train`` trains: images in, rows out.
+
+Not in the paper.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from torch import Tensor, nn
 View = Literal["colour", "standardised", "grey"]
 
 VIEWS: tuple[View, ...] = ("colour", "standardised", "grey")
-"""What a network looks at: the colours as they are; each channel less its mean over its spread; the
-same of the mean of the channels."""
+"""Input of a network: the colours as they are; each channel standardised image by image; the mean
+of the channels, standardised in the same way."""
 
 _MIX = 0.5  # share of images whose channel statistics are mixed with another's
 
@@ -41,8 +44,8 @@ class MixStyle(nn.Module):
 class HalfInstanceNorm(nn.Module):
     """Normalise half of the maps image by image, the others over the batch.
 
-    What an image's own mean and spread take away is its appearance: stain, light, contrast (Pan et
-    al., ECCV 2018, arXiv 1807.09441).
+    An image's own mean and spread carry its appearance: stain, light, contrast (Pan et al., ECCV
+    2018, arXiv 1807.09441).
 
     Parameters
     ----------
@@ -96,12 +99,12 @@ class Block(nn.Module):
 
 
 class CellNetwork(nn.Module):
-    """About a million weights at a width of 24.
+    """A small convolutional network: about a million weights at a width of 24.
 
     Parameters
     ----------
     kinds : int
-        To tell apart while training.
+        Number of kinds that it learns to classify.
     view : {'colour', 'standardised', 'grey'}
     width : int
         Channels of the first layer.
@@ -159,14 +162,27 @@ class CellNetwork(nn.Module):
         return torch.cat([maps.mean((2, 3)), self.late(maps).mean((2, 3))], 1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Give rows, scores of the kinds, and points on a sphere where types are drawn together."""
+        """Embed and classify images.
+
+        Parameters
+        ----------
+        images : Tensor of float32, shape (n, 3, side, side)
+            In 0–1.
+
+        Returns
+        -------
+        rows : Tensor of float32, shape (n, dim)
+        scores : Tensor of float32, shape (n, kinds)
+        points : Tensor of float32, shape (n, 128)
+            On the unit sphere, for the contrastive loss.
+        """
         found = self.embed(images)
         points = nn.functional.normalize(self.project(found), dim=1)
         return found, self.classify(found), points
 
 
 class Committee(nn.Module):
-    """Networks of several views beside each other, as one encoder.
+    """Networks of several views as one encoder: their rows are joined.
 
     Parameters
     ----------

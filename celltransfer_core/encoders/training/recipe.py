@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/encoders/training/recipe.py."""
+"""The settings of a training: options in, a checked :class:`Recipe` out. Not in the paper."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides, with the data, what comes out of a training.
+    """The settings of a training; with the cells they decide its result.
 
     Parameters
     ----------
     views : tuple of {'colour', 'standardised', 'grey'}
-        A network each.
+        One network is trained for each.
     steps : tuple of int
-        Of every network, or one number a network.
+        Of all networks, or one number for each.
     batch : int
-        Cells that a step shows through two microscopes each.
+        Cells of a step, each seen through two microscopes.
     width : int
         Channels of a network's first layer; its weights grow with the square.
     learning_rate : float
-        At its height.
+        Its maximum.
     seed : int
     teacher_width : int
-        Of wider networks, one a view, that teach together; 0 for none.
+        Of wider networks, one for each view, that are trained first and distilled; 0 for none.
     teacher_steps : int
+        Of every wider network.
     """
 
     views: tuple[View, ...] = ("colour", "standardised")
@@ -44,12 +45,12 @@ class Recipe:
 
 
 def recipe_from(**options: Any) -> Recipe:
-    """Make a recipe of what was said, the rest being as it is by default.
+    """Make a recipe from options; those that are not given take their defaults.
 
     Parameters
     ----------
     **options
-        Of :class:`Recipe`; None counts as not said.
+        Of :class:`Recipe`; None for the default.
 
     Returns
     -------

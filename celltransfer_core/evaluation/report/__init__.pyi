@@ -16,8 +16,8 @@ from .sentences import (
     describe_reading as describe_reading,
 )
 from .tables import (
-    answers_table as answers_table,
     calibration_table as calibration_table,
+    ensemble_predictions_table as ensemble_predictions_table,
     identification_table as identification_table,
     matched_clusters as matched_clusters,
     reader_table as reader_table,

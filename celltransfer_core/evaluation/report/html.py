@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/evaluation/report/html.py."""
+"""An evaluation as one page: tables, figures, cells beside their neighbours (Figs 4–11)."""
 
 from __future__ import annotations
 
@@ -7,23 +7,19 @@ import html
 import numpy as np
 
 from celltransfer_core.about import RESEARCH_USE
-from celltransfer_core.evaluation.report.markdown import f
 from celltransfer_core.evaluation.report.plots import figures, reader_figure
 from celltransfer_core.evaluation.report.sentences import (
     FILTERING_NAMES,
     LABELS_USED,
     OT_NAMES,
     describe_reading,
+    two_decimals,
 )
 from celltransfer_core.evaluation.report.tables import matched_clusters
 from celltransfer_core.evaluation.result import Evaluation
 from celltransfer_core.outputs.page import Page, data_uri
-from celltransfer_core.plots.colours import type_colours, type_symbols
-from celltransfer_core.plots.matching import (
-    cluster_plane_figure,
-    score_plane_figure,
-    similarity_heatmap,
-)
+from celltransfer_core.outputs.report_clusters import add_similarities
+from celltransfer_core.plots.colours import type_colours
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 
@@ -55,10 +51,10 @@ def results_html(evaluation: Evaluation) -> str:
                     (
                         html.escape(row.method),
                         row.ot,
-                        f(row.accuracy),
+                        two_decimals(row.accuracy),
                         f"{row.accuracy_interval[0]:.1f} to {row.accuracy_interval[1]:.1f}",
-                        f(row.f1),
-                        f(row.balanced_accuracy),
+                        two_decimals(row.f1),
+                        two_decimals(row.balanced_accuracy),
                     )
                     for row in rows
                 ],
@@ -72,7 +68,7 @@ def results_html(evaluation: Evaluation) -> str:
                     one.clusters,
                     one.graph,
                     "after" if one.correction else "before",
-                    f(one.found.accuracy),
+                    two_decimals(one.found.accuracy),
                     html.escape(", ".join(one.found.predicted)),
                 )
                 for one in evaluation.identification
@@ -93,7 +89,6 @@ def _clusters_of(page: Page, evaluation: Evaluation) -> None:
     if named is None:
         return
     page.heading("How clusters and types compare")
-    scores, names = named.scores[QUERY], named.clusters.names.tolist()
     page.table(
         ("cluster", "cells", "matched type", "score", "most of its cells", ""),
         [
@@ -108,19 +103,7 @@ def _clusters_of(page: Page, evaluation: Evaluation) -> None:
             for row in matched_clusters(evaluation)
         ],
     )
-    page.figure("similarity_heatmap", similarity_heatmap(scores, names))
-    for encoder in scores.encoders:
-        page.figure(
-            "similarity_heatmap", similarity_heatmap(scores, names, "cosine", encoder=encoder)
-        )
-    symbols = type_symbols(list(page.colours))
-    page.figure(
-        "score_plane_figure", score_plane_figure(scores, names, page.colours, symbols=symbols)
-    )
-    page.figure(
-        "cluster_plane_figure",
-        cluster_plane_figure(named.plane, page.colours, clusters=names),
-    )
+    add_similarities(page, named.scores[QUERY], named.plane, named.clusters.names.tolist())
 
 
 def _neighbours_of(page: Page, evaluation: Evaluation) -> None:
@@ -148,8 +131,8 @@ def _neighbours_of(page: Page, evaluation: Evaluation) -> None:
             for source, name in enumerate(reference.sources):
                 members = [one for one in near if reference.cell_sources[one] == source]
                 if name:
-                    said = "from" if members else "none from"
-                    tiles.append(f"<span>{said} {html.escape(name)}</span>")
+                    origin = "from" if members else "none from"
+                    tiles.append(f"<span>{origin} {html.escape(name)}</span>")
                 for one in members:
                     mark = "✓" if types[one] == truth else "✗"
                     tiles.append(_tile(data_uri(crops[REFERENCE], one), str(types[one]), mark))

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/evaluation/report/markdown.py."""
+"""An evaluation in Markdown, in the layout of the paper's tables (Tables 1–23)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import numpy as np
 
 from celltransfer_core.about import RESEARCH_USE
 from celltransfer_core.evaluation.paper import Printed
-from celltransfer_core.evaluation.played_reader import MOST_ANSWERS
 from celltransfer_core.evaluation.protocol import OT
 from celltransfer_core.evaluation.report.sentences import (
     FILTERING_NAMES,
     LABELS_USED,
     SIGNIFICANT,
     describe_reading,
+    two_decimals,
 )
 from celltransfer_core.evaluation.report.tables import matched_clusters
 from celltransfer_core.evaluation.result import Evaluation, Gain, Reading, Row
+from celltransfer_core.evaluation.simulated_reader import MOST_ANSWERS
 
 
 def results_markdown(evaluation: Evaluation, printed: Sequence[Printed] = ()) -> str:
@@ -51,45 +52,65 @@ def results_markdown(evaluation: Evaluation, printed: Sequence[Printed] = ()) ->
         lines += ["", "## Yardsticks that know the labels", ""]
         lines += markdown_table(
             ("method", "Acc.", "F1", "Bal. acc."),
-            [(r.method, f(r.accuracy), f(r.f1), f(r.balanced_accuracy)) for r in yardsticks],
-        )
-    if evaluation.identification:
-        lines += ["", "## Shared types found (eqs 5 and 24)", ""]
-        lines += markdown_table(
-            ("clusters", "graph", "t-SNE vote", "Acc.", "global", "clusters", "types", "n"),
             [
                 (
-                    one.clusters,
-                    one.graph,
-                    "after" if one.correction else "before",
-                    f(one.found.accuracy),
-                    f(one.found.global_accuracy),
-                    f(one.found.cluster_accuracy),
-                    ", ".join(one.found.predicted),
-                    str(one.n_clusters),
+                    r.method,
+                    two_decimals(r.accuracy),
+                    two_decimals(r.f1),
+                    two_decimals(r.balanced_accuracy),
                 )
-                for one in evaluation.identification
+                for r in yardsticks
             ],
         )
+    lines += _identification(evaluation)
     lines += _beside_the_paper(evaluation, printed)
     lines += _reading(evaluation.reading)
     lines += _matches(evaluation)
-    if evaluation.low_label:
-        lines += ["", "## Few labelled reference cells (ensemble)", ""]
-        lines += markdown_table(
-            ("cells a type", "OT", "filtering", "Acc.", "Bal. acc."),
-            [
-                (
-                    str(p.cells or "all"),
-                    p.ot,
-                    p.filtering,
-                    f"{p.accuracy:.2f} ± {p.deviation:.2f}",
-                    f(p.balanced_accuracy),
-                )
-                for p in evaluation.low_label
-            ],
-        )
+    lines += _low_label(evaluation)
     return "\n".join([*lines, "", RESEARCH_USE, ""])
+
+
+def _identification(evaluation: Evaluation) -> list[str]:
+    if not evaluation.identification:
+        return []
+    lines = ["", "## Shared types found (eqs 5 and 24)", ""]
+    lines += markdown_table(
+        ("clusters", "graph", "t-SNE vote", "Acc.", "global", "clusters", "types", "n"),
+        [
+            (
+                one.clusters,
+                one.graph,
+                "after" if one.correction else "before",
+                two_decimals(one.found.accuracy),
+                two_decimals(one.found.global_accuracy),
+                two_decimals(one.found.cluster_accuracy),
+                ", ".join(one.found.predicted),
+                str(one.n_clusters),
+            )
+            for one in evaluation.identification
+        ],
+    )
+    return lines
+
+
+def _low_label(evaluation: Evaluation) -> list[str]:
+    if not evaluation.low_label:
+        return []
+    lines = ["", "## Few labelled reference cells (ensemble)", ""]
+    lines += markdown_table(
+        ("cells a type", "OT", "filtering", "Acc.", "Bal. acc."),
+        [
+            (
+                str(p.cells or "all"),
+                p.ot,
+                p.filtering,
+                f"{p.accuracy:.2f} ± {p.deviation:.2f}",
+                two_decimals(p.balanced_accuracy),
+            )
+            for p in evaluation.low_label
+        ],
+    )
+    return lines
 
 
 def _reading(reading: Reading | None) -> list[str]:
@@ -156,10 +177,10 @@ def _comparison(
         body.append(
             (
                 gain.method,
-                f(before.accuracy),
+                two_decimals(before.accuracy),
                 f"{after.accuracy:.2f}{spread}",
-                f(before.f1),
-                f(after.f1),
+                two_decimals(before.f1),
+                two_decimals(after.f1),
                 f"{gain.accuracy:+.2f}",
                 f"{gain.f1:+.2f}",
                 f"{gain.p:.3f}{' *' if gain.p < SIGNIFICANT else ''}",
@@ -184,9 +205,12 @@ def _beside_the_paper(evaluation: Evaluation, printed: Sequence[Printed]) -> lis
     for method, ot, filtering in dict.fromkeys(key[:3] for key in theirs):
         row = ours.get((method, ot, filtering))
         if row is not None:
-            told = (theirs.get((method, ot, filtering, metric)) for metric in ("accuracy", "f1"))
-            accuracy, f1 = (f(one.value) if one else "–" for one in told)
-            rows.append((method, ot, accuracy, f(row.accuracy), f1, f(row.f1)))
+            key = method, ot, filtering
+            figures = (theirs.get((*key, metric)) for metric in ("accuracy", "f1"))
+            accuracy, f1 = (two_decimals(one.value) if one else "–" for one in figures)
+            rows.append(
+                (method, ot, accuracy, two_decimals(row.accuracy), f1, two_decimals(row.f1))
+            )
     if not rows:
         return []
     heads = ("method", "OT", "Acc. (paper)", "Acc. (ours)", "F1 (paper)", "F1 (ours)")
@@ -229,7 +253,3 @@ def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
     return [line(heads), "|" + "---|" * len(heads), *map(line, rows)]
-
-
-def f(value: float) -> str:
-    return f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/evaluation/report/plots.py."""
+"""Figures of an evaluation (Fig. 7 of the paper, and what it does not have), drawn with Plotly."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from celltransfer_core.plots.style import (
     DARK,
     LINES,
     MIDDLE,
-    _plain,
-    _voter,
-    finish,
-    named,
-    short,
+    escape,
+    finish_figure,
+    name_axis,
+    shorten,
+    shorten_voter,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def accuracy_figure(
     interval: tuple[float, float],
     alignment: str,
 ) -> go.Figure:
-    """Draw what an alignment does to every encoder's accuracy (Fig. 7 of the paper).
+    """Draw every encoder's accuracy with and without an alignment (Fig. 7 of the paper).
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def accuracy_figure(
                 "pattern": {"shape": pattern, "fgcolor": DARK, "size": 6},
             },
             hovertext=[
-                f"{_plain(name)}<br>without {first:.1f} %, with {second:.1f} %"
+                f"{escape(name)}<br>without {first:.1f} %, with {second:.1f} %"
                 for name, first, second in zip(names, before, after, strict=True)
             ],
             hovertemplate="%{hovertext}<extra></extra>",
@@ -96,15 +96,15 @@ def accuracy_figure(
         hoverinfo="skip",
         showlegend=False,
     )
-    return finish(
+    return finish_figure(
         figure,
         f"Accuracy with and without {alignment}",
         plot=max(120, 30 * len(names)),
         legend=[label for *_, label in bars],
         barmode="stack",
         xaxis={"title": "accuracy, %", "range": [0, 100]},
-        yaxis=named(
-            [_voter(name) for name in names], range=[len(names) - 0.5, -0.5], title="encoder"
+        yaxis=name_axis(
+            [shorten_voter(name) for name in names], range=[len(names) - 0.5, -0.5], title="encoder"
         ),
     )
 
@@ -129,32 +129,36 @@ def agreement_worth_figure(curves: Mapping[str, Curve]) -> go.Figure:
         figure.add_scatter(
             x=100 * (1 - curve.share),
             y=curve.accuracy_kept,
-            name=f"{short(name)}: right of the trusted",
+            name=f"{shorten(name)}: right of the trusted",
             mode="lines",
             line={"color": colour, "dash": dash, "width": 2.5},
         )
         figure.add_scatter(
             x=100 * (1 - curve.share),
             y=curve.errors_caught,
-            name=f"{short(name)}: errors caught",
+            name=f"{shorten(name)}: errors caught",
             mode="lines+markers",
             marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 6},
             line={"color": colour, "dash": dash, "width": 1.5},
         )
-    figure.add_scatter(
-        x=[0, 100],
-        y=[0, 100],
-        name="caught at random",
-        mode="lines",
-        line={"color": MIDDLE, "dash": "dot", "width": 1},
-    )
-    return finish(
+    _add_diagonal(figure, "caught at random")
+    return finish_figure(
         figure,
         "What agreement is worth",
         plot=300,
         legend=[str(trace.name) for trace in figure.data],
         xaxis={"title": "cells reviewed, lowest agreement first, %", "range": [0, 100]},
         yaxis={"title": "percent", "range": [0, 102]},
+    )
+
+
+def _add_diagonal(figure: go.Figure, name: str) -> None:
+    figure.add_scatter(
+        x=[0, 100],
+        y=[0, 100],
+        name=name,
+        mode="lines",
+        line={"color": MIDDLE, "dash": "dot", "width": 1},
     )
 
 
@@ -172,16 +176,10 @@ def reliability_figure(found: Mapping[str, Reliability]) -> go.Figure:
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    figure.add_scatter(
-        x=[0, 100],
-        y=[0, 100],
-        name="as it should be",
-        mode="lines",
-        line={"color": MIDDLE, "dash": "dot", "width": 1},
-    )
+    _add_diagonal(figure, "as it should be")
     names = []
     for number, (name, one) in enumerate(found.items()):
-        names.append(f"{short(name)} (ECE {one.expected_calibration_error:.1f})")
+        names.append(f"{shorten(name)} (ECE {one.expected_calibration_error:.1f})")
         filled = one.cells > 0
         figure.add_scatter(
             x=one.confidence[filled],
@@ -197,7 +195,7 @@ def reliability_figure(found: Mapping[str, Reliability]) -> go.Figure:
             line={"color": LINES[number % len(LINES)], "width": 1.5},
             hovertext=[f"{cells:,} cells" for cells in one.cells[filled]],
         )
-    return finish(
+    return finish_figure(
         figure,
         "What confidence is worth",
         plot=320,
@@ -229,18 +227,18 @@ def low_label_figure(points: Mapping[str, Sequence[tuple[int, float, float]]]) -
             x=[steps.index(cells) for cells, *_ in of],
             y=[accuracy for _, accuracy, _ in of],
             error_y={"type": "data", "array": [deviation for *_, deviation in of]},
-            name=short(name),
+            name=shorten(name),
             mode="lines+markers",
             marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
             line={"color": colour, "dash": ("solid", "dash", "dot")[number // len(LINES) % 3]},
         )
     ticks = [str(cells) if cells else "all" for cells in steps]
-    return finish(
+    return finish_figure(
         figure,
         "Few labelled reference cells",
         plot=300,
         legend=list(points),
-        xaxis=named(ticks, title="labelled cells a type"),
+        xaxis=name_axis(ticks, title="labelled cells a type"),
         yaxis={"title": "accuracy, %", "range": [0, 102]},
     )
 
@@ -282,7 +280,7 @@ def reader_figure(points: Sequence[Point]) -> go.Figure:
                     "dash": "solid" if whole else "dot",
                 },
             )
-    return finish(
+    return finish_figure(
         figure,
         "What answers are worth",
         plot=300,

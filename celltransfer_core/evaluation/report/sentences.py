@@ -1,10 +1,12 @@
-"""TODO celltransfer_core/evaluation/report/sentences.py."""
+"""Sentences and names that every form of an evaluation shares."""
 
 from __future__ import annotations
 
 from celltransfer_core.evaluation.result import Reading
 
 SIGNIFICANT = 0.05
+"""Corrected p values below this are marked."""
+
 LABELS_USED = (
     "The query's own labels were used here, and here alone: no step of the pipeline sees them."
 )
@@ -25,7 +27,7 @@ FILTERING_NAMES = {
 
 
 def describe_reading(reading: Reading) -> str:
-    """Say how the reader was played and what confidence was worth in the end.
+    """Describe the simulated readers, and how well calibrated confidence was in the end.
 
     Parameters
     ----------
@@ -44,3 +46,17 @@ def describe_reading(reading: Reading) -> str:
         f"nobody typed, after the last answer of the queue: {after:.1f} % ({before:.1f} % as the "
         "vote has it)."
     )
+
+
+def two_decimals(value: float) -> str:
+    """Write a figure with two decimals.
+
+    Parameters
+    ----------
+    value : float
+
+    Returns
+    -------
+    str
+    """
+    return f"{value:.2f}"

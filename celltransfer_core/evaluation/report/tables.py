@@ -1,4 +1,4 @@
-"""TODO celltransfer_core/evaluation/report/tables.py."""
+"""An evaluation as tables, one for each of its files; figures are in percent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def reader_table(reading: Reading) -> pd.DataFrame:
-    """Tabulate figures against the number of answers, in percent.
+    """Tabulate figures of simulated readers by their number of answers.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def reader_table(reading: Reading) -> pd.DataFrame:
 
 
 def calibration_table(reading: Reading) -> pd.DataFrame:
-    """Tabulate what the confidence of cells nobody typed was worth after the last answer.
+    """Tabulate confidence and accuracy of cells nobody typed, after the last answer.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def calibration_table(reading: Reading) -> pd.DataFrame:
 
 
 def results_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Tabulate the figures of every method, in percent.
+    """Tabulate the figures of every method.
 
     Parameters
     ----------
@@ -106,8 +106,8 @@ def results_table(evaluation: Evaluation) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def answers_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Tabulate what every ensemble says of every cell, beside its true type.
+def ensemble_predictions_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Tabulate the predictions of every ensemble for every cell, beside its true type.
 
     Parameters
     ----------
@@ -122,9 +122,9 @@ def answers_table(evaluation: Evaluation) -> pd.DataFrame:
 
     query = evaluation.prepared.query
     columns: dict[str, Any] = {"file": query.first_file, "true_type": evaluation.truth}
-    for (method, ot, filtering), answer in evaluation.answers.items():
-        if answer.agreement is not None:
-            columns[f"{method} {ot} {filtering}"] = answer.predicted
+    for (method, ot, filtering), prediction in evaluation.predictions.items():
+        if prediction.agreement is not None:
+            columns[f"{method} {ot} {filtering}"] = prediction.predicted
     return pd.DataFrame(columns).sort_values("file", kind="stable")
 
 
@@ -180,7 +180,7 @@ def identification_table(evaluation: Evaluation) -> pd.DataFrame:
 
 
 class MatchedCluster(NamedTuple):
-    """What a cluster was matched to, and what it is."""
+    """A cluster's matched type, and the type of most of its cells."""
 
     cluster: int
     cells: int
@@ -193,7 +193,7 @@ class MatchedCluster(NamedTuple):
 
 
 def matched_clusters(evaluation: Evaluation) -> list[MatchedCluster]:
-    """List what every cluster was matched to, and what most of its cells are.
+    """List each cluster's matched type beside the type of most of its cells.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def matched_clusters(evaluation: Evaluation) -> list[MatchedCluster]:
     Returns
     -------
     list of MatchedCluster
-        Empty if a reader alone was asked.
+        Empty if ``reader`` is the only filtering.
     """
     named = evaluation.named.get("true") or evaluation.named.get("false")
     if named is None:
@@ -222,7 +222,7 @@ def matched_clusters(evaluation: Evaluation) -> list[MatchedCluster]:
 
 
 def curves_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Tabulate what agreement is worth.
+    """Tabulate accuracy and errors caught by the share of cells kept.
 
     Parameters
     ----------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,16 +11,16 @@ from celltransfer_core.evaluation.paper import Printed
 from celltransfer_core.evaluation.report.html import results_html
 from celltransfer_core.evaluation.report.markdown import results_markdown
 from celltransfer_core.evaluation.report.tables import (
-    answers_table,
     calibration_table,
     curves_table,
+    ensemble_predictions_table,
     identification_table,
     low_label_table,
     reader_table,
     results_table,
 )
 from celltransfer_core.evaluation.result import Evaluation
-from celltransfer_core.outputs.formats import csv_bytes
+from celltransfer_core.outputs.formats import csv_bytes, json_bytes
 from celltransfer_core.outputs.manifests import inputs_manifest
 from celltransfer_core.runtime.files import write_atomically
 from celltransfer_core.runtime.versions import versions
@@ -52,7 +51,7 @@ def write_evaluation(
     reading = evaluation.reading
     tables = {
         "results": results_table(evaluation),
-        "predictions": answers_table(evaluation),
+        "predictions": ensemble_predictions_table(evaluation),
         "identification": identification_table(evaluation),
         "low_label": low_label_table(evaluation),
         "agreement": curves_table(evaluation),
@@ -67,14 +66,12 @@ def write_evaluation(
         for name, table in tables.items()
         if len(table)
     ]
-    texts = {
-        "results.md": results_markdown(evaluation, printed),
-        "results.html": results_html(evaluation),
-        "manifest.json": json.dumps(_manifest(evaluation), indent=1, ensure_ascii=False) + "\n",
+    contents = {
+        "results.md": results_markdown(evaluation, printed).encode(),
+        "results.html": results_html(evaluation).encode(),
+        "manifest.json": json_bytes(_manifest(evaluation)),
     }
-    return written + [
-        write_atomically(folder / name, text.encode()) for name, text in texts.items()
-    ]
+    return written + [write_atomically(folder / name, data) for name, data in contents.items()]
 
 
 def _manifest(evaluation: Evaluation) -> dict[str, Any]:

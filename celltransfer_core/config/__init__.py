@@ -1,0 +1,5 @@
+"""Every setting of a run, declared once: see :mod:`celltransfer_core.config.config`."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

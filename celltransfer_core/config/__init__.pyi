@@ -1,0 +1,11 @@
+from .config import (
+    DEFAULT as DEFAULT,
+    PAPER as PAPER,
+    PRESETS as PRESETS,
+    SETTINGS as SETTINGS,
+    Config as Config,
+    config_from as config_from,
+    panel as panel,
+    setting as setting,
+)
+from .settings import Choice as Choice, Setting as Setting, voter_name as voter_name

@@ -1,0 +1,143 @@
+"""An encoder from one labelled set, for microscopes it has not seen: cells in, an ONNX file out.
+
+A few small networks, each with a view of its own, learn to classify the kinds of cells through
+random microscopes (:mod:`~celltransfer_core.encoders.training.microscopes`), and to place cells of
+one type close together whatever the microscope. Wider networks, too slow for a vote, may be trained
+first and distilled into them. The result is an ONNX file with its JSON, as any encoder of a user's
+own. Not in the paper, which takes encoders as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from celltransfer_core.encoders.registry import EncoderSpec
+from celltransfer_core.encoders.training.cells import Cells, short_hash
+from celltransfer_core.encoders.training.check import check_on_held_back, describe_check
+from celltransfer_core.encoders.training.export import write_encoder
+from celltransfer_core.encoders.training.recipe import Recipe
+from celltransfer_core.encoders.training.trainer import Task, train_network
+from celltransfer_core.errors import EncoderError
+from celltransfer_core.runtime.files import write_atomically
+from celltransfer_core.types import Progress, silent
+
+if TYPE_CHECKING:
+    from celltransfer_core.encoders.training.network import CellNetwork
+
+
+def train(
+    cells: Cells,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    progress: Progress = silent,
+    report: Callable[[str], None] = print,
+) -> list[CellNetwork]:
+    """Train the networks of a recipe, continuing where an earlier call stopped.
+
+    Parameters
+    ----------
+    cells : Cells
+    recipe : Recipe
+    folder : Path
+        Where a checkpoint of each network is kept, and ``log.csv``.
+    progress : callable
+    report : callable
+        Takes one line on each network that is done.
+
+    Returns
+    -------
+    list of CellNetwork
+        In evaluation mode, on the CPU, their weights averaged over the last steps.
+
+    Raises
+    ------
+    EncoderError
+        If the folder holds a training by another recipe, or on other cells.
+    OutputError
+        If the recipe or a checkpoint cannot be written.
+    """
+    _check_same_training(cells, recipe, folder / "recipe.json")
+
+    def train_one(task: Task, teachers: Sequence[CellNetwork]) -> CellNetwork:
+        network = train_network(cells, recipe, task, teachers, folder, progress)
+        report(f"{task.title}: {describe_check(check_on_held_back(network, cells, recipe.seed))}")
+        return network
+
+    steps, seed = recipe.steps * len(recipe.views), recipe.seed
+    wide, long = recipe.teacher_width, recipe.teacher_steps
+    teachers = [
+        train_one(Task(f"{view} teacher", f"teacher-{view}", view, wide, long, seed + 500 + n), ())
+        for n, view in enumerate(recipe.views if wide else ())
+    ]
+    return [
+        train_one(
+            Task(view, f"{n}-{view}", view, recipe.width, steps[n], seed + 1000 * n), teachers
+        )
+        for n, view in enumerate(recipe.views)
+    ]
+
+
+def _check_same_training(cells: Cells, recipe: Recipe, path: Path) -> None:
+    """Compare with the recipe and the cells of an earlier call; write them if there was none."""
+    settings = {
+        **json.loads(json.dumps(asdict(recipe))),
+        "cells": short_hash("".join(cells.kinds)),
+    }
+    if not path.is_file():
+        write_atomically(path, json.dumps(settings).encode())
+    elif json.loads(path.read_text()) != settings:
+        raise EncoderError(
+            f"{path.parent} holds a training with other options or cells; repeat those to go on "
+            "with it, delete the folder, or choose another --out."
+        )
+
+
+def train_encoder(
+    cells: Cells,
+    recipe: Recipe,
+    out: Path,
+    *,
+    trained_on: str,
+    licence: str,
+    progress: Progress = silent,
+    report: Callable[[str], None] = print,
+) -> EncoderSpec:
+    """Train, check and write an encoder.
+
+    Parameters
+    ----------
+    cells : Cells
+    recipe : Recipe
+    out : Path
+        ``NAME.onnx``; checkpoints are kept in ``NAME.training``.
+    trained_on, licence : str
+        For the JSON.
+    progress, report : callable
+        See :func:`train`.
+
+    Returns
+    -------
+    EncoderSpec
+
+    Raises
+    ------
+    EncoderError, OutputError
+        See :func:`train` and :func:`~celltransfer_core.encoders.training.export.write_encoder`.
+    """
+    from celltransfer_core.encoders.training.network import Committee
+
+    networks = train(cells, recipe, out.with_suffix(".training"), progress=progress, report=report)
+    checks = check_on_held_back(Committee(networks).eval(), cells, recipe.seed)
+    report(f"together: {describe_check(checks)}")
+    fields = {
+        "name": out.stem,
+        "source": "trained with CellTransfer",
+        "licence": licence,
+        "trained_on": f"{len(cells)} cells of {trained_on}",
+    }
+    return write_encoder(networks, out, fields, checks)

@@ -1,0 +1,174 @@
+"""Parts of the report on clusters: their matches and similarities (A.2), and the map of cells."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltransfer_core.matching.plane import ClusterPlane
+from celltransfer_core.matching.scores import Similarity
+from celltransfer_core.outputs.page import Page, data_uri
+from celltransfer_core.pipeline.edits import central_first
+from celltransfer_core.pipeline.maps import CellMap
+from celltransfer_core.pipeline.result import RunResult, type_names
+from celltransfer_core.plots.colours import type_symbols
+from celltransfer_core.plots.maps import map_figure
+from celltransfer_core.plots.planes import cluster_plane_figure, score_plane_figure
+from celltransfer_core.plots.similarity import similarity_heatmap
+from celltransfer_core.types import Progress
+from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE
+
+if TYPE_CHECKING:
+    from celltransfer_core.framing.crops import Crops
+
+
+_PER_CLUSTER = 6
+_PER_TYPE = 4
+_MOST_CLUSTERS = 80  # with pictures, the largest first: more would make the file slow to open
+
+
+def add_matches(page: Page, result: RunResult, progress: Progress) -> None:
+    """Add the clusters with their matches, and pictures of their cells.
+
+    Parameters
+    ----------
+    page : Page
+    result : RunResult
+    progress : callable
+
+    Raises
+    ------
+    ImageError
+        If an image is gone.
+    """
+    page.heading("What the clusters are")
+    page.text(
+        "Each cluster of query cells is matched to a type as a whole. Cells on the left are its "
+        "most central ones; those on the right are reference cells of the matched type."
+    )
+    query, reference = result.framing.crops[QUERY], result.framing.crops[REFERENCE]
+    order = np.argsort(-result.clusters.sizes, kind="stable").tolist()
+    examples: dict[str, str] = {}
+    rows = []
+    for done, cluster in enumerate(order):
+        match = result.matches[cluster]
+        name = match.matched_type
+        shown = done < _MOST_CLUSTERS
+        if shown and name not in examples:
+            typed = np.flatnonzero(result.reference.cell_labels == name)
+            examples[name] = _pictures(reference, typed[:_PER_TYPE].tolist(), name)
+        middle = central_first(result.clusters, cluster)[:_PER_CLUSTER].tolist()
+        title = f"cell of cluster {result.clusters.names[cluster]}"
+        reason = f"confirmed by {match.by}" if match.confirmed else match.reason or "proposed"
+        rows.append(
+            (
+                f"{result.clusters.names[cluster]}",
+                f"{match.cells:,}",
+                _pictures(query, middle, title) if shown else "",
+                page.chip("none of these" if name == NONE_TYPE else name),
+                f"{match.score:.2f}",
+                f"{html.escape(match.runner_up)} {match.runner_up_score:.2f}",
+                html.escape(reason),
+                examples[name] if shown else "",
+            )
+        )
+        progress("report", done + 1, len(order))
+    page.table(
+        ("Cluster", "Cells", "", "Matched type", "Score", "Runner-up", "Word", "Reference"), rows
+    )
+    _add_types_without_cluster(page, result)
+
+
+def _add_types_without_cluster(page: Page, result: RunResult) -> None:
+    """Add the query cells most like each type that no cluster is matched to."""
+    matched = {match.matched_type for match in result.matches}
+    query, reference = result.framing.crops[QUERY], result.framing.crops[REFERENCE]
+    rows = []
+    for name, alike in zip(type_names(result.reference), result.alike, strict=True):
+        kept = name in result.config.keep
+        if name in matched or not (kept or name in result.filtered):
+            continue
+        typed = np.flatnonzero(result.reference.cell_labels == name)
+        rows.append(
+            (
+                page.chip(name),
+                "kept by a person" if kept else "left out",
+                _pictures(query, alike.tolist(), f"query cell most like {name}"),
+                _pictures(reference, typed[:_PER_TYPE].tolist(), name),
+            )
+        )
+    if rows:
+        page.text(
+            "No cluster is called one of these types. No cell can be typed as one that is left "
+            "out; a rare type may still lie among the cells of another."
+        )
+        page.table(("Type", "Word", "Query cells most like it", "Reference"), rows)
+
+
+def _pictures(crops: Crops, cells: Sequence[int], title: str) -> str:
+    alt = html.escape(title, quote=True)
+    tiles = "".join(f'<img src="{data_uri(crops, cell)}" alt="{alt}">' for cell in cells)
+    return f"<div class=cells>{tiles}</div>"
+
+
+def add_similarities(
+    page: Page, score: Similarity, plane: ClusterPlane, clusters: Sequence[object]
+) -> None:
+    """Add the similarity of clusters and types, on which matches rest (A.2; Figs 4, 9 and 11).
+
+    Parameters
+    ----------
+    page : Page
+    score : Similarity
+        The query's.
+    plane : ClusterPlane
+    clusters : sequence of int or str
+        Names of the query's clusters.
+    """
+    page.figure("similarity_heatmap", similarity_heatmap(score, clusters))
+    for encoder in score.encoders:
+        page.figure(
+            "similarity_heatmap",
+            similarity_heatmap(score, clusters, "cosine", encoder=encoder),
+        )
+    symbols = type_symbols(list(page.colours))
+    page.figure(
+        "score_plane_figure", score_plane_figure(score, clusters, page.colours, symbols=symbols)
+    )
+    page.figure(
+        "cluster_plane_figure",
+        cluster_plane_figure(plane, page.colours, clusters=clusters),
+    )
+
+
+def add_map(page: Page, result: RunResult, plane: CellMap) -> None:
+    """Add the map of cells, the reference's by type and the query's by predicted type.
+
+    Parameters
+    ----------
+    page : Page
+    result : RunResult
+    plane : CellMap
+    """
+    labels = result.reference.cell_labels
+    of_cell: dict[str, Callable[[int], str]] = {
+        REFERENCE: lambda cell: str(labels[cell]),
+        QUERY: lambda cell: result.predicted[cell],
+    }
+    groups = [of_cell[s](c) for s, c in zip(plane.sets, plane.cells.tolist(), strict=True)]
+    page.figure(
+        "map_figure",
+        map_figure(
+            plane.xy,
+            groups,
+            page.colours,
+            list(range(len(groups))),
+            "Reference cells by type, query cells by predicted type",
+            sets=plane.sets,
+            symbols=type_symbols(list(page.colours)),
+            hover=[f"{s}: {group}" for s, group in zip(plane.sets, groups, strict=True)],
+        ),
+    )

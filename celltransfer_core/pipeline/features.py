@@ -1,0 +1,140 @@
+"""Embeddings joined to the rows that sets are compared by (between 3.1 and 3.2).
+
+In: raw embeddings by set and encoder. Out: one row a cell of the reference and of the query, with
+the blocks of a concatenation scaled (3.4) and each set centred, unless features are raw as in the
+paper; pooled references are levelled before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from celltransfer_core.clustering.components import discriminant
+from celltransfer_core.config.config import Config
+from celltransfer_core.matching.rows import centre
+from celltransfer_core.types import Bools, Float32, Float64, Ints
+from celltransfer_core.vocabulary import QUERY, REFERENCE
+
+Embeddings = Mapping[str, Mapping[str, Float32]]
+"""Raw embeddings by set and encoder, each of shape (cells, dim)."""
+
+
+def representation(
+    embeddings: Embeddings,
+    voter: Sequence[str],
+    config: Config,
+    *,
+    usable: Ints | None = None,
+    reference_weights: Float64 | None = None,
+    query_weights: Float64 | None = None,
+    query: str = QUERY,
+) -> tuple[Float32, Float32]:
+    """Join a voter's embeddings to what is compared.
+
+    Parameters
+    ----------
+    embeddings : mapping
+        See :data:`Embeddings`.
+    voter : sequence of str
+        One encoder, or several to concatenate.
+    config : Config
+        Its ``features`` and ``scale_blocks`` count.
+    usable : ndarray of int64, shape (n,), optional
+        Reference cells to compare with; all by default.
+    reference_weights, query_weights : ndarray of float64, optional
+        What each of these cells counts in its set's mean.
+    query : str
+        Name of the set to compare with the reference.
+
+    Returns
+    -------
+    Xs, Xt : ndarray of float32, shape (n, d) and (m, d)
+        Reference and query; each centred unless features are raw.
+
+    Notes
+    -----
+    Blocks are scaled by the whole reference, whichever of it is usable: distances within the query
+    stay what they are when a match changes.
+    """
+    rows = slice(None) if usable is None else usable
+    blocks = [(embeddings[REFERENCE][member], embeddings[query][member]) for member in voter]
+    centred = config.features == "centred"
+    if len(blocks) == 1:  # a large set is not copied for nothing
+        Xs, Xt = blocks[0][0][rows], blocks[0][1]
+        return (centre(Xs, reference_weights), centre(Xt, query_weights)) if centred else (Xs, Xt)
+    columns = np.cumsum([whole.shape[1] for whole, _ in blocks])
+    n = len(blocks[0][0][rows, :1])
+    source, target = (np.empty((k, columns[-1]), np.float32) for k in (n, len(blocks[0][1])))
+    for (whole, Xt), end in zip(blocks, columns, strict=True):
+        into = np.s_[:, end - whole.shape[1] : end]
+        if centred:
+            centre(whole[rows], reference_weights, out=source[into])
+            centre(Xt, query_weights, out=target[into])
+        else:
+            source[into], target[into] = whole[rows], Xt
+        if config.scale_blocks:
+            apart = centre(whole) if centred else whole
+            norm = np.linalg.norm(apart, axis=1).mean() or np.float32(1)
+            source[into] /= norm
+            target[into] /= norm
+    return source, target
+
+
+def add_discriminant(Xs: Float32, Xt: Float32, types: Ints) -> Float32:
+    """Add to the query's rows the directions in which the reference's own types differ.
+
+    Parameters
+    ----------
+    Xs, Xt : ndarray of float32, shape (n, d) and (m, d)
+        Reference and query, each centred.
+    types : ndarray of int64, shape (n,)
+        Type number of each reference cell.
+
+    Returns
+    -------
+    ndarray of float32, shape (m, d + r)
+        Both blocks are scaled by their mean norm over the reference, so that differences between
+        types count for more than those within (measured by tests/benchmarks/taught.py).
+    """
+    blocks = []
+    for reference, query in ((Xs, Xt), discriminant(Xs, Xt, types)):
+        norm = np.linalg.norm(reference, axis=1).mean() or np.float32(1)
+        blocks.append(query / norm)
+    return np.concatenate(blocks, axis=1, dtype=np.float32)
+
+
+def level_sources(X: Float32, types: Ints, sources: Ints) -> Float32:
+    """Shift sets that were pooled to a reference onto each other.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n, d)
+    types : ndarray of int64, shape (n,)
+    sources : ndarray of int64, shape (n,)
+        Set that each cell came from; numbers from 0.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, d)
+        One set after the other is shifted so that the types it shares with those before have the
+        same mean there, each type counting the same. The largest comes first and stays, as does
+        what shares no type.
+    """
+    levelled = X.astype(np.float32, copy=True)
+    before = np.zeros(len(X), dtype=bool)
+    for source in np.argsort(-np.bincount(sources), kind="stable"):
+        own = sources == source
+        common = np.intersect1d(types[own], types[before])
+        if len(common):
+            shift = _balanced_mean(levelled, types, before, common)
+            shift -= _balanced_mean(levelled, types, own, common)
+            levelled[own] += shift.astype(np.float32)
+        before |= own
+    return levelled
+
+
+def _balanced_mean(X: Float32, types: Ints, rows: Bools, names: Ints) -> Float64:
+    means = [X[rows & (types == name)].mean(axis=0, dtype=np.float64) for name in names]
+    return np.mean(means, axis=0)

@@ -1,0 +1,56 @@
+"""Query cells that a reader asks to review."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from celltransfer_core.people.reviews import Review, final_types
+from celltransfer_core.pipeline.result import RunResult
+from celltransfer_core.types import Bools
+from celltransfer_core.vocabulary import SKIPPED
+
+Selection = Literal["all", "flagged", "type", "cluster", "unknown", "read", "disputed"]
+
+
+def select_cells(
+    result: RunResult,
+    reviews: Sequence[Review],
+    reader: str,
+    kind: Selection,
+    value: str | int = "",
+) -> Bools | None:
+    """Find the cells that a reader asks for.
+
+    Parameters
+    ----------
+    result : RunResult
+    reviews : sequence of Review
+    reader : str
+        Whose choice it is: ``read`` are the cells that others answered.
+    kind : str
+        ``type`` and ``cluster`` take a value; ``unknown`` are cells far from all annotated ones.
+    value : str or int
+        A predicted type, or the number that a cluster goes by.
+
+    Returns
+    -------
+    ndarray of bool, shape (m,), or None
+        None where all are asked for.
+    """
+    if kind == "flagged":
+        return result.flagged
+    if kind == "type":
+        return np.array(result.predicted) == value
+    if kind == "cluster":
+        return result.clusters.names[result.clusters.labels] == value
+    if kind == "unknown" and result.updated:
+        return result.updated.unknown
+    if kind == "read":
+        others = {one.cell for one in reviews if one.reader != reader and one.answer != SKIPPED}
+        return np.array([cell in others for cell in result.query.cells], dtype=bool)
+    if kind == "disputed":
+        return final_types(result.query.cells, result.predicted, reviews).disputed
+    return None

@@ -1,0 +1,261 @@
+"""What people decided in a study: confirmed matches, edited clusters, reviewed cells.
+
+The list of decisions only grows: to undo one marks it, so that two readers never overwrite each
+other, and who decided what and when stays known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from celltransfer_core.studies.database import (
+    Database,
+    DecisionRow,
+    JobRow,
+    StudyRow,
+    to_record,
+)
+from celltransfer_core.studies.records import Decision, clean_name, now
+
+
+def decision_counts(study: str) -> tuple[ColumnElement[int], ...]:
+    """Make columns that change with every decision of a study.
+
+    Parameters
+    ----------
+    study : str
+
+    Returns
+    -------
+    tuple of column
+        For a statement on other tables: ``decided`` (number of decisions), ``last`` (id of the
+        last one, None without any), ``undone`` (number of those that were undone).
+    """
+    counted = select(func.count()).where(DecisionRow.study == study)
+    last = select(func.max(DecisionRow.id)).where(DecisionRow.study == study)
+    undone = counted.where(DecisionRow.undone.is_(True))
+    return (
+        counted.scalar_subquery().label("decided"),
+        last.scalar_subquery().label("last"),
+        undone.scalar_subquery().label("undone"),
+    )
+
+
+@dataclass(frozen=True)
+class _Pulse:
+    """What changes whenever anything in a study does."""
+
+    changed: str
+    deleted: str | None
+    decided: int
+    last: int
+    undone: int
+    jobs: tuple[tuple[str, str], ...]
+    """Id and state."""
+
+    @property
+    def text(self) -> str:
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+
+
+class DecisionTable(Database):
+    """The table of decisions."""
+
+    def decide(self, study: str, kind: str, payload: Mapping[str, Any], who: str) -> Decision:
+        """Store a decision; it is on disk when this returns.
+
+        Parameters
+        ----------
+        study : str
+        kind : str
+            ``match``, ``cluster``, ``cluster-name``, ``keep`` or ``review``.
+        payload : mapping
+            JSON values: what was decided, and of which cells.
+        who : str
+
+        Returns
+        -------
+        Decision
+        """
+        return self.decide_all(study, kind, [payload], who)[0]
+
+    def decide_all(
+        self, study: str, kind: str, payloads: Sequence[Mapping[str, Any]], who: str
+    ) -> tuple[Decision, ...]:
+        """Store several decisions at once; all of them or none.
+
+        Parameters
+        ----------
+        study : str
+        kind : str
+        payloads : sequence of mapping
+        who : str
+
+        Returns
+        -------
+        tuple of Decision
+        """
+        with self._session() as session:
+            self._touch(session, study)
+            rows = self._add(session, study, kind, payloads, who)
+            return tuple(to_record(Decision, row) for row in rows)
+
+    def decide_unseen(
+        self, study: str, kind: str, payloads: Sequence[Mapping[str, Any]], who: str, seen: str
+    ) -> str:
+        """Store several decisions of somebody who need not be shown them again.
+
+        Parameters
+        ----------
+        study, kind, payloads, who
+            See :meth:`decide_all`.
+        seen : str
+            From :meth:`pulse`: the state of the study that the person sees.
+
+        Returns
+        -------
+        str
+            The pulse with the new decisions, if nothing else had changed since ``seen``;
+            otherwise ``seen`` itself, so that the other changes are noticed.
+        """
+        with self._session() as session:
+            before = self._pulse(session, study)
+            study_row = self._touch(session, study)
+            rows = self._add(session, study, kind, payloads, who)
+            if before is None or before.text != seen or not rows:
+                return seen
+            after = replace(
+                before,
+                changed=study_row.changed,
+                decided=before.decided + len(rows),
+                last=max(row.id for row in rows),
+            )
+        return after.text
+
+    def _add(
+        self,
+        session: Session,
+        study: str,
+        kind: str,
+        payloads: Sequence[Mapping[str, Any]],
+        who: str,
+    ) -> list[DecisionRow]:
+        rows = [
+            DecisionRow(
+                study=study, kind=kind, payload=dict(p), who=clean_name(who), at=now(), undone=False
+            )
+            for p in payloads
+        ]
+        session.add_all(rows)
+        session.flush()
+        return rows
+
+    def decisions(self, study: str, kind: str | None = None) -> tuple[Decision, ...]:
+        """List the decisions that were not undone, the oldest first.
+
+        Parameters
+        ----------
+        study : str
+        kind : str, optional
+
+        Returns
+        -------
+        tuple of Decision
+        """
+        query = select(DecisionRow).where(DecisionRow.study == study, DecisionRow.undone.is_(False))
+        if kind:
+            query = query.where(DecisionRow.kind == kind)
+        with self._session() as session:
+            rows = session.scalars(query.order_by(DecisionRow.id))
+            return tuple(to_record(Decision, row) for row in rows)
+
+    def count_decisions(self, study: str, kind: str) -> int:
+        """Count the decisions that were not undone.
+
+        Parameters
+        ----------
+        study : str
+        kind : str
+
+        Returns
+        -------
+        int
+        """
+        query = select(func.count()).where(
+            DecisionRow.study == study, DecisionRow.kind == kind, DecisionRow.undone.is_(False)
+        )
+        with self._session() as session:
+            return session.scalar(query) or 0
+
+    def undo(self, study: str, kind: str, who: str) -> Decision | None:
+        """Undo the last decision of a person.
+
+        Parameters
+        ----------
+        study : str
+        kind : str
+        who : str
+
+        Returns
+        -------
+        Decision or None
+            The one that was undone; None if there is none.
+        """
+        with self._session() as session:
+            self._touch(session, study)
+            row = session.scalar(
+                select(DecisionRow)
+                .where(
+                    DecisionRow.study == study,
+                    DecisionRow.kind == kind,
+                    DecisionRow.who == clean_name(who),
+                    DecisionRow.undone.is_(False),
+                )
+                .order_by(DecisionRow.id.desc())
+                .limit(1)
+            )
+            if row is None:
+                return None
+            row.undone = True
+            return to_record(Decision, row)
+
+    def pulse(self, study: str) -> str:
+        """Return a text that changes whenever anything in a study does.
+
+        Parameters
+        ----------
+        study : str
+
+        Returns
+        -------
+        str
+        """
+        with self._session() as session:
+            found = self._pulse(session, study)
+        return found.text if found else ""
+
+    def _pulse(self, session: Session, study: str) -> _Pulse | None:
+        """Read the pulse in one statement; the study's row stays in the session."""
+        rows = session.execute(
+            select(StudyRow, *decision_counts(study), JobRow.id, JobRow.state)
+            .outerjoin(JobRow, JobRow.study == StudyRow.id)
+            .where(StudyRow.id == study)
+            .order_by(JobRow.created, JobRow.id)
+        ).all()
+        if not rows:
+            return None
+        first = rows[0]
+        return _Pulse(
+            changed=first.StudyRow.changed,
+            deleted=first.StudyRow.deleted,
+            decided=first.decided,
+            last=first.last or 0,
+            undone=first.undone,
+            jobs=tuple((row.id, row.state) for row in rows if row.id is not None),
+        )

@@ -1,0 +1,140 @@
+"""What decisions on clusters and cells hold: from what a person chose to what the database keeps.
+
+Cells are kept by their hashes, and clusters by their cells, so that decisions outlive a new run in
+which clusters are other ones (:mod:`celltransfer_core.studies.standing` brings them back).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from celltransfer_core.pipeline.edits import shorten_hashes
+from celltransfer_core.pipeline.result import Clusters
+from celltransfer_core.types import Ints
+from celltransfer_core.vocabulary import NONE_TYPE
+
+Payload = dict[str, Any]
+
+
+def match_payloads(
+    clusters: Clusters,
+    cells: Sequence[str],
+    answers: Sequence[tuple[int, str | None]],
+    types: Sequence[str],
+) -> list[Payload]:
+    """Write answers to clusters as they are kept (kind ``match``).
+
+    Parameters
+    ----------
+    clusters : Clusters
+    cells : sequence of str, length m
+        Hashes of the query's cells.
+    answers : sequence of (int, str or None)
+        A cluster's position and its type; None takes an earlier answer back. They were given at
+        one stroke, and are undone so.
+    types : sequence of str
+        Of the reference; any other type is marked as new.
+
+    Returns
+    -------
+    list of dict
+    """
+    return [
+        {
+            "cells": shorten_hashes(
+                [cells[cell] for cell in np.flatnonzero(clusters.labels == position).tolist()]
+            ),
+            "type": name,
+            "cluster": int(clusters.names[position]),
+            "together": len(answers),
+            **({} if name in (None, NONE_TYPE, *types) else {"new": True}),
+        }
+        for position, name in answers
+    ]
+
+
+def name_payload(cells: Sequence[str], inside: Ints, cluster: int, name: str) -> Payload:
+    """Write a cluster's name as it is kept (kind ``cluster-name``).
+
+    Parameters
+    ----------
+    cells : sequence of str, length m
+        Hashes of the query's cells.
+    inside : ndarray of int64
+        The cluster's cells.
+    cluster : int
+        The number that it goes by.
+    name : str
+        Empty takes an earlier name back.
+
+    Returns
+    -------
+    dict
+    """
+    return {
+        "cluster": cluster,
+        "cells": shorten_hashes([cells[cell] for cell in inside]),
+        "name": name.strip(),
+    }
+
+
+def edit_payload(
+    key: str,
+    cells: Sequence[str],
+    moved: Ints,
+    to: int | None,
+    what: str,
+    cluster: int | None = None,
+) -> Payload:
+    """Write a move of cells between clusters as it is kept (kind ``cluster``).
+
+    Parameters
+    ----------
+    key : str
+        Of the clusters that are edited: edits count for these alone.
+    cells : sequence of str, length m
+        Hashes of the query's cells.
+    moved : ndarray of int64
+        The cells that move.
+    to : int or None
+        Number of the cluster that they go to; None for a new one.
+    what : {"move", "split", "merge"}
+    cluster : int, optional
+        Number of the cluster that was split or merged.
+
+    Returns
+    -------
+    dict
+    """
+    return {
+        "key": key,
+        "cells": shorten_hashes([cells[cell] for cell in moved]),
+        "to": to,
+        "what": what,
+        "cluster": cluster,
+    }
+
+
+def review_payloads(
+    answers: Sequence[tuple[str, str, bool]], reader: str, time: str
+) -> list[Payload]:
+    """Write answers to cells as they are kept (kind ``review``).
+
+    Parameters
+    ----------
+    answers : sequence of (str, str, bool)
+        Hash, answer, and whether the prediction was hidden. They were given at one stroke, and
+        are undone so.
+    reader : str
+    time : str
+        UTC, ISO 8601.
+
+    Returns
+    -------
+    list of dict
+    """
+    given = {"reader": reader, "time": time, "together": len(answers)}
+    return [{"cell": cell, "answer": a, "blind": blind, **given} for cell, a, blind in answers]

@@ -1,0 +1,144 @@
+"""What decides a study's results, read in one statement, and what was derived from it.
+
+Everything that is asked again and again (keys, settings, decisions) is kept in memory beside the
+snapshot that it was derived from, and derived anew as soon as anything in the study is another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+
+from celltransfer_core.errors import StudyError
+from celltransfer_core.studies.database import SetRow, StudyRow, to_record
+from celltransfer_core.studies.decisions import DecisionTable, decision_counts
+from celltransfer_core.studies.records import Decision, ImageSet, Study
+from celltransfer_core.studies.sets_read import SetReader
+
+Derived = TypeVar("Derived")
+
+_MOST_KEPT = 128
+"""Derived values that are kept in memory."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A study, its sets, and how many decisions there are, all of one moment."""
+
+    study: Study
+    sets: tuple[ImageSet, ...]
+    """In the order they were added."""
+    decided: tuple[int, int, int]
+    """Number of decisions, the last one's id, and number of those that were undone."""
+
+    def of_role(self, role: str) -> tuple[ImageSet, ...]:
+        """List the sets of a role."""
+        return tuple(one for one in self.sets if one.role == role)
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of all that decides what is derived from the study."""
+        sets = [[getattr(one, f.name) for f in fields(one)] for one in self.sets]
+        parts = [self.study.id, self.study.drawn, self.study.options, sets, self.decided]
+        text = json.dumps(parts, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class SnapshotReader(SetReader, DecisionTable):
+    """Reads snapshots of studies; what is derived from the latest of each is kept in memory."""
+
+    def __init__(self, folder: Path | None = None, url: str | None = None) -> None:
+        super().__init__(folder, url)
+        self._derived: dict[tuple[str, str], tuple[str, Any]] = {}
+
+    def snapshot(self, study: str) -> Snapshot:
+        """Read what decides a study's results, in one statement.
+
+        Parameters
+        ----------
+        study : str
+            Its id.
+
+        Returns
+        -------
+        Snapshot
+
+        Raises
+        ------
+        StudyError
+            If there is no such study, or it was deleted.
+        """
+        columns = [getattr(SetRow, field.name).label(field.name) for field in fields(ImageSet)]
+        query = (
+            select(StudyRow, *decision_counts(study), *columns)
+            .outerjoin(SetRow, SetRow.study == StudyRow.id)
+            .where(StudyRow.id == study)
+            .order_by(SetRow.position)
+        )
+        with self._session() as session:
+            rows = session.execute(query).all()
+            if not rows or rows[0].StudyRow.deleted:
+                raise StudyError("There is no such study any more; choose one from the list.")
+            found = to_record(Study, rows[0].StudyRow)
+        decided = (rows[0].decided, rows[0].last or 0, rows[0].undone)
+        return Snapshot(
+            found, tuple(to_record(ImageSet, row) for row in rows if row.id is not None), decided
+        )
+
+    def derive(self, snapshot: Snapshot, what: str, make: Callable[[], Derived]) -> Derived:
+        """Return something that a snapshot decides, computed once.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+        what : str
+            What is computed.
+        make : callable
+            Computes it, of the snapshot and of the images and decisions that it stands for alone:
+            not of files in the folder of results.
+
+        Returns
+        -------
+        object
+        """
+        key = (snapshot.study.id, what)
+        kept = self._derived.get(key)
+        if kept is not None and kept[0] == snapshot.key:
+            made: Derived = kept[1]
+            return made
+        made = make()
+        self._derived.pop(key, None)
+        self._derived[key] = (snapshot.key, made)  # at the end: the oldest goes first
+        while len(self._derived) > _MOST_KEPT:
+            self._derived.pop(next(iter(self._derived)), None)
+        return made
+
+    def decisions_of(self, snapshot: Snapshot, kind: str) -> tuple[Decision, ...]:
+        """List the decisions of a kind that were not undone, as they are stored.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+        kind : str
+
+        Returns
+        -------
+        tuple of Decision
+            The oldest first; read anew where there are other ones since the last time.
+        """
+        found = self.derive(
+            snapshot, "decisions", lambda: _by_kind(self.decisions(snapshot.study.id))
+        )
+        return found.get(kind, ())
+
+
+def _by_kind(decisions: tuple[Decision, ...]) -> dict[str, tuple[Decision, ...]]:
+    kinds = dict.fromkeys(one.kind for one in decisions)
+    return {kind: tuple(one for one in decisions if one.kind == kind) for kind in kinds}

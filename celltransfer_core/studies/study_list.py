@@ -1,0 +1,127 @@
+"""The studies of a workspace: their names, options, deletion and signature."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from sqlalchemy import select, update
+
+from celltransfer_core.errors import StudyError
+from celltransfer_core.studies.database import Database, StudyRow, to_record
+from celltransfer_core.studies.records import Study, clean_name, now
+
+
+class StudyTable(Database):
+    """The table of studies."""
+
+    def studies(self, *, deleted: bool = False) -> tuple[Study, ...]:
+        """List studies, the last changed first.
+
+        Parameters
+        ----------
+        deleted : bool
+            Those that were deleted instead of those that were not.
+
+        Returns
+        -------
+        tuple of Study
+        """
+        wanted = StudyRow.deleted.is_not(None) if deleted else StudyRow.deleted.is_(None)
+        with self._session() as session:
+            rows = session.scalars(select(StudyRow).where(wanted).order_by(StudyRow.changed.desc()))
+            return tuple(to_record(Study, row) for row in rows)
+
+    def study(self, study: str) -> Study:
+        """Find a study.
+
+        Parameters
+        ----------
+        study : str
+            Its id.
+
+        Returns
+        -------
+        Study
+
+        Raises
+        ------
+        StudyError
+            If there is none, or it was deleted.
+        """
+        with self._session() as session:
+            row = session.get(StudyRow, study)
+            if row is None or row.deleted:
+                raise StudyError("There is no such study any more; choose one from the list.")
+            return to_record(Study, row)
+
+    def create(self, name: str, *, drawn: bool = False) -> Study:
+        """Begin a study.
+
+        Parameters
+        ----------
+        name : str
+        drawn : bool
+            Whether it is the demo.
+
+        Returns
+        -------
+        Study
+        """
+        made = StudyRow(
+            id=secrets.token_hex(6),
+            name=clean_name(name),
+            created=now(),
+            changed=now(),
+            drawn=drawn,
+            deleted=None,
+            signed=None,
+            options={},
+        )
+        with self._session() as session:
+            session.add(made)
+            session.flush()
+            return to_record(Study, made)
+
+    def rename(self, study: str, name: str) -> None:
+        """Give a study another name."""
+        with self._changing(study) as row:
+            row.name = clean_name(name)
+
+    def change_options(self, study: str, **fields: Any) -> None:
+        """Change some of a study's options; the others stay as they are, whoever changed them.
+
+        Parameters
+        ----------
+        study : str
+        **fields
+            By field of :class:`~celltransfer_core.config.Config`; JSON values. None takes a field
+            back, so that the preset's value counts.
+        """
+        with self._session() as session:
+            # Writing first locks the row: what is read after is what the last writer left.
+            session.execute(update(StudyRow).where(StudyRow.id == study).values(changed=now()))
+            row = self._touch(session, study)
+            changed = {**row.options, **fields}
+            row.options = {name: value for name, value in changed.items() if value is not None}
+
+    def delete(self, study: str) -> None:
+        """Put a study out of sight; :meth:`restore` brings it back."""
+        with self._session() as session:
+            self._study_row(session, study).deleted = now()
+
+    def restore(self, study: str) -> None:
+        """Bring a deleted study back."""
+        with self._session() as session:
+            self._study_row(session, study).deleted = None
+
+    def sign(self, study: str, who: str) -> None:
+        """Sign a study off: it can be read but not changed after.
+
+        Parameters
+        ----------
+        study : str
+        who : str
+        """
+        with self._changing(study) as row:
+            row.signed, row.signed_by = now(), clean_name(who)

@@ -1,0 +1,20 @@
+"""Files that the pages show or run in the browser: ``assets`` at the top level."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+ASSETS = Path(__file__).parents[2] / "assets"
+
+
+@st.cache_resource
+def component(folder: str, name: str) -> Callable[..., Any]:
+    """Register a part of a page that is written in JavaScript."""
+    style = ASSETS / folder / f"{folder}.css"
+    return st.components.v2.component(
+        f"celltransfer_{name}",
+        css=style.read_text(encoding="utf-8") if style.is_file() else None,
+        js=(ASSETS / folder / f"{name}.js").read_text(encoding="utf-8"),
+    )

@@ -1,0 +1,81 @@
+"""Which cells are reviewed, and in which order."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from celltransfer_core.people import Review, ReviewQueue, review_queue
+from celltransfer_core.pipeline import RunResult, select_cells
+from celltransfer_core.studies import CurrentRun
+from parts import text
+from parts.here import Here
+
+ORDERS = {
+    "least certain": "Least certain first",
+    "random": "At random",
+    "cluster": "Cluster by cluster",
+    "type": "Type by type",
+    "disagreement": "Where voters differ most",
+}
+ALL = ("all", "")
+
+
+def queue_of(here: Here, run: RunResult, reviews: Sequence[Review]) -> ReviewQueue:
+    """Line up the cells to look at, as the reader chose."""
+    second = st.session_state.get("reading") == "second"
+    return review_queue(
+        run.query.cells,
+        run.vote,
+        run.clusters.labels,
+        [one for one in reviews if one.reader == here.reader or not second],
+        order=st.session_state.get("order", "least certain"),
+        only=select_cells(run, reviews, here.reader, *st.session_state.get("which", ALL)),
+        seed=run.config.seed,
+    )
+
+
+def choose(here: Here, current: CurrentRun) -> str:
+    """Let the reader choose cells and their order; return how to go through them."""
+    run, reviews = current.run, current.reviews
+    others = {one.reader for one in reviews} - {here.reader}
+    clusters = run.clusters.names.tolist()
+    which = [ALL, ("flagged", "")]
+    which += [("type", name) for name in run.types] + [("cluster", n) for n in clusters]
+    which += [("unknown", "")] if run.updated and run.updated.unknown.any() else []
+    which += [("read", ""), ("disputed", "")] if others else []
+    labels = {
+        "all": lambda _: "All cells",
+        "flagged": lambda _: f"Flagged cells ({int(run.flagged.sum()):,})",
+        "type": lambda name: f"Predicted {name}",
+        "cluster": lambda number: f"Cluster {number}",
+        "unknown": lambda _: "Unlike everything named so far",
+        "read": lambda _: "Cells that others read",
+        "disputed": lambda _: "Cells that readers dispute",
+    }
+    columns = st.columns([3, 3, 4], vertical_alignment="bottom")
+    columns[0].selectbox("Cells", which, format_func=lambda w: labels[w[0]](w[1]), key="which")
+    columns[1].selectbox("Order", list(ORDERS), format_func=ORDERS.get, key="order")
+    with columns[2]:
+        way = st.segmented_control(
+            "Show",
+            ["One by one", "Several"],
+            default="One by one",
+            required=True,
+            key="way",
+        )
+    if others:
+        names = ", ".join(sorted(others))
+        st.segmented_control(
+            f"{text.plain(names)} read too. You, {text.plain(here.reader)}:",
+            ["shared", "second"],
+            default="shared",
+            format_func={
+                "shared": "share the work",
+                "second": "read all for yourself",
+            }.get,
+            required=True,
+            key="reading",
+            help="Sharing: what others answered does not come again. For yourself: it does, so "
+            "that your answers and theirs can be compared.",
+        )
+    return way

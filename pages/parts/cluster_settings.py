@@ -1,0 +1,50 @@
+"""How clusters are found, as a form."""
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from celltransfer_core.config import Config, setting
+from celltransfer_core.studies import study_config
+from parts.here import Here
+from parts.settings import choose_number, choose_word
+from parts.work import begin, state_of
+
+
+def show_settings(here: Here) -> None:
+    """Show how clusters are found, and let it be changed."""
+    config = study_config(here.workspace, here.study)
+    with st.form("settings"):
+        chosen: dict[str, Any] = {
+            "clusters": choose_word(here, setting("clusters"), config, marked=True),
+            "n_clusters": choose_number(
+                here,
+                setting("n_clusters"),
+                config,
+                label="Clusters, where it is a number",
+                start=12,
+            ),
+            "resolution": choose_resolution(here, config),
+        }
+        st.caption(
+            "Too many clusters cost little, for several may be of one type; too few cannot be "
+            "mended by a match."
+        )
+        chosen["sigma"] = choose_number(
+            here, setting("sigma"), config, label="σ, where it is a number", start=0.5
+        )
+        if st.form_submit_button(
+            "Use these settings", icon=":material/refresh:", disabled=here.locked
+        ) and here.change_options(**chosen):
+            if state_of(here, "clusters") != "done":
+                begin(here, "clusters")
+            st.rerun()
+
+
+def choose_resolution(here: Here, config: Config) -> float:
+    """Offer Louvain's resolution."""
+    offered = setting("resolution")
+    low, high = offered.shown
+    now = float(np.clip(config.resolution, low, high))
+    return st.slider(offered.label, low, high, now, 0.1, disabled=here.locked)

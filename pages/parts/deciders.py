@@ -1,0 +1,34 @@
+"""Whose answers and votes made a cell's type."""
+
+import streamlit as st
+
+from celltransfer_core.people import KINDS
+from celltransfer_core.pipeline import RunResult
+
+_LABELS = {
+    "ensemble": "the encoders",
+    "cluster": "its cluster's confirmed type",
+    "neighbours": "neighbours in confirmed clusters",
+    "discriminant": "what tells the types apart in this set",
+    "typed": "cells that people typed",
+}
+
+
+def show_deciders(run: RunResult, cell: int) -> None:
+    """Tell what made a cell's type, and how far it is from all that people named."""
+    if run.updated is None:
+        return
+    shares = dict(zip(KINDS, run.updated.cell_weights[cell].tolist(), strict=True))
+    listed = ", ".join(
+        f"{100 * share:.0f} % {_LABELS[kind]}"
+        for kind, share in sorted(shares.items(), key=lambda item: -item[1])
+        if share >= 0.005
+    )
+    st.caption(f"Who decided: {listed}.")
+    distance = run.updated.distance[cell]
+    if run.updated.unknown[cell]:
+        st.markdown(
+            f":red-badge[:material/help: unlike everything named] Its nearest named cell is "
+            f"{distance:.1f} times as far as neighbours usually are; it is said from "
+            f"{run.updated.unknown_above:.1f} on. Is it a type that is not here?"
+        )

@@ -1,0 +1,166 @@
+"""What lies before a reader on the Review page, and what their keys do with it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from celltransfer_core.errors import CellTransferError
+from celltransfer_core.people import ReviewQueue
+from celltransfer_core.pipeline import RunResult
+from celltransfer_core.studies import now, review_payloads
+from celltransfer_core.vocabulary import check_new_type
+from parts.here import Here
+
+
+@dataclass
+class Desk:
+    """Cells before one reader; they stay until answered, whatever others do."""
+
+    owner: tuple[object, ...]
+    """Study, reader, and what they chose to look at."""
+    past: list[tuple[str, bool]] = field(default_factory=list)
+    """Cells (hash, blind) that went over the desk."""
+    place: int = 0
+    """Where among them the reader is; at their end unless going back."""
+    current: tuple[str, bool] | None = None
+    left: tuple[str, bool] | None = None
+    """The cell that lay there when the reader went back."""
+    shown: str | None = None
+    """The cell that was last drawn."""
+    grid: list[str] = field(default_factory=list)
+    """Cells that are shown several at once."""
+    passed: set[str] = field(default_factory=set)
+    picked: set[str] = field(default_factory=set)
+    problem: str = ""
+    """Why an answer could not be kept."""
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the reader is at the queue's next cell, not going back."""
+        return self.place >= len(self.past)
+
+    def turn_to(self, place: int) -> None:
+        """Go to a place; its cell is drawn next."""
+        self.place = place
+        self.current = self.shown = None
+
+
+def desk_of(here: Here) -> Desk:
+    """Return the reader's desk, an empty one where they chose to look at something else."""
+    state = st.session_state
+    chosen = state.get("order"), str(state.get("which")), state.get("reading") or "shared"
+    owner = (here.id, here.reader, *chosen)
+    desk: Desk | None = state.get("desk")
+    if desk is None or desk.owner != owner:
+        desk = state["desk"] = Desk(owner)
+    return desk
+
+
+def keep_answers(here: Here, answers: Sequence[tuple[str, str, bool]]) -> bool:
+    """Keep answers (cell, answer, blind): on disk when this returns."""
+    before = here.workspace.pulse(here.id)
+    payloads = review_payloads(answers, here.reader, now())
+    if not write(here, here.workspace.decide_all, here.id, "review", payloads, here.reader):
+        return False
+    # One's own answer is no news that the whole page should be drawn anew for.
+    if st.session_state.get("pulse") == before:
+        here.mark_seen()
+    return True
+
+
+def write(here: Here, call: Callable[..., object], *arguments: object) -> bool:
+    """Write to the workspace; why it did not go is shown with the next cell."""
+    try:
+        call(*arguments)
+    except CellTransferError as error:
+        desk_of(here).problem = str(error)
+        return False
+    return True
+
+
+def answer(here: Here, cell: str, name: str, blind: bool) -> None:
+    """Keep an answer and go on to the next cell."""
+    desk = desk_of(here)
+    # A key that is pressed twice speaks of the cell that was seen, once.
+    if desk.shown != cell or not keep_answers(here, [(cell, name, blind)]):
+        return
+    if desk.at_end:
+        desk.past.append((cell, blind))
+    desk.turn_to(desk.place + 1)
+
+
+def answer_new(here: Here, cell: str, blind: bool) -> None:
+    """Keep a type that the reference lacks, as it was typed in."""
+    try:
+        name = check_new_type(st.session_state["new type"])
+    except CellTransferError as error:
+        desk_of(here).problem = str(error)
+        return
+    st.session_state["new type"] = ""
+    answer(here, cell, name, blind)
+
+
+def go_back(here: Here) -> None:
+    """Show the cell before; its answer can be changed."""
+    desk = desk_of(here)
+    if desk.at_end:
+        desk.left = desk.current
+    desk.turn_to(max(0, desk.place - 1))
+
+
+def look_again(here: Here, cell: str) -> None:
+    """Show a cell that was answered earlier."""
+    desk = desk_of(here)
+    desk.past.append((cell, False))
+    desk.turn_to(len(desk.past) - 1)
+
+
+def undo(here: Here) -> None:
+    """Take this reader's last answer back, or all that were given at one stroke."""
+    desk = desk_of(here)
+    mine = here.own_decisions("review")
+    for _ in range(mine[-1].payload.get("together", 1) if mine else 0):
+        if not write(here, here.workspace.undo, here.id, "review", here.reader):
+            return
+    if mine:
+        # What was taken back is shown again.
+        last = (mine[-1].payload["cell"], bool(mine[-1].payload["blind"]))
+        if last in desk.past:
+            desk.past = desk.past[: desk.past.index(last)]
+        desk.turn_to(len(desk.past))
+        desk.current, desk.grid = last, []
+
+
+def next_cell(here: Here, run: RunResult, queue: ReviewQueue) -> tuple[str, bool] | None:
+    """Choose the cell (hash, blind) to show."""
+    desk = desk_of(here)
+    if not desk.at_end:
+        desk.current = desk.past[desk.place]
+    else:
+        line = zip(queue.cells.tolist(), queue.blind.tolist(), strict=True)
+        waiting = [(run.query.cells[cell], blind) for cell, blind in line]
+        # The queue is another one after every answer; who went back comes back to where they were.
+        if desk.current not in waiting:
+            desk.current = desk.left if desk.left in waiting else next(iter(waiting), None)
+    desk.shown = desk.current[0] if desk.current else None
+    return desk.current
+
+
+def pick(here: Here, cells: Sequence[str], on: bool) -> None:
+    """Pick cells of the grid, or leave them out."""
+    desk = desk_of(here)
+    desk.picked = desk.picked | set(cells) if on else desk.picked - set(cells)
+
+
+def pass_by(here: Here) -> None:
+    """Leave the cells of the grid for later."""
+    desk = desk_of(here)
+    desk.passed |= set(desk.grid)
+    desk.grid = []
+
+
+def answer_picked(here: Here, cells: Sequence[str], name: str) -> None:
+    """Give all picked cells one answer."""
+    if keep_answers(here, [(cell, name, False) for cell in cells]):
+        pick(here, cells, False)

@@ -1,0 +1,102 @@
+"""Encoders that are here, those that can be had, and a user's own."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from celltransfer_core.encoders import (
+    AvailableEncoder,
+    EncoderSpec,
+    add_encoder,
+    available_encoders,
+)
+from parts import text
+from parts.here import attempt
+
+
+@st.cache_data(ttl=30, show_spinner="Looking for encoders…")
+def find_encoders(folder: str) -> tuple[AvailableEncoder, ...]:  # noqa: ARG001
+    """List the encoders there are; a user's own are opened to see if they work."""
+    return available_encoders()
+
+
+def show_encoders(found: Sequence[AvailableEncoder]) -> None:
+    """Show what there is to know of each encoder."""
+    rows = {
+        one.id: {
+            "What it is": one.spec.name,
+            "Trained on": trained_on(one.spec),
+            "Numbers": str(one.spec.dim),
+            "Licence": one.spec.licence,
+            "Source": one.spec.source,
+        }
+        for one in found
+        if one.spec and one.here
+    }
+    # A user's own encoder says of itself what it likes.
+    st.table(pd.DataFrame.from_dict(rows, orient="index").map(text.plain))
+    st.caption(
+        "**Trained on**: an encoder that has seen your own images in its training looks better on "
+        "them than it will on others. Only you can know whether it has."
+    )
+    for one in found:
+        if one.problem:
+            st.warning(text.plain(f"{one.id}: {one.problem}"))
+
+
+def trained_on(spec: EncoderSpec) -> str:
+    """Tell what an encoder has seen."""
+    overlap = f"; among them {spec.overlap}" if spec.overlap else ""
+    return f"{spec.trained_on or 'not stated'}{overlap}"
+
+
+def show_more_encoders(found: Sequence[AvailableEncoder]) -> None:
+    """Tell of encoders that can be fetched, and take one that somebody brought."""
+    rows = {
+        one.id: {
+            "What it is": one.spec.name,
+            "Trained on": trained_on(one.spec),
+            "Size": f"{one.spec.size_mb:,} MB",
+            "Licence": one.spec.licence,
+        }
+        for one in found
+        if one.spec and not one.here
+    }
+    st.markdown("**Published encoders that are not here yet**")
+    st.dataframe(pd.DataFrame.from_dict(rows, orient="index"), height=240)
+    st.markdown("To download one, or to take in weights that you brought in a file:")
+    st.code(
+        "python -m celltransfer_core encoders fetch ID\n"
+        "python -m celltransfer_core encoders add ID FILE",
+        language="sh",
+    )
+    st.markdown("**Your own, as an ONNX file**")
+    files = st.file_uploader(
+        "Drop NAME.onnx and NAME.json here",
+        type=["onnx", "json"],
+        accept_multiple_files=True,
+        help="The guide “Bring your own encoder” on the Help page says what the JSON holds.",
+    )
+    if files and st.button("Add this encoder", icon=":material/add:"):
+        take_in(files)
+
+
+def take_in(files: Sequence[UploadedFile]) -> None:
+    """Check an encoder that was dropped, and keep it."""
+    models = [file for file in files if file.name.lower().endswith(".onnx")]
+    if len(models) != 1 or len(files) != 2:
+        st.error("Drop two files together: NAME.onnx, and NAME.json that describes it.")
+        return
+    name = Path(models[0].name).stem
+    with tempfile.TemporaryDirectory() as folder:
+        for file in files:
+            suffix = ".onnx" if file is models[0] else ".json"
+            (Path(folder) / f"model{suffix}").write_bytes(file.getbuffer())
+        if attempt(add_encoder, name, Path(folder) / "model.onnx"):
+            find_encoders.clear()
+            st.toast(f"{name} is here and can vote.")
+            st.rerun()

@@ -1,0 +1,91 @@
+"""What the proposed matches are made from: heat maps, score plane, all sets in one plane."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from celltransfer_core.plots import (
+    cluster_plane_figure,
+    score_plane_figure,
+    similarity_heatmap,
+    type_symbols,
+)
+from parts import maps, text
+from parts.matched import Matched
+
+MATRICES = {
+    "p": "Match score, all encoders together",
+    "score_row": "Row score: of all types, is it the one for this cluster? (Fig. 10)",
+    "score_col": "Column score: of all clusters, is it the one for this type? (Fig. 10)",
+    "mean_row": "Row scores without the count of encoders (Fig. 10)",
+    "mean_col": "Column scores without the count of encoders (Fig. 10)",
+    "count_row": "How many encoders see the type as the cluster's best (Fig. 9)",
+    "count_col": "How many encoders see the cluster as the type's best (Fig. 9)",
+}
+
+
+def show_evidence(matched: Matched, position: int) -> None:
+    """Show what the proposals are made from."""
+    st.header("What the proposals rest on")
+    labels = [matched.label(one) for one in range(len(matched.matches))]
+    kinds = {
+        "heat": "Heat maps (Figs 9, 10)",
+        "plane": "Score plane (Fig. 11)",
+        "sets": "All sets (Fig. 4)",
+    }
+    kind = st.segmented_control(
+        "Evidence",
+        list(kinds),
+        default="heat",
+        format_func=kinds.get,
+        key="evidence",
+        required=True,
+        label_visibility="collapsed",
+    )
+    if kind == "heat":
+        show_heat(matched, labels)
+    elif kind == "plane":
+        alone = st.toggle(f"Only cluster {text.plain(labels[position])}", value=True)
+        maps.figure(
+            score_plane_figure(
+                matched.scores,
+                labels,
+                matched.shades,
+                symbols=type_symbols(matched.types),
+                cluster=position if alone else None,
+            ),
+            "score_plane_figure",
+        )
+    else:
+        maps.figure(
+            cluster_plane_figure(matched.named.plane, matched.shades, clusters=labels),
+            "cluster_plane_figure",
+        )
+        if matched.named.refinements is None:
+            st.caption(
+                "With further unlabelled sets (Data page, Extra sets) their clusters have a say "
+                "here, and the proposals become surer."
+            )
+
+
+def show_heat(matched: Matched, labels: Sequence[str]) -> None:
+    """Show one of the matrices that scores are made from."""
+    scores = matched.scores
+    cosines = {f"cosine {n}": f"How alike to the encoder {n} (Fig. 9)" for n in scores.encoders}
+    which = st.selectbox(
+        "What to show",
+        [*MATRICES, *cosines],
+        format_func=lambda name: {**MATRICES, **cosines}[name],
+        key="matrix",
+    )
+    if which in MATRICES:
+        figure = similarity_heatmap(scores, labels, which)
+    else:
+        encoder = which.removeprefix("cosine ")
+        figure = similarity_heatmap(scores, labels, "cosine", encoder=encoder)
+        number = scores.encoders.index(encoder)
+        part = "counts" if scores.kept[number] else "is left out: it hardly tells cells apart"
+        st.caption(
+            f"{text.plain(encoder)} {part} (signal-to-noise ratio {scores.snr[number]:.2f})."
+        )
+    maps.figure(figure, "similarity_heatmap")

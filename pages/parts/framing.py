@@ -1,0 +1,103 @@
+"""Where cells are cut and how colours are brought together, on the Data page."""
+
+import numpy as np
+import streamlit as st
+
+from celltransfer_core.config import Config, Setting, setting
+from celltransfer_core.data import Dataset
+from celltransfer_core.framing import try_framing
+from celltransfer_core.pipeline import Prepared
+from celltransfer_core.plots import CAPTIONS, sizes_figure
+from celltransfer_core.studies import load_prepared, study_config
+from celltransfer_core.vocabulary import QUERY, REFERENCE
+from parts import text
+from parts.here import Here
+from parts.pictures import pictures
+from parts.settings import choose_word, key_of
+
+A_TRIAL = 24
+CUT_SIZE = 104  # px: the frame must be seen
+
+HEADINGS = {REFERENCE: "Reference", QUERY: "Query"}
+
+
+def show_framing(here: Here) -> None:
+    """Show where each cell is cut, and let that be switched off."""
+    st.header("Framing and colour")
+    st.caption(
+        "So that cells from two microscopes look alike to an encoder, each is cut to a square "
+        "around its stained nucleus. The frame shows what is kept."
+    )
+    config = study_config(here.workspace, here.study)
+    cut, colour = st.columns(2)
+    with cut:
+        choose(here, setting("framing"), config)
+    with colour:
+        choose(here, setting("colour"), config)
+    sets = {role: found for role in HEADINGS if (found := here.pooled(role)) is not None}
+    if not sets:
+        st.info("Add images to see what framing does to them.")
+        return
+    prepared = load_prepared(here.workspace, here.id)
+    if prepared is not None and prepared.framing.nuclei:
+        show_sizes(prepared)
+    for role, dataset in sets.items():
+        if prepared is not None and role in prepared.framing.nuclei:
+            cells, found = np.arange(dataset.n_cells), prepared.framing.nuclei[role].found
+            scope = "all cells"
+        else:
+            with st.spinner("Looking for nuclei…"):
+                cells, found = try_framing(dataset, here.workspace.cache, A_TRIAL)
+            scope = f"a trial on {len(cells)} cells"
+        st.markdown(
+            f"**{HEADINGS[role]}**: nucleus found in {int(found.sum()):,} of {len(found):,} cells "
+            f"({scope})"
+        )
+        show_cuts(here, role, dataset, cells, found)
+
+
+def choose(here: Here, chosen: Setting, config: Config) -> None:
+    """Let one setting of the study be chosen; it is kept at once."""
+    key = key_of(chosen, config)  # chosen elsewhere, it is shown anew and not written back
+
+    def keep() -> None:
+        here.change_options(**{chosen.name: st.session_state[key]})
+
+    choose_word(here, chosen, config, on_change=keep)
+
+
+def show_sizes(prepared: Prepared) -> None:
+    """Tell what was decided on framing, and draw how large the nuclei are."""
+    st.markdown(f"Decided: {text.plain(prepared.framing.reason)}.")
+    extents = {
+        role: np.where(found.found, found.extent, np.nan)
+        for role, found in prepared.framing.nuclei.items()
+    }
+    title = "Extent of the nuclei"
+    st.plotly_chart(
+        sizes_figure(extents, title, "extent, px"), config={"displaylogo": False}, alt=title
+    )
+    st.caption(CAPTIONS["sizes_figure"])
+
+
+def show_cuts(
+    here: Here, role: str, dataset: Dataset, cells: np.ndarray, found: np.ndarray
+) -> None:
+    """Show cells of one set with the frame of their cut, those without a nucleus on demand."""
+    missing = cells[~found]
+    shown = cells
+    if len(missing) and st.toggle(
+        f"Only the {len(missing):,} without a nucleus", key=f"missing {role}"
+    ):
+        shown = missing
+    pages = -(-len(shown) // A_TRIAL)
+    page = st.pagination(pages, key=f"cuts {role}") if pages > 1 else 1
+    start = (min(page, pages) - 1) * A_TRIAL
+    pictures(
+        here,
+        [dataset.cells[cell] for cell in shown[start : start + A_TRIAL]],
+        titles=[f"{role} cell with its cut"] * A_TRIAL,
+        size=CUT_SIZE,
+        outline=True,
+        role=role,
+    )

@@ -1,0 +1,222 @@
+"""One set of images on the Data page: what came in, what did not, and what can be changed."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from celltransfer_core.data import Dataset, Remark, image_sizes
+from celltransfer_core.errors import CellTransferError
+from celltransfer_core.studies import ImageSet, Role
+from celltransfer_core.vocabulary import REFERENCE
+from celltransfer_core.web import import_roots, upload_access
+from parts import text
+from parts.assets import component
+from parts.here import Here, attempt
+from parts.pictures import pictures
+
+A_PAGE = 48
+
+HINTS: Mapping[Role, str] = {
+    "reference": (
+        "One sub-folder a type; or any folder with a labels.csv (columns file, label; slide and "
+        "patient if you have them)."
+    ),
+    "query": (
+        "Any folder of images. A metadata.csv (columns file, slide, patient) gives counts a slide."
+    ),
+    "extra": "Any folder of images.",
+}
+
+
+def show_set(here: Here, image_set: ImageSet) -> None:
+    """Show one set: what came in, what did not, and what can be changed."""
+    with st.container(border=True):
+        head, button = st.columns([5, 1], vertical_alignment="center")
+        head.markdown(f"**{text.plain(image_set.name)}**")
+        with button.popover(
+            "Edit", key=f"edit {image_set.id}", disabled=here.locked, width="stretch"
+        ):
+            offer_changes(here, image_set)
+        if not here.locked:
+            add_files(here, image_set)
+        try:
+            dataset = here.workspace.dataset(image_set)
+        except CellTransferError as error:
+            st.error(str(error))
+            return
+        if dataset.n_cells:
+            head.caption(describe(image_set, dataset))
+            show_wall(here, image_set, dataset)
+        elif dataset.left_out:
+            st.warning("None of the files that came in can be used; the reasons stand below.")
+        else:
+            head.caption("No images yet.")
+        show_remarks(image_set, dataset.left_out, "Files left out")
+        show_remarks(image_set, dataset.notes, "Notes on files")
+        show_duplicates(image_set, dataset)
+        show_sources(image_set, dataset)
+        if image_set.role == REFERENCE:
+            offer_mapping(here, image_set)
+
+
+def offer_changes(here: Here, image_set: ImageSet) -> None:
+    """Offer to rename a set, give its scale, or remove it."""
+    with st.form(f"set {image_set.id}", border=False):
+        name = st.text_input("Name", image_set.name, max_chars=120)
+        scale = st.number_input(
+            "µm per pixel (0: not known)",
+            0.0,
+            100.0,
+            image_set.um_per_px or 0.0,
+            0.01,
+            format="%.4f",
+            help="With it for reference and query, nuclei are compared in µm, not in pixels.",
+        )
+        if st.form_submit_button("Save", disabled=here.locked) and attempt(
+            here.workspace.change_set, image_set.id, name=name, um_per_px=scale
+        ):
+            st.rerun()
+    sure = st.checkbox("Remove this set with its images", key=f"sure {image_set.id}")
+    if st.button(
+        "Remove", key=f"remove {image_set.id}", icon=":material/delete:", disabled=not sure
+    ) and attempt(here.workspace.remove_set, image_set.id):
+        st.rerun()
+
+
+def add_files(here: Here, image_set: ImageSet) -> None:
+    """Offer to drop or choose a folder; the page is drawn anew once it is here."""
+    component("upload", "upload")(
+        key=f"upload {image_set.id}",
+        data={
+            "access": upload_access(here.workspace, image_set),
+            "name": image_set.name,
+            "hint": HINTS[image_set.role],
+            "roots": [str(root) for root in import_roots()],
+            "locked": here.locked,
+        },
+        on_finished_change=lambda: None,
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def side_lengths(_dataset: Dataset, set_id: str, revision: str) -> np.ndarray:  # noqa: ARG001
+    """Read the size of images, once a revision of their set."""
+    return image_sizes(_dataset)
+
+
+def describe(image_set: ImageSet, dataset: Dataset) -> str:
+    """Tell in a line what a set holds."""
+    sides = side_lengths(dataset, image_set.id, image_set.revision)
+    size = ""
+    if len(sides):
+        low, high = sides.min(axis=0), sides.max(axis=0)
+        size = f" · {low[0]} × {low[1]} px"
+        if (low != high).any():
+            size += f" to {high[0]} × {high[1]} px"
+    scale = f" · {image_set.um_per_px:g} µm per pixel" if image_set.um_per_px else ""
+    deep = " · 16 bit, one scale for the set" if dataset.intensity else ""
+    return f"{dataset.n_cells:,} cells in {len(dataset.files):,} files{size}{scale}{deep}"
+
+
+def show_wall(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
+    """Show all cells of a set, a page at a time."""
+    chosen = np.arange(dataset.n_cells)
+    titles: Sequence[str] = [f"{image_set.role} cell"] * dataset.n_cells
+    if dataset.labels is not None:
+        titles = dataset.cell_labels.tolist()
+        types = ["All types", *sorted(set(titles))]
+        wanted = st.selectbox("Type", types, key=f"type {image_set.id}")
+        if wanted != types[0]:
+            chosen = np.flatnonzero(dataset.cell_labels == wanted)
+    pages = -(-len(chosen) // A_PAGE)
+    page = st.pagination(pages, key=f"wall {image_set.id}") if pages > 1 else 1
+    shown = chosen[(min(page, pages) - 1) * A_PAGE : min(page, pages) * A_PAGE]
+    pictures(
+        here,
+        [dataset.cells[cell] for cell in shown],
+        titles=[titles[cell] for cell in shown],
+        cut=False,
+        role=image_set.role,
+    )
+
+
+def names_wanted(image_set: ImageSet, table: str) -> bool:
+    """Tell whether names of files are shown: those of other sets than the reference on demand."""
+    return image_set.role == REFERENCE or st.toggle(
+        "Show file names (they can tell types)", key=f"names {table} {image_set.id}"
+    )
+
+
+def show_remarks(image_set: ImageSet, remarks: Sequence[Remark], label: str) -> None:
+    """List files and what is to be said of them."""
+    if not remarks:
+        return
+    with st.expander(f"{label} ({len(remarks):,})"):
+        reasons = Counter(remark.reason for remark in remarks)
+        if names_wanted(image_set, label):
+            rows = [{"File": one.file, "Why": one.reason} for one in remarks]
+        else:
+            rows = [{"Why": reason, "Files": count} for reason, count in reasons.most_common()]
+        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+
+
+def show_duplicates(image_set: ImageSet, dataset: Dataset) -> None:
+    """List files that are copies of others."""
+    groups = dataset.duplicates
+    if not groups:
+        return
+    copies = sum(len(group) - 1 for group in groups)
+    with st.expander(f"Duplicates ({copies:,})"):
+        st.caption("Files with the same content count as one cell; all of them get its type.")
+        if names_wanted(image_set, "duplicates"):
+            rows = [{"File": group[0], "Copies": ", ".join(group[1:])} for group in groups]
+            st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+
+
+def show_sources(image_set: ImageSet, dataset: Dataset) -> None:
+    """Count cells a slide and a patient, where a table names them."""
+    columns = {"Slide": dataset.slide, "Patient": dataset.patient}
+    known = {name: values for name, values in columns.items() if values is not None}
+    if not known:
+        return
+    with st.expander(" and ".join(f"{name}s" for name in known)):
+        rows = pd.DataFrame({name: list(values) for name, values in known.items()})
+        counted = rows.replace("", "not said").value_counts(sort=False).reset_index(name="Files")
+        st.dataframe(counted, hide_index=True, width="stretch", key=f"sources {image_set.id}")
+
+
+def offer_mapping(here: Here, image_set: ImageSet) -> None:
+    """Let a reference set's types be renamed, merged or left out."""
+    as_sent = here.workspace.dataset(replace(image_set, mapping={}))
+    if not as_sent.n_cells:
+        return
+    own = Counter(as_sent.cell_labels.tolist())
+    with st.expander("Types: rename, merge or leave out", expanded=len(own) == 1):
+        st.caption(
+            "Two types that get one name are merged. A type without a name is left out. The files "
+            "stay as they are."
+        )
+        table = pd.DataFrame(
+            {
+                "Type in this set": list(own),
+                "Cells": list(own.values()),
+                "Type in the study": [image_set.mapping.get(name, name) for name in own],
+            }
+        ).sort_values("Type in this set")
+        with st.form(f"mapping {image_set.id}", border=False):
+            edited = st.data_editor(
+                table,
+                hide_index=True,
+                width="stretch",
+                disabled=["Type in this set", "Cells"] if not here.locked else True,
+                key=f"types {image_set.id} {image_set.revision}",
+            )
+            if st.form_submit_button("Save types", disabled=here.locked):
+                wanted = edited["Type in the study"].fillna("").str.strip()
+                mapping = dict(zip(edited["Type in this set"], wanted, strict=True))
+                if attempt(here.workspace.change_set, image_set.id, mapping=mapping):
+                    st.rerun()

@@ -1,0 +1,112 @@
+"""The clusters of a study with their matches, as the Matches page shows them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from celltransfer_core.config import Config
+from celltransfer_core.data import Dataset
+from celltransfer_core.matching import Match, Similarity
+from celltransfer_core.pipeline import Clusters, Named, cluster_state, possible_slips
+from celltransfer_core.studies import (
+    Standing,
+    load_current,
+    load_named,
+    standing_names,
+    study_config,
+)
+from celltransfer_core.vocabulary import QUERY, REFERENCE
+from parts.here import Here
+from parts.study_types import colours, named_types
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Clusters, matches and answers, read once for all parts of the page.
+
+    A cluster's position is its place in ``matches``; its number is what people know it by.
+    """
+
+    here: Here
+    config: Config
+    named: Named
+    query: Dataset
+    reference: Dataset
+    shades: Mapping[str, str]
+    """The colour of each type."""
+    new_types: list[str]
+    """Types that people named and the reference lacks."""
+    standing: Mapping[int, Standing]
+    """Answers that stand, by the number of their cluster."""
+    names: Mapping[int, str]
+    """Names that people gave to clusters, by number."""
+    slips: Mapping[int, str]
+    """Positions of clusters whose name may be a slip, and what the encoders take them for."""
+    order: list[int]
+    """Positions, the largest cluster first."""
+
+    @property
+    def clusters(self) -> Clusters:
+        """The clusters."""
+        return self.named.clusters
+
+    @property
+    def matches(self) -> tuple[Match, ...]:
+        """The match of each cluster."""
+        return self.named.matches
+
+    @property
+    def scores(self) -> Similarity:
+        """What the proposals are made from."""
+        return self.named.scores[QUERY]
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types of the reference."""
+        return self.scores.types
+
+    def number(self, position: int) -> int:
+        """Return the number of a cluster."""
+        return int(self.clusters.names[position])
+
+    def label(self, position: int) -> str:
+        """Write what a cluster goes by."""
+        number = self.number(position)
+        return f"{number} · {self.names[number]}" if number in self.names else str(number)
+
+    def state(self, position: int) -> str:
+        """Tell in a word or two how a cluster stands."""
+        word = self.standing.get(self.number(position))
+        share = 1.0 if word is None else word.share
+        return cluster_state(self.matches[position], share=share, slip=position in self.slips)
+
+    def waiting(self) -> list[int]:
+        """List the clusters that nobody has confirmed, the largest first."""
+        return [position for position in self.order if not self.matches[position].confirmed]
+
+    def left_out(self) -> list[str]:
+        """List the types that no cluster is matched to, and that nobody kept."""
+        kept = self.config.kept_types(self.matches, self.types)
+        return [name for name in self.types if name not in kept]
+
+
+def load_matched(here: Here) -> Matched:
+    """Read what the Matches page shows; the matches must be there."""
+    named, standing = load_named(here.workspace, here.id)
+    query = here.pooled(QUERY)
+    current = load_current(here.workspace, here.id)
+    decisions = here.workspace.decisions(here.id, "cluster-name")
+    return Matched(
+        here,
+        config=study_config(here.workspace, here.study),
+        named=named,
+        query=query,
+        reference=here.pooled(REFERENCE),
+        shades=colours(here),
+        new_types=named_types(here),
+        standing={one.confirmation.cluster: one for one in standing},
+        names=standing_names(named.clusters, query.cells, decisions),
+        slips=possible_slips(current.run) if current else {},
+        order=np.argsort(-named.clusters.sizes, kind="stable").tolist(),
+    )

@@ -1,0 +1,204 @@
+"""What was measured: every method's figures, and what the clusters were matched to."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from celltransfer_core.evaluation import OT, Evaluation, Row
+from celltransfer_core.evaluation.report import (
+    OT_NAMES,
+    SIGNIFICANT,
+    describe_reading,
+    figures,
+    identification_table,
+    matched_clusters,
+    reader_figure,
+    reader_table,
+    results_table,
+)
+from celltransfer_core.plots import similarity_heatmap
+from celltransfer_core.vocabulary import QUERY
+from parts import maps, text
+from parts.pictures import chip
+
+ALIGNMENTS = {ot: f"{name[:1].upper()}{name[1:]}" for ot, name in OT_NAMES.items()}
+FILTERING = {
+    "true": "As matched, and as people confirmed",
+    "reader": "As a reader who never errs would name the clusters",
+    "false": "Keep every type of the reference",
+}
+
+
+def show_numbers(found: Evaluation) -> None:
+    """Tell the outcome in a few numbers."""
+    rows = {row.key: row for row in found.rows}
+    best = next(ot for ot in reversed(OT) if ot in found.protocol.ot)
+    ceiling = max(
+        (row.accuracy for row in found.rows if row.method.startswith("ceiling")), default=np.nan
+    )
+    shown: list[tuple[str, Row | None, str]] = [
+        ("As it stands", rows.get(("ensemble", best, "true")), "Matches as on the Matches page."),
+        (
+            "Every cluster confirmed",
+            rows.get(("ensemble", best, "reader")),
+            "What confirming all clusters, rightly, would bring.",
+        ),
+        (
+            "Without alignment",
+            rows.get(("ensemble", "none", "true")),
+            "The same vote on the embeddings as they are.",
+        ),
+        ("Always the commonest type", rows.get(("majority", "none", "false")), "No method at all."),
+    ]
+    with st.container(horizontal=True, gap="small"):
+        for label, row, explained in shown:
+            if row is not None:
+                low, high = row.accuracy_interval
+                note = (
+                    f"{explained} Accuracy, 95 % interval {low:.1f} to {high:.1f}; mean over types "
+                    f"{row.balanced_accuracy:.1f} %."
+                )
+                st.metric(label, f"{row.accuracy:.1f} %", help=note, width="content")
+        if not np.isnan(ceiling):
+            note = "Nearest neighbours among the query's own labelled cells, by cross-validation."
+            st.metric("With the query's labels", f"{ceiling:.1f} %", help=note, width="content")
+    st.caption(
+        f"Of the vote with {OT_NAMES[best]}. " + " ".join(text.plain(note) for note in found.notes)
+    )
+
+
+def show_methods(found: Evaluation) -> None:
+    """Show the figures of all methods."""
+    filtering = st.segmented_control(
+        "Types and names of clusters",
+        [name for name in FILTERING if name in found.protocol.filtering],
+        default=found.protocol.filtering[-1] if "true" not in found.protocol.filtering else "true",
+        format_func=lambda name: FILTERING[name],
+        required=True,
+    )
+    table = results_table(found)
+    yardstick = table["method"].str.startswith(("majority", "ceiling"))
+    show_results(table[(table["filtering"] == filtering) | yardstick])
+    st.caption(
+        "In percent; from and to are the 95 % interval of the accuracy, the last columns the share "
+        "of each type's cells that were found. A click on a head sorts."
+    )
+    for number, (name, drawn) in enumerate(figures(found, filtering)):
+        maps.figure(drawn, name, f"{name} {number}")
+
+
+def show_results(table: pd.DataFrame) -> None:
+    """Show a table of methods, the most accurate first."""
+    sure = table["p_over_none"] < SIGNIFICANT
+    recalls = [name for name in table if name.startswith("recall_")]
+    shown = pd.DataFrame(
+        {
+            "method": table["method"],
+            "alignment": table["ot"].map(ALIGNMENTS),
+            "accuracy": table["accuracy"],
+            "from": table["accuracy_low"],
+            "to": table["accuracy_high"],
+            "mean over types": table["balanced_accuracy"],
+            "F1": table["f1"],
+            "over none": table["gain_over_none"],
+            "more than noise": sure.map({True: "yes", False: ""}),
+            **{f"of {name.removeprefix('recall_')}": table[name] for name in recalls},
+        }
+    ).sort_values("accuracy", ascending=False)
+    percent = st.column_config.NumberColumn(format="%.1f")
+    numbers = [name for name in shown if shown[name].dtype == float]
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_config={
+            **dict.fromkeys(numbers, percent),
+            "method": st.column_config.TextColumn(pinned=True),
+            "over none": st.column_config.NumberColumn(
+                format="%+.1f", help="Accuracy over the same method without alignment, in points."
+            ),
+            "more than noise": st.column_config.TextColumn(
+                help=f"Wilcoxon over the subsets, Holm-corrected, p under {SIGNIFICANT}."
+            ),
+        },
+    )
+
+
+def show_matches(found: Evaluation, shades: Mapping[str, str]) -> None:
+    """Show what every cluster was matched to, and what it is."""
+    rows = matched_clusters(found)
+    judged = [row for row in rows if row.verdict]
+    wrong = [row for row in judged if row.verdict == "wrong"]
+    cells = sum(row.cells for row in wrong)
+    st.markdown(
+        f"{len(judged) - len(wrong)} of {len(judged)} clusters are matched to the type of most of "
+        f"their cells; the other {len(wrong)} hold {cells:,} cells."
+    )
+    heads = "".join(
+        f"<th style='text-align:left;padding:.2em .9em'>{name}</th>"
+        for name in ("Cluster", "Cells", "Matched type", "Score", "Most of its cells", "")
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td style='padding:.2em .9em'>{value}</td>"
+            for value in (
+                row.cluster,
+                row.cells,
+                chip(row.matched_type, shades),
+                f"{row.score:.2f}",
+                chip(row.most_are, shades) if row.most_are else "–",
+                {"right": "✓", "wrong": "✗ wrong"}.get(row.verdict, ""),
+            )
+        )
+        + "</tr>"
+        for row in sorted(rows, key=lambda row: (row.verdict != "wrong", row.cluster))
+    )
+    st.html(f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>")
+    named = found.named.get("true") or found.named["false"]
+    names = named.clusters.names.tolist()
+    maps.figure(similarity_heatmap(named.scores[QUERY], names), "similarity_heatmap")
+    if found.identification:
+        show_identification(found)
+
+
+def show_identification(found: Evaluation) -> None:
+    """Show how well shared types were found."""
+    st.subheader("Shared types found")
+    table = identification_table(found)
+    table["correction"] = table["correction"].map({False: "before", True: "after"})
+    percent = st.column_config.NumberColumn(format="%.1f")
+    st.dataframe(
+        table.drop(columns="n_clusters"),
+        hide_index=True,
+        column_config={
+            "correction": "t-SNE vote",
+            "accuracy": percent,
+            "global_accuracy": st.column_config.NumberColumn("by type", format="%.1f"),
+            "cluster_accuracy": st.column_config.NumberColumn("by cluster", format="%.1f"),
+            "found": "types found",
+        },
+    )
+    st.caption(
+        "How well the types that both sets share are found in random subsets: share of types "
+        "rightly said to be shared or not, by type and by cluster (eqs 5 and 24 of the paper)."
+    )
+
+
+def show_reading(found: Evaluation) -> None:
+    """Show what a person's answers would be worth."""
+    if found.reading is None:
+        st.info("Measure again to see what a person's answers are worth.")
+        return
+    st.markdown(
+        "A reader is played with the true types: every cluster is confirmed, then cell after cell "
+        "is typed, as on the Review page. This is what your own answers can bring here."
+    )
+    maps.figure(reader_figure(found.reading.points), "reader_figure")
+    st.caption(text.plain(describe_reading(found.reading)))
+    with st.expander("As a table"):
+        percent = st.column_config.NumberColumn(format="%.1f")
+        table = reader_table(found.reading)
+        numbers = [name for name in table if name.startswith(("accuracy", "balanced"))]
+        st.dataframe(table, hide_index=True, column_config=dict.fromkeys(numbers, percent))

@@ -1,0 +1,97 @@
+"""Why a cell was given its type: the reference cells it resembles, and every voter's prediction."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from celltransfer_core.config import voter_name
+from celltransfer_core.pipeline import (
+    RunResult,
+    nearest_reference,
+    split_by_alignment,
+    votes_of_cell,
+)
+from parts import text
+from parts.here import Here
+from parts.pictures import reference_tiles
+
+NEIGHBOURS = 10
+TILE = 88  # px
+ALL = "every voter together"
+
+
+def show_neighbours(here: Here, run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
+    """Show the most alike reference cells, with transport and without."""
+    st.header("Most alike in the reference")
+    ways = [ALL, *dict.fromkeys(voter_name(voter.encoders) for voter in run.voters)]
+    who = st.selectbox("To", ways, key="cells who")
+    for column, numbers, heading in zip(
+        st.columns(2, gap="medium"),
+        split_by_alignment(run.voters),
+        ("Without transport", "With transport"),
+        strict=True,
+    ):
+        voters = [
+            run.voters[number]
+            for number in numbers
+            if who in (ALL, voter_name(run.voters[number].encoders))
+        ]
+        with column:
+            st.markdown(f"**{heading}**")
+            if not voters:
+                st.caption("This run has no aligned voters.")
+                continue
+            show_gallery(here, run, nearest_reference(voters, cell)[:NEIGHBOURS], shades)
+
+
+def show_gallery(here: Here, run: RunResult, near: np.ndarray, shades: Mapping[str, str]) -> None:
+    """Show reference cells with their types, grouped by the set they come from."""
+    reference = run.reference
+    names, counts = np.unique(reference.cell_labels[near], return_counts=True)
+    best = np.argsort(-counts, kind="stable")
+    counted = ", ".join(f"{counts[n]} {text.plain(str(names[n]))}" for n in best)
+    st.caption(f"Of the {len(near)} nearest: {counted}")
+    groups: dict[str, list[int]] = {}
+    for one in near.tolist():
+        groups.setdefault(reference.sources[reference.cell_sources[one]], []).append(one)
+    for source, members in groups.items():
+        if len(groups) > 1:
+            st.caption(f"From {text.plain(source)}")
+        hashes = [reference.cells[one] for one in members]
+        types = [str(reference.cell_labels[one]) for one in members]
+        reference_tiles(here, hashes, types, shades, TILE)
+
+
+def show_voters(run: RunResult, cell: int) -> None:
+    """Show what every voter predicts for a cell."""
+    st.header("What each voter says")
+    kinds = {"none": "none", "centre": "means only", "fgw": "optimal transport"}
+    rows = [
+        {
+            "Voter": voter_name(one.voter.encoders),
+            "Alignment": kinds[one.voter.alignment],
+            "Says": one.type_name,
+            "Probability": one.probability,
+            "Share of the vote": one.share,
+            "Weight": one.voter.weight,
+        }
+        for one in votes_of_cell(run, cell)
+    ]
+    bar: Any = st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f")
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={
+            "Probability": bar,
+            "Share of the vote": bar,
+            "Weight": st.column_config.NumberColumn(format="%.2f"),
+        },
+    )
+    st.caption(
+        "A voter's share in this cell is its weight times how clear its own view is. A weight of 0 "
+        "means that it was heard but does not count: voters with transport count as far as matches "
+        "are confirmed."
+    )

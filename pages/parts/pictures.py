@@ -1,0 +1,80 @@
+"""Pictures of cells, and types with their colours, as HTML."""
+
+import html
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from celltransfer_core.vocabulary import QUERY, REFERENCE
+from celltransfer_core.web import image_url
+from parts.here import Here
+
+THUMBNAIL = 72  # px
+
+
+def chip(name: str, shades: Mapping[str, str]) -> str:
+    """Write a type's name with its colour beside it, as HTML."""
+    shade = shades.get(name, "#8A8A8A")
+    return (
+        "<span style='white-space:nowrap'><span style='display:inline-block;width:.75em;"
+        f"height:.75em;border-radius:50%;background:{shade};margin-right:.4em'></span>"
+        f"{html.escape(name)}</span>"
+    )
+
+
+def large_chip(
+    name: str, shades: Mapping[str, str], *, rem: float = 1.35, weight: int = 650
+) -> None:
+    """Show a type's name large, as a heading."""
+    st.html(f"<div style='font-size:{rem}rem;font-weight:{weight}'>{chip(name, shades)}</div>")
+
+
+def picture_url(here: Here, cell: str, size: int, role: str = QUERY, **how: bool) -> str:
+    """Return the address of a cell's picture."""
+    return image_url(here.workspace, here.id, cell, size=size, role=role, **how)
+
+
+def picture_source(here: Here, cell: str, size: int, role: str = QUERY, **how: bool) -> str:
+    """Return the address of a cell's picture, fit for an attribute in HTML."""
+    return html.escape(picture_url(here, cell, size, role, **how), quote=True)
+
+
+def pictures(
+    here: Here,
+    cells: Sequence[str],
+    *,
+    titles: Sequence[str] = (),
+    size: int = THUMBNAIL,
+    cut: bool = True,
+    outline: bool = False,
+    role: str = QUERY,
+) -> None:
+    """Show cells side by side; they load as they come into view.
+
+    ``cells`` are hashes; ``titles`` are read out, and shown when the mouse rests on a cell.
+    """
+    tiles = []
+    for number, cell in enumerate(cells):
+        title = html.escape(titles[number] if titles else f"cell {cell[:8]}", quote=True)
+        url = picture_url(here, cell, 2 * size, role, cut=cut, outline=outline)
+        tiles.append(
+            f"<img src='{url}' width='{size}' height='{size}' loading='lazy' alt='{title}' "
+            f"title='{title}' style='object-fit:contain;border-radius:4px;background:#8881'>"
+        )
+    st.html(f"<div style='display:flex;flex-wrap:wrap;gap:4px'>{''.join(tiles)}</div>")
+
+
+def reference_tiles(
+    here: Here, cells: Sequence[str], names: Sequence[str], shades: Mapping[str, str], size: int
+) -> None:
+    """Show reference cells side by side, each with its type below."""
+    tiles = "".join(
+        f"<figure style='margin:0;width:{size}px'>"
+        f"<img src='{picture_source(here, cell, 2 * size, REFERENCE, cut=True)}' width='{size}' "
+        f"height='{size}' alt='{html.escape(name, quote=True)}' loading='lazy' "
+        "style='object-fit:contain;border-radius:4px;background:#8881'>"
+        "<figcaption style='font-size:.78rem;overflow:hidden;text-overflow:ellipsis'>"
+        f"{chip(name, shades)}</figcaption></figure>"
+        for cell, name in zip(cells, names, strict=True)
+    )
+    st.html(f"<div style='display:flex;flex-wrap:wrap;gap:6px'>{tiles}</div>")

@@ -1,0 +1,184 @@
+"""Settings as widgets, made of what each field of ``Config`` tells about itself.
+
+``choose_word``, ``choose_number`` and ``choose_switch`` show one setting, on any page;
+``show_choices`` is the panel of the Classify page. A field whose ``page`` is ``classify`` appears
+there with nothing else to be written.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from celltransfer_core.config import PRESETS, SETTINGS, Config, Setting, panel
+from celltransfer_core.studies import Study
+from parts.here import Here
+
+NUMBER = "number"
+PRESET_NAMES = {"default": "As measured best", "paper": "As in the paper"}
+PRESET_BUTTONS = {
+    "default": ("What measured best", "Framing, colours and clusters go back to it as well."),
+    "paper": (
+        "The paper's preset",
+        (
+            "Whole images, their own colours and node-degree clusters too: cells are embedded and "
+            "matched anew. Your answers are carried over."
+        ),
+    ),
+}
+
+
+def preset_of(study: Study) -> str:
+    """Name the preset that a study starts from."""
+    name = study.options.get("preset", "default")
+    return name if name in PRESETS else "default"
+
+
+def own_choices(config: Config, preset: str) -> list[str]:
+    """List the settings of the panel that differ from a preset's."""
+    offered = {setting.name for setting in panel("classify")}
+    return [name for name in config.differing(PRESETS[preset]) if name in offered]
+
+
+def take_preset(here: Here, name: str) -> None:
+    """Take all of a preset's choices, those of other pages too."""
+    back: dict[str, Any] = {n: None for n, one in SETTINGS.items() if not one.own}
+    here.change_options(**back, preset=None if name == "default" else name)
+
+
+def keep(here: Here, chosen: Mapping[str, Any]) -> None:
+    """Keep what differs from the preset."""
+    preset = PRESETS[preset_of(here.study)]
+    own = {n: None if value == getattr(preset, n) else value for n, value in chosen.items()}
+    if here.change_options(**own):
+        st.rerun()
+
+
+def show_preset(here: Here, config: Config) -> None:
+    """Tell which preset is in force, and offer the other."""
+    preset = preset_of(here.study)
+    changed = own_choices(config, preset)
+    more = f", with {len(changed)} of your own" if changed else ""
+    left, right = st.columns([3, 2], vertical_alignment="center")
+    left.markdown(
+        f"**Choices: {PRESET_NAMES[preset]}{more}.** The first of each is what measured best."
+    )
+    with right, st.container(horizontal=True, horizontal_alignment="right"):
+        for other, (label, note) in PRESET_BUTTONS.items():
+            if other != preset or changed:
+                st.button(
+                    label,
+                    key=f"preset {other}",
+                    on_click=take_preset,
+                    args=(here, other),
+                    disabled=here.locked,
+                    help=note,
+                )
+
+
+def show_choices(here: Here, config: Config) -> None:
+    """Show how cells are typed, and let it be changed."""
+    show_preset(here, config)
+    with st.form("choices", border=False):
+        chosen: dict[str, Any] = {}
+        columns = st.columns(2, gap="large")
+        settings = panel("classify")
+        words = [setting for setting in settings if setting.kind == "word"]
+        for number, setting in enumerate(words):
+            with columns[number % 2]:
+                chosen[setting.name] = choose_word(here, setting, config, marked=True)
+        for setting in settings:
+            if setting not in words:
+                choose = choose_switch if setting.kind == "switch" else choose_number
+                chosen[setting.name] = choose(here, setting, config)
+        st.caption("A change of what is compared also finds clusters anew.")
+        if st.form_submit_button(
+            "Use these choices", icon=":material/check:", disabled=here.locked
+        ):
+            keep(here, chosen)
+
+
+def choose_word(
+    here: Here, setting: Setting, config: Config, *, marked: bool = False, **more: Any
+) -> str:
+    """Offer the choices of a setting, each with what it does.
+
+    ``marked`` tells which is the paper's, where that is not the default; ``more`` goes to the
+    widget.
+    """
+    now = getattr(config, setting.name)
+    papers = setting.paper if marked and setting.paper != setting.default else None
+    return st.radio(
+        setting.label,
+        list(setting.choices),
+        index=list(setting.choices).index(now),
+        format_func=lambda value: (
+            setting.choices[value].label + (" (the paper's)" if value == papers else "")
+        ),
+        captions=[choice.caption for choice in setting.choices.values()],
+        key=key_of(setting, config),
+        disabled=here.locked,
+        **more,
+    )
+
+
+def key_of(setting: Setting, config: Config) -> str:
+    """Name a widget after the value that is in force: one that somebody else chose is shown."""
+    return f"{setting.name} {getattr(config, setting.name)}"
+
+
+def choose_switch(here: Here, setting: Setting, config: Config) -> bool:
+    """Offer a setting that is on or off."""
+    return st.checkbox(
+        setting.label,
+        getattr(config, setting.name),
+        key=key_of(setting, config),
+        help=setting.note or None,
+        disabled=here.locked,
+    )
+
+
+def choose_number(
+    here: Here,
+    setting: Setting,
+    config: Config,
+    *,
+    label: str = "",
+    start: float | None = None,
+) -> str | float:
+    """Offer a number, or one of the setting's words where it has some.
+
+    With words, ``label`` is that of the number beside them, and ``start`` where it begins.
+    """
+    now = getattr(config, setting.name)
+    given = start if isinstance(now, str) else now
+    plain = int if setting.kind == "whole" else float
+    low, high = map(plain, setting.shown)
+    rule = choose_rule(here, setting, config) if setting.choices else NUMBER
+    number = st.number_input(
+        label or setting.label,
+        low,
+        high,
+        low if given is None else plain(np.clip(given, low, high)),
+        key=key_of(setting, config),
+        help=setting.note or None,
+        disabled=here.locked,
+    )
+    return number if rule == NUMBER else rule
+
+
+def choose_rule(here: Here, setting: Setting, config: Config) -> str:
+    """Offer the words of a setting that takes a number as well."""
+    now = getattr(config, setting.name)
+    labels = {value: choice.label for value, choice in setting.choices.items()}
+    labels[NUMBER] = "A number"
+    return st.segmented_control(
+        setting.label,
+        list(labels),
+        default=now if isinstance(now, str) else NUMBER,
+        format_func=labels.__getitem__,
+        key=f"rule of {key_of(setting, config)}",
+        required=True,
+        disabled=here.locked,
+    )

@@ -1,0 +1,51 @@
+"""Types of a study: the reference's, those that people named, and their colours."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import streamlit as st
+
+from celltransfer_core.errors import CellTransferError
+from celltransfer_core.plots import type_colours
+from celltransfer_core.studies import Workspace, stages, study_labels
+from celltransfer_core.vocabulary import REFERENCE
+from parts.here import Here
+
+
+def reference_types(here: Here) -> list[str]:
+    """List the types of the study's reference."""
+    reference = here.pooled(REFERENCE)
+    return sorted(set(reference.cell_labels.tolist())) if reference else []
+
+
+def named_types(here: Here) -> list[str]:
+    """List the types that people named beside the reference's, in the order they were named."""
+    return stages.named_types(here.workspace, here.id)
+
+
+def all_types(here: Here) -> list[str]:
+    """List the types of the reference, then those that people named beside them."""
+    return [*reference_types(here), *named_types(here)]
+
+
+def colours(here: Here) -> Mapping[str, str]:
+    """Return the colour of each type of the study, those that people named among them."""
+    return type_colours(reference_types(here), named_types(here))
+
+
+def has_labels(workspace: Workspace, study: str) -> bool:
+    """Tell whether the query came with types that the reference has: then they can be compared."""
+    sets = workspace.sets(study)
+    return _has_labels(
+        workspace, study, tuple((s.id, s.revision, *s.mapping.items()) for s in sets)
+    )
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _has_labels(_workspace: Workspace, study: str, sets: tuple[object, ...]) -> bool:  # noqa: ARG001
+    try:
+        reference = _workspace.pooled(study, REFERENCE)
+        labels = study_labels(_workspace, study)
+    except CellTransferError:  # the Data page tells what is wrong with a set
+        return False
+    return reference is not None and bool(np.isin(labels, reference.cell_labels).any())

@@ -1,0 +1,61 @@
+"""Texts that pages share: names, numbers, sizes and times as a reader sees them."""
+
+import datetime as dt
+import re
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
+
+
+def plain(text: str) -> str:
+    """Escape a text that somebody typed, so that Markdown shows it as it is."""
+    return _MARKS.sub(r"\\\1", text)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names one after the other, as they are."""
+    return ", ".join(plain(name) for name in names)
+
+
+def size(count: float) -> str:
+    """Write a number of bytes."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def count(number: int, what: str) -> str:
+    """Write a number of things."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def when(time: str) -> str:
+    """Write a time as the reader's own clock shows it."""
+    moment = dt.datetime.fromisoformat(time)
+    zone = st.context.timezone
+    return f"{moment.astimezone(ZoneInfo(zone) if zone else None):%Y-%m-%d %H:%M}"
+
+
+def seconds_left(seconds: float) -> str:
+    """Write how long work takes yet, in seconds, minutes or hours."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def duration(minutes: float) -> str:
+    """Write a time in minutes or hours."""
+    return f"{max(1, round(minutes))} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def possible_slips(clusters: Sequence[str]) -> str:
+    """Tell which clusters' names are to be looked at again."""
+    named = ", ".join(clusters)
+    if len(clusters) > 1:
+        return f"the names of clusters {named}: they may be slips"
+    return f"the name of cluster {named}: it may be a slip"

@@ -1,0 +1,182 @@
+"""What came out of the vote: types, agreement, voters, transport."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from celltransfer_core.config import setting
+from celltransfer_core.outputs import differential_table
+from celltransfer_core.pipeline import RunResult, split_by_alignment
+from celltransfer_core.plots import (
+    agreement_figure,
+    composition_figure,
+    confusion_figure,
+    differential_figure,
+    disagreement_figure,
+    transport_gain_figure,
+    transport_quality_figure,
+)
+from parts import maps, study_types, text
+from parts.here import Here
+
+KINDS = {
+    "types": "Types and slides",
+    "agreement": "Agreement",
+    "voters": "Voters",
+    "alignment": "With and without transport",
+}
+
+
+def show_run(here: Here, run: RunResult) -> None:
+    """Show what came out."""
+    show_numbers(run)
+    kind = st.segmented_control(
+        "What to look at",
+        list(KINDS),
+        default="types",
+        format_func=KINDS.get,
+        key="kind",
+        required=True,
+        label_visibility="collapsed",
+    )
+    if kind == "types":
+        show_types(run, study_types.colours(here))
+    elif kind == "agreement":
+        show_agreement(here, run)
+    elif kind == "voters":
+        show_voters(run)
+    else:
+        show_alignment(run)
+    if run.updated:
+        annotations = run.updated.annotations
+        changed = int((run.updated.vote.winner != run.updated.ensemble.winner).sum())
+        st.caption(
+            f":material/school: {text.count(len(annotations.clusters), 'confirmed cluster')} "
+            f"and {text.count(len(annotations.cells), 'typed cell')} have updated the vote: "
+            f"{changed:,} cells have another type than the encoders alone would give them."
+        )
+    for failure in run.failures:
+        st.error(text.plain(f"{failure.encoder} had no vote. {failure.reason}"))
+
+
+def show_numbers(run: RunResult) -> None:
+    """Tell the outcome in a few numbers."""
+    confirmed = sum(match.confirmed for match in run.matches)
+    flagged = int(run.flagged.sum())
+    numbers = {
+        "Query cells": (f"{run.query.n_cells:,}", None),
+        "Types found": (f"{len(set(run.predicted))} of {len(run.types)}", None),
+        "Clusters confirmed": (f"{confirmed} of {len(run.matches)}", None),
+        "Mean agreement": (
+            f"{run.vote.agreement.mean():.2f}",
+            (
+                "The share of the vote that a cell's type won. No measure of how often it is "
+                "right: for that, review some cells."
+            ),
+        ),
+        "Flagged": (f"{flagged:,}", f"{100 * flagged / run.query.n_cells:.1f} % of the cells."),
+    }
+    with st.container(horizontal=True, gap="small"):
+        for label, (value, note) in numbers.items():
+            st.metric(label, value, help=note, width="content")
+
+
+def show_types(run: RunResult, colours: Mapping[str, str]) -> None:
+    """Show how many cells each type got, overall and on every slide."""
+    names, counts = np.unique(run.predicted, return_counts=True)
+    found = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    maps.figure(
+        composition_figure({**dict.fromkeys(run.types, 0), **found}, dict(colours)),
+        "composition_figure",
+    )
+    if run.filtered:
+        st.caption(f"Filtered out, so no cell can be one: {text.listed(list(run.filtered))}.")
+    table = differential_table(run)
+    maps.figure(differential_figure(table, dict(colours)), "differential_figure")
+    if run.query.slide is None:
+        st.caption(
+            "All cells are counted as one slide: a metadata.csv with the columns file and slide "
+            "(Data page) gives one count a slide."
+        )
+    with st.expander("As a table"):
+        percent: Any = st.column_config.NumberColumn(format="%.1f %%")
+        st.dataframe(
+            table,
+            hide_index=True,
+            column_config={
+                "percent": percent,
+                "low": st.column_config.NumberColumn("from", format="%.1f %%"),
+                "high": st.column_config.NumberColumn("to", format="%.1f %%"),
+            },
+        )
+
+
+def keep_threshold(here: Here) -> None:
+    """Keep the threshold; nothing is computed anew."""
+    value = round(st.session_state["threshold"], 2)
+    if here.change_options(flag_threshold=value):
+        here.mark_seen()
+
+
+def show_agreement(here: Here, run: RunResult) -> None:
+    """Show how far voters agree, and from where on cells are flagged."""
+    threshold = setting("flag_threshold")
+    st.session_state["threshold"] = float(run.config.flag_threshold)  # whoever set it
+    st.slider(
+        threshold.label,
+        *threshold.shown,
+        step=0.01,
+        key="threshold",
+        on_change=keep_threshold,
+        args=(here,),
+        disabled=here.locked,
+        help=threshold.note,
+    )
+    maps.figure(agreement_figure(run.vote.agreement, run.config.flag_threshold), "agreement_figure")
+
+
+def show_voters(run: RunResult) -> None:
+    """Show where voters part."""
+    names = [voter.name for voter in run.voters]
+    if len(names) < 2:
+        st.info("There is one voter only: nobody to compare it with.")
+        return
+    # A vote updated with answers has voters of its own, which vote in some cells alone.
+    maps.figure(disagreement_figure(run.vote.choices[: len(names)], names), "disagreement_figure")
+    left, right = st.columns(2)
+    every = ["The vote", *names]
+    first = left.selectbox("Compare", every, key="first")
+    second = right.selectbox("with", every, index=1, key="second")
+    if first == second:
+        st.info("Choose two different ones.")
+        return
+
+    def types_of(who: str) -> list[str]:
+        chosen = run.vote.winner if who == "The vote" else run.vote.choices[names.index(who)]
+        return [run.types[number] for number in chosen]
+
+    maps.figure(
+        confusion_figure(types_of(first), types_of(second), run.types, names=(first, second)),
+        "confusion_figure",
+    )
+
+
+def show_alignment(run: RunResult) -> None:
+    """Show what transport did, and how well it went."""
+    if not split_by_alignment(run.voters)[1]:
+        st.info("This run has no aligned voters: choose an alignment above to have some.")
+        return
+    maps.figure(transport_gain_figure(run.voters, run.vote), "transport_gain_figure")
+    if run.solves:
+        maps.figure(transport_quality_figure(run.solves), "transport_quality_figure")
+        remarks = sorted({remark for solve in run.solves for remark in solve.log.remarks})
+        worst = max(solve.log.marginal_error for solve in run.solves)
+        steps = [solve.log.iterations for solve in run.solves]
+        st.markdown(
+            f"{len(run.solves)} transports; {min(steps)} to {max(steps)} iterations; largest "
+            f"marginal error {worst:.1e}."
+        )
+        for remark in remarks:
+            st.warning(text.plain(remark))

@@ -1,0 +1,97 @@
+"""Types that no cluster is matched to, and the query cells that are most like them."""
+
+import streamlit as st
+
+from celltransfer_core.vocabulary import NONE_TYPE
+from parts import text
+from parts.matched import Matched
+from parts.one_cluster import PICTURE, show_reference
+from parts.pictures import chip, pictures
+
+
+def show_filtered(matched: Matched) -> None:
+    """Tell which types take no part, and which cells are most like them."""
+    config, left_out = matched.config, matched.left_out()
+    of_clusters = {match.matched_type for match in matched.matches}
+    st.header("Types without a cluster")
+    if config.filtering == "none":
+        st.markdown("Filtering is switched off: every type of the reference takes part.")
+    elif not left_out and not {*config.keep} - of_clusters:
+        st.markdown("None: every type of the reference takes part.")
+    if left_out:
+        st.markdown(
+            "No cluster is matched to these. Those that are not kept are left out: **no query cell "
+            "can be typed as one of them**. But a rare type may lie among the cells of another. "
+            "Look at the query cells that are most like each; where one of them is of the type, "
+            "keep it."
+        )
+    for name in matched.types:
+        if name in left_out or (name in config.keep and name not in of_clusters):
+            show_without_cluster(matched, name, kept=name not in left_out)
+    count_others(matched)
+
+
+def count_others(matched: Matched) -> None:
+    """Count the cells of clusters that are of no type of the reference."""
+    none = [match for match in matched.matches if match.matched_type == NONE_TYPE]
+    new = [match for match in matched.matches if match.matched_type in matched.new_types]
+    if none:
+        cells = sum(match.cells for match in none)
+        st.markdown(
+            f"**{cells:,} cells** in {len(none)} "
+            f"{'cluster' if len(none) == 1 else 'clusters'} fit none of the types. The reference "
+            "is not aligned to them; each still gets the nearest type, and is flagged."
+        )
+    if new:
+        cells = sum(match.cells for match in new)
+        st.markdown(
+            f"**{cells:,} cells** are of types that people named and the reference lacks "
+            f"({text.listed(matched.new_types)}): the reference is not aligned to them; your word "
+            "and their neighbours type them."
+        )
+
+
+def show_without_cluster(matched: Matched, name: str, *, kept: bool) -> None:
+    """Show the query cells that are most like a type, and let it be kept or left out."""
+    here = matched.here
+    alike = matched.named.alike[matched.types.index(name)]
+    with st.container(border=True):
+        head, button = st.columns([3, 2], vertical_alignment="center")
+        with head:
+            st.html(f"<div style='font-weight:650'>{chip(name, matched.shades)}</div>")
+            if kept:
+                decisions = here.workspace.decisions(here.id, "keep")
+                kept_by = [one for one in decisions if one.payload["type"] == name]
+                by = ""
+                if kept_by:
+                    by = f" by {text.plain(kept_by[-1].who)}, {text.when(kept_by[-1].at)}"
+                st.markdown(
+                    f":green-badge[:material/check: kept]{by}. It takes part, with at least 3 % "
+                    "of the reference cells that are drawn."
+                )
+        with button, st.container(horizontal_alignment="right"):
+            st.button(
+                "Leave out" if kept else f"Keep {text.plain(name)}",
+                key=f"keep {name}",
+                icon=":material/filter_alt:" if kept else ":material/filter_alt_off:",
+                on_click=keep,
+                args=(matched, name, not kept),
+                disabled=here.locked,
+            )
+        mine, theirs = st.columns(2, gap="medium")
+        with mine:
+            st.caption("Query cells most like it: is one of them of this type?")
+            of_cluster = [matched.label(position) for position in matched.clusters.labels[alike]]
+            pictures(
+                here,
+                [matched.query.cells[cell] for cell in alike],
+                titles=[f"query cell of cluster {label}" for label in of_cluster],
+                size=PICTURE,
+            )
+        with theirs:
+            show_reference(matched, name, len(alike))
+
+
+def keep(matched: Matched, name: str, kept: bool) -> None:
+    """Keep a type that no cluster is matched to, or leave it out again."""
+    matched.here.decide("keep", {"type": name, "kept": kept})

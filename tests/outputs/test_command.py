@@ -1,0 +1,77 @@
+import shlex
+from dataclasses import replace
+
+from celltransfer_core.cli.main import main
+from celltransfer_core.config import PAPER
+from celltransfer_core.matching import Confirmation
+from celltransfer_core.outputs import (
+    clusters_table,
+    command_line,
+    csv_bytes,
+    matches_table,
+    reviewed_table,
+    reviews_table,
+)
+from celltransfer_core.pipeline import run
+from celltransfer_core.runtime import Cache
+from celltransfer_core.vocabulary import ARTEFACT
+
+
+def test_the_command_line_gives_the_same_predictions(drawn, result, tmp_path, monkeypatch, answer):
+    number = int(result.clusters.names[0])
+    config = replace(result.config, resolution=1.7, flag_threshold=0.65)
+    confirmation = Confirmation(number, result.types[0], "Ann")
+    reviews = [
+        answer(0, "=blast"),
+        answer(1, result.types[0], minute=1),
+        answer(2, ARTEFACT, "Ben", 2),
+    ]
+    updated = run(
+        result.reference,
+        result.query,
+        config,
+        confirmations=[confirmation],
+        reviews=reviews,
+        clusters=result.clusters,
+        cache=Cache(tmp_path / "c"),
+        workers=1,
+    )
+    monkeypatch.chdir(tmp_path)
+    for role in ("reference", "query"):
+        (tmp_path / role).symlink_to(drawn / role)
+    for name, table in (
+        ("clusters", clusters_table(updated)),
+        ("matches", matches_table(updated)),
+        ("reviews", reviews_table(updated.query, reviews)),
+    ):
+        (tmp_path / f"{name}.csv").write_bytes(csv_bytes(table, guarded=True))
+    arguments = shlex.split(command_line(config, reviews="reviews.csv").replace("\\\n", ""))
+    assert arguments[:3] == ["python", "-m", "celltransfer_core"]
+    assert "--resolution" in arguments
+    assert "--alpha" not in arguments
+    assert main([*arguments[3:], "--quiet", "--workers", "1"]) == 0
+    assert (tmp_path / "results" / "predictions.csv").read_bytes() == csv_bytes(
+        reviewed_table(updated, reviews)
+    )
+    assert "=blast" in updated.types
+    assert (tmp_path / "results" / "reviews.csv").read_bytes() == csv_bytes(
+        reviews_table(updated.query, reviews)
+    )
+
+
+def test_a_command_line_is_quoted():
+    text = command_line(
+        replace(PAPER, um_per_px=(0.1, 0.25), encoders=(("a", "b"), ("c",)), keep=("a b", "c")),
+        extras=["$(rm x); 'y'"],
+        clusters=None,
+        matches=None,
+    )
+    arguments = shlex.split(text.replace("\\\n", ""))
+    assert arguments[arguments.index("--extra") + 1] == "$(rm x); 'y'"
+    assert arguments[arguments.index("--encoders") + 1] == "a+b,c"
+    at = arguments.index("--um-per-px")
+    assert arguments[at + 1 : at + 3] == ["0.1", "0.25"]
+    at = arguments.index("--keep")
+    assert arguments[at + 1 : at + 3] == ["a b", "c"]
+    assert arguments[arguments.index("--preset") + 1] == "paper"
+    assert "--framing" not in arguments

@@ -1,0 +1,102 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from celltransfer_core.outputs import (
+    differential_table,
+    manifest,
+    predictions_table,
+    reviewed_table,
+    reviews_table,
+)
+from celltransfer_core.people import (
+    CALIBRATED_FROM,
+    KINDS,
+    Annotations,
+    calibrate,
+    prediction_sets,
+    sample_order,
+)
+from celltransfer_core.pipeline import update_vote
+from celltransfer_core.vocabulary import ARTEFACT, UNSURE
+
+
+def test_a_slides_differential_count(result):
+    table = differential_table(result)
+    assert table["cells"].sum() == result.query.n_cells
+    n = len(result.query.files)
+    halves = tuple("s1" if i < 10 else "s2" for i in range(n))
+    slides = replace(result.query, slide=halves, patient=("p",) * n)
+    table = differential_table(replace(result, query=slides))
+    first = table[table["slide"] == "s1"]
+    assert first["cells"].sum() == 10
+    assert first["percent"].sum() == pytest.approx(100)
+    assert set(first["patient"]) == {"p"}
+    assert ((first["low"] <= first["percent"]) & (first["percent"] <= first["high"])).all()
+    none = first[first["cells"] == 0]
+    # Wilson's interval for 0 of 10 at 95 %.
+    assert none["high"].tolist() == pytest.approx([27.75] * len(none), abs=0.01)
+
+
+def test_a_differential_count_after_review(result):
+    counted = ["blast", ARTEFACT, *result.predicted[2:]]
+    table = differential_table(result, counted)
+    assert table["cells"].sum() == result.query.n_cells - 1
+    assert table["percent"].sum() == pytest.approx(100)
+    assert table["type"].tolist() == [*result.types, "blast"]
+    assert len(differential_table(result, [ARTEFACT] * result.query.n_cells)) == 0
+
+
+def test_reviews_follow_the_predictions_and_change_none(result, answer):
+    other = next(name for name in result.types if name != result.predicted[0])
+    reviews = [
+        answer(0, UNSURE),
+        answer(0, other, minute=1),
+        answer(1, ARTEFACT, "Ben", 2),
+        answer(2, UNSURE, minute=3),
+    ]
+    table = reviewed_table(result, reviews)
+    plain = predictions_table(result)
+    pd.testing.assert_frame_equal(table[plain.columns], plain)
+    assert [*table.columns[-4:]] == ["reviewed_type", "final_type", "reviewed_by", "reviewed_at"]
+    shown = table.set_index("sha256").iloc[:, -4:].T
+    cells = result.query.cells
+    assert shown[cells[0]].tolist() == [other, other, "Ann", "2025-01-01T00:01:00"]
+    assert shown[cells[1]].tolist() == [ARTEFACT, ARTEFACT, "Ben", "2025-01-01T00:02:00"]
+    assert shown[cells[2]].tolist() == [UNSURE, result.predicted[2], "Ann", "2025-01-01T00:03:00"]
+    assert shown[cells[3]].tolist() == ["", result.predicted[3], "", ""]
+    every = reviews_table(result.query, [*reviews, replace(reviews[0], cell="gone")])
+    assert every["type"].tolist() == [UNSURE, other, ARTEFACT, UNSURE]
+    assert every["file"].tolist() == [result.query.first_file[cell] for cell in (0, 0, 1, 2)]
+
+
+def test_who_decided_follows_the_predictions(result):
+    annotations = Annotations(((0, result.types[1]),), ((0, "blast"), (1, result.types[0])))
+    updated = update_vote(result, annotations)
+    table, plain = predictions_table(updated), predictions_table(result)
+    assert [*table.columns[:7]] == [*plain.columns[:7]]
+    assert table["ensemble_type"].tolist() == plain["predicted_type"].tolist()
+    shares = table[[f"say:{kind}" for kind in KINDS]]
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    np.testing.assert_allclose(table.filter(like="share:").sum(axis=1), 1)
+    assert {"share:blast", "vote:typed", "distance", "unknown"} <= set(table.columns)
+    assert manifest(updated)["taught"]["cells"] == 2
+    assert table["calibrated_confidence"].isna().all()  # two cells are too few
+
+
+def test_calibrated_confidence_and_sets_follow_what_was_typed(result, answer):
+    drawn = sample_order(result.query.cells, result.config.seed)[:CALIBRATED_FROM].tolist()
+    typed = tuple((cell, result.predicted[cell]) for cell in sorted(drawn))
+    updated = update_vote(result, Annotations((), typed))
+    reviews = [replace(answer(c, result.predicted[c]), blind=True) for c in drawn]
+    table = reviewed_table(updated, reviews).set_index("sha256").loc[list(result.query.cells)]
+    worth = calibrate(updated.updated)
+    np.testing.assert_array_equal(table["calibrated_confidence"], worth.confidence)
+    sets = prediction_sets(updated.updated, drawn)
+    assert len(sets.missing) < len(updated.types)
+    assert not sets.holds.all()
+    for cell, left in enumerate(table["not_ruled_out"]):
+        held = {name for name, held in zip(updated.types, sets.holds[cell], strict=True) if held}
+        assert set(filter(None, left.split("|"))) == held

@@ -1,0 +1,68 @@
+import os
+import signal
+import time
+
+from celltransfer_core.studies import (
+    cancel,
+    current_job,
+    load_run,
+    run_job,
+    start,
+    states,
+)
+
+
+def wait(space, study, until):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        job = current_job(space, study)
+        if until(job):
+            return job
+        time.sleep(0.05)
+    raise AssertionError(job)
+
+
+def test_a_job_runs_in_a_process_of_its_own(space, drawn_study):
+    job = start(space, drawn_study, "embed")
+    assert job.pid not in (None, os.getpid())
+    assert start(space, drawn_study).id == job.id  # one at a time
+    assert states(space, drawn_study)["embed"] == "running"
+    ended = wait(space, drawn_study, lambda job: not job.active)
+    assert (ended.state, ended.message) == ("done", "")
+    assert states(space, drawn_study)["embed"] == "done"
+
+
+def test_a_killed_job_is_marked_and_can_go_on(space, drawn_study):
+    start(space, drawn_study)
+    running = wait(space, drawn_study, lambda job: job.phase.startswith("embedding"))
+    os.kill(running.pid, signal.SIGKILL)
+    stopped = wait(space, drawn_study, lambda job: not job.active)
+    assert stopped.state == "stopped"
+    assert "go on" in stopped.message
+    start(space, drawn_study)
+    assert wait(space, drawn_study, lambda job: not job.active).state == "done"
+    assert set(states(space, drawn_study).values()) == {"done"}
+
+
+def test_a_job_can_be_cancelled(space, drawn_study):
+    job = start(space, drawn_study)
+    wait(space, drawn_study, lambda job: job.state == "running")
+    cancel(space, job.id)
+    ended = wait(space, drawn_study, lambda job: not job.active)
+    assert ended.state == "cancelled"
+    assert load_run(space, drawn_study) is None
+
+
+def test_the_reason_of_a_failure_is_kept(space, drawn_study):
+    space.set_options(drawn_study, {"encoders": [["dinosaur"]]})
+    run_job(space, space.add_job(drawn_study, "embed").id)
+    ended = current_job(space, drawn_study)
+    assert ended.state == "failed"
+    assert "There is no encoder 'dinosaur'" in ended.message
+
+
+def test_a_job_of_a_dead_server_is_found_out(space, drawn_study):
+    job = space.add_job(drawn_study, "embed")
+    # As a server would have left it: a process that is no child of this one, and is gone.
+    space.update_job(job.id, state="running", pid=2**22 - 3, beat=time.time())
+    assert current_job(space, drawn_study).state == "stopped"

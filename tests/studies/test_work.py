@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from celltransfer_core.errors import StudyError
+from celltransfer_core.pipeline import layouts, shorten_hashes
+from celltransfer_core.studies import (
+    bring_up_to,
+    evaluation_path,
+    load_clusters,
+    load_map,
+    load_named,
+    load_prepared,
+    load_run,
+    stage_keys,
+    start,
+    states,
+    work,
+)
+from celltransfer_core.types import silent
+from tests.studies.conftest import OPTIONS
+
+
+def test_stages_follow_each_other(space, drawn_study):
+    assert set(states(space, drawn_study).values()) == {"next"}
+    assert load_run(space, drawn_study) is None
+    bring_up_to(space, drawn_study, "clusters", silent)
+    assert list(states(space, drawn_study).values()) == ["done", "done", "next", "next"]
+    assert load_prepared(space, drawn_study).embeddings == {}
+    shown = load_map(space, drawn_study)
+    assert shown.xy.shape == (72, 2)
+    assert shown.sets.count("query") == 30
+    bring_up_to(space, drawn_study, "classify", silent)
+    assert set(states(space, drawn_study).values()) == {"done"}
+    assert len(load_run(space, drawn_study).predicted) == 30
+
+
+def test_the_vote_is_counted_anew_without_work(space, drawn_study, monkeypatch):
+    options = {**OPTIONS, "clusters": "louvain", "mapping": "barycentric"}  # voters differ
+    space.set_options(drawn_study, options)
+    bring_up_to(space, drawn_study, "classify", silent)
+    found = load_run(space, drawn_study)
+    monkeypatch.setattr(work, "transfer", None)  # nothing may ask for it
+    space.set_options(drawn_study, {**options, "vote_weights": "prior", "flag_threshold": 1.0})
+    assert set(states(space, drawn_study).values()) == {"done"}
+    bring_up_to(space, drawn_study, "classify", silent)
+    other = load_run(space, drawn_study)
+    assert [v.weight for v in found.voters] == [1.0, 0.0]
+    assert all(0 < v.weight < 1 for v in other.voters)
+    assert (other.vote.confidence != found.vote.confidence).any()
+    assert other.flagged.sum() >= found.flagged.sum()
+    assert (other.config.vote_weights, other.config.flag_threshold) == ("prior", 1.0)
+    measured = evaluation_path(space, drawn_study)
+    space.set_options(drawn_study, options)
+    assert evaluation_path(space, drawn_study) != measured  # scores do depend on the weighing
+    assert [v.weight for v in load_run(space, drawn_study).voters] == [1.0, 0.0]
+
+
+def test_decisions_reach_the_matches_and_the_vote(space, finished):
+    named, standing = load_named(space, finished)
+    assert standing == ()
+    query = space.pooled(finished, "query")
+    cells = [query.cells[i] for i in np.flatnonzero(named.clusters.labels == 0)]
+    decision = {"cells": shorten_hashes(cells), "type": "lymphocyte", "cluster": 0}
+    space.decide(finished, "match", decision, "Ann")
+    named, standing = load_named(space, finished)
+    assert named.matches[0].matched_type == "lymphocyte"
+    assert (named.matches[0].confirmed, named.matches[0].by) == (True, "Ann")
+    assert states(space, finished)["matches"] == "done"
+    assert states(space, finished)["classify"] == "stale"
+    bring_up_to(space, finished, "classify", silent)
+    assert load_run(space, finished).matches[0].by == "Ann"
+    space.undo(finished, "match", "Ann")
+    assert states(space, finished)["classify"] == "done"  # as before the decision
+
+
+def test_edited_clusters_are_matched_again(space, finished):
+    clusters = load_clusters(space, finished)
+    query = space.pooled(finished, "query")
+    moved = shorten_hashes([query.cells[i] for i in np.flatnonzero(clusters.labels == 0)[:5]])
+    key = stage_keys(space, finished)["clusters"]
+    space.decide(finished, "cluster", {"key": key, "cells": moved, "to": None}, "Ann")
+    space.decide(finished, "cluster", {"key": "of others", "cells": moved, "to": 0}, "Ann")
+    edited = load_clusters(space, finished)
+    assert len(edited.names) == len(clusters.names) + 1
+    assert states(space, finished)["matches"] == "stale"
+    bring_up_to(space, finished, "matches", silent)
+    assert len(load_named(space, finished)[0].matches) == len(edited.names)
+
+
+def test_work_needs_two_sets_and_two_types(space, drawn):
+    study = space.create("Empty").id
+    assert set(states(space, study).values()) == {"waiting"}
+    with pytest.raises(StudyError, match="reference and a query"):
+        start(space, study)
+    for role in ("reference", "query"):
+        images = space.add_set(study, role, role)
+        files = sorted((drawn / role).rglob("*.png"))[:5]
+        space.receive(images.id, [(f"one/{p.name}", p.read_bytes()) for p in files])
+    with pytest.raises(StudyError, match="one type only"):
+        bring_up_to(space, study, "embed", silent)
+
+
+def test_the_map_can_be_laid_out_by_umap(space, finished):
+    assert layouts() == ("t-SNE", "UMAP")
+    space.set_options(finished, {**OPTIONS, "layout": "UMAP"})
+    assert load_map(space, finished) is None
+    assert states(space, finished)["embed"] == "done"
+    bring_up_to(space, finished, "embed", silent)
+    shown = load_map(space, finished)
+    assert shown.layout == "UMAP"
+    assert np.isfinite(shown.xy).all()
+    assert shown.xy.shape == (72, 2)
+    space.set_options(finished, OPTIONS)
+    assert load_map(space, finished).layout == "t-SNE"
