@@ -64,10 +64,13 @@ def draw() -> str:
     found = imports()
     right = NAMES + TEXT
     width, height = right + CELL * len(names) + LEFT, TOP + ROW * len(names) + 16
-    parts = [
+    head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="img" aria-labelledby="title" font-size="13" fill="{INK}" '
-        "font-family=\"'Segoe UI', Helvetica, Arial, sans-serif\">",
+        "font-family=\"'Segoe UI', Helvetica, Arial, sans-serif\">"
+    )
+    parts = [
+        head,
         '<title id="title">Packages of the core, from the ground up, and what each imports</title>',
         f'<rect width="{width}" height="{height}" fill="#FFFFFF"/>',
     ]
@@ -79,7 +82,9 @@ def draw() -> str:
                 f'height="{ROW}" fill="#EFF3F6"/>'
             )
         parts.append(f'<text x="{LEFT}" y="{y + 4.5}" font-weight="650">{escape(name)}</text>')
-        parts.append(f'<text x="{NAMES}" y="{y + 4.5}" font-size="12">{escape(sentence(name))}</text>')
+        parts.append(
+            f'<text x="{NAMES}" y="{y + 4.5}" font-size="12">{escape(sentence(name))}</text>'
+        )
         parts.append(
             f'<text transform="translate({x + 4} {TOP - 8}) rotate(-60)" font-size="12" '
             f'fill="{INK}">{escape(name)}</text>'

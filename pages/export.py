@@ -198,7 +198,7 @@ def offer_repeat(files: Takeaways) -> None:
             "above as `clusters.csv`, `matches.csv` and `reviews.csv` beside them, and run this. "
             "It gives the same predictions, if the transport above was made to these matches."
         )
-        extras = [one.name for one in here.workspace.sets(here.id, "extra")]
+        extras = {one.name: one.um_per_px for one in here.workspace.sets(here.id, "extra")}
         reviews = "reviews.csv" if tables.reviews else None
         st.code(
             command_line(tables.run.config, extras=extras, reviews=reviews),

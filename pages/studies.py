@@ -2,10 +2,13 @@
 
 import streamlit as st
 
+from celltransfer_core.errors import CellTransferError
 from celltransfer_core.studies import ROLES, Study
 from parts import text
 from parts.here import attempt, open_workspace
 from parts.navigation import begin_study, close_study, go, next_step
+
+AGES = {0: "at any time", 7: "more than a week ago", 30: "more than a month ago"}
 
 space = open_workspace()
 st.title("Studies")
@@ -89,7 +92,59 @@ def show(study: Study) -> None:
                 share(study)
 
 
+def sweep(age: int) -> None:
+    """Delete for good; the page tells what was freed."""
+    try:
+        st.session_state["swept"] = space.sweep(age)
+    except CellTransferError as error:
+        st.session_state["not swept"] = str(error)
+
+
+@st.dialog("Delete for good?")
+def delete_for_good(age: int) -> None:
+    """Ask once more, then delete what was deleted long enough ago."""
+    found = space.sweepable(age)
+    st.markdown(
+        f"**{text.count(found.studies, 'deleted study', 'deleted studies')}** with all results and "
+        f"decisions, and images that no other study has: **{text.size(found.size)}**. This cannot "
+        "be undone."
+    )
+    if st.button(
+        "Delete for good",
+        key="sweep",
+        type="primary",
+        icon=":material/delete_forever:",
+        on_click=sweep,
+        args=(age,),
+    ):
+        st.rerun()
+
+
+def offer_sweep() -> None:
+    """Offer to free what deleted studies take on disk."""
+    age = st.selectbox(
+        "Delete for good those that were deleted", list(AGES), format_func=AGES.get, key="age"
+    )
+    found = space.sweepable(age)
+    studies = text.count(found.studies, "study", "studies")
+    if st.button(
+        f"Delete {studies} for good ({text.size(found.size)})",
+        key="sweep deleted",
+        icon=":material/delete_forever:",
+        disabled=not (found.studies or found.size),
+    ):
+        delete_for_good(age)
+
+
 gone = space.studies(deleted=True)
+if problem := st.session_state.pop("not swept", ""):
+    st.error(problem)
+if swept := st.session_state.pop("swept", None):
+    st.success(
+        f"Deleted {text.count(swept.studies, 'study', 'studies')} for good: "
+        f"{text.size(swept.size)} are free again.",
+        icon=":material/check:",
+    )
 latest = next((study for study in gone if study.id == st.session_state.get("deleted")), None)
 if latest:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
@@ -116,3 +171,4 @@ if gone:
                 st.markdown(text.plain(one.name))
                 if st.button("Restore", key=f"restore {one.id}"):
                     restore(one)
+        offer_sweep()

@@ -8,6 +8,8 @@ import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psycopg
+
 DEBIANS = Path("/usr/lib/postgresql")
 USER = "postgres"
 
@@ -46,7 +48,7 @@ def server():
     bin_, data = programs(), folder / "data"
     try:
         run(bin_ / "initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-k {folder} -c listen_addresses='' -c max_connections=200"
+        options = f"-k {folder} -c listen_addresses='' -c max_connections=200 -c fsync=off"
         log = folder / "log"
         run(bin_ / "pg_ctl", "-D", data, "-l", log, "-w", "-t", "60", "-o", options, "start")
         try:
@@ -58,6 +60,11 @@ def server():
 
 
 def new_database(folder, name):
-    """Make an empty database; return its address, as SQLAlchemy writes it."""
-    run(programs() / "createdb", "-h", folder, "-U", USER, name)
-    return f"postgresql+psycopg://{USER}@/{name}?host={folder}"
+    """Make an empty database; return its address, as SQLAlchemy writes it.
+
+    It is a schema of its own, which is made and removed in a moment.
+    """
+    address = f"{USER}@/postgres?host={folder}"
+    with psycopg.connect(f"postgresql://{address}", autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+    return f"postgresql+psycopg://{address}&options=-csearch_path%3D{name}"

@@ -116,7 +116,8 @@ def keys_with(workspace, **options):
     scale = options.pop("um_per_px", (None, None))
     for one in workspace.sets(study.id):
         workspace.change_set(one.id, um_per_px=scale[one.role == "query"])
-    workspace.set_options(study.id, options)
+    back = dict.fromkeys(workspace.study(study.id).options)
+    workspace.change_options(study.id, **{**back, **options})
     path = evaluation_path(workspace, study.id)
     return {**stage_keys(workspace, study.id), "evaluate": path.name}
 

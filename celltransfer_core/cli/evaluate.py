@@ -22,6 +22,7 @@ from celltransfer_core.cli.settings import (
     config_and_protocol,
     named_folders,
     read_extras,
+    read_query,
     read_reference,
     without_missing,
     write_log,
@@ -98,11 +99,10 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _read_sets(options: argparse.Namespace, config: Config, screen: Screen) -> PairSets:
     from celltransfer_core.benchmark.sets import PairSets
-    from celltransfer_core.data.folders import read_dataset
     from celltransfer_core.data.pooling import draw_per_class
     from celltransfer_core.evaluation.truth import true_labels
 
-    query = read_dataset(options.query, workers=options.workers, progress=screen)
+    query = read_query(options, screen)
     truth = true_labels(query)
     reference = read_reference(options, screen)
     if options.per_class is not None:

@@ -91,6 +91,15 @@ def add_folders(
         help="a further set without types, which helps to match the query's clusters to types "
         "(t-SNE); may be repeated",
     )
+    folders.add_argument(
+        "--um-per-px-of",
+        type=_pixel_size,
+        action="append",
+        default=[],
+        metavar="SET=NUMBER",
+        help="size of a pixel of one set in µm, where sets of a role differ; SET is its folder, or "
+        "the folder's name; may be repeated, and wins over --um-per-px",
+    )
     folders.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
     return folders
 
@@ -101,6 +110,17 @@ def _chosen_types(text: str) -> tuple[str, tuple[str, ...]]:
     if not (found and name.strip() and chosen):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form SET:type,type")
     return name.strip(), chosen
+
+
+def _pixel_size(text: str) -> tuple[str, float]:
+    name, found, number = text.rpartition("=")
+    try:
+        size = float(number)
+    except ValueError:
+        size = 0.0
+    if not (found and name.strip() and 0 < size < float("inf")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form SET=NUMBER above 0")
+    return name.strip(), size
 
 
 def add_skip(method: argparse._ArgumentGroup) -> None:

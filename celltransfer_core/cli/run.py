@@ -17,6 +17,7 @@ from celltransfer_core.cli.sentences import describe_dataset, describe_run
 from celltransfer_core.cli.settings import (
     config_of,
     read_extras,
+    read_query,
     read_reference,
     without_missing,
     write_log,
@@ -55,7 +56,6 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from celltransfer_core.data.folders import read_dataset
     from celltransfer_core.outputs.read_back import read_answers, read_clusters, read_matches
     from celltransfer_core.outputs.write import write_run
     from celltransfer_core.pipeline.result import type_names
@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace) -> None:
     workers = options.workers
     with closing(Screen(quiet=options.quiet)) as screen:
         # The query first: it is mostly the smaller, and a wrong folder shows at once.
-        query = read_dataset(options.query, workers=workers, progress=screen)
+        query = read_query(options, screen)
         reference = read_reference(options, screen)
         extras = read_extras(options, screen)
         screen.close()

@@ -142,6 +142,66 @@ def without_missing(config: Config, *, skip: bool, say: Callable[[str], None]) -
     return replace(config, encoders=tuple(kept), cluster_encoder=clusters)
 
 
+def pixel_sizes(options: argparse.Namespace) -> dict[Path, float]:
+    """Collect the pixel sizes that ``--um-per-px-of`` gives to single sets.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+
+    Returns
+    -------
+    dict from folder to float
+        In µm.
+
+    Raises
+    ------
+    DataError
+        If it names no set or several, or leaves a reference or the query without a size.
+    """
+    needed = [*options.reference, options.query]
+    sizes: dict[Path, float] = {}
+    for name, size in options.um_per_px_of:
+        found = {
+            f.resolve() for f in (*needed, *options.extra) if name in (str(f), f.resolve().name)
+        }
+        if len(found) != 1:
+            several = "several sets; give its whole folder" if found else "no set"
+            raise DataError(f"--um-per-px-of {name} names {several}.")
+        sizes[found.pop()] = size
+    without = [str(folder) for folder in needed if folder.resolve() not in sizes]
+    if sizes and without and options.um_per_px is None:
+        raise DataError(
+            f"--um-per-px-of gives no size for {', '.join(without)}; every reference and the "
+            "query need one."
+        )
+    return sizes
+
+
+def read_query(options: argparse.Namespace, screen: Screen) -> Dataset:
+    """Read the query, without types.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    screen : Screen
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        If the folder has no usable cell, or ``--um-per-px-of`` does not fit the sets.
+    """
+    from celltransfer_core.data.folders import read_dataset
+
+    size = pixel_sizes(options).get(options.query.resolve())
+    query = read_dataset(options.query, workers=options.workers, progress=screen)
+    return query.with_um_per_px(size)
+
+
 def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
     """Read one reference, or pool several, of the types that were asked for.
 
@@ -165,6 +225,7 @@ def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
 
     folders = named_folders(options.reference)
     chosen = _types_of(options, folders)
+    sizes = pixel_sizes(options)
     sets, mappings = [], []
     for name, folder in folders.items():
         dataset = read_dataset(folder, labelled=True, workers=options.workers, progress=screen)
@@ -174,7 +235,7 @@ def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
                 f"--types takes {', '.join(sorted(missing))} from {name}, which has "
                 f"{', '.join(sorted(own))}."
             )
-        sets.append(dataset)
+        sets.append(dataset.with_um_per_px(sizes.get(folder.resolve())))
         mappings.append(dict.fromkeys(own - chosen.get(name, own), ""))
     if len(sets) == 1 and not chosen:
         return sets[0]
@@ -213,8 +274,11 @@ def read_extras(options: argparse.Namespace, screen: Screen) -> dict[str, Datase
     """
     from celltransfer_core.data.folders import read_dataset
 
+    sizes = pixel_sizes(options)
     return {
-        name: read_dataset(folder, workers=options.workers, progress=screen)
+        name: read_dataset(folder, workers=options.workers, progress=screen).with_um_per_px(
+            sizes.get(folder.resolve())
+        )
         for name, folder in named_folders(options.extra, ("reference", "query")).items()
     }
 

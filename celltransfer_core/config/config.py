@@ -35,7 +35,8 @@ class Config(TransferSettings, IdentificationSettings):
         Bring each set's Lab mean and spread to the reference's (``lab``), after each framed cell's
         background was brought to the reference's (``balanced``), or leave colours as they are.
     um_per_px : tuple of float, optional
-        Size of a pixel in the reference and in the query, in µm.
+        Size of a pixel in the reference and in the query, in µm, for sets that have none of their
+        own (see :class:`~celltransfer_core.data.dataset.PixelScale`).
     clusters : {"mixture", "louvain", "node-degree"}
         How clusters are found (A.1).
     n_clusters : {"auto"} or int

@@ -61,10 +61,13 @@ class Dataset:
     """Files that are not used, and why."""
     notes: tuple[Remark, ...]
     """Remarks on files that are used."""
-    scale: tuple[PixelScale, ...]
-    """Scale of the set that each file came from: one for all, unless sets were pooled."""
+    scales: tuple[PixelScale, ...]
+    """One, or several where sets were pooled."""
     by_hash: bool = False
     """Whether images lie under their content hash (see :func:`stored_at`), not their name."""
+    scale_numbers: tuple[int, ...] | None = None
+    """Position in ``scales`` of each file's scale, that of its own set; None: all have the first.
+    """
     source: tuple[str, ...] | None = None
     """Set that each file came from, where several references were pooled; None for one set."""
 
@@ -113,12 +116,14 @@ class Dataset:
     @cached_property
     def cell_scales(self) -> tuple[PixelScale, ...]:
         """Scale of the set that each cell came from."""
-        return tuple(self.scale[index] for index in self._first)
+        if self.scale_numbers is None:
+            return self.scales[:1] * self.n_cells
+        return tuple(self.scales[self.scale_numbers[index]] for index in self._first)
 
     @property
     def deep(self) -> bool:
         """Whether a set that it is made of has 16-bit images."""
-        return any(scale.intensity is not None for scale in set(self.scale))
+        return any(scale.intensity is not None for scale in self.scales)
 
     @cached_property
     def um_per_px(self) -> Float64:
@@ -179,7 +184,11 @@ class Dataset:
             patient=None,
             left_out=(),
             notes=(),
-            scale=tuple(self.cell_scales[cell] for cell in cells),
+            scale_numbers=(
+                tuple(self.scale_numbers[self._first[cell]] for cell in cells)
+                if self.scale_numbers
+                else None
+            ),
             source=(
                 tuple(self.sources[number] for number in self.cell_sources[cells])
                 if self.source
@@ -208,7 +217,7 @@ class Dataset:
         return replace(self.take(cells), labels=tuple(self.cell_labels[cells].tolist()))
 
     def with_um_per_px(self, um_per_px: float | None) -> Dataset:
-        """Give a pixel size to the files that have none of their own.
+        """Give a pixel size to the cells whose set has none of its own.
 
         Parameters
         ----------
@@ -221,10 +230,8 @@ class Dataset:
         """
         if not um_per_px:
             return self
-        given = {
-            one: replace(one, um_per_px=one.um_per_px or um_per_px) for one in set(self.scale)
-        }
-        return replace(self, scale=tuple(given[one] for one in self.scale))
+        scales = tuple(replace(s, um_per_px=s.um_per_px or um_per_px) for s in self.scales)
+        return replace(self, scales=scales)
 
     def path(self, cell: int) -> Path:
         """Return where a cell's image lies.

@@ -179,7 +179,7 @@ def _assemble(
         patient=tables.column("patient", order),
         left_out=tuple(sorted(left_out, key=lambda remark: remark.file)),
         notes=tuple(sorted(notes, key=lambda remark: remark.file)),
-        scale=(PixelScale(intensity_range(deep)),) * len(order),
+        scales=(PixelScale(intensity_range(deep)),),
         by_hash=by_hash,
     )
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,13 @@ File = TypeVar("File", bound=Hashable)
 
 _Key = tuple[str, str, int]
 """Content hash and name of a file, and the number of its set."""
+
+
+class _Scales(TypedDict):
+    """Fields of a pooled :class:`Dataset`."""
+
+    scales: tuple[PixelScale, ...]
+    scale_numbers: tuple[int, ...] | None
 
 
 def draw_per_class(dataset: Dataset, cells: int, seed: int) -> Dataset:
@@ -118,7 +125,7 @@ def pool(
         patient=columns[2] if any(columns[2]) else None,
         left_out=tuple(left_out),
         notes=tuple(remark for dataset in datasets for remark in dataset.notes),
-        scale=_scales(datasets, kept, owners),
+        **_join_scales(datasets, kept, owners),
         source=source,
     )
 
@@ -131,12 +138,17 @@ def _first_sets(files: Sequence[_Key], names: Sequence[str] | range) -> dict[str
     return owners
 
 
-def _scales(
+def _join_scales(
     datasets: Sequence[Dataset], files: Sequence[_Key], owners: Mapping[str, int]
-) -> tuple[PixelScale, ...]:
+) -> _Scales:
     """Give each file the scale of the set that its image counts as of."""
-    of_image = [dict(zip(dataset.sha256, dataset.scale, strict=True)) for dataset in datasets]
-    return tuple(of_image[owners[sha]][sha] for sha, _, _ in files)
+    scales = tuple(dict.fromkeys(scale for dataset in datasets for scale in dataset.scales))
+    if len(scales) == 1:
+        return {"scales": scales, "scale_numbers": None}
+    place = {scale: number for number, scale in enumerate(scales)}
+    of_image = [dict(zip(d.cells, d.cell_scales, strict=True)) for d in datasets]
+    numbers = tuple(place[of_image[owners[sha]][sha]] for sha, _, _ in files)
+    return {"scales": scales, "scale_numbers": numbers}
 
 
 def _under_one_root(datasets: Sequence[Dataset]) -> list[Dataset]:

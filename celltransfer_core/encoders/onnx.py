@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from celltransfer_core.types import Float32, RGBImage
 
 BATCH = 8
 """Images of one call, if the model leaves that open: more would take memory and save no time."""
+
+MAX_SECONDS = 600.0
+"""Seconds that a model may take for one batch; a loop without an end would block a job for ever."""
 
 FIELDS: dict[str, str] = {
     "name": "a text",
@@ -64,7 +68,7 @@ def read_spec(encoder_id: str, model: Path) -> EncoderSpec:
         with model.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EncoderError(f"{description} or its model cannot be read ({error}).") from error
     if not isinstance(fields, dict):
         raise EncoderError(f"{description} must hold one JSON object.")
@@ -187,9 +191,32 @@ class OnnxEncoder:
         name = self._session.get_inputs()[0].name
         rows = []
         for part in in_batches(pixels, self.batch):
-            output = np.asarray(self._session.run(None, {name: filled_up(part, self.batch)})[0])
+            output = self._run({name: filled_up(part, self.batch)})
             rows.append(self._flat(output)[: len(part)])
         return np.concatenate(rows)
+
+    def _run(self, inputs: dict[str, Float32]) -> Float32:
+        """Return the first output for a batch; stop a model that takes too long."""
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        options.log_severity_level = 4
+        stop = threading.Timer(MAX_SECONDS, setattr, (options, "terminate", True))
+        stop.daemon = True
+        stop.start()
+        try:
+            return np.asarray(self._session.run(None, inputs, options)[0])
+        # ONNX Runtime exports no common base of its errors.
+        except Exception as error:
+            reason = (
+                f"it took over {MAX_SECONDS:g} s" if options.terminate else one_line(error, 200)
+            )
+            raise EncoderError(
+                f"The encoder {self.spec.id} fails on a batch of images ({reason}); export its "
+                "model again."
+            ) from error
+        finally:
+            stop.cancel()
 
     def _flat(self, output: Float32) -> Float32:
         if output.ndim == 4 and output.shape[1] == self.spec.dim:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from celltransfer_core.config.config import PRESETS, SETTINGS, Config
 
@@ -11,7 +11,7 @@ from celltransfer_core.config.config import PRESETS, SETTINGS, Config
 def command_line(
     config: Config,
     *,
-    extras: Sequence[str] = (),
+    extras: Mapping[str, float | None] | None = None,
     clusters: str | None = "clusters.csv",
     matches: str | None = "matches.csv",
     reviews: str | None = None,
@@ -21,8 +21,8 @@ def command_line(
     Parameters
     ----------
     config : Config
-    extras : sequence of str
-        Folders of further sets.
+    extras : mapping from str to float, optional
+        Folders of further sets, with the size of a pixel in µm where it is known.
     clusters, matches, reviews : str, optional
         Files with the clusters, their confirmed matches, and the readers' answers on cells.
 
@@ -37,7 +37,11 @@ def command_line(
     differing = {name: config.differing(preset) for name, preset in PRESETS.items()}
     preset = min(PRESETS, key=lambda name: (bool(fixed & {*differing[name]}), len(differing[name])))
     options: list[tuple[str, ...]] = [("--reference", "reference"), ("--query", "query")]
+    extras = extras or {}
     options += [("--extra", folder) for folder in extras]
+    if config.um_per_px is not None:
+        sized = [(folder, size) for folder, size in extras.items() if size]
+        options += [("--um-per-px-of", f"{folder}={size}") for folder, size in sized]
     options += [("--out", "results"), ("--preset", preset)]
     for name, value in differing[preset].items():
         setting = SETTINGS[name]

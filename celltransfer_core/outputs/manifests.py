@@ -5,6 +5,7 @@ A manifest holds neither times nor folders, so that the same inputs give the sam
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from celltransfer_core.about import __version__
 from celltransfer_core.config.config import SETTINGS
-from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.data.dataset import Dataset, PixelScale
 from celltransfer_core.people.updated import KINDS, UpdatedVote
 from celltransfer_core.pipeline.result import Clusters, Prepared, RunResult
 from celltransfer_core.runtime.versions import versions
@@ -155,7 +156,22 @@ def _describe_set(dataset: Dataset) -> dict[str, Any]:
     if dataset.labels is not None:
         names, counts = np.unique(dataset.cell_labels, return_counts=True)
         described["types"] = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    if scales := _describe_scales(dataset):
+        described["scales"] = scales
     return described
+
+
+def _describe_scales(dataset: Dataset) -> list[dict[str, Any]]:
+    """List grey scale and pixel size of each set that was pooled; empty if none is known."""
+    sources = [dataset.sources[number] for number in dataset.cell_sources]
+    counts = Counter(zip(sources, dataset.cell_scales, strict=True))
+    if all(scale == PixelScale() for _, scale in counts):
+        return []
+    described = [
+        {"source": source, "cells": cells, **asdict(scale)}
+        for (source, scale), cells in counts.items()
+    ]
+    return sorted(described, key=str)
 
 
 def _rounded(value: float) -> float | None:

@@ -131,7 +131,8 @@ def _add_command(
 ) -> None:
     """Add the command that repeats the run, and its manifest."""
     page.heading("How to repeat it")
-    command = command_line(result.config, extras=list(result.extras), reviews=reviews)
+    extras = {name: extra.scales[0].um_per_px for name, extra in result.extras.items()}
+    command = command_line(result.config, extras=extras, reviews=reviews)
     page.add(
         "<p>With the same images in the folders <code>reference</code> and <code>query</code>, and "
         "the study's clusters.csv, matches.csv and reviews.csv beside them:</p>"

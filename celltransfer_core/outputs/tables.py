@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from celltransfer_core.classify.voting import cell_weights
 from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.neighbors.knn import normalized_entropy
 from celltransfer_core.people.calibration import Calibration, calibrate, prediction_sets
 from celltransfer_core.people.queue import random_sample
 from celltransfer_core.people.reviews import Review, final_types
@@ -37,8 +39,12 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
     -------
     DataFrame
         file, predicted_type, agreement, confidence, flagged, cluster, matched_type; then sha256,
-        slide, patient, framed, nucleus_extent (px, or µm where the pixel size is known), one
-        column ``vote:VOTER`` a voter and one ``share:TYPE`` a type with its part of the vote.
+        slide, patient, framed, nucleus_extent (in µm where the pixel size of every reference and
+        query cell is known, else in px), one column ``vote:VOTER`` a voter and one ``share:TYPE``
+        a type with its part of the vote: the mean of the voters' probabilities by their weights in
+        the cell. Shares sum to one over the types, and that of predicted_type is its confidence.
+        It is the largest but where the type that the voters name first is another than the
+        likeliest on average.
 
         Where the vote was updated with answers, ensemble_type is the type before; say:ensemble,
         say:cluster, say:neighbours, say:discriminant and say:typed are the weights of the voters
@@ -82,9 +88,11 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
 
 
 def _ensemble_shares(result: RunResult) -> Float64:
-    """Weigh the voters' probabilities, shape (m, T)."""
+    """Compute the mean of the voters' probabilities as they count in the vote, shape (m, T)."""
     weights = np.array([voter.weight for voter in result.voters])
-    return np.einsum("v,vnt->nt", weights, np.stack([v.probabilities for v in result.voters]))
+    probabilities = np.stack([voter.probabilities for voter in result.voters])
+    counted = cell_weights(weights, 1 - normalized_entropy(probabilities))
+    return np.einsum("vn,vnt->nt", counted, probabilities)
 
 
 def _update_columns(updated: UpdatedVote, cell: Ints) -> dict[str, object]:

@@ -7,21 +7,39 @@ One class of :mod:`celltransfer_core.studies` holds the methods of each table fa
 from __future__ import annotations
 
 import os
+import random
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import JSON, Engine, ForeignKey, UniqueConstraint, create_engine, event
+from sqlalchemy import (
+    JSON,
+    Engine,
+    ForeignKey,
+    UniqueConstraint,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    update,
+)
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from celltransfer_core.errors import OutputError, StudyError
 from celltransfer_core.runtime.cache import Cache, home
 from celltransfer_core.studies.records import now
+
+Result = TypeVar("Result")
+
+_TRIES = 5  # of a transaction that met another one
+
+_CONFLICTS = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
 
 
 class _Row(DeclarativeBase):
@@ -99,6 +117,7 @@ class JobRow(_Row):
     total: Mapped[int] = mapped_column(default=0)
     message: Mapped[str] = mapped_column(default="")
     pid: Mapped[int | None]
+    owner: Mapped[str | None]
     beat: Mapped[float] = mapped_column(default=0.0)
     phase_began: Mapped[float] = mapped_column(default=0.0)
     created: Mapped[str]
@@ -144,8 +163,9 @@ def copy_row(row: Any, **changes: Any) -> Any:
 
 @lru_cache(maxsize=8)
 def _open_engine(url: str) -> Engine:
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
+    kind = make_url(url).get_backend_name()
+    if kind == "sqlite":
+        engine = create_engine(url)
 
         @event.listens_for(engine, "connect")
         def settle(connection: Any, _: Any) -> None:
@@ -155,8 +175,46 @@ def _open_engine(url: str) -> Engine:
             connection.execute("PRAGMA busy_timeout=20000")
             connection.execute("PRAGMA foreign_keys=ON")
 
-    _Row.metadata.create_all(engine)
+    elif kind == "postgresql":
+        # Whatever the server's default: each statement sees what was committed before it.
+        # A connection that died, as with a restart of the server, is replaced.
+        engine = create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True)
+    else:
+        raise OutputError(
+            f"CELLTRANSFER_DATABASE names a database of the kind {kind}; use SQLite or PostgreSQL."
+        )
+    for again in range(_TRIES):
+        try:
+            _make_tables(engine)
+            break
+        except SQLAlchemyError:
+            if again == _TRIES - 1:
+                raise
+            _pause(again)  # another process may be making the same tables
     return engine
+
+
+def _make_tables(engine: Engine) -> None:
+    """Make the tables, and the columns that an earlier version's tables lack."""
+    _Row.metadata.create_all(engine)
+    quote = engine.dialect.identifier_preparer.quote
+    for table in _Row.metadata.sorted_tables:
+        there = {column["name"] for column in inspect(engine).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(engine.dialect)
+                change = f"ALTER TABLE {quote(table.name)} ADD COLUMN {quote(column.name)} {kind}"
+                with engine.begin() as connection:
+                    connection.exec_driver_sql(change)
+
+
+def _pause(tries: int) -> None:
+    time.sleep(random.uniform(0.01, 0.05) * 2**tries)  # noqa: S311
+
+
+def _conflicts(error: OperationalError) -> bool:
+    """Tell whether a transaction failed only because of another one at the same time."""
+    return getattr(error.orig, "sqlstate", None) in _CONFLICTS or "is locked" in str(error.orig)
 
 
 class Database:
@@ -171,10 +229,11 @@ class Database:
     def __init__(self, folder: Path | None = None, url: str | None = None) -> None:
         self.folder = (folder or home()).absolute()
         url = url or os.environ.get("CELLTRANSFER_DATABASE")
+        self.url = url or f"sqlite:///{self.folder / 'studies.sqlite'}"
         try:
             self.images.mkdir(parents=True, exist_ok=True)
-            self._engine = _open_engine(url or f"sqlite:///{self.folder / 'studies.sqlite'}")
-        except (OSError, SQLAlchemyError) as error:
+            self._engine = _open_engine(self.url)
+        except (ImportError, OSError, SQLAlchemyError) as error:  # ImportError: of its driver
             raise OutputError(f"The workspace {self.folder} cannot be opened ({error}).") from error
 
     @property
@@ -207,9 +266,25 @@ class Database:
             with Session(self._engine) as session, session.begin():
                 yield session
         except OperationalError as error:
-            raise OutputError(
-                f"The workspace {self.folder} cannot be written ({error.orig}); is the disk full?"
-            ) from error
+            raise self._unusable(error) from error
+
+    def _transact(self, work: Callable[[Session], Result]) -> Result:
+        """Do work in a transaction; do it again where it met another transaction."""
+        tries = 0
+        while True:
+            try:
+                with Session(self._engine) as session, session.begin():
+                    return work(session)
+            except OperationalError as error:
+                tries += 1
+                if tries == _TRIES or not _conflicts(error):
+                    raise self._unusable(error) from error
+            _pause(tries)
+
+    def _unusable(self, error: OperationalError) -> OutputError:
+        return OutputError(
+            f"The workspace {self.folder} cannot be written ({error.orig}); is the disk full?"
+        )
 
     def _study_row(self, session: Session, study: str) -> StudyRow:
         row = session.get(StudyRow, study)
@@ -223,10 +298,16 @@ class Database:
             yield self._touch(session, study)
 
     def _touch(self, session: Session, study: str) -> StudyRow:
-        row = self._study_row(session, study)
+        # Writes before anything is read: whoever changes a study waits here for others who do, on
+        # every database, so that what is read next holds until the transaction ends.
+        row = session.scalar(
+            update(StudyRow).where(StudyRow.id == study).values(changed=now()).returning(StudyRow),
+            execution_options={"populate_existing": True, "synchronize_session": False},
+        )
+        if row is None:
+            raise StudyError("There is no such study any more; choose one from the list.")
         if row.signed:
             raise StudyError(
                 f"{row.name} was signed off by {row.signed_by}; duplicate it to go on working."
             )
-        row.changed = now()
         return row

@@ -86,7 +86,10 @@ class Job:
     total: int
     message: str
     pid: int | None
+    owner: str | None
+    """The process that answers for it; see :mod:`celltransfer_core.studies.owners`."""
     beat: float
+    """Changes with every sign of life; never compared with a clock."""
     phase_began: float
     created: str
     ended: str | None

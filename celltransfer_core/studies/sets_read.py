@@ -27,7 +27,8 @@ _MOST_KEPT = 16
 
 def _key(image_set: ImageSet) -> tuple[str, ...]:
     mapping = json.dumps(dict(image_set.mapping), sort_keys=True)
-    return (image_set.id, image_set.revision, image_set.name, image_set.role, mapping)
+    scale = str(image_set.um_per_px)
+    return (image_set.id, image_set.revision, image_set.name, image_set.role, scale, mapping)
 
 
 class SetReader(SetTable):
@@ -86,6 +87,7 @@ class SetReader(SetTable):
             checked = {r.path: Checked(r.sha256, r.problem, r.pages, r.deep) for r in rows}
         labelled = labelled or image_set.role == "reference"
         made = stored_dataset(self.images, image_set.name, checked, tables, labelled=labelled)
+        made = made.with_um_per_px(image_set.um_per_px)
         return pool([made], [image_set.mapping]) if labelled and image_set.mapping else made
 
     def _keep(self, key: tuple[Any, ...], make: Callable[[], Dataset]) -> Dataset:

@@ -45,10 +45,18 @@ class Snapshot:
     @cached_property
     def key(self) -> str:
         """Hash of all that decides what is derived from the study."""
-        sets = [[getattr(one, f.name) for f in fields(one)] for one in self.sets]
-        parts = [self.study.id, self.study.drawn, self.study.options, sets, self.decided]
-        text = json.dumps(parts, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()
+        study = [self.study.id, self.study.drawn, self.study.options]
+        return _hash(study, self.sets_key, self.decided)
+
+    @cached_property
+    def sets_key(self) -> str:
+        """Hash of the sets alone; it changes with every image."""
+        return _hash(*([getattr(one, f.name) for f in fields(one)] for one in self.sets))
+
+
+def _hash(*parts: Any) -> str:
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class SnapshotReader(SetReader, DecisionTable):
@@ -92,7 +100,9 @@ class SnapshotReader(SetReader, DecisionTable):
             found, tuple(to_record(ImageSet, row) for row in rows if row.id is not None), decided
         )
 
-    def derive(self, snapshot: Snapshot, what: str, make: Callable[[], Derived]) -> Derived:
+    def derive(
+        self, snapshot: Snapshot, what: str, make: Callable[[], Derived], key: str = ""
+    ) -> Derived:
         """Return something that a snapshot decides, computed once.
 
         Parameters
@@ -103,19 +113,21 @@ class SnapshotReader(SetReader, DecisionTable):
         make : callable
             Computes it, of the snapshot and of the images and decisions that it stands for alone:
             not of files in the folder of results.
+        key : str
+            Of the part of the snapshot that decides it; of all of it by default.
 
         Returns
         -------
         object
         """
-        key = (snapshot.study.id, what)
-        kept = self._derived.get(key)
-        if kept is not None and kept[0] == snapshot.key:
+        place, key = (snapshot.study.id, what), key or snapshot.key
+        kept = self._derived.get(place)
+        if kept is not None and kept[0] == key:
             made: Derived = kept[1]
             return made
         made = make()
-        self._derived.pop(key, None)
-        self._derived[key] = (snapshot.key, made)  # at the end: the oldest goes first
+        self._derived.pop(place, None)
+        self._derived[place] = (key, made)  # at the end: the oldest goes first
         while len(self._derived) > _MOST_KEPT:
             self._derived.pop(next(iter(self._derived)), None)
         return made

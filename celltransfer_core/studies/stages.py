@@ -89,12 +89,10 @@ def _make_config(workspace: Workspace, snapshot: Snapshot) -> Config:
     preset = PRESETS.get(options.pop("preset", "default"), DEFAULT)
     if kept := _kept_types(workspace, snapshot):
         options["keep"] = kept
-    scales = [
-        next((s.um_per_px for s in snapshot.of_role(role) if s.um_per_px), None)
-        for role in (REFERENCE, QUERY)
-    ]
-    if scales[0] and scales[1]:
-        options["um_per_px"] = (scales[0], scales[1])
+    # Every set has its own; where they are two numbers, the command line can repeat them.
+    reference, query = ({s.um_per_px for s in snapshot.of_role(r)} for r in (REFERENCE, QUERY))
+    if len(reference) == len(query) == 1 and all(scales := (*reference, *query)):
+        options["um_per_px"] = scales
     return replace(preset, **options)
 
 
@@ -166,15 +164,21 @@ def keys_of(workspace: Workspace, snapshot: Snapshot) -> dict[Stage, str]:
 
 def _make_keys(workspace: Workspace, snapshot: Snapshot) -> dict[Stage, str]:
     study, sets = snapshot.study, snapshot.sets
+    filled = workspace.derive(
+        snapshot, "filled", lambda: workspace.filled(study.id), key=snapshot.sets_key
+    )
     # The demo's cells are drawn by its first job.
-    if not study.drawn and not {REFERENCE, QUERY} <= workspace.filled(study.id):
+    if not study.drawn and not {REFERENCE, QUERY} <= filled:
         return {}
     config = config_of(workspace, snapshot)
     # Several references are told apart by name, extra sets always; other names decide nothing.
     several = len(snapshot.of_role(REFERENCE)) > 1
     named = {"extra"} | ({REFERENCE} if several else set())
     images = [
-        (s.role, s.revision, sorted(s.mapping.items()), s.name if s.role in named else "")
+        (
+            *(s.role, s.revision, sorted(s.mapping.items()), s.um_per_px),
+            s.name if s.role in named else "",
+        )
         for s in sets
     ]
     embed = _hash(__version__, images, config.first_deciding("embed"))

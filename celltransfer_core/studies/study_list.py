@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from celltransfer_core.errors import StudyError
 from celltransfer_core.studies.database import Database, StudyRow, to_record
@@ -98,10 +98,7 @@ class StudyTable(Database):
             By field of :class:`~celltransfer_core.config.Config`; JSON values. None takes a field
             back, so that the preset's value counts.
         """
-        with self._session() as session:
-            # Writing first locks the row: what is read after is what the last writer left.
-            session.execute(update(StudyRow).where(StudyRow.id == study).values(changed=now()))
-            row = self._touch(session, study)
+        with self._changing(study) as row:  # locked: it is as the last writer left it
             changed = {**row.options, **fields}
             row.options = {name: value for name, value in changed.items() if value is not None}
 

@@ -1,16 +1,24 @@
-"""The jobs of a workspace, and the progress that a running job writes into its row."""
+"""The jobs of a workspace, and the progress that a running job writes into its row.
+
+A job is ``queued``, then ``running``, then ended. Each step is one conditional update of its row,
+so that of several processes that try it one alone succeeds.
+"""
 
 from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session
 
-from celltransfer_core.errors import StudyError
+from celltransfer_core.errors import OutputError, StudyError
 from celltransfer_core.studies.database import Database, JobRow, to_record
 from celltransfer_core.studies.records import Job, now
+
+_ACTIVE = ("queued", "running")
 
 _PAUSE = 0.5  # seconds between two updates within a phase
 
@@ -29,7 +37,9 @@ class JobTable(Database):
         -------
         tuple of Job
         """
-        query = select(JobRow).where(JobRow.study == study).order_by(JobRow.created.desc())
+        query = (
+            select(JobRow).where(JobRow.study == study).order_by(JobRow.created.desc(), JobRow.id)
+        )
         with self._session() as session:
             return tuple(to_record(Job, row) for row in session.scalars(query))
 
@@ -68,40 +78,173 @@ class JobTable(Database):
         -------
         Job
         """
-        with self._session() as session:
-            self._touch(session, study)  # takes the write lock: two clicks make one job
-            session.flush()
-            active = session.scalar(
-                select(JobRow).where(JobRow.study == study, JobRow.state.in_(("queued", "running")))
-            )
-            if active is not None:
-                return to_record(Job, active)
-            made = JobRow(
-                id=secrets.token_hex(6), study=study, target=target, state="queued", created=now()
-            )
-            session.add(made)
-            session.flush()
-            return to_record(Job, made)
 
-    def update_job(self, job: str, **values: Any) -> None:
-        """Store how far a job is.
+        def add(session: Session) -> Job:
+            self._touch(session, study)  # takes the write lock: two clicks make one job
+            row = session.scalar(
+                select(JobRow).where(JobRow.study == study, JobRow.state.in_(_ACTIVE))
+            )
+            if row is None:
+                row = JobRow(
+                    id=secrets.token_hex(6),
+                    study=study,
+                    target=target,
+                    state="queued",
+                    created=now(),
+                )
+                session.add(row)
+                session.flush()
+            found: Job = to_record(Job, row)
+            return found
+
+        return self._transact(add)
+
+    def claim_job(self, job: str, owner: str) -> bool:
+        """Take a queued job that nobody has, so as to start a process for it.
 
         Parameters
         ----------
         job : str
+        owner : str
+            From :func:`~celltransfer_core.studies.owners.owner_of`: the process that takes it.
+
+        Returns
+        -------
+        bool
+            Whether it was taken; of several processes one alone gets True.
+        """
+        return self._move(
+            job, JobRow.state == "queued", JobRow.owner.is_(None), owner=owner, beat=time.time()
+        )
+
+    def hand_over(self, job: str, owner: str, to: str, pid: int) -> bool:
+        """Make the process that was started for a queued job its owner.
+
+        Parameters
+        ----------
+        job : str
+        owner : str
+            Who took the job with :meth:`claim_job`.
+        to : str
+            The new owner.
+        pid : int
+            Its process id.
+
+        Returns
+        -------
+        bool
+            False if the new process has begun already, or the job was ended.
+        """
+        return self._move(job, JobRow.state == "queued", JobRow.owner == owner, owner=to, pid=pid)
+
+    def begin_job(self, job: str, owner: str, pid: int) -> bool:
+        """Take a queued job to run it in this process.
+
+        Parameters
+        ----------
+        job : str
+        owner : str
+        pid : int
+
+        Returns
+        -------
+        bool
+            Whether it may be run: False if another process has begun it, or it was ended.
+        """
+        return self._move(
+            job,
+            JobRow.state == "queued",
+            JobRow.cancel.is_(False),
+            state="running",
+            owner=owner,
+            pid=pid,
+            beat=time.time(),
+        )
+
+    def update_job(self, job: str, owner: str, **values: Any) -> Job | None:
+        """Store how far a running job is; at the least it is a sign of life.
+
+        Parameters
+        ----------
+        job : str
+        owner : str
+            The process that runs it.
         **values
             Columns of the job.
+
+        Returns
+        -------
+        Job or None
+            As it is now; None if it is no longer that process's: then its work must end.
         """
-        with self._session() as session:
-            session.execute(update(JobRow).where(JobRow.id == job).values(**values))
+
+        def change(session: Session) -> Job | None:
+            row = session.scalar(
+                update(JobRow)
+                .where(JobRow.id == job, JobRow.state == "running", JobRow.owner == owner)
+                .values(beat=time.time(), **values)
+                .returning(JobRow),
+                execution_options={"synchronize_session": False},
+            )
+            return None if row is None else to_record(Job, row)
+
+        return self._transact(change)
+
+    def ask_to_cancel(self, job: str) -> bool:
+        """Ask the process that runs a job to end.
+
+        Parameters
+        ----------
+        job : str
+
+        Returns
+        -------
+        bool
+            False if the job does not run.
+        """
+        return self._move(job, JobRow.state == "running", cancel=True)
+
+    def end_job(self, job: Job, state: str, message: str) -> bool:
+        """End a job for good, unless its state or owner are other ones by now.
+
+        Parameters
+        ----------
+        job : Job
+            As it was seen.
+        state : {"done", "failed", "cancelled", "stopped"}
+        message : str
+
+        Returns
+        -------
+        bool
+            Whether it was ended by this call.
+        """
+        same = JobRow.owner.is_(None) if job.owner is None else JobRow.owner == job.owner
+        return self._move(
+            job.id, JobRow.state == job.state, same, state=state, message=message, ended=now()
+        )
+
+    def _move(self, job: str, *conditions: ColumnElement[bool], **values: Any) -> bool:
+        def change(session: Session) -> bool:
+            statement = update(JobRow).where(JobRow.id == job, *conditions).values(**values)
+            return bool(
+                session.execute(
+                    statement.returning(JobRow.id),
+                    execution_options={"synchronize_session": False},
+                ).all()
+            )
+
+        return self._transact(change)
 
 
 class Cancelled(BaseException):
-    """Somebody cancelled the job; not an ``Exception``, so that no handler of errors catches it."""
+    """The job was cancelled or lost; not an ``Exception``, so that no handler catches it."""
 
 
 class Reporter:
     """Writes the progress of a job into its row, at most twice a second within a phase.
+
+    Progress that cannot be written, as on a full disk, does not end the work.
 
     Parameters
     ----------
@@ -109,10 +252,12 @@ class Reporter:
         Such as a :class:`~celltransfer_core.studies.workspace.Workspace`.
     job : str
         Id of the job.
+    owner : str
+        The process that runs it.
     """
 
-    def __init__(self, jobs: JobTable, job: str) -> None:
-        self.jobs, self.job = jobs, job
+    def __init__(self, jobs: JobTable, job: str, owner: str) -> None:
+        self.jobs, self.job, self.owner = jobs, job, owner
         self.phase, self.last = "", 0.0
 
     def __call__(self, phase: str, done: int, total: int) -> None:
@@ -126,15 +271,16 @@ class Reporter:
         Raises
         ------
         Cancelled
-            If somebody cancelled the job.
+            If somebody cancelled the job, or another process ended it.
         """
         began = phase != self.phase
-        if not began and done < total and time.time() - self.last < _PAUSE:
+        if not began and done < total and time.monotonic() - self.last < _PAUSE:
             return
         values: dict[str, Any] = {"phase": phase, "done": done, "total": total}
         if began:
             values["phase_began"] = time.time()
-        self.phase, self.last = phase, time.time()
-        self.jobs.update_job(self.job, **values)
-        if self.jobs.job(self.job).cancel:
-            raise Cancelled
+        self.phase, self.last = phase, time.monotonic()
+        with suppress(OutputError):
+            job = self.jobs.update_job(self.job, self.owner, **values)
+            if job is None or job.cancel:
+                raise Cancelled

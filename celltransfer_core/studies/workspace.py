@@ -11,6 +11,7 @@ import datetime as dt
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,6 @@ from celltransfer_core.studies.records import Study, clean_name, now
 from celltransfer_core.studies.snapshots import SnapshotReader
 from celltransfer_core.studies.study_list import StudyTable
 from celltransfer_core.studies.work_list import JobTable
-
 
 RECENT = 600
 """Seconds after which an image that no set has counts as unused."""
@@ -55,8 +55,8 @@ class Workspace(StudyTable, SnapshotReader, JobTable):
     folder : Path, optional
         ``CELLTRANSFER_HOME`` by default; made when it is not there.
     url : str, optional
-        Of the database, as SQLAlchemy writes it; ``CELLTRANSFER_DATABASE``, or a SQLite file in
-        the folder by default.
+        Of a SQLite or PostgreSQL database, as SQLAlchemy writes it; ``CELLTRANSFER_DATABASE``, or
+        a SQLite file in the folder by default.
 
     Raises
     ------
@@ -215,13 +215,10 @@ class Workspace(StudyTable, SnapshotReader, JobTable):
         deleted = StudyRow.deleted <= before.isoformat(timespec="milliseconds")
         return list(session.scalars(select(StudyRow.id).where(deleted, ~at_work.exists())))
 
-    def _unused_images(self, used: set[str]) -> list[tuple[Path, int]]:
-        """List images that are none of these, with their sizes."""
-        latest = time.time() - RECENT
-        found = []
+    def _unused_images(self, used: set[str]) -> Iterator[tuple[Path, int]]:
+        """Find images that are none of these, with their sizes."""
         for path in self.images.glob("??/*"):
             with suppress(FileNotFoundError):  # somebody else sweeps
-                stat = path.stat()
-                if path.name not in used and stat.st_mtime < latest:
-                    found.append((path, stat.st_size))
-        return found
+                found = path.stat()
+                if path.name not in used and found.st_mtime < time.time() - RECENT:
+                    yield path, found.st_size

@@ -115,8 +115,9 @@ def _pixels(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> RGBI
 def _intensity(workspace: Workspace, snapshot: Snapshot, sha256: str) -> tuple[float, float] | None:
     for image_set in snapshot.sets:
         dataset = workspace.dataset(image_set)
-        if _position(dataset.cells, sha256) is not None:
-            return dataset.intensity
+        cell = _position(dataset.cells, sha256)
+        if cell is not None:
+            return dataset.cell_scales[cell].intensity
     return None
 
 

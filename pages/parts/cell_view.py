@@ -69,7 +69,9 @@ def show_picture(here: Here, run: RunResult, cell: int) -> None:
     """Show a cell large: as the encoders see it, and its whole field in original colours."""
     crops = run.framing.crops[QUERY]
     sha = run.query.cells[cell]
-    scale = crops.um_per_px or here.workspace.sets(here.id, QUERY)[0].um_per_px or 0
+    # A result from before the scale was known is shown with it all the same.
+    known = crops.dataset.cell_scales[cell].um_per_px
+    scale = known or here.workspace.sets(here.id, QUERY)[0].um_per_px or 0
     try:
         image, seen = crops.dataset.read(cell), crops[cell]
     except (CellTransferError, OSError):

@@ -36,7 +36,9 @@ def show_settings(here: Here) -> None:
         )
         if st.form_submit_button(
             "Use these settings", icon=":material/refresh:", disabled=here.locked
-        ) and here.change_options(**chosen):
+        ) and here.change_options(
+            **{name: value for name, value in chosen.items() if value != getattr(config, name)}
+        ):
             if state_of(here, "clusters") != "done":
                 begin(here, "clusters")
             st.rerun()

@@ -59,13 +59,16 @@ def desk_of(here: Here) -> Desk:
 
 def keep_answers(here: Here, answers: Sequence[tuple[str, str, bool]]) -> bool:
     """Keep answers (cell, answer, blind): on disk when this returns."""
-    before = here.workspace.pulse(here.id)
     payloads = review_payloads(answers, here.reader, now())
-    if not write(here, here.workspace.decide_all, here.id, "review", payloads, here.reader):
+    seen = st.session_state.get("pulse", "")
+    try:
+        # One's own answer is no news that the whole page should be drawn anew for.
+        st.session_state["pulse"] = here.workspace.decide_unseen(
+            here.id, "review", payloads, here.reader, seen
+        )
+    except CellTransferError as error:
+        desk_of(here).problem = str(error)
         return False
-    # One's own answer is no news that the whole page should be drawn anew for.
-    if st.session_state.get("pulse") == before:
-        here.mark_seen()
     return True
 
 

@@ -74,7 +74,8 @@ def offer_changes(here: Here, image_set: ImageSet) -> None:
             image_set.um_per_px or 0.0,
             0.01,
             format="%.4f",
-            help="With it for reference and query, nuclei are compared in µm, not in pixels.",
+            help="With it for every set of reference and query, nuclei are compared in µm, not "
+            "in pixels.",
         )
         if st.form_submit_button("Save", disabled=here.locked) and attempt(
             here.workspace.change_set, image_set.id, name=name, um_per_px=scale
@@ -118,7 +119,7 @@ def describe(image_set: ImageSet, dataset: Dataset) -> str:
         if (low != high).any():
             size += f" to {high[0]} × {high[1]} px"
     scale = f" · {image_set.um_per_px:g} µm per pixel" if image_set.um_per_px else ""
-    deep = " · 16 bit, one scale for the set" if dataset.intensity else ""
+    deep = " · 16 bit, one scale for the set" if dataset.deep else ""
     return f"{dataset.n_cells:,} cells in {len(dataset.files):,} files{size}{scale}{deep}"
 
 

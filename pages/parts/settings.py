@@ -47,11 +47,15 @@ def take_preset(here: Here, name: str) -> None:
     here.change_options(**back, preset=None if name == "default" else name)
 
 
-def keep(here: Here, chosen: Mapping[str, Any]) -> None:
-    """Keep what differs from the preset."""
+def keep(here: Here, config: Config, chosen: Mapping[str, Any]) -> None:
+    """Keep what was changed; what is as in the preset is taken back."""
     preset = PRESETS[preset_of(here.study)]
-    own = {n: None if value == getattr(preset, n) else value for n, value in chosen.items()}
-    if here.change_options(**own):
+    changed = {
+        name: None if value == getattr(preset, name) else value
+        for name, value in chosen.items()
+        if value != getattr(config, name)
+    }
+    if here.change_options(**changed):
         st.rerun()
 
 
@@ -96,7 +100,7 @@ def show_choices(here: Here, config: Config) -> None:
         if st.form_submit_button(
             "Use these choices", icon=":material/check:", disabled=here.locked
         ):
-            keep(here, chosen)
+            keep(here, config, chosen)
 
 
 def choose_word(

@@ -29,9 +29,9 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def count(number: int, what: str) -> str:
+def count(number: int, what: str, several: str = "") -> str:
     """Write a number of things."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    return f"{number:,} {what if number == 1 else several or what + 's'}"
 
 
 def when(time: str) -> str:

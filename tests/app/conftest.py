@@ -29,7 +29,7 @@ def finished_folder(drawn, tmp_path_factory):
             slides = [f"{name},slide-{n % 2},patient-{n % 2}" for n, (name, _) in enumerate(files)]
             files.append(("metadata.csv", "\n".join(["file,slide,patient", *slides]).encode()))
         space.receive(space.add_set(study, role, role).id, files)
-    space.set_options(study, OPTIONS)
+    space.change_options(study, **OPTIONS)
     bring_up_to(space, study, "classify", silent)
     return folder
 

@@ -152,7 +152,7 @@ def test_a_confirmed_cluster_counts_without_a_new_transport(finished, open_page)
 
 def test_a_stale_result_stays_in_sight(finished, open_page):
     space, study = finished
-    space.set_options(study.id, {**study.options, "draws": 2})
+    space.change_options(study.id, draws=2)
     app = open_page("cells", study.id)
     assert not app.exception
     assert "Below is the last result" in text_of(app)

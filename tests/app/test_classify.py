@@ -65,7 +65,7 @@ def test_the_threshold_flags_without_computing_again(finished, open_page):
     run = load_run(space, study.id)
     assert run.flagged.sum() >= (run.vote.agreement < 1).sum()
     assert metrics(app)["Flagged"].startswith(str(int(run.flagged.sum())))
-    space.set_options(study.id, {**study.options, "flag_threshold": 0.25})  # in another browser
+    space.change_options(study.id, flag_threshold=0.25)  # in another browser
     app.run()
     assert next(one for one in app.slider if one.key == "threshold").value == 0.25
 
@@ -125,9 +125,7 @@ def test_choices_are_kept_and_an_old_result_is_said_to_be_old(finished, open_pag
 def test_the_papers_preset_keeps_the_encoders_and_the_threshold(finished, open_page):
     space, study = finished
     encoders = study.options["encoders"]
-    space.set_options(
-        study.id, {**study.options, "clusters": "louvain", "flag_threshold": 0.5, "colour": "lab"}
-    )
+    space.change_options(study.id, clusters="louvain", flag_threshold=0.5, colour="lab")
     app = open_page("classify", study.id)
     button(app, "The paper's preset").click().run()
     assert not app.exception

@@ -113,7 +113,7 @@ def test_framing_is_kept_at_once(space, study, open_page):
 
 def test_what_another_browser_chose_is_shown_and_not_written_back(space, study, open_page):
     page = open_page("data", study.id)
-    space.set_options(study.id, {"framing": "nucleus"})
+    space.change_options(study.id, framing="nucleus")
     page.run()
     assert page.radio("framing nucleus").value == "nucleus"
     assert space.study(study.id).options == {"framing": "nucleus"}

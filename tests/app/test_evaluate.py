@@ -36,7 +36,7 @@ def measured_folder(drawn, tmp_path_factory):
     ]
     space.receive(space.add_set(study, "reference", "reference").id, reference)
     space.receive(space.add_set(study, "query", "query").id, query)
-    space.set_options(study, {**OPTIONS, "evaluation": MEASURED})
+    space.change_options(study, **OPTIONS, evaluation=MEASURED)
     bring_up_to(space, study, "evaluate", silent)
     return space.folder
 
@@ -108,7 +108,8 @@ def test_a_word_on_a_match_makes_the_figures_stale(measured, open_page):
     space, study = measured
     named, _ = load_named(space, study.id)
     before = evaluation_path(space, study.id)
-    cells = shorten_hashes(np.array(space.pooled(study.id, "query").cells)[named.clusters.labels == 0])
+    cells = np.array(space.pooled(study.id, "query").cells)
+    cells = shorten_hashes(cells[named.clusters.labels == 0])
     payload = {"cells": cells, "type": "lymphocyte", "cluster": 0}
     space.decide(study.id, "match", payload, "Ann")
     assert evaluation_path(space, study.id) != before

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 
 from celltransfer_core.errors import ImageError
-from celltransfer_core.studies import load_run, wait
+from celltransfer_core.studies import bring_up_to, load_run, wait
+from celltransfer_core.types import silent
 from tests.web.asking import ask
 
 
@@ -140,7 +141,21 @@ def test_signing_off_asks_once_more(open_page, finished):
 
 def test_without_a_result_it_says_what_to_do(open_page, finished):
     space, study = finished
-    space.set_options(study.id, {**study.options, "seed": 3})
+    space.change_options(study.id, seed=3)
     app = open_page("export", study.id)
     assert "out of date" in text_of(app)
     assert app.get("download_button") == []
+
+
+def test_after_a_type_was_renamed_nothing_of_before_is_exported(open_page, finished):
+    space, study = finished
+    reference = space.sets(study.id, "reference")[0]
+    space.change_set(reference.id, mapping={"neutrophil": "granulocyte"})
+    bring_up_to(space, study.id, "matches", silent)
+    app = open_page("export", study.id)
+    assert not app.exception
+    assert "out of date" in text_of(app)
+    assert app.get("download_button") == []
+    app = open_page("classify", study.id)
+    assert not app.exception
+    assert "It was made before the last changes" in text_of(app)

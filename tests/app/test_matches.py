@@ -69,7 +69,8 @@ def test_confirming_goes_to_disk_and_on_to_the_next_cluster(finished, open_page)
     assert (word.payload["type"], word.payload["cluster"], word.who) == (proposed, shown, "Ann")
     query = space.pooled(study.id, "query")
     labels = load_clusters(space, study.id).labels
-    assert word.payload["cells"] == shorten_hashes([query.cells[c] for c in np.flatnonzero(labels == shown)])
+    inside = [query.cells[c] for c in np.flatnonzero(labels == shown)]
+    assert word.payload["cells"] == shorten_hashes(inside)
     assert matched(finished)[shown].confirmed
     assert at(app) != shown
     assert f"confirm {shown}" not in {one.key for one in app.button}
@@ -119,7 +120,8 @@ def test_a_word_that_was_said_of_most_cells_is_carried_over(finished, open_page)
     query, clusters = space.pooled(study.id, "query"), load_clusters(space, study.id)
     inside = np.flatnonzero(clusters.labels == 0)
     most = inside[: -(-3 * len(inside) // 4)]
-    payload = {"cells": shorten_hashes([query.cells[c] for c in most]), "type": "neutrophil", "cluster": 7}
+    cells = shorten_hashes([query.cells[c] for c in most])
+    payload = {"cells": cells, "type": "neutrophil", "cluster": 7}
     space.decide(study.id, "match", payload, "Ben")
     app = open_page("matches", study.id, cluster=0)
     assert not app.exception
@@ -148,7 +150,7 @@ def test_what_is_filtered_out_is_counted(finished, open_page):
     assert "no query cell can be typed as one of them" in text_of(app)
     assert "14 reference cells, in no order" in text_of(app)
     assert "No cluster is matched to neutrophil, and no cell will be typed so" in text_of(app)
-    space.set_options(study.id, {**study.options, "filtering": "none"})
+    space.change_options(study.id, filtering="none")
     assert "Filtering is switched off" in text_of(open_page("matches", study.id))
 
 
@@ -171,7 +173,7 @@ def test_a_type_without_a_cluster_is_kept_and_left_out_again(finished, open_page
     said = [(one.payload["kept"], one.who) for one in space.decisions(study.id, "keep")]
     assert said == [(True, "Ann"), (False, "Ann")]
     # What the reference no longer has is forgotten.
-    space.set_options(study.id, {"keep": ["cells of old"]})
+    space.change_options(study.id, keep=["cells of old"])
     assert study_config(space, space.study(study.id)).keep == ()
 
 

@@ -81,3 +81,35 @@ def test_a_study_that_is_gone_is_said(open_page, finished):
     app = open_page("studies", "nothere")
     assert not app.exception
     assert "no such study" in app.toast[0].value
+
+
+def test_deleted_studies_are_deleted_for_good_after_a_second_look(open_page, finished):
+    space, study = finished
+    space.duplicate(study.id, "A copy")
+    space.delete(study.id)
+    app = open_page("studies")
+    offer = button(app, "sweep deleted")
+    freed = space.sweepable()
+    assert freed.studies == 1
+    assert offer.label.startswith("Delete 1 study for good (")
+    assert "sweep" not in {one.key for one in app.button}
+    offer.click().run()
+    assert not app.exception
+    assert "This cannot be undone" in text_of(app)
+    assert space.studies(deleted=True) != ()
+    button(app, "sweep").click().run()
+    assert not app.exception
+    assert space.studies(deleted=True) == ()
+    assert [one.name for one in space.studies()] == ["A copy"]
+    assert space.pooled(space.studies()[0].id, "query").n_cells == 30
+    assert any("are free again" in one.value for one in app.success)
+    assert space.sweepable().size == 0
+
+
+def test_studies_that_were_deleted_just_now_can_be_spared(open_page, finished):
+    space, study = finished
+    space.delete(study.id)
+    app = open_page("studies")
+    next(one for one in app.selectbox if one.key == "age").set_value(30).run()
+    assert button(app, "sweep deleted").label.startswith("Delete 0 studies for good (")
+    assert button(app, "sweep deleted").disabled

@@ -3,58 +3,34 @@
 from __future__ import annotations
 
 import io
-import json
 import struct
 import zipfile
 import zlib
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+
+from tests.benchmarks.hostile_encoders import draw_encoder
+from tests.benchmarks.hostile_mutations import mutate
 
 SIDE = 48  # px of the images that are mutated
 BOMB = 1_500_000_000  # bytes that a packed bomb holds
-MAX_KEPT = 64_000  # bytes of a file that mutations may grow to
 WEIGHTS = {"image": 50, "zip": 20, "table": 15, "encoder": 15}
-NASTY = (b"\0", b"\xff" * 4, b"\x7f\xff\xff\xff", b"\0\0\0\0", b"\x80", b"%n", b"\r\n", b"\xfe")
 
 
-def make(seed: int, number: int) -> tuple[str, str, bytes | tuple[bytes, bytes]]:
+def make(seed: int, number: int, folder: Path) -> tuple[str, str, bytes | tuple[bytes, bytes]]:
     """Draw one file: its family, what was done to it, and its bytes.
 
-    An encoder's bytes are two: of the model and of the JSON beside it.
+    An encoder's bytes are two: of the model and of the JSON beside it. Bombs, which take long to
+    draw, are kept in a folder.
     """
     rng = np.random.default_rng([seed, number])
     family = str(rng.choice(list(WEIGHTS), p=np.array(list(WEIGHTS.values())) / 100))
-    kinds = {"image": _image, "zip": _zip, "table": _table, "encoder": _encoder}
+    kinds = {"image": _image, "zip": _zip, "table": _table, "encoder": draw_encoder}
     kind, data = kinds[family](rng)
-    return family, kind, data
-
-
-def mutate(data: bytes, rng: np.random.Generator) -> bytes:
-    """Flip, cut, repeat, insert or overwrite a few places."""
-    changed = bytearray(data)
-    for _ in range(int(rng.integers(1, 6))):
-        at = int(rng.integers(len(changed) + 1)) if changed else 0
-        if rng.random() < 0.5:  # headers lie at the beginning
-            at = min(at, int(rng.integers(1, 80)))
-        way = int(rng.integers(6))
-        if way == 0 and at < len(changed):
-            changed[at] ^= 1 << int(rng.integers(8))
-        elif way == 1 and at < len(changed):
-            changed[at] = int(rng.integers(256))
-        elif way == 2 and rng.random() < 0.3:
-            del changed[at:]
-        elif way == 3:
-            changed[at:at] = changed[at : at + int(rng.integers(1, 200))]
-        elif way == 4:
-            changed[at:at] = NASTY[int(rng.integers(len(NASTY)))]
-        else:
-            piece = NASTY[int(rng.integers(len(NASTY)))]
-            changed[at : at + len(piece)] = piece
-    return bytes(changed[:MAX_KEPT]) if len(data) <= MAX_KEPT else bytes(changed)
+    return family, kind, bomb(family, kind, folder) if data is None else data
 
 
 # Images
@@ -110,39 +86,57 @@ def _deep_tiffs(rng) -> dict[str, bytes]:
 
 def _png(width, height, depth, colour, scanlines: bytes) -> bytes:
     def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     parts = (chunk(b"IHDR", header), chunk(b"IDAT", scanlines), chunk(b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-@lru_cache(maxsize=1)
-def image_bombs() -> dict[str, bytes]:
-    """Small files that ask for much: sides, pages, scans, text, nested tags."""
-    small = Image.new("RGB", (SIDE, SIDE))
-    zeros = zlib.compress(bytes(20_000_000), 9)
-    found = {
-        "png of 4 gigapixels": _png(65_535, 65_535, 8, 2, zeros),
-        "png of 2^31 px a side": _png(2**31 - 1, 2**31 - 1, 8, 2, zeros),
-        "png of 99 megapixels, cut short": _png(9950, 9950, 8, 2, zeros),
-        "png of 99 megapixels, 16 bit": _png(9950, 9950, 16, 2, zeros),
-        "png longer than its sides": _png(SIDE, SIDE, 8, 2, zlib.compress(bytes(300_000_000), 9)),
-        "jpeg of 64 kilopixels a side": _jpeg_of(65_500, 65_500),
-        "jpeg of many scans": _many_scans(1500),
-        "tiff of 3,000 pages": saved(small, "TIFF", save_all=True, append_images=[small] * 2999),
-        "tiff of pages in a circle": _circle(saved(small, "TIFF")),
-        "webp of 300 pages": saved(small, "WEBP", save_all=True, append_images=[small] * 299),
-        "empty": b"",
-        "start of a png": b"\x89PNG\r\n\x1a\n",
-        "gif": saved(small, "GIF"),
-        "svg": b"<svg xmlns='http://www.w3.org/2000/svg'><image href='/etc/passwd'/></svg>",
-    }
-    found["tiff of 2^32 values of a tag"] = _patched_tiff(saved(small, "TIFF"))
-    found["png with text of 100 MB"] = _with_text(found["png of 4 gigapixels"])
-    whole = Image.fromarray(np.zeros((9900, 9900, 3), np.uint8))
-    found["png of 98 megapixels, whole"] = saved(whole, "PNG")
-    return found
+def _small():
+    return Image.new("RGB", (SIDE, SIDE))
+
+
+def _pages(kind, number) -> bytes:
+    small = _small()
+    return saved(small, kind, save_all=True, append_images=[small] * (number - 1))
+
+
+def _zeros(number) -> bytes:
+    return zlib.compress(bytes(number), 1)
+
+
+IMAGE_BOMBS = {
+    "png of 4 gigapixels": lambda: _png(65_535, 65_535, 8, 2, _zeros(20_000_000)),
+    "png of 2^31 px a side": lambda: _png(2**31 - 1, 2**31 - 1, 8, 2, _zeros(1000)),
+    "png of 99 megapixels, cut short": lambda: _png(9950, 9950, 8, 2, _zeros(20_000_000)),
+    "png of 99 megapixels, 16 bit": lambda: _png(9950, 9950, 16, 2, _zeros(9950 * 59_701)),
+    "png of 98 megapixels, whole": lambda: _png(9900, 9900, 8, 2, _zeros(9900 * 29_701)),
+    "png longer than its sides": lambda: _png(SIDE, SIDE, 8, 2, _zeros(300_000_000)),
+    "png with text of 100 MB": lambda: _with_text(100_000_000),
+    "jpeg of 64 kilopixels a side": lambda: _jpeg_of(65_500, 65_500),
+    "jpeg of many scans": lambda: _many_scans(1500),
+    "tiff of 1,000 pages": lambda: _pages("TIFF", 1000),
+    "tiff of pages in a circle": lambda: _circle(saved(_small(), "TIFF")),
+    "tiff of 2^32 values of a tag": lambda: _patched_tiff(saved(_small(), "TIFF")),
+    "webp of 300 pages": lambda: _pages("WEBP", 300),
+    "empty": lambda: b"",
+    "start of a png": lambda: b"\x89PNG\r\n\x1a\n",
+    "gif": lambda: saved(_small(), "GIF"),
+    "svg": lambda: b"<svg xmlns='http://www.w3.org/2000/svg'><image href='/etc/passwd'/></svg>",
+}
+"""Small files that ask for much: sides, pages, scans, text, tags."""
+
+
+def bomb(family: str, name: str, folder: Path) -> bytes:
+    """Return a file of :data:`IMAGE_BOMBS` or :data:`ZIP_BOMBS`, drawn once a folder."""
+    bombs = {"image": IMAGE_BOMBS, "zip": ZIP_BOMBS}[family]
+    path = folder / f"{family} {list(bombs).index(name)}"
+    if not path.is_file():
+        path.write_bytes(bombs[name]())
+    return path.read_bytes()
 
 
 def _jpeg_of(width, height) -> bytes:
@@ -175,22 +169,21 @@ def _patched_tiff(data) -> bytes:
     return bytes(changed)
 
 
-def _with_text(_) -> bytes:
+def _with_text(letters) -> bytes:
     from PIL.PngImagePlugin import PngInfo
 
     notes = PngInfo()
-    notes.add_text("note", "a" * 100_000_000, zip=True)
+    notes.add_text("note", "a" * letters, zip=True)
     return saved(Image.new("RGB", (SIDE, SIDE)), "PNG", pnginfo=notes)
 
 
-def _image(rng) -> tuple[str, bytes]:
+def _image(rng) -> tuple[str, bytes | None]:
     whole = images()
     name = str(rng.choice(list(whole)))
     draw = rng.random()
     if draw < 0.02:
-        bombs = image_bombs()
-        name = str(rng.choice(list(bombs)))
-        return name, bombs[name]
+        name = str(rng.choice(list(IMAGE_BOMBS)))
+        return name, None
     if draw < 0.05:
         return f"{name}, as it was", whole[name]
     if draw < 0.1:
@@ -233,39 +226,13 @@ def _lying(data: bytes, **sizes: int) -> bytes:
 
 def _of_zeros(total: int, packing: int) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", packing, compresslevel=1) as archive:
-        with archive.open("a/1.png", "w") as entry:
-            for _ in range(total // 10_000_000):
-                entry.write(bytes(10_000_000))
+    with (
+        zipfile.ZipFile(file, "w", packing, compresslevel=1) as archive,
+        archive.open("a/1.png", "w") as entry,
+    ):
+        for _ in range(total // 10_000_000):
+            entry.write(bytes(10_000_000))
     return file.getvalue()
-
-
-@lru_cache(maxsize=1)
-def zip_bombs() -> dict[str, bytes]:
-    """Zips with wrong sizes, odd names, too many entries, or entries over one another."""
-    png = images()["png"]
-    inner = zips()["deflated"]
-    found = {
-        "ratio": _of_zeros(200_000_000, 8),
-        "many empty entries": zipped([(f"a/{n}.png", b"") for n in range(20_000)]),
-        "nested": zipped([("a/inner.zip", inner), ("b/inner.png", inner)]),
-        "NUL in a name": zipped([("a/1XX.png", png)]).replace(b"1XX", b"1\0X"),
-        "way out": zipped([("../../../etc/passwd.png", png), ("/abs.png", png)]),
-        "name of 60,000 letters": zipped([("a/" + "x" * 60_000 + ".png", png)]),
-        "two of one name": zipped([("a/1.png", png), ("A/1.png", png)]),
-        "link": _link(),
-        "encrypted": _flagged(zipped([("a/1.png", png)])),
-        "overlapping": _overlapping(png),
-        "size of 4 GB": _lying(zipped([("a/1.png", png)]), unpacked=2**32 - 1),
-        "packed size of 4 GB": _lying(zipped([("a/1.png", png)]), packed=2**32 - 2),
-        "list of contents far away": zipped([("a/1.png", png)])[:-6] + b"\xff\xff\xff\x7f\0\0",
-        "no entries": zipped([]),
-    }
-    for way, number in {"deflated": 8, "bzip2": 12}.items():
-        found[f"{way}: 1,000 bytes told, {BOMB:,} inside"] = _lying(
-            _of_zeros(BOMB, number), unpacked=1000
-        )
-    return found
 
 
 def _link() -> bytes:
@@ -290,13 +257,37 @@ def _overlapping(png) -> bytes:
     return data[:central] + listed + b"PK\5\6" + tail
 
 
-def _zip(rng) -> tuple[str, bytes]:
+def _one(**sizes) -> bytes:
+    return _lying(zipped([("a/1.png", images()["png"])]), **sizes)
+
+
+ZIP_BOMBS = {
+    "ratio": lambda: _of_zeros(200_000_000, 8),
+    "many empty entries": lambda: zipped([(f"a/{n}.png", b"") for n in range(20_000)]),
+    "nested": lambda: zipped([("a/i.zip", zips()["stored"]), ("b/i.png", zips()["stored"])]),
+    "NUL in a name": lambda: zipped([("a/1XX.png", images()["png"])]).replace(b"1XX", b"1\0X"),
+    "way out": lambda: zipped([("../../../etc/x.png", images()["png"]), ("/abs.png", b"x")]),
+    "name of 60,000 letters": lambda: zipped([("a/" + "x" * 60_000 + ".png", b"x")]),
+    "two of one name": lambda: zipped([("a/1.png", b"x"), ("A/1.png", b"y")]),
+    "link": lambda: _link(),
+    "encrypted": lambda: _flagged(_one()),
+    "overlapping": lambda: _overlapping(images()["png"]),
+    "size of 4 GB": lambda: _one(unpacked=2**32 - 1),
+    "packed size of 4 GB": lambda: _one(packed=2**32 - 2),
+    "list of contents far away": lambda: _one()[:-6] + b"\xff\xff\xff\x7f\0\0",
+    "no entries": lambda: zipped([]),
+    "deflated: 1,000 bytes told, 1.5 GB inside": lambda: _lying(_of_zeros(BOMB, 8), unpacked=1000),
+    "bzip2: 1,000 bytes told, 1.5 GB inside": lambda: _lying(_of_zeros(BOMB, 12), unpacked=1000),
+}
+"""Zips with wrong sizes, odd names, too many entries, or entries over one another."""
+
+
+def _zip(rng) -> tuple[str, bytes | None]:
     whole = zips()
     draw = rng.random()
     if draw < 0.05:
-        bombs = zip_bombs()
-        name = str(rng.choice(list(bombs)))
-        return name, bombs[name]
+        name = str(rng.choice(list(ZIP_BOMBS)))
+        return name, None
     name = str(rng.choice(list(whole)))
     if draw < 0.1:
         return f"{name}, as it was", whole[name]
@@ -337,112 +328,3 @@ def _table(rng) -> tuple[str, bytes]:
     if draw < 0.15:
         return "as it was", whole
     return "mutated", mutate(whole, rng)
-
-
-# Encoders
-
-
-def model(nodes, *, opset=17, shape=("n", 3, 8, 8), out=("n", 4), weights=()) -> bytes:
-    """Return an ONNX file of these nodes, from ``x`` to ``y``."""
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, out)],
-        [numpy_helper.from_array(value, name) for name, value in weights],
-    )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
-    made.ir_version = 9
-    return made.SerializeToString()
-
-
-@lru_cache(maxsize=1)
-def encoders() -> dict[str, bytes]:
-    """Whole models: one that encodes, and others that must be refused or run astray."""
-    rng = np.random.default_rng(2)
-    weights = [("w", rng.normal(size=(4, 3, 3, 3)).astype(np.float32))]
-    nodes = [
-        helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]),
-        helper.make_node("GlobalAveragePool", ["c"], ["p"]),
-        helper.make_node("Flatten", ["p"], ["y"]),
-    ]
-    huge = [
-        helper.make_node("ConstantOfShape", ["s"], ["big"]),
-        helper.make_node("ReduceMean", ["big"], ["m"], keepdims=0),
-        helper.make_node("GlobalAveragePool", ["x"], ["p"]),
-        helper.make_node("Add", ["p", "m"], ["y"]),
-    ]
-    wrong = [helper.make_node("Reshape", ["x", "s"], ["y"])]
-    text = [helper.make_node("NoSuchOperator", ["x"], ["y"])]
-    many = [("s", np.array([40_000, 40_000], np.int64))]
-    return {
-        "whole": model(nodes, weights=weights),
-        "no weights": model(nodes),
-        "tensor of 6 GB": model(huge, out=None, weights=many),
-        "shape that does not fit": model(wrong, weights=[("s", np.array([7, 5], np.int64))]),
-        "unknown operator": model(text),
-        "endless loop": _loop(2**62),
-        "short loop": _loop(3),
-        "weights outside": _outside(model(nodes, weights=weights)),
-    }
-
-
-def _loop(times) -> bytes:
-    body = helper.make_graph(
-        [
-            helper.make_node("Identity", ["go"], ["on"]),
-            helper.make_node("Add", ["v", "v"], ["w"]),
-        ],
-        "body",
-        [
-            helper.make_tensor_value_info("i", TensorProto.INT64, []),
-            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("v", TensorProto.FLOAT, None),
-        ],
-        [
-            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("w", TensorProto.FLOAT, None),
-        ],
-    )
-    nodes = [
-        helper.make_node("ReduceMean", ["x"], ["p"], axes=[2, 3], keepdims=0),
-        helper.make_node("Loop", ["t", "c", "p"], ["l"], body=body),
-        helper.make_node("Identity", ["l"], ["y"]),
-    ]
-    weights = [("t", np.array(times, np.int64)), ("c", np.array(True))]
-    return model(nodes, out=None, weights=weights)
-
-
-def _outside(data) -> bytes:
-    made = onnx.load_from_string(data)
-    tensor = made.graph.initializer[0]
-    tensor.ClearField("raw_data")
-    tensor.data_location = TensorProto.EXTERNAL
-    entry = tensor.external_data.add()
-    entry.key, entry.value = "location", "../../../../etc/passwd"
-    return made.SerializeToString()
-
-
-def _encoder(rng) -> tuple[str, tuple[bytes, bytes]]:
-    fields = {
-        "name": "x", "input_size": 8, "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2],
-        "dim": 4, "source": "drawn", "licence": "none",
-    }  # fmt: skip
-    whole = encoders()
-    draw = rng.random()
-    name = "whole" if draw < 0.8 else str(rng.choice(list(whole)))
-    dim = 3 if "loop" in name or name == "tensor of 6 GB" else 4
-    described = json.dumps(fields | {"dim": dim}).encode()
-    if draw >= 0.8:
-        return name, (whole[name], described)
-    if draw < 0.15:
-        return "JSON mutated", (whole[name], mutate(described, rng))
-    if draw < 0.2:
-        odd = (b"[" * 100_000, b"1" * 10_000, described.replace(b"8", b"1e400"),
-               described.replace(b" 8", b" 65536"), described.replace(b"0.2", b"1e-320"),
-               described.replace(b'"x"', b'"\\ud800"'))  # fmt: skip
-        return "odd JSON", (whole[name], odd[int(rng.integers(len(odd)))])
-    if draw < 0.3:
-        return "cut short", (whole[name][: int(rng.integers(len(whole[name])))], described)
-    return "mutated", (mutate(whole[name], rng), described)
-

@@ -110,6 +110,10 @@ def test_confirm_and_hand_back(drawn, tmp_path, capsys):
         (["--clusters-from", "{gone}"], "cannot be read"),
         (["--out", "{file}"], "Cannot write"),
         (["--nonsense"], "unrecognized arguments"),
+        (["--um-per-px-of", "query"], "not of the form SET=NUMBER"),
+        (["--um-per-px-of", "query=0"], "not of the form SET=NUMBER"),
+        (["--um-per-px-of", "other=0.1"], "--um-per-px-of other names no set"),
+        (["--um-per-px-of", "query=0.1"], "gives no size for {drawn}/reference"),
     ],
 )
 def test_mistakes_are_told_in_one_line(drawn, tmp_path, capsys, change, message):
@@ -124,7 +128,7 @@ def test_mistakes_are_told_in_one_line(drawn, tmp_path, capsys, change, message)
         code = ended.code
     assert code == MENDABLE
     told = capsys.readouterr().err.split("celltransfer: ")[-1]
-    assert message in told
+    assert message.format(drawn=drawn) in told
     assert told.count("\n") == 1
 
 

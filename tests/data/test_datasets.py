@@ -10,9 +10,7 @@ import tifffile
 from PIL import Image
 
 from celltransfer_core.data import (
-    draw_per_class,
     images as images_module,
-    pool,
     read_dataset,
     stored_dataset,
 )
@@ -166,7 +164,7 @@ def test_16_bit_sets_share_one_scale(tmp_path, rng):
         values = rng.integers(100, top, (40, 40)).astype(np.uint16)
         tifffile.imwrite(tmp_path / f"{number}.tif", values)
     dataset = read_dataset(tmp_path)
-    low, high = dataset.intensity
+    low, high = dataset.scales[0].intensity
     assert 95 < low < 110
     assert 2900 < high < 3000  # the set's own, so that the brighter image is not cut
     brightness = sorted(dataset.read(cell).mean() for cell in range(2))
@@ -373,7 +371,7 @@ def test_the_scale_of_16_bit_sets_does_not_depend_on_names(tmp_path, rng):
     (tmp_path / "4.tif").rename(tmp_path / "sub/4.tif")
     shutil.copy(tmp_path / "sub/4.tif", tmp_path / "copy.tif")
     after = read_dataset(tmp_path)
-    assert (after.intensity, after.cells) == (before.intensity, before.cells)
+    assert (after.scales, after.cells) == (before.scales, before.cells)
 
 
 def test_the_scale_is_blind_to_what_is_transparent(tmp_path):
@@ -383,11 +381,15 @@ def test_the_scale_is_blind_to_what_is_transparent(tmp_path):
         tifffile.imwrite(
             tmp_path / f"{number}.tif", values, photometric="rgb", extrasamples=["unassalpha"]
         )
-    assert read_dataset(tmp_path).intensity == (1000, 3000)
+    dataset = read_dataset(tmp_path)
+    assert dataset.deep
+    assert [scale.intensity for scale in dataset.scales] == [(1000, 3000)]
 
 
 def test_8_bit_sets_have_no_scale(folder):
-    assert read_dataset(folder).intensity is None
+    dataset = read_dataset(folder)
+    assert not dataset.deep
+    assert [scale.intensity for scale in dataset.scales] == [None]
 
 
 def test_the_folder_may_be_named_from_where_one_stands(tmp_path, monkeypatch, save):
@@ -418,43 +420,6 @@ def test_a_stored_set_is_the_set_its_folder_would_be(tmp_path, store, png):
     assert sorted(stored.slide) == ["", "", "s1"]
 
 
-def test_pooling_joins_renames_and_leaves_out(stored_sets):
-    sets = stored_sets(
-        {"a/1.png": "red", "b/2.png": "blue", "c/3.png": "green"},
-        # One name and image under another type, one name with another image.
-        {"x/1.png": "red", "b/2.png": "white", "d/3.png": "black"},
-    )
-    pooled = pool(sets, [{"c": ""}, {"d": "b"}])
-    typed = sorted(zip(pooled.files, pooled.labels, strict=True))
-    assert typed == [("b/2.png", "b"), ("b/2.png", "b"), ("d/3.png", "b")]
-    reasons = {remark.file: remark.reason for remark in pooled.left_out}
-    assert reasons["c/3.png"] == "its type c is left out"
-    assert reasons["a/1.png"] == "the same image stands under a and x"
-    same = pool(sets, [{}, {"x": "a"}])
-    assert same.sources == ("",)
-    assert sorted(set(same.labels)) == ["a", "b", "c", "d"]
-    assert same.n_cells == 5
-
-
-def test_pooled_references_know_where_their_cells_came_from(stored_sets):
-    sets = stored_sets(
-        {"a/1.png": "red", "b/2.png": "blue"},
-        {"a/1.png": "red", "b/2.png": "white", "c/3.png": "black"},
-    )
-    pooled = pool(sets, names=["z", "y"])
-    assert pooled.sources == ("y", "z")
-    sources = [pooled.sources[source] for source in pooled.cell_sources]
-    # Red is in both: it counts as of the one that comes first in the alphabet.
-    assert sorted(zip(sources, pooled.cell_labels.tolist(), strict=True)) == [
-        *(("y", "a"), ("y", "b"), ("y", "c"), ("z", "b"))
-    ]
-    few = pooled.take_typed(np.array([0, 2]))
-    assert [few.sources[one] for one in few.cell_sources] == [
-        pooled.sources[pooled.cell_sources[cell]] for cell in (0, 2)
-    ]
-    assert pool(sets[:1], names=["z"]).source is None
-
-
 def test_types_told_by_names(folder):
     dataset = read_dataset(folder, labelled=True, type_of=lambda name: name.split("/")[-1][:1] * 2)
     assert set(dataset.labels) == {"11", "22", "44"}
@@ -463,10 +428,3 @@ def test_types_told_by_names(folder):
     )
     assert types(kept) == {"a/1.png": "a", "b c/1.png": "a", "b c/deep/er/4.png": "b"}
     assert reasons(kept) == {"a/2.png": "is of none of the types"}
-
-
-def test_each_pooled_set_gives_its_cells_of_each_type(stored_sets):
-    colours = ("red", "blue", "white", "black"), ("green", "yellow")
-    sets = stored_sets(*({f"a/{n}.png": c for n, c in enumerate(one)} for one in colours))
-    drawn = draw_per_class(pool(sets, names=["x", "y"]), 2, 0)
-    assert np.bincount(drawn.cell_sources).tolist() == [2, 2]

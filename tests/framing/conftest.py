@@ -16,7 +16,7 @@ def frame(reference, query, cache):
 
     def framed(sets=None, **options):
         sets = sets or {"reference": reference, "query": query}
-        defaults = {"mode": "nucleus", "um_per_px": {}, "cache": cache, "workers": 1}
+        defaults = {"mode": "nucleus", "cache": cache, "workers": 1}
         return frame_sets(sets, **{**defaults, **options})
 
     return framed

@@ -3,10 +3,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageDraw
 from skimage.color import rgb2lab
 
-from celltransfer_core.data import read_dataset, resize
+from celltransfer_core.data import PixelScale, pool, read_dataset, resize
 from celltransfer_core.framing import (
     ColourMap,
     Crops,
@@ -179,8 +180,8 @@ def test_both_sets_are_framed_or_neither(mode, shares, framed, word):
 def test_cells_without_a_nucleus_are_left_whole(tmp_path, frame):
     Image.fromarray(picture([(80, 80, 20)], cell=(80, 80, 30))).save(tmp_path / "a.png")
     Image.new("RGB", (50, 40), LIGHT).save(tmp_path / "b.png")
-    dataset = read_dataset(tmp_path)
-    options = {"sets": {"reference": dataset}, "colour": "none", "um_per_px": {"reference": 0.5}}
+    dataset = read_dataset(tmp_path).with_um_per_px(0.5)
+    options = {"sets": {"reference": dataset}, "colour": "none", "in_um": True}
     crops = frame(**options).crops["reference"]
     shapes = {name: crops[i].shape for i, name in enumerate(dataset.first_file)}
     assert shapes["b.png"] == (40, 50, 3)
@@ -195,17 +196,20 @@ def test_cells_without_a_nucleus_are_left_whole(tmp_path, frame):
 
 def test_the_variant_names_what_decides_the_pixels(reference, nuclei):
     one, two = np.ones(3), np.full(3, 2.0)
+    deep = replace(reference, scales=(PixelScale((0.0, 900.0)),))
     variants = [
         Crops(reference),
         Crops(reference, nuclei),
-        Crops(reference, nuclei, um_per_px=0.2),
+        Crops(reference.with_um_per_px(0.2), nuclei, in_um=True),
+        Crops(reference.with_um_per_px(0.25), nuclei, in_um=True),
         Crops(reference, nuclei, colours={"": ColourMap(one, one, two, two)}),
         Crops(reference, nuclei, colours={"": ColourMap(one, one, two, one)}),
         Crops(reference, nuclei, white=(250, 240, 230)),
         Crops(reference, nuclei, white=(250, 240, 231)),
-        Crops(replace(reference, intensity=(0.0, 900.0)), nuclei),
+        Crops(deep, nuclei),
     ]
     assert len({crops.variant for crops in variants}) == len(variants)
+    assert Crops(reference.with_um_per_px(0.2), nuclei).variant == Crops(reference, nuclei).variant
 
 
 def test_lab_brings_the_querys_colours_to_the_references(frame):
@@ -334,3 +338,59 @@ def test_parts_see_the_same_pixels_and_travel(reference, nuclei):
         np.testing.assert_array_equal(part[position], crops[cell])
     np.testing.assert_array_equal(part.extents, crops.extents[cells])
     assert len(pickle.dumps(part)) < 3000
+
+
+@pytest.fixture
+def deep_sets(tmp_path):
+    """One drawn cell a set, three sizes each: 16 bits, and 12 bits in 16-bit files."""
+
+    def made(name, factor):
+        for number in range(3):
+            image = picture([(80, 80, 20 + number)], cell=(80, 80, 34), reds=REDS)
+            path = tmp_path / name / f"a/{number}.tif"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(path, image.astype(np.uint16) * factor, photometric="rgb")
+        return read_dataset(tmp_path / name, workers=1)
+
+    return made("full", 257), made("twelve", 16)
+
+
+@pytest.mark.parametrize("names", [None, ("full", "twelve")])
+def test_pooled_16_bit_sets_have_a_grey_scale_each(deep_sets, names, frame):
+    pooled = pool(deep_sets, names=names)
+    for dataset in deep_sets:
+        for number, cell in enumerate(dataset.cells):
+            together = pooled.read(pooled.cells.index(cell))
+            np.testing.assert_array_equal(together, dataset.read(number))
+            assert together.max() == 255  # 16 on the scale of the other set
+    levels = [np.median(pooled.read(cell)[:5]) for cell in range(6)]
+    assert np.ptp(levels) <= 1
+    crops = frame({"reference": pooled}, colour="none").crops["reference"]
+    assert crops.nuclei.found.all()
+    # Nuclei that were found in a set alone are found again under the same keys.
+    alone = [frame({"reference": one}, colour="none").crops["reference"] for one in deep_sets]
+    parts = crops.by_scale()
+    assert {part.variant for _, part in parts} == {one.variant for one in alone}
+    assert sorted(np.concatenate([cells for cells, _ in parts])) == [*range(6)]
+    for cells, part in parts:
+        one = alone[[a.variant for a in alone].index(part.variant)]
+        assert one.dataset.cells == part.dataset.cells == tuple(pooled.cells[c] for c in cells)
+        np.testing.assert_array_equal(part.nuclei.extent, one.nuclei.extent)
+        np.testing.assert_array_equal(part[0], one[0])
+
+
+def test_nuclei_have_the_size_in_um_of_their_own_source(tmp_path, frame):
+    def made(name, scale):
+        image = picture([(80, 80, 20)], cell=(80, 80, 30), reds=REDS, scale=scale)
+        (tmp_path / name).mkdir()
+        Image.fromarray(image).save(tmp_path / name / "1.png")
+        return read_dataset(tmp_path / name, workers=1).with_um_per_px(0.4 / scale)
+
+    pooled = pool([made("coarse", 1), made("fine", 2)], names=("coarse", "fine"))
+    assert sorted(pooled.um_per_px.tolist()) == [0.2, 0.4]
+    crops = frame({"reference": pooled}, colour="none", in_um=True).crops["reference"]
+    assert crops.extents == pytest.approx([16, 16], abs=1)
+    assert {part.variant[-5:] for _, part in crops.by_scale()} == {"0.2um", "0.4um"}
+    pixels = frame({"reference": pooled}, colour="none").crops["reference"]
+    assert sorted(pixels.extents) == pytest.approx([40, 80], abs=3)
+    assert len(pixels.by_scale()) == 2  # of two sources

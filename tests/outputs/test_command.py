@@ -62,13 +62,14 @@ def test_the_command_line_gives_the_same_predictions(drawn, result, tmp_path, mo
 def test_a_command_line_is_quoted():
     text = command_line(
         replace(PAPER, um_per_px=(0.1, 0.25), encoders=(("a", "b"), ("c",)), keep=("a b", "c")),
-        extras=["$(rm x); 'y'"],
+        extras={"$(rm x); 'y'": None, "more": 0.3},
         clusters=None,
         matches=None,
     )
     arguments = shlex.split(text.replace("\\\n", ""))
     assert arguments[arguments.index("--extra") + 1] == "$(rm x); 'y'"
     assert arguments[arguments.index("--encoders") + 1] == "a+b,c"
+    assert arguments[arguments.index("--um-per-px-of") + 1] == "more=0.3"
     at = arguments.index("--um-per-px")
     assert arguments[at + 1 : at + 3] == ["0.1", "0.25"]
     at = arguments.index("--keep")

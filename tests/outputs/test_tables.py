@@ -20,6 +20,7 @@ from celltransfer_core.people import (
     sample_order,
 )
 from celltransfer_core.pipeline import update_vote
+from celltransfer_core.pipeline.votes import ensemble_vote
 from celltransfer_core.vocabulary import ARTEFACT, UNSURE
 
 
@@ -70,6 +71,38 @@ def test_reviews_follow_the_predictions_and_change_none(result, answer):
     every = reviews_table(result.query, [*reviews, replace(reviews[0], cell="gone")])
     assert every["type"].tolist() == [UNSURE, other, ARTEFACT, UNSURE]
     assert every["file"].tolist() == [result.query.first_file[cell] for cell in (0, 0, 1, 2)]
+
+
+def test_shares_are_of_the_vote_before_and_after_answers(result):
+    confirmed = Annotations(clusters=tuple((k, result.types[0]) for k in range(2)))
+    typed = Annotations(cells=((0, result.types[1]), (5, "blast")))
+    for run in (result, update_vote(result, confirmed), update_vote(result, typed)):
+        table = predictions_table(run)
+        shares = table.filter(like="share:")
+        np.testing.assert_allclose(shares.sum(axis=1), 1)
+        types = [name.removeprefix("share:") for name in shares]
+        assert types == [*run.types]
+        rows = np.arange(len(table))
+        of_predicted = shares.to_numpy()[rows, [types.index(t) for t in table["predicted_type"]]]
+        np.testing.assert_allclose(of_predicted, table["confidence"], atol=1e-12)
+        likeliest = np.array(types)[shares.to_numpy().argmax(axis=1)]
+        # First choices are counted: where another type is likelier on average, few agree.
+        other = likeliest != table["predicted_type"]
+        assert other.mean() < 0.1
+        assert (table["agreement"][other] < 0.9).all()
+
+
+def test_a_voters_share_falls_with_its_entropy(result):
+    sure, unsure = np.zeros((2, result.query.n_cells, len(result.types)))
+    sure[:, 0] = 1
+    unsure[:, 1:] = 1 / (len(result.types) - 1)
+    voters = [replace(result.voters[0], weight=0.5, probabilities=rows) for rows in (sure, unsure)]
+    run = replace(result, voters=tuple(voters), vote=ensemble_vote(voters))
+    certainty = 1 - np.log(len(result.types) - 1) / np.log(len(result.types))
+    expected = 1 / (1 + certainty)
+    table = predictions_table(run)
+    np.testing.assert_allclose(table[f"share:{result.types[0]}"], expected)
+    np.testing.assert_allclose(table["confidence"], expected)
 
 
 def test_who_decided_follows_the_predictions(result):

@@ -1,8 +1,12 @@
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 from PIL import Image
 
 from celltransfer_core.studies import export_path, start_preparation
+from celltransfer_core.studies.owners import owner_of
 
 
 def png(shade=0, side=16):
@@ -30,3 +34,29 @@ def prepared(space, study, name="images", text="zip"):
 
     start_preparation(path, write).result()
     return path
+
+
+def dead_owner():
+    """Name a process of this machine that is dead."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        owner = owner_of(process.pid)
+        process.kill()
+    return owner
+
+
+def elsewhere():
+    """Name a process of another machine."""
+    return "another/machine:1:1"
+
+
+def begun(space, study, owner):
+    """Make a job that a process has begun."""
+    job = space.add_job(study, "embed")
+    assert space.begin_job(job.id, owner, 1)
+    return space.job(job.id)
+
+
+def started_worker(job, log, seconds):
+    """Start a process that runs a job whose work is to wait."""
+    command = [sys.executable, "-m", "tests.studies.worker", job, str(log), str(seconds)]
+    return subprocess.Popen(command, cwd=Path(__file__).parents[2], start_new_session=True)

@@ -60,7 +60,7 @@ def test_the_demo_is_filled_once_and_leaves_nothing_beside_it(small):
 
 def test_the_ready_answers_are_true_and_leave_something_to_do(small, tmp_path):
     study = open_demo(small).id
-    small.set_options(study, {"encoders": [["colour", "shape"]], "draws": 1})
+    small.change_options(study, encoders=[["colour", "shape"]], draws=1)
     bring_up_to(small, study, "classify", lambda *_: None)
     assert set(states(small, study).values()) == {"done"}
     query = small.pooled(study, "query")
@@ -87,7 +87,7 @@ def test_the_ready_answers_are_true_and_leave_something_to_do(small, tmp_path):
 
     # What a person took back does not come again with the next run.
     before = len(small.decisions(study))
-    small.set_options(study, {"encoders": [["colour", "shape"]], "draws": 1, "alignment": "none"})
+    small.change_options(study, alignment="none")
     bring_up_to(small, study, "classify", lambda *_: None)
     assert len(small.decisions(study)) == before
 

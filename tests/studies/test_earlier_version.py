@@ -61,6 +61,10 @@ def test_options_mapping_and_images_are_there(earlier, kept):
     config = study_config(earlier, kept)
     assert config.encoders == (("colour", "shape"), ("colour",))
     assert (config.seed, config.keep) == (1, ("monocyte",))
+    earlier.decide(kept.id, "keep", {"type": "monocyte", "kept": False}, "Ann")
+    assert study_config(earlier, kept).keep == ()
+    earlier.undo(kept.id, "keep", "Ann")
+    assert study_config(earlier, kept).keep == ("monocyte",)
     reference, query = (earlier.pooled(kept.id, role) for role in ("reference", "query"))
     assert earlier.sets(kept.id, "reference")[0].mapping == {"basophil": ""}
     assert "basophil" not in reference.cell_labels

@@ -54,15 +54,8 @@ def test_a_job_can_be_cancelled(space, drawn_study):
 
 
 def test_the_reason_of_a_failure_is_kept(space, drawn_study):
-    space.set_options(drawn_study, {"encoders": [["dinosaur"]]})
+    space.change_options(drawn_study, encoders=[["dinosaur"]])
     run_job(space, space.add_job(drawn_study, "embed").id)
     ended = current_job(space, drawn_study)
     assert ended.state == "failed"
     assert "There is no encoder 'dinosaur'" in ended.message
-
-
-def test_a_job_of_a_dead_server_is_found_out(space, drawn_study):
-    job = space.add_job(drawn_study, "embed")
-    # As a server would have left it: a process that is no child of this one, and is gone.
-    space.update_job(job.id, state="running", pid=2**22 - 3, beat=time.time())
-    assert current_job(space, drawn_study).state == "stopped"

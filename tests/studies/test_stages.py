@@ -1,16 +1,15 @@
 from celltransfer_core.pipeline import layouts, maps
 from celltransfer_core.studies import layout_of, load_run, states
-from tests.studies.conftest import OPTIONS
 
 
 def test_settings_make_only_what_depends_on_them_stale(space, finished):
-    space.set_options(finished, {**OPTIONS, "alignment": "none"})
+    space.change_options(finished, alignment="none")
     assert list(states(space, finished).values()) == ["done", "done", "done", "stale"]
     assert load_run(space, finished) is None
     assert load_run(space, finished, stale=True).config.alignment == "fgw"
-    space.set_options(finished, {**OPTIONS, "resolution": 1.0})
+    space.change_options(finished, alignment=None, resolution=1.0)
     assert list(states(space, finished).values()) == ["done", "stale", "stale", "stale"]
-    space.set_options(finished, OPTIONS)
+    space.change_options(finished, resolution=None)
     assert set(states(space, finished).values()) == {"done"}
     images = space.sets(finished, "reference")[0]
     space.change_set(images.id, mapping={"eosinophil": "granulocyte"})
@@ -19,6 +18,6 @@ def test_settings_make_only_what_depends_on_them_stale(space, finished):
 
 def test_without_umap_there_is_one_layout(space, finished, monkeypatch):
     monkeypatch.setattr(maps, "find_spec", lambda _: None)
-    space.set_options(finished, {**OPTIONS, "layout": "UMAP"})
+    space.change_options(finished, layout="UMAP")
     assert layouts() == ("t-SNE",)
     assert layout_of(space.study(finished)) == "t-SNE"

@@ -29,7 +29,7 @@ def test_deleting_can_be_taken_back(space, study):
 def test_a_signed_study_can_only_be_read_and_copied(space, study, query_set):
     space.receive(query_set.id, [("1.png", png(1))])
     space.decide(study.id, "match", {"type": "a"}, "Ann")
-    space.set_options(study.id, {"seed": 5})
+    space.change_options(study.id, seed=5)
     space.sign(study.id, "Dr. Ann")
     for change in (
         lambda: space.rename(study.id, "other"),
@@ -39,7 +39,7 @@ def test_a_signed_study_can_only_be_read_and_copied(space, study, query_set):
         lambda: space.add_set(study.id, "extra", "more"),
         lambda: space.remove_set(query_set.id),
         lambda: space.add_job(study.id, "classify"),
-        lambda: space.set_options(study.id, {}),
+        lambda: space.change_options(study.id, seed=6),
     ):
         with pytest.raises(StudyError, match=r"signed off by Dr\. Ann"):
             change()

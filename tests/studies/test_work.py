@@ -36,11 +36,11 @@ def test_stages_follow_each_other(space, drawn_study):
 
 def test_the_vote_is_counted_anew_without_work(space, drawn_study, monkeypatch):
     options = {**OPTIONS, "clusters": "louvain", "mapping": "barycentric"}  # voters differ
-    space.set_options(drawn_study, options)
+    space.change_options(drawn_study, **options)
     bring_up_to(space, drawn_study, "classify", silent)
     found = load_run(space, drawn_study)
     monkeypatch.setattr(work, "transfer", None)  # nothing may ask for it
-    space.set_options(drawn_study, {**options, "vote_weights": "prior", "flag_threshold": 1.0})
+    space.change_options(drawn_study, vote_weights="prior", flag_threshold=1.0)
     assert set(states(space, drawn_study).values()) == {"done"}
     bring_up_to(space, drawn_study, "classify", silent)
     other = load_run(space, drawn_study)
@@ -50,7 +50,7 @@ def test_the_vote_is_counted_anew_without_work(space, drawn_study, monkeypatch):
     assert other.flagged.sum() >= found.flagged.sum()
     assert (other.config.vote_weights, other.config.flag_threshold) == ("prior", 1.0)
     measured = evaluation_path(space, drawn_study)
-    space.set_options(drawn_study, options)
+    space.change_options(drawn_study, vote_weights=None, flag_threshold=None)
     assert evaluation_path(space, drawn_study) != measured  # scores do depend on the weighing
     assert [v.weight for v in load_run(space, drawn_study).voters] == [1.0, 0.0]
 
@@ -102,7 +102,7 @@ def test_work_needs_two_sets_and_two_types(space, drawn):
 
 def test_the_map_can_be_laid_out_by_umap(space, finished):
     assert layouts() == ("t-SNE", "UMAP")
-    space.set_options(finished, {**OPTIONS, "layout": "UMAP"})
+    space.change_options(finished, layout="UMAP")
     assert load_map(space, finished) is None
     assert states(space, finished)["embed"] == "done"
     bring_up_to(space, finished, "embed", silent)
@@ -110,5 +110,5 @@ def test_the_map_can_be_laid_out_by_umap(space, finished):
     assert shown.layout == "UMAP"
     assert np.isfinite(shown.xy).all()
     assert shown.xy.shape == (72, 2)
-    space.set_options(finished, OPTIONS)
+    space.change_options(finished, layout=None)
     assert load_map(space, finished).layout == "t-SNE"

@@ -6,7 +6,7 @@ from celltransfer_core.errors import StudyError
 def test_jobs_are_one_at_a_time(space, study):
     first = space.add_job(study.id, "classify")
     assert space.add_job(study.id, "embed") == first
-    space.update_job(first.id, state="done", done=3, total=3)
+    assert space.end_job(first, "done", "")
     second = space.add_job(study.id, "embed")
     assert second.id != first.id
     assert [job.id for job in space.jobs(study.id)] == [second.id, first.id]

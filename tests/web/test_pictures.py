@@ -9,6 +9,7 @@ from celltransfer_core.data import Dataset
 from celltransfer_core.framing import Crops, Framing, Nuclei, Nucleus, cut, draw_cut
 from celltransfer_core.web import addresses, image_url, pictures
 from celltransfer_core.web.addresses import framing_version
+from tests.counting import statements
 from tests.web.asking import ask, query_now
 
 
@@ -55,6 +56,20 @@ def test_sizes_that_are_none_are_refused(space, study, sha256):
     url = image_url(space, study, sha256, size=20)
     assert ask("GET", url.replace("size=20", "size=x")).status == 400
     assert ask("GET", url + "&show=secret").status == 400
+
+
+@pytest.mark.parametrize("how", [{}, {"cut": True}, {"outline": True}])
+def test_a_thumbnail_takes_three_statements_at_most(space, study, sha256, how):
+    url = image_url(space, study, sha256, size=20, **how)
+    ask("GET", url)
+    with statements() as sent:
+        assert ask("GET", url).status == 200
+    assert len(sent) <= 3
+    by_number = url.replace(sha256, "0")
+    ask("GET", by_number)
+    with statements() as sent:
+        assert ask("GET", by_number).status == 200
+    assert len(sent) <= 3
 
 
 def test_images_of_other_studies_are_not_served(space, study, sha256):
@@ -108,9 +123,9 @@ def embedded(space, study, sha256, monkeypatch):
         np.array([NUCLEUS.background], np.float32),
     )
     prepared = SimpleNamespace(framing=Framing({"query": Crops(dataset, nuclei)}, True, "cut"))
-    for module in (addresses, pictures):
-        monkeypatch.setattr(module, "stage_keys", lambda *_: {"embed": "key"})
-    monkeypatch.setattr(pictures, "load_prepared", lambda *_: prepared)
+    monkeypatch.setattr(addresses, "stage_keys", lambda *_: {"embed": "key"})
+    monkeypatch.setattr(pictures, "keys_of", lambda *_: {"embed": "key"})
+    monkeypatch.setattr(pictures, "prepared_of", lambda *_: prepared)
     framing_version.cache_clear()
     yield dataset
     framing_version.cache_clear()

@@ -37,7 +37,7 @@ def test_tables_count_beside_the_types_only(space, study):
     answer = post(space, reference, batch(files))
     assert answer.json["taken"] == 1
     assert answer.json["refused"][0]["name"] == "a/Labels.csv"
-    assert "1.png" in space.image_set(reference.id).tables["labels.csv"]
+    assert "1.png" in space.dataset(space.image_set(reference.id)).files
 
 
 def test_a_token_holds_for_one_set(space, study, query, monkeypatch):
