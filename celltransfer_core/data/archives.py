@@ -106,7 +106,7 @@ def _unpack(
             name = whole.encode("utf-8", "backslashreplace").decode()[:MAX_FILE_NAME]
         elif wanted is None or wanted(name, entry.file_size):
             try:
-                data = archive.read(entry)
+                data = _read_entry(archive, entry)
             except _DAMAGED as error:
                 problem = f"is damaged in the zip ({error})"
         else:
@@ -114,10 +114,18 @@ def _unpack(
         yield Unpacked(name, data, problem, number, len(entries))
 
 
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    # In a bounded read: one without a size unpacks all, however little the entry says it holds.
+    with archive.open(entry) as stream:
+        data = stream.read(entry.file_size)
+        stream.read(1)  # at the end the checksum is compared
+    return data
+
+
 def _is_image_or_table(entry: zipfile.ZipInfo) -> bool:
     parts = entry.filename.replace("\\", "/").split("/")
     name = parts[-1].lower()
-    if entry.is_dir() or "__MACOSX" in parts or name.startswith("."):
+    if not name or entry.is_dir() or "__MACOSX" in parts or name.startswith("."):
         return False
     return name in (LABELS_FILE, METADATA_FILE) or PurePosixPath(name).suffix in EXTENSIONS
 

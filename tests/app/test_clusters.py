@@ -96,7 +96,8 @@ def test_settings_are_kept_and_used(open_page, finished, monkeypatch):
     assert not app.exception
     options = space.study(study.id).options
     assert (options["clusters"], options["resolution"]) == ("node-degree", 1.5)
-    assert (options["sigma"], options["draws"]) == ("auto", 1)
+    assert "sigma" not in options  # what was not changed is left as it is
+    assert options["draws"] == 1
     assert started == ["clusters"]
     assert "out of date" in text_of(app)
 

@@ -1,5 +1,6 @@
 import io
 import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -183,6 +184,38 @@ def test_a_damaged_entry_leaves_the_others():
     file = io.BytesIO(bytes(data))
     assert list(problems(file)) == ["a/1.png"]
     assert list(taken(file)) == ["b/2.png"]
+
+
+def test_an_entry_is_unpacked_no_further_than_it_says():
+    data = packed([("a/1.png", bytes(300_000_000)), ("b/2.png", png(2))]).getvalue()
+    lying = data.replace(struct.pack("<L", 300_000_000), struct.pack("<L", 1000))
+    assert lying != data
+    tracemalloc.start()
+    try:
+        assert "damaged" in problems(io.BytesIO(lying))["a/1.png"]
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_entry_without_a_name_is_passed_over():
+    data = packed([("x", png(1)), ("b/2.png", png(2))]).getvalue()
+    assert list(taken(io.BytesIO(nameless(data)))) == ["b/2.png"]
+
+
+def nameless(data):
+    """Take the name of the entry ``x`` away, in its own head and in the list of contents."""
+    at = data.index(b"PK\1\2")
+    local = data[:26] + struct.pack("<H", 0) + data[28:30] + data[31:at]
+    listed = data[at : at + 28] + struct.pack("<H", 0) + data[at + 30 : at + 46] + data[at + 47 :]
+    found = bytearray(local + listed)
+    second = found.index(b"PK\3\4", 4)
+    entry = found.index(b"PK\1\2", found.index(b"PK\1\2") + 4)
+    found[entry + 42 : entry + 46] = struct.pack("<L", second)
+    end = found.index(b"PK\5\6")
+    size, start = struct.unpack("<LL", found[end + 12 : end + 20])
+    found[end + 12 : end + 20] = struct.pack("<LL", size - 1, start - 1)
+    return bytes(found)
 
 
 def test_large_tables_and_images_are_refused(monkeypatch):
