@@ -65,7 +65,7 @@ def offer_ways(matched: Matched) -> None:
                 args=(matched, by),
             )
         st.button(
-            "Undo my last word",
+            "Undo my last answer",
             key="undo",
             shortcut="Z",
             icon=":material/undo:",
@@ -147,7 +147,7 @@ def go_on(matched: Matched) -> None:
     if left := len(matched.waiting()):
         st.caption(
             f"{left} {'cluster is' if left == 1 else 'clusters are'} not confirmed yet. You can go "
-            "on and come back: proposals count for less than your word."
+            "on and come back: proposals count for less than your answer."
         )
     else:
         st.success("Every cluster is settled by a person.", icon=":material/done_all:")

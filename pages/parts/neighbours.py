@@ -92,6 +92,6 @@ def show_voters(run: RunResult, cell: int) -> None:
     )
     st.caption(
         "A voter's share in this cell is its weight times how clear its own view is. A weight of 0 "
-        "means that it was heard but does not count: voters with transport count as far as matches "
+        "means that it was asked but does not count: voters with transport count as far as matches "
         "are confirmed."
     )

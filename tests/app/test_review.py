@@ -82,13 +82,13 @@ def test_the_blind_sample_shows_no_prediction(open_page, finished):
 
 def test_answers_teach_the_vote_at_once(open_page, finished):
     app = open_page("review", finished[1].id)
-    assert "Nothing has been said yet" in text_of(app)
+    assert "No answer has been given yet" in text_of(app)
     button(app, "type 0").click().run()
     assert "**1 typed cell** and **0 confirmed clusters** have changed" in text_of(app)
     assert "Who decided: " in text_of(app)
     assert r"Not yet: 29 more cells must be typed" in text_of(app).replace("\\", "")
     button(app, "undo").click().run()
-    assert "Nothing has been said yet" in text_of(app)
+    assert "No answer has been given yet" in text_of(app)
 
 
 def test_a_type_that_is_not_here_can_be_named(open_page, finished):
