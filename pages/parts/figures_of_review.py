@@ -89,7 +89,8 @@ def show_changes(run: RunResult) -> None:
     """Tell what the answers have changed."""
     if run.updated is None:
         st.caption(
-            ":material/school: No answer has been given yet: the vote is that of the encoders alone."
+            ":material/school: No answer has been given yet: the vote is that of the "
+            "encoders alone."
         )
         return
     updated = run.updated

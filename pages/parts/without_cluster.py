@@ -46,8 +46,8 @@ def count_others(matched: Matched) -> None:
         cells = sum(match.cells for match in new)
         st.markdown(
             f"**{cells:,} cells** are of types that people named and the reference lacks "
-            f"({text.listed(matched.new_types)}): the reference is not aligned to them; your answers "
-            "and their neighbours type them."
+            f"({text.listed(matched.new_types)}): the reference is not aligned to them; "
+            "your answers and their neighbours type them."
         )
 
 
