@@ -150,8 +150,7 @@ class Bench:
         writer = child("decide", home, "Ann")
         writer.stdout.readline()
         self.moment(1.0)
-        kill(writer)
-        self.kept(home, told(writer.stdout.read()))
+        self.kept(home, told(kill(writer)))
 
     def kept(self, home: Path, acknowledged: list[list[int]]) -> None:
         """See that decisions are there, and that those of one stroke are all or none."""
@@ -256,11 +255,11 @@ class Bench:
             ways[OTHERS.index(kind)]()
 
 
-def kill(process: subprocess.Popen, *, group: bool = False) -> None:
-    """End a process of ours as a power cut would."""
+def kill(process: subprocess.Popen, *, group: bool = False) -> str:
+    """End a process of ours as a power cut would; return what else it had printed."""
     with suppress(ProcessLookupError):
         (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
-    process.wait()
+    return process.communicate()[0] or ""
 
 
 def told(text: str) -> list[list[int]]:

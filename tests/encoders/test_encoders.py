@@ -163,7 +163,7 @@ def test_a_model_that_fails_when_run_is_not_added(tmp_path, home):
     made.graph.initializer.append(numpy_helper.from_array(np.array([7, 11]), "to"))
     made.graph.node[-1].CopyFrom(helper.make_node("Reshape", ["p", "to"], ["y"]))
     onnx.save(made, path)
-    with pytest.raises(EncoderError, match="The encoder mine failed"):
+    with pytest.raises(EncoderError, match="The encoder mine fails on a batch"):
         add_encoder("mine", path)
     assert not (home / "encoders" / "mine.onnx").exists()
 

@@ -37,7 +37,9 @@ def test_tables_count_beside_the_types_only(space, study):
     answer = post(space, reference, batch(files))
     assert answer.json["taken"] == 1
     assert answer.json["refused"][0]["name"] == "a/Labels.csv"
-    assert "1.png" in space.dataset(space.image_set(reference.id)).files
+    post(space, reference, batch([("1.png", png(1)), ("2.png", png(2))]))
+    typed = space.dataset(space.image_set(reference.id))
+    assert dict(zip(typed.files, typed.labels, strict=True)) == {"1.png": "x"}
 
 
 def test_a_token_holds_for_one_set(space, study, query, monkeypatch):
