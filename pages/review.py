@@ -146,8 +146,8 @@ def nothing_left(here: Here) -> None:
 
 here = open_page(
     "Review",
-    "Look at the cells that are in doubt, and say what they are. Your word counts in the end, and "
-    "teaches the vote at once: fifty answers change a new microscope's result more than any "
+    "Look at the cells that are in doubt, and say what they are. Your answer counts in the end and "
+    "updates the vote at once: fifty answers change a new microscope's result more than any "
     "setting.",
 )
 if found := current_run(here, "Type every cell"):

@@ -12,7 +12,7 @@ AGES = {0: "at any time", 7: "more than a week ago", 30: "more than a month ago"
 
 space = open_workspace()
 st.title("Studies")
-st.caption("A study holds a reference, a query, and everything that was said about them.")
+st.caption("A study holds a reference, a query, and every decision about them.")
 
 
 def images(study: Study) -> str:
