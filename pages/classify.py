@@ -8,8 +8,10 @@ import streamlit as st
 
 from celltransfer_core.config import Config
 from celltransfer_core.matching import confirmed_share
-from celltransfer_core.pipeline import estimate_run
+from celltransfer_core.outputs import missing_transport
+from celltransfer_core.pipeline import estimate_run, has_alignment
 from celltransfer_core.studies import (
+    CurrentRun,
     load_current,
     load_named,
     load_prepared,
@@ -21,7 +23,7 @@ from parts.here import Here, open_page
 from parts.navigation import lead_on
 from parts.settings import show_choices
 from parts.typed import show_run
-from parts.work import needs, state_of
+from parts.work import CHANGED, COMING, begin, needs, state_of
 
 
 def show_plan(here: Here, config: Config) -> None:
@@ -32,6 +34,7 @@ def show_plan(here: Here, config: Config) -> None:
         st.caption("Steps before this one are missing; they run first.")
         return
     matches = found[0].matches
+    share = confirmed_share(matches)
     kept = config.kept_types(matches, prepared.types)
     usable = int(np.isin(prepared.reference.cell_labels, kept).sum())
     plan = estimate_run(
@@ -41,6 +44,7 @@ def show_plan(here: Here, config: Config) -> None:
         prepared.query.n_cells,
         sources=len(prepared.reference.sources),
         workers=os.cpu_count() or 1,
+        confirmed=share,
     )
     transports = (
         f" {plan.transports} transports of {plan.source:,} reference onto up to "
@@ -48,21 +52,55 @@ def show_plan(here: Here, config: Config) -> None:
         if plan.transports
         else ""
     )
+    first, whole = about(plan.first), about(plan.seconds)
+    early = "" if first == whole else f"; a first vote, without transport, after about {first}"
     st.markdown(
         f"**What runs:** {plan.voters} voters on {prepared.query.n_cells:,} query cells, "
         f"against {usable:,} reference cells of {len(kept)} types.{transports} "
-        f"About **{about(plan.seconds)}** on this machine, cells being embedded already."
+        f"About **{whole}** on this machine, cells being embedded already{early}."
     )
-    share = confirmed_share(matches)
     if share == 0:
+        unweighed = "transport weighs nothing, and " if config.vote_weights == "confirmed" else ""
         st.warning(
-            "No match is confirmed yet: voters with transport count nothing, and proportions rest "
-            "on proposals. A few minutes on the Matches page are worth more than any choice here.",
+            f"No match is confirmed yet: {unweighed}proportions rest on proposals. A few minutes "
+            "on the Matches page are worth more than any choice here.",
             icon=":material/priority_high:",
         )
         st.page_link("matches.py", icon=":material/arrow_back:")
     elif share < 1:
         st.caption(f"{100 * share:.0f} % of the cells are in clusters that a person confirmed.")
+
+
+def offer_transport_anyway(here: Here, current: CurrentRun) -> None:
+    """Tell that transport weighs nothing yet, and offer to compute it to look at."""
+    if current.run.aligned or not has_alignment(current.run.config):
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(missing_transport(current.run), width="content")
+        if (
+            st.button(
+                "Compute it all the same",
+                key="transport anyway",
+                type="tertiary",
+                icon=":material/moving:",
+                disabled=here.locked,
+            )
+            and here.change_options(transport="always")
+            and begin(here, "classify")
+        ):
+            st.rerun()
+
+
+def why_stale(current: CurrentRun | None) -> str:
+    """Say why a result that is shown is not the last word."""
+    if current and current.first:
+        return "This is the vote without transport: transport is not computed yet."
+    if current and current.lacks_transport:
+        return (
+            "The result below is out of date: what you confirmed counts in it already, but "
+            "transport counts by now too, and is not computed yet."
+        )
+    return CHANGED
 
 
 def about(seconds: float) -> str:
@@ -85,13 +123,21 @@ with st.expander("How cells are typed", icon=":material/tune:", expanded=latest 
     show_choices(here, settings)
 if state_of(here, "classify") != "done" and here.pooled(QUERY):
     show_plan(here, settings)
-if needs(here, "classify", "Type every cell"):
+first = bool(current and current.first)
+if needs(here, "classify", "Type every cell", why_stale(current)):
+    offer_transport_anyway(here, current)
     show_run(here, latest)
     lead_on("cells", "Go on: look at the cells")
 elif latest is not None:
-    st.header("The last result")
-    st.caption(
-        ":material/history: It was made before the last changes to the matches, the clusters, the "
-        "choices or the images, and stays here until cells are typed anew."
-    )
+    st.header("A first result" if first else "The last result")
+    running = state_of(here, "classify") == "running"
+    if running and current and current.lacks_transport:
+        st.caption(COMING)
+    elif not first:
+        st.caption(
+            ":material/history: It was made before the last changes to the matches, the clusters, "
+            "the choices or the images, and stays here until cells are typed anew."
+        )
     show_run(here, latest)
+    if first:
+        lead_on("cells", "Go on: look at the cells")

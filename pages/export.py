@@ -196,7 +196,7 @@ def offer_repeat(files: Takeaways) -> None:
             "**Repeat it on the command line**  \nPut the same images into the folders `reference` "
             "(one sub-folder a type) and `query`, save the clusters, the matches and the answers "
             "above as `clusters.csv`, `matches.csv` and `reviews.csv` beside them, and run this. "
-            "It gives the same predictions, if the transport above was made to these matches."
+            "It gives the same predictions, unless a transport is under way or offered above."
         )
         extras = {one.name: one.um_per_px for one in here.workspace.sets(here.id, "extra")}
         reviews = "reviews.csv" if tables.reviews else None

@@ -1,16 +1,21 @@
 """Navigation: which study is open, which steps are done, stale or next."""
 
+from contextlib import suppress
+
 import streamlit as st
 
 from celltransfer_core.about import RESEARCH_USE, __version__
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.studies import STAGES, processes
+from celltransfer_core.web import SignInError
+from parts import text
 from parts.assets import ASSETS
 from parts.here import ask_reader, open_workspace, reader_name
-from parts.navigation import close_study
-from parts.study_types import has_labels
+from parts.opened import open_chosen
+from parts.sign_in import is_outside
 
-st.set_page_config(page_title="CellTransfer", page_icon=ASSETS / "icon.svg", layout="wide")
+outside = is_outside()
+icon = None if outside else ASSETS / "icon.svg"  # files of pages lie behind the sign-in
+st.set_page_config(page_title="CellTransfer", page_icon=icon, layout="wide")
 
 # Streamlit greys the words along axes more than WCAG AA allows.
 st.html(
@@ -21,11 +26,18 @@ if st.context.theme.type == "dark":
     # Streamlit writes white on primary buttons, which the dark theme's light blue is too light for.
     st.html("<style>[data-testid^='stBaseButton-primary'] {color: #0B1216}</style>")
 
-if st.user.get("is_logged_in") is False:  # there is a login, and nobody is
+if outside:
     st.title("CellTransfer")
     st.markdown("Sign in to see studies and to decide under your own name.")
     st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
     st.caption(RESEARCH_USE)
+    st.stop()
+
+try:
+    reader = reader_name()
+except SignInError as error:
+    st.error(text.sentence(error))
+    st.button("Sign out", icon=":material/logout:", on_click=st.logout)
     st.stop()
 
 ICONS = {
@@ -37,33 +49,18 @@ ICONS = {
     "waiting": ":material/radio_button_unchecked:",
 }
 
-# Streamlit drops the query on a change of page; the session remembers, and the address shows it.
-asked = st.query_params.get("study")
-if asked and asked != st.session_state.get("study"):
-    st.session_state["study"] = asked
-space = open_workspace()
-current = None
-if st.session_state.get("study"):
-    try:
-        current = space.study(st.session_state["study"])
-        st.query_params["study"] = current.id
-    except CellTransferError as error:
-        close_study()
-        st.toast(str(error))
-
-states = processes.states(space, current.id) if current else dict.fromkeys(STAGES, "waiting")
-has_data = states["embed"] != "waiting"
-states = {
-    "data": "done" if has_data else "next" if current else "waiting",
-    "reviewed": "done" if current and space.count_decisions(current.id, "review") else "waiting",
-    "signed": "done" if current and current.signed else "waiting",
-    **states,
-}
+try:
+    space = open_workspace()
+except CellTransferError as error:
+    st.error(text.sentence(error))
+    st.stop()
+opened = open_chosen(space)
+current = opened.study
 
 
 def step(name: str, heading: str, state: str) -> st.Page:
     """Declare the page of one step, marked with its state."""
-    return st.Page(f"{name}.py", title=heading, icon=ICONS[states[state]])
+    return st.Page(f"{name}.py", title=heading, icon=ICONS[opened.states[state]])
 
 
 help_page = st.Page("help.py", title="Help", icon=":material/help:")
@@ -84,36 +81,39 @@ page = st.navigation(
             step("review", "7 · Review", "reviewed"),
             step("export", "8 · Export", "signed"),
         ],
-        "More": [*([evaluate] if current and has_labels(space, current.id) else []), help_page],
+        "More": [*([evaluate] if opened.labelled else []), help_page],
     }
 )
 
+
+@st.fragment(run_every=3.0)
+def follow(study: str) -> None:
+    """Show what others decide on a study within seconds."""
+    with suppress(CellTransferError):  # the next look tells
+        if space.pulse(study) != st.session_state["pulse"]:
+            st.rerun()
+
+
 with st.sidebar:
     if current:
+        st.session_state["pulse"] = opened.pulse
+        follow(current.id)  # first: after a sign-out, its place is there in the empty bar too
         st.markdown("**Open study**")
         st.text(current.name)
         if current.drawn:
             st.caption("Drawn cells")
     if st.user.get("is_logged_in"):
-        st.text(f"Signed in as {reader_name()}")
+        st.text(f"Signed in as {reader}")
         st.button("Sign out", icon=":material/logout:", on_click=st.logout)
     else:
         ask_reader()
     st.caption(f"{RESEARCH_USE} CellTransfer {__version__}")
 
-if current:
-    st.session_state["pulse"] = space.pulse(current.id)
-
-    @st.fragment(run_every=3.0)
-    def follow() -> None:
-        """Show what others decide on this study within seconds."""
-        if space.pulse(current.id) != st.session_state["pulse"]:
-            st.rerun()
-
-    with st.sidebar:
-        follow()
-
+if opened.problem:
+    st.error(text.sentence(opened.problem))
 try:
-    page.run()
+    with space.one_look():
+        page.run()
 except CellTransferError as error:
-    st.error(str(error))
+    if str(error) != opened.problem:
+        st.error(text.sentence(error))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from celltransfer_core.pipeline import RunResult
+from celltransfer_core.studies import HELD
 from parts import text
 from parts.answer_buttons import (
     BUTTONS,
@@ -17,7 +18,7 @@ from parts.answer_buttons import (
     show_ways,
 )
 from parts.choosing import choose, queue_of
-from parts.desk import desk_of, next_cell, pass_by, pick
+from parts.desk import desk_of, next_cell, pass_by, pick, take
 from parts.figures_of_review import show_progress
 from parts.here import Here, open_page
 from parts.navigation import lead_on
@@ -33,6 +34,12 @@ COLUMNS = 8
 
 
 @st.fragment
+def go_through(here: Here, way: str) -> None:
+    """Show what is to be answered; an answer draws this part alone anew."""
+    with here.workspace.one_look():
+        (one_by_one if way == "One by one" else several)(here)
+
+
 def one_by_one(here: Here) -> None:
     """Show one cell and take its answer."""
     current = reload_current(here)
@@ -68,7 +75,6 @@ def one_by_one(here: Here) -> None:
     show_progress(here, current, len(queue.cells))
 
 
-@st.fragment
 def several(here: Here) -> None:
     """Show many cells; those that are picked get one type."""
     current = reload_current(here)
@@ -77,7 +83,7 @@ def several(here: Here) -> None:
     waiting = [run.query.cells[n] for n in queue.cells[~queue.blind].tolist()]
     waiting = [cell for cell in waiting if cell not in desk.passed]
     left = set(waiting)
-    desk.grid = [cell for cell in desk.grid if cell in left] or waiting[:IN_GRID]
+    desk.grid = [*take(here, [cell for cell in desk.grid if cell in left], waiting, IN_GRID)]
     if not desk.grid:
         nothing_left(here)
     else:
@@ -136,10 +142,17 @@ def show_tiles(here: Here, run: RunResult, cells: Sequence[str]) -> None:
 
 def nothing_left(here: Here) -> None:
     """Tell that the queue is done."""
-    st.success(
-        "Nothing is left to look at here. Choose other cells above, or go on to the export.",
-        icon=":material/done_all:",
-    )
+    if desk_of(here).elsewhere:
+        st.info(
+            "The cells that are left lie before other readers. Those that stay unanswered come "
+            f"here after {HELD / 60:.0f} minutes.",
+            icon=":material/group:",
+        )
+    else:
+        st.success(
+            "Nothing is left to look at here. Choose other cells above, or go on to the export.",
+            icon=":material/done_all:",
+        )
     if desk_of(here).past:
         show_ways(here)
 
@@ -151,10 +164,7 @@ here = open_page(
     "setting.",
 )
 if found := current_run(here, "Type every cell"):
-    if choose(here, found) == "One by one":
-        one_by_one(here)
-    else:
-        several(here)
+    go_through(here, choose(here, found))
     with st.expander("What the reference calls each type"):
         show_examples(here, found.run, reference_types(here), colours(here))
     lead_on("export", "Go on to the export")

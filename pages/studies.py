@@ -3,9 +3,9 @@
 import streamlit as st
 
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.studies import ROLES, Study
+from celltransfer_core.studies import RECENT, ROLES, Study
 from parts import text
-from parts.here import attempt, open_workspace
+from parts.here import attempt, open_workspace, reader_name
 from parts.navigation import begin_study, close_study, go, next_step
 
 AGES = {0: "at any time", 7: "more than a week ago", 30: "more than a month ago"}
@@ -17,11 +17,8 @@ st.caption("A study holds a reference, a query, and every decision about them.")
 
 def images(study: Study) -> str:
     """Tell how many images a study has, by what they are for."""
-    counts = {
-        role: sum(len(space.known_files(s.id)) for s in space.sets(study.id, role))
-        for role in ROLES
-    }
-    counted = [f"{count:,} {role} images" for role, count in counts.items() if count]
+    counts = space.count_files(study.id)
+    counted = [f"{counts[role]:,} {role} images" for role in ROLES if role in counts]
     return ", ".join(counted) or "no images yet"
 
 
@@ -31,6 +28,14 @@ def rename(study: Study) -> None:
         name = st.text_input("New name", study.name, max_chars=120)
         if st.form_submit_button("Rename") and attempt(space.rename, study.id, name):
             st.rerun()
+
+
+def duplicate(study: Study) -> None:
+    """Copy a study; very many images take a while."""
+    with st.spinner("Copying…"):
+        went = attempt(space.duplicate, study.id, f"Copy of {study.name}"[:120])
+    if went:
+        st.rerun()
 
 
 def share(study: Study) -> None:
@@ -83,10 +88,8 @@ def show(study: Study) -> None:
                     st.caption("Signed off: it can be read and duplicated.")
                 else:
                     rename(study)
-                if st.button(
-                    "Duplicate", key=f"copy {study.id}", icon=":material/content_copy:"
-                ) and attempt(space.duplicate, study.id, f"Copy of {study.name}"[:120]):
-                    st.rerun()
+                if st.button("Duplicate", key=f"copy {study.id}", icon=":material/content_copy:"):
+                    duplicate(study)
                 if st.button("Delete", key=f"delete {study.id}", icon=":material/delete:"):
                     delete(study)
                 share(study)
@@ -95,7 +98,7 @@ def show(study: Study) -> None:
 def sweep(age: int) -> None:
     """Delete for good; the page tells what was freed."""
     try:
-        st.session_state["swept"] = space.sweep(age)
+        st.session_state["swept"] = space.sweep(age, who=reader_name())
     except CellTransferError as error:
         st.session_state["not swept"] = str(error)
 
@@ -106,8 +109,9 @@ def delete_for_good(age: int) -> None:
     found = space.sweepable(age)
     st.markdown(
         f"**{text.count(found.studies, 'deleted study', 'deleted studies')}** with all results and "
-        f"decisions, and images that no other study has: **{text.size(found.size)}**. This cannot "
-        "be undone."
+        f"decisions, and images that no other study has: **{text.size(found.size)}**, what is "
+        "computed of them, and the workspace's own backups of them. This cannot be undone. Backups "
+        "that you made elsewhere keep them."
     )
     if st.button(
         "Delete for good",
@@ -138,11 +142,13 @@ def offer_sweep() -> None:
 
 gone = space.studies(deleted=True)
 if problem := st.session_state.pop("not swept", ""):
-    st.error(problem)
+    st.error(text.sentence(problem))
 if swept := st.session_state.pop("swept", None):
     st.success(
         f"Deleted {text.count(swept.studies, 'study', 'studies')} for good: "
-        f"{text.size(swept.size)} are free again.",
+        f"{text.size(swept.size)} are free again."
+        + f" {text.size(swept.waiting)} of images that came in just now go with the next one, in "
+        f"{RECENT // 60} minutes." * bool(swept.waiting),
         icon=":material/check:",
     )
 latest = next((study for study in gone if study.id == st.session_state.get("deleted")), None)
@@ -172,3 +178,18 @@ if gone:
                 if st.button("Restore", key=f"restore {one.id}"):
                     restore(one)
         offer_sweep()
+if erased := space.erasures():
+    with st.expander(f"Deleted for good ({len(erased)})"):
+        rows = [
+            {
+                "When": text.when(one.at),
+                "By": one.who,
+                "Studies": one.studies,
+                "Decisions": one.decisions,
+                "Images": one.images,
+                "Freed": text.size(one.size),
+            }
+            for one in erased
+        ]
+        st.dataframe(rows, hide_index=True)
+        st.caption("How much was deleted, never what: no names of studies or images are kept.")

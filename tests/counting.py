@@ -11,7 +11,8 @@ def statements():
     sent = []
 
     def note(connection, cursor, statement, parameters, context, executemany):
-        sent.append(statement)
+        if not statement.startswith("BEGIN"):  # PostgreSQL's driver begins by itself
+            sent.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)
     try:

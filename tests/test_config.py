@@ -44,6 +44,7 @@ OTHER = {
     "keep": ("lymphocyte",),
     "weights": "uniform",
     "alignment": "centre",
+    "transport": "always",
     "alpha": 0.9,
     "mapping": "barycentric",
     "solver": "pot",
@@ -79,9 +80,10 @@ STAGE_OF = {
     **dict.fromkeys(("filtering", "keep", "weights", "subset_size", "draws"), "classify"),
     **dict.fromkeys(("alignment", "alpha", "mapping", "solver"), "classify"),
     **dict.fromkeys(("classifier", "class_weight"), "classify"),
-    **dict.fromkeys(("vote_weights", "flag_threshold"), "none"),
+    **dict.fromkeys(("transport", "vote_weights", "flag_threshold"), "none"),
 }
-"""First stage of a study that must be computed anew where a setting has changed."""
+"""First stage of a study that must be computed anew where a setting has changed, and transport
+counts."""
 
 PRINTED = {
     "framing": "none",
@@ -90,6 +92,7 @@ PRINTED = {
     "sigma": "paper",
     "features": "raw",
     "weights": "uniform",
+    "transport": "always",
     "mapping": "barycentric",
     "class_weight": "none",
     "vote_weights": "prior",
@@ -99,7 +102,7 @@ PRINTED = {
 
 @pytest.fixture(scope="module")
 def workspace(drawn, tmp_path_factory):
-    """Workspace with one study that has images and no results."""
+    """Workspace with one study that has images, an answer on a cluster, and no results."""
     space = Workspace(tmp_path_factory.mktemp("settings"))
     study = space.create("Settings").id
     for role in ("reference", "query"):
@@ -108,6 +111,7 @@ def workspace(drawn, tmp_path_factory):
             for path in sorted((drawn / role).rglob("*.png"))
         ]
         space.receive(space.add_set(study, role, role).id, files)
+    space.decide(study, "match", {"cells": ["a"], "type": "lymphocyte"}, "Ann")
     return space
 
 
@@ -205,8 +209,45 @@ def test_a_setting_changes_the_keys_of_its_stage_and_of_later_ones(workspace, na
     stage = STAGE_OF[name]
     later = STAGES[STAGES.index(stage) :] if stage in STAGES else ()
     assert {one for one in STAGES if before[one] != after[one]} == {*later}
-    # How voters are weighed decides the figures of an evaluation, where cells are flagged does not.
-    assert (before["evaluate"] != after["evaluate"]) == (name != "flag_threshold")
+    # How voters are weighed decides the figures of an evaluation. Where cells are flagged does not,
+    # nor which voters a study needs: it computes what its protocol names.
+    decides = name not in {"flag_threshold", "transport"}
+    assert (before["evaluate"] != after["evaluate"]) == decides
+
+
+def test_alignment_decides_nothing_until_a_cluster_is_confirmed(workspace):
+    workspace.undo(workspace.studies()[0].id, "match", "Ann")
+    aligned = ("alignment", "alpha", "mapping", "solver")
+    try:
+        before = keys_with(workspace)
+        assert before["classify"] == before["unaligned"]
+        for name in aligned:
+            after = keys_with(workspace, **{name: OTHER[name]})
+            assert after["evaluate"] != before["evaluate"]
+            assert {**after, "evaluate": before["evaluate"]} == before
+        # Transport counts by other weights, or is asked for: then how it is made decides.
+        for wanted in ({"transport": "always"}, {"vote_weights": "prior"}):
+            first = keys_with(workspace, **wanted)
+            assert first["unaligned"] == before["unaligned"] != first["classify"]
+            keys = {
+                keys_with(workspace, **wanted, **{name: OTHER[name]})["classify"]
+                for name in aligned
+            }
+            assert len(keys) == len(aligned)
+            assert first["classify"] not in keys
+        taken_back = {"cells": ["a"], "type": None}
+        workspace.decide_all(
+            workspace.studies()[0].id,
+            "match",
+            [{"cells": ["a"], "type": "lymphocyte"}, taken_back],
+            "Ann",
+        )
+        after = keys_with(workspace)
+        assert after["classify"] == after["unaligned"]
+    finally:
+        workspace.decide(
+            workspace.studies()[0].id, "match", {"cells": ["a"], "type": "lymphocyte"}, "Ann"
+        )
 
 
 def test_an_evaluation_that_goes_on_with_another_setting_is_measured_anew(
@@ -229,7 +270,7 @@ def test_an_evaluation_that_goes_on_with_another_setting_is_measured_anew(
     both = predictions(changed, tmp_path / "kept")
     assert both == {**before, **predictions(changed, tmp_path / "new")}
     assert len(both) > len(before)
-    flagged = replace(config, flag_threshold=0.1, vote_weights="equal")
+    flagged = replace(config, flag_threshold=0.1, vote_weights="equal", transport="always")
     assert predictions(flagged, tmp_path / "kept") == both
 
 
@@ -247,6 +288,7 @@ def test_every_setting_belongs_to_one_stage_first():
             "clusters features graph n_clusters resolution scale_blocks seed sigma",
         ),
         ("vote", "class_weight classifier features scale_blocks seed"),
+        ("aligned voters", "transport"),
         ("aligned", "alignment alpha mapping solver"),
         ("weighing", "vote_weights"),
         ("flagging", "flag_threshold"),
@@ -289,6 +331,7 @@ def test_what_the_protocol_varies_and_what_the_preset_decides():
         "filtering",
         "keep",
         "alignment",
+        "transport",
         "classifier",
         "vote_weights",
         "draws",
@@ -325,6 +368,7 @@ def test_panels_offer_what_the_pages_need():
         "classifier",
         "class_weight",
         "vote_weights",
+        "transport",
         "draws",
     ]
     for one in panel("classify") + panel("clusters") + panel("data"):

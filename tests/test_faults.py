@@ -1,4 +1,4 @@
-"""A small part of the benchmark of faults: kills, and two servers."""
+"""A small part of the benchmark of faults: kills, two servers, and bytes that rot."""
 
 import pytest
 
@@ -23,6 +23,11 @@ def test_decisions_that_were_acknowledged_outlive_a_kill(bench):
 
 def test_two_servers_lose_no_decision(bench):
     Other(bench).meet("two servers, decisions")
+
+
+@pytest.mark.parametrize("what", ["results", "database"])
+def test_bytes_that_rot_change_nothing(bench, what):
+    Other(bench).meet(f"bytes rot, {what}")
 
 
 def test_the_benchmark_sees_half_files(bench, tmp_path):

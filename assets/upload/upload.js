@@ -1,6 +1,7 @@
 // Sends dropped folders, zips, or a folder on the server to one set of a study.
-// Files go in batches, a few at a time; what the server has is not sent again. An upload lives
-// beside the page: it goes on while other pages of the app are looked at.
+// Files go in batches, a few at a time; what the server has is not sent again. Where another image or
+// table has a name already, nothing is sent until somebody has said what to do. An upload lives
+// beside the page: it goes on while other pages of the app are looked at. Uses sha256.js.
 
 const IN_FLIGHT = 2;
 const TRIES = 5;
@@ -12,7 +13,7 @@ class Stop extends Error {}
 
 class Upload {
   constructor() {
-    this.state = "idle"; // looking, sending, unpacking, done, cancelled, failed
+    this.state = "idle"; // looking, comparing, asking, sending, unpacking, done, cancelled, failed
     this.listeners = new Set();
     this.clear();
   }
@@ -23,15 +24,17 @@ class Upload {
     this.already = 0;
     this.taken = 0;
     this.ignored = 0;
+    this.left = 0;
     this.refused = [];
     this.message = "";
     this.retrying = false;
+    this.question = undefined;
     this.began = performance.now();
     this.abort = new AbortController();
   }
 
   get active() {
-    return ["looking", "sending", "unpacking"].includes(this.state);
+    return ["looking", "comparing", "asking", "sending", "unpacking"].includes(this.state);
   }
 
   tell() {
@@ -46,6 +49,22 @@ class Upload {
 
   refuse(entries) {
     this.refused.push(...entries);
+  }
+
+  // Resolves to "both", "replace" or "leave" once somebody has chosen.
+  async ask(question) {
+    this.question = question;
+    this.to("asking");
+    try {
+      const answer = await new Promise((resolve, reject) => {
+        question.answer = resolve;
+        this.abort.signal.addEventListener("abort", reject);
+      });
+      if (answer === "leave") this.left += question.images + question.tables.length;
+      return answer;
+    } finally {
+      this.question = undefined;
+    }
   }
 
   // One thing at a time; whatever goes wrong ends in a sentence.
@@ -155,7 +174,7 @@ async function answerOf(response) {
   if (response.ok) return said;
   const reason = said.error || `The server answered ${response.status}.`;
   // What may pass is tried again.
-  if ([400, 429, 502, 503, 504].includes(response.status)) throw new Error(reason);
+  if ([400, 408, 429, 502, 503, 504].includes(response.status)) throw new Error(reason);
   throw new Stop(reason);
 }
 
@@ -206,12 +225,67 @@ function* batches(files, access) {
   if (batch.length) yield batch;
 }
 
+function isTable(name, access) {
+  return access.tables.includes(name.toLowerCase());
+}
+
+// The server knows a table by its text, without a byte order mark.
+async function contentOf({ name, file }, access) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  return sha256(marked && isTable(name, access) ? bytes.subarray(3) : bytes);
+}
+
+// Only files whose names the set has are read.
+async function compare(upload, access, all, known) {
+  const here = ({ name }) => known.get(isTable(name, access) ? name.toLowerCase() : name);
+  const taken = all.filter(here);
+  const same = new Set();
+  const clashing = new Map();
+  upload.total = taken.length;
+  upload.to("comparing");
+  const queue = taken.values();
+  const worker = async () => {
+    for (const one of queue) {
+      upload.abort.signal.throwIfAborted();
+      const content = await contentOf(one, access);
+      if (content === here(one)) same.add(one);
+      else clashing.set(one, content);
+      upload.done += 1;
+      upload.tell();
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
+  return { same, clashing };
+}
+
+function numbered(name, number) {
+  const folder = name.slice(0, name.lastIndexOf("/") + 1);
+  const last = lastPart(name);
+  const dot = last.lastIndexOf(".");
+  return `${folder}${last.slice(0, dot)} (${number})${last.slice(dot)}`;
+}
+
+// The same number again where an upload that was broken off goes on.
+function freeNumber(clashing, all, known) {
+  const coming = new Set(all.map(({ name }) => name));
+  for (let number = 2; ; number += 1) {
+    const free = [...clashing].every(([{ name }, content]) => {
+      const other = numbered(name, number);
+      return !coming.has(other) && [undefined, "", content].includes(known.get(other));
+    });
+    if (free) return number;
+  }
+}
+
 async function sendFiles(upload, access, found) {
   const useful = found.filter(({ name }) => isOfUse(name, access));
   upload.ignored += found.length - useful.length;
   const folder = wrappingFolder(useful.map(({ name }) => name), access);
   const named = useful.map(({ name, file }) => ({ name: name.slice(folder.length), file }));
   const small = named.filter(({ file }) => file.size <= access.file_bytes);
+  const large = named.find(({ name, file }) => isTable(name, access) && file.size > access.file_bytes);
+  if (large) throw new Stop(`Nothing was taken: ${large.name} is over ${access.file_bytes / 1e6} MB.`);
   upload.refuse(
     named
       .filter(({ file }) => file.size > access.file_bytes)
@@ -219,25 +293,43 @@ async function sendFiles(upload, access, found) {
   );
   const answer = await persist(upload, async () => answerOf(await request(access, upload)));
   const known = new Map(Object.entries(answer.files));
-  const missing = small.filter(({ name, file }) => known.get(name) !== file.size);
-  upload.already = small.length - missing.length;
-  upload.total = small.length;
-  upload.done = upload.already;
+  const { same, clashing } = await compare(upload, access, small, known);
+  let [clash, query] = ["ask", ""];
+  if (clashing.size) {
+    const names = [...clashing.keys()].map(({ name }) => name).sort();
+    const images = names.filter((name) => !isTable(name, access));
+    const tables = names.filter((name) => isTable(name, access));
+    clash = await upload.ask({ images: images.length, such_as: images.slice(0, 5), tables });
+    const renamed = [...clashing].filter(([{ name }]) => !isTable(name, access));
+    query = `?clash=${clash}&number=${freeNumber(renamed, small, known)}`;
+  }
+  const missing = small.filter(
+    (one) => !same.has(one) && !(clash === "leave" && clashing.has(one)),
+  );
+  upload.already = same.size;
+  upload.total = same.size + missing.length;
+  upload.done = same.size;
   upload.began = performance.now();
   upload.to("sending");
-  const queue = batches(missing, access);
-  const worker = async () => {
-    for (const batch of queue) {
-      const said = await persist(upload, async () =>
-        answerOf(await request(access, upload, { method: "POST", body: body(batch) })),
-      );
-      upload.done += batch.length;
-      upload.taken += said.taken;
-      upload.refuse(said.refused);
-      upload.tell();
-    }
+  const send = async (some) => {
+    const queue = batches(some, access);
+    const worker = async () => {
+      for (const batch of queue) {
+        const said = await persist(upload, async () =>
+          answerOf(await request(access, upload, { method: "POST", body: body(batch) }, query)),
+        );
+        upload.done += batch.length;
+        upload.taken += said.taken;
+        upload.refuse(said.refused);
+        upload.tell();
+      }
+    };
+    await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
   };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
+  const tables = missing.filter(({ name }) => isTable(name, access));
+  const others = missing.filter(({ name }) => !isTable(name, access));
+  // A table that is joined to the one here follows the images, which have new names.
+  for (const some of clash === "both" ? [others, tables] : [tables, others]) await send(some);
 }
 
 // The answer comes as events, one a batch that was unpacked or read.
@@ -245,6 +337,7 @@ function listen(upload) {
   let read = 0;
   let finished = false;
   let failure = "";
+  let question;
   return {
     take(text) {
       for (;;) {
@@ -253,8 +346,16 @@ function listen(upload) {
         const step = JSON.parse(text.slice(read, end).replace(/^data: /, ""));
         read = end + 2;
         if (step.error) failure = step.error;
-        else if (step.finished) finished = true;
-        else {
+        else if (step.clash) question = step.clash;
+        else if (step.finished) {
+          finished = true;
+          upload.already = step.already;
+        } else if (step.compared) {
+          upload.done = step.compared;
+          upload.total = step.total;
+          upload.state = "comparing";
+        } else {
+          upload.state = "unpacking";
           upload.done = step.done;
           upload.total = step.total;
           upload.taken += step.taken;
@@ -263,16 +364,28 @@ function listen(upload) {
         upload.tell();
       }
     },
+    // Returns what must be asked before anything is taken, if something must.
     end() {
       if (failure) throw new Stop(failure);
+      if (question) return question;
       if (!finished) throw new Error("cut short");
       upload.done = upload.total;
+      return undefined;
     },
   };
 }
 
+// What the server unpacks or reads is compared there; it is asked again with the answer.
+async function untilAnswered(upload, attempt) {
+  let question = await attempt("");
+  while (question) {
+    const answer = await upload.ask(question);
+    question = await attempt(`?clash=${answer}`);
+  }
+}
+
 // Only XMLHttpRequest tells how much of a body has gone out.
-function sendZip(upload, access, file) {
+function sendZip(upload, access, file, query) {
   if (file.size > access.zip_bytes) {
     throw new Stop(`${file.name} is over ${access.zip_bytes / 1e9} GB; drop the folder itself.`);
   }
@@ -284,7 +397,7 @@ function sendZip(upload, access, file) {
   return new Promise((resolve, reject) => {
     const events = listen(upload);
     const sender = new XMLHttpRequest();
-    sender.open("POST", `${access.url}/zip`);
+    sender.open("POST", `${access.url}/zip${query}`);
     sender.setRequestHeader(access.header, access.token);
     sender.upload.onprogress = (event) => {
       upload.done = event.loaded;
@@ -310,8 +423,7 @@ function sendZip(upload, access, file) {
           throw new Stop(reason);
         }
         events.take(sender.responseText);
-        events.end();
-        resolve();
+        resolve(events.end());
       } catch (error) {
         reject(error);
       }
@@ -323,9 +435,9 @@ function sendZip(upload, access, file) {
   });
 }
 
-async function importFolder(upload, access, path) {
+async function importFolder(upload, access, path, query) {
   const response = await request(
-    access, upload, { method: "POST", body: JSON.stringify({ path }) }, "/folder",
+    access, upload, { method: "POST", body: JSON.stringify({ path }) }, `/folder${query}`,
   );
   if (!response.ok) {
     const said = await response.json().catch(() => ({}));
@@ -342,7 +454,7 @@ async function importFolder(upload, access, path) {
     text += value;
     events.take(text);
   }
-  events.end();
+  return events.end();
 }
 
 async function send(upload, access, find) {
@@ -350,7 +462,10 @@ async function send(upload, access, find) {
   await upload.run(access, async () => {
     const found = await find();
     const zips = found.filter(({ name }) => name.toLowerCase().endsWith(".zip"));
-    for (const { file } of zips) await sendZip(upload, access, file);
+    for (const { file } of zips) {
+      upload.unit = "files";
+      await untilAnswered(upload, (query) => sendZip(upload, access, file, query));
+    }
     const others = found.filter((one) => !zips.includes(one));
     upload.unit = "files";
     if (others.length || !zips.length) await sendFiles(upload, access, others);
@@ -374,6 +489,10 @@ function headline(upload) {
   switch (upload.state) {
     case "looking":
       return upload.total ? `Looking through the folder: ${count(upload.total)} files…` : "Looking…";
+    case "comparing":
+      return `Comparing with what is here: ${count(upload.done)} of ${files(upload.total)}`;
+    case "asking":
+      return "Nothing of it was taken yet. What shall be done?";
     case "sending":
       return `${shown(upload.done)} of ${shown(upload.total)} ${what}`;
     case "unpacking":
@@ -382,6 +501,7 @@ function headline(upload) {
         : "Reading…";
     case "done":
       if (upload.taken) return `Done: ${files(upload.taken)} taken.`;
+      if (upload.left) return "Done: nothing new was taken; what is here stays.";
       if (upload.refused.length) return "Nothing was taken; the reasons stand below.";
       return "Nothing new: there is no image in it that is not here already.";
     case "cancelled":
@@ -406,8 +526,38 @@ function details(upload) {
     }
   }
   if (upload.already) parts.push(`${count(upload.already)} were here already`);
+  if (upload.left) parts.push(`${count(upload.left)} left out, as you chose`);
   if (upload.ignored) parts.push(`${count(upload.ignored)} of other kinds passed over`);
   return parts.join(" · ");
+}
+
+function whatClashes({ images, such_as: some, tables }, named) {
+  const parts = images ? [`${count(images)} ${images === 1 ? "image" : "images"}`] : [];
+  const what = [...parts, ...tables].join(" and ");
+  const many = images + tables.length > 1;
+  const names = named && some.length ? ` (${some.join(", ")}${images > some.length ? ", …" : ""})` : "";
+  return many
+    ? `${what} have the names of others that are here, but another content${names}.`
+    : `${what} has the name of another one that is here, but another content${names}.`;
+}
+
+// The answers, and what each of them does.
+function choices({ images, tables }) {
+  const rows = tables.join(" and ");
+  const both = [
+    images ? "the new images get a number, as in 1 (2).png" : "",
+    rows ? `the rows of ${rows} are added${images ? " and follow them" : ""}` : "",
+  ];
+  const table = rows ? "the new table counts for all images here" : "";
+  const image = images ? "the new images take the types that a table here gives to their names" : "";
+  return [
+    ["both", "Keep both", both],
+    ["replace", "Replace", ["what is here goes", table || image]],
+    ["leave", "Leave", ["what is here stays; only files with new names are taken"]],
+  ].map(([answer, label, does]) => {
+    const said = does.filter(Boolean).join("; ");
+    return [answer, label, `${said[0].toUpperCase()}${said.slice(1)}.`];
+  });
 }
 
 function element(tag, properties = {}, ...children) {
@@ -457,7 +607,10 @@ class View {
       const path = this.path.value;
       if (!path.trim()) return;
       this.upload.unit = "files";
-      this.upload.run(this.access, () => importFolder(this.upload, this.access, path));
+      const { access, upload } = this;
+      upload.run(access, () =>
+        untilAnswered(upload, (query) => importFolder(upload, access, path, query)),
+      );
     });
     this.buttons = [folder, zip];
     this.zone = element(
@@ -478,13 +631,21 @@ class View {
       this.bar,
       element("div", { className: "line" }, this.headline, this.more, this.stop),
     );
+    this.question = element("div", { className: "question", role: "group" });
     this.summary = element("summary");
     this.list = element("ul");
     this.refused = element("details", {}, this.summary, this.list);
     this.live = element("div", { className: "unseen", role: "status", ariaLive: "polite" });
     this.root.append(
       element(
-        "div", { className: "upload" }, this.zone, this.server, this.progress, this.refused, this.live,
+        "div",
+        { className: "upload" },
+        this.zone,
+        this.server,
+        this.question,
+        this.progress,
+        this.refused,
+        this.live,
       ),
     );
     this.acceptDrops();
@@ -541,6 +702,8 @@ class View {
       upload.listeners.add(this.listener);
     }
     this.hint.textContent = options.hint;
+    this.apart = options.apart;
+    this.named = options.named;
     this.zone.setAttribute("aria-label", `Add images to ${options.name}`);
     this.server.hidden = !options.roots.length;
     this.places.textContent = `Allowed: ${options.roots.join(", ")}`;
@@ -571,7 +734,7 @@ class View {
     this.progress.hidden = upload.state === "idle" && !interrupted;
     this.progress.classList.toggle("failed", upload.state === "failed");
     this.stop.hidden = still;
-    this.bar.hidden = still;
+    this.bar.hidden = still || upload.state === "asking";
     if (upload.state === "looking" || !upload.total) this.bar.removeAttribute("value");
     else this.bar.value = upload.done / upload.total;
     this.bar.setAttribute("aria-label", "Upload");
@@ -580,12 +743,31 @@ class View {
       : headline(upload);
     this.headline.textContent = line;
     this.more.textContent = interrupted ? "" : details(upload);
+    this.drawQuestion();
     this.drawRefused();
-    this.say(line);
+    this.say(upload.question ? whatClashes(upload.question, this.named) : line);
     if (still && this.reported !== upload.state) {
       this.reported = upload.state;
       if (upload.state !== "idle") this.finished(upload);
     } else if (!still) this.reported = "";
+  }
+
+  drawQuestion() {
+    const { question } = this.upload;
+    this.question.hidden = !question;
+    if (question === this.asked) return;
+    this.asked = question;
+    if (!question) return;
+    const what = whatClashes(question, this.named);
+    const lead = element("p", { className: "lead", textContent: what });
+    const answers = choices(question).map(([answer, label, does]) => {
+      const button = element("button", { type: "button", textContent: label });
+      button.addEventListener("click", () => question.answer(answer));
+      return element("li", {}, button, element("span", { textContent: does }));
+    });
+    this.question.setAttribute("aria-label", "Files of the same name");
+    this.question.replaceChildren(lead, element("ul", {}, ...answers));
+    if (this.apart) this.question.append(element("p", { className: "hint", textContent: this.apart }));
   }
 
   drawRefused() {
@@ -593,8 +775,11 @@ class View {
     this.refused.hidden = !refused.length;
     if (this.list.childElementCount === Math.min(refused.length, SHOWN_REFUSALS + 1)) return;
     this.summary.textContent = `${files(refused.length)} refused`;
+    // Without its table a set has other types, or none: that is said without a click.
+    const tables = refused.filter(({ name }) => isTable(lastPart(name), this.access));
+    if (tables.length) this.refused.open = true;
     this.list.replaceChildren(
-      ...refused.slice(0, SHOWN_REFUSALS).map(({ name, reason }) =>
+      ...[...new Set([...tables, ...refused])].slice(0, SHOWN_REFUSALS).map(({ name, reason }) =>
         element("li", {}, element("b", { textContent: name }), `: ${reason}`),
       ),
     );

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from celltransfer_core.errors import DataError
 
-Setting: TypeAlias = str | int | float | bool | tuple[str | int | float, ...]
+OptionValue: TypeAlias = str | int | float | bool | tuple[str | int | float, ...]
 """Value of an option, as on the command line; a tuple where it takes several."""
 
 _FILE = ("settings", "sets", "pairs")
@@ -82,7 +82,7 @@ class Pair:
     """Further sets, without types, for the t-SNE refinement (section 3.2)."""
     types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By set, the only types that are taken from it; all from sets not named."""
-    settings: Mapping[str, Setting] = field(default_factory=dict)
+    settings: Mapping[str, OptionValue] = field(default_factory=dict)
     """Options of ``evaluate`` by their long names, those of the whole file included."""
 
     @property
@@ -259,7 +259,7 @@ def _pair(
     number: int,
     entry: object,
     sets: Mapping[str, PublishedSet],
-    settings: Mapping[str, Setting],
+    settings: Mapping[str, OptionValue],
 ) -> Pair:
     table = _TomlTable(path, f"pair {number}", entry, _PAIR)
     name = table.text("name", 'name = "Table 15"') if "name" in table.values else ""
@@ -312,10 +312,10 @@ def _taken(
     return taken
 
 
-def _settings(table: _TomlTable) -> dict[str, Setting]:
+def _settings(table: _TomlTable) -> dict[str, OptionValue]:
     if "settings" not in table.values:
         return {}
-    settings: dict[str, Setting] = {}
+    settings: dict[str, OptionValue] = {}
     for key, value in table.table("settings", "the options of evaluate under [settings]").items():
         setting = _setting(value)
         if setting is None:
@@ -327,7 +327,7 @@ def _settings(table: _TomlTable) -> dict[str, Setting]:
     return settings
 
 
-def _setting(value: object) -> Setting | None:
+def _setting(value: object) -> OptionValue | None:
     if isinstance(value, str | int | float):  # a bool is an int
         return value
     if isinstance(value, list) and value and all(isinstance(v, str | int | float) for v in value):

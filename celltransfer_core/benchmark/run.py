@@ -10,6 +10,7 @@ from typing import Any
 
 from celltransfer_core.benchmark.pairs import Pair, PairOutcome, PairsFile
 from celltransfer_core.errors import CellTransferError
+from celltransfer_core.outputs.formats import json_bytes
 from celltransfer_core.runtime.files import write_atomically
 
 
@@ -100,8 +101,7 @@ def run_pairs(
             outcomes.append(PairOutcome(pair, into, str(error), missing=False))
             report(f"failed: {error}")
             continue
-        text = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
-        write_atomically(into / "pair.json", text.encode())
+        write_atomically(into / "pair.json", json_bytes(described))
         outcomes.append(PairOutcome(pair, into, "", missing=False))
     return outcomes
 

@@ -133,8 +133,11 @@ def _fetch_encoders(options: argparse.Namespace) -> None:
 
 def _add_encoder(options: argparse.Namespace) -> None:
     from celltransfer_core.encoders.catalogue import add_encoder
+    from celltransfer_core.runtime.apart import LIMITS_MEMORY
 
     spec = add_encoder(options.id, options.file)
+    if spec.loader == "onnx" and not LIMITS_MEMORY:
+        print("This system cannot limit the memory of a trial: its time alone was limited.")
     print(f"{spec.id} is added ({spec.dim} numbers a cell): use it with --encoders {spec.id}")
 
 

@@ -60,6 +60,9 @@ def describe_run(result: RunResult) -> str:
     """
     import numpy as np
 
+    from celltransfer_core.outputs.sentences import missing_transport
+    from celltransfer_core.pipeline.votes import has_alignment
+
     lines = ["", f"framing: {result.framing.reason}"]
     lines += [f"encoder {f.encoder} was left out: {f.reason}" for f in result.failures]
     scores = result.scores["query"]
@@ -85,6 +88,9 @@ def describe_run(result: RunResult) -> str:
         lines.append("  if one of them is of its type, run again with --keep and the type")
     elif result.config.filtering == "auto" and len({m.matched_type for m in result.matches}) < 2:
         lines += ["", "fewer than two types were matched: all are kept"]
+    if not result.aligned and has_alignment(result.config):
+        why = missing_transport(result)
+        lines += ["", f"{why} --transport always computes it all the same."]
     remarks = [(solve.voter, remark) for solve in result.solves for remark in solve.log.remarks]
     for voter, remark in dict.fromkeys(remarks):
         lines.append(f"transport of {voter}: {remark} ({remarks.count((voter, remark))} times)")

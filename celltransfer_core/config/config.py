@@ -60,6 +60,9 @@ class Config(TransferSettings, IdentificationSettings):
         Draw the reference to the proportions that the matches give, or at random (the paper).
     alignment : {"fgw", "centre", "none"}
         Fused Gromov–Wasserstein, means only, or no aligned voters at all.
+    transport : {"needed", "always"}
+        Compute aligned voters where their weight can be above nought alone, or always; see
+        :func:`~celltransfer_core.pipeline.votes.transport_counts`.
     alpha : float
         Trade-off of eq. 2, in the paper's convention.
     mapping : {"affine", "barycentric"}

@@ -14,11 +14,20 @@ from typing import Any, Literal
 from celltransfer_core.errors import DataError
 
 ConfigStage = Literal[
-    "embed", "clusters", "matches", "draws", "vote", "aligned", "weighing", "flagging"
+    "embed",
+    "clusters",
+    "matches",
+    "draws",
+    "vote",
+    "aligned voters",
+    "aligned",
+    "weighing",
+    "flagging",
 ]
 """Stages of a run, in order: embeddings; clusters (A.1); their matches (A.2); which reference cells
-are drawn; what an unaligned voter predicts (3.4), and an aligned one (3.3); how voters are weighed
-and which cells are flagged, both of them whenever a run is read."""
+are drawn; what an unaligned voter predicts (3.4); whether there are aligned ones, and what these
+predict (3.3); how voters are weighed and which cells are flagged, both of them whenever a run is
+read."""
 
 Kind = Literal["word", "whole", "number", "pair", "voters", "voter", "types", "switch"]
 """One of the choices; a whole number, or any number, or one of the choices; two numbers; several

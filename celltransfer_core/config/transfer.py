@@ -103,6 +103,32 @@ class TransferSettings:
             )
         },
     )
+    transport: Literal["needed", "always"] = field(
+        default="needed",
+        metadata={
+            "setting": Setting(
+                kind="word",
+                stages=("aligned voters",),
+                choices={
+                    "needed": Choice(
+                        "Where it counts",
+                        "Voters with transport that weigh nothing are not computed: as voters "
+                        "count by default, all of them until a cluster is confirmed.",
+                    ),
+                    "always": Choice(
+                        "Always", "To look at what transport does, though it may count nothing."
+                    ),
+                },
+                help="compute aligned voters only where they can count in the vote (as voters are "
+                "weighed by default, once a cluster is confirmed), or always",
+                offered="run",
+                page="classify",
+                place=8,
+                label="When transport is computed",
+                paper="always",
+            )
+        },
+    )
     alpha: float = field(
         default=0.5,
         metadata={
@@ -256,7 +282,7 @@ class TransferSettings:
                 metavar="N",
                 offered="run",
                 page="classify",
-                place=8,
+                place=9,
                 label="Draws from the reference",
                 note="Each draw is transported by itself, and all are pooled. More draws steady "
                 "the vote and take longer.",

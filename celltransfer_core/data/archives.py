@@ -6,6 +6,7 @@ names in it are checked before anything is unpacked. Not in the paper.
 
 from __future__ import annotations
 
+import bz2
 import io
 import lzma
 import stat
@@ -19,7 +20,7 @@ from typing import IO
 
 from celltransfer_core.data.checks import MAX_FILE_NAME, name_problem
 from celltransfer_core.data.images import EXTENSIONS, check_bytes
-from celltransfer_core.data.tables import LABELS_FILE, METADATA_FILE
+from celltransfer_core.data.tables import LABELS_FILE, MAX_TABLE, METADATA_FILE
 from celltransfer_core.errors import DataError, ImageError
 
 MAX_ENTRIES = 200_000
@@ -28,14 +29,15 @@ MAX_ENTRIES = 200_000
 MAX_UNPACKED = 50_000_000_000
 """Bytes that a zip may unpack to."""
 
-MAX_TABLE = 50_000_000
-"""Bytes of a table in a zip."""
-
 MAX_RATIO = 100
 """Bytes of a zip unpacked to bytes packed."""
 
 _SMALL = 10_000_000  # bytes that a zip may unpack to at any ratio: flat pictures pack well
-_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, OSError)
+_LOCAL_ENTRY = 30  # bytes at least before each packed file
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(NotImplementedError, EOFError, OSError, ValueError),
+)
 _DIRECTORY_ENTRY = 46  # bytes at least of each entry in a zip's list of contents
 
 
@@ -78,7 +80,7 @@ def unzip(file: IO[bytes], wanted: Callable[[str, int], bool] | None = None) -> 
     try:
         _check_directory(file)
         with zipfile.ZipFile(file) as archive:
-            yield from _unpack(archive, wanted)
+            yield from _unpack(file, archive.infolist(), wanted)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
         raise DataError(
             f"The zip is damaged or cut short ({error}); pack it again, or drop the folder itself."
@@ -86,9 +88,9 @@ def unzip(file: IO[bytes], wanted: Callable[[str, int], bool] | None = None) -> 
 
 
 def _unpack(
-    archive: zipfile.ZipFile, wanted: Callable[[str, int], bool] | None
+    file: IO[bytes], listed: Sequence[zipfile.ZipInfo], wanted: Callable[[str, int], bool] | None
 ) -> Iterator[Unpacked]:
-    entries = [one for one in archive.infolist() if _is_image_or_table(one)]
+    entries = [one for one in listed if _is_image_or_table(one)]
     packed = sum(one.compress_size for one in entries)
     unpacked = sum(one.file_size for one in entries)
     if unpacked > MAX_UNPACKED or unpacked > max(_SMALL, MAX_RATIO * packed):
@@ -96,6 +98,7 @@ def _unpack(
             f"The zip would unpack from {packed / 1e6:,.1f} to {unpacked / 1e6:,.0f} MB, which no "
             "folder of cells does; drop the folder itself."
         )
+    _check_apart(listed)
     names = [one.filename.replace("\\", "/") for one in entries]
     root = wrapping_folder(names)
     for number, (entry, whole) in enumerate(zip(entries, names, strict=True), start=1):
@@ -103,10 +106,11 @@ def _unpack(
         problem = name_problem(whole) or _entry_problem(entry)
         data = b""
         if problem:
-            name = whole.encode("utf-8", "backslashreplace").decode()[:MAX_FILE_NAME]
+            told = whole if name_problem(whole) else name
+            name = told.encode("utf-8", "backslashreplace").decode()[:MAX_FILE_NAME]
         elif wanted is None or wanted(name, entry.file_size):
             try:
-                data = _read_entry(archive, entry)
+                data = _read_entry(file, entry)
             except _DAMAGED as error:
                 problem = f"is damaged in the zip ({error})"
         else:
@@ -114,12 +118,66 @@ def _unpack(
         yield Unpacked(name, data, problem, number, len(entries))
 
 
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    # In a bounded read: one without a size unpacks all, however little the entry says it holds.
-    with archive.open(entry) as stream:
-        data = stream.read(entry.file_size)
-        stream.read(1)  # at the end the checksum is compared
+def _check_apart(entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuse a zip whose entries share bytes: a few of them could unpack to any number of files."""
+    end = 0
+    for entry in sorted(entries, key=lambda one: one.header_offset):
+        if entry.header_offset < 0:
+            raise zipfile.BadZipFile("its list of contents leads nowhere")
+        if entry.header_offset < end:
+            raise DataError(
+                "The zip has entries that lie over one another, as no program packs them; pack it "
+                "again, or drop the folder itself."
+            )
+        end = entry.header_offset + _LOCAL_ENTRY + entry.compress_size
+
+
+def _read_entry(file: IO[bytes], entry: zipfile.ZipInfo) -> bytes:
+    # Not by zipfile, which unpacks some kinds however little they say they hold.
+    file.seek(entry.header_offset)
+    head = file.read(_LOCAL_ENTRY)
+    if len(head) < _LOCAL_ENTRY or not head.startswith(b"PK\3\4"):
+        raise zipfile.BadZipFile("it is not where the list of contents says")
+    file.seek(sum(struct.unpack("<HH", head[26:])), io.SEEK_CUR)
+    data = _unpacked(file.read(min(entry.compress_size, _most_packed(entry.file_size))), entry)
+    if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
+        raise zipfile.BadZipFile("it is not what the list of contents says")
     return data
+
+
+def _most_packed(size: int) -> int:
+    """Return how long a packed file can be: noise grows a little."""
+    return size + size // 10 + 10_000
+
+
+def _unpacked(packed: bytes, entry: zipfile.ZipInfo) -> bytes:
+    """Unpack no more than an entry says that it holds, and a byte that tells if there is more."""
+    most = entry.file_size + 1
+    if entry.compress_type == zipfile.ZIP_STORED:
+        return packed
+    if entry.compress_type == zipfile.ZIP_DEFLATED:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, most)
+    if entry.compress_type == zipfile.ZIP_BZIP2:
+        return bz2.BZ2Decompressor().decompress(packed, most)
+    if entry.compress_type == zipfile.ZIP_LZMA:
+        return _lzma(packed, entry.file_size)
+    raise NotImplementedError("it is packed in an unusual way; pack it again")
+
+
+def _lzma(packed: bytes, size: int) -> bytes:
+    """Unpack LZMA as a zip has it: version, length of the properties (5), and those come first."""
+    if len(packed) < 9:
+        raise EOFError("it is cut short")
+    properties, dictionary = struct.unpack_from("<BI", packed, 4)
+    kind = {
+        "id": lzma.FILTER_LZMA1,
+        "lc": properties % 9,
+        "lp": properties // 9 % 5,
+        "pb": properties // 45,
+        "dict_size": min(dictionary, max(size, 4096)),  # nothing further back is there to repeat
+    }
+    unpacker = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[kind])
+    return unpacker.decompress(packed[9:], size + 1)
 
 
 def _is_image_or_table(entry: zipfile.ZipInfo) -> bool:

@@ -6,13 +6,15 @@ In the paper a set of cells is a training or a transfer dataset.
 from __future__ import annotations
 
 import hashlib
+import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from celltransfer_core.data.images import decode
+from celltransfer_core.data.images import decode, read_size
 from celltransfer_core.errors import DataError, ImageError
 from celltransfer_core.runtime.batches import evenly_spaced
 from celltransfer_core.types import Float64, Ints, Labels, RGBImage
@@ -262,8 +264,20 @@ class Dataset:
         Raises
         ------
         ImageError
-            If the file has changed or gone since the set was read.
+            If the file has changed or gone since the set was read; see :func:`read_stored` for
+            sets whose images are stored by content.
         """
+        if self.by_hash:
+            try:
+                data = read_stored(self.root, self.cells[cell])
+            except (OSError, ImageError) as error:
+                name = self.first_file[cell]
+                raise ImageError(f"{name} is damaged on disk or gone; add it again.") from error
+        else:
+            data = self._read_named(cell)
+        return decode(data, self.cell_scales[cell].intensity)
+
+    def _read_named(self, cell: int) -> bytes:
         path = self.path(cell)
         try:
             data = path.read_bytes()
@@ -271,7 +285,7 @@ class Dataset:
             raise ImageError(f"{path} cannot be read any more ({error.strerror}).") from error
         if hashlib.sha256(data).hexdigest() != self.cells[cell]:
             raise ImageError(f"{path} has changed during the run; run again.")
-        return decode(data, self.cell_scales[cell].intensity)
+        return data
 
 
 def image_sizes(dataset: Dataset, most: int = 500) -> Ints:
@@ -288,15 +302,10 @@ def image_sizes(dataset: Dataset, most: int = 500) -> Ints:
     ndarray of int64, shape (k, 2)
         Width and height in px.
     """
-    from PIL import Image
-
     sizes = []
     for cell in evenly_spaced(dataset.n_cells, most).tolist():
-        try:
-            with Image.open(dataset.path(cell)) as image:
-                sizes.append(image.size)
-        except (OSError, Image.DecompressionBombError):  # gone meanwhile
-            continue
+        with suppress(ImageError):  # gone meanwhile
+            sizes.append(read_size(dataset.path(cell)))
     return np.array(sizes, dtype=np.int64).reshape(-1, 2)
 
 
@@ -313,3 +322,50 @@ def stored_at(root: Path, sha256: str) -> Path:
     Path
     """
     return root / sha256[:2] / sha256
+
+
+def read_stored(root: Path, sha256: str) -> bytes:
+    """Read an image that is stored by its content, and see that it is that.
+
+    Parameters
+    ----------
+    root, sha256
+        See :func:`stored_at`.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ImageError
+        If the file is damaged. It is put out of the way then, under another name: it counts as
+        missing from now on, and is stored again when somebody sends it again.
+    OSError
+        If it cannot be read.
+    """
+    path = stored_at(root, sha256)
+    for _ in range(2):  # somebody may just have sent it again
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() == sha256:
+            return data
+    with suppress(OSError):  # the folder may be one that can only be read
+        path.replace(path.with_name(f"{sha256}.damaged"))
+    raise ImageError(f"The stored image {sha256[:12]}… is damaged.")
+
+
+def stored_names(root: Path) -> set[str]:
+    """List the content hashes of all stored images, by the names of files alone.
+
+    Parameters
+    ----------
+    root : Path
+        See :func:`stored_at`.
+
+    Returns
+    -------
+    set of str
+    """
+    with os.scandir(root) as folders:
+        inside = [folder.path for folder in folders if folder.is_dir()]
+    return {entry.name for folder in inside for entry in os.scandir(folder)}

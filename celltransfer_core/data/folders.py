@@ -20,14 +20,14 @@ from celltransfer_core.data.checks import (
 from celltransfer_core.data.dataset import Dataset, PixelScale, Remark, stored_at
 from celltransfer_core.data.images import EXTENSIONS
 from celltransfer_core.data.pooling import find_contradictions
-from celltransfer_core.data.tables import LABELS_FILE, METADATA_FILE, LabelTables, read_table_texts
+from celltransfer_core.data.tables import LABELS_FILE, TABLES, LabelTables, read_table_texts
 from celltransfer_core.errors import DataError
 from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Progress, silent
 
 _BATCH = 64
-_OTHER_FILES = frozenset({LABELS_FILE, METADATA_FILE, "thumbs.db", "desktop.ini"})
+_OTHER_FILES = frozenset({*TABLES, "thumbs.db", "desktop.ini"})
 
 
 def read_dataset(
@@ -72,6 +72,8 @@ def read_dataset(
     _check_folder(root)
     names, left_out, others = _find_images(root)
     tables = LabelTables(read_table_texts(root), str(root), labelled=labelled and type_of is None)
+    if labelled and type_of is None and not tables.has_labels:
+        _check_nested(root, left_out)
     notes = tables.notes(names)
     if others:
         notes.append(Remark(".", f"holds files of other kinds, ignored: {others}"))
@@ -205,12 +207,10 @@ def find_files(root: Path) -> tuple[tuple[str, ...], tuple[Remark, ...]]:
     """
     _check_folder(root)
     images, left_out, _ = _find_images(root)
-    tables = [
-        name
-        for name in (LABELS_FILE, METADATA_FILE)
-        if (root / name).is_file() and not _link_problem(root / name, root.resolve())
-    ]
-    return (*tables, *images), tuple(left_out)
+    tables = sorted(path.name for path in root.iterdir() if path.name.lower() in TABLES)
+    links = {name: _link_problem(root / name, root.resolve()) for name in tables}
+    left_out += [Remark(name, problem) for name, problem in links.items() if problem]
+    return (*(name for name in tables if not links[name]), *images), tuple(left_out)
 
 
 def _check_folder(root: Path) -> None:
@@ -223,6 +223,18 @@ def _check_folder(root: Path) -> None:
         raise DataError(f"{root} cannot be opened ({reason}); give a folder of images.") from error
     if not stat.S_ISDIR(mode):
         raise DataError(f"{root} is a file; give a folder of images.")
+
+
+def _check_nested(root: Path, left_out: Sequence[Remark]) -> None:
+    """Refuse to take types from folders where a table lies that says otherwise."""
+    for remark in left_out:
+        folder, _, name = remark.file.rpartition("/")
+        if name.lower() == LABELS_FILE:
+            raise DataError(
+                f"{root / remark.file} lies in a sub-folder, where it cannot be read; give "
+                f"{root / folder}, or move the table up. If the folders' names are the types, take "
+                "it out."
+            )
 
 
 def _nothing_usable(root: Path, left_out: Sequence[Remark], others: int) -> str:
@@ -267,6 +279,8 @@ def _find_images(root: Path) -> tuple[list[str], list[Remark], int]:
                 leave_out(here / name, "is a link to a folder; links to folders are not followed")
         for name in sorted(files):
             path = here / name
+            if name.lower() in TABLES and here != root:
+                leave_out(path, "is a table in a sub-folder; it counts beside the types' folders")
             if name.startswith(".") or name.lower() in _OTHER_FILES:
                 continue
             if path.suffix.lower() not in EXTENSIONS:

@@ -5,17 +5,30 @@
 
 from __future__ import annotations
 
-import io
-import re
-import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from celltransfer_core.data.bounds import (
+    MAX_DECODING,
+    BoundedFile,
+    check_head,
+    check_scans,
+    check_strips,
+    decoding_bytes,
+    row_bands,
+)
+from celltransfer_core.data.deep import is_deep, read_deep
+from celltransfer_core.data.tags import count_pages
+from celltransfer_core.data.upright import read_orientation, turn
 from celltransfer_core.errors import ImageError, one_line
 from celltransfer_core.runtime.quiet import quiet
+from celltransfer_core.runtime.room import Room
 from celltransfer_core.types import RGBImage
 
 if TYPE_CHECKING:
@@ -36,9 +49,8 @@ MAX_PIXELS = 100_000_000
 MAX_BYTES = 500_000_000
 """Limit of a file."""
 
+_DECODING = Room(2 * MAX_DECODING)  # for all threads that decode
 _STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM", b"RIFF")
-_OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-_BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA_SAMPLES = 258, 262, 277, 284, 338  # TIFF tags
 
 
 @dataclass(frozen=True)
@@ -98,12 +110,22 @@ def to_rgb(pixels: Pixels, intensity: tuple[float, float] | None = None) -> RGBI
     values = pixels.values
     if pixels.deep:
         low, high = intensity or (float(values.min()), float(values.max()))
-        scaled = (values.astype(np.float32) - low) * (255 / max(high - low, 1.0))
-        scaled = np.clip(scaled, 0, 255)
-        if pixels.alpha is not None:
-            scaled = scaled * pixels.alpha + 255 * (1 - pixels.alpha)
-        values = np.rint(scaled).astype(np.uint8)
+        scaled = np.empty(values.shape, dtype=np.uint8)
+        for rows in row_bands(*values.shape[:2]):
+            alpha = None if pixels.alpha is None else pixels.alpha[rows]
+            scaled[rows] = _scaled(values[rows], alpha, low, high)
+        values = scaled
     return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))
+
+
+def _scaled(
+    values: NDArray[Any], alpha: NDArray[np.float32] | None, low: float, high: float
+) -> NDArray[np.uint8]:
+    scaled = (values.astype(np.float32) - low) * (255 / max(high - low, 1.0))
+    scaled = np.clip(scaled, 0, 255)
+    if alpha is not None:
+        scaled = scaled * alpha + 255 * (1 - alpha)
+    return np.rint(scaled).astype(np.uint8)
 
 
 def read_pixels(data: bytes) -> Pixels:
@@ -122,20 +144,55 @@ def read_pixels(data: bytes) -> Pixels:
     ImageError
         See :func:`decode`.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    with decoded(data) as pixels:
+        return pixels
+
+
+@contextmanager
+def decoded(data: bytes) -> Iterator[Pixels]:
+    """Decode an image as :func:`read_pixels` does; others wait while it takes much memory.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Yields
+    ------
+    Pixels
+        Until the end of the block what it takes counts, so that few large images are decoded at
+        once in one process.
+
+    Raises
+    ------
+    ImageError
+        See :func:`decode`.
+    """
+    with ExitStack() as stack:
+        yield _read(data, stack)
+
+
+def _read(data: bytes, stack: ExitStack) -> Pixels:
+    from PIL import Image, UnidentifiedImageError
 
     if not data:
         raise ImageError("the file is empty")
     check_bytes(len(data))
     try:
+        check_head(data)
+        file = BoundedFile(data)
         # Sizes are checked below; what else is odd either decodes or fails.
-        with quiet(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with quiet(), Image.open(file, formats=FORMATS) as image:
             check_size(*image.size)
-            pages = getattr(image, "n_frames", 1)
-            if _is_deep(image):
-                return _read_deep(image, data, pages)
-            image.load()
-            return Pixels(_eight_bit(ImageOps.exif_transpose(image)), pages)
+            check_strips(image)
+            file.allow_strips(len(image.tile))
+            deep = is_deep(image)
+            scans = check_scans(data, *image.size) if image.format in ("JPEG", "MPO") else 1
+            stack.enter_context(_DECODING.take(decoding_bytes(image, deep=deep, scans=scans)))
+            pages = count_pages(data) if image.format == "TIFF" else getattr(image, "n_frames", 1)
+            if deep:
+                values, alpha = read_deep(image, data)
+                return Pixels(values, pages, alpha)
+            return Pixels(_eight_bit(image), pages)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -149,7 +206,35 @@ def read_pixels(data: bytes) -> Pixels:
     # A damaged file can fail in as many ways as there are decoders.
     except Exception as error:
         reason = one_line(error, 80)
+        if "MAX_TEXT" in reason:
+            raise ImageError("its notes or colour profile are too long; save it without") from error
         raise ImageError(f"damaged or cut short ({reason or type(error).__name__})") from error
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Read the size of an image, without decoding it.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    width, height : int
+        In px.
+
+    Raises
+    ------
+    ImageError
+        If it is no image, or cannot be read.
+    """
+    from PIL import Image
+
+    try:
+        with quiet(), Image.open(path, formats=FORMATS) as image:
+            return image.size
+    except (OSError, Image.DecompressionBombError) as error:
+        raise ImageError(f"cannot be read ({one_line(error, 80)})") from error
 
 
 def check_bytes(size: int) -> None:
@@ -190,105 +275,24 @@ def check_size(width: int, height: int) -> None:
         )
 
 
-def _is_deep(image: Image.Image) -> bool:
-    if image.mode.startswith(("I", "F")) or _deep_colour(image):
-        return True
-    bits = getattr(image, "tag_v2", {}).get(_BITS, (8,))
-    return max(np.atleast_1d(bits)) > 8 and image.mode != "CMYK"  # ink has no scale to share
-
-
-def _deep_colour(image: Image.Image) -> re.Match[str] | None:
-    """Match how the pixels of 16-bit colour are laid out, where both bytes can be had."""
-    tiles = getattr(image, "tile", None)
-    if not tiles or getattr(image, "tag_v2", {}).get(_PLANAR, 1) != 1:
-        return None
-    return re.fullmatch(r"(RGB|RGBX|RGBA|LA);16([BLN])", _raw_mode(tiles[0]))
-
-
-def _raw_mode(tile: Any) -> str:
-    return tile[3] if isinstance(tile[3], str) else tile[3][0]
-
-
-def _read_deep(image: Image.Image, data: bytes, pages: int) -> Pixels:
-    tags = getattr(image, "tag_v2", {})
-    layout = _deep_colour(image)
-    if layout:
-        values = _both_bytes(data, *layout.groups())
-        opaque = layout[1] in {"RGB", "RGBX"}
-    elif image.mode.startswith(("I", "F")) and tags.get(_SAMPLES, 1) == 1:
-        from PIL import ImageOps
-
-        image.load()
-        values, opaque = np.asarray(ImageOps.exif_transpose(image))[..., None], True
-    else:
-        values, opaque = _read_unusual(data), tags.get(_EXTRA_SAMPLES, (0,))[0] == 0
-    if not np.isfinite(values).all():
-        raise ImageError("holds values that are no numbers")
-    if values.dtype.kind == "f" and values.max() <= 1.0:
-        values = values * 65535
-    if values.min() < 0 or values.max() > 65535:
-        raise ImageError("holds values outside 0 to 65535; save it with 8 or 16 bits")
-    if tags.get(_PHOTOMETRIC) == 0:  # white is zero
-        values = 65535 - values
-    values = np.asarray(values, dtype=np.uint16)
-    colours = 1 if values.shape[2] < 3 else 3
-    if opaque or values.shape[2] == colours:
-        return Pixels(values[..., :colours], pages)
-    alpha = np.asarray(values[..., colours : colours + 1] / 65535, dtype=np.float32)
-    values = values[..., :colours]
-    if tags.get(_EXTRA_SAMPLES, (0,))[0] == 1:  # colours are stored times their opacity
-        values = np.minimum(values / np.maximum(alpha, 1 / 65535), 65535).astype(np.uint16)
-    return Pixels(values, pages, alpha)
-
-
-def _both_bytes(data: bytes, bands: str, order: str) -> NDArray[np.uint16]:
-    # Pillow keeps the upper byte of 16-bit colour; read in the other byte order, the lower.
-    if bands == "LA":  # and here its four bytes a pixel can be had at once
-        four = _unpacked(data, "RGBA")
-        upper, lower = four[..., ::2], four[..., 1::2]
-    else:
-        upper = _unpacked(data, f"{bands};16{order}")
-        lower = _unpacked(data, f"{bands};16{_OTHER_BYTE[order]}")
-    return upper * np.uint16(256) + lower
-
-
-def _unpacked(data: bytes, raw_mode: str) -> NDArray[np.uint8]:
-    from PIL import Image, ImageOps
-
-    def changed(tile: Any) -> Any:
-        args = raw_mode if isinstance(tile[3], str) else (raw_mode, *tile[3][1:])
-        # A plain tuple before Pillow 11.
-        return tile._replace(args=args) if hasattr(tile, "_replace") else (*tile[:3], args)
-
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        image.tile = [changed(tile) for tile in image.tile]
-        image.load()
-        return np.asarray(ImageOps.exif_transpose(image))
-
-
-def _read_unusual(data: bytes) -> NDArray[Any]:
-    """Read a TIFF whose colours lie plane by plane or are stored times their opacity."""
-    import tifffile
-
-    try:
-        values = tifffile.imread(io.BytesIO(data), key=0)
-    except ValueError as error:
-        raise ImageError("its 16-bit colours are packed unusually; save it as plain RGB") from error
-    if values.ndim == 3 and values.shape[0] in (3, 4) < values.shape[2:]:
-        values = np.moveaxis(values, 0, -1)
-    if values.ndim != 3 or values.shape[2] not in (3, 4):
-        raise ImageError("its 16-bit colours are laid out unusually; save it as plain RGB")
-    return values
-
-
 def _eight_bit(image: Image.Image) -> NDArray[np.uint8]:
+    image.load()
+    width, height = image.size
+    values = np.empty((height, width, 3), dtype=np.uint8)
+    for rows in row_bands(height, width):
+        band = _on_white(image.crop((0, rows.start, width, rows.stop)))
+        values[rows] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
+    return turn(values, read_orientation(image))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
     from PIL import Image
 
-    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        image = Image.alpha_composite(white, rgba)
-    return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    if image.mode not in {"RGBA", "LA", "PA", "La", "RGBa"} and "transparency" not in image.info:
+        return image
+    rgba = image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, "white")
+    return Image.alpha_composite(white, rgba)
 
 
 def resize(image: RGBImage, side: int) -> RGBImage:

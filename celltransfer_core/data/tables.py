@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +22,22 @@ LABELS_FILE = "labels.csv"
 
 METADATA_FILE = "metadata.csv"
 """Slides and patients of files."""
+
+TABLES = (LABELS_FILE, METADATA_FILE)
+"""Tables that count beside the types' folders, in any spelling of their names."""
+
+MAX_TABLE = 50_000_000
+"""Bytes of a table."""
+
+MAX_ROWS = 500_000
+MAX_COLUMNS = 2_000
+MAX_VALUE = 10_000
+"""Rows and columns of a table, and characters of one value."""
+
+MAX_LINES = 2_000_000
+"""With those that hold nothing, as spreadsheets leave them."""
+
+_UNTIDY = re.compile(r"^$|^\.|//|/\.|/$")  # a file's name that a path would write otherwise
 
 
 def read_table_texts(root: Path) -> dict[str, str]:
@@ -36,10 +54,15 @@ def read_table_texts(root: Path) -> dict[str, str]:
     Raises
     ------
     DataError
-        If a table cannot be read or is not UTF-8.
+        If a table cannot be read, is not UTF-8, or is there in two spellings of its name.
     """
-    paths = {name: root / name for name in (LABELS_FILE, METADATA_FILE)}
-    return {name: _read_text(path) for name, path in paths.items() if path.is_file()}
+    found: dict[str, str] = {}
+    for path in sorted(path for path in root.iterdir() if path.name.lower() in TABLES):
+        name = path.name.lower()
+        if name in found:
+            raise DataError(f"{root} holds {name} twice, in capitals and not; keep one.")
+        found[name] = _read_text(path, bounded=True)
+    return found
 
 
 class LabelTables:
@@ -65,15 +88,14 @@ class LabelTables:
         self.rows: dict[str, dict[str, str]] = {}
         self.conflicts: dict[str, set[str]] = {}
         self.has_labels = labelled and LABELS_FILE in texts
-        for table in (LABELS_FILE, METADATA_FILE):
-            # A table of labels beside a query serves for slides and patients alone.
-            label = {"label"} if labelled and table == LABELS_FILE else set()
+        for table in TABLES:
             if table in texts:
-                for row in parse_table(texts[table], f"{where}/{table}", {"file", *label}):
-                    self._add(row, {"slide", "patient", *label})
+                needs = needed_columns(table, labelled=labelled)
+                for row in parse_table(texts[table], f"{where}/{table}", needs):
+                    self._add(row, {"slide", "patient", *needs} - {"file"})
 
     def _add(self, row: Mapping[str, str], columns: set[str]) -> None:
-        name = PurePosixPath(normalise_text(row["file"].replace("\\", "/"))).as_posix()
+        name = named_file(row["file"])
         known = self.rows.setdefault(name, {})
         for column in columns:
             value = normalise_text(row.get(column, ""))
@@ -93,8 +115,11 @@ class LabelTables:
         list of Remark
         """
         present = {normalise_text(name) for name in names}
+        inside: dict[str, list[str]] = {}
+        for name in sorted(present):
+            inside.setdefault(name.rpartition("/")[2], []).append(name)
         missing = [
-            Remark(name, "stands in a table but not in the folder")
+            Remark(name, _not_there(inside.get(name, ())))
             for name in self.rows
             if name not in present
         ]
@@ -129,11 +154,15 @@ class LabelTables:
             )
         labels: dict[str, str] = {}
         left_out: list[Remark] = []
-        for name in names:
-            if "label" in self.conflicts.get(normalise_text(name), ()):
+        keys = [normalise_text(name) for name in names]
+        spelt = Counter(keys)
+        for name, key in zip(names, keys, strict=True):
+            if self.has_labels and spelt[key] > 1:
+                left_out.append(Remark(name, "another file's name reads the same; rename one"))
+            elif "label" in self.conflicts.get(key, ()):
                 left_out.append(Remark(name, f"has contradictory rows in {LABELS_FILE}"))
             elif self.has_labels:
-                label = self.rows.get(normalise_text(name), {}).get("label", "")
+                label = self.rows.get(key, {}).get("label", "")
                 if label:
                     labels[name] = label
                 else:
@@ -159,13 +188,77 @@ class LabelTables:
         tuple of str or None
             Empty where unknown; None if no file has one.
         """
-        values = tuple(self._value(column, normalise_text(name)) for name in names)
+        keys = [normalise_text(name) for name in names]
+        spelt = Counter(keys)
+        values = tuple(self._value(column, key) if spelt[key] == 1 else "" for key in keys)
         return values if any(values) else None
 
     def _value(self, column: str, name: str) -> str:
         if column in self.conflicts.get(name, ()):
             return ""
         return self.rows.get(name, {}).get(column, "")
+
+
+def _not_there(inside: Sequence[str]) -> str:
+    """Tell why a file that a table names is not used; ``inside`` are those in sub-folders."""
+    if not inside:
+        return "stands in a table but not in the folder"
+    return f"stands in a table without its folder; write it as {' or '.join(inside[:2])}"
+
+
+def named_file(value: str) -> str:
+    """Bring the name of a file in a table to the spelling that files are looked up by.
+
+    Parameters
+    ----------
+    value : str
+        Of the column ``file``.
+
+    Returns
+    -------
+    str
+        With ``/`` between folders, in Unicode's normal form C.
+    """
+    text = normalise_text(value.replace("\\", "/"))
+    # A path takes ten times as long, and changes none but these.
+    return PurePosixPath(text).as_posix() if _UNTIDY.search(text) else text
+
+
+def needed_columns(table: str, *, labelled: bool) -> frozenset[str]:
+    """Tell which columns a set's table must have.
+
+    Parameters
+    ----------
+    table : {"labels.csv", "metadata.csv"}
+    labelled : bool
+        Whether the set's types are wanted: a table of labels beside a query serves for slides and
+        patients alone.
+
+    Returns
+    -------
+    frozenset of str
+    """
+    return frozenset({"file", "label"} if labelled and table == LABELS_FILE else {"file"})
+
+
+def table_problem(text: str, name: str, needs: Iterable[str]) -> str:
+    """Return why a table cannot be read.
+
+    Parameters
+    ----------
+    text, name, needs
+        See :func:`parse_table`.
+
+    Returns
+    -------
+    str
+        Empty if it can.
+    """
+    try:
+        parse_table(text, name, needs)
+    except DataError as error:
+        return str(error)
+    return ""
 
 
 def read_table(path: Path, needs: Iterable[str]) -> list[dict[str, str]]:
@@ -188,11 +281,13 @@ def read_table(path: Path, needs: Iterable[str]) -> list[dict[str, str]]:
     DataError
         If the table cannot be read or lacks a column.
     """
-    return parse_table(_read_text(path), str(path), needs)
+    return parse_table(_read_text(path, bounded=False), str(path), needs, bounded=False)
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, *, bounded: bool) -> str:
     try:
+        if bounded and path.stat().st_size > MAX_TABLE:
+            raise DataError(too_long(str(path)))
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text; save it as CSV (UTF-8).") from error
@@ -200,7 +295,23 @@ def _read_text(path: Path) -> str:
         raise DataError(f"{path} cannot be read ({error.strerror}).") from error
 
 
-def parse_table(text: str, name: str, needs: Iterable[str]) -> list[dict[str, str]]:
+def too_long(name: str) -> str:
+    """Say that a table is too long to be read.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+    """
+    return f"{name} is over {MAX_TABLE // 1_000_000} MB; keep file, label, slide and patient alone."
+
+
+def parse_table(
+    text: str, name: str, needs: Iterable[str], *, bounded: bool = True
+) -> list[dict[str, str]]:
     """Read a table from its text; see :func:`read_table`.
 
     Parameters
@@ -209,6 +320,8 @@ def parse_table(text: str, name: str, needs: Iterable[str]) -> list[dict[str, st
     name : str
         Of the table, for messages.
     needs : iterable of str
+    bounded : bool
+        Whether the table is somebody's, and limits hold; results of ours may be of any length.
 
     Returns
     -------
@@ -217,13 +330,21 @@ def parse_table(text: str, name: str, needs: Iterable[str]) -> list[dict[str, st
     Raises
     ------
     DataError
-        If the table lacks a column.
+        If the table is not UTF-8 or was cut short, lacks a column or has it twice, is longer or
+        wider than a table of cells would be, or a row separated by commas or semicolons has more
+        values than there are columns.
     """
+    if bounded and len(text) > MAX_TABLE:
+        raise DataError(too_long(name))
+    if "\ufffd" in text:  # stands for bytes that are no text
+        raise DataError(f"{name} is not UTF-8 text; save it as CSV (UTF-8).")
     header = text.strip().split("\n", 1)[0]
     separator = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    # Strictly: a quotation mark that is not closed would swallow the rows after it.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        rows = [row for row in reader if any(cell.strip() for cell in row)]
+        lines = _within_limits(reader, name) if bounded else reader
+        rows = [row for row in lines if any(map(str.strip, row))]
     except csv.Error as error:
         raise DataError(f"{name} is not a table ({error}).") from error
     columns = [cell.strip().lower() for cell in rows[0]] if rows else []
@@ -234,8 +355,37 @@ def parse_table(text: str, name: str, needs: Iterable[str]) -> list[dict[str, st
             f"{name} needs the columns {', '.join(sorted(needs))}; "
             f"it has {', '.join(columns) or 'none'}."
         )
+    if twice := {column for column in columns if column and columns.count(column) > 1}:
+        raise DataError(f"{name} has the column {min(twice)} twice; keep one.")
+    wide = next(
+        (row for row in rows if len(row) > width and any(map(str.strip, row[width:]))), None
+    )
+    if wide and separator != "\t":  # no value holds a tab: what follows can only be notes
+        raise DataError(
+            f"{name} has a row with more values than columns ({separator.join(wide)[:80]}); put "
+            f"quotation marks around a value that holds a {separator}"
+        )
     records = [
-        {column: cell.strip() for column, cell in zip_longest(columns, row[:width], fillvalue="")}
-        for row in rows[1:]
+        dict(zip_longest(columns, map(str.strip, row[:width]), fillvalue="")) for row in rows[1:]
     ]
     return [record for record in records if record.get("file", "-")]
+
+
+def _within_limits(lines: Iterable[list[str]], name: str) -> Iterator[list[str]]:
+    """Pass lines on as long as a table of cells may have them."""
+    rows = 0
+    for number, row in enumerate(lines):
+        rows += any(map(str.strip, row))
+        if number > MAX_LINES:
+            raise DataError(f"{name} has over {MAX_LINES:,} lines; delete those that are empty.")
+        if rows > MAX_ROWS + 1:
+            raise DataError(f"{name} has over {MAX_ROWS:,} rows; keep those of this set.")
+        if len(row) > MAX_COLUMNS:
+            raise DataError(
+                f"{name} has over {MAX_COLUMNS:,} columns; keep file, label, slide and patient."
+            )
+        if max(map(len, row), default=0) > MAX_VALUE:
+            raise DataError(
+                f"{name} has a value of over {MAX_VALUE:,} characters in row {rows}; shorten it."
+            )
+        yield row

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from celltransfer_core.about import ASSETS
-from celltransfer_core.encoders.embedding import encode
 from celltransfer_core.encoders.registry import BUILTIN, Encoder, EncoderSpec, published_encoders
 from celltransfer_core.encoders.weights import (
     add_weights,
@@ -64,10 +61,11 @@ def available_encoders(folder: Path | None = None) -> tuple[AvailableEncoder, ..
     Returns
     -------
     tuple of AvailableEncoder
-        The user's own were opened: those without a problem can be used. Published ones are listed
-        whether their weights are here or not.
+        The user's own were tried, each version once, in a process apart: those without a problem
+        can be used. Published ones are listed whether their weights are here or not.
     """
-    from celltransfer_core.encoders.onnx import OnnxEncoder, read_spec
+    from celltransfer_core.encoders.onnx import read_spec
+    from celltransfer_core.encoders.trial import encoder_problem
 
     found = [
         AvailableEncoder(model.stem, read_spec(model.stem, model)) for model in _models(SHIPPED)
@@ -79,7 +77,9 @@ def available_encoders(folder: Path | None = None) -> tuple[AvailableEncoder, ..
     for model in _models(folder or user_folder()):
         try:
             _check_name(model.stem)
-            found.append(AvailableEncoder(model.stem, OnnxEncoder(model.stem, model).spec))
+            spec = read_spec(model.stem, model)
+            problem = encoder_problem(model.stem, model, spec.version)
+            found.append(AvailableEncoder(model.stem, None if problem else spec, problem))
         except EncoderError as error:
             found.append(AvailableEncoder(model.stem, None, str(error)))
     return tuple(found)
@@ -116,13 +116,14 @@ def _models(folder: Path) -> list[Path]:
 
 
 def load_encoder(encoder_id: str, folder: Path | None = None) -> Encoder:
-    """Load an encoder.
+    """Load an encoder, to run it in this process.
 
     Parameters
     ----------
     encoder_id : str
     folder : Path, optional
-        Of the user's own; :func:`user_folder` by default.
+        Of the user's own; :func:`user_folder` by default. A model is a program: a server of many
+        people never loads them, see :mod:`celltransfer_core.runtime.apart`.
 
     Returns
     -------
@@ -165,7 +166,7 @@ def _check_name(encoder_id: str) -> None:
 
 
 def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> EncoderSpec:
-    """Check a user's encoder on a blank image and copy it to where encoders lie.
+    """Try a user's encoder on blank images and copy it to where encoders lie.
 
     Parameters
     ----------
@@ -184,11 +185,12 @@ def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> Enc
     Raises
     ------
     EncoderError
-        If the name is taken or odd, or the model cannot be used.
+        If the name is taken or odd, or the model cannot be used; see
+        :func:`~celltransfer_core.encoders.trial.try_encoder`.
     OutputError
         If it cannot be copied.
     """
-    from celltransfer_core.encoders.onnx import OnnxEncoder
+    from celltransfer_core.encoders.trial import try_encoder
 
     if encoder_id in published_encoders():
         if not model.is_file():
@@ -197,9 +199,7 @@ def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> Enc
     _check_name(encoder_id)
     if model.suffix != ".onnx":
         raise EncoderError(f"{model} is no ONNX file by its name; it must end in .onnx.")
-    encoder = OnnxEncoder(encoder_id, model)
-    blank = np.zeros((encoder.spec.input_size, encoder.spec.input_size, 3), dtype=np.uint8)
-    encode(encoder, [blank], np.full(1, np.nan, dtype=np.float32))
+    spec = try_encoder(encoder_id, model)
     folder = folder or user_folder()
     for suffix in (".json", ".onnx"):  # the model last: without it nothing is listed
         write_whole(
@@ -210,7 +210,7 @@ def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> Enc
                 "CELLTRANSFER_HOME to another folder, and add it again."
             ),
         )
-    return encoder.spec
+    return spec
 
 
 def fetch_encoder(encoder_id: str, folder: Path | None = None) -> EncoderSpec:

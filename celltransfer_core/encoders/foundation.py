@@ -16,6 +16,7 @@ from celltransfer_core.encoders.pixels import filled_up, standardise
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import EncoderError, one_line
 from celltransfer_core.runtime.batches import in_batches
+from celltransfer_core.runtime.environment import send_no_reports
 from celltransfer_core.runtime.files import write_whole
 from celltransfer_core.runtime.quiet import quiet
 from celltransfer_core.types import Float32, RGBImage
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     Run = Callable[[Float32], Float32]
     import torch
 
+send_no_reports()  # before any of their libraries is imported
 
 MISSING = "torch, torchvision, timm, open_clip_torch and transformers"
 """What has to be installed for these encoders."""

@@ -15,7 +15,10 @@ from celltransfer_core.encoders.pixels import filled_up, standardise
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import EncoderError, one_line
 from celltransfer_core.runtime.batches import in_batches
+from celltransfer_core.runtime.environment import send_no_reports
 from celltransfer_core.types import Float32, RGBImage
+
+send_no_reports()  # before ONNX Runtime is imported
 
 BATCH = 8
 """Images of one call, if the model leaves that open: more would take memory and save no time."""

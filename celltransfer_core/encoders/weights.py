@@ -17,6 +17,9 @@ import numpy as np
 
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import EncoderError, OutputError, one_line
+from celltransfer_core.runtime.environment import send_no_reports
+
+send_no_reports()  # before the hub's library is imported
 
 SOURCE_FILE = "source.json"
 """File beside the weights: where they came from, and their hash, part of the cache's keys."""

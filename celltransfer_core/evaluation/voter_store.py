@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,7 +30,7 @@ from celltransfer_core.pipeline.aligned import ALIGNERS, Gallery, align, drawn_r
 from celltransfer_core.pipeline.draws import Draws, TransferPlan, plan_transfer
 from celltransfer_core.pipeline.result import Named, Prepared, Voter
 from celltransfer_core.pipeline.votes import classify, ensemble_weights, plain_name
-from celltransfer_core.runtime.files import write_atomically
+from celltransfer_core.runtime.files import read_if_whole, write_atomically
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Float32, Float64, Ints, Labels, Progress
 from celltransfer_core.vocabulary import QUERY, REFERENCE
@@ -283,20 +282,7 @@ class VoterStore:
         return self._fingerprints[member]
 
     def _load(self, key: str) -> VoterPrediction | None:
-        if self.store is None:
-            return None
-        try:
-            data = io.BytesIO((self.store / f"{key}.npz").read_bytes())
-            with np.load(data) as kept:
-                probabilities = {
-                    name[2:]: kept[name].astype(np.float64)
-                    for name in kept.files
-                    if name.startswith("p_")
-                }
-                accuracy, mixed = kept["prior"].tolist()
-                return VoterPrediction(probabilities, accuracy, mixed, kept["neighbours"])
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            return None  # not there, or cut short by a crash: computed again
+        return read_if_whole(self.store / f"{key}.npz", _read) if self.store else None
 
     def _save(self, key: str, found: VoterPrediction) -> None:
         if self.store is None:
@@ -310,6 +296,16 @@ class VoterStore:
         write_atomically(self.store / f"{key}.npz", data.getvalue())
 
 
+def _read(path: Path) -> VoterPrediction:
+    # NumPy leaves a file that it cannot read open; each member has a checksum.
+    with np.load(io.BytesIO(path.read_bytes())) as kept:
+        probabilities = {
+            name[2:]: kept[name].astype(np.float64) for name in kept.files if name.startswith("p_")
+        }
+        accuracy, mixing = kept["prior"].tolist()
+        return VoterPrediction(probabilities, accuracy, mixing, kept["neighbours"])
+
+
 def _rounded(probabilities: Float64) -> Float64:
     # As they are kept on disk, so that going on gives the same bytes as never having stopped.
     return probabilities.astype(np.float32).astype(np.float64)
@@ -321,7 +317,9 @@ def _common_neighbours(lists: Ints, most: int = _NEIGHBOURS) -> Ints:
     for cell, neighbours in enumerate(lists):
         places = np.flatnonzero(neighbours >= 0) % most
         members = neighbours[neighbours >= 0]
-        names, first, counts = np.unique(members, return_index=True, return_counts=True)
-        order = np.lexsort((names, places[first], -counts))[:most]
+        names, of, counts = np.unique(members, return_inverse=True, return_counts=True)
+        best = np.full(len(names), most)
+        np.minimum.at(best, of, places)
+        order = np.lexsort((names, best, -counts))[:most]
         found[cell, : len(order)] = names[order]
     return found

@@ -22,6 +22,7 @@ from .report import About as About, report_html as report_html
 from .sentences import (
     describe_concordance as describe_concordance,
     describe_sample as describe_sample,
+    missing_transport as missing_transport,
     percent as percent,
 )
 from .study_tables import StudyTables as StudyTables

@@ -128,7 +128,7 @@ def read_clusters(path: Path, query: Dataset) -> Clusters:
     Parameters
     ----------
     path : Path
-        Columns file and cluster, and centrality if there is one.
+        Columns file and cluster; centrality, and sha256 of the images, if they are there.
     query : Dataset
 
     Returns
@@ -139,15 +139,22 @@ def read_clusters(path: Path, query: Dataset) -> Clusters:
     Raises
     ------
     DataError
-        If a column or a value is wrong, or a cell has no cluster or two.
+        If a column or a value is wrong, a file is another image now, or a cell has no cluster or
+        two.
     """
-    rows = {unguarded(row["file"]): row for row in read_table(path, ("file", "cluster"))}
+    rows: dict[str, dict[str, str]] = {}
+    for told in read_table(path, ("file", "cluster")):
+        name = unguarded(told["file"])
+        if rows.setdefault(name, told)["cluster"] != told["cluster"]:
+            raise DataError(f"{path} puts {name} into two clusters; keep one row.")
     numbers = np.full(query.n_cells, -1, dtype=np.int64)
     centrality: Float64 = np.ones(query.n_cells)
-    for file, cell in zip(query.files, query.cell_index, strict=True):
+    for file, sha256, cell in zip(query.files, query.sha256, query.cell_index, strict=True):
         row = rows.get(file)
         if row is None:
             continue
+        if row.get("sha256", sha256) not in ("", sha256):
+            raise DataError(f"{path}: {file} is another image now; cluster the cells again.")
         try:
             number = int(row["cluster"])
             centre = float(row.get("centrality") or 1.0)

@@ -12,6 +12,7 @@ from celltransfer_core.outputs.sentences import (
     describe_concordance,
     describe_sample,
     interval,
+    missing_transport,
     percent,
 )
 from celltransfer_core.outputs.tables import differential_table
@@ -104,8 +105,11 @@ def add_voters(page: Page, result: RunResult) -> None:
     page.heading("How the voters did")
     names = [voter.name for voter in result.voters]
     page.figure("disagreement_figure", disagreement_figure(result.vote.choices, names))
-    page.figure("transport_gain_figure", transport_gain_figure(result.voters, result.vote))
-    page.figure("transport_quality_figure", transport_quality_figure(result.solves))
+    if result.aligned:
+        page.figure("transport_gain_figure", transport_gain_figure(result.voters, result.vote))
+        page.figure("transport_quality_figure", transport_quality_figure(result.solves))
+    else:
+        page.text(missing_transport(result))
     page.figure(
         "confusion_figure",
         confusion_figure(

@@ -1,10 +1,13 @@
-"""Accuracy and agreement of readers as sentences, for the report and the Review page."""
+"""Results as sentences, for the report and the pages: readers, and transport that is missing."""
 
 from __future__ import annotations
 
 import math
 
+from celltransfer_core.matching.matches import confirmed_share
 from celltransfer_core.people.accuracy import Concordance, Estimate
+from celltransfer_core.pipeline.result import RunResult
+from celltransfer_core.pipeline.votes import has_alignment, transport_counts
 
 
 def percent(share: float) -> str:
@@ -78,3 +81,24 @@ def describe_concordance(found: Concordance) -> str:
         f"({percent(found.agreed / found.cells)}); Cohen's κ is {kappa} (1 is full agreement, 0 "
         "what chance would give)."
     )
+
+
+def missing_transport(result: RunResult) -> str:
+    """Say why a result has no aligned voters (3.3).
+
+    Parameters
+    ----------
+    result : RunResult
+
+    Returns
+    -------
+    str
+        A sentence; empty where there are some.
+    """
+    if result.aligned:
+        return ""
+    if not has_alignment(result.config):
+        return "No alignment was chosen that makes voters of its own."
+    if transport_counts(result.config, confirmed_share(result.matches)):
+        return "Transport counts by now, but this vote was made without."
+    return "Transport was not computed: it weighs nothing until a cluster is confirmed."

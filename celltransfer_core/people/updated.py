@@ -101,8 +101,8 @@ class UpdatedVote:
     """Posterior probability of each type in each cell, not calibrated, shape (n, T)."""
     weights: Float64
     """Weight of each voter but the typed cells, shape (V + 3,), summing to one."""
-    cell_weights: Float64
-    """Weight of each kind of :data:`KINDS` in each cell, shape (n, 5); rows sum to one."""
+    voter_weights: Float64
+    """Weight of each row of ``choices`` in each cell, shape (V + 4, n); columns sum to one."""
     distance: Float64
     """Distance of each cell to the nearest typed cell or central cell of a confirmed cluster, in
     units of the usual distance between neighbours in the query, shape (n,); infinite without
@@ -115,6 +115,12 @@ class UpdatedVote:
     doubted_clusters: tuple[int, ...] = ()
     """Positions of the clusters whose confirmed type is more likely wrong than right, unless typed
     cells settle it."""
+
+    @property
+    def cell_weights(self) -> Float64:
+        """Weight of each kind of :data:`KINDS` in each cell, shape (n, 5); rows sum to one."""
+        joined = self.voter_weights[-len(KINDS) + 1 :]
+        return np.column_stack([np.maximum(1 - joined.sum(axis=0), 0), *joined])
 
     @property
     def unknown(self) -> Bools:

@@ -196,9 +196,9 @@ class VoteUpdater(BaseEstimator):
         self.probabilities_, self.weights_, self.types_ = probabilities, weights, tuple(types)
         self.kept_ = np.flatnonzero(np.isin(self.types_, kept))
         self.certainty_ = 1 - normalized_entropy(probabilities)
-        shares = cell_weights(weights, self.certainty_)
-        self.ensemble_ = count_votes(probabilities, shares)
-        self.mean_ = np.einsum("vn,vnt->nt", shares, probabilities)
+        self.shares_ = cell_weights(weights, self.certainty_)
+        self.ensemble_ = count_votes(probabilities, self.shares_)
+        self.mean_ = np.einsum("vn,vnt->nt", self.shares_, probabilities)
         n_clusters = int(clusters.max()) + 1
         self.cluster_votes_ = group_means(self.mean_, clusters, n_clusters)
         certain = probabilities * self.certainty_[:, :, None]
@@ -238,7 +238,7 @@ class VoteUpdater(BaseEstimator):
         found = combine(
             self._voters(given, len(types)), self._typed_cells(given), self.prior_strength
         )
-        n, voters = len(self.X_), len(self.weights_)
+        n = len(self.X_)
         agree = np.where(given.answers == given.cell_names[given.typed], 1, -1)
         settled = np.bincount(self.clusters_[given.typed], agree, len(given.names)) >= _SETTLED
         distance, above = self._distance(given)
@@ -256,9 +256,7 @@ class VoteUpdater(BaseEstimator):
             ensemble=self.ensemble_,
             probabilities=found.probabilities,
             weights=found.weights,
-            cell_weights=np.column_stack(
-                [found.cell_weights[:voters].sum(axis=0), *found.cell_weights[voters:]]
-            ),
+            voter_weights=found.cell_weights,
             distance=distance,
             unknown_above=above,
             name_posteriors=given.posteriors,
@@ -274,7 +272,7 @@ class VoteUpdater(BaseEstimator):
             ensemble=self.ensemble_,
             probabilities=self.mean_,
             weights=self.weights_ / self.weights_.sum(),
-            cell_weights=np.tile(np.eye(len(KINDS))[0], (n, 1)),
+            voter_weights=np.vstack([self.shares_, np.zeros((len(KINDS) - 1, n))]),
             distance=np.full(n, np.inf),
             unknown_above=np.inf,
             name_posteriors=np.ones(len(self.cluster_votes_)),

@@ -76,7 +76,9 @@ from .votes import (
     classify as classify,
     ensemble_vote as ensemble_vote,
     ensemble_weights as ensemble_weights,
+    has_alignment as has_alignment,
     predict_voters as predict_voters,
     recount as recount,
+    transport_counts as transport_counts,
     weigh as weigh,
 )

@@ -13,6 +13,7 @@ import numpy as np
 
 from celltransfer_core.classify.voting import cell_weights, voters_split
 from celltransfer_core.neighbors.knn import normalized_entropy
+from celltransfer_core.people.updated import KINDS
 from celltransfer_core.pipeline.result import RunResult, Voter
 from celltransfer_core.types import Bools, Ints
 
@@ -118,11 +119,11 @@ def nearest_reference(voters: Sequence[Voter], cell: int) -> Ints:
     Returns
     -------
     ndarray of int64
-        Each once, though a draw may hold it several times.
+        Each once.
     """
     points: dict[int, float] = {}
     for voter in voters:
-        near = [int(one) for one in dict.fromkeys(voter.neighbours[cell].tolist()) if one >= 0]
+        near = [one for one in voter.neighbours[cell].tolist() if one >= 0]
         for rank, one in enumerate(near, start=1):
             points[one] = points.get(one, 0.0) + 1 / rank
     return np.array(sorted(points, key=lambda one: (-points[one], one)), dtype=np.int64)
@@ -132,10 +133,15 @@ def nearest_reference(voters: Sequence[Voter], cell: int) -> Ints:
 class CellVote:
     """Prediction and share of one voter in one cell."""
 
-    voter: Voter
+    voter: Voter | None
+    """None for those that join the ensemble where the vote was updated with answers."""
+    kind: str
+    """One of :data:`~celltransfer_core.people.updated.KINDS`."""
     type_name: str
     probability: float
-    """Of that type."""
+    """Of that type; NaN for those that joined."""
+    weight: float
+    """Of the voter in all cells; NaN for typed cells, which count near themselves alone."""
     share: float
     """Of the vote in this cell; see :func:`~celltransfer_core.classify.voting.cell_weights`."""
 
@@ -151,16 +157,35 @@ def votes_of_cell(result: RunResult, cell: int) -> tuple[CellVote, ...]:
     Returns
     -------
     tuple of CellVote
-        In the order of the voters.
+        In the order of the voters; where the vote was updated with answers, then those of the
+        others that count here. Shares sum to one; those of ``predicted`` to the agreement.
     """
-    probabilities = np.stack([voter.probabilities[cell] for voter in result.voters])
-    weights = np.array([voter.weight for voter in result.voters])
-    certainty = 1 - normalized_entropy(probabilities)
-    shares = cell_weights(weights, certainty[:, None])[:, 0]
-    best = probabilities.argmax(axis=1)
-    return tuple(
-        CellVote(voter, result.types[number], float(row[number]), float(share))
-        for voter, number, row, share in zip(
-            result.voters, best.tolist(), probabilities, shares, strict=True
+    if result.updated:
+        joined: tuple[str, ...] = KINDS[1:]
+        weights = np.append(result.updated.weights, np.nan)
+        shares = result.updated.voter_weights[:, cell]
+    else:
+        joined = ()
+        weights = np.array([voter.weight for voter in result.voters])
+        probabilities = np.stack([voter.probabilities[cell] for voter in result.voters])
+        certainty = 1 - normalized_entropy(probabilities)
+        shares = cell_weights(weights, certainty[:, None])[:, 0]
+    votes = [
+        CellVote(
+            voter,
+            kind,
+            result.types[number],
+            float(voter.probabilities[cell, number]) if voter else np.nan,
+            weight,
+            share,
         )
-    )
+        for voter, kind, number, weight, share in zip(
+            [*result.voters, *(None for _ in joined)],
+            [*(KINDS[0] for _ in result.voters), *joined],
+            result.vote.choices[:, cell].tolist(),
+            weights.tolist(),
+            shares.tolist(),
+            strict=True,
+        )
+    ]
+    return tuple(one for one in votes if one.voter or one.share > 0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from celltransfer_core.config.config import Config
 from celltransfer_core.pipeline.draws import draw_size
+from celltransfer_core.pipeline.votes import transport_counts
 
 _TRANSPORT = 4e-7
 """Seconds a pair of cells of one transport, on one processor; 0.3 to 0.5 were measured."""
@@ -33,8 +34,10 @@ class RunEstimate:
     """Reference cells of each transport."""
     target: int
     """Query cells of each, at most."""
+    first: float
+    """Seconds until the vote without transport."""
     seconds: float
-    """Right within a factor of about three on a current machine."""
+    """Until the end; right within a factor of about three on a current machine."""
 
 
 def estimate_run(
@@ -45,6 +48,7 @@ def estimate_run(
     *,
     sources: int = 1,
     workers: int = 1,
+    confirmed: float = 1.0,
 ) -> RunEstimate:
     """Estimate the steps of classification and about how long they take.
 
@@ -61,6 +65,9 @@ def estimate_run(
         Sets that were pooled to the reference.
     workers : int
         Processes for transports.
+    confirmed : float
+        Share of the query's cells in confirmed clusters; see
+        :func:`~celltransfer_core.pipeline.votes.transport_counts`.
 
     Returns
     -------
@@ -72,10 +79,12 @@ def estimate_run(
     target = -(-query // parts)
     size, draws = draw_size(config, reference, target)
     draws *= sources if config.weights == "matches" else 1
-    doubled = config.alignment == "centre" and config.features == "centred"
-    aligned = config.alignment != "none" and not doubled
-    transports = encoders * parts * draws if config.alignment == "fgw" else 0
+    aligned = transport_counts(config, confirmed)
+    transports = encoders * parts * draws if aligned and config.alignment == "fgw" else 0
+    voting = encoders * (_EACH + query * size * draws * _SEARCH)
+    first = seconds = _START + voting
+    if aligned:
+        seconds += voting
+        seconds += transports * size * target * _TRANSPORT / max(1, min(workers, parts * draws))
     voters = encoders * (2 if aligned else 1)
-    seconds = transports * size * target * _TRANSPORT / max(1, min(workers, parts * draws))
-    seconds += _START + voters * (_EACH + query * size * draws * _SEARCH)
-    return RunEstimate(voters, parts, transports, size, target, seconds)
+    return RunEstimate(voters, parts, transports, size, target, first, seconds)

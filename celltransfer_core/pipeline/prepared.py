@@ -150,7 +150,7 @@ def embed_sets(
     for encoder in encoders:
         try:
             found = {
-                name: _embed_by_scale(cells, encoder, cache, workers, progress)
+                name: embed_by_scale(cells, encoder, cache, workers, progress)
                 for name, cells in crops.items()
             }
         except EncoderError as error:
@@ -161,9 +161,28 @@ def embed_sets(
     return embeddings, tuple(failures)
 
 
-def _embed_by_scale(
-    crops: Crops, encoder: Encoder, cache: Cache, workers: int | None, progress: Progress
+def embed_by_scale(
+    crops: Crops, encoder: Encoder, cache: Cache, workers: int | None, progress: Progress = silent
 ) -> Float32:
+    """Embed one set, each of its sources by itself as it was framed; rows come from the cache.
+
+    Parameters
+    ----------
+    crops : Crops
+    encoder : Encoder
+    cache : Cache
+    workers : int, optional
+    progress : callable
+
+    Returns
+    -------
+    ndarray of float32, shape (n, dim)
+
+    Raises
+    ------
+    EncoderError
+        If the encoder fails.
+    """
     parts = crops.by_scale()
     rows = [embed(part, encoder, cache, workers=workers, progress=progress) for _, part in parts]
     order = np.argsort(np.concatenate([cells for cells, _ in parts]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from celltransfer_core.classify.voting import Vote
 from celltransfer_core.config.config import Config
-from celltransfer_core.config.settings import voter_name
+from celltransfer_core.config.settings import ConfigStage, voter_name
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import DataError
@@ -135,6 +135,29 @@ class RunResult:
     updated: UpdatedVote | None = None
     """The vote updated with answers, if there were any; see
     :func:`~celltransfer_core.pipeline.updates.update_vote`."""
+
+    @property
+    def aligned(self) -> bool:
+        """Whether there are aligned voters beside the others."""
+        return len({voter.encoders for voter in self.voters}) < len(self.voters)
+
+    def configured(self, config: Config) -> Config:
+        """Return its configuration with what another one says of things that it does not hold.
+
+        Parameters
+        ----------
+        config : Config
+
+        Returns
+        -------
+        Config
+            How voters are weighed and which cells are flagged is decided anew whenever a result is
+            read; without aligned voters, so is how they would be made. The same as ``config`` if
+            the result can stand for it.
+        """
+        late: tuple[ConfigStage, ...] = ("aligned voters", "weighing", "flagging")
+        late = late if self.aligned else ("aligned", *late)
+        return replace(self.config, **config.first_deciding(*late))
 
     @property
     def predicted(self) -> tuple[str, ...]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from celltransfer_core.classify.voting import Vote
 from celltransfer_core.config.config import DEFAULT, Config
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.matching.matches import Confirmation
@@ -92,8 +91,8 @@ def run(
     progress("clusters", 1, 1)
     # Types that no cluster is matched to are filtered out (3.2); subsets are drawn (5.2).
     plan = plan_transfer(prepared, named)
-    # Each voter: the reference is transported onto the query (3.3, eqs 2–4), and entropy-weighted
-    # k-NN predicts the query's types, with and without transport (3.4).
+    # Each voter: entropy-weighted k-NN predicts the query's types (3.4); where that can count, also
+    # after the reference is transported onto the query (3.3, eqs 2–4).
     voters, solves = predict_voters(
         prepared.comparable,
         prepared.voters,
@@ -104,10 +103,8 @@ def run(
         progress=progress,
     )
     # The ensemble's weights and its vote (3.4).
-    voters = weigh(voters, config, plan.confirmed)
-    vote = ensemble_vote(voters)
+    result = _collect(prepared, named, plan, voters, solves)
     # The vote is updated with a person's answers, if there are any (not in the paper).
-    result = _collect(prepared, named, plan, voters, solves, vote)
     return update_vote(result, annotations_of(named.matches, query.cells, reviews))
 
 
@@ -118,6 +115,7 @@ def transfer(
     cache: Cache | None = None,
     workers: int | None = None,
     progress: Progress = silent,
+    first: Callable[[RunResult], object] | None = None,
 ) -> RunResult:
     """Filter, align, classify and vote (3.2–3.4): the later steps of :func:`run` alone.
 
@@ -129,12 +127,20 @@ def transfer(
         Keeps the voters' predictions, so that only those are made again whose inputs changed.
     workers, progress
         As for :func:`run`.
+    first : callable, optional
+        Takes the result of the unaligned voters alone, before the first transport; it is not
+        called where no transport counts.
 
     Returns
     -------
     RunResult
     """
     plan = plan_transfer(prepared, named)
+
+    def hand_out(voters: tuple[Voter, ...]) -> None:
+        if first:
+            first(_collect(prepared, named, plan, voters, ()))
+
     voters, solves = predict_voters(
         prepared.comparable,
         prepared.voters,
@@ -143,9 +149,9 @@ def transfer(
         cache=cache,
         workers=workers,
         progress=progress,
+        first=hand_out,
     )
-    voters = weigh(voters, prepared.config, plan.confirmed)
-    return _collect(prepared, named, plan, voters, solves, ensemble_vote(voters))
+    return _collect(prepared, named, plan, voters, solves)
 
 
 def _collect(
@@ -154,9 +160,9 @@ def _collect(
     plan: TransferPlan,
     voters: tuple[Voter, ...],
     solves: tuple[Solve, ...],
-    vote: Vote,
 ) -> RunResult:
-    """Collect the outcome of every step."""
+    """Weigh the voters, count their votes (3.4), and collect the outcome of every step."""
+    voters = weigh(voters, prepared.config, plan.confirmed)
     return RunResult(
         config=prepared.config,
         reference=prepared.reference,
@@ -180,6 +186,6 @@ def _collect(
         parts=len(plan.draws.parts),
         voters=voters,
         solves=solves,
-        vote=vote,
+        vote=ensemble_vote(voters),
         features=prepared.cluster_features,
     )

@@ -7,7 +7,7 @@ every query cell, unaligned and aligned, kept by everything that decides it; the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -74,14 +74,15 @@ def recount(result: RunResult, config: Config) -> RunResult:
     result : RunResult
         Not updated with answers.
     config : Config
-        Its ``vote_weights`` and ``flag_threshold`` are used.
+        See :meth:`RunResult.configured`.
 
     Returns
     -------
     RunResult
-        As :func:`run` would have given it.
+        As :func:`run` would have given it; but if aligned voters count by now and the run has none,
+        the others vote alone.
     """
-    config = replace(result.config, **config.first_deciding("weighing", "flagging"))
+    config = result.configured(config)
     voters = weigh(result.voters, config, confirmed_share(result.matches))
     return replace(result, config=config, voters=voters, vote=ensemble_vote(voters))
 
@@ -145,8 +146,9 @@ def predict_voters(
     cache: Cache | None = None,
     workers: int | None = None,
     progress: Progress = silent,
+    first: Callable[[tuple[Voter, ...]], object] | None = None,
 ) -> tuple[tuple[Voter, ...], tuple[Solve, ...]]:
-    """Classify the query with every voter, unaligned and aligned (3.3–3.4).
+    """Classify the query with every voter, unaligned and, where they count, aligned (3.3–3.4).
 
     Parameters
     ----------
@@ -159,38 +161,89 @@ def predict_voters(
         Keeps the predictions of each voter, by everything that decides them.
     workers : int, optional
     progress : callable
+    first : callable, optional
+        Takes the unaligned voters before the first aligned one is begun, where there are some.
 
     Returns
     -------
     voters : tuple of Voter
         The unaligned one of each encoder before the aligned one; weights are NaN, see
-        :func:`weigh`.
+        :func:`weigh`. No aligned ones where :func:`transport_counts` says so.
     solves : tuple of Solve
     """
     draws, n_types = plan.draws, len(plan.types)
-    # Centred features are centred already: means alone would give the same voter twice.
-    doubled = config.alignment == "centre" and config.features == "centred"
     keep = cache.once if cache else uncached
-    # A cluster's workers have disks of their own.
-    near = not os.environ.get(SCHEDULER) and len(voters) * _room(draws) <= MAX_RESULT_BYTES / 2
-    memory = cache.folder if cache and near else None
-    predicted: list[Voter] = []
-    solves: list[Solve] = []
+    plain: list[Voter] = []
+    keys: list[str] = []
     for number, voter in enumerate(voters):
         progress("vote", number, len(voters))
         Xs, Xt = drawn_rows(embeddings, voter, draws, plan.known, config)
-        key = _voter_key(voter, Xs, Xt, draws, n_types, config)
-        plain = keep(key, partial(_predict_unaligned, voter, Xs, Xt, draws, n_types, config))
-        predicted.append(plain)
-        if config.alignment != "none" and not doubled:
-            work = partial(
-                _predict_aligned, voter, Xs, Xt, draws, n_types, config, memory, workers, progress
-            )
-            aligned, solved = keep(_aligned_key(key, draws, config), work)
-            predicted.append(replace(aligned, accuracy=plain.accuracy))
-            solves += solved
+        keys.append(_voter_key(voter, Xs, Xt, draws, n_types, config))
+        work = partial(_predict_unaligned, voter, Xs, Xt, draws, n_types, config)
+        plain.append(keep(keys[-1], work))
     progress("vote", len(voters), len(voters))
-    return tuple(predicted), tuple(solves)
+    if not transport_counts(config, plan.confirmed):
+        return tuple(plain), ()
+    if first:
+        first(tuple(plain))
+    # A cluster's workers have disks of their own.
+    near = not os.environ.get(SCHEDULER) and len(voters) * _room(draws) <= MAX_RESULT_BYTES / 2
+    memory = cache.folder if cache and near else None
+    both: list[Voter] = []
+    solves: list[Solve] = []
+    for key, unmoved in zip(keys, plain, strict=True):
+        voter = unmoved.encoders
+        # Joined again: the rows of all voters at once would fill the memory.
+        Xs, Xt = drawn_rows(embeddings, voter, draws, plan.known, config)
+        move = partial(
+            _predict_aligned, voter, Xs, Xt, draws, n_types, config, memory, workers, progress
+        )
+        aligned, solved = keep(_aligned_key(key, draws, config), move)
+        both += [unmoved, replace(aligned, accuracy=unmoved.accuracy)]
+        solves += solved
+    return tuple(both), tuple(solves)
+
+
+def transport_counts(config: Config, confirmed: float) -> bool:
+    """Tell whether aligned voters are computed: where they can count in the vote (3.4), or always.
+
+    Parameters
+    ----------
+    config : Config
+    confirmed : float
+        Share of the query's cells in confirmed clusters.
+
+    Returns
+    -------
+    bool
+        False without an alignment; and by default until a cluster is confirmed, because
+        :func:`ensemble_weights` gives aligned voters no weight before.
+
+    Examples
+    --------
+    >>> from celltransfer_core.config import DEFAULT, PAPER
+    >>> transport_counts(DEFAULT, 0.0), transport_counts(DEFAULT, 0.2), transport_counts(PAPER, 0.0)
+    (False, True, True)
+    """
+    if not has_alignment(config):
+        return False
+    return config.transport == "always" or config.vote_weights != "confirmed" or confirmed > 0
+
+
+def has_alignment(config: Config) -> bool:
+    """Tell whether a configuration asks for an alignment that makes other voters.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    bool
+        False also where centred features are aligned by their means: that changes nothing.
+    """
+    doubled = config.alignment == "centre" and config.features == "centred"
+    return config.alignment != "none" and not doubled
 
 
 def _room(draws: Draws) -> int:

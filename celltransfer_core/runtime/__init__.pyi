@@ -8,8 +8,11 @@ from .cluster import on_cluster as on_cluster
 from .environment import SCHEDULER as SCHEDULER, cpu_count as cpu_count
 from .files import (
     check_writable as check_writable,
+    make_folder as make_folder,
     read_if_whole as read_if_whole,
+    sync_folder as sync_folder,
     write_atomically as write_atomically,
+    write_together as write_together,
     write_whole as write_whole,
 )
 from .tasks import run_tasks as run_tasks

@@ -4,7 +4,9 @@ Rows are found by the cell's content hash, so that a cell is computed once which
 in, and a run that was interrupted goes on where it was. A table is one SQLite file: every batch is
 a transaction, several processes may write at once, and kill -9 loses at most the batch under way.
 Results are found by a hash of everything that decides them, a file each, written whole; those that
-were not read for the longest time are deleted when all take too much space.
+were not read for the longest time are deleted when all take too much space. Rows and results carry
+a checksum: one whose bytes changed on disk counts as missing, and a table that cannot be read at
+all is begun anew.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import json
 import os
 import re
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -22,13 +25,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 from celltransfer_core.errors import OutputError
-from celltransfer_core.runtime.files import read_if_whole, write_whole
+from celltransfer_core.runtime.checked import load_checked, save_checked
+from celltransfer_core.runtime.files import make_file, make_folder, read_if_whole
 from celltransfer_core.types import Bools, Float32
 
 Result = TypeVar("Result")
 
 MAX_RESULT_BYTES = 4_000_000_000
 """Space that results may take; those read longest ago are deleted beyond it."""
+
+_CHECK = 4  # bytes of a row's checksum
 
 _AT_ONCE = 500  # parameters a statement; SQLite's oldest limit is 999
 
@@ -68,6 +74,22 @@ def fingerprint(*parts: Any) -> str:
             digest.update(json.dumps(part, sort_keys=True).encode())
         digest.update(b"|")
     return digest.hexdigest()[:32]
+
+
+class _DamagedError(OutputError):
+    """A table cannot be read; what it held is to be computed again."""
+
+    def __init__(self, path: Path, error: Exception) -> None:
+        super().__init__(f"{path} is damaged ({error!r}); delete it and run again.")
+
+
+def _checksum(key: str, row: bytes) -> bytes:
+    return zlib.crc32(row, zlib.crc32(key.encode())).to_bytes(_CHECK, "little")
+
+
+def _is_whole(key: str, blob: bytes) -> bool:
+    """Tell whether a row, followed by its checksum, is the one that was kept under this key."""
+    return blob[-_CHECK:] == _checksum(key, blob[:-_CHECK])
 
 
 class Cache:
@@ -110,7 +132,7 @@ class Cache:
         for index, key in enumerate(keys):
             places.setdefault(key, []).append(index)
         wanted = list(places)
-        with self._open(path) as connection:
+        with suppress(_DamagedError), self._open(path) as connection:
             for start in range(0, len(wanted), _AT_ONCE):
                 part = wanted[start : start + _AT_ONCE]
                 marks = ",".join("?" * len(part))
@@ -119,8 +141,8 @@ class Cache:
                     part,
                 )
                 for key, blob in found:
-                    if len(blob) == 4 * width:
-                        rows[places[key]] = np.frombuffer(blob, dtype="<f4")
+                    if key in places and len(blob) == 4 * width + _CHECK and _is_whole(key, blob):
+                        rows[places[key]] = np.frombuffer(blob[:-_CHECK], dtype="<f4")
                         known[places[key]] = True
         return known, rows
 
@@ -132,7 +154,7 @@ class Cache:
         table : str
             See :meth:`get`.
         keys : sequence of str, length n
-            One key a row; a key that is there already keeps its row.
+            One key a row; a key that is there already keeps its row, unless that is damaged.
         rows : ndarray of float32, shape (n, width)
             What to keep.
 
@@ -142,19 +164,62 @@ class Cache:
             If the folder cannot be written to or the disk is full.
         """
         path = self._path(table)
-        blobs = [row.astype("<f4").tobytes() for row in rows]
+        checked = [
+            (key, blob + _checksum(key, blob))
+            for key, blob in zip(keys, (row.astype("<f4").tobytes() for row in rows), strict=True)
+        ]
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
+            make_file(path)
         except OSError as error:
             raise OutputError(self._unwritable(str(error))) from error
+        try:
+            self._insert(path, checked)
+        except _DamagedError:
+            with suppress(OSError):  # then it cannot be written to, and that is said
+                for old in (path, path.with_name(f"{path.name}-journal")):
+                    old.unlink(missing_ok=True)
+                make_file(path)
+            self._insert(path, checked)
+
+    def _insert(self, path: Path, checked: Sequence[tuple[str, bytes]]) -> None:
         with self._open(path) as connection, connection:
+            connection.create_function("whole", 2, _is_whole, deterministic=True)
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, row BLOB NOT NULL) "
                 "WITHOUT ROWID"
             )
             connection.executemany(
-                "INSERT OR IGNORE INTO rows VALUES (?, ?)", zip(keys, blobs, strict=True)
+                "INSERT INTO rows VALUES (?, ?) ON CONFLICT (key) DO UPDATE "
+                "SET row = excluded.row WHERE NOT whole(key, row)",
+                checked,
             )
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Delete the rows of cells for good, and all results: nothing tells whose those are.
+
+        Parameters
+        ----------
+        keys : sequence of str
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written to.
+        """
+        for path in self.folder.glob("*.sqlite"):
+            try:
+                with self._open(path) as connection:
+                    connection.execute("PRAGMA secure_delete=ON")  # their bytes are overwritten
+                    with connection:
+                        connection.executemany(
+                            "DELETE FROM rows WHERE key = ?", [(k,) for k in keys]
+                        )
+            except _DamagedError:  # nothing tells whose its rows are
+                path.unlink(missing_ok=True)
+        for path in (self.folder / "results").glob("*"):
+            with suppress(OSError):  # another process deleted it
+                path.unlink()
 
     def once(self, key: str, make: Callable[[], Result], *, packed: bool = True) -> Result:
         """Return the result that is kept under a key, or make and keep it.
@@ -178,20 +243,14 @@ class Cache:
         OutputError
             If the folder cannot be written to or the disk is full.
         """
-        import joblib
-
         path = self.folder / "results" / f"{key}.joblib"
-        if found := read_if_whole(path, lambda kept: (joblib.load(kept),)):
+        if found := read_if_whole(path, lambda kept: (load_checked(kept),)):
             with suppress(OSError):  # the folder may be one that can only be read
                 os.utime(path)
             result: Result = found[0]
             return result
         result = make()
-        write_whole(
-            path,
-            lambda beside: joblib.dump(result, beside, compress=int(packed)),
-            problem=self._unwritable,
-        )
+        save_checked(path, result, packed=packed, problem=self._unwritable)
         self._delete_oldest(path)
         return result
 
@@ -218,13 +277,15 @@ class Cache:
     def _open(self, path: Path) -> Iterator[sqlite3.Connection]:
         try:
             with closing(sqlite3.connect(path, timeout=60)) as connection:
+                connection.text_factory = lambda text: text.decode(errors="replace")
                 yield connection
         except sqlite3.OperationalError as error:
-            if "no such table" in str(error):  # made by a process that was killed at once
-                return
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+                # No table of ours: its maker was killed, or it rots.
+                raise _DamagedError(path, error) from error
             raise OutputError(self._unwritable(str(error))) from error
-        except sqlite3.DatabaseError as error:
-            raise OutputError(f"{path} is damaged ({error}); delete it and run again.") from error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the message may be damaged
+            raise _DamagedError(path, error) from error
 
     def _unwritable(self, reason: str) -> str:
         return (

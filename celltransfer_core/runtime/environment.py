@@ -23,8 +23,22 @@ ENVIRONMENT = {
 }
 """Variables of every worker process."""
 
+_NO_REPORTS = {
+    # Without it ONNX Runtime gives the machine an id, in a file, and reports to its makers.
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+
 TRIES = 3
 """Times that a task is started before the work is given up."""
+
+
+def send_no_reports() -> None:
+    """Keep libraries from reporting to their makers, here and in processes that start later.
+
+    It must be called before they are imported.
+    """
+    os.environ.update(_NO_REPORTS)
 
 
 def cpu_count() -> int:

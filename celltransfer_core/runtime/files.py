@@ -1,21 +1,28 @@
 """Files that are written whole or not at all: a reader never meets half of one.
 
-What is to be written goes to a temporary file beside the place, which then takes the place in one
-step; what goes wrong is an :class:`~celltransfer_core.errors.OutputError` that says what to do.
+What is to be written goes to a temporary file beside the place, which is brought to the disk and
+then takes the place in one step: what is there when the function returns outlives a power cut. What
+goes wrong is an :class:`~celltransfer_core.errors.OutputError` that says what to do. Files and
+folders are as private as the folder that they are made in.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from celltransfer_core.errors import OutputError
 
 Result = TypeVar("Result")
+
+_AT_ONCE = 8  # threads that wait for the disk, which takes what they bring in one go
 
 
 def write_whole(
@@ -55,25 +62,193 @@ def write_whole(
     >>> write_whole(folder / "a.txt", lambda beside: beside.write_text("whole")).read_text()
     'whole'
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    beside = _beside(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write(beside)
+        _settle(beside)
         beside.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
-        reason = error.strerror or str(error)
-        if problem is not None:
-            raise OutputError(problem(reason)) from error
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        raise OutputError(
-            f"Cannot write {path} ({reason}); "
-            + ("free some space" if full else "give another folder with --out")
-            + " and run again: what was computed is kept."
-        ) from error
+        raise OutputError(_message(path, error, problem)) from error
     finally:
         with suppress(OSError):
             beside.unlink()  # it is still there only if something went wrong
     return path
+
+
+@contextmanager
+def write_together(
+    *, problem: Callable[[str], str] | None = None
+) -> Iterator[Callable[[Path, bytes], None]]:
+    """Write many small files, each whole or not at all, and wait for the disk once.
+
+    Parameters
+    ----------
+    problem : callable, optional
+        See :func:`write_whole`.
+
+    Yields
+    ------
+    callable
+        Takes a path and bytes. The files take their places when the block ends; if it raises,
+        none does.
+
+    Raises
+    ------
+    OutputError
+        If a folder cannot be written to or the disk is full; then no temporary file is left.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp())
+    >>> with write_together() as write:
+    ...     write(folder / "a.txt", b"one")
+    ...     write(folder / "b.txt", b"two")
+    >>> sorted(path.name for path in folder.iterdir())
+    ['a.txt', 'b.txt']
+    """
+    waiting: list[tuple[Path, Path]] = []
+
+    def write(path: Path, data: bytes) -> None:
+        beside = _beside(path)
+        waiting.append((beside, path))
+        try:
+            make_folder(path.parent)
+            beside.write_bytes(data)
+        except OSError as error:
+            raise OutputError(_message(path, error, problem)) from error
+
+    try:
+        yield write
+        if waiting:
+            try:
+                _all_at_once(_settle, [beside for beside, _ in waiting])
+                for beside, path in waiting:
+                    beside.replace(path)
+                _all_at_once(sync_folder, {path.parent for _, path in waiting})
+            except OSError as error:
+                raise OutputError(_message(waiting[0][1], error, problem)) from error
+    finally:
+        for beside, _ in waiting:
+            with suppress(OSError):
+                beside.unlink()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
+def _all_at_once(call: Callable[[Path], None], paths: Iterable[Path]) -> None:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(call, paths))
+
+
+def _message(path: Path, error: OSError, problem: Callable[[str], str] | None) -> str:
+    reason = error.strerror or str(error)
+    if problem is not None:
+        return problem(reason)
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return (
+        f"Cannot write {path} ({reason}); "
+        + ("free some space" if full else "give another folder with --out")
+        + " and run again: what was computed is kept."
+    )
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, as private as the folder that they are made in.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with suppress(FileExistsError):  # another process made it
+        folder.mkdir(mode=folder.parent.stat().st_mode & 0o777)
+        sync_folder(folder.parent)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+
+
+def make_file(path: Path) -> None:
+    """Make an empty file unless there is one, as private as its folder.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    with suppress(FileExistsError):
+        mode = path.parent.stat().st_mode & 0o666
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+
+
+def make_private(path: Path) -> None:
+    """Let nobody but its owner have a file, or a folder and all that lies in it.
+
+    What belongs to somebody else, or lies on a disk that can only be read, stays as it is. Windows
+    has other rights, which are not touched.
+
+    Parameters
+    ----------
+    path : Path
+        A folder that is private already is not looked into.
+    """
+    with suppress(OSError):
+        mode = path.lstat().st_mode
+        if os.name == "nt" or stat.S_ISLNK(mode) or not mode & 0o077:
+            return
+        if stat.S_ISDIR(mode):
+            for inside in path.iterdir():
+                make_private(inside)
+        path.chmod(stat.S_IMODE(mode) & ~0o077)  # a folder at last: then all in it is done
+
+
+def _settle(beside: Path) -> None:
+    """Bring a new file to the disk, as private as its folder."""
+    mode, folders = (path.stat().st_mode & 0o777 for path in (beside, beside.parent))
+    if mode & ~folders:
+        beside.chmod(mode & folders)
+    with beside.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's list of names to the disk, where the system can.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    OSError
+        If the disk fails.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folder; there names are on disk with their files
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network disks know no such call
+            raise
+    finally:
+        os.close(handle)
 
 
 def read_if_whole(path: Path, read: Callable[[Path], Result]) -> Result | None:

@@ -7,6 +7,8 @@ with :func:`functools.partial`: that is sent once a worker, the argument once a 
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -26,6 +28,8 @@ from celltransfer_core.runtime.environment import (
     Task,
     cpu_count,
 )
+
+_LOOK = 1.0  # seconds between two looks of a process whether the one that it works for is there
 
 _IDLE = 300  # seconds a process waits for more work: starting another takes some
 
@@ -92,7 +96,13 @@ def _in_processes(
     pending = set(range(len(tasks)))
     with _shared(function) as work:
         for _ in range(TRIES):
-            executor = get_reusable_executor(processes, env=ENVIRONMENT, timeout=_IDLE)
+            executor = get_reusable_executor(
+                processes,
+                env=ENVIRONMENT,
+                timeout=_IDLE,
+                initializer=_end_with,
+                initargs=(os.getpid(),),
+            )
             futures = {executor.submit(work, tasks[index]): index for index in sorted(pending)}
             try:
                 for future in as_completed(futures):
@@ -112,6 +122,17 @@ def _in_processes(
         f"Worker processes died {TRIES} times, most likely for want of memory; "
         "use fewer of them (--workers 1) or smaller subsets (--subset-size)."
     )
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that it works for is gone, whatever it is doing."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

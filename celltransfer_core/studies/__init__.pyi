@@ -1,4 +1,8 @@
-from .current import CurrentRun as CurrentRun, load_current as load_current
+from .current import (
+    CurrentRun as CurrentRun,
+    has_first_vote as has_first_vote,
+    load_current as load_current,
+)
 from .demo import (
     DEMO_NAME as DEMO_NAME,
     DEMO_READER as DEMO_READER,
@@ -6,6 +10,10 @@ from .demo import (
     introduce_demo as introduce_demo,
     open_demo as open_demo,
 )
+from .desks import HELD as HELD
+from .embeddings_read import query_embeddings as query_embeddings
+from .erasure import RECENT as RECENT, Sweep as Sweep
+from .job_process import run_job as run_job
 from .kept import (
     has_result as has_result,
     load_clusters as load_clusters,
@@ -15,7 +23,6 @@ from .kept import (
     load_prepared as load_prepared,
     load_result as load_result,
     load_run as load_run,
-    query_embeddings as query_embeddings,
     save_result as save_result,
 )
 from .payloads import (
@@ -33,18 +40,20 @@ from .preparations import (
 from .processes import (
     cancel as cancel,
     current_job as current_job,
-    run_job as run_job,
+    silence as silence,
     start as start,
     states as states,
 )
 from .records import (
     ROLES as ROLES,
     Decision as Decision,
+    Erasure as Erasure,
     ImageSet as ImageSet,
     Role as Role,
     Study as Study,
     now as now,
 )
+from .renamed import decisions_now as decisions_now
 from .stages import (
     STAGES as STAGES,
     Stage as Stage,
@@ -62,4 +71,4 @@ from .standing import (
 )
 from .truth import study_labels as study_labels
 from .work import bring_up_to as bring_up_to
-from .workspace import Sweep as Sweep, Workspace as Workspace
+from .workspace import Workspace as Workspace

@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.matching.matches import confirmed_share
 from celltransfer_core.people.reviews import Review, read_reviews
 from celltransfer_core.people.updated import Annotations, annotations_of
 from celltransfer_core.people.updater import VoteUpdater
 from celltransfer_core.pipeline.result import Named, Prepared, RunResult
 from celltransfer_core.pipeline.updates import update_vote, vote_updater
+from celltransfer_core.pipeline.votes import transport_counts
 from celltransfer_core.studies.kept import (
     Weighing,
     has_result,
@@ -27,6 +29,7 @@ from celltransfer_core.studies.kept import (
     prepared_of,
     recounted_run,
     result_stamp,
+    weighing_of,
 )
 from celltransfer_core.studies.renamed import decisions_now
 from celltransfer_core.studies.snapshots import Snapshot
@@ -44,8 +47,18 @@ class CurrentRun:
     reviews: tuple[Review, ...]
     """All that stand, in the order they were made, with the names that types have now."""
     fresh: bool
-    """Whether the transport was computed with these matches; if not, a new one may pay: see
-    :func:`~celltransfer_core.pipeline.updates.drift`."""
+    """Whether it was computed with these matches, and with transport if that counts; if not, a new
+    transport may pay: see :func:`~celltransfer_core.pipeline.updates.drift`."""
+    first: bool
+    """Whether it is the first vote of the present matches, without the transport that counts."""
+    source: str
+    """Which kept result it was made of; another one has another name."""
+
+    @property
+    def lacks_transport(self) -> bool:
+        """Whether transport counts by now and this vote was made without."""
+        confirmed = confirmed_share(self.run.matches)
+        return not self.run.aligned and transport_counts(self.run.config, confirmed)
 
 
 def load_current(workspace: Workspace, study: str) -> CurrentRun | None:
@@ -59,44 +72,85 @@ def load_current(workspace: Workspace, study: str) -> CurrentRun | None:
     Returns
     -------
     CurrentRun or None
-        Of the transport that was computed with the present matches; else of the newest one of the
-        same images, types and settings that differs in confirmed matches alone. None if there is
-        none. Updates with the same annotations are kept in memory; one with new ones takes a
-        fraction of a second.
+        Of the result that was computed with the present matches; else of the newest one of the
+        same images, types and settings that differs in confirmed matches alone, or lacks the
+        transport that counts by now. None if there is none. Updates with the same annotations are
+        kept in memory; one with new ones takes a fraction of a second.
     """
     snapshot = workspace.snapshot(study)
-    keys, named = keys_of(workspace, snapshot), named_of(workspace, snapshot)
-    if not keys or named is None:
+    named = named_of(workspace, snapshot)
+    path = usable_result(workspace, snapshot, named[0]) if named else None
+    if named is None or path is None:
         return None
-    present = workspace.result_path(study, "classify", keys["classify"])
-    config = config_of(workspace, snapshot)
-    fresh = has_result(present)
-    path = present if fresh else _usable_result(workspace, snapshot, named[0])
-    if path is None:
-        return None
-    stamp = result_stamp(path)
+    config, stamp = config_of(workspace, snapshot), result_stamp(path)
+    fresh = path == _present(workspace, snapshot)
+    first = not fresh and path == _first(workspace, snapshot)
     payloads = [one.payload for one in decisions_now(workspace, snapshot, "review")]
     reviews = tuple(read_reviews(payloads))
-    weighing = tuple(config.first_deciding("weighing").items())
+    weighing = weighing_of(config)
     run = recounted_run(path, stamp, weighing)
     annotations = annotations_of(named[0].matches, run.query.cells, reviews)
     run = _updated_run(path, stamp, weighing, annotations)
     config = replace(run.config, **config.first_deciding("flagging"))
-    return CurrentRun(replace(run, config=config, matches=named[0].matches), reviews, fresh)
+    run = replace(run, config=config, matches=named[0].matches)
+    return CurrentRun(run, reviews, fresh, first, f"{path.stem} {stamp}")
 
 
-def _usable_result(workspace: Workspace, snapshot: Snapshot, named: Named) -> Path | None:
-    """Find the newest run of these images, types, settings and clusters, whatever was confirmed."""
+def has_first_vote(workspace: Workspace, study: str) -> bool:
+    """Tell whether the vote without transport is there for the present state of a study.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    bool
+    """
+    snapshot = workspace.snapshot(study)
+    return bool(keys_of(workspace, snapshot)) and has_result(_first(workspace, snapshot))
+
+
+def _present(workspace: Workspace, snapshot: Snapshot) -> Path:
+    """Return where the result of a study as it is lies, or will lie."""
+    keys = keys_of(workspace, snapshot)
+    return workspace.result_path(snapshot.study.id, "classify", keys["classify"])
+
+
+def _first(workspace: Workspace, snapshot: Snapshot) -> Path:
+    """Return where its result without transport lies, or will lie."""
+    keys = keys_of(workspace, snapshot)
+    return workspace.result_path(snapshot.study.id, "classify", keys["unaligned"])
+
+
+def usable_result(workspace: Workspace, snapshot: Snapshot, named: Named) -> Path | None:
+    """Find the kept result of which the typed cells of a study are shown.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    snapshot : Snapshot
+    named : Named
+        Its clusters.
+
+    Returns
+    -------
+    Path or None
+        The present one; else the newest of these images, types, settings and clusters, whatever
+        was confirmed, with transport or without.
+    """
+    present = _present(workspace, snapshot)
+    if has_result(present):
+        return present
     config, prepared = config_of(workspace, snapshot), prepared_of(workspace, snapshot)
-    present = workspace.result_path(snapshot.study.id, "classify", "")
     for path in newest_results(present.parent, "classify"):
         run: RunResult | None = load_result(path)
         if run is None or not np.array_equal(run.clusters.labels, named.clusters.labels):
             continue
         if prepared is None or not _same_sets(run, prepared):
             continue
-        # How votes are counted is applied when a run is read.
-        if replace(run.config, **config.first_deciding("weighing", "flagging")) == config:
+        if run.configured(config) == config:
             return path
     return None
 

@@ -6,44 +6,53 @@ One class of :mod:`celltransfer_core.studies` holds the methods of each table fa
 
 from __future__ import annotations
 
+import json
 import os
-import random
-import secrets
-import time
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Engine,
     ForeignKey,
     UniqueConstraint,
-    create_engine,
-    event,
-    inspect,
     make_url,
+    select,
     update,
 )
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from celltransfer_core.errors import OutputError, StudyError
+from celltransfer_core.errors import OutputError, StudyError, one_line
 from celltransfer_core.runtime.cache import Cache, home
+from celltransfer_core.runtime.files import make_file, make_folder, make_private
+from celltransfer_core.studies.backups import DamagedError, advice, back_up, check_whole, renew
+from celltransfer_core.studies.engine import DAMAGED, explain, open_engine, patiently, writing
 from celltransfer_core.studies.records import now
+from celltransfer_core.studies.signing_key import signing_key
 
 Result = TypeVar("Result")
 
-_TRIES = 5  # of a transaction that met another one
+_GARBLED = (UnicodeDecodeError, json.JSONDecodeError)  # texts that no longer are what was written
 
-_CONFLICTS = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
+_DATABASE = "studies.sqlite"
+
+_FOLDERS = ("images", "results", "cache", "encoders", "backups", "owners")
+
+
+UNFINISHED = "unfinished"
+"""In place of the time of its deletion: a study that is being made or removed, which nobody sees;
+see :mod:`celltransfer_core.studies.unfinished`."""
 
 
 class _Row(DeclarativeBase):
-    type_annotation_map = {dict[str, Any]: JSON}  # noqa: RUF012
+    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
 
 
 class StudyRow(_Row):
@@ -125,6 +134,29 @@ class JobRow(_Row):
     cancel: Mapped[bool] = mapped_column(default=False)
 
 
+class DeskRow(_Row):
+    """What lies before a reader of a study; see :mod:`celltransfer_core.studies.desks`."""
+
+    __tablename__ = "desks"
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id"), primary_key=True)
+    reader: Mapped[str] = mapped_column(primary_key=True)
+    cells: Mapped[list[str]]
+    until: Mapped[float]
+
+
+class ErasureRow(_Row):
+    """One erasure; see :class:`~celltransfer_core.studies.records.Erasure`."""
+
+    __tablename__ = "erasures"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[str]
+    who: Mapped[str]
+    studies: Mapped[int] = mapped_column(default=0)
+    decisions: Mapped[int] = mapped_column(default=0)
+    images: Mapped[int] = mapped_column(default=0)
+    size: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
 def to_record(kind: type[Any], row: Any) -> Any:
     """Copy a row into the record that callers get.
 
@@ -163,58 +195,21 @@ def copy_row(row: Any, **changes: Any) -> Any:
 
 @lru_cache(maxsize=8)
 def _open_engine(url: str) -> Engine:
-    kind = make_url(url).get_backend_name()
-    if kind == "sqlite":
-        engine = create_engine(url)
-
-        @event.listens_for(engine, "connect")
-        def settle(connection: Any, _: Any) -> None:
-            # Readers do not wait for writers; a commit survives kill -9 of this process.
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("PRAGMA busy_timeout=20000")
-            connection.execute("PRAGMA foreign_keys=ON")
-
-    elif kind == "postgresql":
-        # Whatever the server's default: each statement sees what was committed before it.
-        # A connection that died, as with a restart of the server, is replaced.
-        engine = create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True)
-    else:
-        raise OutputError(
-            f"CELLTRANSFER_DATABASE names a database of the kind {kind}; use SQLite or PostgreSQL."
-        )
-    for again in range(_TRIES):
-        try:
-            _make_tables(engine)
-            break
-        except SQLAlchemyError:
-            if again == _TRIES - 1:
-                raise
-            _pause(again)  # another process may be making the same tables
-    return engine
+    if (file := _file_of(url)) is not None:
+        check_whole(file)
+    return open_engine(url, _Row.metadata)
 
 
-def _make_tables(engine: Engine) -> None:
-    """Make the tables, and the columns that an earlier version's tables lack."""
-    _Row.metadata.create_all(engine)
-    quote = engine.dialect.identifier_preparer.quote
-    for table in _Row.metadata.sorted_tables:
-        there = {column["name"] for column in inspect(engine).get_columns(table.name)}
-        for column in table.columns:
-            if column.name not in there:
-                kind = column.type.compile(engine.dialect)
-                change = f"ALTER TABLE {quote(table.name)} ADD COLUMN {quote(column.name)} {kind}"
-                with engine.begin() as connection:
-                    connection.exec_driver_sql(change)
+def _file_of(url: str) -> Path | None:
+    """Return the file of a SQLite database."""
+    found = make_url(url)
+    kept = found.get_backend_name() == "sqlite" and found.database
+    return Path(kept) if kept else None
 
 
-def _pause(tries: int) -> None:
-    time.sleep(random.uniform(0.01, 0.05) * 2**tries)  # noqa: S311
-
-
-def _conflicts(error: OperationalError) -> bool:
-    """Tell whether a transaction failed only because of another one at the same time."""
-    return getattr(error.orig, "sqlstate", None) in _CONFLICTS or "is locked" in str(error.orig)
+def _cause(error: SQLAlchemyError) -> str:
+    """Return the database's own words, in one line."""
+    return one_line(error.orig if isinstance(error, DBAPIError) and error.orig else error, 200)
 
 
 class Database:
@@ -229,12 +224,34 @@ class Database:
     def __init__(self, folder: Path | None = None, url: str | None = None) -> None:
         self.folder = (folder or home()).absolute()
         url = url or os.environ.get("CELLTRANSFER_DATABASE")
-        self.url = url or f"sqlite:///{self.folder / 'studies.sqlite'}"
+        self.url = url or f"sqlite:///{self.folder / _DATABASE}"
+        self._backed_up = ""
         try:
-            self.images.mkdir(parents=True, exist_ok=True)
+            self._make_folders()
             self._engine = _open_engine(self.url)
-        except (ImportError, OSError, SQLAlchemyError) as error:  # ImportError: of its driver
+        except SQLAlchemyError as error:
+            reason = f": {said} ({_cause(error)})" if (said := explain(error)) else f" ({error})"
+            raise OutputError(f"The workspace {self.folder} cannot be opened{reason}.") from error
+        except DamagedError as error:
+            raise self._unusable(DAMAGED, str(error)) from error
+        except (ImportError, OSError) as error:  # ImportError: of the database's driver
             raise OutputError(f"The workspace {self.folder} cannot be opened ({error}).") from error
+
+    def _make_folders(self) -> None:
+        """Make what lies in the workspace's folder, so that nobody else can read it."""
+        make_folder(self.folder)
+        if not self.folder.stat().st_mode & stat.S_ISVTX:  # as /tmp, which is everybody's
+            with suppress(OSError):
+                self.folder.chmod(0o700)
+        make_folder(self.images)
+        for name in ("results", "cache"):
+            with suppress(OSError):  # a workspace that can only be read may lack them
+                make_folder(self.folder / name)
+        if self.url == f"sqlite:///{self.folder / _DATABASE}":
+            make_file(self.folder / _DATABASE)
+        for pattern in (*_FOLDERS, f"{_DATABASE}*"):
+            for path in self.folder.glob(pattern):
+                make_private(path)
 
     @property
     def images(self) -> Path:
@@ -249,12 +266,7 @@ class Database:
     @property
     def secret(self) -> str:
         """The secret that links are signed with; made once."""
-        path = self.folder / "secret.key"
-        with suppress(FileExistsError):
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_hex(32))
-        return path.read_text()
+        return signing_key(self.folder)
 
     def result_path(self, study: str, stage: str, key: str) -> Path:
         """Return where a stage's result for these inputs lies, or will lie."""
@@ -262,49 +274,76 @@ class Database:
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
+        """Read: what the block sees is of one moment."""
         try:
             with Session(self._engine) as session, session.begin():
                 yield session
-        except OperationalError as error:
-            raise self._unusable(error) from error
+        except SQLAlchemyError as error:
+            self._fail(error)
+        except _GARBLED as error:
+            raise self._unusable(DAMAGED, one_line(error, 200)) from error
 
     def _transact(self, work: Callable[[Session], Result]) -> Result:
-        """Do work in a transaction; do it again where it met another transaction."""
-        tries = 0
-        while True:
+        """Write: read a state, check it and change it, with nobody else between.
+
+        ``work`` locks the study that it changes before it reads anything (:meth:`_touch`,
+        :meth:`_lock`), and is done again where it met another transaction.
+        """
+
+        def once() -> Result:
+            with Session(writing(self._engine)) as session, session.begin():
+                return work(session)
+
+        try:
+            self._back_up()
+            return patiently(once)
+        except SQLAlchemyError as error:
+            self._fail(error)
+        except (*_GARBLED, DamagedError) as error:
+            raise self._unusable(DAMAGED, one_line(error, 200)) from error
+
+    def _back_up(self) -> None:
+        """Copy the database before the first change of a day."""
+        today, file = now()[:10], _file_of(self.url)
+        if file is not None and self._backed_up != today:
+            back_up(file)
+            self._backed_up = today
+
+    def _renew_backups(self) -> None:
+        """Take away the copies, which hold what was erased since."""
+        if (file := _file_of(self.url)) is not None:
             try:
-                with Session(self._engine) as session, session.begin():
-                    return work(session)
-            except OperationalError as error:
-                tries += 1
-                if tries == _TRIES or not _conflicts(error):
-                    raise self._unusable(error) from error
-            _pause(tries)
+                renew(file)
+            except DamagedError as error:
+                raise self._unusable(DAMAGED, str(error)) from error
 
-    def _unusable(self, error: OperationalError) -> OutputError:
-        return OutputError(
-            f"The workspace {self.folder} cannot be written ({error.orig}); is the disk full?"
-        )
+    def _fail(self, error: SQLAlchemyError) -> NoReturn:
+        """Say what is wrong with the database; a fault of ours stays what it is."""
+        if not (said := explain(error)):
+            raise error
+        raise self._unusable(said, _cause(error)) from error
 
-    def _study_row(self, session: Session, study: str) -> StudyRow:
-        row = session.get(StudyRow, study)
-        if row is None:
+    def _unusable(self, said: str, cause: str) -> OutputError:
+        file = _file_of(self.url)
+        then = f" {advice(file)}" if said == DAMAGED and file is not None else ""
+        return OutputError(f"The workspace {self.folder} cannot be used: {said} ({cause}).{then}")
+
+    def _lock(self, session: Session, study: str) -> StudyRow:
+        """Read a study, and keep others from changing it until the transaction ends."""
+        row = session.scalar(select(StudyRow).where(StudyRow.id == study).with_for_update())
+        if row is None or row.deleted == UNFINISHED:
             raise StudyError("There is no such study any more; choose one from the list.")
         return row
 
-    @contextmanager
-    def _changing(self, study: str) -> Iterator[StudyRow]:
-        with self._session() as session:
-            yield self._touch(session, study)
-
     def _touch(self, session: Session, study: str) -> StudyRow:
+        """Lock a study in order to change it, unless it was signed off; note when."""
         # Writes before anything is read: whoever changes a study waits here for others who do, on
         # every database, so that what is read next holds until the transaction ends.
         row = session.scalar(
             update(StudyRow).where(StudyRow.id == study).values(changed=now()).returning(StudyRow),
             execution_options={"populate_existing": True, "synchronize_session": False},
         )
-        if row is None:
+        if row is None or row.deleted == UNFINISHED:
             raise StudyError("There is no such study any more; choose one from the list.")
         if row.signed:
             raise StudyError(

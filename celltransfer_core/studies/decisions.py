@@ -101,10 +101,36 @@ class DecisionTable(Database):
         -------
         tuple of Decision
         """
-        with self._session() as session:
+        who = clean_name(who)
+
+        def add(session: Session) -> tuple[Decision, ...]:
             self._touch(session, study)
             rows = self._add(session, study, kind, payloads, who)
             return tuple(to_record(Decision, row) for row in rows)
+
+        return self._transact(add)
+
+    def decide_first(
+        self, study: str, payloads: Mapping[str, Sequence[Mapping[str, Any]]], who: str
+    ) -> None:
+        """Store the first decisions of a study at once; nothing where anybody ever decided.
+
+        Parameters
+        ----------
+        study : str
+        payloads : mapping from kind to sequence of mapping
+        who : str
+        """
+        who = clean_name(who)
+        earlier = select(DecisionRow.id).where(DecisionRow.study == study).limit(1)
+
+        def add(session: Session) -> None:
+            self._touch(session, study)
+            if session.scalar(earlier) is None:
+                for kind, some in payloads.items():
+                    self._add(session, study, kind, some, who)
+
+        self._transact(add)
 
     def decide_unseen(
         self, study: str, kind: str, payloads: Sequence[Mapping[str, Any]], who: str, seen: str
@@ -124,19 +150,22 @@ class DecisionTable(Database):
             The pulse with the new decisions, if nothing else had changed since ``seen``;
             otherwise ``seen`` itself, so that the other changes are noticed.
         """
-        with self._session() as session:
-            before = self._pulse(session, study)
-            study_row = self._touch(session, study)
+        who = clean_name(who)
+
+        def add(session: Session) -> str:
+            before = self._pulse(session, study, lock=True)
+            changed = self._touch(session, study).changed
             rows = self._add(session, study, kind, payloads, who)
             if before is None or before.text != seen or not rows:
                 return seen
-            after = replace(
+            return replace(
                 before,
-                changed=study_row.changed,
+                changed=changed,
                 decided=before.decided + len(rows),
                 last=max(row.id for row in rows),
-            )
-        return after.text
+            ).text
+
+        return self._transact(add)
 
     def _add(
         self,
@@ -147,9 +176,7 @@ class DecisionTable(Database):
         who: str,
     ) -> list[DecisionRow]:
         rows = [
-            DecisionRow(
-                study=study, kind=kind, payload=dict(p), who=clean_name(who), at=now(), undone=False
-            )
+            DecisionRow(study=study, kind=kind, payload=dict(p), who=who, at=now(), undone=False)
             for p in payloads
         ]
         session.add_all(rows)
@@ -193,8 +220,8 @@ class DecisionTable(Database):
         with self._session() as session:
             return session.scalar(query) or 0
 
-    def undo(self, study: str, kind: str, who: str) -> Decision | None:
-        """Undo the last decision of a person.
+    def undo(self, study: str, kind: str, who: str) -> tuple[Decision, ...]:
+        """Undo the last decision of a person, with all that were made at the same stroke.
 
         Parameters
         ----------
@@ -204,26 +231,32 @@ class DecisionTable(Database):
 
         Returns
         -------
-        Decision or None
-            The one that was undone; None if there is none.
+        tuple of Decision
+            Those that were undone, the oldest first; empty if there is none.
         """
-        with self._session() as session:
-            self._touch(session, study)
-            row = session.scalar(
-                select(DecisionRow)
-                .where(
-                    DecisionRow.study == study,
-                    DecisionRow.kind == kind,
-                    DecisionRow.who == clean_name(who),
-                    DecisionRow.undone.is_(False),
-                )
-                .order_by(DecisionRow.id.desc())
-                .limit(1)
+        own = (
+            select(DecisionRow)
+            .where(
+                DecisionRow.study == study,
+                DecisionRow.kind == kind,
+                DecisionRow.who == clean_name(who),
+                DecisionRow.undone.is_(False),
             )
-            if row is None:
-                return None
-            row.undone = True
-            return to_record(Decision, row)
+            .order_by(DecisionRow.id.desc())
+        )
+
+        def undo(session: Session) -> tuple[Decision, ...]:
+            self._touch(session, study)
+            last = session.scalar(own.limit(1))
+            if last is None:
+                return ()
+            # A stroke is stored in one transaction: nothing of the same person lies within it.
+            rows = session.scalars(own.limit(last.payload.get("together", 1))).all()
+            for row in rows:
+                row.undone = True
+            return tuple(to_record(Decision, row) for row in reversed(rows))
+
+        return self._transact(undo)
 
     def pulse(self, study: str) -> str:
         """Return a text that changes whenever anything in a study does.
@@ -240,14 +273,15 @@ class DecisionTable(Database):
             found = self._pulse(session, study)
         return found.text if found else ""
 
-    def _pulse(self, session: Session, study: str) -> _Pulse | None:
-        """Read the pulse in one statement; the study's row stays in the session."""
-        rows = session.execute(
+    def _pulse(self, session: Session, study: str, *, lock: bool = False) -> _Pulse | None:
+        """Read the pulse in one statement, and keep others from changing it if asked to."""
+        query = (
             select(StudyRow, *decision_counts(study), JobRow.id, JobRow.state)
             .outerjoin(JobRow, JobRow.study == StudyRow.id)
             .where(StudyRow.id == study)
             .order_by(JobRow.created, JobRow.id)
-        ).all()
+        )
+        rows = session.execute(query.with_for_update(of=StudyRow) if lock else query).all()
         if not rows:
             return None
         first = rows[0]

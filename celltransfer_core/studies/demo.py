@@ -1,4 +1,8 @@
-"""The demo study: drawn cells in a workspace, with some decisions and reviews ready."""
+"""The demo study: drawn cells in a workspace, with some decisions and reviews ready.
+
+Each step is done only where its work is not there yet, and takes one transaction: a demo that was
+killed while it was made is finished by the next visitor or job, and is the same.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from celltransfer_core.demo.sets import PER_TYPE, QUERY_CELLS, draw_demo, plan_query
-from celltransfer_core.demo.styles import QUERY_STYLE, REFERENCE_STYLE, REFERENCE_TYPES
+from celltransfer_core.demo.styles import QUERY_STYLE, REFERENCE_STYLE, REFERENCE_TYPES, Style
 from celltransfer_core.people.queue import sample_order
 from celltransfer_core.pipeline.edits import shorten_hashes
 from celltransfer_core.pipeline.result import Named
-from celltransfer_core.studies.records import Study
+from celltransfer_core.studies.records import Role, Study
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.types import Progress, silent
 from celltransfer_core.vocabulary import UNSURE
@@ -24,6 +28,9 @@ DEMO_NAME = "Demo: drawn cells"
 
 DEMO_READER = "Demo reader"
 """The name under which the demo's decisions and reviews are stored."""
+
+_SETS: dict[Role, str] = {"reference": "Drawn reference", "query": "Drawn query"}
+_STYLES: dict[Role, Style] = {"reference": REFERENCE_STYLE, "query": QUERY_STYLE}
 
 _opening = threading.Lock()
 _READY_REVIEWS = 12
@@ -51,13 +58,16 @@ def open_demo(workspace: Workspace) -> Study:
         for deleted in (False, True):
             drawn = [study for study in workspace.studies(deleted=deleted) if study.drawn]
             if drawn:
-                oldest = min(drawn, key=lambda study: study.created)
-                workspace.restore(oldest.id)
-                return workspace.study(oldest.id)
-        made = workspace.create(DEMO_NAME, drawn=True)
-        workspace.add_set(made.id, "reference", "Drawn reference")
-        workspace.add_set(made.id, "query", "Drawn query")
-        return made
+                found = min(drawn, key=lambda study: study.created)
+                workspace.restore(found.id)
+                break
+        else:
+            found = workspace.create(DEMO_NAME, drawn=True)
+        there = {image_set.role for image_set in workspace.sets(found.id)}
+        for role, name in _SETS.items():
+            if role not in there:
+                workspace.add_set(found.id, role, name)
+        return workspace.study(found.id)
 
 
 def fill_demo(workspace: Workspace, study: str, progress: Progress = silent) -> None:
@@ -74,28 +84,30 @@ def fill_demo(workspace: Workspace, study: str, progress: Progress = silent) -> 
     OutputError
         If the workspace cannot be written to.
     """
-    if all(workspace.pooled(study, role) for role in ("reference", "query")):
+    empty = [role for role in _STYLES if not workspace.pooled(study, role)]
+    if not empty:
         return
     progress("drawing the cells", 0, 1)
-    with tempfile.TemporaryDirectory(dir=workspace.folder) as parent:
+    with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "demo"
         draw_demo(folder, reference_per_type=PER_TYPE, query_cells=QUERY_CELLS)
-        for role, style in (("reference", REFERENCE_STYLE), ("query", QUERY_STYLE)):
-            for image_set in workspace.sets(study, role):
-                files = sorted(path for path in (folder / role).rglob("*") if path.is_file())
+        for role in empty:
+            files = sorted(path for path in (folder / role).rglob("*") if path.is_file())
+            for image_set in workspace.sets(study, role)[:1]:
+                # The cells come last: they tell that the set is whole.
+                workspace.change_set(image_set.id, um_per_px=_STYLES[role].um_per_px)
                 workspace.receive(
                     image_set.id,
                     [(p.relative_to(folder / role).as_posix(), p.read_bytes()) for p in files],
                 )
-                workspace.change_set(image_set.id, um_per_px=style.um_per_px)
     progress("drawing the cells", 1, 1)
 
 
 def introduce_demo(workspace: Workspace, study: str, named: Named) -> None:
-    """Store the decisions and reviews of a reader who knows what was drawn.
+    """Store the decisions and reviews of a reader who knows what was drawn, all or none.
 
     Every other cluster whose proposed type is right is confirmed, and some cells are reviewed, so
-    that no page of the demo is empty.
+    that no page of the demo is empty. Nothing is stored once anybody has decided anything.
 
     Parameters
     ----------
@@ -119,7 +131,6 @@ def introduce_demo(workspace: Workspace, study: str, named: Named) -> None:
             cells = shorten_hashes([query.cells[cell] for cell in inside])
             name = int(named.clusters.names[number])
             right.append({"cluster": name, "cells": cells, "type": match.matched_type})
-    workspace.decide_all(study, "match", right[::2], DEMO_READER)
 
     # Blind ones from the head of the random sample, the others from beyond it.
     order = sample_order(query.cells, 0).tolist()
@@ -138,4 +149,4 @@ def introduce_demo(workspace: Workspace, study: str, named: Named) -> None:
         }
         for place, cell in enumerate(reviewed)
     ]
-    workspace.decide_all(study, "review", reviews, DEMO_READER)
+    workspace.decide_first(study, {"match": right[::2], "review": reviews}, DEMO_READER)

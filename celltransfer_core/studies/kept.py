@@ -2,7 +2,7 @@
 
 A result lies under the key of everything that decides it (:mod:`celltransfer_core.studies.stages`).
 One that cannot be read (cut short, damaged, written by an earlier version) counts as not there, and
-the next job computes it anew.
+the next job computes it anew. A result names no place: a workspace can be moved.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from celltransfer_core.config.config import Config
 from celltransfer_core.data.dataset import Dataset
-from celltransfer_core.encoders.catalogue import load_encoder
-from celltransfer_core.encoders.embedding import embed
 from celltransfer_core.evaluation.result import Evaluation
 from celltransfer_core.pipeline.edits import edit_clusters
 from celltransfer_core.pipeline.maps import CellMap
 from celltransfer_core.pipeline.result import Clusters, Named, Prepared, RunResult
 from celltransfer_core.pipeline.votes import recount
-from celltransfer_core.runtime.cache import Cache
-from celltransfer_core.runtime.files import read_if_whole, write_whole
+from celltransfer_core.runtime.checked import load_checked, save_checked
+from celltransfer_core.runtime.files import read_if_whole
+from celltransfer_core.studies.places import placed_in, seen_from
 from celltransfer_core.studies.renamed import decisions_now
 from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.stages import (
@@ -36,41 +36,11 @@ from celltransfer_core.studies.stages import (
 )
 from celltransfer_core.studies.standing import Standing, standing_decisions
 from celltransfer_core.studies.workspace import Workspace
-from celltransfer_core.types import Float32
-from celltransfer_core.vocabulary import QUERY, REFERENCE
+from celltransfer_core.vocabulary import QUERY
 
 Weighing = tuple[tuple[str, Any], ...]
-"""Settings that decide the weights of the voters, in a form that can be hashed."""
-
-
-def query_embeddings(prepared: Prepared, cache: Cache) -> Float32:
-    """Read the features that the query's clusters were found on.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        With or without its embeddings.
-    cache : Cache
-        Of embeddings; those that are missing are computed again.
-
-    Returns
-    -------
-    ndarray of float32, shape (m, d)
-
-    Raises
-    ------
-    CellTransferError
-        If an encoder or an image cannot be read any more.
-    """
-    crops = {name: prepared.framing.crops[name] for name in (REFERENCE, QUERY)}
-    rows = {
-        name: {
-            encoder: embed(cells, load_encoder(encoder), cache, workers=1)
-            for encoder in prepared.cluster_on
-        }
-        for name, cells in crops.items()
-    }
-    return replace(prepared, embeddings=rows).cluster_features
+"""Settings that are applied to a kept vote, in a form that can be hashed; see
+:func:`weighing_of`."""
 
 
 def load_evaluation(workspace: Workspace, study: str) -> Evaluation | None:
@@ -103,7 +73,6 @@ def save_result(path: Path, result: object) -> None:
     OutputError
         If it cannot be written.
     """
-    import joblib
 
     def problem(reason: str) -> str:
         return (
@@ -111,17 +80,15 @@ def save_result(path: Path, result: object) -> None:
             "what was computed is kept."
         )
 
-    write_whole(path, lambda beside: joblib.dump(result, beside, compress=1), problem=problem)
+    save_checked(path, seen_from(path.parent, result), problem=problem)
 
 
 @lru_cache(maxsize=24)
 def _read(path: Path, stamp: int) -> Any:  # noqa: ARG001
-    import joblib
-
-    found = joblib.load(path)
+    found = load_checked(path)
     if _lacks_a_field(found):
         raise AttributeError(f"{path.name} was written by an earlier version.")
-    return found
+    return placed_in(path.parent, found)
 
 
 def _lacks_a_field(value: object) -> bool:
@@ -336,9 +303,24 @@ def load_run(workspace: Workspace, study: str, *, stale: bool = False) -> RunRes
     if usable is None:
         return None
     config = config_of(workspace, snapshot)
-    weighing = tuple(config.first_deciding("weighing").items())
-    found = recounted_run(usable, result_stamp(usable), weighing)
+    found = recounted_run(usable, result_stamp(usable), weighing_of(config))
     return replace(found, config=replace(found.config, **config.first_deciding("flagging")))
+
+
+def weighing_of(config: Config) -> Weighing:
+    """Collect the settings that can be applied to a vote that is kept.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    tuple of (str, object)
+        Name and value of those that decide the weights of the voters, and of those that decide
+        the aligned ones: :func:`recounted_run` takes these where there are none yet.
+    """
+    return tuple(config.first_deciding("aligned voters", "aligned", "weighing").items())
 
 
 @lru_cache(maxsize=4)
@@ -352,7 +334,7 @@ def recounted_run(path: Path, stamp: int, weighing: Weighing) -> RunResult:
     stamp : int
         From :func:`result_stamp`.
     weighing : tuple of (str, object)
-        Name and value of the settings that decide the weights.
+        From :func:`weighing_of`.
 
     Returns
     -------

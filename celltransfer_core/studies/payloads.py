@@ -13,6 +13,7 @@ import numpy as np
 
 from celltransfer_core.pipeline.edits import shorten_hashes
 from celltransfer_core.pipeline.result import Clusters
+from celltransfer_core.studies.records import clean_name
 from celltransfer_core.types import Ints
 from celltransfer_core.vocabulary import NONE_TYPE
 
@@ -136,5 +137,5 @@ def review_payloads(
     -------
     list of dict
     """
-    given = {"reader": reader, "time": time, "together": len(answers)}
+    given = {"reader": clean_name(reader), "time": time, "together": len(answers)}
     return [{"cell": cell, "answer": a, "blind": blind, **given} for cell, a, blind in answers]

@@ -1,8 +1,9 @@
-"""The state of each stage of a study, and the processes that compute them.
+"""The state of each stage of a study, and the jobs that compute them, as others see them.
 
 A stage's result lies under a key of everything that decides it, so a stage is done when a result
 with the present key can be read. A job brings a study up to one stage and computes only the results
-that are missing. It runs in a process of its own: closing the page, or killing the server, does not
+that are missing. It runs in a process of its own
+(:mod:`celltransfer_core.studies.job_process`): closing the page, or killing the server, does not
 end it. Who answers for a job is written in its row; a job whose owner is dead or silent is ended by
 whoever looks at it next, so that it never blocks its study.
 """
@@ -10,19 +11,28 @@ whoever looks at it next, so that it never blocks its study.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from celltransfer_core.about import PROJECT
-from celltransfer_core.errors import CellTransferError, OutputError, StudyError
+from celltransfer_core.errors import OutputError, StudyError
+from celltransfer_core.runtime.files import make_file, make_folder
 from celltransfer_core.studies.kept import has_result
-from celltransfer_core.studies.owners import is_alive, owner_of, send
+from celltransfer_core.studies.owners import (
+    MARK,
+    answer_for,
+    end_all,
+    interrupt,
+    is_alive,
+    owner_of,
+)
 from celltransfer_core.studies.records import Job
 from celltransfer_core.studies.stages import (
     MAPS,
@@ -34,30 +44,37 @@ from celltransfer_core.studies.stages import (
     stage_keys,
     way_to,
 )
-from celltransfer_core.studies.work import bring_up_to
-from celltransfer_core.studies.work_list import Cancelled, Reporter
+from celltransfer_core.studies.work_list import CANCELLED, GRACE
 from celltransfer_core.studies.workspace import Workspace
 
-BEAT = 2.0
-"""Seconds between two signs of life of a job that runs."""
+SILENCE = 60.0
+"""Seconds without a sign of life after which a job counts as dead, where its process can neither be
+seen nor keeps a file locked."""
 
-SILENCE = 12.0
-"""Seconds without one after which a job counts as dead, where its process cannot be seen."""
+STARTING = 120.0
+"""Seconds after which a job that does not begin is given up."""
 
-UNCLAIMED = 10.0
-"""Seconds after which a job that nobody took counts as abandoned."""
+_STOPPED = "The work stopped unexpectedly{why}. What was finished is kept: go on any time."
+_NOT_BEGUN = "The work did not begin within two minutes. Nothing is lost: try again in a while."
 
-HUNG = 120.0
-"""Seconds after which a process that lives but starts nothing, or reports nothing, is given up."""
 
-GRACE = 10.0
-"""Seconds that a cancelled job has to end by itself."""
+@dataclass
+class _Watch:
+    """What this process saw of a job, by a clock that nobody sets."""
 
-_STOPPED = "The work stopped unexpectedly. What was finished is kept: go on."
-_CANCELLED = "Cancelled. What was finished is kept: go on any time."
+    sign: tuple[object, ...] = ()
+    since: float = 0.0
+    """When the last sign of life came."""
+    cancelled: float | None = None
+    """When it was first seen to be cancelled."""
 
-_children: dict[int, subprocess.Popen[bytes]] = {}
-_signs: dict[str, tuple[tuple[object, ...], float]] = {}  # the last one of a job, and when it came
+
+_ERROR = re.compile(r"(celltransfer: |[\w.]*(Error|Exception)\b)")  # the line that says why
+_MOST_WORDS = 300
+
+_children: dict[str, subprocess.Popen[bytes]] = {}  # by job; this process started them
+_starting = threading.Lock()
+_watches: dict[str, _Watch] = {}  # by job
 
 
 def states(workspace: Workspace, study: str, *, read: bool = True) -> dict[Stage, State]:
@@ -123,30 +140,42 @@ def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
     if not stage_keys(workspace, study):
         raise StudyError("Add a reference and a query set first.")
     _settle_all(workspace, study)
-    job = workspace.add_job(study, target)
-    here = owner_of(os.getpid())
-    if workspace.claim_job(job.id, here):
+    here = answer_for(workspace.folder)
+    with _starting:  # two clicks in this process make one job too
+        job = workspace.add_job(study, target, here)
+        if job.owner != here or job.state != "queued" or job.id in _children:
+            return job
         try:
-            process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "celltransfer_core", "job", job.id],
-                cwd=PROJECT,
-                env={
-                    **os.environ,
-                    "CELLTRANSFER_HOME": str(workspace.folder),
-                    "CELLTRANSFER_DATABASE": workspace.url,
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # it outlives the server
-            )
-        except OSError as error:
-            reason = f"The work could not be started ({error}). Try again in a while."
-            workspace.end_job(workspace.job(job.id), "failed", reason)
-        else:
-            _children[process.pid] = process
-            workspace.hand_over(job.id, here, owner_of(process.pid), process.pid)
+            _children[job.id] = process = _spawn(workspace, job)
+        except Exception as error:  # whatever it is, the job must not wait for ever
+            why = str(error) or type(error).__name__
+            reason = f"The work could not be started ({why}). Try again in a while."
+            workspace.end_job(job, "failed", reason)
+            return workspace.job(job.id)
+    with suppress(OutputError):  # it takes the job over by itself too
+        workspace.hand_over(job.id, here, owner_of(process.pid), process.pid)
     return workspace.job(job.id)
+
+
+def _spawn(workspace: Workspace, job: Job) -> subprocess.Popen[bytes]:
+    log = workspace.job_log(job)
+    make_folder(log.parent)
+    make_file(log)
+    with log.open("wb") as file:
+        return subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "celltransfer_core", "job", job.id],
+            cwd=PROJECT,
+            env={
+                **os.environ,
+                "CELLTRANSFER_HOME": str(workspace.folder),
+                "CELLTRANSFER_DATABASE": workspace.url,
+                MARK: job.id,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+            start_new_session=True,  # it outlives the server
+        )
 
 
 def current_job(workspace: Workspace, study: str) -> Job | None:
@@ -167,56 +196,100 @@ def current_job(workspace: Workspace, study: str) -> Job | None:
 
 def _settle_all(workspace: Workspace, study: str) -> list[Job]:
     """List the jobs of a study, the newest first; end those that nobody works on."""
-    for pid, child in list(_children.items()):
-        if child.poll() is not None:  # also takes it off the system's list of processes
-            _children.pop(pid, None)
+    for child in list(_children.values()):
+        child.poll()  # takes those that ended off the system's list of processes
     return [_settle(workspace, job) for job in workspace.jobs(study)]
 
 
 def _settle(workspace: Workspace, job: Job) -> Job:
     if not job.active:
-        _signs.pop(job.id, None)
+        _watches.pop(job.id, None)
+        if (child := _children.get(job.id)) and child.poll() is not None:
+            _children.pop(job.id, None)
         return job
-    if not _is_abandoned(job):
+    ending = _ending(workspace, job)
+    if ending is None:
         return job
-    state, message = ("cancelled", _CANCELLED) if job.cancel else ("stopped", _STOPPED)
+    state, message, silent = ending
     # Where it cannot be written, as on a full disk, it is true all the same.
     with suppress(OutputError):
-        if not workspace.end_job(job, state, message):
+        if not workspace.end_job(job, state, message, silent=silent):
             return workspace.job(job.id)
-    if job.owner:
-        send(job.owner, signal.SIGKILL)
+    end_all(job.id)
+    with suppress(OSError):
+        workspace.job_log(job).unlink(missing_ok=True)
     return replace(job, state=state, message=message)
 
 
-def _is_abandoned(job: Job) -> bool:
-    silent = _silence(job)
-    if job.owner is None:
-        return silent > (UNCLAIMED if job.state == "queued" else SILENCE)
-    alive = is_alive(job.owner)
-    if alive is None:
-        return silent > (SILENCE if job.state == "running" else HUNG)
-    return not alive or silent > (SILENCE if job.cancel else HUNG)
+def _ending(workspace: Workspace, job: Job) -> tuple[str, str, bool] | None:
+    """Tell how a job is to be ended and why, and whether for its silence; None if it goes on."""
+    watch = _watched(job)
+    alive = is_alive(job.owner, workspace.folder) if job.owner else None
+    child = _children.get(job.id)
+    if child is not None and child.poll() is not None:
+        alive = False
+    waited = time.monotonic() - watch.since
+    if job.cancel and (alive is False or _is_overdue(watch)):
+        return "cancelled", CANCELLED, False
+    if alive is False:
+        return "stopped", _STOPPED.format(why=_reason(workspace, job)), False
+    if job.state == "queued" and waited > STARTING:
+        return "stopped", _NOT_BEGUN, True
+    if job.state == "running" and alive is None and waited > SILENCE:
+        return "stopped", _STOPPED.format(why=": its machine gives no sign any more"), True
+    return None
 
 
-def _silence(job: Job) -> float:
-    """Count the seconds since this process first saw a job as it is now.
+def _watched(job: Job) -> _Watch:
+    """Look at a job. The clock of the day is not asked: it may be set, and differs elsewhere."""
+    watch = _watches.setdefault(job.id, _Watch())
+    sign = (job.state, job.owner, job.beat)
+    if watch.sign != sign:
+        watch.sign, watch.since = sign, time.monotonic()
+    if job.cancel and watch.cancelled is None:
+        watch.cancelled = time.monotonic()
+    return watch
 
-    The clock of the day is not asked: it may be changed, and be another one on another machine.
+
+def _is_overdue(watch: _Watch) -> bool:
+    return watch.cancelled is not None and time.monotonic() - watch.cancelled > GRACE
+
+
+def silence(job: Job) -> float:
+    """Count the seconds since this process last saw a sign of life of a job.
+
+    Parameters
+    ----------
+    job : Job
+        As it is now.
+
+    Returns
+    -------
+    float
     """
-    sign = (job.state, job.owner, job.beat, job.cancel)
-    last, since = _signs.get(job.id, (None, 0.0))
-    if last != sign:
-        since = time.monotonic()
-        _signs[job.id] = (sign, since)
-    return time.monotonic() - since
+    return time.monotonic() - _watched(job).since
+
+
+def _reason(workspace: Workspace, job: Job) -> str:
+    """Say why the process of a job ended, as far as anybody knows."""
+    with suppress(OSError):
+        words = workspace.job_log(job).read_text(errors="replace").split("\n")
+        if said := [line.strip() for line in words if _ERROR.match(line)]:
+            return f": {said[-1][:_MOST_WORDS]}"
+    code = child.poll() if (child := _children.get(job.id)) else None
+    if code == -signal.SIGKILL:
+        return ": its process was killed, most likely because memory ran out"
+    if code is not None and code < 0:
+        return f": its process was ended by the signal {signal.Signals(-code).name}"
+    return ": its process is gone, as when memory runs out or the machine is started again"
 
 
 def cancel(workspace: Workspace, job: str) -> None:
     """Cancel a job; results that it finished are kept.
 
     A job that waits, or whose process is not of this machine or dead, is ended at once; a process
-    that lives here is asked to end, and killed by :func:`current_job` if it does not.
+    that lives here is asked to end, and killed with all that it started by :func:`current_job`, of
+    any server on this machine, if it does not within :data:`GRACE` seconds.
 
     Parameters
     ----------
@@ -229,89 +302,17 @@ def cancel(workspace: Workspace, job: str) -> None:
         If the workspace cannot be written and the process cannot be reached.
     """
     while (found := workspace.job(job)).active:  # again if it went on meanwhile
-        lives = found.state == "running" and bool(found.owner and is_alive(found.owner))
+        owner = found.owner if found.state == "running" else None
+        lives = bool(owner and is_alive(owner, workspace.folder))
         try:
-            if not lives and workspace.end_job(found, "cancelled", _CANCELLED):
+            if not lives and workspace.end_job(found, "cancelled", CANCELLED):
+                end_all(job)
                 return
             asked = lives and workspace.ask_to_cancel(job)
         except OutputError:
-            if not (found.owner and send(found.owner, signal.SIGINT)):
+            if not (owner and interrupt(owner)):
                 raise
             return
-        if asked:
-            send(found.owner or "", signal.SIGINT)
+        if owner and asked:
+            interrupt(owner)
             return
-
-
-def run_job(workspace: Workspace, job_id: str) -> None:
-    """Run a job in this process, unless another one took it or it was ended.
-
-    Parameters
-    ----------
-    workspace : Workspace
-    job_id : str
-    """
-    owner = owner_of(os.getpid())
-    if not workspace.begin_job(job_id, owner, os.getpid()):
-        return
-    job = workspace.job(job_id)
-    interrupted, ended = threading.Event(), threading.Event()
-
-    def interrupt(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough, and may come twice
-        interrupted.set()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    threading.Thread(target=_live, args=(workspace, job, interrupted, ended), daemon=True).start()
-    try:
-        state, message = _work(workspace, job)
-    except (KeyboardInterrupt, Cancelled):
-        state, message = "cancelled", _CANCELLED
-    finally:
-        ended.set()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end(workspace, job, state, message)
-    signal.signal(signal.SIGINT, before)
-
-
-def _work(workspace: Workspace, job: Job) -> tuple[str, str]:
-    """Do the work of a job; return its state after it, and the message."""
-    try:
-        progress = Reporter(workspace, job.id, job.owner or "")
-        bring_up_to(workspace, job.study, job.target, progress)  # type: ignore[arg-type]
-    except CellTransferError as error:
-        return "failed", str(error)
-    except Exception as error:
-        return "failed", f"A fault of ours ({type(error).__name__}: {error}). Please report it."
-    return "done", ""
-
-
-def _live(
-    workspace: Workspace, job: Job, interrupted: threading.Event, ended: threading.Event
-) -> None:
-    """Give signs of life until the work has ended; end it if it was cancelled or lost."""
-    while not ended.wait(BEAT):
-        row: Job | None = job
-        with suppress(Exception):  # the next beat tries again
-            row = workspace.update_job(job.id, job.owner or "")
-        if row is None or row.cancel or interrupted.is_set():
-            break
-    if ended.is_set():
-        return
-    if not interrupted.is_set():
-        os.kill(os.getpid(), signal.SIGINT)  # also out of a step that reports nothing
-    if not ended.wait(GRACE):
-        with suppress(Exception):
-            workspace.end_job(job, "cancelled", _CANCELLED)
-        os._exit(1)
-
-
-def _end(workspace: Workspace, job: Job, state: str, message: str) -> None:
-    """Write how a job ended; try for some seconds where that fails."""
-    for pause in (0.5, 1.0, 2.0):
-        with suppress(OutputError):
-            workspace.end_job(job, state, message)
-            return
-        time.sleep(pause)
-    workspace.end_job(job, state, message)

@@ -7,6 +7,7 @@ They are frozen copies of rows of the database; changes go through
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -89,8 +90,9 @@ class Job:
     owner: str | None
     """The process that answers for it; see :mod:`celltransfer_core.studies.owners`."""
     beat: float
-    """Changes with every sign of life; never compared with a clock."""
+    """Grows with every sign of life: seconds on a clock of its process that nobody sets."""
     phase_began: float
+    """When its phase began, on the clock of ``beat``."""
     created: str
     ended: str | None
     cancel: bool
@@ -102,12 +104,27 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Erasure:
+    """What somebody deleted for good: how much, not what."""
+
+    at: str
+    who: str
+    studies: int
+    decisions: int
+    images: int
+    size: int
+    """Bytes of images and results."""
+
+
+@dataclass(frozen=True)
 class Received:
     """The outcome of a batch of uploaded files."""
 
     taken: int = 0
     refused: tuple[tuple[str, str], ...] = ()
     """Name and reason of each file that cannot be used."""
+    clashing: tuple[str, ...] = ()
+    """Names that a file of other content has here: somebody must be asked."""
 
 
 def now() -> str:
@@ -115,8 +132,24 @@ def now() -> str:
     return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
 
 
+def one_form(name: str) -> str:
+    """Write a name on one line, in one form of Unicode (NFC): as it looks, so it compares.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+        Printable; empty if nothing is left.
+    """
+    printable = "".join(c if c.isprintable() else " " for c in name)
+    return unicodedata.normalize("NFC", " ".join(printable.split()))
+
+
 def clean_name(name: str) -> str:
-    """Bring a name that somebody typed to one line of printable text.
+    """Bring a name that somebody typed to one line of printable text, in one form of Unicode.
 
     Parameters
     ----------
@@ -131,7 +164,7 @@ def clean_name(name: str) -> str:
     StudyError
         If nothing is left, or it is too long.
     """
-    text = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    text = one_form(name)
     if not text:
         raise StudyError("A name is needed: type at least one letter.")
     if len(text) > MAX_NAME:

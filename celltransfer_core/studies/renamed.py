@@ -1,7 +1,8 @@
 """Decisions with the names that types have now.
 
 A decision names a type as it was called when it was made. Where types of the reference were renamed
-or merged since, decisions are read with the new names; what is stored does not change.
+or merged since, or have swapped their names, decisions are read with the new names; what is stored
+does not change.
 """
 
 from __future__ import annotations
@@ -21,13 +22,72 @@ _NAMED_IN = {"match": "type", "review": "answer", "keep": "type"}
 
 
 @dataclass(frozen=True)
+class SetTypes:
+    """The types of one reference set, and what they were called."""
+
+    types: frozenset[str]
+    """As the study calls them now."""
+    mapping: Mapping[str, str]
+    """From the set's own types to the study's, now."""
+    earlier: tuple[tuple[int, Mapping[str, str]], ...] = ()
+    """Earlier mappings, each with the decision that ended it, the oldest first."""
+
+    def now(self, name: str, decision: int) -> set[str]:
+        """Find what a name stands for now that was given by a decision.
+
+        Parameters
+        ----------
+        name : str
+        decision : int
+            Its number.
+
+        Returns
+        -------
+        set of str
+            With an empty name if a type is left out now; empty if the set had no such type.
+        """
+        then = next((mapping for ended, mapping in self.earlier if ended > decision), self.mapping)
+        own = {one for one, called in then.items() if called == name}
+        own |= {name} - then.keys()
+        called = {one: self.mapping.get(one, one) for one in own}
+        return {c for o, c in called.items() if c in self.types or (not c and o in self.mapping)}
+
+
+@dataclass(frozen=True)
 class TypesNow:
     """The types of the reference, and what earlier names stand for."""
 
     types: tuple[str, ...]
     """Sorted."""
     renamed: Mapping[str, str]
-    """From earlier names to those of now; empty for a type that is left out now."""
+    """From earlier names to those of now; empty for a type that is left out now. Where it is not
+    known when a name was given."""
+    sets: tuple[SetTypes, ...] = ()
+    """The reference sets, as far as it is known when their types were renamed."""
+
+    def name_now(self, name: str, decision: int) -> str | None:
+        """Find what a name stands for now that was given by a decision.
+
+        Parameters
+        ----------
+        name : str
+        decision : int
+            Its number.
+
+        Returns
+        -------
+        str or None
+            The name itself where it stands for several types; empty for a type that is left out
+            now; None for one that no reference had.
+        """
+        if name in ANSWERS:
+            return name
+        found = set[str]().union(*(one.now(name, decision) for one in self.sets))
+        if len(named := found - {""}) > 1:
+            return name
+        if found:
+            return next(iter(named), "")
+        return name if name in self.types else self.renamed.get(name)
 
     def read(self, decision: Decision) -> Decision:
         """Read a decision with the names of now.
@@ -43,10 +103,13 @@ class TypesNow:
         """
         place = _NAMED_IN.get(decision.kind)
         name = decision.payload.get(place) if place else None
-        if place is None or not name or name in (*self.types, *ANSWERS) or name not in self.renamed:
+        if place is None or not name:
             return decision
-        if self.renamed[name]:
-            return replace(decision, payload={**decision.payload, place: self.renamed[name]})
+        now = self.name_now(name, decision.id)
+        if now in (None, name):
+            return decision
+        if now:
+            return replace(decision, payload={**decision.payload, place: now})
         if decision.kind != "match" or not _can_be_new(name):
             return decision
         return replace(decision, payload={**decision.payload, "new": True})
@@ -76,8 +139,16 @@ def types_now(workspace: Workspace, snapshot: Snapshot) -> TypesNow:
         sets = snapshot.of_role(REFERENCE)
         reference = workspace.pool_sets(sets)
         types = type_names(reference) if reference else ()
-        earlier = [one.payload["mapping"] for one in workspace.decisions_of(snapshot, "types")]
-        return TypesNow(types, renamed_types(sets, earlier, types))
+        changes = workspace.decisions_of(snapshot, "types")
+        earlier = [one.payload["mapping"] for one in changes]
+        known = []
+        for one in sets:
+            labels = frozenset(workspace.dataset(one).labels or ())
+            # Workspaces of 0.1.0 do not say whose mapping it was.
+            of_set = [c for c in changes if c.payload.get("position") == one.position]
+            ended = tuple((change.id, change.payload["mapping"]) for change in of_set)
+            known.append(SetTypes(labels, one.mapping, ended))
+        return TypesNow(types, renamed_types(sets, earlier, types), tuple(known))
 
     return workspace.derive(snapshot, "types", make)
 

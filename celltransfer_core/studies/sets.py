@@ -1,34 +1,26 @@
-"""The sets of a study and the files that they receive.
-
-Uploaded files go in; every image that can be used is stored once by its content hash, and each
-refused file is listed with its reason.
-"""
+"""The sets of a study: added, renamed, their types mapped, removed."""
 
 from __future__ import annotations
 
-import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from celltransfer_core.data.checks import check_image
-from celltransfer_core.data.dataset import stored_at
 from celltransfer_core.errors import StudyError
-from celltransfer_core.runtime.files import write_atomically
 from celltransfer_core.studies.database import (
-    Database,
     DecisionRow,
     FileRow,
     SetRow,
     to_record,
 )
-from celltransfer_core.studies.records import ImageSet, Received, Role, clean_name, now
+from celltransfer_core.studies.records import ImageSet, Role, clean_name, now
+from celltransfer_core.studies.unfinished import UnfinishedTable
 
 
-class SetTable(Database):
-    """The tables of image sets and of their files."""
+class SetTable(UnfinishedTable):
+    """The table of image sets, and what their files tell of a study."""
 
     def sets(self, study: str, role: str | None = None) -> tuple[ImageSet, ...]:
         """List a study's sets, in the order they were added.
@@ -81,17 +73,21 @@ class SetTable(Database):
         -------
         ImageSet
         """
-        if role == "query" and self.sets(study, "query"):
-            raise StudyError("A study has one query set; make another study for another one.")
-        with self._session() as session:
+        name = clean_name(name)
+
+        def add(session: Session) -> ImageSet:
             self._touch(session, study)
-            last = session.scalar(select(func.max(SetRow.position)).where(SetRow.study == study))
+            rows = session.execute(
+                select(SetRow.role, SetRow.position).where(SetRow.study == study)
+            ).all()
+            if role == "query" and any(row.role == role for row in rows):
+                raise StudyError("A study has one query set; make another study for another one.")
             made = SetRow(
                 id=secrets.token_hex(6),
                 study=study,
                 role=role,
-                name=clean_name(name),
-                position=(last or 0) + 1,
+                name=name,
+                position=max((row.position for row in rows), default=0) + 1,
                 revision=secrets.token_hex(6),
                 um_per_px=None,
                 mapping={},
@@ -99,7 +95,10 @@ class SetTable(Database):
             )
             session.add(made)
             session.flush()
-            return to_record(ImageSet, made)
+            found: ImageSet = to_record(ImageSet, made)
+            return found
+
+        return self._transact(add)
 
     def change_set(
         self,
@@ -119,16 +118,17 @@ class SetTable(Database):
         um_per_px : float, optional
             Micrometres; 0 where it is not known.
         """
-        with self._session() as session:
-            row = self._set_row(session, set_id)
-            self._touch(session, row.study)
+        name = None if name is None else clean_name(name)
+
+        def change(session: Session) -> None:
+            row = self._touch_set(session, set_id)
             if name is not None:
-                row.name = clean_name(name)
+                row.name = name
             if mapping is not None:
                 wanted = {key: value for key, value in mapping.items() if key != value}
-                if row.mapping and row.mapping != wanted:
+                if row.mapping != wanted:
                     # Decisions may name types as they were called until now.
-                    earlier = {"mapping": row.mapping}
+                    earlier = {"mapping": row.mapping, "position": row.position}
                     session.add(
                         DecisionRow(
                             study=row.study, kind="types", payload=earlier, who="", at=now()
@@ -137,6 +137,8 @@ class SetTable(Database):
                 row.mapping = wanted
             if um_per_px is not None:
                 row.um_per_px = um_per_px or None
+
+        self._transact(change)
 
     def remove_set(self, set_id: str) -> None:
         """Take a set out of its study.
@@ -147,11 +149,13 @@ class SetTable(Database):
         ----------
         set_id : str
         """
-        with self._session() as session:
-            row = self._set_row(session, set_id)
-            self._touch(session, row.study)
-            session.execute(delete(FileRow).where(FileRow.set == set_id))
-            session.delete(row)
+
+        def remove(session: Session) -> str:
+            row = self._touch_set(session, set_id)
+            row.study = self._unseen(session)
+            return row.study
+
+        self._remove(self._transact(remove))
 
     def _set_row(self, session: Session, set_id: str) -> SetRow:
         row = session.get(SetRow, set_id)
@@ -159,98 +163,15 @@ class SetTable(Database):
             raise StudyError("There is no such set any more; reload the page.")
         return row
 
-    def receive(self, set_id: str, files: Iterable[tuple[str, bytes]]) -> Received:
-        """Take in files: check each, store what can be used, keep the reason of each refusal.
-
-        Parameters
-        ----------
-        set_id : str
-        files : iterable of (name, bytes)
-            Names are kept as text and never used as paths. ``labels.csv`` and ``metadata.csv``
-            are the set's tables. A name that is there already is replaced.
-
-        Returns
-        -------
-        Received
-
-        Raises
-        ------
-        StudyError
-            If the set is gone or its study signed off.
-        OutputError
-            If an image cannot be written.
-        """
-        rows, tables, refused = [], {}, []
-        for name, data in files:
-            if name.rsplit("/", 1)[-1].lower() in ("labels.csv", "metadata.csv"):
-                try:
-                    tables[name.rsplit("/", 1)[-1].lower()] = data.decode("utf-8-sig")
-                except UnicodeDecodeError:
-                    refused.append((name, "is not UTF-8 text; save it as CSV (UTF-8)"))
-                continue
-            found = check_image(data)
-            if found.problem:
-                refused.append((name, found.problem))
-            else:
-                self._store(found.sha256, data)
-            rows.append(
-                {
-                    "set": set_id,
-                    "path": name,
-                    "size": len(data),
-                    "sha256": found.sha256,
-                    "problem": found.problem,
-                    "pages": found.pages,
-                    "deep": found.deep,
-                }
-            )
-        with self._session() as session:
-            row = self._set_row(session, set_id)
-            self._touch(session, row.study)
-            row.revision = secrets.token_hex(6)
-            if tables:
-                row.tables = {**row.tables, **tables}
-            names = [entry["path"] for entry in rows]
-            for start in range(0, len(names), 500):
-                some = names[start : start + 500]
-                session.execute(
-                    delete(FileRow).where(FileRow.set == set_id, FileRow.path.in_(some))
-                )
-            if rows:
-                latest = {entry["path"]: entry for entry in rows}
-                session.execute(insert(FileRow), list(latest.values()))
-        taken = sum(not entry["problem"] for entry in rows) + len(tables)
-        return Received(taken, tuple(refused))
-
-    def _store(self, sha256: str, data: bytes) -> None:
-        path = stored_at(self.images, sha256)
-        try:
-            os.utime(path)  # an image that is wanted again is not swept away meanwhile
-        except FileNotFoundError:
-            write_atomically(path, data, problem=self._not_stored)
-        except OSError:  # a folder of somebody else: what is there can be read
-            return
-
-    def _not_stored(self, reason: str) -> str:
-        return (
-            f"An image cannot be stored in {self.images} ({reason}); make room, then drop the "
-            "folder again: what is there is not sent twice."
-        )
-
-    def known_files(self, set_id: str) -> dict[str, int]:
-        """List what a set has received, so that an interrupted upload goes on.
-
-        Parameters
-        ----------
-        set_id : str
-
-        Returns
-        -------
-        dict from name to bytes
-        """
-        with self._session() as session:
-            rows = session.execute(select(FileRow.path, FileRow.size).where(FileRow.set == set_id))
-            return {row.path: row.size for row in rows}
+    def _touch_set(self, session: Session, set_id: str) -> SetRow:
+        """Lock the study of a set in order to change it; return the set as it is then."""
+        study = session.scalar(select(SetRow.study).where(SetRow.id == set_id))
+        if study is not None:
+            self._touch(session, study)
+        row = self._set_row(session, set_id)
+        if row.study != study:  # it was just taken out
+            raise StudyError("There is no such set any more; reload the page.")
+        return row
 
     def filled(self, study: str) -> frozenset[str]:
         """Tell which roles have a usable image.
@@ -269,6 +190,27 @@ class SetTable(Database):
         )
         with self._session() as session:
             return frozenset(session.scalars(query))
+
+    def count_files(self, study: str) -> dict[str, int]:
+        """Count the files that a study received.
+
+        Parameters
+        ----------
+        study : str
+
+        Returns
+        -------
+        dict from role to int
+            Without roles that have none.
+        """
+        query = (
+            select(SetRow.role, func.count(FileRow.id))
+            .join(FileRow, FileRow.set == SetRow.id)
+            .where(SetRow.study == study)
+            .group_by(SetRow.role)
+        )
+        with self._session() as session:
+            return {row[0]: row[1] for row in session.execute(query)}
 
     def has_image(self, study: str, sha256: str) -> bool:
         """Tell whether an image belongs to a study.

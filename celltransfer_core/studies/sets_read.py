@@ -18,8 +18,8 @@ from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.data.folders import stored_dataset
 from celltransfer_core.data.pooling import pool
 from celltransfer_core.studies.database import FileRow, SetRow
+from celltransfer_core.studies.received import FileTable
 from celltransfer_core.studies.records import ImageSet, Role
-from celltransfer_core.studies.sets import SetTable
 
 _MOST_KEPT = 16
 """Data sets that are kept in memory."""
@@ -31,7 +31,7 @@ def _key(image_set: ImageSet) -> tuple[str, ...]:
     return (image_set.id, image_set.revision, image_set.name, image_set.role, scale, mapping)
 
 
-class SetReader(SetTable):
+class SetReader(FileTable):
     """Reads image sets; those used last are kept in memory."""
 
     def __init__(self, folder: Path | None = None, url: str | None = None) -> None:

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from celltransfer_core.errors import StudyError
 from celltransfer_core.studies.database import SetRow, StudyRow, to_record
 from celltransfer_core.studies.decisions import DecisionTable, decision_counts
 from celltransfer_core.studies.records import Decision, ImageSet, Study
 from celltransfer_core.studies.sets_read import SetReader
+from celltransfer_core.studies.study_list import StudyTable
 
 Derived = TypeVar("Derived")
 
@@ -59,15 +63,76 @@ def _hash(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class SnapshotReader(SetReader, DecisionTable):
+class _Look(threading.local):
+    """What one thread has read of studies within a look; None outside one."""
+
+    seen: dict[tuple[str, str], Any] | None = None
+
+
+class SnapshotReader(StudyTable, SetReader, DecisionTable):
     """Reads snapshots of studies; what is derived from the latest of each is kept in memory."""
 
     def __init__(self, folder: Path | None = None, url: str | None = None) -> None:
         super().__init__(folder, url)
         self._derived: dict[tuple[str, str], tuple[str, Any]] = {}
+        self._look = _Look()
+
+    @contextmanager
+    def one_look(self) -> Iterator[None]:
+        """Read each study once: whatever the block asks of it is of one moment.
+
+        For what is drawn in one go, such as a page. What this thread writes within the block is
+        seen; what others write is not.
+        """
+        if self._look.seen is not None:
+            yield
+            return
+        self._look.seen = {}
+        try:
+            yield
+        finally:
+            self._look.seen = None
+
+    def _once(self, what: str, study: str, read: Callable[[], Derived]) -> Derived:
+        seen = self._look.seen
+        if seen is None:
+            return read()
+        if (what, study) not in seen:
+            seen[what, study] = read()
+        found: Derived = seen[what, study]
+        return found
+
+    def _transact(self, work: Callable[[Session], Derived]) -> Derived:
+        try:
+            return super()._transact(work)
+        finally:
+            if self._look.seen is not None:
+                self._look.seen.clear()
+
+    def study(self, study: str) -> Study:
+        """Find a study: see :meth:`StudyTable.study`."""
+        return super().study(study) if self._look.seen is None else self.snapshot(study).study
+
+    def sets(self, study: str, role: str | None = None) -> tuple[ImageSet, ...]:
+        """List a study's sets: see :meth:`SetTable.sets`."""
+        if self._look.seen is None:
+            return super().sets(study, role)
+        return tuple(one for one in self.snapshot(study).sets if role in (None, one.role))
+
+    def decisions(self, study: str, kind: str | None = None) -> tuple[Decision, ...]:
+        """List the decisions that were not undone: see :meth:`DecisionTable.decisions`."""
+        if self._look.seen is None or kind is None:
+            return super().decisions(study, kind)
+        return self.decisions_of(self.snapshot(study), kind)
+
+    def count_decisions(self, study: str, kind: str) -> int:
+        """Count the decisions that were not undone: see :meth:`DecisionTable.count_decisions`."""
+        if self._look.seen is None:
+            return super().count_decisions(study, kind)
+        return len(self.decisions(study, kind))
 
     def snapshot(self, study: str) -> Snapshot:
-        """Read what decides a study's results, in one statement.
+        """Read what decides a study's results, in one statement; in a look, once.
 
         Parameters
         ----------
@@ -83,6 +148,9 @@ class SnapshotReader(SetReader, DecisionTable):
         StudyError
             If there is no such study, or it was deleted.
         """
+        return self._once("snapshot", study, lambda: self._read_snapshot(study))
+
+    def _read_snapshot(self, study: str) -> Snapshot:
         columns = [getattr(SetRow, field.name).label(field.name) for field in fields(ImageSet)]
         query = (
             select(StudyRow, *decision_counts(study), *columns)

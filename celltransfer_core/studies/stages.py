@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from celltransfer_core.config.settings import as_tuples
 from celltransfer_core.evaluation.protocol import Protocol
 from celltransfer_core.matching.matches import MOST_ALIKE
 from celltransfer_core.pipeline.maps import Layout, layouts
+from celltransfer_core.pipeline.votes import transport_counts
 from celltransfer_core.studies.records import Decision, Study
 from celltransfer_core.studies.renamed import decisions_now, types_now
 from celltransfer_core.studies.snapshots import Snapshot
@@ -27,6 +28,8 @@ from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.vocabulary import ANSWERS, QUERY, REFERENCE
 
 Stage = Literal["embed", "clusters", "matches", "classify"]
+Keyed = Stage | Literal["unaligned"]
+"""What has a key: the stages, and the first result of ``classify``, without aligned voters."""
 Target = Stage | Literal["evaluate"]
 STAGES: tuple[Stage, ...] = ("embed", "clusters", "matches", "classify")
 State = Literal["waiting", "next", "running", "done", "stale", "failed"]
@@ -131,7 +134,7 @@ def named_types(workspace: Workspace, study: str) -> list[str]:
     return [name for name in dict.fromkeys(given) if name and name not in own]
 
 
-def stage_keys(workspace: Workspace, study: str) -> dict[Stage, str]:
+def stage_keys(workspace: Workspace, study: str) -> dict[Keyed, str]:
     """Compute the key of everything that decides each stage's result.
 
     Parameters
@@ -142,12 +145,13 @@ def stage_keys(workspace: Workspace, study: str) -> dict[Stage, str]:
     Returns
     -------
     dict from stage to key
-        Empty while the reference or the query has no usable image.
+        Empty while the reference or the query has no usable image. ``unaligned`` is that of
+        ``classify`` where no transport counts, and of its first result where some does.
     """
     return keys_of(workspace, workspace.snapshot(study))
 
 
-def keys_of(workspace: Workspace, snapshot: Snapshot) -> dict[Stage, str]:
+def keys_of(workspace: Workspace, snapshot: Snapshot) -> dict[Keyed, str]:
     """Compute the keys of a study as it was at one moment: see :func:`stage_keys`.
 
     Parameters
@@ -162,7 +166,7 @@ def keys_of(workspace: Workspace, snapshot: Snapshot) -> dict[Stage, str]:
     return workspace.derive(snapshot, "keys", lambda: _make_keys(workspace, snapshot))
 
 
-def _make_keys(workspace: Workspace, snapshot: Snapshot) -> dict[Stage, str]:
+def _make_keys(workspace: Workspace, snapshot: Snapshot) -> dict[Keyed, str]:
     study, sets = snapshot.study, snapshot.sets
     filled = workspace.derive(
         snapshot, "filled", lambda: workspace.filled(study.id), key=snapshot.sets_key
@@ -185,16 +189,29 @@ def _make_keys(workspace: Workspace, snapshot: Snapshot) -> dict[Stage, str]:
     clusters = _hash(embed, config.first_deciding("clusters"))
     edits = [d.payload for d in edits_of(workspace, snapshot, clusters)]
     matches = _hash(clusters, edits, MOST_ALIKE, config.first_deciding("matches"))
-    given = [(d.payload, d.who) for d in workspace.decisions_of(snapshot, "match")]
+    decisions = workspace.decisions_of(snapshot, "match")
+    given = [(d.payload, d.who) for d in decisions]
     earlier = [d.payload for d in workspace.decisions_of(snapshot, "types")]
+    unaligned = _hash(matches, given, config.first_deciding("draws", "vote"), *earlier)
+    counts = transport_counts(config, _most_confirmed(decisions))
     return {
         "embed": embed,
         "clusters": clusters,
         "matches": matches,
-        "classify": _hash(
-            matches, given, config.first_deciding("draws", "vote", "aligned"), *earlier
-        ),
+        "unaligned": unaligned,
+        "classify": _hash(unaligned, config.first_deciding("aligned")) if counts else unaligned,
     }
+
+
+def _most_confirmed(decisions: Sequence[Decision]) -> float:
+    """Return the most of the query that can be in confirmed clusters: all or nothing.
+
+    Which decisions stand for the clusters at hand is not known before these are found.
+    """
+    named: dict[str, bool] = {}
+    for one in decisions:
+        named |= dict.fromkeys(one.payload["cells"], one.payload["type"] is not None)
+    return float(any(named.values()))
 
 
 def _hash(*parts: Any) -> str:
@@ -285,8 +302,9 @@ def evaluation_path(workspace: Workspace, study: str) -> Path | None:
     keys = keys_of(workspace, snapshot)
     if not keys:
         return None
-    weighing = config_of(workspace, snapshot).first_deciding("weighing")
-    measured = _hash(keys["classify"], weighing, asdict(protocol_of(snapshot.study)))
+    # Every alignment that the protocol names is computed, whatever counts in the study's own vote.
+    voting = config_of(workspace, snapshot).first_deciding("aligned", "weighing")
+    measured = _hash(keys["unaligned"], voting, asdict(protocol_of(snapshot.study)))
     return workspace.result_path(study, "evaluate", measured)
 
 

@@ -6,9 +6,10 @@ import secrets
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from celltransfer_core.errors import StudyError
-from celltransfer_core.studies.database import Database, StudyRow, to_record
+from celltransfer_core.studies.database import UNFINISHED, Database, StudyRow, to_record
 from celltransfer_core.studies.records import Study, clean_name, now
 
 
@@ -27,7 +28,8 @@ class StudyTable(Database):
         -------
         tuple of Study
         """
-        wanted = StudyRow.deleted.is_not(None) if deleted else StudyRow.deleted.is_(None)
+        gone = StudyRow.deleted != UNFINISHED  # never where it is not deleted at all
+        wanted = gone if deleted else StudyRow.deleted.is_(None)
         with self._session() as session:
             rows = session.scalars(select(StudyRow).where(wanted).order_by(StudyRow.changed.desc()))
             return tuple(to_record(Study, row) for row in rows)
@@ -68,25 +70,34 @@ class StudyTable(Database):
         -------
         Study
         """
-        made = StudyRow(
-            id=secrets.token_hex(6),
-            name=clean_name(name),
-            created=now(),
-            changed=now(),
-            drawn=drawn,
-            deleted=None,
-            signed=None,
-            options={},
-        )
-        with self._session() as session:
+        name = clean_name(name)
+
+        def add(session: Session) -> Study:
+            made = StudyRow(
+                id=secrets.token_hex(6),
+                name=name,
+                created=now(),
+                changed=now(),
+                drawn=drawn,
+                deleted=None,
+                signed=None,
+                options={},
+            )
             session.add(made)
             session.flush()
-            return to_record(Study, made)
+            found: Study = to_record(Study, made)
+            return found
+
+        return self._transact(add)
 
     def rename(self, study: str, name: str) -> None:
         """Give a study another name."""
-        with self._changing(study) as row:
-            row.name = clean_name(name)
+        name = clean_name(name)
+
+        def change(session: Session) -> None:
+            self._touch(session, study).name = name
+
+        self._transact(change)
 
     def change_options(self, study: str, **fields: Any) -> None:
         """Change some of a study's options; the others stay as they are, whoever changed them.
@@ -98,19 +109,24 @@ class StudyTable(Database):
             By field of :class:`~celltransfer_core.config.Config`; JSON values. None takes a field
             back, so that the preset's value counts.
         """
-        with self._changing(study) as row:  # locked: it is as the last writer left it
+
+        def change(session: Session) -> None:
+            row = self._touch(session, study)  # locked: it is as the last writer left it
             changed = {**row.options, **fields}
             row.options = {name: value for name, value in changed.items() if value is not None}
 
+        self._transact(change)
+
     def delete(self, study: str) -> None:
         """Put a study out of sight; :meth:`restore` brings it back."""
-        with self._session() as session:
-            self._study_row(session, study).deleted = now()
+        self._transact(lambda session: self._set_deleted(session, study, now()))
 
     def restore(self, study: str) -> None:
         """Bring a deleted study back."""
-        with self._session() as session:
-            self._study_row(session, study).deleted = None
+        self._transact(lambda session: self._set_deleted(session, study, None))
+
+    def _set_deleted(self, session: Session, study: str, at: str | None) -> None:
+        self._lock(session, study).deleted = at
 
     def sign(self, study: str, who: str) -> None:
         """Sign a study off: it can be read but not changed after.
@@ -120,5 +136,10 @@ class StudyTable(Database):
         study : str
         who : str
         """
-        with self._changing(study) as row:
-            row.signed, row.signed_by = now(), clean_name(who)
+        who = clean_name(who)
+
+        def change(session: Session) -> None:
+            row = self._touch(session, study)
+            row.signed, row.signed_by = now(), who
+
+        self._transact(change)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from celltransfer_core.data.dataset import Dataset
-from celltransfer_core.errors import StudyError
+from celltransfer_core.errors import ImageError, StudyError
 from celltransfer_core.evaluation.measured import evaluate
 from celltransfer_core.evaluation.report.write import write_evaluation
 from celltransfer_core.evaluation.simulated_reader import simulate_reader
@@ -20,12 +20,15 @@ from celltransfer_core.pipeline.edits import edit_clusters
 from celltransfer_core.pipeline.maps import Layout, draw_map
 from celltransfer_core.pipeline.named import detect, identify
 from celltransfer_core.pipeline.prepared import prepare
-from celltransfer_core.pipeline.result import Clusters, Named, Prepared, type_names
+from celltransfer_core.pipeline.result import Clusters, Named, Prepared, RunResult, type_names
 from celltransfer_core.pipeline.runs import transfer
+from celltransfer_core.studies.current import usable_result
+from celltransfer_core.studies.damaged import ask_again, damaged_files
 from celltransfer_core.studies.demo import fill_demo, introduce_demo
 from celltransfer_core.studies.kept import has_result, load_result, save_result, study_standing
 from celltransfer_core.studies.stages import (
     MAPS,
+    Keyed,
     Stage,
     Target,
     cluster_edits,
@@ -88,7 +91,7 @@ class _Work:
 
     workspace: Workspace
     study: str
-    keys: Mapping[Stage, str]
+    keys: Mapping[Keyed, str]
     layout: Layout
     progress: Progress
 
@@ -139,17 +142,35 @@ class _Work:
         return self.once(self.path("matches"), "matches", make)
 
     def classify(self, prepared: Prepared, named: Named) -> bool:
-        """Align and vote (3.3, 3.4); False if somebody edited the clusters meanwhile."""
+        """Align and vote (3.3, 3.4); False if somebody edited the clusters meanwhile.
+
+        Where transport counts, a vote without it is kept first, unless one with transport is shown.
+        """
         workspace, study = self.workspace, self.study
         if workspace.study(study).drawn and not workspace.decisions(study):
             introduce_demo(workspace, study, named)
         latest = stage_keys(workspace, study)
         if latest["matches"] != self.keys["matches"]:
             return False
-        path = workspace.result_path(study, "classify", latest["classify"])
+        path, early = (
+            workspace.result_path(study, "classify", latest[what])
+            for what in ("classify", "unaligned")
+        )
+
+        def keep_first(found: RunResult) -> None:
+            shown = usable_result(workspace, workspace.snapshot(study), named)
+            if not has_result(early) and (shown is None or not load_result(shown).aligned):
+                save_result(early, found)
+
         if not has_result(path):
-            named = _confirm(workspace, study, named, prepared)
-            found = transfer(prepared, named, cache=workspace.cache, progress=self.progress)
+            confirmed = _confirm(workspace, study, named, prepared)
+            found = transfer(
+                prepared,
+                confirmed,
+                cache=workspace.cache,
+                progress=self.progress,
+                first=keep_first,
+            )
             save_result(path, found)
         return True
 
@@ -193,11 +214,16 @@ def _prepare(workspace: Workspace, study_id: str, progress: Progress) -> Prepare
         for s in workspace.sets(study_id, "extra")
         if workspace.dataset(s).n_cells
     }
-    return prepare(
-        reference,
-        query,
-        study_config(workspace, workspace.study(study_id)),
-        extras=extras,
-        cache=workspace.cache,
-        progress=progress,
-    )
+    try:
+        return prepare(
+            reference,
+            query,
+            study_config(workspace, workspace.study(study_id)),
+            extras=extras,
+            cache=workspace.cache,
+            progress=progress,
+        )
+    except ImageError as error:
+        if names := damaged_files(workspace, study_id, progress):
+            raise StudyError(ask_again(names)) from error
+        raise

@@ -6,19 +6,28 @@ so that of several processes that try it one alone succeeds.
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from celltransfer_core.errors import OutputError, StudyError
-from celltransfer_core.studies.database import Database, JobRow, to_record
+from celltransfer_core.studies.database import Database, JobRow, StudyRow, to_record
 from celltransfer_core.studies.records import Job, now
 
-_ACTIVE = ("queued", "running")
+GRACE = 5.0
+"""Seconds that a cancelled job has to end by itself."""
+
+CANCELLED = "Cancelled. What was finished is kept: go on any time."
+"""The message of a cancelled job."""
+
+ACTIVE = ("queued", "running")
+"""States of a job under way."""
 
 _PAUSE = 0.5  # seconds between two updates within a phase
 
@@ -65,7 +74,7 @@ class JobTable(Database):
                 raise StudyError("There is no such job.")
             return to_record(Job, row)
 
-    def add_job(self, study: str, target: str) -> Job:
+    def add_job(self, study: str, target: str, owner: str | None = None) -> Job:
         """Queue a job, unless the study has one under way: then that is returned.
 
         Parameters
@@ -73,49 +82,38 @@ class JobTable(Database):
         study : str
         target : str
             The stage to bring the study up to.
+        owner : str, optional
+            From :func:`~celltransfer_core.studies.owners.owner_of`: the process that takes the job,
+            so as to start a process for it. One that was queued by nobody is taken too.
 
         Returns
         -------
         Job
+            Of several processes that queue one, one alone finds itself its owner.
         """
 
         def add(session: Session) -> Job:
             self._touch(session, study)  # takes the write lock: two clicks make one job
             row = session.scalar(
-                select(JobRow).where(JobRow.study == study, JobRow.state.in_(_ACTIVE))
+                select(JobRow).where(JobRow.study == study, JobRow.state.in_(ACTIVE))
             )
             if row is None:
+                last = session.scalar(select(func.max(JobRow.created)).where(JobRow.study == study))
                 row = JobRow(
                     id=secrets.token_hex(6),
                     study=study,
                     target=target,
                     state="queued",
-                    created=now(),
+                    created=_after(last),
                 )
                 session.add(row)
-                session.flush()
+            if row.state == "queued" and row.owner is None:
+                row.owner = owner
+            session.flush()
             found: Job = to_record(Job, row)
             return found
 
         return self._transact(add)
-
-    def claim_job(self, job: str, owner: str) -> bool:
-        """Take a queued job that nobody has, so as to start a process for it.
-
-        Parameters
-        ----------
-        job : str
-        owner : str
-            From :func:`~celltransfer_core.studies.owners.owner_of`: the process that takes it.
-
-        Returns
-        -------
-        bool
-            Whether it was taken; of several processes one alone gets True.
-        """
-        return self._move(
-            job, JobRow.state == "queued", JobRow.owner.is_(None), owner=owner, beat=time.time()
-        )
 
     def hand_over(self, job: str, owner: str, to: str, pid: int) -> bool:
         """Make the process that was started for a queued job its owner.
@@ -124,7 +122,7 @@ class JobTable(Database):
         ----------
         job : str
         owner : str
-            Who took the job with :meth:`claim_job`.
+            Who took the job with :meth:`add_job`.
         to : str
             The new owner.
         pid : int
@@ -158,7 +156,7 @@ class JobTable(Database):
             state="running",
             owner=owner,
             pid=pid,
-            beat=time.time(),
+            beat=time.monotonic(),
         )
 
     def update_job(self, job: str, owner: str, **values: Any) -> Job | None:
@@ -175,14 +173,16 @@ class JobTable(Database):
         Returns
         -------
         Job or None
-            As it is now; None if it is no longer that process's: then its work must end.
+            As it is now; None if it is no longer that process's, or its study was deleted: then
+            its work must end.
         """
+        wanted = exists().where(StudyRow.id == JobRow.study, StudyRow.deleted.is_(None))
 
         def change(session: Session) -> Job | None:
             row = session.scalar(
                 update(JobRow)
-                .where(JobRow.id == job, JobRow.state == "running", JobRow.owner == owner)
-                .values(beat=time.time(), **values)
+                .where(JobRow.id == job, JobRow.state == "running", JobRow.owner == owner, wanted)
+                .values(beat=time.monotonic(), **values)
                 .returning(JobRow),
                 execution_options={"synchronize_session": False},
             )
@@ -204,7 +204,7 @@ class JobTable(Database):
         """
         return self._move(job, JobRow.state == "running", cancel=True)
 
-    def end_job(self, job: Job, state: str, message: str) -> bool:
+    def end_job(self, job: Job, state: str, message: str, *, silent: bool = False) -> bool:
         """End a job for good, unless its state or owner are other ones by now.
 
         Parameters
@@ -213,6 +213,8 @@ class JobTable(Database):
             As it was seen.
         state : {"done", "failed", "cancelled", "stopped"}
         message : str
+        silent : bool
+            Only if it gave no sign of life since either.
 
         Returns
         -------
@@ -220,9 +222,23 @@ class JobTable(Database):
             Whether it was ended by this call.
         """
         same = JobRow.owner.is_(None) if job.owner is None else JobRow.owner == job.owner
-        return self._move(
-            job.id, JobRow.state == job.state, same, state=state, message=message, ended=now()
-        )
+        conditions = [JobRow.state == job.state, same]
+        if silent:
+            conditions.append(JobRow.beat == job.beat)
+        return self._move(job.id, *conditions, state=state, message=message, ended=now())
+
+    def job_log(self, job: Job) -> Path:
+        """Return where the last words of a job's process lie, until it ends as it should.
+
+        Parameters
+        ----------
+        job : Job
+
+        Returns
+        -------
+        Path
+        """
+        return self.result_path(job.study, "job", job.id).with_suffix(".log")
 
     def _move(self, job: str, *conditions: ColumnElement[bool], **values: Any) -> bool:
         def change(session: Session) -> bool:
@@ -235,6 +251,14 @@ class JobTable(Database):
             )
 
         return self._transact(change)
+
+
+def _after(last: str | None) -> str:
+    """Return the time, or the next moment after another one if the clock was set back since."""
+    if last is None or last < now():
+        return now()
+    after = dt.datetime.fromisoformat(last) + dt.timedelta(milliseconds=1)
+    return after.isoformat(timespec="milliseconds")
 
 
 class Cancelled(BaseException):
@@ -278,7 +302,7 @@ class Reporter:
             return
         values: dict[str, Any] = {"phase": phase, "done": done, "total": total}
         if began:
-            values["phase_began"] = time.time()
+            values["phase_began"] = time.monotonic()
         self.phase, self.last = phase, time.monotonic()
         with suppress(OutputError):
             job = self.jobs.update_job(self.job, self.owner, **values)

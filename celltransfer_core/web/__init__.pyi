@@ -1,4 +1,8 @@
 from .addresses import file_url as file_url, image_url as image_url
+from .door import Door as Door
 from .endpoints import download_routes as download_routes, routes as routes
 from .folders import ROOTS as ROOTS, import_roots as import_roots, importable as importable
+from .headers import SafeHeaders as SafeHeaders, inline_scripts as inline_scripts
+from .hosts import HOSTS as HOSTS, MeantHosts as MeantHosts, meant_hosts as meant_hosts
+from .sign_in import SignInError as SignInError, SignIns as SignIns, person as person
 from .uploads import TOKEN_HEADER as TOKEN_HEADER, upload_access as upload_access

@@ -146,6 +146,8 @@ def image_url(
         It stays the same for :data:`LIFETIME` seconds, so that browsers need not ask again.
     """
     query: dict[str, Any] = {"size": int(size), "t": sign(workspace, "image", study_id)}
+    if role != "query":  # a whole image of 16 bits is shown at the scale of its set
+        query["role"] = role
     if cut or outline:
         bucket = int(time.monotonic() // 2)  # a page shows many; the server checks it anyway
         query |= {

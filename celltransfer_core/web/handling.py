@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING, Any
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -13,7 +14,13 @@ from celltransfer_core.errors import CellTransferError, OutputError, StudyError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-_CHUNK = 1_000_000  # bytes of a body that are written at once
+PATIENCE = 60.0
+"""Seconds that a body may take beside its length, and each of its pieces."""
+
+SLOWEST = 10_000
+"""Bytes a second that a body comes at least: those that are never whole would fill the server."""
+
+_CHUNK = 250_000  # bytes of a body that are written at once
 _STATUS = {OutputError: 507, StudyError: 409}
 
 
@@ -47,21 +54,41 @@ async def read_body(request: Request, file: IO[bytes], most: int) -> None:
     Raises
     ------
     RefusedError
-        As soon as there are more.
+        As soon as there are more, they come too slowly, or the disk is full.
     """
     if int(request.headers.get("content-length") or 0) > most:
         raise RefusedError(413, f"Too much at once: at most {most / 1e6:,.0f} MB.")
     size, waiting = 0, bytearray()
-    async for chunk in request.stream():
+    pieces, started = request.stream(), anyio.current_time()
+    while True:
+        left = PATIENCE + size / SLOWEST - (anyio.current_time() - started)
+        try:
+            with anyio.fail_after(max(0.0, min(PATIENCE, left))):
+                chunk = await anext(pieces, None)
+        except TimeoutError as error:
+            raise RefusedError(
+                408, "The files came too slowly and were given up; send them again."
+            ) from error
+        if chunk is None:
+            break
         size += len(chunk)
         if size > most:
             raise RefusedError(413, f"Too much at once: at most {most / 1e6:,.0f} MB.")
         waiting += chunk
         if len(waiting) >= _CHUNK:
-            await run_in_threadpool(file.write, bytes(waiting))
+            await _write(file, bytes(waiting))
             waiting.clear()
-    await run_in_threadpool(file.write, bytes(waiting))
+    await _write(file, bytes(waiting))
     file.seek(0)
+
+
+async def _write(file: IO[bytes], piece: bytes) -> None:
+    try:
+        await run_in_threadpool(file.write, piece)
+    except OSError as error:
+        raise RefusedError(
+            507, f"There is no room for the files on the server ({error.strerror})."
+        ) from error
 
 
 def guarded(take: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Any]:
@@ -91,7 +118,7 @@ def guarded(take: Callable[[Request], Awaitable[Response]]) -> Callable[[Request
 
 
 def in_thread(answer: Callable[[Request], Response]) -> Callable[[Request], Any]:
-    """Run an endpoint that blocks in a thread of its own.
+    """Run an endpoint that blocks in a thread of its own; see :func:`guarded` for its errors.
 
     Parameters
     ----------
@@ -106,4 +133,4 @@ def in_thread(answer: Callable[[Request], Response]) -> Callable[[Request], Any]
     async def endpoint(request: Request) -> Response:
         return await run_in_threadpool(answer, request)
 
-    return endpoint
+    return guarded(endpoint)

@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 import io
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from celltransfer_core.data.dataset import stored_at
-from celltransfer_core.data.images import read_pixels, to_rgb
+from celltransfer_core.data.dataset import read_stored
+from celltransfer_core.data.images import decoded, to_rgb
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.framing.crops import Crops
 from celltransfer_core.framing.nucleus import draw_cut, find_nucleus
@@ -86,11 +87,11 @@ def _position(cells: Sequence[str], sha256: str) -> int | None:
 def _draw(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> tuple[bytes, str]:
     from PIL import Image
 
-    image = _pixels(workspace, snapshot, picture)
-    shown = Image.fromarray(image)
-    size = picture.wanted.size
-    shown.thumbnail((size, size), Image.Resampling.LANCZOS)
     file = io.BytesIO()
+    size = picture.wanted.size
+    with _pixels(workspace, snapshot, picture) as image:
+        shown = Image.fromarray(image)
+        shown.thumbnail((size, size), Image.Resampling.LANCZOS)
     if size <= _JPEG_UP_TO:
         shown.save(file, "JPEG", quality=90)
         return file.getvalue(), "image/jpeg"
@@ -98,25 +99,35 @@ def _draw(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> tuple[
     return file.getvalue(), "image/png"
 
 
-def _pixels(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> RGBImage:
+@contextmanager
+def _pixels(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> Iterator[RGBImage]:
+    """Read what is drawn; large images are read few at a time, and count until they are drawn."""
     wanted, crops = picture.wanted, picture.crops
     if wanted.show == "cut" and crops is not None:
-        return crops[picture.cell]
-    pixels = read_pixels(stored_at(workspace.images, wanted.sha256).read_bytes())
-    intensity = _intensity(workspace, snapshot, wanted.sha256) if pixels.deep else None
-    image = to_rgb(pixels, intensity)
-    if wanted.show != "outline":
-        return image
+        yield crops[picture.cell]
+        return
+    with decoded(read_stored(workspace.images, wanted.sha256)) as pixels:
+        intensity = _intensity(workspace, snapshot, wanted) if pixels.deep else None
+        image = to_rgb(pixels, intensity)
+        yield image if wanted.show != "outline" else _outlined(image, picture)
+
+
+def _outlined(image: RGBImage, picture: _Picture) -> RGBImage:
+    crops = picture.crops
     known = crops.nuclei[picture.cell] if crops is not None and crops.nuclei is not None else None
     nucleus = known or find_nucleus(image)
     return image if nucleus is None else draw_cut(image, nucleus)
 
 
-def _intensity(workspace: Workspace, snapshot: Snapshot, sha256: str) -> tuple[float, float] | None:
-    for image_set in snapshot.sets:
-        dataset = workspace.dataset(image_set)
-        cell = _position(dataset.cells, sha256)
-        if cell is not None:
+def _intensity(
+    workspace: Workspace, snapshot: Snapshot, wanted: _Wanted
+) -> tuple[float, float] | None:
+    """Find the grey scale of the sets that a cell is shown as a part of."""
+    shown = [s for s in snapshot.sets if wanted.role in (s.role, s.name * (s.role == "extra"))]
+    for sets in (shown, *([one] for one in snapshot.sets)):
+        dataset = workspace.pool_sets(sets)
+        cell = None if dataset is None else _position(dataset.cells, wanted.sha256)
+        if dataset is not None and cell is not None:
             return dataset.cell_scales[cell].intensity
     return None
 

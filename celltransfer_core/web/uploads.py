@@ -1,7 +1,6 @@
 """The routes that take in the files of a set: in batches, as a zip, or from a folder on the server.
 
-Names that a client sends are kept as text and never used as paths. A zip or a folder is taken in
-batch by batch, and each batch is reported when it is stored.
+Names that a client sends are kept as text and never used as paths.
 """
 
 from __future__ import annotations
@@ -10,25 +9,25 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from celltransfer_core.data.archives import Unpacked, unzip
-from celltransfer_core.data.checks import name_problem
-from celltransfer_core.data.folders import find_files
+from celltransfer_core.data.archives import unzip
 from celltransfer_core.data.images import EXTENSIONS, MAX_BYTES
-from celltransfer_core.data.tables import LABELS_FILE, METADATA_FILE
-from celltransfer_core.errors import CellTransferError, StudyError
+from celltransfer_core.data.same_names import CLASHES, Clash
+from celltransfer_core.data.tables import TABLES
+from celltransfer_core.errors import StudyError
 from celltransfer_core.studies.records import ImageSet
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.web.addresses import PREFIX, current_workspace, read_token, sign
+from celltransfer_core.web.arrivals import folder_source, give, take_in
 from celltransfer_core.web.batches import BATCH_BYTES, BATCH_FILES, MAX_HEADER, read_listing
 from celltransfer_core.web.folders import importable
 from celltransfer_core.web.handling import RefusedError, read_body
@@ -37,6 +36,7 @@ MAX_ZIP = 50_000_000_000
 """Bytes of an uploaded zip."""
 
 TOKEN_HEADER = "x-celltransfer-token"  # noqa: S105
+_IN_MEMORY = 500_000  # bytes of a batch: most batches are half there for longer than whole
 _SPARE_DISK = 1_000_000_000  # bytes that a zip must leave free
 
 
@@ -62,7 +62,7 @@ def upload_access(workspace: Workspace, image_set: ImageSet) -> dict[str, Any]:
         "file_bytes": MAX_BYTES,
         "zip_bytes": MAX_ZIP,
         "extensions": sorted(EXTENSIONS),
-        "tables": [LABELS_FILE, METADATA_FILE],
+        "tables": list(TABLES),
     }
 
 
@@ -99,30 +99,17 @@ def _admit(request: Request) -> tuple[Workspace, ImageSet]:
     return workspace, image_set
 
 
-def _take(
-    workspace: Workspace, set_id: str, files: Iterator[tuple[str, bytes]]
-) -> tuple[int, list[dict[str, str]]]:
-    """Give files to a set; refuse names that cannot be kept before they reach it."""
-    refused: list[dict[str, str]] = []
-
-    def with_good_names() -> Iterator[tuple[str, bytes]]:
-        for name, data in files:
-            folder, _, last = name.rpartition("/")
-            problem = name_problem(name)
-            if folder and last.lower() in (LABELS_FILE, METADATA_FILE):
-                problem = "a table counts only beside the types' folders, not inside one"
-            if problem:
-                printable = name.encode("utf-8", "backslashreplace").decode()
-                refused.append({"name": printable[:200], "reason": problem})
-            else:
-                yield name, data
-
-    received = workspace.receive(set_id, with_good_names())
-    refused += [{"name": name, "reason": reason} for name, reason in received.refused]
-    return received.taken, refused
+def _answer(request: Request) -> tuple[Clash, int]:
+    """Read what a person answered where names are taken; nothing until they were asked."""
+    clash = next((c for c in CLASHES if c == request.query_params.get("clash", "ask")), None)
+    number = request.query_params.get("number", "2")
+    if clash is None or not (number.isascii() and number.isdigit() and 1 < int(number) < 10_000):
+        raise RefusedError(400, "What is to be done with files of the same name is not understood.")
+    return clash, int(number)
 
 
-# A batch takes a processor while its images are checked; more at once would only take memory.
+# A batch takes a processor while its images are unpacked and checked; more at once would only take
+# memory. Zips and folders wait for their turn at each of theirs.
 _at_once = anyio.CapacityLimiter(2)
 
 
@@ -137,7 +124,8 @@ async def list_or_take_files(request: Request) -> Response:
     Returns
     -------
     Response
-        JSON: ``files``, from name to bytes; or ``taken``, a number, and ``refused``, with reasons.
+        JSON: ``files``, from name to content hash, with the set's tables; or ``taken``, a number,
+        and ``refused``, with reasons.
 
     Raises
     ------
@@ -146,16 +134,20 @@ async def list_or_take_files(request: Request) -> Response:
     """
     workspace, image_set = await run_in_threadpool(_admit, request)
     if request.method == "GET":
-        known = await run_in_threadpool(workspace.known_files, image_set.id)
-        return JSONResponse({"files": known}, headers={"Cache-Control": "no-store"})
-    with tempfile.SpooledTemporaryFile(max_size=2 * BATCH_BYTES, dir=str(workspace.folder)) as file:
+        files = await run_in_threadpool(workspace.known_files, image_set.id)
+        tables = await run_in_threadpool(workspace.known_tables, image_set.id)
+        return JSONResponse({"files": {**files, **tables}}, headers={"Cache-Control": "no-store"})
+    clash, number = _answer(request)
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(workspace.folder)) as file:
         await read_body(request, file, MAX_BYTES + MAX_HEADER)
         listed = read_listing(file)
         taken, refused = await anyio.to_thread.run_sync(
-            _take,
+            give,
             workspace,
             image_set.id,
             ((name, file.read(size)) for name, size in listed),
+            clash,
+            number,
             limiter=_at_once,
         )
     return JSONResponse({"taken": taken, "refused": refused})
@@ -172,8 +164,7 @@ async def take_zip(request: Request) -> Response:
     Returns
     -------
     Response
-        A stream of events, one a batch: ``done`` and ``total`` entries, ``taken``, ``refused``; at
-        the end ``finished`` or ``error``.
+        A stream of events, as :func:`~celltransfer_core.web.arrivals.take_in` yields them.
 
     Raises
     ------
@@ -181,6 +172,7 @@ async def take_zip(request: Request) -> Response:
         If the request may not change the set, or the disk has no room for the zip.
     """
     workspace, image_set = await run_in_threadpool(_admit, request)
+    clash, _ = _answer(request)
     free = shutil.disk_usage(workspace.folder).free - _SPARE_DISK
     file = tempfile.TemporaryFile(dir=workspace.folder)  # noqa: SIM115
     try:
@@ -188,9 +180,12 @@ async def take_zip(request: Request) -> Response:
     except BaseException:
         file.close()
         raise
-    return _event_stream(
-        _take_in_batches(workspace, image_set.id, _from_zip(workspace, image_set.id, file))
-    )
+
+    def steps() -> Iterator[dict[str, Any]]:
+        with file:
+            yield from take_in(workspace, image_set.id, partial(unzip, file), clash)
+
+    return _event_stream(steps())
 
 
 async def import_folder(request: Request) -> Response:
@@ -214,6 +209,7 @@ async def import_folder(request: Request) -> Response:
         If the folder may not be imported from.
     """
     workspace, image_set = await run_in_threadpool(_admit, request)
+    clash, _ = _answer(request)
     with io.BytesIO() as body:
         await read_body(request, body, 10_000)
         try:
@@ -221,70 +217,19 @@ async def import_folder(request: Request) -> Response:
             folder = await run_in_threadpool(importable, str(path))
         except (ValueError, KeyError, TypeError) as error:
             raise RefusedError(400, "The folder's path cannot be read.") from error
-    return _event_stream(
-        _take_in_batches(workspace, image_set.id, _from_folder(workspace, image_set.id, folder))
-    )
-
-
-def _from_zip(workspace: Workspace, set_id: str, file: IO[bytes]) -> Iterator[Unpacked]:
-    known = workspace.known_files(set_id)
-    with file:
-        yield from unzip(file, lambda name, size: known.get(name) != size)
-
-
-def _from_folder(workspace: Workspace, set_id: str, folder: Path) -> Iterator[Unpacked]:
-    known = workspace.known_files(set_id)
-    names, left_out = find_files(folder)
-    total = len(names) + len(left_out)
-    for number, remark in enumerate(left_out, start=1):
-        yield Unpacked(remark.file, b"", remark.reason, number, total)
-    for number, name in enumerate(names, start=len(left_out) + 1):
-        path = folder / name
-        try:
-            size = path.stat().st_size
-            if known.get(name) == size:
-                continue
-            problem = f"the file is over {MAX_BYTES // 1_000_000} MB" if size > MAX_BYTES else ""
-            yield Unpacked(name, b"" if problem else path.read_bytes(), problem, number, total)
-        except OSError as error:
-            yield Unpacked(name, b"", f"cannot be read ({error.strerror})", number, total)
-
-
-def _take_in_batches(
-    workspace: Workspace, set_id: str, entries: Iterator[Unpacked]
-) -> Iterator[dict[str, Any]]:
-    """Give entries to a set batch by batch; yield how far it is after each."""
-    batch: list[Unpacked] = []
-    try:
-        for entry in entries:
-            batch.append(entry)
-            if len(batch) == BATCH_FILES or sum(len(e.data) for e in batch) >= BATCH_BYTES:
-                yield _take_batch(workspace, set_id, batch)
-                batch = []
-        if batch:
-            yield _take_batch(workspace, set_id, batch)
-        yield {"finished": True}
-    except CellTransferError as error:
-        yield {"error": str(error)}
-
-
-def _take_batch(workspace: Workspace, set_id: str, batch: Sequence[Unpacked]) -> dict[str, Any]:
-    usable = ((entry.name, entry.data) for entry in batch if not entry.problem)
-    taken, refused = _take(workspace, set_id, usable)
-    refused += [{"name": e.name, "reason": e.problem} for e in batch if e.problem]
-    return {
-        "done": batch[-1].number,
-        "total": batch[-1].total,
-        "taken": taken,
-        "refused": refused,
-    }
+    return _event_stream(take_in(workspace, image_set.id, folder_source(folder), clash))
 
 
 def _event_stream(steps: Iterator[dict[str, Any]]) -> Response:
     """Answer with an event for each step, as it is done."""
     lines = (f"data: {json.dumps(step)}\n\n" for step in steps)
+
+    async def in_turn() -> AsyncIterator[str]:
+        while line := await anyio.to_thread.run_sync(next, lines, "", limiter=_at_once):
+            yield line
+
     return StreamingResponse(
-        iterate_in_threadpool(lines),
+        in_turn(),
         media_type="text/event-stream",  # the one kind that is never held back to be compressed
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -115,7 +115,7 @@ def show_problem(here: Here) -> None:
     """Tell why the last answer could not be kept, once."""
     desk = desk_of(here)
     if desk.problem:
-        st.error(desk.problem)
+        st.error(text.sentence(desk.problem))
         desk.problem = ""
 
 

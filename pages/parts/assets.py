@@ -10,11 +10,13 @@ ASSETS = Path(__file__).parents[2] / "assets"
 
 
 @st.cache_resource
-def component(folder: str, name: str) -> Callable[..., Any]:
-    """Register a part of a page that is written in JavaScript."""
+def component(folder: str, name: str, *uses: str) -> Callable[..., Any]:
+    """Register a part of a page that is written in JavaScript, with the files that it uses."""
     style = ASSETS / folder / f"{folder}.css"
     return st.components.v2.component(
         f"celltransfer_{name}",
         css=style.read_text(encoding="utf-8") if style.is_file() else None,
-        js=(ASSETS / folder / f"{name}.js").read_text(encoding="utf-8"),
+        js="\n".join(
+            (ASSETS / folder / f"{one}.js").read_text(encoding="utf-8") for one in (*uses, name)
+        ),
     )

@@ -53,13 +53,9 @@ def confirm_all(matched: Matched, positions: Sequence[int]) -> None:
 
 def undo(matched: Matched) -> None:
     """Take this reader's last answer back, or all that were given at one stroke."""
-    mine = matched.here.own_decisions("match")
-    for _ in range(mine[-1].payload.get("together", 1) if mine else 0):
-        if not matched.here.undo("match"):
-            return
-    if mine:
+    if undone := matched.here.undo("match"):
         matched.here.mark_seen()
-        number = mine[-1].payload.get("cluster")
+        number = undone[-1].payload.get("cluster")
         of_it = [position for position in matched.order if matched.number(position) == number]
         st.session_state["cluster"] = (of_it or [st.session_state["cluster"]])[0]
 

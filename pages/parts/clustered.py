@@ -19,6 +19,7 @@ from celltransfer_core.studies import (
     standing_names,
 )
 from celltransfer_core.vocabulary import QUERY
+from parts import text
 from parts.here import Here
 
 NEW = -1
@@ -106,7 +107,7 @@ def offer_edits(found: Clustered, number: int, ordered: np.ndarray) -> None:
         try:
             part = split_in_two(embeddings(here)[inside])
         except CellTransferError as error:
-            st.error(str(error))
+            st.error(text.sentence(error))
         else:
             keep_edit(found, inside[part], None, "split", number)
     others = [int(other) for other in found.clusters.names if other != number]

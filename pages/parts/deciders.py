@@ -5,7 +5,7 @@ import streamlit as st
 from celltransfer_core.people import KINDS
 from celltransfer_core.pipeline import RunResult
 
-_LABELS = {
+DECIDERS = {
     "ensemble": "the encoders",
     "cluster": "its cluster's confirmed type",
     "neighbours": "neighbours in confirmed clusters",
@@ -20,7 +20,7 @@ def show_deciders(run: RunResult, cell: int) -> None:
         return
     shares = dict(zip(KINDS, run.updated.cell_weights[cell].tolist(), strict=True))
     listed = ", ".join(
-        f"{100 * share:.0f} % {_LABELS[kind]}"
+        f"{100 * share:.0f} % {DECIDERS[kind]}"
         for kind, share in sorted(shares.items(), key=lambda item: -item[1])
         if share >= 0.005
     )

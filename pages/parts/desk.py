@@ -1,6 +1,7 @@
 """What lies before a reader on the Review page, and what their keys do with it."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import streamlit as st
@@ -8,7 +9,7 @@ import streamlit as st
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.people import ReviewQueue
 from celltransfer_core.pipeline import RunResult
-from celltransfer_core.studies import now, review_payloads
+from celltransfer_core.studies import HELD, now, review_payloads
 from celltransfer_core.vocabulary import check_new_type
 from parts.here import Here
 
@@ -32,6 +33,12 @@ class Desk:
     """Cells that are shown several at once."""
     passed: set[str] = field(default_factory=set)
     picked: set[str] = field(default_factory=set)
+    taken: Sequence[str] = ()
+    """Cells that are this reader's alone."""
+    renew: float = 0.0
+    """When they are to be taken again."""
+    elsewhere: bool = False
+    """Whether all cells that are left lie before others."""
     problem: str = ""
     """Why an answer could not be kept."""
 
@@ -66,16 +73,6 @@ def keep_answers(here: Here, answers: Sequence[tuple[str, str, bool]]) -> bool:
         st.session_state["pulse"] = here.workspace.decide_unseen(
             here.id, "review", payloads, here.reader, seen
         )
-    except CellTransferError as error:
-        desk_of(here).problem = str(error)
-        return False
-    return True
-
-
-def write(here: Here, call: Callable[..., object], *arguments: object) -> bool:
-    """Write to the workspace; why it did not go is shown with the next cell."""
-    try:
-        call(*arguments)
     except CellTransferError as error:
         desk_of(here).problem = str(error)
         return False
@@ -122,13 +119,14 @@ def look_again(here: Here, cell: str) -> None:
 def undo(here: Here) -> None:
     """Take this reader's last answer back, or all that were given at one stroke."""
     desk = desk_of(here)
-    mine = here.own_decisions("review")
-    for _ in range(mine[-1].payload.get("together", 1) if mine else 0):
-        if not write(here, here.workspace.undo, here.id, "review", here.reader):
-            return
-    if mine:
+    try:
+        undone = here.workspace.undo(here.id, "review", here.reader)
+    except CellTransferError as error:
+        desk.problem = str(error)
+        return
+    if undone:
         # What was taken back is shown again.
-        last = (mine[-1].payload["cell"], bool(mine[-1].payload["blind"]))
+        last = (undone[-1].payload["cell"], bool(undone[-1].payload["blind"]))
         if last in desk.past:
             desk.past = desk.past[: desk.past.index(last)]
         desk.turn_to(len(desk.past))
@@ -144,10 +142,28 @@ def next_cell(here: Here, run: RunResult, queue: ReviewQueue) -> tuple[str, bool
         line = zip(queue.cells.tolist(), queue.blind.tolist(), strict=True)
         waiting = [(run.query.cells[cell], blind) for cell, blind in line]
         # The queue is another one after every answer; who went back comes back to where they were.
-        if desk.current not in waiting:
-            desk.current = desk.left if desk.left in waiting else next(iter(waiting), None)
+        first = next((one for one in (desk.current, desk.left) if one in waiting), None)
+        first_cell = () if first is None else (first[0],)
+        given = take(here, first_cell, [cell for cell, _ in waiting], 1)
+        desk.current = next((one for one in (first, *waiting) if one and one[0] in given), None)
     desk.shown = desk.current[0] if desk.current else None
     return desk.current
+
+
+def take(here: Here, shown: Sequence[str], waiting: Sequence[str], most: int) -> Sequence[str]:
+    """Choose cells that lie before no other reader; those that are shown stay if they can."""
+    desk, wanted, most = desk_of(here), [*dict.fromkeys((*shown, *waiting))], len(shown) or most
+    desk.elsewhere = False
+    alone = here.locked or st.session_state.get("reading") == "second"
+    if alone or (shown and {*shown} <= {*desk.taken} and time.monotonic() < desk.renew):
+        return wanted[:most]
+    try:
+        given = here.workspace.take(here.id, here.reader, wanted, most)
+    except CellTransferError:  # where nothing can be written, nobody answers either
+        return wanted[:most]
+    desk.taken, desk.renew = given, time.monotonic() + HELD / 2
+    desk.elsewhere = bool(wanted) and not given
+    return given
 
 
 def pick(here: Here, cells: Sequence[str], on: bool) -> None:

@@ -98,5 +98,5 @@ def take_in(files: Sequence[UploadedFile]) -> None:
             (Path(folder) / f"model{suffix}").write_bytes(file.getbuffer())
         if attempt(add_encoder, name, Path(folder) / "model.onnx"):
             find_encoders.clear()
-            st.toast(f"{name} is here and can vote.")
+            st.toast(f"{text.plain(name)} is here and can vote.")
             st.rerun()

@@ -11,7 +11,9 @@ import streamlit as st
 from celltransfer_core.data import Dataset
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.studies import Study, Workspace
-from celltransfer_core.studies.records import Decision
+from celltransfer_core.studies.records import MAX_NAME, Decision, one_form
+from celltransfer_core.web import person
+from parts import text
 from parts.assets import component
 
 _NAME_COOKIE = "celltransfer_reader"
@@ -60,9 +62,13 @@ class Here:
         """Keep several decisions, all or none; tell whether it went, and show why not."""
         return attempt(self.workspace.decide_all, self.id, kind, payloads, self.reader)
 
-    def undo(self, kind: str) -> bool:
-        """Take the reader's last decision of a kind back; tell whether it went."""
-        return attempt(self.workspace.undo, self.id, kind, self.reader)
+    def undo(self, kind: str) -> tuple[Decision, ...]:
+        """Take back what the reader decided last, at one stroke; show why it did not go."""
+        try:
+            return self.workspace.undo(self.id, kind, self.reader)
+        except CellTransferError as error:
+            st.error(text.sentence(error))
+            return ()
 
     def own_decisions(self, kind: str | None = None) -> list[Decision]:
         """List the reader's own decisions that stand, in the order of time."""
@@ -78,7 +84,7 @@ def attempt(call: Callable[..., object], *arguments: object, **options: object) 
     try:
         call(*arguments, **options)
     except CellTransferError as error:
-        st.error(str(error))
+        st.error(text.sentence(error))
         return False
     return True
 
@@ -110,25 +116,33 @@ def open_page(title: str, caption: str) -> Here:
         st.caption(":material/draw: Demo study: the cells are **drawn**, not photographed.")
     if here.study.signed:
         st.info(
-            f"Signed off by {here.study.signed_by} on {here.study.signed[:10]}: nothing can be "
-            "changed. Duplicate the study to go on.",
+            f"Signed off by {text.plain(here.study.signed_by)} on {here.study.signed[:10]}: "
+            "nothing can be changed. Duplicate the study to go on.",
             icon=":material/lock:",
         )
     return here
 
 
 def reader_name() -> str:
-    """Return the name that decisions are kept under."""
-    if st.user.get("is_logged_in"):
-        return str(st.user.get("email") or st.user.get("name") or "reader")
-    return st.session_state.get("reader") or "reader"
+    """Return the name that decisions are kept under, and found again."""
+    signed_in = st.user.get("is_logged_in")
+    given = person(st.user) if signed_in else st.session_state.get("reader", "")
+    return one_form(given)[:MAX_NAME].strip() or _account()
+
+
+def _account() -> str:
+    """Return the name of the account that the app runs under."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container an account may have none
+        return "unnamed"
 
 
 def ask_reader() -> None:
     """Ask for the name that decisions are kept under; the browser remembers it."""
     if "reader" not in st.session_state:
         kept = unquote(st.context.cookies.get(_NAME_COOKIE, ""))
-        st.session_state["reader"] = " ".join(kept.split())[:_LONGEST_NAME] or getpass.getuser()
+        st.session_state["reader"] = one_form(kept)[:_LONGEST_NAME] or _account()
     # Set anew in every run: a button that leads to another page would clear it otherwise.
     st.session_state["reader"] = st.session_state["reader"]
     st.text_input(

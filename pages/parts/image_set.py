@@ -32,6 +32,14 @@ HINTS: Mapping[Role, str] = {
 }
 
 
+_ANOTHER = (
+    "Cells of another laboratory or microscope belong in a set of their own: cancel, and add a set "
+    "below."
+)
+APART: Mapping[Role, str] = {"reference": _ANOTHER, "query": "", "extra": _ANOTHER}
+"""What is said beside a question about files of the same name."""
+
+
 def show_set(here: Here, image_set: ImageSet) -> None:
     """Show one set: what came in, what did not, and what can be changed."""
     with st.container(border=True):
@@ -46,7 +54,8 @@ def show_set(here: Here, image_set: ImageSet) -> None:
         try:
             dataset = here.workspace.dataset(image_set)
         except CellTransferError as error:
-            st.error(str(error))
+            st.error(text.sentence(error))
+            offer_table_out(here, image_set)
             return
         if dataset.n_cells:
             head.caption(describe(image_set, dataset))
@@ -88,14 +97,30 @@ def offer_changes(here: Here, image_set: ImageSet) -> None:
         st.rerun()
 
 
+def offer_table_out(here: Here, image_set: ImageSet) -> None:
+    """Offer to take out a table that cannot be read; until then it is not passed over."""
+    known = here.workspace.known_tables(image_set.id)
+    for table in [name for name, content in known.items() if not content]:
+        st.caption(
+            f"Mend {table} and add it again, or take it out. Until then the set has no images to "
+            "work with, for nobody knows what the table should have said."
+        )
+        if st.button(
+            f"Take {table} out", key=f"out {table} {image_set.id}", disabled=here.locked
+        ) and attempt(here.workspace.take_out_table, image_set.id, table):
+            st.rerun()
+
+
 def add_files(here: Here, image_set: ImageSet) -> None:
     """Offer to drop or choose a folder; the page is drawn anew once it is here."""
-    component("upload", "upload")(
+    component("upload", "upload", "sha256")(
         key=f"upload {image_set.id}",
         data={
             "access": upload_access(here.workspace, image_set),
             "name": image_set.name,
             "hint": HINTS[image_set.role],
+            "apart": APART[image_set.role],
+            "named": image_set.role == REFERENCE,  # others' names can tell types
             "roots": [str(root) for root in import_roots()],
             "locked": here.locked,
         },

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from celltransfer_core.studies import Study, current_job, states
+from parts import text
 from parts.here import open_workspace
 
 _STEPS = {
@@ -26,6 +27,13 @@ class NextStep(NamedTuple):
 
 def next_step(study: Study) -> NextStep:
     """Tell how far a study is and what comes next."""
+    try:
+        return _next_step(study)
+    except Exception as error:  # one study that cannot be read does not hide the others
+        return NextStep("data", "See what is wrong", text.reason(error))
+
+
+def _next_step(study: Study) -> NextStep:
     space = open_workspace()
     reached = states(space, study.id, read=False)
     if study.signed:

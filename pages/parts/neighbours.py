@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from celltransfer_core.config import voter_name
+from celltransfer_core.outputs import missing_transport
 from celltransfer_core.pipeline import (
     RunResult,
     nearest_reference,
@@ -15,6 +16,7 @@ from celltransfer_core.pipeline import (
     votes_of_cell,
 )
 from parts import text
+from parts.deciders import DECIDERS
 from parts.here import Here
 from parts.pictures import reference_tiles
 
@@ -42,7 +44,7 @@ def show_neighbours(here: Here, run: RunResult, cell: int, shades: Mapping[str, 
         with column:
             st.markdown(f"**{heading}**")
             if not voters:
-                st.caption("This run has no aligned voters.")
+                st.caption(missing_transport(run))
                 continue
             show_gallery(here, run, nearest_reference(voters, cell)[:NEIGHBOURS], shades)
 
@@ -69,16 +71,17 @@ def show_voters(run: RunResult, cell: int) -> None:
     """Show what every voter predicts for a cell."""
     st.header("What each voter says")
     kinds = {"none": "none", "centre": "means only", "fgw": "optimal transport"}
+    votes = votes_of_cell(run, cell)
     rows = [
         {
-            "Voter": voter_name(one.voter.encoders),
-            "Alignment": kinds[one.voter.alignment],
+            "Voter": voter_name(one.voter.encoders) if one.voter else DECIDERS[one.kind],
+            "Alignment": kinds[one.voter.alignment] if one.voter else "",
             "Says": one.type_name,
             "Probability": one.probability,
             "Share of the vote": one.share,
-            "Weight": one.voter.weight,
+            "Weight": one.weight,
         }
-        for one in votes_of_cell(run, cell)
+        for one in votes
     ]
     bar: Any = st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f")
     st.dataframe(
@@ -90,8 +93,11 @@ def show_voters(run: RunResult, cell: int) -> None:
             "Weight": st.column_config.NumberColumn(format="%.2f"),
         },
     )
+    silent = (
+        " A weight of 0 means that it was asked but does not count: voters with transport count as "
+        "far as matches are confirmed."
+    )
     st.caption(
-        "A voter's share in this cell is its weight times how clear its own view is. A weight of 0 "
-        "means that it was asked but does not count: voters with transport count as far as matches "
-        "are confirmed."
+        "A voter's share in this cell is its weight times how clear its own view is."
+        + (silent if any(one.weight == 0 for one in votes) else "")
     )

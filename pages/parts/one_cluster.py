@@ -206,4 +206,4 @@ def offer_new_type(matched: Matched, position: int) -> None:
             "the vote can find more of them in the query."
         )
     if problem := st.session_state.pop("problem", ""):
-        st.error(problem)
+        st.error(text.sentence(problem))

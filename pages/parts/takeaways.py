@@ -57,7 +57,7 @@ def content_key(here: Here, current: CurrentRun) -> str:
         one.id for kind in ("match", "review") for one in here.workspace.decisions(here.id, kind)
     ]
     key = stage_keys(here.workspace, here.id)["classify"]
-    return json.dumps([key, current.fresh, here.options, decisions], default=str)
+    return json.dumps([key, current.source, here.options, decisions], default=str)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
@@ -119,7 +119,7 @@ def offer_prepared(files: Takeaways, name: str, suffix: str, label: str, write: 
         follow(path, label)
     else:
         if state is not None:
-            st.error(state.problem)
+            st.error(text.sentence(state.problem))
         if st.button(
             f"Prepare the {label} file", key=f"prepare {name}", icon=":material/hourglass_top:"
         ):

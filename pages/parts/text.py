@@ -7,12 +7,20 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from celltransfer_core.errors import CellTransferError
+
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
+_INLINE = re.compile(r"([\\`*_\[\]<>|~$:&])")  # those that mean something within a line
 
 
 def plain(text: str) -> str:
     """Escape a text that somebody typed, so that Markdown shows it as it is."""
     return _MARKS.sub(r"\\\1", text)
+
+
+def sentence(words: object) -> str:
+    """Escape what names in a sentence of ours would do, such as an error's; the rest stays."""
+    return _INLINE.sub(r"\\\1", str(words))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -59,3 +67,10 @@ def possible_slips(clusters: Sequence[str]) -> str:
     if len(clusters) > 1:
         return f"the names of clusters {named}: they may be slips"
     return f"the name of cluster {named}: it may be a slip"
+
+
+def reason(error: Exception) -> str:
+    """Say why something failed; a fault of ours is to be reported."""
+    if isinstance(error, CellTransferError):
+        return str(error)
+    return f"A fault of ours ({type(error).__name__}: {error}). Please report it."

@@ -7,8 +7,8 @@ import numpy as np
 import streamlit as st
 
 from celltransfer_core.config import setting
-from celltransfer_core.outputs import differential_table
-from celltransfer_core.pipeline import RunResult, split_by_alignment
+from celltransfer_core.outputs import differential_table, missing_transport
+from celltransfer_core.pipeline import RunResult
 from celltransfer_core.plots import (
     agreement_figure,
     composition_figure,
@@ -165,8 +165,8 @@ def show_voters(run: RunResult) -> None:
 
 def show_alignment(run: RunResult) -> None:
     """Show what transport did, and how well it went."""
-    if not split_by_alignment(run.voters)[1]:
-        st.info("This run has no aligned voters: choose an alignment above to have some.")
+    if not run.aligned:
+        st.info(missing_transport(run))
         return
     maps.figure(transport_gain_figure(run.voters, run.vote), "transport_gain_figure")
     if run.solves:

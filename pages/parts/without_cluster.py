@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from celltransfer_core.studies import decisions_now
 from celltransfer_core.vocabulary import NONE_TYPE
 from parts import text
 from parts.matched import Matched
@@ -60,7 +61,8 @@ def show_without_cluster(matched: Matched, name: str, *, kept: bool) -> None:
         with head:
             st.html(f"<div style='font-weight:650'>{chip(name, matched.shades)}</div>")
             if kept:
-                decisions = here.workspace.decisions(here.id, "keep")
+                snapshot = here.workspace.snapshot(here.id)
+                decisions = decisions_now(here.workspace, snapshot, "keep")
                 kept_by = [one for one in decisions if one.payload["type"] == name]
                 by = ""
                 if kept_by:

@@ -1,5 +1,7 @@
 import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -37,9 +39,25 @@ def finished_folder(drawn, tmp_path_factory):
 @pytest.fixture
 def finished(finished_folder, home):
     """Workspace of this test alone, and the finished study in it."""
-    shutil.copytree(finished_folder, home, dirs_exist_ok=True)
+    ignored = shutil.ignore_patterns("studies.sqlite*")
+    shutil.copytree(finished_folder, home, dirs_exist_ok=True, ignore=ignored)
+    # Its own way to copy: the file alone may lack what another connection wrote last.
+    with (
+        closing(sqlite3.connect(finished_folder / "studies.sqlite")) as old,
+        closing(sqlite3.connect(home / "studies.sqlite")) as new,
+    ):
+        old.backup(new)
     space = Workspace()
     return space, space.studies()[0]
+
+
+@pytest.fixture
+def transported(finished):
+    """The same with transport, though no cluster is confirmed."""
+    space, study = finished
+    space.change_options(study.id, transport="always")
+    bring_up_to(space, study.id, "classify", silent)
+    return space, space.study(study.id)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 
 from celltransfer_core.pipeline import find_cells, shorten_hashes, votes_of_cell
-from celltransfer_core.studies import bring_up_to, load_run
+from celltransfer_core.studies import bring_up_to, load_current, load_run
 from celltransfer_core.types import silent
 
 
@@ -77,14 +78,36 @@ def test_steps_follow_the_order(finished, open_page):
     assert f"3 of {run.query.n_cells}" in text_of(app)
 
 
-def test_neighbours_of_one_voter_alone(finished, open_page):
-    _, study = finished
+def test_neighbours_of_one_voter_alone(transported, open_page):
+    _, study = transported
     app = open_page("cells", study.id)
     who = widget(app, "selectbox", "cells who")
     assert who.options == ["every voter together", "shape+colour", "shape"]
     who.set_value("shape").run()
     assert not app.exception
     assert text_of(app).count(" nearest: ") == 2
+
+
+def test_without_transport_the_page_says_why(finished, open_page):
+    app = open_page("cells", finished[1].id)
+    assert text_of(app).count(" nearest: ") == 1
+    assert "it weighs nothing until a cluster is confirmed" in text_of(app)
+    assert "A weight of 0" not in text_of(app)
+
+
+def test_every_voters_word_is_told_after_answers_too(finished, open_page):
+    space, study = finished
+    cells = space.pooled(study.id, "query").cells
+    given = {"cells": shorten_hashes(cells), "type": "blast", "cluster": 0, "new": True}
+    space.decide(study.id, "match", given, "Ann")
+    app = open_page("cells", study.id, cell=cells[0])
+    assert not app.exception
+    table = app.dataframe[0].value
+    run = load_current(space, study.id).run
+    assert table["Share of the vote"].sum() == pytest.approx(1)
+    said = table["Says"] == run.predicted[0]
+    assert table["Share of the vote"][said].sum() == pytest.approx(run.vote.agreement[0], abs=1e-6)
+    assert "its cluster's confirmed type" in table["Voter"].tolist()
 
 
 def test_neighbours_are_grouped_by_the_set_they_come_from(finished, open_page, drawn):

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import pytest
@@ -5,7 +6,8 @@ import pytest
 from celltransfer_core.config import DEFAULT, SETTINGS, panel, setting
 from celltransfer_core.outputs import differential_table
 from celltransfer_core.pipeline import shorten_hashes
-from celltransfer_core.studies import load_run, states, study_config
+from celltransfer_core.studies import bring_up_to, load_run, states, study_config
+from celltransfer_core.studies.owners import owner_of
 
 
 def text_of(app):
@@ -42,10 +44,90 @@ def test_what_came_out_is_shown(finished, open_page):
 
 
 @pytest.mark.parametrize(("kind", "figures"), [("agreement", 1), ("voters", 2), ("alignment", 2)])
-def test_every_side_of_the_result_can_be_shown(finished, open_page, kind, figures):
-    app = look_at(open_page("classify", finished[1].id), kind)
+def test_every_side_of_the_result_can_be_shown(transported, open_page, kind, figures):
+    app = look_at(open_page("classify", transported[1].id), kind)
     assert not app.exception
     assert len(app.get("plotly_chart")) == figures
+    assert "Compute it all the same" not in {one.label for one in app.button}
+
+
+def test_a_first_vote_is_announced_where_it_comes_much_sooner(transported, open_page, monkeypatch):
+    space, study = transported
+    space.change_options(study.id, draws=7)
+    assert "a first vote" not in text_of(open_page("classify", study.id))  # it takes seconds
+    monkeypatch.setattr("celltransfer_core.pipeline.estimate._TRANSPORT", 1.0)
+    assert "a first vote, without transport, after about 10 seconds" in text_of(
+        open_page("classify", study.id)
+    )
+
+
+def confirm_all(space, study):
+    cells = shorten_hashes(space.pooled(study.id, "query").cells)
+    space.decide(study.id, "match", {"cells": cells, "type": "lymphocyte", "cluster": 0}, "Ann")
+
+
+def test_transport_that_weighs_nothing_is_offered_quietly(finished, open_page, monkeypatch):
+    space, study = finished
+    started = []
+    monkeypatch.setattr(
+        "parts.work.start", lambda _, study, target: started.append((study, target))
+    )
+    app = open_page("classify", study.id)
+    why = "Transport was not computed: it weighs nothing until a cluster is confirmed."
+    assert why in [one.value for one in app.caption]
+    assert [one.value for one in look_at(app, "alignment").info] == [why]
+    button(app, "Compute it all the same").click().run()
+    assert not app.exception
+    assert started == [(study.id, "classify")]
+    assert space.study(study.id).options["transport"] == "always"
+    # Until it is there, the vote without it is shown and named so.
+    said = text_of(app)
+    assert "the vote without transport" in said
+    assert "A first result" in said
+    assert "out of date" not in said
+    assert metrics(app)["Query cells"] == str(space.pooled(study.id, "query").n_cells)
+
+
+def test_without_an_alignment_none_is_offered(finished, open_page):
+    space, study = finished
+    space.change_options(study.id, alignment="none")
+    app = open_page("classify", study.id)
+    assert states(space, study.id)["classify"] == "done"  # it decides nothing yet
+    assert "Compute it all the same" not in {one.label for one in app.button}
+    assert "No alignment was chosen" in text_of(look_at(app, "alignment"))
+
+
+@pytest.mark.parametrize("page", ["classify", "cells", "review", "export"])
+def test_a_first_vote_is_shown_while_transport_is_computed(finished, open_page, page):
+    space, study = finished
+    confirm_all(space, study)
+    app = open_page(page, study.id)
+    assert "Transport is being computed" not in text_of(app)
+    assert "not computed yet" in text_of(app)
+    if page != "classify":
+        assert "Compute the transport" in {one.label for one in app.button}
+
+    def look(phase, done, total):
+        if phase.startswith("aligning") and not shown:
+            shown.append(open_page(page, study.id))
+            shown[0].run()
+
+    shown = []
+    owner = owner_of(os.getpid())
+    job = space.add_job(study.id, "classify")
+    assert space.begin_job(job.id, owner, os.getpid())
+    bring_up_to(space, study.id, "classify", look)
+    said = text_of(shown[0])
+    assert not shown[0].exception
+    assert "Transport is being computed; the vote will be updated." in said
+    assert "Compute the transport" not in {one.label for one in shown[0].button}
+    if page == "classify":
+        assert "A first result" in said
+        assert metrics(shown[0])["Clusters confirmed"] != "0"
+    space.end_job(space.job(job.id), "done", "")
+    said = text_of(open_page(page, study.id))
+    assert "Transport is being computed" not in said
+    assert "not computed" not in said
 
 
 def test_any_two_opinions_can_be_compared(finished, open_page):
@@ -109,10 +191,10 @@ def test_a_new_setting_appears_by_its_metadata(finished, open_page, monkeypatch)
 def test_choices_are_kept_and_an_old_result_is_said_to_be_old(finished, open_page):
     space, study = finished
     app = open_page("classify", study.id)
-    radio(app, "alignment").set_value("none")
+    radio(app, "filtering").set_value("none")
     button(app, "Use these choices").click().run()
     assert not app.exception
-    assert space.study(study.id).options == {**study.options, "alignment": "none"}
+    assert space.study(study.id).options == {**study.options, "filtering": "none"}
     said = text_of(app)
     assert "out of date" in said
     assert "The last result" in said
@@ -142,8 +224,7 @@ def test_the_work_is_begun_from_here(finished, open_page, monkeypatch):
     monkeypatch.setattr(
         "parts.work.start", lambda _, study, target: started.append((study, target))
     )
-    cells = shorten_hashes(space.pooled(study.id, "query").cells)
-    space.decide(study.id, "match", {"cells": cells, "type": "lymphocyte", "cluster": 0}, "Ann")
+    confirm_all(space, study)
     app = open_page("classify", study.id)
     assert "out of date" in text_of(app)
     button(app, "Type every cell").click().run()

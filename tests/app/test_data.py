@@ -134,3 +134,12 @@ def test_a_signed_study_cannot_be_changed(finished, open_page):
     assert "Signed off by Ann" in said(page)
     assert page.radio("framing auto").disabled
     assert all(b.disabled for b in page.button if b.label.startswith("Save"))
+
+
+def test_a_damaged_table_is_mended_or_taken_out(space, study, open_page):
+    made = fill(space, study, [("a/1.png", png(1)), ("labels.csv", b"file\na/1.png\n")])
+    page = open_page("data", study.id)
+    assert "Mend labels.csv and add it again, or take it out." in said(page)
+    page.button(f"out labels.csv {made.id}").click().run()
+    assert "1 cells in 1 files" in said(page)
+    assert space.known_tables(made.id) == {}

@@ -4,12 +4,14 @@ import pytest
 from celltransfer_core.pipeline import shorten_hashes
 from celltransfer_core.studies import (
     Workspace,
+    bring_up_to,
     load_clusters,
     load_current,
     load_named,
     stage_keys,
     study_config,
 )
+from celltransfer_core.types import silent
 from celltransfer_core.vocabulary import NONE_TYPE, QUERY
 
 
@@ -163,7 +165,8 @@ def test_a_type_without_a_cluster_is_kept_and_left_out_again(finished, open_page
     assert not app.exception
     assert study_config(space, space.study(study.id)).keep == ("neutrophil",)
     after = stage_keys(space, study.id)
-    assert [stage for stage in after if after[stage] != before[stage]] == ["classify"]
+    changed = [stage for stage in after if after[stage] != before[stage]]
+    assert changed == ["unaligned", "classify"]
     assert "kept] by Ann, " in text_of(app)
     assert "It takes part, with at least 3 %" in text_of(app)
     assert "No cluster is matched to neutrophil" not in text_of(app)
@@ -175,6 +178,18 @@ def test_a_type_without_a_cluster_is_kept_and_left_out_again(finished, open_page
     # What the reference no longer has is forgotten.
     space.change_options(study.id, keep=["cells of old"])
     assert study_config(space, space.study(study.id)).keep == ()
+
+
+def test_who_kept_a_type_is_said_after_it_was_renamed(finished, open_page):
+    space, study = finished
+    name_all_but_neutrophils(open_page("matches", study.id), finished)
+    space.decide(study.id, "keep", {"type": "neutrophil", "kept": True}, "Ann")
+    (reference,) = space.sets(study.id, "reference")
+    space.change_set(reference.id, mapping={"neutrophil": "neut"})
+    bring_up_to(space, study.id, "matches", silent)
+    app = open_page("matches", study.id)
+    assert not app.exception
+    assert "kept] by Ann, " in text_of(app)
 
 
 def test_all_the_evidence_can_be_shown(finished, open_page):

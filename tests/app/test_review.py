@@ -241,7 +241,8 @@ def test_type_names_are_shown_as_they_are(open_page, finished, monkeypatch):
 
     reference = replace(run.reference, labels=renamed(run.reference.labels))
     named = replace(run, reference=reference, types=renamed(run.types))
-    monkeypatch.setattr("parts.work.load_current", lambda *_: CurrentRun(named, (), fresh=True))
+    present = CurrentRun(named, (), fresh=True, first=False, source="")
+    monkeypatch.setattr("parts.work.load_current", lambda *_: present)
     monkeypatch.setattr(stages, "named_types", lambda *_: [odd])
     app = open_page("review", study.id, which=("type", odd))
     assert not app.exception

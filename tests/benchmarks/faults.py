@@ -7,9 +7,9 @@ the app's server while files are sent, a writer of decisions, an export, and the
 at a random moment; then goes on as a person would. It survives where results are those of an
 undisturbed run, byte for byte, every decision and file that was acknowledged is there, and no file
 is half. After that: a full disk, a workspace that can only be read, a clock that goes back, two
-servers on one workspace, and bytes that rot in database, cache and results. Needs Linux; disks are
-small tmpfs, so that part needs root and is left out, and counted as such, without. The last line
-is the headline.
+servers on one workspace, and bytes that rot in database, cache, results and images. Needs Linux;
+disks are small tmpfs, so that part needs root and is left out, and counted as such, without. The
+last line is the headline.
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ FAULTS = (
     "clock goes back a day",
     "two servers, jobs",
     "two servers, decisions",
-    *(f"bytes rot, {what}" for what in ("results", "cache", "cached results", "database")),
+    *(
+        f"bytes rot, {what}"
+        for what in ("results", "cache", "cached results", "images", "database")
+    ),
 )
 REPEATS = {"bytes rot": 4, "two servers": 2}
 

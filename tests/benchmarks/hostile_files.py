@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zipfile
-import zlib
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from tests.benchmarks.hostile_bombs import HUGE, IMAGE_BOMBS, flat_webp
 from tests.benchmarks.hostile_encoders import draw_encoder
+from tests.benchmarks.hostile_images import images
 from tests.benchmarks.hostile_mutations import mutate
 
-SIDE = 48  # px of the images that are mutated
 BOMB = 1_500_000_000  # bytes that a packed bomb holds
 WEIGHTS = {"image": 50, "zip": 20, "table": 15, "encoder": 15}
 
@@ -33,103 +33,6 @@ def make(seed: int, number: int, folder: Path) -> tuple[str, str, bytes | tuple[
     return family, kind, bomb(family, kind, folder) if data is None else data
 
 
-# Images
-
-
-def saved(image, kind, **options) -> bytes:
-    """Return an image as the bytes of a file."""
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-@lru_cache(maxsize=1)
-def images() -> dict[str, bytes]:
-    """Whole files of every format that is read."""
-    rng = np.random.default_rng(1)
-    noise = Image.fromarray(rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8))
-    deep = Image.fromarray(rng.integers(0, 65536, (SIDE, SIDE), dtype=np.uint16))
-    found = {
-        "png": saved(noise, "PNG"),
-        "png palette": saved(noise.quantize(16), "PNG", transparency=3),
-        "png 16 bit": saved(deep, "PNG"),
-        "png alpha": saved(noise.convert("RGBA"), "PNG"),
-        "jpeg": saved(noise, "JPEG"),
-        "jpeg progressive": saved(noise, "JPEG", progressive=True),
-        "jpeg cmyk": saved(noise.convert("CMYK"), "JPEG"),
-        "bmp": saved(noise, "BMP"),
-        "bmp palette": saved(noise.quantize(16), "BMP"),
-        "webp": saved(noise, "WEBP"),
-        "webp lossless": saved(noise, "WEBP", lossless=True),
-        "webp pages": saved(noise, "WEBP", save_all=True, append_images=[noise] * 3),
-        "tiff 16 bit": saved(deep, "TIFF"),
-        "tiff pages": saved(noise, "TIFF", save_all=True, append_images=[noise] * 5),
-        "tiff float": saved(Image.fromarray(np.asarray(deep, np.float32) / 65535), "TIFF"),
-    }
-    for packing in ("raw", "tiff_lzw", "tiff_deflate", "packbits", "jpeg"):
-        found[f"tiff {packing}"] = saved(noise, "TIFF", compression=packing)
-    return found | _deep_tiffs(rng)
-
-
-def _deep_tiffs(rng) -> dict[str, bytes]:
-    import tifffile
-
-    found = {}
-    for planar in ("contig", "separate"):
-        shape = (SIDE, SIDE, 3) if planar == "contig" else (3, SIDE, SIDE)
-        file = io.BytesIO()
-        values = rng.integers(0, 65536, shape, dtype=np.uint16)
-        tifffile.imwrite(file, values, photometric="rgb", planarconfig=planar)
-        found[f"tiff colour 16 bit {planar}"] = file.getvalue()
-    return found
-
-
-def _png(width, height, depth, colour, scanlines: bytes) -> bytes:
-    def chunk(name, data):
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    parts = (chunk(b"IHDR", header), chunk(b"IDAT", scanlines), chunk(b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
-def _small():
-    return Image.new("RGB", (SIDE, SIDE))
-
-
-def _pages(kind, number) -> bytes:
-    small = _small()
-    return saved(small, kind, save_all=True, append_images=[small] * (number - 1))
-
-
-def _zeros(number) -> bytes:
-    return zlib.compress(bytes(number), 1)
-
-
-IMAGE_BOMBS = {
-    "png of 4 gigapixels": lambda: _png(65_535, 65_535, 8, 2, _zeros(20_000_000)),
-    "png of 2^31 px a side": lambda: _png(2**31 - 1, 2**31 - 1, 8, 2, _zeros(1000)),
-    "png of 99 megapixels, cut short": lambda: _png(9950, 9950, 8, 2, _zeros(20_000_000)),
-    "png of 99 megapixels, 16 bit": lambda: _png(9950, 9950, 16, 2, _zeros(9950 * 59_701)),
-    "png of 98 megapixels, whole": lambda: _png(9900, 9900, 8, 2, _zeros(9900 * 29_701)),
-    "png longer than its sides": lambda: _png(SIDE, SIDE, 8, 2, _zeros(300_000_000)),
-    "png with text of 100 MB": lambda: _with_text(100_000_000),
-    "jpeg of 64 kilopixels a side": lambda: _jpeg_of(65_500, 65_500),
-    "jpeg of many scans": lambda: _many_scans(1500),
-    "tiff of 1,000 pages": lambda: _pages("TIFF", 1000),
-    "tiff of pages in a circle": lambda: _circle(saved(_small(), "TIFF")),
-    "tiff of 2^32 values of a tag": lambda: _patched_tiff(saved(_small(), "TIFF")),
-    "webp of 300 pages": lambda: _pages("WEBP", 300),
-    "empty": lambda: b"",
-    "start of a png": lambda: b"\x89PNG\r\n\x1a\n",
-    "gif": lambda: saved(_small(), "GIF"),
-    "svg": lambda: b"<svg xmlns='http://www.w3.org/2000/svg'><image href='/etc/passwd'/></svg>",
-}
-"""Small files that ask for much: sides, pages, scans, text, tags."""
-
-
 def bomb(family: str, name: str, folder: Path) -> bytes:
     """Return a file of :data:`IMAGE_BOMBS` or :data:`ZIP_BOMBS`, drawn once a folder."""
     bombs = {"image": IMAGE_BOMBS, "zip": ZIP_BOMBS}[family]
@@ -139,42 +42,7 @@ def bomb(family: str, name: str, folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def _jpeg_of(width, height) -> bytes:
-    data = bytearray(saved(Image.new("RGB", (SIDE, SIDE)), "JPEG"))
-    at = data.find(b"\xff\xc0")
-    data[at + 5 : at + 9] = struct.pack(">HH", height, width)
-    return bytes(data)
-
-
-def _many_scans(times) -> bytes:
-    """A progressive JPEG of 4,096 px a side whose last scan comes again and again."""
-    data = saved(Image.new("RGB", (2048, 2048), (9, 99, 200)), "JPEG", progressive=True)
-    at = data.rfind(b"\xff\xda")
-    return data[:-2] + data[at:-2] * times + data[-2:]
-
-
-def _circle(data) -> bytes:
-    changed = bytearray(data)
-    (first,) = struct.unpack("<I", data[4:8])
-    (entries,) = struct.unpack("<H", data[first : first + 2])
-    at = first + 2 + 12 * entries
-    changed[at : at + 4] = struct.pack("<I", first)
-    return bytes(changed)
-
-
-def _patched_tiff(data) -> bytes:
-    changed = bytearray(data)
-    (first,) = struct.unpack("<I", data[4:8])
-    changed[first + 2 + 12 * 2 + 4 : first + 2 + 12 * 2 + 8] = b"\xff\xff\xff\xff"
-    return bytes(changed)
-
-
-def _with_text(letters) -> bytes:
-    from PIL.PngImagePlugin import PngInfo
-
-    notes = PngInfo()
-    notes.add_text("note", "a" * letters, zip=True)
-    return saved(Image.new("RGB", (SIDE, SIDE)), "PNG", pnginfo=notes)
+# Images
 
 
 def _image(rng) -> tuple[str, bytes | None]:
@@ -248,13 +116,26 @@ def _flagged(data) -> bytes:
     return bytes(changed)
 
 
-def _overlapping(png) -> bytes:
-    """One entry's bytes, listed 5,000 times."""
+def _overlapping(png, times=5000) -> bytes:
+    """One entry's bytes, listed again and again."""
     data = zipped([("a/1.png", png)])
     central, end = data.rfind(b"PK\1\2"), data.rfind(b"PK\5\6")
-    listed = data[central:end] * 5000
-    tail = struct.pack("<HHHHIIH", 0, 0, 5000, 5000, len(listed), central, 0)
+    listed = data[central:end] * times
+    tail = struct.pack("<HHHHIIH", 0, 0, times, times, len(listed), central, 0)
     return data[:central] + listed + b"PK\5\6" + tail
+
+
+def _wide_lzma() -> bytes:
+    data = bytearray(zipped([("a/1.png", images()["png"])], 14))
+    at = data.find(b"\x5d")  # its properties; the dictionary's size follows
+    data[at + 1 : at + 5] = b"\xff" * 4
+    return bytes(data)
+
+
+def _tables(times) -> bytes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that come twice
+        return zipped([("labels.csv", b"x" * 10_000 + bytes(9_000))] * times)
 
 
 def _one(**sizes) -> bytes:
@@ -277,6 +158,10 @@ ZIP_BOMBS = {
     "list of contents far away": lambda: _one()[:-6] + b"\xff\xff\xff\x7f\0\0",
     "no entries": lambda: zipped([]),
     "deflated: 1,000 bytes told, 1.5 GB inside": lambda: _lying(_of_zeros(BOMB, 8), unpacked=1000),
+    "overlapping in 6 kB, hours of them": lambda: _overlapping(flat_webp(5000), 130),
+    "LZMA: 1,000 bytes told, 300 MB inside": lambda: _lying(_of_zeros(HUGE, 14), unpacked=1000),
+    "LZMA with a dictionary of 4 GB": lambda: _wide_lzma(),
+    "20,000 tables of one name": lambda: _tables(20_000),
     "bzip2: 1,000 bytes told, 1.5 GB inside": lambda: _lying(_of_zeros(BOMB, 12), unpacked=1000),
 }
 """Zips with wrong sizes, odd names, too many entries, or entries over one another."""

@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
-    base = replace(DEFAULT, seed=options.seed)
+    base = replace(DEFAULT, seed=options.seed, transport="always")  # to score its voters alone
     paper = replace(PAPER, seed=options.seed)
     if options.encoders:
         voters = parse_encoders(options.encoders)

@@ -24,6 +24,7 @@ def start_app():
     for app in started:
         if app.process.poll() is None:
             app.kill(signal.SIGTERM)
+        assert app.asked == []
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +59,20 @@ def is_here(address):
     return where.scheme in ("data", "blob") or where.hostname == "localhost"
 
 
+def is_held_back(said):
+    return "Content Security Policy" in said or "Permissions policy" in said
+
+
 @pytest.fixture
 def page(browser):
-    """A fresh page; what goes wrong in its scripts, or leaves this machine, fails the test."""
+    """A fresh page; what goes wrong in its scripts, or leaves this machine, fails the test.
+
+    So does whatever the pages' own policy of what may be loaded holds back.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
     faults = []
+    tab.on("console", lambda said: faults.append(said.text) if is_held_back(said.text) else None)
     tab.on("pageerror", lambda error: faults.append(str(error)))
     tab.on("request", lambda asked: None if is_here(asked.url) else faults.append(asked.url))
     yield tab

@@ -2,7 +2,6 @@
 
 import base64
 import http.client
-import os
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from celltransfer_core.studies import Workspace
+from tests.outside import asked, watched
 
 PROJECT = Path(__file__).parents[2]
 STARTS_WITHIN = 60  # s
@@ -78,7 +78,7 @@ class App:
             self.process = subprocess.Popen(
                 [*command, *options, *self.options],
                 cwd=PROJECT,
-                env={**os.environ, "CELLTRANSFER_HOME": str(self.home)},
+                env={**watched(self.home / "asked.txt"), "CELLTRANSFER_HOME": str(self.home)},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -98,6 +98,11 @@ class App:
         except OSError:
             time.sleep(0.1)
             return False
+
+    @property
+    def asked(self):
+        """Whom it asked outside this machine, so far."""
+        return asked(self.home / "asked.txt")
 
     def kill(self, how=signal.SIGKILL):
         """End it at once, as a power cut would."""

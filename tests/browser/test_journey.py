@@ -51,6 +51,7 @@ def test_the_mouse_on_a_point_of_a_map_shows_the_cell(demo, page):
     look_at(page, app, study, "clusters")
     chart = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
     picture = page.locator("img.hovered")
+    expect(page.get_by_text("WebGL is not supported")).to_have_count(0)
     page.wait_for_function("document.querySelector('.js-plotly-plot')?.shows != null")
     # Where the first cell lies, as the chart itself says.
     x, y = page.evaluate(

@@ -106,7 +106,8 @@ def test_a_reload_in_the_middle_sends_nothing_twice(page, app, study, folder):
     # The two that cannot be used may have been among the first hundred.
     rest = re.compile(r"Done: 17[0-2] files taken\.")
     expect(headline(page)).to_have_text(rest, timeout=60_000)
-    expect(page.locator(".more").first).to_contain_text("100 were here already")
+    already = re.compile(r"(98|99|100) were here already")
+    expect(page.locator(".more").first).to_contain_text(already)
     assert len([one for one in posted if "/ct/files/" in one.url]) == 2
     assert types_kept(app, study) == dict.fromkeys(TYPES, PER_TYPE)
 
@@ -190,7 +191,13 @@ def test_a_zip_is_unpacked_on_the_server(page, app, study, folder, tmp_path):
 
 def test_a_study_signed_off_meanwhile_says_so(page, app, study, folder):
     zone = open_data(page, app, study)
-    app.space.sign(study, "Ann")
+
+    def sign_first(route):
+        if route.request.method == "POST" and not app.space.study(study).signed:
+            app.space.sign(study, "Ann")
+        route.continue_()
+
+    page.route("**/ct/files/*", sign_first)
     choose(zone, folder)
     expect(page.get_by_text("signed off by Ann").first).to_be_visible(timeout=30_000)
     assert types_kept(app, study) == {}

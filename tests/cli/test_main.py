@@ -100,6 +100,8 @@ def test_confirm_and_hand_back(drawn, tmp_path, capsys):
         (["--query", "{empty}"], "no usable image"),
         (["--reference", "{drawn}/reference/lymphocyte"], "no usable image"),
         (["--reference", "{one}"], "one type only"),
+        (["--reference", "{table}"], "labels.csv is not UTF-8 text"),
+        (["--reference", "{nested}"], "labels.csv lies in a sub-folder"),
         (["--encoders", "dinosaur"], "no encoder 'dinosaur'"),
         (["--encoders", "colour,,"], "no list of encoders"),
         (["--alpha", "7"], "--alpha"),
@@ -120,7 +122,11 @@ def test_mistakes_are_told_in_one_line(drawn, tmp_path, capsys, change, message)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     shutil.copytree(drawn / "reference" / "lymphocyte", tmp_path / "one" / "lymphocyte")
-    places = {name: tmp_path / name for name in ("gone", "empty", "file", "one")}
+    for name, where in (("table", "labels.csv"), ("nested", "lymphocyte/labels.csv")):
+        shutil.copytree(drawn / "reference", tmp_path / name)
+        (tmp_path / name / where).write_bytes("file,label\n1.png,ähnlich\n".encode("latin-1"))
+    names = ("gone", "empty", "file", "one", "table", "nested")
+    places = {name: tmp_path / name for name in names}
     filled = [text.format(drawn=drawn, **places) for text in change]
     try:
         code = main([*run_arguments(drawn, tmp_path / "out"), *filled])

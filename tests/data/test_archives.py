@@ -187,8 +187,8 @@ def test_a_damaged_entry_leaves_the_others():
 
 
 def test_an_entry_is_unpacked_no_further_than_it_says():
-    data = packed([("a/1.png", bytes(300_000_000)), ("b/2.png", png(2))]).getvalue()
-    lying = data.replace(struct.pack("<L", 300_000_000), struct.pack("<L", 1000))
+    data = packed([("a/1.png", bytes(80_000_000)), ("b/2.png", png(2))]).getvalue()
+    lying = data.replace(struct.pack("<L", 80_000_000), struct.pack("<L", 1000))
     assert lying != data
     tracemalloc.start()
     try:
@@ -234,7 +234,7 @@ def test_files_of_a_folder_are_found_unopened(tmp_path):
     (tmp_path / "metadata.csv").symlink_to("/etc/passwd")
     files, left_out = find_files(tmp_path)
     assert files == ("labels.csv", "a/1.png")
-    assert [remark.file for remark in left_out] == ["out.png"]
+    assert [remark.file for remark in left_out] == ["out.png", "metadata.csv"]
 
 
 def test_image_sizes_are_read(tmp_path):
@@ -243,3 +243,80 @@ def test_image_sizes_are_read(tmp_path):
     dataset = read_dataset(tmp_path, workers=1)
     assert sorted(image_sizes(dataset).tolist()) == [[16, 16], [16, 16], [24, 24]]
     assert len(image_sizes(dataset, most=2)) == 2
+
+
+@pytest.mark.parametrize(
+    "way", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_every_way_of_packing_is_unpacked(way):
+    noise = np.random.default_rng(1).bytes(70_000)
+    files = {
+        "a/1.png": png(1),
+        "a/noise.bmp": noise,
+        "b/flat.bmp": bytes(70_000),
+        "b/empty.png": b"",
+    }
+    assert taken(packed(files.items(), way)) == files
+
+
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_no_way_of_packing_is_unpacked_further_than_it_says(way):
+    data = packed([("a/1.png", bytes(30_000_000)), ("b/2.png", png(2))], way).getvalue()
+    lying = data.replace(struct.pack("<L", 30_000_000), struct.pack("<L", 1000))
+    assert lying != data
+    tracemalloc.start()
+    try:
+        assert "damaged" in problems(io.BytesIO(lying))["a/1.png"]
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert list(taken(io.BytesIO(lying))) == ["b/2.png"]
+
+
+def test_an_entry_is_read_no_further_than_it_can_be_packed():
+    data = packed([("a/1.png", png(1)), ("b/2.bmp", bytes(5_000_000))], zipfile.ZIP_STORED)
+    lying = data.getvalue().replace(
+        struct.pack("<L", 5_000_000) * 2, struct.pack("<LL", 5_000_000, 9)
+    )
+    tracemalloc.start()
+    try:
+        assert "damaged" in problems(io.BytesIO(lying))["b/2.bmp"]
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_dictionary_of_4_gb_is_not_made():
+    data = bytearray(packed([("a/1.png", png(1))], zipfile.ZIP_LZMA).getvalue())
+    at = data.index(b"\x5d")  # the properties; the size of the dictionary follows
+    data[at + 1 : at + 5] = b"\xff" * 4
+    assert taken(io.BytesIO(bytes(data))) == {"a/1.png": png(1)}
+
+
+def test_a_way_of_packing_that_is_unknown_is_said_to_be():
+    data = packed([("a/1.png", png(1)), ("b/2.png", png(2))]).getvalue()
+    at = data.index(b"PK\1\2") + 10
+    changed = data[:8] + b"\x63\0" + data[10:at] + b"\x63\0" + data[at + 2 :]
+    assert "unusual way" in problems(io.BytesIO(changed))["a/1.png"]
+    assert list(taken(io.BytesIO(changed))) == ["b/2.png"]
+
+
+def test_entries_that_lie_over_one_another_are_refused():
+    """A few kB could unpack to any number of images."""
+    data = packed([("a/1.png", png(1)), ("a/2.png", png(2))]).getvalue()
+    central, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    listed = data[central:end] * 500
+    tail = struct.pack("<HHHHIIH", 0, 0, 1000, 1000, len(listed), central, 0)
+    with pytest.raises(DataError, match="lie over one another"):
+        next(unzip(io.BytesIO(data[:central] + listed + b"PK\5\6" + tail)))
+
+
+def test_names_with_nul_pass_by():
+    files = [("0x.png", png(1)), ("a/0b.png", png(2)), ("NUL.png", png(3)), ("b/4.png", png(4))]
+    data = packed(files).getvalue().replace(b"0x.png", b"\0x.png").replace(b"a/0b", b"a/\0b")
+    assert list(taken(io.BytesIO(data))) == ["NUL.png", "b/4.png"]
+
+
+def test_a_zip_behind_other_bytes_is_read():
+    data = b"#!/bin/sh\n" * 20 + packed([("a/1.png", png(1)), ("b/2.png", png(2))]).getvalue()
+    assert list(taken(io.BytesIO(data))) == ["a/1.png", "b/2.png"]

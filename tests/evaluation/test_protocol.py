@@ -17,6 +17,7 @@ from celltransfer_core.evaluation import (
     majority_confirmations,
     majority_types,
     recipe,
+    voter_store,
     with_concatenations,
 )
 from celltransfer_core.evaluation.report import (
@@ -67,6 +68,12 @@ def found(prepared, named, truth):
 
 def rows(found):
     return {row.key: row for row in found.rows}
+
+
+def test_neighbours_over_all_voters_go_by_their_number_then_by_their_best_rank():
+    of_two = np.array([[7, 8, 9, 1, 2, 2, 1, 9, 8, 6], [3, 4, -1, -1, -1, 4, -1, -1, -1, -1]])
+    joined = voter_store._common_neighbours(of_two)
+    assert joined.tolist() == [[2, 1, 8, 9, 7], [4, 3, -1, -1, -1]]
 
 
 def test_every_method_has_its_rows(found):
@@ -156,8 +163,13 @@ def test_going_on_gives_the_same_and_computes_nothing(
 ):
     first = evaluate(prepared, named, truth, QUICK, store=tmp_path / "kept", workers=1)
     kept = sorted((tmp_path / "kept").iterdir())
-    assert kept
+    assert len(kept) > 3
     kept[0].write_bytes(kept[0].read_bytes()[:100])  # cut short by a full disk
+    kept[1].write_bytes(b"")
+    data = bytearray(kept[2].read_bytes())
+    data[len(data) // 2] ^= 1
+    kept[2].write_bytes(data)
+    kept[3].write_bytes(data.replace(b"npy", b"np\xff"))
     second = evaluate(prepared, named, truth, QUICK, store=tmp_path / "kept", workers=1)
     monkeypatch.setattr("celltransfer_core.evaluation.voter_store.align", None)
     monkeypatch.setattr("celltransfer_core.evaluation.voter_store.classify", None)

@@ -10,8 +10,8 @@ from celltransfer_core.runtime import Cache
 
 @pytest.fixture(scope="session")
 def result(reference, query, tmp_path_factory):
-    """A run of one built-in encoder, without answers."""
-    config = replace(DEFAULT, encoders=(("colour",),), draws=1)
+    """A run of one built-in encoder, with transport and without answers."""
+    config = replace(DEFAULT, encoders=(("colour",),), draws=1, transport="always")
     return run(reference, query, config, cache=Cache(tmp_path_factory.mktemp("c")), workers=1)
 
 

@@ -81,6 +81,8 @@ def test_clusters_come_back_with_their_numbers(result, written, tmp_path):
         (lambda t: t.assign(cluster="x"), "holds no number"),
         (lambda t: t.assign(cluster=-1), "start at 0"),
         (lambda t: t.drop(columns="cluster"), "needs the columns cluster, file"),
+        (lambda t: t.assign(sha256="0" * 64), "is another image now"),
+        (lambda t: pd.concat([t, t[:1].assign(cluster=99)]), "into two clusters; keep one row"),
     ],
 )
 def test_clusters_that_do_not_fit(result, written, edit, message):

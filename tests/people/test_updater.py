@@ -353,7 +353,7 @@ def claimed(confidence, right):
         vote,
         shares,
         np.ones(1),
-        np.ones((n, 4)),
+        np.ones((5, n)),
         np.ones(n),
         2.0,
         np.ones(1),

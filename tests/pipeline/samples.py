@@ -5,8 +5,8 @@ from dataclasses import replace
 import celltransfer_core
 from celltransfer_core.config import DEFAULT
 
-FAST = replace(DEFAULT, encoders=(("shape", "colour"), ("colour",)), draws=2)
-"""Two voters that take no time."""
+FAST = replace(DEFAULT, encoders=(("shape", "colour"), ("colour",)), draws=2, transport="always")
+"""Two voters that take no time, aligned ones beside them though nothing is confirmed."""
 
 FILES = (
     "predictions.csv",

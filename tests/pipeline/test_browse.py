@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from celltransfer_core.config import DEFAULT, PAPER
+from celltransfer_core.people import KINDS, Annotations
 from celltransfer_core.pipeline import (
     CELL_ORDERS,
     Voter,
@@ -12,10 +13,11 @@ from celltransfer_core.pipeline import (
     nearest_reference,
     run,
     split_by_alignment,
+    update_vote,
     votes_of_cell,
 )
 
-QUICK = replace(DEFAULT, encoders=(("shape", "colour"), ("shape",)), draws=1)
+QUICK = replace(DEFAULT, encoders=(("shape", "colour"), ("shape",)), draws=1, transport="always")
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +109,8 @@ def test_orders(typed, order):
         assert not (~split[:-1] & split[1:]).any()
 
 
-def test_neighbours_of_one_voter_come_in_its_order_once_each():
-    near = nearest_reference([voter(("a",), [[7, 7, 3, 9, -1]])], 0)
+def test_neighbours_of_one_voter_come_in_its_order():
+    near = nearest_reference([voter(("a",), [[7, 3, 9, -1]])], 0)
     assert near.tolist() == [7, 3, 9]
 
 
@@ -125,6 +127,36 @@ def test_what_is_said_gives_the_vote(typed):
         assert winning == pytest.approx(typed.vote.agreement[cell], abs=1e-6)
         choices = [typed.types[number] for number in typed.vote.choices[:, cell]]
         assert [one.type_name for one in said] == choices
+
+
+@pytest.mark.parametrize(
+    ("clusters", "cells"),
+    [
+        ((), ((0, "promyelocyte"),)),
+        (((0, "lymphocyte"),), ()),
+        (((0, "promyelocyte"), (1, "eosinophil")), ((0, "lymphocyte"), (3, "blast"))),
+    ],
+)
+def test_what_is_said_gives_the_vote_after_answers_too(typed, clusters, cells):
+    taught = update_vote(typed, Annotations(clusters, cells))
+    voters = len(typed.voters)
+    joined = set()
+    for cell in range(typed.query.n_cells):
+        said = votes_of_cell(taught, cell)
+        assert sum(one.share for one in said) == pytest.approx(1)
+        winning = sum(one.share for one in said if one.type_name == taught.predicted[cell])
+        assert winning == pytest.approx(taught.vote.agreement[cell], abs=1e-6)
+        assert [one.voter for one in said[:voters]] == list(taught.voters)
+        assert {one.kind for one in said[:voters]} == {"ensemble"}
+        shares = {one.kind: one.share for one in said[voters:]}
+        assert all(share > 0 for share in shares.values())
+        expected = dict(zip(KINDS, taught.updated.cell_weights[cell].tolist(), strict=True))
+        assert expected == pytest.approx(
+            {**dict.fromkeys(KINDS, 0), **shares, "ensemble": 1 - sum(shares.values())}
+        )
+        joined |= {*shares}
+    assert ("typed" in joined) == bool(cells)
+    assert ("cluster" in joined) == bool(clusters)
 
 
 def test_voters_without_weight_are_heard_but_do_not_count(typed):

@@ -3,7 +3,10 @@ from dataclasses import replace
 import numpy as np
 
 from celltransfer_core.config import DEFAULT
-from celltransfer_core.pipeline import align, aligned, plan_draws
+from celltransfer_core.neighbors import EntropyWeightedKNN
+from celltransfer_core.pipeline import align, aligned, classify, plan_draws
+from celltransfer_core.pipeline.result import GALLERY
+from celltransfer_core.transport import FGWAligner
 
 
 def test_parts_are_handed_on_as_they_are_mapped(rng, monkeypatch):
@@ -21,16 +24,55 @@ def test_parts_are_handed_on_as_they_are_mapped(rng, monkeypatch):
             yield index, work(tasks[index])
 
     monkeypatch.setattr(aligned, "run_tasks", backwards_in_pairs)
-    when, shapes = [], []
+    when = []
     for (rows, cells), solves in align("v", Xs, Xt, draws, config):
+        drawn = [draw.cells for draw in draws.of_part(len(when))]
         when.append(len(solved))
-        shapes.append((rows.shape, cells.shape, solves))
-        # The mean of what is mapped is that of the part it went onto.
+        assert rows.shape == (len(cells), 4)
+        assert solves == []
+        np.testing.assert_array_equal(cells, np.unique(drawn))  # each once, in order
+        # The mean of all that is mapped is that of the part it went onto.
+        copies = np.bincount(np.concatenate(drawn), minlength=60)[cells]
         np.testing.assert_allclose(
-            rows[:20].mean(axis=0), Xt[draws.parts[len(when) - 1]].mean(axis=0), atol=1e-5
+            np.average(rows, axis=0, weights=copies),
+            Xt[draws.parts[len(when) - 1]].mean(axis=0),
+            atol=1e-5,
         )
     assert when == [2, 5, 6]
-    assert shapes == [((40, 4), (40,), [])] * 3
+
+
+def test_a_cell_lies_at_the_mean_of_its_draws_and_is_one_neighbour(rng):
+    # Of the first type there are ten cells, and the matches want it nine times as often.
+    types = np.repeat([0, 1], [10, 60])
+    config = replace(DEFAULT, subset_size=100, draws=10, alignment="fgw", mapping="barycentric")
+    Xs = (rng.normal(size=(70, 4)) + 5 * types[:, None]).astype(np.float32)
+    Xt = (rng.normal(size=(90, 4)) + 5 * (np.arange(90) > 80)[:, None]).astype(np.float32)
+    draws = plan_draws(types, np.array([0.9, 0.1]), (np.arange(90) > 80).astype(int), config)
+    assert len(draws.drawn) == 10
+    [((rows, cells), _)] = align("v", Xs, Xt, draws, config, workers=1)
+    np.testing.assert_array_equal(cells, np.unique([draw.cells for draw in draws.drawn]))
+
+    aligner = FGWAligner(alpha=config.alpha)
+    moved = [aligner.fit(Xs[draw.cells], None, Xt).mapped_ for draw in draws.drawn]
+    of = np.concatenate([draw.cells for draw in draws.drawn])
+    for row, cell in zip(rows, cells, strict=True):
+        np.testing.assert_allclose(row, np.concatenate(moved)[of == cell].mean(axis=0), atol=1e-4)
+
+    voter = classify(("v",), "fgw", [(rows, cells)], Xt, draws, 2, config)
+    assert all(len(set(near)) == GALLERY for near in voter.neighbours.tolist())
+    # The nearest k are k cells, of both types where the first has no more.
+    knn = EntropyWeightedKNN(class_weight="balanced").fit(rows, types[draws.usable[cells]])
+    np.testing.assert_array_equal(voter.probabilities, knn.predict_proba(Xt))
+
+
+def test_a_draw_without_copies_is_handed_on_as_it_was_mapped(rng):
+    config = replace(DEFAULT, weights="uniform", alignment="fgw")
+    Xs, Xt = (rng.normal(size=(n, 4)).astype(np.float32) for n in (40, 30))
+    draws = plan_draws(np.arange(40) % 2, np.full(2, 0.5), np.zeros(30, np.int64), config)
+    [((rows, cells), _)] = align("v", Xs, Xt, draws, config, workers=1)
+    aligner = FGWAligner(alpha=config.alpha, mapping=config.mapping).fit(Xs, None, Xt)
+    assert rows.tobytes() == aligner.mapped_.tobytes()
+    np.testing.assert_array_equal(cells, np.arange(40))
 
 
 def test_each_source_is_drawn_and_transported_by_itself():

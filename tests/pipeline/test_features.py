@@ -54,8 +54,11 @@ def test_sets_are_joined_and_the_discriminant_fitted_once_a_run(
     monkeypatch.setattr(named, "representation", counting("joined", named.representation))
     monkeypatch.setattr(features, "discriminant", counting("fitted", features.discriminant))
     monkeypatch.setattr(aligned, "representation", counting("voters", aligned.representation))
-    run(reference, query, FAST, cache=store, workers=1)
+    run(reference, query, replace(FAST, transport="needed"), cache=store, workers=1)
     assert calls == {"joined": 1, "fitted": 1, "voters": len(FAST.encoders)}
+    run(reference, query, FAST, cache=store, workers=1)
+    # Once more for the aligned voters, which come after all others.
+    assert calls == {"joined": 2, "fitted": 2, "voters": 3 * len(FAST.encoders)}
 
 
 def test_joined_rows_are_not_kept_with_a_prepared_set(reference, query, store):

@@ -26,6 +26,8 @@ def test_every_cell_is_typed(result, query):
     for voter in result.voters:
         np.testing.assert_allclose(voter.probabilities.sum(axis=1), 1)
         assert voter.neighbours.min() >= 0
+        # No cell stands twice in a gallery, though transport draws cells several times.
+        assert all(len(set(near)) == len(near) for near in voter.neighbours.tolist())
 
 
 def test_accuracy_on_drawn_cells(result, drawn, tmp_path):

@@ -1,5 +1,7 @@
 import os
 import sqlite3
+from contextlib import closing
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -32,12 +34,80 @@ def test_the_first_row_stays(cache):
     assert cache.get("t", ["k"], 1)[1][0, 0] == 1
 
 
-def test_a_damaged_table_says_what_to_do(cache):
-    cache.put("t", ["k"], np.ones((1, 1), np.float32))
+def flip(path, at, bits=1):
+    data = bytearray(path.read_bytes())
+    data[at] ^= bits
+    path.write_bytes(data)
+
+
+def test_a_row_whose_bytes_changed_is_not_there_and_is_replaced(cache):
+    rows = np.arange(8, dtype=np.float32).reshape(2, 4)
+    cache.put("t", ["good", "bad"], rows)
     (path,) = cache.folder.iterdir()
+    flip(path, path.read_bytes().index(rows[1].tobytes()) + 5)
+    known, got = cache.get("t", ["good", "bad"], 4)
+    assert known.tolist() == [True, False]
+    assert not got[1].any()
+    cache.put("t", ["good", "bad"], rows + 1)
+    known, got = cache.get("t", ["good", "bad"], 4)
+    assert known.all()
+    np.testing.assert_array_equal(got, [rows[0], rows[1] + 1])
+
+
+def test_a_row_under_the_key_of_another_is_not_there(cache):
+    cache.put("t", ["a", "b"], np.float32([[1, 2], [3, 4]]))
+    (path,) = cache.folder.iterdir()
+    with closing(sqlite3.connect(path)) as database, database:
+        (row,) = database.execute("SELECT row FROM rows WHERE key = 'b'").fetchone()
+        database.execute("UPDATE rows SET row = ? WHERE key = 'a'", [row])
+    assert cache.get("t", ["a", "b"], 2)[0].tolist() == [False, True]
+
+
+def no_database(path):
     path.write_bytes(b"no database, but long enough to be taken for one" * 50)
-    with pytest.raises(OutputError, match="delete it"):
-        cache.get("t", ["k"], 1)
+
+
+def half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def another_table(path):
+    path.write_bytes(path.read_bytes().replace(b"TABLE rows (key TEXT", b"TABLE rows (kex TEXT"))
+
+
+def unreadable_name(path):
+    path.write_bytes(path.read_bytes().replace(b"TABLE rows (key TEXT", b"TABLE \xd7\xd7ws (\xff"))
+
+
+@pytest.mark.parametrize("spoil", [no_database, half, another_table, unreadable_name])
+def test_a_damaged_table_is_begun_anew(cache, spoil):
+    keys, rows = [f"{n}" for n in range(300)], np.ones((300, 9), np.float32)
+    cache.put("t", keys, rows)
+    (path,) = cache.folder.iterdir()
+    mode = path.stat().st_mode
+    spoil(path)
+    known, got = cache.get("t", keys, 9)
+    assert not known.all()
+    assert got[known].all()
+    cache.put("t", keys, rows)
+    assert cache.get("t", keys, 9)[0].all()
+    assert path.stat().st_mode == mode
+
+
+def test_bytes_that_rot_never_give_other_rows(cache, rng):
+    keys = [f"{n:03}" for n in range(150)]
+    rows = rng.normal(size=(150, 8)).astype(np.float32)
+    cache.put("t", keys, rows)
+    (path,) = cache.folder.iterdir()
+    whole = path.read_bytes()
+    for _ in range(40):
+        path.write_bytes(whole)
+        flip(path, rng.integers(len(whole)), 1 << rng.integers(8))
+        known, got = cache.get("t", keys, 8)
+        np.testing.assert_array_equal(got[known], rows[known])
+        cache.put("t", keys, rows)
+        known, got = cache.get("t", keys, 8)
+        np.testing.assert_array_equal(got[known], rows[known])
 
 
 def test_a_table_made_by_a_process_that_was_killed_at_once(cache):
@@ -68,12 +138,26 @@ def test_a_full_disk(cache, monkeypatch):
         def close(self):
             pass
 
+        def create_function(self, *_, **__):
+            pass
+
         def execute(self, *_):
             raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(sqlite3, "connect", lambda *_, **__: Full())
     with pytest.raises(OutputError, match="free some space"):
         cache.put("t", ["l"], np.ones((1, 1), np.float32))
+
+
+def test_rows_that_are_forgotten_are_gone_from_a_damaged_table_too(cache):
+    secret = np.full((1, 50), 1234.5, np.float32)
+    for spoil in (lambda _: None, another_table):
+        cache.put("t", ["a", "b"], np.concatenate([secret, secret + 1]))
+        (path,) = cache.folder.iterdir()
+        assert secret.tobytes() in path.read_bytes()
+        spoil(path)
+        cache.forget(["a"])
+        assert not path.exists() or secret.tobytes() not in path.read_bytes()
 
 
 def test_a_result_is_made_once(cache):
@@ -99,10 +183,19 @@ def test_a_damaged_result_is_made_anew(cache):
     assert cache.once("k", lambda: 3) == 2
 
 
+def test_a_result_with_a_flipped_bit_is_made_anew(cache):
+    for packed in (True, False):
+        cache.once(f"{packed}", lambda: np.zeros(1000), packed=packed)
+        path = cache.folder / "results" / f"{packed}.joblib"
+        flip(path, path.stat().st_size // 2)
+        assert cache.once(f"{packed}", lambda: 2) == 2
+
+
 def test_a_result_whose_class_is_gone_is_made_anew(cache):
     path = cache.folder / "results" / "k.joblib"
-    cache.once("k", lambda: 1)
-    path.write_bytes(b"cceltransfer_core.flat_module\nResult\n.")
+    data = b"cceltransfer_core.flat_module\nResult\n."
+    path.parent.mkdir(parents=True)
+    path.write_bytes(sha256(data).digest() + data)
     assert cache.once("k", lambda: 2) == 2
 
 

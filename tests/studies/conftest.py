@@ -19,12 +19,17 @@ OPTIONS = {"encoders": [["shape", "colour"]], "draws": 1}
 ON_BOTH = (
     "test_database",
     "test_decisions",
+    "test_erasure",
+    "test_duplicates",
+    "test_every_call",
     "test_jobs_one_owner",
     "test_jobs_way_out",
+    "test_received",
     "test_sets",
     "test_sets_read",
     "test_statements",
     "test_study_list",
+    "test_transactions",
     "test_work_list",
     "test_workspace",
 )

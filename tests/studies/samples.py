@@ -1,4 +1,5 @@
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from celltransfer_core.studies import export_path, start_preparation
-from celltransfer_core.studies.owners import owner_of
+from celltransfer_core.studies.owners import MARK, owner_of
 
 
 def png(shade=0, side=16):
@@ -56,7 +57,11 @@ def begun(space, study, owner):
     return space.job(job.id)
 
 
-def started_worker(job, log, seconds):
-    """Start a process that runs a job whose work is to wait."""
-    command = [sys.executable, "-m", "tests.studies.worker", job, str(log), str(seconds)]
-    return subprocess.Popen(command, cwd=Path(__file__).parents[2], start_new_session=True)
+def started_worker(job, log, work):
+    """Start a process that runs a job; see :mod:`tests.studies.worker` for its work."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.studies.worker", job, str(log), str(work)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, MARK: job},
+        start_new_session=True,
+    )

@@ -10,10 +10,10 @@ def test_decisions_grow_and_are_undone_by_who_made_them(space, study):
     assert [d.payload["type"] for d in space.decisions(study.id, "match")] == ["a", "b", "c"]
     pulse = space.pulse(study.id)
     assert space.count_decisions(study.id, "match") == 3
-    assert space.undo(study.id, "match", "Ann").id == first.id
+    assert [d.id for d in space.undo(study.id, "match", "Ann")] == [first.id]
     assert space.count_decisions(study.id, "match") == 2
     assert space.pulse(study.id) != pulse
-    assert space.undo(study.id, "match", "Ann") is None
+    assert space.undo(study.id, "match", "Ann") == ()
     assert [d.who for d in space.decisions(study.id)] == ["Bob", "Bob", "Ann"]
 
 

@@ -1,10 +1,12 @@
 from collections import Counter
+from shutil import copytree
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from celltransfer_core.demo import REFERENCE_TYPES
-from celltransfer_core.demo.sets import plan_query
+from celltransfer_core.demo.sets import draw_demo, plan_query
 from celltransfer_core.studies import (
     DEMO_NAME,
     DEMO_READER,
@@ -96,3 +98,59 @@ def test_a_query_that_is_gone_gets_no_answers(small):
     study = open_demo(small).id
     introduce_demo(small, study, None)
     assert small.decisions(study) == ()
+
+
+class Killed(BaseException):
+    """What ends the making of a demo at any moment."""
+
+
+def whole_demo(space):
+    """Make the demo as the first page and the first job do; return all that is in it."""
+    study = open_demo(space)
+    fill_demo(space, study.id)
+    query = space.pooled(study.id, "query")
+    named = SimpleNamespace(
+        clusters=SimpleNamespace(labels=np.arange(len(query)) % 3, names=np.arange(3)),
+        matches=[SimpleNamespace(matched_type=name) for name in REFERENCE_TYPES[:3]],
+    )
+    introduce_demo(space, study.id, named)
+    sets = [
+        (one.role, one.name, one.um_per_px, space.dataset(one).cells)
+        for one in space.sets(study.id)
+    ]
+    decided = [
+        (one.kind, {**one.payload, "time": ""}, one.who) for one in space.decisions(study.id)
+    ]
+    return study.name, sets, decided
+
+
+def test_a_demo_that_was_killed_while_it_was_made_is_finished_and_the_same(monkeypatch, tmp_path):
+    monkeypatch.setattr(demo_study, "PER_TYPE", 1)
+    monkeypatch.setattr(demo_study, "QUERY_CELLS", 20)
+    draw_demo(tmp_path / "drawn", reference_per_type=1, query_cells=20)
+    monkeypatch.setattr(
+        demo_study, "draw_demo", lambda folder, **_: copytree(tmp_path / "drawn", folder)
+    )
+    transact = Workspace._transact
+    written = []
+
+    def counted(space, work):
+        found = transact(space, work)
+        written.append(space.folder)
+        if len(written) == last:
+            raise Killed
+        return found
+
+    monkeypatch.setattr(Workspace, "_transact", counted)
+    last = None
+    expected = whole_demo(Workspace(tmp_path / "whole"))
+    assert {kind for kind, _, _ in expected[2]} >= {"review"}
+    assert all(um_per_px for _, _, um_per_px, _ in expected[1])
+    steps = len(written)
+    assert steps > 7
+    for step in range(1, steps + 1):
+        written.clear()
+        last = step
+        with pytest.raises(Killed):
+            whole_demo(Workspace(tmp_path / f"{step}"))
+        assert whole_demo(Workspace(tmp_path / f"{step}")) == expected

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from celltransfer_core.errors import OutputError
-from celltransfer_core.studies import Workspace, cancel, current_job, processes, run_job, start
+from celltransfer_core.studies import Workspace, cancel, current_job, run_job, start
 from celltransfer_core.studies.owners import owner_of
 from celltransfer_core.studies.work_list import Cancelled, Reporter
 from tests.studies.samples import begun, dead_owner, elsewhere, started_worker
@@ -38,8 +38,9 @@ def test_many_clicks_start_one_process(space, ready_study, spawned):
 
 
 def test_of_many_who_take_a_job_one_alone_gets_it(space, study):
-    job = space.add_job(study.id, "embed").id
-    assert sum(at_once(lambda space, n: space.claim_job(job, f"here:{n}:0"))) == 1
+    owners = at_once(lambda space, n: space.add_job(study.id, "embed", f"here:{n}:0").owner)
+    assert len(set(owners)) == 1
+    (job,) = (job.id for job in space.jobs(study.id))
     assert sum(at_once(lambda space, n: space.begin_job(job, f"there:{n}:0", n))) == 1
     assert space.job(job).owner == f"there:{space.job(job).pid}:0"
 
@@ -54,15 +55,13 @@ def test_two_workers_run_a_job_once(space, study, tmp_path):
 
 
 def test_a_second_server_leaves_a_job_to_the_first(space, ready_study, spawned):
-    job = space.add_job(ready_study, "embed")
-    assert space.claim_job(job.id, owner_of(os.getppid()))  # the other server, which lives
+    job = space.add_job(ready_study, "embed", owner_of(os.getppid()))  # of a server that lives
     assert start(Workspace(), ready_study).id == job.id
     assert spawned == []
 
 
 def test_a_job_of_a_dead_server_is_begun_anew(space, ready_study, spawned):
-    job = space.add_job(ready_study, "embed")
-    assert space.claim_job(job.id, dead_owner())
+    job = space.add_job(ready_study, "embed", dead_owner())
     other = start(Workspace(), ready_study)
     assert other.id != job.id
     assert space.job(job.id).state == "stopped"
@@ -84,7 +83,7 @@ def test_a_worker_that_lost_its_job_ends_and_changes_nothing(space, study):
 def test_a_job_that_was_ended_before_it_began_is_not_run(space, study, monkeypatch):
     job = space.add_job(study.id, "embed")
     cancel(space, job.id)
-    monkeypatch.setattr(processes, "bring_up_to", None)
+    monkeypatch.setattr("celltransfer_core.studies.work.bring_up_to", None)
     run_job(space, job.id)
     assert space.job(job.id).state == "cancelled"
 

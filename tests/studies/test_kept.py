@@ -1,15 +1,19 @@
 import copy
 from dataclasses import replace
+from hashlib import sha256
 
 import joblib
 import numpy as np
 import pytest
 
 from celltransfer_core.config import Config
-from celltransfer_core.errors import OutputError
+from celltransfer_core.errors import EncoderError, OutputError
 from celltransfer_core.pipeline import Clusters, prepare
+from celltransfer_core.runtime import Cache
+from celltransfer_core.runtime.checked import save_checked
 from celltransfer_core.studies import (
     bring_up_to,
+    embeddings_read,
     has_result,
     load_clusters,
     load_current,
@@ -37,14 +41,27 @@ def damage(path):
     path.write_bytes(data)
 
 
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.write_bytes(data)
+
+
+def spoilt_by(pickled):
+    """Write a pickle that is whole, but cannot be read."""
+    return lambda path: path.write_bytes(sha256(pickled).digest() + pickled)
+
+
 SPOILT = {
     "cut short": cut_short,
     "damaged": damage,
+    "a flipped bit": flip_a_bit,
+    "of an earlier version": lambda path: joblib.dump(np.zeros(500), path),
     "empty": lambda path: path.write_bytes(b""),
-    "no pickle": lambda path: path.write_bytes(b"no pickle"),
-    "module gone": lambda path: path.write_bytes(b"cceltransfer_core.gone\nClusters\n."),
-    "class gone": lambda path: path.write_bytes(b"cceltransfer_core.types\nGone\n."),
-    "attribute gone": lambda path: path.write_bytes(b"cnumpy\ngone.ndarray\n."),
+    "no pickle": spoilt_by(b"no pickle"),
+    "module gone": spoilt_by(b"cceltransfer_core.gone\nClusters\n."),
+    "class gone": spoilt_by(b"cceltransfer_core.types\nGone\n."),
+    "attribute gone": spoilt_by(b"cnumpy\ngone.ndarray\n."),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
     "not there": lambda path: path.unlink(),
 }
@@ -67,7 +84,7 @@ def test_a_result_of_a_class_with_fewer_fields_is_not_there(tmp_path):
     del old.__dict__["density"]
     for name, result in (("itself", old), ("tuple", (old,)), ("mapping", {"query": (old,)})):
         path = tmp_path / f"{name}.joblib"
-        joblib.dump(result, path)
+        save_checked(path, result)
         assert load_result(path) is None
         assert not has_result(path)
     save_result(path, (found,))
@@ -119,3 +136,21 @@ def test_embeddings_of_a_finished_study_are_read_back(reference, query, cache):
     expected = prepared.cluster_features
     without = replace(prepared, embeddings={})
     np.testing.assert_array_equal(query_embeddings(without, cache), expected)
+
+
+def test_no_page_runs_a_model(reference, query, tmp_path, monkeypatch):
+    config = Config(encoders=(("colour",),))
+    prepared = prepare(reference, query, config, cache=Cache(tmp_path / "a"), workers=1)
+    without = replace(prepared, embeddings={})
+
+    def refuse(*_):
+        raise AssertionError("a model was loaded here")
+
+    monkeypatch.setattr(embeddings_read, "load_encoder", refuse)
+    elsewhere = Cache(tmp_path / "b")  # nothing is kept: a process apart makes them again
+    found = query_embeddings(without, elsewhere)
+    np.testing.assert_array_equal(found, prepared.cluster_features)
+    monkeypatch.setattr(embeddings_read, "run_apart", lambda *_, **__: None)
+    other = replace(prepared.encoders[0], version="of another file")
+    with pytest.raises(EncoderError, match="it is another encoder now"):
+        query_embeddings(replace(without, encoders=(other,)), elsewhere)

@@ -41,7 +41,7 @@ def test_a_study_goes_its_way(space, drawn, tmp_path):
     space.decide_all(study, "match", payloads, "Ann")
     assert space.pulse(study) != pulse
     assert load_named(space, study)[0].matches[0].by == "Ann"
-    assert space.undo(study, "match", "Ann").payload == payloads[0]
+    assert space.undo(study, "match", "Ann")[0].payload == payloads[0]
     assert not load_named(space, study)[0].matches[0].confirmed
 
     assert load_current(space, study) is not None

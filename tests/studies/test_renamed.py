@@ -14,7 +14,12 @@ from celltransfer_core.studies import (
     study_config,
 )
 from celltransfer_core.studies.records import Decision, ImageSet
-from celltransfer_core.studies.renamed import TypesNow, renamed_types
+from celltransfer_core.studies.renamed import (
+    SetTypes,
+    TypesNow,
+    decisions_now,
+    renamed_types,
+)
 from celltransfer_core.studies.stages import named_types
 from celltransfer_core.types import silent
 from tests.studies.samples import png
@@ -175,3 +180,41 @@ def test_answers_are_no_types():
         assert types.read(decision).payload["answer"] == read
     left_out = Decision(1, "", "match", {"type": "u"}, "Ann", "")
     assert types.read(left_out).payload == {"type": "u", "new": True}
+
+
+def test_types_that_swap_their_names_keep_their_decisions(space, decided):
+    rename(space, decided, eosinophil="lymphocyte", lymphocyte="eosinophil")
+    (later,) = review_payloads([("x", "eosinophil", False)], "Bob", now())
+    space.decide(decided, "review", later, "Bob")
+
+    def given():
+        reviews = decisions_now(space, space.snapshot(decided), "review")
+        return [one.payload["answer"] for one in reviews]
+
+    # Those of before mean what is called otherwise now; the last one was given since.
+    assert given() == ["lymphocyte", "eosinophil", "eosinophil"]
+    rename(space, decided)
+    assert given() == ["eosinophil", "lymphocyte", "lymphocyte"]
+
+
+def test_a_swap_in_one_set_leaves_the_names_of_another(space, study):
+    for name, kinds in (("May", "ab"), ("June", "cd")):
+        made = space.add_set(study.id, "reference", name)
+        space.receive(made.id, [(f"{k}/{k}.png", png(ord(k))) for k in kinds])
+    space.decide(study.id, "match", {"type": "a", "cells": []}, "Ann")
+    first, second = space.sets(study.id, "reference")
+    space.change_set(first.id, mapping={"a": "b", "b": "a"})
+    space.change_set(second.id, mapping={"c": "d", "d": "c"})
+    (match,) = decisions_now(space, space.snapshot(study.id), "match")
+    assert match.payload["type"] == "b"
+
+
+def test_set_types_know_what_a_name_stood_for():
+    swapped = SetTypes(frozenset("ab"), {"a": "b", "b": "a"}, ((5, {}),))
+    assert [swapped.now(name, 4) for name in "abc"] == [{"b"}, {"a"}, set()]
+    assert [swapped.now(name, 6) for name in "abc"] == [{"a"}, {"b"}, set()]
+    left_out = SetTypes(frozenset("a"), {"b": ""}, ((5, {}),))
+    assert left_out.now("b", 4) == {""}
+    types = TypesNow(("a", "b"), {}, (swapped, SetTypes(frozenset("a"), {})))
+    assert types.name_now("a", 4) == "a"  # another set has it still: it stands for two types
+    assert types.name_now("b", 4) == "a"

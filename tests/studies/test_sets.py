@@ -1,8 +1,9 @@
+import hashlib
 from pathlib import Path
 
 import pytest
 
-from celltransfer_core.errors import OutputError
+from celltransfer_core.errors import DataError, OutputError
 from tests.studies.samples import png
 
 
@@ -21,6 +22,9 @@ def test_files_are_taken_in_or_refused_with_a_reason(space, study):
     )
     assert received.taken == 4
     assert [name for name, _ in received.refused] == ["b/bad.png", "labels.csv"]
+    with pytest.raises(DataError, match=r"May/labels\.csv is not UTF-8 text"):
+        space.dataset(space.image_set(images.id))
+    space.take_out_table(images.id, "labels.csv")
     dataset = space.dataset(space.image_set(images.id))
     assert sorted(dataset.files) == ["a/1.png", "b/../../../etc/passwd.png", "b/2.png"]
     assert sorted(dataset.labels) == ["a", "b", "b"]
@@ -29,7 +33,7 @@ def test_files_are_taken_in_or_refused_with_a_reason(space, study):
     for cell in range(3):
         assert dataset.path(cell).is_relative_to(space.images)
         assert dataset.read(cell).shape == (16, 16, 3)
-    assert space.known_files(images.id)["a/1.png"] == len(png(1))
+    assert space.known_files(images.id)["a/1.png"] == hashlib.sha256(png(1)).hexdigest()
 
 
 def test_a_full_disk_is_said_and_nothing_half_is_left(space, query_set, monkeypatch):

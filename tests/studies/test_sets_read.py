@@ -6,10 +6,10 @@ from celltransfer_core.studies import Workspace, stage_keys, study_config
 from tests.studies.samples import png
 
 
-def test_a_name_that_comes_again_is_replaced(space, query_set):
+def test_a_name_that_comes_again_is_replaced_where_that_is_wanted(space, query_set):
     space.receive(query_set.id, [("1.png", png(1)), ("1.png", png(2))])
     before = space.image_set(query_set.id).revision
-    space.receive(query_set.id, [("1.png", png(3))])
+    space.receive(query_set.id, [("1.png", png(3))], clash="replace")
     after = space.image_set(query_set.id)
     assert after.revision != before
     dataset = space.dataset(after)

@@ -3,11 +3,11 @@ from celltransfer_core.studies import layout_of, load_run, states
 
 
 def test_settings_make_only_what_depends_on_them_stale(space, finished):
-    space.change_options(finished, alignment="none")
+    space.change_options(finished, filtering="none")
     assert list(states(space, finished).values()) == ["done", "done", "done", "stale"]
     assert load_run(space, finished) is None
-    assert load_run(space, finished, stale=True).config.alignment == "fgw"
-    space.change_options(finished, alignment=None, resolution=1.0)
+    assert load_run(space, finished, stale=True).config.filtering == "auto"
+    space.change_options(finished, filtering=None, resolution=1.0)
     assert list(states(space, finished).values()) == ["done", "stale", "stale", "stale"]
     space.change_options(finished, resolution=None)
     assert set(states(space, finished).values()) == {"done"}

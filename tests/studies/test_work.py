@@ -35,7 +35,13 @@ def test_stages_follow_each_other(space, drawn_study):
 
 
 def test_the_vote_is_counted_anew_without_work(space, drawn_study, monkeypatch):
-    options = {**OPTIONS, "clusters": "louvain", "mapping": "barycentric"}  # voters differ
+    # Voters that differ, all of them there.
+    options = {
+        **OPTIONS,
+        "clusters": "louvain",
+        "mapping": "barycentric",
+        "transport": "always",
+    }
     space.change_options(drawn_study, **options)
     bring_up_to(space, drawn_study, "classify", silent)
     found = load_run(space, drawn_study)

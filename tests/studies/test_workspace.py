@@ -6,9 +6,10 @@ import pytest
 
 from celltransfer_core.data import stored_at
 from celltransfer_core.errors import OutputError
+from celltransfer_core.runtime import write_together
 from celltransfer_core.studies import Sweep, Workspace, save_result
 from celltransfer_core.studies.database import StudyRow
-from celltransfer_core.studies.workspace import RECENT
+from celltransfer_core.studies.erasure import RECENT
 from tests.studies.samples import png
 
 
@@ -72,7 +73,8 @@ def test_sweeping_by_age_keeps_what_was_deleted_since(space, gone):
 
 def test_sweeping_keeps_an_image_that_is_just_coming_in(space, gone):
     first = stored(space, png(2))
-    space._store(first.name, png(2))  # the set that receives it is not written yet
+    with write_together() as write:
+        space._store(first.name, png(2), write)  # the set that receives it is not written yet
     space.sweep()
     assert first.is_file()
     age(first)

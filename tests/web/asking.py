@@ -37,8 +37,13 @@ class Answer:
         return np.asarray(Image.open(io.BytesIO(self.body)).convert("RGB"))
 
 
-def ask(method, url, body=b"", headers=(), *, leave_after=None, base=""):
-    """Ask the routes as a browser would; ``leave_after`` chunks of the body it goes away."""
+def ask(
+    method, url, body=b"", headers=(), *, leave_after=None, base="", middleware=(), more=(), **scope
+):
+    """Ask the routes as a browser would; ``leave_after`` chunks of the body it goes away.
+
+    ``more`` are routes besides ours, and ``scope`` is what the server says of the connection.
+    """
     path, _, query = f"/{url.lstrip('/')}".partition("?")
     chunks = [body[at : at + 65536] for at in range(0, len(body), 65536)] or [b""]
     answer = Answer()
@@ -73,8 +78,9 @@ def ask(method, url, body=b"", headers=(), *, leave_after=None, base=""):
             (key.lower().encode(), value.encode())
             for key, value in {"host": HOST, **dict(headers)}.items()
         ],
+        **scope,
     }
-    app = Starlette(routes=[*routes(base), *download_routes(base)])
+    app = Starlette(routes=[*routes(base), *download_routes(base), *more], middleware=middleware)
     with start_blocking_portal() as portal:
         portal.call(app, scope, receive, send)
     return answer

@@ -25,10 +25,11 @@ def test_a_listed_folder_is_imported(space, study, query, tmp_path, monkeypatch)
         (tmp_path / "set" / "a" / f"{number}.png").write_bytes(png(number))
     (tmp_path / "set" / "metadata.csv").write_text("file,slide\na/0.png,S1\n")
     step, end = ask_for(space, query, tmp_path / "set").events
-    assert (step["taken"], step["total"], end) == (4, 4, {"finished": True})
+    assert (step["taken"], step["total"], end) == (4, 4, {"finished": True, "already": 0})
     assert space.dataset(query_now(space, study)).slide is not None
     (tmp_path / "set" / "a" / "9.png").write_bytes(png(9))
-    assert ask_for(space, query, tmp_path / "set").events[0]["taken"] == 2  # and the table
+    step, end = ask_for(space, query, tmp_path / "set").events
+    assert (step["taken"], end) == (1, {"finished": True, "already": 4})
 
 
 def test_links_and_dots_do_not_lead_out_of_a_root(tmp_path, monkeypatch):

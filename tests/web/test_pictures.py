@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from celltransfer_core.data import Dataset
+from celltransfer_core.data.dataset import stored_at
 from celltransfer_core.framing import Crops, Framing, Nuclei, Nucleus, cut, draw_cut
 from celltransfer_core.web import addresses, image_url, pictures
 from celltransfer_core.web.addresses import framing_version
@@ -21,6 +22,15 @@ def test_an_image_is_served_small_and_kept_by_the_browser(space, study, sha256):
     assert "private" in answer.headers["cache-control"]
     assert "max-age=86400" in answer.headers["cache-control"]
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_damaged_image_is_not_shown_and_wanted_again(space, study, query, sha256):
+    stored = stored_at(space.images, sha256)
+    data = bytearray(stored.read_bytes())
+    data[-1] ^= 1  # behind the pixels: it can be decoded all the same
+    stored.write_bytes(data)
+    assert ask("GET", image_url(space, study, sha256, size=20)).status == 404
+    assert space.known_files(query.id) == {"1.png": ""}
 
 
 def test_a_cell_is_served_by_its_number_too(space, study, sha256):
@@ -108,6 +118,25 @@ def test_an_image_of_16_bits_is_shown_at_the_scale_of_its_set(space, study, quer
     answer = ask("GET", image_url(space, study, dark, size=1000))
     assert np.array_equal(answer.image, dataset.read(dataset.cells.index(dark)))
     assert answer.image.max() < 20
+
+
+def test_an_image_of_16_bits_is_shown_at_the_scale_of_the_set_that_is_looked_at(
+    space, study, query
+):
+    def ramp(top):
+        file = io.BytesIO()
+        pixels = np.linspace(0, top, 256).astype(np.uint16).reshape(16, 16)
+        Image.fromarray(pixels).save(file, "PNG")
+        return file.getvalue()
+
+    reference = space.add_set(study, "reference", "Reference")
+    for image_set, top in ((query, 30000), (reference, 3000)):
+        space.receive(image_set.id, [("a/1.png", ramp(1000)), ("b/2.png", ramp(top))])
+    for role in ("query", "reference"):
+        dataset = space.pooled(study, role)
+        cell = dataset.cell_index[dataset.files.index("a/1.png")]
+        url = image_url(space, study, dataset.cells[cell], size=1000, role=role)
+        assert np.array_equal(ask("GET", url).image, dataset.read(cell))
 
 
 NUCLEUS = Nucleus(10.0, 10.0, 8.0, (255.0, 255.0, 255.0))

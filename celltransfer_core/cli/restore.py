@@ -1,0 +1,33 @@
+"""The command ``restore``: put a backup of the app's database back.
+
+In goes a copy that the workspace made by itself, or none for the latest; it takes the place of the
+database, which is put aside.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from celltransfer_core.cli.options import add_common
+
+
+def add_restore(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``restore``."""
+    parser.set_defaults(command=_restore)
+    parser.add_argument(
+        "--backup",
+        type=Path,
+        metavar="FILE",
+        help="one of CELLTRANSFER_HOME/backups; by default the latest that can be read",
+    )
+    add_common(parser)
+
+
+def _restore(options: argparse.Namespace) -> None:
+    from celltransfer_core.runtime.cache import home
+    from celltransfer_core.studies.backups import restore
+
+    database = home().absolute() / "studies.sqlite"
+    restored, aside = restore(database, options.backup)
+    print(f"{restored} is in the place of {database}; what was there lies in {aside}.")

@@ -1,0 +1,272 @@
+"""An image file's bytes in, a refusal out where decoding them would ask for too much.
+
+Small files can ask for a great deal: pages, scans, tags and pieces without end. They are counted in
+the file's own lists, before a decoder takes them at their word. Not in the paper.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltransfer_core.data.tags import check_tags
+from celltransfer_core.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_SCANNED = 2_000_000_000
+"""Pixels of a JPEG times its scans."""
+
+MAX_SEGMENTS = 100_000
+"""Segments of a JPEG before its pixels."""
+
+MAX_EXIF = 20_000_000
+"""Bytes of a JPEG's EXIF."""
+
+MAX_READS = 500_000
+"""Pieces that a decoder may read a file in."""
+
+MAX_DECODING = 1_000_000_000
+"""Bytes of memory that decoding an image may take."""
+
+BAND_PIXELS = 1_000_000
+"""Pixels of a band of rows."""
+
+_SCAN, _APP1 = b"\xff\xda", 0xFFE1  # markers of a JPEG
+_READ_AHEAD = 65_536  # bytes that Pillow reads at once of each strip
+_LARGE_TILE = 4096**2  # px
+_COVERED = 8  # times that strips may cover an image: a plane for each of its colours
+_STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes a pixel; others 4
+_BITS, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_LENGTH = 258, 277, 278, 322, 323  # TIFF tags
+
+
+class BoundedFile(io.BytesIO):
+    """A file in memory that ends a decoder which reads it over and over, or byte by byte.
+
+    Parameters
+    ----------
+    data : bytes
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._reads = MAX_READS
+        self._left = 4 * len(data) + 1_000_000
+
+    def allow_strips(self, number: int) -> None:
+        """Let each strip of a TIFF be read with what lies behind it.
+
+        Parameters
+        ----------
+        number : int
+        """
+        self._left += _READ_AHEAD * number
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read on.
+
+        Parameters
+        ----------
+        size : int, optional
+            Bytes; all by default.
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        ImageError
+            If it has been read too often, or far more than it holds.
+        """
+        piece = super().read(size)
+        self._reads -= 1
+        self._left -= len(piece)
+        if self._reads < 0 or self._left < 0:
+            raise ImageError("is made of far too many pieces; save it again, as PNG")
+        return piece
+
+
+def check_head(data: bytes) -> None:
+    """Refuse files whose tags or segments alone would fill the memory, before they are opened.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Raises
+    ------
+    ImageError
+    """
+    if data.startswith(b"\xff\xd8\xff"):
+        _check_segments(data)
+    else:
+        check_tags(data)
+
+
+def check_scans(data: bytes, width: int, height: int) -> int:
+    """Count the scans of a JPEG; refuse one that goes over its pixels again and again.
+
+    Parameters
+    ----------
+    data : bytes
+    width, height : int
+        In px.
+
+    Returns
+    -------
+    int
+        Those of pictures inside the picture count too.
+
+    Raises
+    ------
+    ImageError
+        If pixels times scans are more than :data:`MAX_SCANNED`.
+    """
+    scans = data.count(_SCAN)
+    if scans * width * height > MAX_SCANNED:
+        raise ImageError(f"{width} × {height} px in {scans:,} scans; save it again in one")
+    return scans
+
+
+def decoding_bytes(image: Image.Image, *, deep: bool, scans: int) -> int:
+    """Estimate the memory that decoding an image takes at most, before it is decoded.
+
+    Parameters
+    ----------
+    image : Image
+        Opened, not loaded.
+    deep : bool
+        Whether it has more than 8 bits a channel.
+    scans : int
+        See :func:`check_scans`.
+
+    Returns
+    -------
+    int
+        Bytes.
+
+    Raises
+    ------
+    ImageError
+        If it is more than :data:`MAX_DECODING`.
+    """
+    (width, height), bands = image.size, len(image.getbands())
+    stored = _STORED.get(image.mode, 4)
+    pixel = stored + 6  # brought to RGB, and turned upright
+    if image.format == "WEBP":
+        pixel = 16  # what Pillow's decoder was measured to take
+    elif deep:  # each half of 16 bits, both, and turned upright
+        pixel = 4 * stored if bands == 1 else 4 + 4 * bands
+    elif scans > 1:  # all coefficients are kept until the last scan
+        pixel = max(pixel, stored + 2 * bands)
+    needed = max(pixel * width * height, stored * width * height + strip_bytes(image))
+    if needed > MAX_DECODING:
+        raise ImageError(
+            f"decoding its {width} × {height} px would take over {MAX_DECODING // 10**9} GB of "
+            "memory; cut cells out of the slide"
+        )
+    return needed
+
+
+def check_strips(image: Image.Image) -> None:
+    """Refuse a TIFF whose strips or tiles cover it over and over, or are far larger than it is.
+
+    Parameters
+    ----------
+    image : Image
+        Opened, not loaded.
+
+    Raises
+    ------
+    ImageError
+    """
+    width, height = strip_size(image)
+    if width * height > max(_LARGE_TILE, image.size[0] * image.size[1]):
+        raise ImageError(f"its tiles of {width} × {height} px are too large; save it again, as PNG")
+    boxes = [tile[1] for tile in getattr(image, "tile", ())]
+    covered = sum((right - left) * (lower - upper) for left, upper, right, lower in boxes)
+    if covered > _COVERED * image.size[0] * image.size[1]:
+        raise ImageError("its strips lie over one another; save it again, as PNG")
+
+
+def strip_size(image: Image.Image) -> tuple[int, int]:
+    """Return the size of the strips or tiles of a TIFF.
+
+    Parameters
+    ----------
+    image : Image
+        Opened by Pillow.
+
+    Returns
+    -------
+    width, height : int
+        In px; a tile may be larger than its image.
+    """
+    tags = getattr(image, "tag_v2", {})
+    width, height = image.size
+    if _TILE_WIDTH in tags:
+        width, height = tags[_TILE_WIDTH], tags.get(_TILE_LENGTH, height)
+    else:
+        height = min(tags.get(_ROWS, height), height)
+    return max(1, int(width)), max(1, int(height))
+
+
+def strip_bytes(image: Image.Image) -> int:
+    """Return what a strip or tile of a TIFF takes that is unpacked whole.
+
+    Parameters
+    ----------
+    image : Image
+        Opened by Pillow.
+
+    Returns
+    -------
+    int
+        Bytes, of all its colours.
+    """
+    tags = getattr(image, "tag_v2", {})
+    width, height = strip_size(image)
+    bits = max(np.atleast_1d(tags.get(_BITS, (8,))))
+    return int(width * height * tags.get(_SAMPLES, 1) * -(-bits // 8))
+
+
+def row_bands(height: int, width: int) -> Iterator[slice]:
+    """Cut the rows of an image into bands, so that copies of them stay small.
+
+    Parameters
+    ----------
+    height, width : int
+        In px.
+
+    Yields
+    ------
+    slice
+    """
+    rows = max(1, BAND_PIXELS // width)
+    return (slice(first, min(first + rows, height)) for first in range(0, height, rows))
+
+
+def _check_segments(data: bytes) -> None:
+    """Walk to the first scan of a JPEG as its decoder does, and look at the EXIF on the way."""
+    from PIL.JpegImagePlugin import MARKER
+
+    at, steps, exif = 2, 0, bytearray()
+    while at + 4 <= len(data):
+        code = int.from_bytes(data[at : at + 2], "big")
+        handler = MARKER[code][2] if code in MARKER else None
+        length = int.from_bytes(data[at + 2 : at + 4], "big") if handler else 0
+        if code == _APP1 and data[at + 4 : at + 10] == b"Exif\0\0":
+            exif += data[at + 10 : at + 2 + length]
+        steps += 1
+        if steps > MAX_SEGMENTS or len(exif) > MAX_EXIF:
+            raise ImageError("has far too much before its pixels; save it again without notes")
+        if data[at : at + 2] == _SCAN:
+            break
+        # What is no marker is passed over byte by byte; fillers may begin the next one.
+        at += max(length, 2) + 2 if handler else 1 if code >> 8 < 255 or code == 0xFFFF else 2
+    check_tags(bytes(exif))

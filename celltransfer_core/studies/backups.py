@@ -1,0 +1,224 @@
+"""Backups of a workspace's own database: a whole copy a day, the last few of them kept.
+
+A SQLite file goes in, copies come out beside it; :func:`restore` puts one back in its place.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from celltransfer_core.errors import OutputError
+from celltransfer_core.runtime.files import make_folder, write_whole
+
+FOLDER = "backups"
+"""Name of the folder beside the database."""
+
+KEPT = 5
+"""Number of copies that are kept."""
+
+_ROTS = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_READERS = 0x4000_0002, 510  # bytes of a SQLite file that whoever has it open holds a lock on
+
+
+class DamagedError(Exception):
+    """The database is damaged; the message is what SQLite says."""
+
+
+def check_whole(database: Path) -> None:
+    """See that a database is whole; 50 MB take a fifth of a second.
+
+    Parameters
+    ----------
+    database : Path
+        Of SQLite. One that is not there, or cannot be opened, passes.
+
+    Raises
+    ------
+    DamagedError
+        If it is damaged.
+    """
+    if database.is_file():
+        with _reading(database) as connection:
+            _check(connection)
+
+
+def back_up(database: Path) -> Path | None:
+    """Copy a database, unless there is a copy of today or all of it is of today.
+
+    Parameters
+    ----------
+    database : Path
+        With the tables of a workspace.
+
+    Returns
+    -------
+    Path or None
+        The copy. None if none was made, or it cannot be written: work goes on without.
+
+    Raises
+    ------
+    DamagedError
+        If the database is damaged. Earlier copies stay.
+    """
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    place = database.parent / FOLDER / f"{database.stem}-{today}{database.suffix}"
+    if place.exists() or not database.is_file():
+        return None
+    with _reading(database) as connection:
+        earlier = "SELECT 1 FROM studies WHERE created < ? LIMIT 1"
+        room = shutil.disk_usage(database.parent).free
+        if connection.execute(earlier, [today]).fetchone() and room > 4 * database.stat().st_size:
+            write_whole(place, lambda beside: _copy(connection, beside))
+            for old in backups(database)[KEPT:]:
+                old.unlink(missing_ok=True)
+            return place
+    return None
+
+
+def renew(database: Path) -> None:
+    """Take away all copies, which hold what was erased since, and make one anew.
+
+    Parameters
+    ----------
+    database : Path
+    """
+    shutil.rmtree(database.parent / FOLDER, ignore_errors=True)
+    back_up(database)
+
+
+def backups(database: Path) -> list[Path]:
+    """List the copies of a database.
+
+    Parameters
+    ----------
+    database : Path
+
+    Returns
+    -------
+    list of Path
+        The latest first.
+    """
+    found = (database.parent / FOLDER).glob(f"{database.stem}-*{database.suffix}")
+    return sorted(found, reverse=True)
+
+
+def advice(database: Path) -> str:
+    """Say which copy is the last, and how it is put back.
+
+    Parameters
+    ----------
+    database : Path
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    if not (found := backups(database)):
+        return f"There is no backup in {database.parent / FOLDER} yet."
+    return (
+        f"The last backup is {found[0]}: stop the app, then put it back with "
+        "python -m celltransfer_core restore."
+    )
+
+
+def restore(database: Path, backup: Path | None = None) -> tuple[Path, Path]:
+    """Put a copy in the place of a database, which is kept among the copies.
+
+    Parameters
+    ----------
+    database : Path
+        Damaged or not; no process may have it open.
+    backup : Path, optional
+        The latest one that is whole by default.
+
+    Returns
+    -------
+    backup : Path
+        The copy that was put back.
+    aside : Path
+        The folder that holds what was there before.
+
+    Raises
+    ------
+    OutputError
+        If there is no whole copy, a process has the database open, or it cannot be written.
+    """
+    chosen = next(filter(_is_whole, [backup] if backup else backups(database)), None)
+    if chosen is None:
+        where = backup or database.parent / FOLDER
+        raise OutputError(f"{where} holds no backup that can be read; nothing was changed.")
+    if _is_open(database):
+        raise OutputError(f"{database} is open in a running app or job; stop it first.")
+    moment = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H%M%S")
+    aside = database.parent / FOLDER / f"replaced-{moment}"
+    try:
+        make_folder(aside)
+        if database.exists():
+            shutil.copyfile(database, aside / database.name)
+        for log in database.parent.glob(f"{database.name}-*"):  # would be played into the copy
+            log.replace(aside / log.name)
+    except OSError as error:
+        raise OutputError(f"{database} cannot be put aside in {aside} ({error}).") from error
+    write_whole(database, lambda beside: shutil.copyfile(chosen, beside))
+    return chosen, aside
+
+
+@contextmanager
+def _reading(database: Path) -> Iterator[sqlite3.Connection]:
+    """Read a database; pass over what goes wrong, unless that is damage."""
+    try:
+        where = f"file:{quote(str(database))}?mode=ro"
+        with closing(sqlite3.connect(where, uri=True)) as connection:
+            yield connection
+    except UnicodeDecodeError as error:  # in a message of SQLite that quotes what is damaged
+        raise DamagedError(str(error)) from error
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _ROTS:
+            raise DamagedError(str(error)) from error
+    except OutputError:
+        pass  # there is no room for a copy
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if said != "ok":
+        raise DamagedError(" ".join(said.removeprefix("*** in database main ***").split()))
+
+
+def _is_whole(backup: Path) -> bool:
+    try:
+        with _reading(backup) as connection:
+            _check(connection)
+            return connection.execute("SELECT 1 FROM studies LIMIT 1").fetchone() is not None
+    except DamagedError:
+        pass
+    return False
+
+
+def _is_open(database: Path) -> bool:
+    """Tell whether another process has a database open, where the system can."""
+    try:
+        import fcntl
+
+        with database.open("r+b") as file:
+            start, length = _READERS
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        pass
+    return False
+
+
+def _copy(source: sqlite3.Connection, place: Path) -> None:
+    with closing(sqlite3.connect(place)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")  # one file
+        _check(copy)

@@ -1,0 +1,87 @@
+"""Embeddings of a finished study, read from the cache for a page.
+
+A study's prepared sets go in, the features that its clusters were found on come out. No page runs a
+model: rows that the cache has lost are made again in a process apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+from celltransfer_core.encoders.catalogue import load_encoder
+from celltransfer_core.encoders.registry import EncoderSpec
+from celltransfer_core.errors import EncoderError
+from celltransfer_core.framing.crops import Crops
+from celltransfer_core.pipeline.prepared import embed_by_scale
+from celltransfer_core.pipeline.result import Prepared
+from celltransfer_core.runtime.apart import EndedError, run_apart
+from celltransfer_core.runtime.cache import Cache
+from celltransfer_core.types import Float32, RGBImage
+from celltransfer_core.vocabulary import QUERY, REFERENCE
+
+_SECONDS, _MEMORY = 600.0, 8_000_000_000  # of making embeddings again while a page waits
+
+
+def query_embeddings(prepared: Prepared, cache: Cache) -> Float32:
+    """Read the features that the query's clusters were found on.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        With or without its embeddings.
+    cache : Cache
+        Of embeddings; those that are missing are computed again, in a process apart.
+
+    Returns
+    -------
+    ndarray of float32, shape (m, d)
+
+    Raises
+    ------
+    CellTransferError
+        If an encoder or an image cannot be read any more, or the encoder is another one now.
+    """
+    specs = {spec.id: spec for spec in prepared.encoders}
+    rows = {
+        name: {
+            encoder: _kept_rows(prepared.framing.crops[name], specs[encoder], cache)
+            for encoder in prepared.cluster_on
+        }
+        for name in (REFERENCE, QUERY)
+    }
+    return replace(prepared, embeddings=rows).cluster_features
+
+
+@dataclass
+class _NotLoaded:
+    """An encoder whose rows are read from the cache: no page runs a model."""
+
+    spec: EncoderSpec
+    in_workers: bool = False
+    batch: int = 1
+
+    def encode(self, images: Sequence[RGBImage], extents: Float32) -> Float32:  # noqa: ARG002
+        raise EncoderError(
+            f"The embeddings of {self.spec.id} are not kept any more, and it is another encoder "
+            "now; compute the study again."
+        )
+
+
+def _kept_rows(crops: Crops, spec: EncoderSpec, cache: Cache) -> Float32:
+    with suppress(EncoderError):
+        return embed_by_scale(crops, _NotLoaded(spec), cache, 1)
+    try:
+        work = partial(_embed_again, spec.id, crops, cache)
+        run_apart(work, seconds=_SECONDS, memory=_MEMORY)
+    except EndedError as error:
+        raise EncoderError(
+            f"The embeddings of {spec.id} are not kept any more, and making them again {error}."
+        ) from error
+    return embed_by_scale(crops, _NotLoaded(spec), cache, 1)
+
+
+def _embed_again(encoder: str, crops: Crops, cache: Cache) -> None:
+    embed_by_scale(crops, load_encoder(encoder), cache, 1)

@@ -1,0 +1,317 @@
+"""How a workspace's database is reached, and what its errors mean.
+
+In goes an address, out comes an engine whose transactions either read a state of one moment, or
+write: those see what was committed before and keep other writers waiting until they end. What is
+committed is on disk. An error goes in, out comes what happened and what to do.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect, make_url
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+    TimeoutError as PoolTimeoutError,
+)
+
+from celltransfer_core.errors import OutputError
+
+Result = TypeVar("Result")
+
+PATIENCE = 30.0
+"""Seconds for which a transaction that met another one is tried again."""
+
+_BUSY = 20  # seconds that one statement waits for a lock
+
+_CONFLICTS = ("40001", "40P01", "55P03")  # PostgreSQL: serialization, deadlock, lock not given
+
+_UNWRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR_SHM")
+
+_EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
+
+FULL = "its disk is full; free some space and try again"
+DAMAGED = "its database is damaged; put a backup in its place"
+_ONLY_READ = "it can only be read; see that its disk has room and its folder may be written to"
+_LOCKED = "another process has kept it locked for too long; wait a moment and try again"
+_NOT_OPENED = "its database cannot be opened; see that its folder is there and may be written to"
+_DISK = "its disk failed; see that the disk is still there and has room"
+_LOST = "the connection to its database was lost; try again, and see that the server runs"
+_MANY = "its database takes no more connections; try again in a while"
+_FAILED = "its database failed; try again, and report it if that does not help"
+_NO_RIGHT = "its database refused this user; see the address in CELLTRANSFER_DATABASE"
+
+_OF_SQLITE = {
+    "SQLITE_FULL": FULL,
+    "SQLITE_IOERR_SHMSIZE": FULL,
+    "SQLITE_READONLY": _ONLY_READ,
+    "SQLITE_BUSY": _LOCKED,
+    "SQLITE_LOCKED": _LOCKED,
+    "SQLITE_PROTOCOL": _LOCKED,
+    "SQLITE_CANTOPEN": _NOT_OPENED,
+    "SQLITE_PERM": _NOT_OPENED,
+    "SQLITE_CORRUPT": DAMAGED,
+    "SQLITE_NOTADB": DAMAGED,
+    "SQLITE_IOERR": _DISK,
+}
+"""By the beginning of the error's name."""
+
+_OF_POSTGRESQL = {
+    "53100": FULL,
+    "53300": _MANY,
+    "25006": _ONLY_READ,
+    "42501": _NO_RIGHT,
+    "28": _NO_RIGHT,
+    "3D": _NO_RIGHT,
+    "40": _LOCKED,
+    "55P03": _LOCKED,
+    "08": _LOST,
+    "57P": _LOST,
+    "XX001": DAMAGED,
+    "XX002": DAMAGED,
+    "58": _DISK,
+}
+"""By the beginning of the SQLSTATE."""
+
+
+def open_engine(url: str, tables: MetaData) -> Engine:
+    """Open a database; make the tables and columns that it lacks.
+
+    Several processes may open an empty one at once.
+
+    Parameters
+    ----------
+    url : str
+        As SQLAlchemy writes it.
+    tables : MetaData
+
+    Returns
+    -------
+    Engine
+        Its transactions read; those of :func:`writing` write. A SQLite file that can only be read
+        is read as it is.
+
+    Raises
+    ------
+    OutputError
+        If it is neither SQLite nor PostgreSQL.
+    SQLAlchemyError
+        If it cannot be opened.
+    """
+    kind = make_url(url).get_backend_name()
+    if kind == "sqlite":
+        engine = create_engine(url)
+        event.listen(engine, "do_connect", _connect)
+        event.listen(engine, "begin", _begin)
+        event.listen(engine, "checkin", _forget)
+    elif kind == "postgresql":
+        # Whatever the server's default. A connection that died, as with a restart of the server,
+        # is replaced.
+        engine = create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True)
+        event.listen(engine, "connect", _limit_waiting)
+    else:
+        raise OutputError(
+            f"CELLTRANSFER_DATABASE names a database of the kind {kind}; use SQLite or PostgreSQL."
+        )
+    with engine.connect() as connection:
+        complete = not _lacking(connection, tables)
+    if not complete:
+        patiently(lambda: _make_tables(engine, tables))
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """Return an engine on the same connections whose transactions write.
+
+    Parameters
+    ----------
+    engine : Engine
+        From :func:`open_engine`.
+
+    Returns
+    -------
+    Engine
+        On SQLite a transaction begins when no other one writes; on PostgreSQL each statement sees
+        what was committed before it, and rows are to be locked before they are read.
+    """
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(writes=True)
+    return engine.execution_options(isolation_level="READ COMMITTED")
+
+
+def _connect(_: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+    name, path = arguments[0], Path(arguments[0])
+    try:
+        return patiently(lambda: _connect_to_write(name, options))
+    except sqlite3.OperationalError as error:
+        if not path.is_file() or not _code(error).startswith(_UNWRITABLE):
+            raise
+        record.info["only read"] = True
+        return _connect_to_read(path, options)
+
+
+def _connect_to_write(name: str, options: dict[str, Any]) -> sqlite3.Connection:
+    connection = sqlite3.connect(name, isolation_level=None, **options)
+    try:
+        connection.execute(f"PRAGMA busy_timeout={1000 * _BUSY}")
+        # Readers do not wait for writers; a commit is on disk.
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # what was deleted is overwritten
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect_to_read(path: Path, options: dict[str, Any]) -> sqlite3.Connection:
+    """Read a file in a folder that cannot be written to, where SQLite keeps no list of readers."""
+    where = f"file:{quote(str(path))}?mode=ro"
+    log = path.with_name(f"{path.name}-wal")
+    if not (log.is_file() and log.stat().st_size):
+        where += "&immutable=1"  # nobody else writes it either
+    return sqlite3.connect(where, isolation_level=None, uri=True, **options)
+
+
+def _forget(_: Any, record: Any) -> None:
+    """Let go of a connection that can only read: the next one may write again."""
+    if record.info.pop("only read", False):
+        record.invalidate()
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _limit_waiting(connection: Any, _: Any) -> None:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(f"SET lock_timeout = '{_BUSY}s'")
+    connection.commit()
+
+
+def _make_tables(engine: Engine, tables: MetaData) -> None:
+    """Make what an empty database, or an earlier version's, lacks; one process at a time."""
+    quoted = engine.dialect.identifier_preparer.quote
+    with writing(engine).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('celltransfer'))")
+        tables.create_all(connection)
+        for table, column in _lacking(connection, tables):
+            kind = column.type.compile(engine.dialect)
+            connection.exec_driver_sql(
+                f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(column.name)} {kind}"
+            )
+
+
+def _lacking(connection: Connection, tables: MetaData) -> list[tuple[str, Any]]:
+    """List the columns that a database lacks, each with the name of its table."""
+    found = inspect(connection)
+    names = set(found.get_table_names())
+    there = {
+        (name, column["name"])
+        for name in tables.tables
+        if name in names
+        for column in found.get_columns(name)
+    }
+    return [
+        (table.name, column)
+        for table in tables.sorted_tables
+        for column in table.columns
+        if (table.name, column.name) not in there
+    ]
+
+
+def scrub(engine: Engine, tables: MetaData) -> None:
+    """Write a database anew without what was deleted, as far as nobody stands in the way.
+
+    Parameters
+    ----------
+    engine : Engine
+    tables : MetaData
+    """
+    if engine.dialect.name == "sqlite":
+        with closing(engine.raw_connection()) as pooled:
+            connection: Any = pooled.driver_connection
+            for statement in (_EMPTY_LOG, "VACUUM", _EMPTY_LOG):
+                with suppress(sqlite3.OperationalError):  # locked, or no room for a second one
+                    connection.execute(statement).fetchall()
+        return
+    own = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with suppress(OperationalError), own.connect() as connection:
+        names = map(engine.dialect.identifier_preparer.quote, tables.tables)
+        connection.exec_driver_sql(f"VACUUM {', '.join(names)}")
+
+
+def patiently(work: Callable[[], Result]) -> Result:
+    """Do work; do it again where it met another transaction, for :data:`PATIENCE` seconds.
+
+    Parameters
+    ----------
+    work : callable
+        A whole transaction.
+
+    Returns
+    -------
+    object
+        What ``work`` returned.
+    """
+    begun, tries = time.monotonic(), 0
+    while True:
+        try:
+            return work()
+        except (DBAPIError, sqlite3.OperationalError) as error:
+            if not _conflicts(error) or time.monotonic() - begun > PATIENCE:
+                raise
+        tries = min(tries + 1, 5)
+        time.sleep(random.uniform(0.01, 0.03) * 2**tries)  # noqa: S311
+
+
+def _conflicts(error: Exception) -> bool:
+    """Tell whether a transaction failed only because of another one at the same time."""
+    return _code(error).startswith((*_CONFLICTS, "SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def _code(error: Exception) -> str:
+    """Return the name of an error of SQLite, or the SQLSTATE of one of PostgreSQL."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    names = ("sqlite_errorname", "sqlstate", "pgcode")
+    return next((code for name in names if (code := getattr(cause, name, None))), "")
+
+
+def explain(error: SQLAlchemyError) -> str:
+    """Say what an error of a database means, and what to do.
+
+    Parameters
+    ----------
+    error : SQLAlchemyError
+
+    Returns
+    -------
+    str
+        Such as :data:`FULL`. Empty for a fault of ours, such as a wrong statement.
+    """
+    if isinstance(error, PoolTimeoutError):
+        return _MANY
+    code = _code(error)
+    if not code and "Could not decode to UTF-8" in str(error):  # SQLite: a garbled text
+        return DAMAGED
+    known = _OF_SQLITE if code.startswith("SQLITE") else _OF_POSTGRESQL
+    if said := next((text for begins, text in known.items() if code.startswith(begins)), ""):
+        return said
+    if type(error) not in (OperationalError, InternalError, DatabaseError):
+        return ""
+    return _FAILED if code else _LOST

@@ -1,0 +1,252 @@
+"""Files that a set receives: checked, compared with what is there, and kept.
+
+Names and bytes go in; every image that can be used is stored once by its content hash. What cannot
+be used is listed with its reason, and so is what would take the place of another image or table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from celltransfer_core.data.checks import check_image, normalise_text
+from celltransfer_core.data.dataset import stored_at, stored_names
+from celltransfer_core.data.same_names import (
+    Clash,
+    Placed,
+    PlacedTable,
+    numbered,
+    place,
+    place_table,
+)
+from celltransfer_core.data.tables import MAX_TABLE, TABLES, needed_columns, table_problem, too_long
+from celltransfer_core.runtime.batches import in_batches
+from celltransfer_core.runtime.files import read_if_whole, write_together
+from celltransfer_core.studies.database import FileRow, SetRow
+from celltransfer_core.studies.records import Received
+from celltransfer_core.studies.sets import SetTable
+
+
+class FileTable(SetTable):
+    """The table of the files of image sets."""
+
+    def receive(
+        self,
+        set_id: str,
+        files: Iterable[tuple[str, bytes]],
+        *,
+        clash: Clash = "ask",
+        number: int = 2,
+    ) -> Received:
+        """Take in files: check each, store what can be used, keep the reason of each refusal.
+
+        Parameters
+        ----------
+        set_id : str
+        files : iterable of (name, bytes)
+            Names are kept as text and never used as paths. ``labels.csv`` and ``metadata.csv``
+            are the set's tables; one that cannot be read is kept if there is no other, so that
+            the set says so.
+        clash : {"ask", "both", "replace", "leave"}
+            What to do where the set has another image, or another table, of that name. By default
+            nothing: the name is returned among those that clash.
+        number : int
+            With ``both``, of the names that images get; see
+            :func:`~celltransfer_core.data.same_names.free_number`. Rows of a table follow images
+            that came before it.
+
+        Returns
+        -------
+        Received
+
+        Raises
+        ------
+        StudyError
+            If the set is gone or its study signed off.
+        OutputError
+            If an image cannot be written.
+        """
+        rows, texts, refused = list[dict[str, Any]](), dict[str, str](), list[tuple[str, str]]()
+        with write_together(problem=self._not_stored) as write:
+            for name, data in files:
+                folder, _, last = name.rpartition("/")
+                if last.lower() in TABLES and folder:
+                    refused.append((name, "a table counts only beside the types' folders"))
+                    continue
+                if last.lower() in TABLES and len(data) > MAX_TABLE:
+                    refused.append((name, too_long("the table").removesuffix(".")))
+                    continue
+                if last.lower() in TABLES:
+                    text = data.decode("utf-8-sig", "replace")
+                    if texts.setdefault(last.lower(), text) != text:
+                        refused.append((name, "another table of this name came with it"))
+                    continue
+                found = check_image(data)
+                if found.problem:
+                    refused.append((name, found.problem))
+                else:
+                    self._store(found.sha256, data, write)
+                rows.append(
+                    {
+                        "set": set_id,
+                        "path": name,
+                        "size": len(data),
+                        "sha256": found.sha256,
+                        "problem": found.problem,
+                        "pages": found.pages,
+                        "deep": found.deep,
+                    }
+                )
+
+        def keep(session: Session) -> tuple[Placed, dict[str, PlacedTable]]:
+            row = self._touch_set(session, set_id)
+            placed = self._place_files(session, set_id, rows, clash, number)
+            tables = self._place_tables(session, row, texts, clash, number)
+            changed = {name: table.text for name, table in tables.items()}
+            if placed.written or not changed.items() <= row.tables.items():
+                row.tables = {**row.tables, **changed}
+                row.revision = secrets.token_hex(6)
+            return placed, tables
+
+        placed, tables = self._transact(keep)
+        usable = sum(not rows[position]["problem"] for position in placed.written.values())
+        refused += [(name, table.problem) for name, table in tables.items() if table.problem]
+        clashing = [rows[position]["path"] for position in placed.clashing]
+        clashing += [name for name, table in tables.items() if table.clashing]
+        taken = placed.same + usable + sum(table.taken for table in tables.values())
+        return Received(taken, tuple(refused), tuple(clashing))
+
+    def _place_files(
+        self,
+        session: Session,
+        set_id: str,
+        rows: Sequence[Mapping[str, Any]],
+        clash: Clash,
+        number: int,
+    ) -> Placed:
+        coming = [(row["path"], row["sha256"]) for row in rows]
+        names = {name for name, _ in coming}
+        if clash == "both":
+            names |= {numbered(name, number) for name in names}
+        here: dict[str, str] = {}
+        for some in in_batches(sorted(names), 500):
+            found = select(FileRow.path, FileRow.sha256, FileRow.problem).where(
+                FileRow.set == set_id, FileRow.path.in_(some)
+            )
+            for path, sha256, problem in session.execute(found):
+                here[path] = "" if problem else sha256
+        placed = place(coming, here, clash, number)
+        for some in in_batches(sorted(placed.written.keys() & here.keys()), 500):
+            session.execute(delete(FileRow).where(FileRow.set == set_id, FileRow.path.in_(some)))
+        if placed.written:
+            kept = [{**rows[at], "path": name} for name, at in placed.written.items()]
+            session.execute(insert(FileRow), kept)
+        return placed
+
+    def _place_tables(
+        self, session: Session, row: SetRow, texts: Mapping[str, str], clash: Clash, number: int
+    ) -> dict[str, PlacedTable]:
+        names: set[str] = set()
+        if texts and clash == "both":
+            paths = session.scalars(select(FileRow.path).where(FileRow.set == row.id))
+            names = {normalise_text(path) for path in paths}
+
+        def renamed(name: str) -> str:
+            return other if (other := numbered(name, number)) in names else name
+
+        return {
+            name: place_table(
+                text,
+                row.tables.get(name),
+                f"{row.name}/{name}",
+                self._needs(row, name),
+                clash,
+                renamed,
+            )
+            for name, text in texts.items()
+        }
+
+    def take_out_table(self, set_id: str, table: str) -> None:
+        """Take a table out of a set, such as one that cannot be read.
+
+        Parameters
+        ----------
+        set_id : str
+        table : {"labels.csv", "metadata.csv"}
+        """
+
+        def take_out(session: Session) -> None:
+            row = self._touch_set(session, set_id)
+            row.tables = {name: text for name, text in row.tables.items() if name != table}
+            row.revision = secrets.token_hex(6)
+
+        self._transact(take_out)
+
+    def _store(self, sha256: str, data: bytes, write: Callable[[Path, bytes], None]) -> None:
+        path = stored_at(self.images, sha256)
+        try:
+            os.utime(path)  # an image that is wanted again is not swept away meanwhile
+        except FileNotFoundError:
+            pass
+        except OSError:  # a folder of somebody else: what is there can be read
+            return
+        if read_if_whole(path, Path.read_bytes) != data:  # not there, or damaged
+            write(path, data)
+
+    def _not_stored(self, reason: str) -> str:
+        return (
+            f"An image cannot be stored in {self.images} ({reason}); make room, then drop the "
+            "folder again: what is there is not sent twice."
+        )
+
+    def known_files(self, set_id: str) -> dict[str, str]:
+        """List the files that a set has received, so that an interrupted upload goes on.
+
+        Parameters
+        ----------
+        set_id : str
+
+        Returns
+        -------
+        dict from name to content hash
+            SHA-256, hexadecimal; empty for files that cannot be used, and for images that are
+            stored no more: see :func:`~celltransfer_core.data.dataset.read_stored`.
+        """
+        files = select(FileRow.path, FileRow.sha256, FileRow.problem)
+        with self._session() as session:
+            rows = session.execute(files.where(FileRow.set == set_id)).all()
+        stored = stored_names(self.images)
+        usable = {row.path for row in rows if not row.problem and row.sha256 in stored}
+        return {row.path: row.sha256 if row.path in usable else "" for row in rows}
+
+    def known_tables(self, set_id: str) -> dict[str, str]:
+        """List the tables that a set has, so that another one of the same name is noticed.
+
+        Parameters
+        ----------
+        set_id : str
+
+        Returns
+        -------
+        dict from name to content hash
+            SHA-256 of the text in UTF-8 without a byte order mark; empty for one that cannot be
+            read.
+        """
+        with self._session() as session:
+            row = self._set_row(session, set_id)
+            return {
+                name: ""
+                if table_problem(text, name, self._needs(row, name))
+                else hashlib.sha256(text.encode()).hexdigest()
+                for name, text in row.tables.items()
+            }
+
+    def _needs(self, row: SetRow, table: str) -> frozenset[str]:
+        return needed_columns(table, labelled=row.role == "reference")

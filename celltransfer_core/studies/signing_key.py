@@ -1,0 +1,101 @@
+"""The key that a workspace signs its addresses with: its folder goes in, the key comes out.
+
+It is made once, written whole or not at all, and never trusted when damaged: with an empty or a
+short key anybody could sign.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from celltransfer_core.errors import OutputError
+
+KEY_FILE = "secret.key"
+"""Name of the file in the workspace's folder."""
+
+_BYTES = 32
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+
+
+def signing_key(folder: Path) -> str:
+    """Return the key of a workspace; make it if there is none.
+
+    Several processes may ask for it at once: all get the same.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the workspace.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    OutputError
+        If the key cannot be read or written, or is not whole.
+    """
+    path = folder / KEY_FILE
+    try:
+        if not path.exists():
+            _make(path)
+        key = path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError as error:
+        raise OutputError(
+            f"The signing key {path} cannot be read or written ({error.strerror or error}); free "
+            "some space, or see that the folder may be written to, and try again."
+        ) from error
+    if not re.fullmatch(f"[0-9a-f]{{{2 * _BYTES}}}", key):
+        raise OutputError(
+            f"The signing key {path} is damaged ({len(key)} characters, not {2 * _BYTES} "
+            "hexadecimal ones), so nothing can be signed with it. Put it back from a backup; or "
+            "delete it, and a new one is made: open pages must then be reloaded, and pseudonyms "
+            "in new exports differ from those in earlier ones."
+        )
+    return key
+
+
+def _make(path: Path) -> None:
+    """Write a key beside its place, then give it the place unless another process did."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(secrets.token_hex(_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            _take_place(beside, path)
+        _sync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+def _take_place(beside: Path, path: Path) -> None:
+    """Give a file a name that nothing has yet."""
+    try:
+        path.hardlink_to(beside)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if path.exists():
+            return
+        beside.rename(path)  # some file systems know no links, as those of memory sticks
+
+
+def _sync_folder(folder: Path) -> None:
+    """Write a folder's list of names to the disk, where the system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,148 @@
+"""The sign-in as Streamlit holds it: what `secrets.toml` asks for, and who a request is from.
+
+Where a sign-in was asked for and cannot be had, nothing is served.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import streamlit as st
+from starlette.requests import HTTPConnection
+from streamlit.auth_util import get_cookie_with_chunks, get_origin_from_redirect_uri
+from streamlit.config import is_manually_set
+from streamlit.web.server.server_util import get_cookie_secret
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+
+from celltransfer_core.web import SignInError
+from parts import text
+
+SIGN_IN = "CELLTRANSFER_SIGN_IN"
+"""Environment variable: ``required``, ``off``, or empty where a file of secrets asks for it."""
+
+COOKIE = USER_COOKIE_NAME
+"""First part of the names of the cookies that hold a sign-in."""
+
+_BESIDE = Path(__file__).parents[2] / ".streamlit" / "secrets.toml"
+_NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
+_SHORTEST = 32  # characters of a secret
+_OFF = f"Where nobody is to sign in, set {SIGN_IN}=off."
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """The sign-in that was asked for, with what the server must know of it."""
+
+    host: str
+    """Name that people reach the server by."""
+    secure: bool
+    """They come by HTTPS."""
+
+
+@cache
+def sign_in_asked() -> SignIn | None:
+    """Tell whether people must sign in; what holds when the server starts holds until it ends.
+
+    Raises SignInError where a sign-in was asked for, by the environment or by a file of secrets,
+    and cannot be had.
+    """
+    asked = os.environ.get(SIGN_IN, "")
+    if asked not in ("", "required", "off"):
+        raise SignInError(f"{SIGN_IN} is {asked!r}; set it to required or off, or leave it empty.")
+    listed = [Path(path) for path in st.get_option("secrets.files")]
+    gone = [str(path) for path in listed if not path.exists()]
+    if gone and is_manually_set("secrets.files"):
+        raise SignInError(f"secrets.files names {' and '.join(gone)}, which is not there.")
+    files = [path for path in dict.fromkeys([*listed, _BESIDE]) if path.exists()]
+    if not files:
+        if asked == "required":
+            raise SignInError(
+                f"{SIGN_IN} is required, but there is no {_BESIDE}; write the sign-in into it as "
+                "the guide On a hospital's server says."
+            )
+        return None
+    where = " and ".join(str(path) for path in files)
+    auth = _auth_section(where)
+    if asked == "off":
+        if auth is not None:
+            raise SignInError(f"{SIGN_IN} is off, but {where} has a sign-in; take one away.")
+        return None
+    if auth is None:
+        raise SignInError(
+            f"{where} has no section [auth], in small letters, so nobody could sign in; write it "
+            f"as the guide On a hospital's server says. {_OFF}"
+        )
+    return _checked(auth, where)
+
+
+def _auth_section(where: str) -> Mapping[str, Any] | None:
+    try:
+        section = st.secrets.to_dict().get("auth")
+    except Exception as error:  # what Streamlit, TOML and the file system find wrong with it
+        raise SignInError(
+            f"{where} cannot be read ({' '.join(str(error).split())[:200]}), so nobody could sign "
+            f"in; mend it. {_OFF}"
+        ) from error
+    if section is not None and not isinstance(section, Mapping):
+        raise SignInError(f"auth in {where} is no section; write [auth] on a line of its own.")
+    return section
+
+
+def _checked(auth: Mapping[str, Any], where: str) -> SignIn:
+    missing = [key for key in _NEEDED if not isinstance(auth.get(key), str) or not auth[key]]
+    if missing:
+        raise SignInError(f"[auth] in {where} lacks {', '.join(missing)}; write what is missing.")
+    if len(auth["cookie_secret"]) < _SHORTEST:
+        raise SignInError(
+            f"cookie_secret in {where} is shorter than {_SHORTEST} characters, so it could be "
+            "guessed; write a longer one, such as `openssl rand -hex 32` prints."
+        )
+    back = urlsplit(auth["redirect_uri"])
+    if not back.path.endswith("/oauth2callback"):
+        raise SignInError(f"redirect_uri in {where} must end with /oauth2callback.")
+    for key in ("redirect_uri", "server_metadata_url"):
+        address = urlsplit(auth[key])
+        if address.scheme != "https" and address.hostname not in ("localhost", "127.0.0.1"):
+            raise SignInError(
+                f"{key} in {where} must begin with https://, for a sign-in can be read on its way "
+                "otherwise."
+            )
+    if st.get_option("server.trustedUserHeaders"):
+        raise SignInError(
+            "server.trustedUserHeaders would let a request say who sends it, against the sign-in; "
+            "take it out of Streamlit's settings."
+        )
+    return SignIn(back.hostname or "", back.scheme == "https")
+
+
+def is_outside() -> bool:
+    """Tell whether a page is seen by somebody who must sign in first."""
+    try:
+        asked = sign_in_asked() is not None
+    except SignInError as error:  # the page was not started by app.py, which would have ended
+        st.error(text.sentence(error))
+        st.stop()
+    return (asked or "is_logged_in" in st.user) and st.user.get("is_logged_in") is not True
+
+
+def claims_of(connection: HTTPConnection) -> dict[str, Any] | None:
+    """Read who a request is from, as Streamlit itself does; None if its cookie is not ours."""
+
+    def signed(name: str) -> bytes | None:
+        value = connection.cookies.get(name)
+        return decode_signed_value(get_cookie_secret(), name, value.encode()) if value else None
+
+    cookie = get_cookie_with_chunks(signed, USER_COOKIE_NAME)
+    try:
+        claims = json.loads(cookie) if cookie else None
+    except ValueError:
+        return None
+    if not isinstance(claims, dict) or claims.get("is_logged_in") is not True:
+        return None
+    return claims if claims.get("origin") == get_origin_from_redirect_uri() else None
