@@ -118,7 +118,7 @@ def free_number(clashing: Mapping[str, str], taken: Callable[[str], str | None])
 
 
 def _said(row: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """What a row says, however many columns its table has."""
+    """Return what a row says, however many columns its table has."""
     return tuple(sorted((column, value) for column, value in row.items() if value))
 
 

@@ -32,7 +32,7 @@ from celltransfer_core.studies.owners import is_alive
 from celltransfer_core.studies.records import now
 from celltransfer_core.studies.work_list import ACTIVE
 
-ROWS = 4_000
+ROWS = 2_000
 """Rows of one transaction."""
 
 _PAUSE = 0.05  # seconds between two, in which others get their turn

@@ -12,7 +12,7 @@ from celltransfer_core.errors import OutputError
 from celltransfer_core.runtime import files as files_module, write_atomically
 from celltransfer_core.studies import Workspace, save_result
 from celltransfer_core.studies.owners import answer_for
-from tests.studies.samples import png, prepared
+from tests.studies.samples import png
 
 
 @pytest.fixture
@@ -99,7 +99,6 @@ class TestPrivate:
     def test_all_that_is_kept(self, space, finished):
         space.decide(finished, "match", {}, "Ann")
         answer_for(space.folder)
-        prepared(space, finished)
         assert len(space.secret) == 64
         assert not self.open_to_others(space.folder)
         assert len([*space.folder.rglob("*")]) > 40
