@@ -29,6 +29,9 @@ TABLES = (LABELS_FILE, METADATA_FILE)
 MAX_TABLE = 50_000_000
 """Bytes of a table."""
 
+LEFT_OUT = "\ufffc"
+"""Text in place of a table of more bytes, so that its set says so and takes no types instead."""
+
 MAX_ROWS = 500_000
 MAX_COLUMNS = 2_000
 MAX_VALUE = 10_000
@@ -334,7 +337,7 @@ def parse_table(
         wider than a table of cells would be, or a row separated by commas or semicolons has more
         values than there are columns.
     """
-    if bounded and len(text) > MAX_TABLE:
+    if bounded and (len(text) > MAX_TABLE or text == LEFT_OUT):
         raise DataError(too_long(name))
     if "\ufffd" in text:  # stands for bytes that are no text
         raise DataError(f"{name} is not UTF-8 text; save it as CSV (UTF-8).")

@@ -26,7 +26,7 @@ from celltransfer_core.data.same_names import (
     place,
     place_table,
 )
-from celltransfer_core.data.tables import MAX_TABLE, TABLES, needed_columns, table_problem, too_long
+from celltransfer_core.data.tables import LEFT_OUT, MAX_TABLE, TABLES, needed_columns, table_problem
 from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.runtime.files import read_if_whole, write_together
 from celltransfer_core.studies.database import FileRow, SetRow
@@ -80,11 +80,9 @@ class FileTable(SetTable):
                 if last.lower() in TABLES and folder:
                     refused.append((name, "a table counts only beside the types' folders"))
                     continue
-                if last.lower() in TABLES and len(data) > MAX_TABLE:
-                    refused.append((name, too_long("the table").removesuffix(".")))
-                    continue
                 if last.lower() in TABLES:
-                    text = data.decode("utf-8-sig", "replace")
+                    long = len(data) > MAX_TABLE
+                    text = LEFT_OUT if long else data.decode("utf-8-sig", "replace")
                     if texts.setdefault(last.lower(), text) != text:
                         refused.append((name, "another table of this name came with it"))
                     continue

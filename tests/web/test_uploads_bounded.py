@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from celltransfer_core.data import check_image
+from celltransfer_core.errors import DataError
 from celltransfer_core.studies import received
 from celltransfer_core.web import handling, routes, upload_access
 from celltransfer_core.web.handling import RefusedError, read_body
@@ -179,9 +180,14 @@ def test_a_zip_of_many_tables_is_refused(space, study, query):
     assert step == {"error": "labels.csv is there many times; keep one."}
 
 
-def test_a_long_table_is_not_kept(space, study, query, monkeypatch):
+def test_a_long_table_is_not_kept_but_its_set_says_so(space, study, query, monkeypatch):
     monkeypatch.setattr(received, "MAX_TABLE", 1000)
     answer = post(space, query, batch([("labels.csv", b"x" * 1001), ("1.png", png())]))
     assert answer.json["taken"] == 1
     assert "keep file, label, slide and patient" in answer.json["refused"][0]["reason"]
-    assert space.known_tables(query.id) == {}
+    assert space.known_tables(query.id) == {"labels.csv": ""}
+    with pytest.raises(DataError, match=r"labels\.csv is over"):
+        space.labelled(query)
+    # One that can be read takes its place.
+    post(space, query, batch([("labels.csv", b"file,label\n1.png,a\n")]))
+    assert space.labelled(query).labels == ("a",)
