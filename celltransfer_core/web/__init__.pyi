@@ -1,4 +1,8 @@
-from .addresses import file_url as file_url, image_url as image_url
+from .addresses import (
+    current_workspace as current_workspace,
+    file_url as file_url,
+    image_url as image_url,
+)
 from .door import Door as Door
 from .endpoints import download_routes as download_routes, routes as routes
 from .folders import ROOTS as ROOTS, import_roots as import_roots, importable as importable

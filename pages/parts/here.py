@@ -12,7 +12,7 @@ from celltransfer_core.data import Dataset
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.studies import Study, Workspace
 from celltransfer_core.studies.records import MAX_NAME, Decision, one_form
-from celltransfer_core.web import person
+from celltransfer_core.web import current_workspace, person
 from parts import text
 from parts.assets import component
 
@@ -89,16 +89,9 @@ def attempt(call: Callable[..., object], *arguments: object, **options: object) 
     return True
 
 
-@st.cache_resource
-def _workspace(folder: str) -> Workspace:  # noqa: ARG001
-    return Workspace()
-
-
 def open_workspace() -> Workspace:
-    """Open the workspace, once a server."""
-    from celltransfer_core.runtime import home
-
-    return _workspace(str(home()))
+    """Open the workspace, once a server: what pages have read, routes need not read again."""
+    return current_workspace()
 
 
 def open_page(title: str, caption: str) -> Here:
