@@ -143,7 +143,7 @@ def cluster(tmp_path):
 
 def test_a_cluster_gives_the_same_bytes_though_a_worker_dies(cluster, reference, query, tmp_path):
     address, workers = cluster
-    config = Config(encoders=(("colour",),), draws=8)
+    config = Config(encoders=(("colour",),), draws=8, transport="always")
     killed = []
 
     def kill(phase, done, total):
