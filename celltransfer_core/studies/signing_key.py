@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from celltransfer_core.errors import OutputError
+from celltransfer_core.runtime.files import sync_folder
 
 KEY_FILE = "secret.key"
 """Name of the file in the workspace's folder."""
@@ -73,7 +74,7 @@ def _make(path: Path) -> None:
             os.fsync(file.fileno())
         with suppress(FileExistsError):
             _take_place(beside, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         with suppress(OSError):
             beside.unlink()
@@ -89,13 +90,3 @@ def _take_place(beside: Path, path: Path) -> None:
         if path.exists():
             return
         beside.rename(path)  # some file systems know no links, as those of memory sticks
-
-
-def _sync_folder(folder: Path) -> None:
-    """Write a folder's list of names to the disk, where the system can."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
