@@ -81,7 +81,9 @@ def estimate_run(
     draws *= sources if config.weights == "matches" else 1
     aligned = transport_counts(config, confirmed)
     transports = encoders * parts * draws if aligned and config.alignment == "fgw" else 0
-    voting = encoders * (_EACH + query * size * draws * _SEARCH)
+    # However often a cell is drawn, it is searched once.
+    searched = min(reference, size * draws)
+    voting = encoders * (_EACH + query * searched * _SEARCH)
     first = seconds = _START + voting
     if aligned:
         seconds += voting
