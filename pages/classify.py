@@ -9,7 +9,7 @@ import streamlit as st
 from celltransfer_core.config import Config
 from celltransfer_core.matching import confirmed_share
 from celltransfer_core.outputs import missing_transport
-from celltransfer_core.pipeline import estimate_run, has_alignment
+from celltransfer_core.pipeline import drift, estimate_run, has_alignment
 from celltransfer_core.studies import (
     CurrentRun,
     load_current,
@@ -23,7 +23,7 @@ from parts.here import Here, open_page
 from parts.navigation import lead_on
 from parts.settings import show_choices
 from parts.typed import show_run
-from parts.work import CHANGED, COMING, begin, needs, state_of
+from parts.work import CHANGED, COMING, begin, current_run, needs, state_of
 
 
 def show_plan(here: Here, config: Config) -> None:
@@ -91,16 +91,14 @@ def offer_transport_anyway(here: Here, current: CurrentRun) -> None:
             st.rerun()
 
 
-def why_stale(current: CurrentRun | None) -> str:
-    """Say why a result that is shown is not the last word."""
-    if current and current.first:
-        return "This is the vote without transport: transport is not computed yet."
-    if current and current.lacks_transport:
-        return (
-            "The result below is out of date: what you confirmed counts in it already, but "
-            "transport counts by now too, and is not computed yet."
-        )
-    return CHANGED
+def offer_transport_again(here: Here, current: CurrentRun) -> None:
+    """Offer a transport that hardly pays to whoever wants it all the same."""
+    if here.locked or current.lacks_transport or drift(current.run).pays:
+        return
+    if st.button(
+        "Run it again all the same", key="again", type="tertiary", icon=":material/moving:"
+    ) and begin(here, "classify"):
+        st.rerun()
 
 
 def about(seconds: float) -> str:
@@ -124,14 +122,20 @@ with st.expander("How cells are typed", icon=":material/tune:", expanded=latest 
 if state_of(here, "classify") != "done" and here.pooled(QUERY):
     show_plan(here, settings)
 first = bool(current and current.first)
-if needs(here, "classify", "Type every cell", why_stale(current)):
+why = "This is the vote without transport: transport is not computed yet." if first else CHANGED
+if current and not current.fresh and not first:
+    # What people confirmed since the transport counts in the vote already.
+    current_run(here, "Type every cell")
+    offer_transport_again(here, current)
+    show_run(here, current.run)
+    lead_on("cells", "Go on: look at the cells")
+elif needs(here, "classify", "Type every cell", why):
     offer_transport_anyway(here, current)
     show_run(here, latest)
     lead_on("cells", "Go on: look at the cells")
 elif latest is not None:
     st.header("A first result" if first else "The last result")
-    running = state_of(here, "classify") == "running"
-    if running and current and current.lacks_transport:
+    if first and state_of(here, "classify") == "running":
         st.caption(COMING)
     elif not first:
         st.caption(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,6 +46,19 @@ def _shortened(what: str, remarks: Sequence[str], most: int = 5) -> list[str]:
 
 
 _FILES_OF_A_TYPE = 4
+
+
+def _new_types(result: RunResult) -> list[str]:
+    """List the types that only a person named, each with a known one that it may stand for."""
+    from celltransfer_core.pipeline.result import type_names
+
+    known = type_names(result.reference)
+    found = []
+    for name in result.types:
+        if name not in known:
+            like = get_close_matches(name.lower(), known, n=1)
+            found.append(f"{name} (did you mean {like[0]}?)" if like else name)
+    return found
 
 
 def describe_run(result: RunResult) -> str:
@@ -97,9 +111,10 @@ def describe_run(result: RunResult) -> str:
     if result.updated:
         annotations = result.updated.annotations
         lines.append(
-            f"\nupdated with {len(annotations.clusters)} confirmed clusters and "
-            f"{len(annotations.cells)} typed cells"
+            f"\nupdated with annotations: clusters confirmed {len(annotations.clusters)}, "
+            f"cells typed {len(annotations.cells)}"
         )
+        lines += [f"a type that the reference lacks: {name}" for name in _new_types(result)]
         for position in result.updated.doubted_clusters:
             name = dict(annotations.clusters)[position]
             lines.append(

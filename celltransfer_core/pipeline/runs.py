@@ -23,7 +23,13 @@ from celltransfer_core.pipeline.result import (
     type_names,
 )
 from celltransfer_core.pipeline.updates import update_vote
-from celltransfer_core.pipeline.votes import ensemble_vote, predict_voters, weigh
+from celltransfer_core.pipeline.votes import (
+    ensemble_vote,
+    predict_aligned,
+    predict_unaligned,
+    transport_counts,
+    weigh,
+)
 from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.types import Progress, silent
 
@@ -89,21 +95,9 @@ def run(
     # eqs 17–23). A person's confirmations overrule it.
     named = identify(prepared, clusters, confirmations)
     progress("clusters", 1, 1)
-    # Types that no cluster is matched to are filtered out (3.2); subsets are drawn (5.2).
-    plan = plan_transfer(prepared, named)
-    # Each voter: entropy-weighted k-NN predicts the query's types (3.4); where that can count, also
-    # after the reference is transported onto the query (3.3, eqs 2–4).
-    voters, solves = predict_voters(
-        prepared.comparable,
-        prepared.voters,
-        plan,
-        config,
-        cache=cache,
-        workers=workers,
-        progress=progress,
-    )
-    # The ensemble's weights and its vote (3.4).
-    result = _collect(prepared, named, plan, voters, solves)
+    # The reference is filtered (3.2) and transported onto the query (3.3), and the encoders vote
+    # (3.4).
+    result = transfer(prepared, named, cache=cache, workers=workers, progress=progress)
     # The vote is updated with a person's answers, if there are any (not in the paper).
     return update_vote(result, annotations_of(named.matches, query.cells, reviews))
 
@@ -117,7 +111,7 @@ def transfer(
     progress: Progress = silent,
     first: Callable[[RunResult], object] | None = None,
 ) -> RunResult:
-    """Filter, align, classify and vote (3.2–3.4): the later steps of :func:`run` alone.
+    """Filter, align, classify and vote (3.2–3.4): :func:`run` without a person's answers.
 
     Parameters
     ----------
@@ -135,31 +129,32 @@ def transfer(
     -------
     RunResult
     """
+    config, embeddings = prepared.config, prepared.comparable
+    # Types that no cluster is matched to are filtered out (3.2); subsets are drawn (5.2).
     plan = plan_transfer(prepared, named)
-
-    def hand_out(voters: tuple[Voter, ...]) -> None:
-        if first:
-            first(_collect(prepared, named, plan, voters, ()))
-
-    voters, solves = predict_voters(
-        prepared.comparable,
-        prepared.voters,
-        plan,
-        prepared.config,
-        cache=cache,
-        workers=workers,
-        progress=progress,
-        first=hand_out,
+    # Entropy-weighted k-NN in each voter's embeddings predicts the query's types (3.4).
+    voters = predict_unaligned(
+        embeddings, prepared.voters, plan, config, cache=cache, progress=progress
     )
-    return _collect(prepared, named, plan, voters, solves)
+    if not transport_counts(config, plan.confirmed):
+        return _vote(prepared, named, plan, voters)
+    if first:
+        first(_vote(prepared, named, plan, voters))
+    # The reference is transported onto the query (3.3, eqs 2–4), and predicts them again (3.4).
+    aligned, solves = predict_aligned(
+        embeddings, voters, plan, config, cache=cache, workers=workers, progress=progress
+    )
+    # All of them vote, by their weights (3.4).
+    both = tuple(voter for pair in zip(voters, aligned, strict=True) for voter in pair)
+    return _vote(prepared, named, plan, both, solves)
 
 
-def _collect(
+def _vote(
     prepared: Prepared,
     named: Named,
     plan: TransferPlan,
     voters: tuple[Voter, ...],
-    solves: tuple[Solve, ...],
+    solves: tuple[Solve, ...] = (),
 ) -> RunResult:
     """Weigh the voters, count their votes (3.4), and collect the outcome of every step."""
     voters = weigh(voters, prepared.config, plan.confirmed)

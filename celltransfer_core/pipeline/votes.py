@@ -7,7 +7,7 @@ every query cell, unaligned and aligned, kept by everything that decides it; the
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -137,18 +137,16 @@ def classify(
     return Voter(voter, alignment, np.nan, np.nan, mixed, probabilities, neighbours, distances)
 
 
-def predict_voters(
+def predict_unaligned(
     embeddings: Embeddings,
     voters: Sequence[tuple[str, ...]],
     plan: TransferPlan,
     config: Config,
     *,
     cache: Cache | None = None,
-    workers: int | None = None,
     progress: Progress = silent,
-    first: Callable[[tuple[Voter, ...]], object] | None = None,
-) -> tuple[tuple[Voter, ...], tuple[Solve, ...]]:
-    """Classify the query with every voter, unaligned and, where they count, aligned (3.3–3.4).
+) -> tuple[Voter, ...]:
+    """Classify the query with every voter, the reference as it is (3.4).
 
     Parameters
     ----------
@@ -159,49 +157,71 @@ def predict_voters(
     config : Config
     cache : Cache, optional
         Keeps the predictions of each voter, by everything that decides them.
-    workers : int, optional
     progress : callable
-    first : callable, optional
-        Takes the unaligned voters before the first aligned one is begun, where there are some.
+
+    Returns
+    -------
+    tuple of Voter
+        Their weights are NaN, see :func:`weigh`.
+    """
+    draws, n_types = plan.draws, len(plan.types)
+    keep = cache.once if cache else uncached
+    predicted: list[Voter] = []
+    for number, voter in enumerate(voters):
+        progress("vote", number, len(voters))
+        Xs, Xt = drawn_rows(embeddings, voter, draws, plan.known, config)
+        work = partial(_predict_unaligned, voter, Xs, Xt, draws, n_types, config)
+        predicted.append(keep(_voter_key(voter, Xs, Xt, draws, n_types, config), work))
+    progress("vote", len(voters), len(voters))
+    return tuple(predicted)
+
+
+def predict_aligned(
+    embeddings: Embeddings,
+    unaligned: Sequence[Voter],
+    plan: TransferPlan,
+    config: Config,
+    *,
+    cache: Cache | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> tuple[tuple[Voter, ...], tuple[Solve, ...]]:
+    """Transport the reference onto the query (3.3), and classify with every voter again (3.4).
+
+    Parameters
+    ----------
+    embeddings : mapping
+    unaligned : sequence of Voter
+        From :func:`predict_unaligned`.
+    plan, config, cache, progress
+        As for :func:`predict_unaligned`.
+    workers : int, optional
 
     Returns
     -------
     voters : tuple of Voter
-        The unaligned one of each encoder before the aligned one; weights are NaN, see
-        :func:`weigh`. No aligned ones where :func:`transport_counts` says so.
+        One for each unaligned one; their weights are NaN.
     solves : tuple of Solve
     """
     draws, n_types = plan.draws, len(plan.types)
     keep = cache.once if cache else uncached
-    plain: list[Voter] = []
-    keys: list[str] = []
-    for number, voter in enumerate(voters):
-        progress("vote", number, len(voters))
-        Xs, Xt = drawn_rows(embeddings, voter, draws, plan.known, config)
-        keys.append(_voter_key(voter, Xs, Xt, draws, n_types, config))
-        work = partial(_predict_unaligned, voter, Xs, Xt, draws, n_types, config)
-        plain.append(keep(keys[-1], work))
-    progress("vote", len(voters), len(voters))
-    if not transport_counts(config, plan.confirmed):
-        return tuple(plain), ()
-    if first:
-        first(tuple(plain))
     # A cluster's workers have disks of their own.
-    near = not os.environ.get(SCHEDULER) and len(voters) * _room(draws) <= MAX_RESULT_BYTES / 2
+    near = not os.environ.get(SCHEDULER) and len(unaligned) * _room(draws) <= MAX_RESULT_BYTES / 2
     memory = cache.folder if cache and near else None
-    both: list[Voter] = []
+    predicted: list[Voter] = []
     solves: list[Solve] = []
-    for key, unmoved in zip(keys, plain, strict=True):
-        voter = unmoved.encoders
+    for plain in unaligned:
+        voter = plain.encoders
         # Joined again: the rows of all voters at once would fill the memory.
         Xs, Xt = drawn_rows(embeddings, voter, draws, plan.known, config)
-        move = partial(
+        key = _aligned_key(_voter_key(voter, Xs, Xt, draws, n_types, config), draws, config)
+        work = partial(
             _predict_aligned, voter, Xs, Xt, draws, n_types, config, memory, workers, progress
         )
-        aligned, solved = keep(_aligned_key(key, draws, config), move)
-        both += [unmoved, replace(aligned, accuracy=unmoved.accuracy)]
+        aligned, solved = keep(key, work)
+        predicted.append(replace(aligned, accuracy=plain.accuracy))
         solves += solved
-    return tuple(both), tuple(solves)
+    return tuple(predicted), tuple(solves)
 
 
 def transport_counts(config: Config, confirmed: float) -> bool:

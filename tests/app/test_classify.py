@@ -8,6 +8,7 @@ from celltransfer_core.outputs import differential_table
 from celltransfer_core.pipeline import shorten_hashes
 from celltransfer_core.studies import bring_up_to, load_run, states, study_config
 from celltransfer_core.studies.owners import owner_of
+from celltransfer_core.types import silent
 
 
 def text_of(app):
@@ -226,8 +227,33 @@ def test_the_work_is_begun_from_here(finished, open_page, monkeypatch):
     )
     confirm_all(space, study)
     app = open_page("classify", study.id)
-    assert "out of date" in text_of(app)
-    button(app, "Type every cell").click().run()
+    assert "What you confirmed counts in the vote already" in text_of(app)
+    button(app, "Compute the transport").click().run()
+    assert started == [(study.id, "classify")]
+
+
+@pytest.mark.parametrize(
+    ("pays", "label"), [(-1, "Run the transport again"), (2, "Run it again all the same")]
+)
+def test_answers_after_the_transport_make_no_result_old(
+    finished, open_page, monkeypatch, pays, label
+):
+    space, study = finished
+    started = []
+    monkeypatch.setattr("celltransfer_core.pipeline.updates.PAYS", pays)
+    monkeypatch.setattr(
+        "parts.work.start", lambda _, study, target: started.append((study, target))
+    )
+    confirm_all(space, study)
+    bring_up_to(space, study.id, "classify", silent)
+    confirm_all(space, study)
+    app = open_page("classify", study.id)
+    said = text_of(app)
+    assert states(space, study.id)["classify"] == "stale"
+    assert "counts in the vote already" in said
+    assert "out of date" not in said
+    assert "The last result" not in said
+    button(app, label).click().run()
     assert started == [(study.id, "classify")]
 
 

@@ -38,7 +38,9 @@ def work(folder, options):
         ensemble_vote,
         find_clusters,
         plan_draws,
-        predict_voters,
+        predict_aligned,
+        predict_unaligned,
+        transport_counts,
         weigh,
     )
     from celltransfer_core.runtime import Cache
@@ -60,14 +62,15 @@ def work(folder, options):
     done(f"{len(draws.parts)} parts, {len(draws.drawn)} draws")
     known = np.ones(len(yt), dtype=bool)
     names = tuple(str(number) for number in range(options.types))
-    voters, _ = predict_voters(
-        {REFERENCE: {VOTER[0]: Xs}, QUERY: {VOTER[0]: Xt}},
-        [VOTER],
-        TransferPlan(names, shares / shares.sum(), known, draws, confirmed=1.0),
-        config,
-        cache=Cache(folder / "cache"),
-        workers=options.workers,
-    )
+    sets = {REFERENCE: {VOTER[0]: Xs}, QUERY: {VOTER[0]: Xt}}
+    plan = TransferPlan(names, shares / shares.sum(), known, draws, confirmed=1.0)
+    cache = Cache(folder / "cache")
+    voters = predict_unaligned(sets, [VOTER], plan, config, cache=cache)
+    if transport_counts(config, plan.confirmed):
+        aligned, _ = predict_aligned(
+            sets, voters, plan, config, cache=cache, workers=options.workers
+        )
+        voters += aligned
     vote = ensemble_vote(weigh(voters, config, 1.0))
     done(f"{len(voters)} voters; {100 * (vote.winner == yt).mean():.1f} % right")
     knn = EntropyWeightedKNN().fit(Xs, ys)

@@ -1,3 +1,4 @@
+import csv
 import os
 import re
 import shutil
@@ -91,6 +92,21 @@ def test_confirm_and_hand_back(drawn, tmp_path, capsys):
     assert main(run_arguments(drawn, tmp_path / "b", *more)) == 0
     assert "(confirmed)" in capsys.readouterr().out
     assert ",true,me" in (tmp_path / "b" / "matches.csv").read_text()
+
+
+def test_a_type_that_the_reference_lacks_is_said(drawn, tmp_path, capsys):
+    main(run_arguments(drawn, tmp_path / "a"))
+    path = tmp_path / "a" / "matches.csv"
+    table = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    table[0] |= {"matched_type": "Lymphocyt", "confirmed": "true", "by": "me"}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, table[0])
+        writer.writeheader()
+        writer.writerows(table)
+    more = ["--matches", path, "--clusters-from", tmp_path / "a" / "clusters.csv"]
+    assert main(run_arguments(drawn, tmp_path / "b", *more)) == 0
+    said = capsys.readouterr().out
+    assert "a type that the reference lacks: Lymphocyt (did you mean lymphocyte?)" in said
 
 
 @pytest.mark.parametrize(
