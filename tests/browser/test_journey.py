@@ -216,6 +216,8 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
     app.start()
     again(page)
     expect(page.get_by_text("Mean agreement")).to_be_visible(timeout=FILLED)
+    # Of the first vote, perhaps; the one with transport follows.
+    expect(page.get_by_text("Transport is being computed")).to_have_count(0, timeout=FILLED)
     assert [job.state for job in app.space.jobs(study)][:2] == ["done", "stopped"]
     page.get_by_role("button", name="Go on: look at the cells").click()
     expect(page.get_by_role("heading", name="Most alike in the reference")).to_be_visible()

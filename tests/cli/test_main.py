@@ -195,12 +195,14 @@ cli.main(sys.argv[1:])
 
 
 def test_kill_9_in_each_stage_then_the_same_command(drawn, tmp_path, home):
-    assert main([*run_arguments(drawn, tmp_path / "whole"), "--quiet"]) == 0
+    more = ["--transport", "always"]
+    assert main([*run_arguments(drawn, tmp_path / "whole", *more), "--quiet"]) == 0
     shutil.rmtree(home)
+    arguments = run_arguments(drawn, tmp_path / "killed", *more)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for stage in STAGES:
         killed = subprocess.run(
-            [sys.executable, "-c", KILLER, stage, *run_arguments(drawn, tmp_path / "killed")],
+            [sys.executable, "-c", KILLER, stage, *arguments],
             cwd=ROOT,
             env=environment,
             capture_output=True,
@@ -208,7 +210,7 @@ def test_kill_9_in_each_stage_then_the_same_command(drawn, tmp_path, home):
         )
         assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-500:]
         assert not list((tmp_path / "killed").glob("*.csv"))
-    assert main([*run_arguments(drawn, tmp_path / "killed"), "--quiet"]) == 0
+    assert main([*arguments, "--quiet"]) == 0
     assert results(tmp_path / "killed") == results(tmp_path / "whole")
 
 
