@@ -91,13 +91,20 @@ def offer_transport_anyway(here: Here, current: CurrentRun) -> None:
             st.rerun()
 
 
-def offer_transport_again(here: Here, current: CurrentRun) -> None:
+def is_enough(current: CurrentRun | None) -> bool:
+    """Tell whether all that people decided counts already, and another transport hardly pays."""
+    return bool(current and not current.lacks_transport and not drift(current.run).pays)
+
+
+def offer_transport_again(here: Here) -> None:
     """Offer a transport that hardly pays to whoever wants it all the same."""
-    if here.locked or current.lacks_transport or drift(current.run).pays:
-        return
-    if st.button(
-        "Run it again all the same", key="again", type="tertiary", icon=":material/moving:"
-    ) and begin(here, "classify"):
+    if (
+        not here.locked
+        and st.button(
+            "Run it again all the same", key="again", type="tertiary", icon=":material/moving:"
+        )
+        and begin(here, "classify")
+    ):
         st.rerun()
 
 
@@ -119,14 +126,15 @@ current = load_current(here.workspace, here.id)
 latest = current.run if current else load_run(here.workspace, here.id, stale=True)
 with st.expander("How cells are typed", icon=":material/tune:", expanded=latest is None):
     show_choices(here, settings)
-if state_of(here, "classify") != "done" and here.pooled(QUERY):
+if state_of(here, "classify") != "done" and here.pooled(QUERY) and not is_enough(current):
     show_plan(here, settings)
 first = bool(current and current.first)
 why = "This is the vote without transport: transport is not computed yet." if first else CHANGED
 if current and not current.fresh and not first:
     # What people confirmed since the transport counts in the vote already.
     current_run(here, "Type every cell")
-    offer_transport_again(here, current)
+    if is_enough(current):
+        offer_transport_again(here)
     show_run(here, current.run)
     lead_on("cells", "Go on: look at the cells")
 elif needs(here, "classify", "Type every cell", why):
