@@ -243,7 +243,7 @@ def test_views_do_not_see_light_and_contrast(stored, view):
 
 
 def short(**options):
-    return recipe_from(**{"views": ("colour",), "steps": (4,), "batch": 64, "width": 4, **options})
+    return recipe_from(**{"views": ("colour",), "steps": (4,), "batch": 16, "width": 4, **options})
 
 
 def weights(networks):
@@ -321,7 +321,7 @@ def test_teachers_are_trained_first_and_distilled(cells, tmp_path):
 
 def test_training_learns_what_an_untrained_network_does_not_know(cells, tmp_path):
     said = []
-    networks = train(cells, short(steps=(60,), width=8), tmp_path, report=said.append)
+    networks = train(cells, short(steps=(60,), batch=24, width=8), tmp_path, report=said.append)
     log = [line.split(",") for line in (tmp_path / "log.csv").read_text().splitlines()[1:]]
     assert float(log[-1][2]) < float(log[0][2])
     torch.manual_seed(0)
