@@ -1,7 +1,8 @@
 """A zip in, its images and tables out, one at a time in memory and none to disk.
 
 A zip that somebody sent may be damaged or made to do harm: its list of contents, its sizes and the
-names in it are checked before anything is unpacked. Not in the paper.
+names in it are checked before anything is unpacked. What it holds beside images and tables, and
+what cannot be unpacked, comes out with the reason. Not in the paper.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from typing import IO
 
 from celltransfer_core.data.checks import MAX_FILE_NAME, name_problem
 from celltransfer_core.data.images import EXTENSIONS, check_bytes
-from celltransfer_core.data.tables import LABELS_FILE, MAX_TABLE, METADATA_FILE
+from celltransfer_core.data.passed_over import is_of_systems, kind_problem
+from celltransfer_core.data.table_bytes import MAX_TABLE
+from celltransfer_core.data.tables import TABLES
+from celltransfer_core.data.zip_names import read_names
 from celltransfer_core.errors import DataError, ImageError
 
 MAX_ENTRIES = 200_000
@@ -32,12 +36,41 @@ MAX_UNPACKED = 50_000_000_000
 MAX_RATIO = 100
 """Bytes of a zip unpacked to bytes packed."""
 
-_SMALL = 10_000_000  # bytes that a zip may unpack to at any ratio: flat pictures pack well
+AT_ANY_RATIO = 5_000_000_000
+"""Bytes that a zip may unpack to at any ratio: 10,000 cells on flat black pack 400 to 1. Each entry
+is unpacked by itself, and no further than an image may be long."""
+
 _LOCAL_ENTRY = 30  # bytes at least before each packed file
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
     *(NotImplementedError, EOFError, OSError, ValueError),
 )
+
+_OTHER_KIND = "The file is {}, not a zip; unpack it and drop the folder, or pack it as a zip."
+_KINDS = {
+    b"Rar!": "a RAR archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    b"\x1f\x8b": "a gzip archive (.gz, .tar.gz)",
+    b"BZh": "a bzip2 archive (.bz2, .tar.bz2)",
+    b"\xfd7zXZ\0": "an XZ archive (.xz, .tar.xz)",
+    b"\x28\xb5\x2f\xfd": "a Zstandard archive (.zst)",
+    b"MSCF": "a Windows cabinet (.cab)",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"%PDF": "a PDF document",
+}
+"""By their first bytes."""
+
+_READ = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
+_OTHER_WAYS = {
+    9: "with Deflate64",
+    20: "with Zstandard",
+    93: "with Zstandard",
+    95: "with XZ",
+    98: "with PPMd",
+}
+"""Ways of packing by their number in a zip."""
+
 _DIRECTORY_ENTRY = 46  # bytes at least of each entry in a zip's list of contents
 
 
@@ -54,6 +87,8 @@ class Unpacked:
     """Its number among the entries, from 1."""
     total: int
     """Number of entries."""
+    guess: str = ""
+    """What its name was taken for, where the zip does not say how names are written."""
 
 
 def unzip(file: IO[bytes], wanted: Callable[[str, int], bool] | None = None) -> Iterator[Unpacked]:
@@ -70,13 +105,15 @@ def unzip(file: IO[bytes], wanted: Callable[[str, int], bool] | None = None) -> 
     Yields
     ------
     Unpacked
-        Names without the folder that holds all others. Files of other kinds are skipped.
+        Names without the folder that holds all others. What systems leave behind is skipped; files
+        of other kinds come with the reason and without their bytes.
 
     Raises
     ------
     DataError
         If it is no zip, or one that unpacks to more than any folder of cells would.
     """
+    _check_kind(file)
     try:
         _check_directory(file)
         with zipfile.ZipFile(file) as archive:
@@ -90,20 +127,26 @@ def unzip(file: IO[bytes], wanted: Callable[[str, int], bool] | None = None) -> 
 def _unpack(
     file: IO[bytes], listed: Sequence[zipfile.ZipInfo], wanted: Callable[[str, int], bool] | None
 ) -> Iterator[Unpacked]:
-    entries = [one for one in listed if _is_image_or_table(one)]
+    read = read_names(listed)
+    found = [
+        (one, name)
+        for one, name in zip(listed, read.names, strict=True)
+        if name and not name.endswith("/") and not one.is_dir() and not is_of_systems(name)
+    ]
+    entries = [one for one, name in found if not kind_problem(name)]
     packed = sum(one.compress_size for one in entries)
     unpacked = sum(one.file_size for one in entries)
-    if unpacked > MAX_UNPACKED or unpacked > max(_SMALL, MAX_RATIO * packed):
+    if unpacked > MAX_UNPACKED or unpacked > max(AT_ANY_RATIO, MAX_RATIO * packed):
         raise DataError(
             f"The zip would unpack from {packed / 1e6:,.1f} to {unpacked / 1e6:,.0f} MB, which no "
             "folder of cells does; drop the folder itself."
         )
     _check_apart(listed)
-    names = [one.filename.replace("\\", "/") for one in entries]
-    root = wrapping_folder(names)
-    for number, (entry, whole) in enumerate(zip(entries, names, strict=True), start=1):
+    names = [name for _, name in found]
+    root = wrapping_folder([name for name in names if not kind_problem(name)] or names)
+    for number, (entry, whole) in enumerate(found, start=1):
         name = whole.removeprefix(root)
-        problem = name_problem(whole) or _entry_problem(entry)
+        problem = name_problem(whole) or kind_problem(whole) or _entry_problem(entry, whole)
         data = b""
         if problem:
             told = whole if name_problem(whole) else name
@@ -115,7 +158,8 @@ def _unpack(
                 problem = f"is damaged in the zip ({error})"
         else:
             continue
-        yield Unpacked(name, data, problem, number, len(entries))
+        guess = "" if whole.isascii() else read.guess
+        yield Unpacked(name, data, problem, number, len(found), guess)
 
 
 def _check_apart(entries: Sequence[zipfile.ZipInfo]) -> None:
@@ -161,7 +205,7 @@ def _unpacked(packed: bytes, entry: zipfile.ZipInfo) -> bytes:
         return bz2.BZ2Decompressor().decompress(packed, most)
     if entry.compress_type == zipfile.ZIP_LZMA:
         return _lzma(packed, entry.file_size)
-    raise NotImplementedError("it is packed in an unusual way; pack it again")
+    raise NotImplementedError(f"it is packed in way {entry.compress_type}")
 
 
 def _lzma(packed: bytes, size: int) -> bytes:
@@ -180,20 +224,17 @@ def _lzma(packed: bytes, size: int) -> bytes:
     return unpacker.decompress(packed[9:], size + 1)
 
 
-def _is_image_or_table(entry: zipfile.ZipInfo) -> bool:
-    parts = entry.filename.replace("\\", "/").split("/")
-    name = parts[-1].lower()
-    if not name or entry.is_dir() or "__MACOSX" in parts or name.startswith("."):
-        return False
-    return name in (LABELS_FILE, METADATA_FILE) or PurePosixPath(name).suffix in EXTENSIONS
-
-
-def _entry_problem(entry: zipfile.ZipInfo) -> str:
+def _entry_problem(entry: zipfile.ZipInfo, name: str) -> str:
     if stat.S_ISLNK(entry.external_attr >> 16):
         return "is a link; pack the file itself"
     if entry.flag_bits & 0x1:
         return "is encrypted; pack it without a password"
-    if PurePosixPath(entry.filename.lower()).suffix not in EXTENSIONS:
+    if entry.compress_type not in _READ:
+        way = _OTHER_WAYS.get(entry.compress_type, f"in an unusual way ({entry.compress_type})")
+        return (
+            f"is packed {way}, which is not read; pack it again with Deflate, as most programs do"
+        )
+    if PurePosixPath(name.lower()).suffix not in EXTENSIONS:
         most = MAX_TABLE
         return f"the table is over {most // 1_000_000} MB" if entry.file_size > most else ""
     try:
@@ -219,10 +260,25 @@ def wrapping_folder(names: Sequence[str]) -> str:
     """
     first = {name.split("/", 1)[0] for name in names}
     deep = any(name.count("/") > 1 for name in names)
-    table = any(name.lower().endswith((f"/{LABELS_FILE}", f"/{METADATA_FILE}")) for name in names)
+    table = any("/" in name and name.rpartition("/")[2].lower() in TABLES for name in names)
     if len(first) != 1 or not all("/" in name for name in names) or not (deep or table):
         return ""
     return f"{first.pop()}/"
+
+
+def _check_kind(file: IO[bytes]) -> None:
+    """Refuse what is no zip at all, by the name of what it is."""
+    file.seek(0)
+    head = file.read(512)
+    if not head:
+        raise DataError("The zip is empty; pack it again, or drop the folder itself.")
+    if head[257:262] == b"ustar":
+        raise DataError(_OTHER_KIND.format("a tar archive"))
+    for start, kind in _KINDS.items():
+        if head.startswith(start):
+            raise DataError(_OTHER_KIND.format(kind))
+    if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
+        raise DataError("The file is a web page, not a zip; download it again.")
 
 
 def _check_directory(file: IO[bytes]) -> None:
@@ -233,6 +289,8 @@ def _check_directory(file: IO[bytes]) -> None:
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) < at + 22:
         raise zipfile.BadZipFile("it has no list of contents")
+    if 0 < int.from_bytes(tail[at + 4 : at + 6], "little") < 0xFFFF:  # as zip64 writes "see there"
+        raise DataError("The file is one part of a zip in several parts; pack it as one.")
     entries, size = struct.unpack("<HL", tail[at + 10 : at + 16])
     locator = tail[max(0, at - 20) : at]
     if locator.startswith(b"PK\6\7") and len(locator) == 20:

@@ -18,6 +18,11 @@ from celltransfer_core.errors import ImageError
 if TYPE_CHECKING:
     from PIL import Image
 
+MIN_SIDE = 8
+MAX_SIDE = 20_000
+MAX_PIXELS = 100_000_000
+"""Limits of an image: px of a side, px in all."""
+
 MAX_SCANNED = 2_000_000_000
 """Pixels of a JPEG times its scans."""
 
@@ -41,6 +46,7 @@ _READ_AHEAD = 65_536  # bytes that Pillow reads at once of each strip
 _LARGE_TILE = 4096**2  # px
 _COVERED = 8  # times that strips may cover an image: a plane for each of its colours
 _STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes a pixel; others 4
+_MEASURED = {"WEBP": 16, "AVIF": 24, "HEIF": 24, "JPEG2000": 28}  # bytes a pixel to decode
 _BITS, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_LENGTH = 258, 277, 278, 322, 323  # TIFF tags
 
 
@@ -108,6 +114,55 @@ def check_head(data: bytes) -> None:
         check_tags(data)
 
 
+def check_size(width: int, height: int) -> None:
+    """Refuse images too small to show a cell, or too large to be one.
+
+    Parameters
+    ----------
+    width, height : int
+        In pixels.
+
+    Raises
+    ------
+    ImageError
+        If a side is too short or too long, or there are too many pixels.
+    """
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{width} × {height} px is under {MIN_SIDE} px")
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{width} × {height} px is too large for a single cell; cut cells out of the slide"
+        )
+
+
+def check_memory(needed: int, width: int, height: int) -> int:
+    """Refuse an image that takes too much memory to decode.
+
+    Parameters
+    ----------
+    needed : int
+        Bytes.
+    width, height : int
+        In px.
+
+    Returns
+    -------
+    int
+        The same bytes.
+
+    Raises
+    ------
+    ImageError
+        If it is more than :data:`MAX_DECODING`.
+    """
+    if needed > MAX_DECODING:
+        raise ImageError(
+            f"decoding its {width} × {height} px would take over {MAX_DECODING // 10**9} GB of "
+            "memory; cut cells out of the slide"
+        )
+    return needed
+
+
 def check_scans(data: bytes, width: int, height: int) -> int:
     """Count the scans of a JPEG; refuse one that goes over its pixels again and again.
 
@@ -157,20 +212,16 @@ def decoding_bytes(image: Image.Image, *, deep: bool, scans: int) -> int:
     """
     (width, height), bands = image.size, len(image.getbands())
     stored = _STORED.get(image.mode, 4)
-    pixel = stored + 6  # brought to RGB, and turned upright
-    if image.format == "WEBP":
-        pixel = 16  # what Pillow's decoder was measured to take
+    # Brought to RGB, and turned upright; with their opacity.
+    pixel = stored + 6 + 4 * ("A" in image.getbands())
+    if image.format in _MEASURED:
+        pixel = _MEASURED[image.format]
     elif deep:  # each half of 16 bits, both, and turned upright
         pixel = 4 * stored if bands == 1 else 4 + 4 * bands
     elif scans > 1:  # all coefficients are kept until the last scan
         pixel = max(pixel, stored + 2 * bands)
     needed = max(pixel * width * height, stored * width * height + strip_bytes(image))
-    if needed > MAX_DECODING:
-        raise ImageError(
-            f"decoding its {width} × {height} px would take over {MAX_DECODING // 10**9} GB of "
-            "memory; cut cells out of the slide"
-        )
-    return needed
+    return check_memory(needed, width, height)
 
 
 def check_strips(image: Image.Image) -> None:
@@ -185,13 +236,29 @@ def check_strips(image: Image.Image) -> None:
     ------
     ImageError
     """
-    width, height = strip_size(image)
-    if width * height > max(_LARGE_TILE, image.size[0] * image.size[1]):
-        raise ImageError(f"its tiles of {width} × {height} px are too large; save it again, as PNG")
+    check_tile(*strip_size(image), *image.size)
     boxes = [tile[1] for tile in getattr(image, "tile", ())]
     covered = sum((right - left) * (lower - upper) for left, upper, right, lower in boxes)
     if covered > _COVERED * image.size[0] * image.size[1]:
         raise ImageError("its strips lie over one another; save it again, as PNG")
+
+
+def check_tile(width: int, height: int, image_width: int, image_height: int) -> None:
+    """Refuse strips or tiles that are far larger than their image.
+
+    Parameters
+    ----------
+    width, height : int
+        Of a strip or tile, in px.
+    image_width, image_height : int
+        In px.
+
+    Raises
+    ------
+    ImageError
+    """
+    if width * height > max(_LARGE_TILE, image_width * image_height):
+        raise ImageError(f"its tiles of {width} × {height} px are too large; save it again, as PNG")
 
 
 def strip_size(image: Image.Image) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Checks of single files: bytes or a path in, whether the image can be used, or why not, out.
 
-Also the one grey scale of all 16-bit images of a set. Not in the paper.
+Not in the paper.
 """
 
 from __future__ import annotations
@@ -8,23 +8,23 @@ from __future__ import annotations
 import hashlib
 import stat
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celltransfer_core.data.images import check_bytes, read_pixels
+from celltransfer_core.data.looks import look_at
+from celltransfer_core.data.pixels import Pixels
 from celltransfer_core.errors import ImageError
-
-INTENSITY_PERCENTILES = (0.1, 99.9)
-"""Of all values of a 16-bit set: what becomes black and white."""
 
 MAX_FILE_NAME = 1000
 """Characters of a file's name with its folders."""
 
-_INTENSITY_IMAGES = 200  # that the scale of a 16-bit set is taken from
-_INTENSITY_PIXELS = 10_000  # of each
+_SAMPLED_PIXELS = 10_000
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,22 @@ class Checked:
     problem: str = ""
     """Why it cannot be used; empty if it can."""
     pages: int = 1
-    deep: bool = False
-    """Whether it has 16 bits a channel."""
+    numbers: str = ""
+    """Kind of its numbers where they are not 8-bit, see
+    :class:`~celltransfer_core.data.pixels.Pixels`."""
+    reach: float = 0.0
+    """How far from 0 these numbers reach; 0 for 8 bit."""
+    channels: int = 0
+    """Number of its channels where these are no colours."""
+    note: str = ""
+    """What is to be said of it besides."""
+    look: bytes = field(default=b"", repr=False)
+    """What it looks like, see :mod:`celltransfer_core.data.looks`; empty where nobody looked."""
+
+    @property
+    def deep(self) -> bool:
+        """Whether its numbers need the scale of their set."""
+        return bool(self.numbers)
 
 
 def check_image(data: bytes) -> Checked:
@@ -53,9 +67,18 @@ def check_image(data: bytes) -> Checked:
     try:
         check_bytes(len(data))
         pixels = read_pixels(data)
+        look = look_at(pixels if pixels.channels in (0, 3) else pixels.shown((1,)))
     except ImageError as error:
         return Checked(problem=str(error))
-    return Checked(hashlib.sha256(data).hexdigest(), "", pixels.pages, pixels.deep)
+    return Checked(
+        sha256=hashlib.sha256(data).hexdigest(),
+        pages=pixels.pages,
+        numbers=pixels.numbers,
+        reach=_reach(pixels),
+        channels=pixels.channels,
+        note="; ".join(pixels.notes),
+        look=look,
+    )
 
 
 def name_problem(name: str) -> str:
@@ -114,42 +137,28 @@ def _check(path: Path) -> Checked:
         return Checked(problem=str(error))
 
 
-def intensity_range(cells: Mapping[str, Path]) -> tuple[float, float] | None:
-    """Find one grey scale for the 16-bit images of a set, so that they stay comparable.
+def sample(pixels: Pixels) -> NDArray[Any]:
+    """Draw numbers of an image, evenly, of what is not transparent.
 
     Parameters
     ----------
-    cells : mapping from content hash to Path
-        The 16-bit images, in the order of hashes.
+    pixels : Pixels
 
     Returns
     -------
-    (float, float) or None
-        Values that become black and white: :data:`INTENSITY_PERCENTILES` of about 200 images. None
-        if there are none.
+    ndarray, shape (k,)
+        All channels of about 10,000 pixels.
     """
-    # Ordered by hash, every so many is as good as drawn, and names change nothing.
-    chosen = list(cells.items())[:: -(-len(cells) // _INTENSITY_IMAGES) or 1]
-    counts = np.zeros(65536, dtype=np.int64)
-    for content, file in chosen:
-        try:
-            data = file.read_bytes()
-            if hashlib.sha256(data).hexdigest() != content:
-                continue  # so will it where bytes are others
-            pixels = read_pixels(data)
-        except (OSError, ImageError):  # gone meanwhile: reading the cell will raise
-            continue
-        values = pixels.values.reshape(-1, pixels.values.shape[2])
-        if pixels.alpha is not None:
-            values = values[pixels.alpha.ravel() > 0]
-        if pixels.deep:
-            sample = values[:: max(1, len(values) // _INTENSITY_PIXELS)]
-            counts += np.bincount(sample.ravel(), minlength=65536)
-    if not counts.any():
-        return None
-    reached = np.cumsum(counts) / counts.sum()
-    low, high = np.searchsorted(reached, np.array(INTENSITY_PERCENTILES) / 100)
-    return float(low), float(high)
+    values = pixels.values.reshape(-1, pixels.values.shape[2])
+    if pixels.alpha is not None:
+        values = values[pixels.alpha.ravel() > 0]
+    return values[:: max(1, len(values) // _SAMPLED_PIXELS)].ravel()
+
+
+def _reach(pixels: Pixels) -> float:
+    """Tell how far from 0 the numbers of an image reach, a few of them apart."""
+    drawn = sample(pixels).astype(np.float64) if pixels.deep else np.empty(0)
+    return float(np.abs(np.quantile(drawn, (0.001, 0.999))).max()) if len(drawn) else 0.0
 
 
 def is_unicode(name: str) -> bool:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from celltransfer_core.data.images import decode, read_size
+from celltransfer_core.data.pixels import RGB, WHITE
 from celltransfer_core.errors import DataError, ImageError
 from celltransfer_core.runtime.batches import evenly_spaced
 from celltransfer_core.types import Float64, Ints, Labels, RGBImage
@@ -31,12 +33,19 @@ class Remark:
 
 @dataclass(frozen=True)
 class PixelScale:
-    """Grey scale and size of the pixels of one set, as it came from its microscope."""
+    """Scale and size of the pixels of one set, as it came from its microscope."""
 
     intensity: tuple[float, float] | None = None
-    """Values that become black and white in its 16-bit images; None if it has none."""
+    """Values that become black and white; None for images of plain 8 bit."""
     um_per_px: float | None = None
     """Size of a pixel in µm; None where it is not known."""
+    numbers: str = ""
+    """Kind of the values, such as ``16 bit`` or ``float``; empty for plain 8 bit."""
+    channels: tuple[int, ...] | None = None
+    """Channels that were chosen, see :func:`~celltransfer_core.data.channels.choose`."""
+    background: RGB | None = None
+    """Colour that transparent images are laid over, see :mod:`celltransfer_core.data.background`;
+    None for white, and where none is transparent."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +73,19 @@ class Dataset:
     notes: tuple[Remark, ...]
     """Remarks on files that are used."""
     scales: tuple[PixelScale, ...]
-    """One, or several where sets were pooled."""
+    """One, or several where sets were pooled or hold numbers of several kinds."""
     by_hash: bool = False
     """Whether images lie under their content hash (see :func:`stored_at`), not their name."""
     scale_numbers: tuple[int, ...] | None = None
-    """Position in ``scales`` of each file's scale, that of its own set; None: all have the first.
-    """
+    """Position in ``scales`` of each file's scale, that of its set and kind of numbers; None: all
+    have the first."""
     source: tuple[str, ...] | None = None
     """Set that each file came from, where several references were pooled; None for one set."""
+    channel_counts: tuple[tuple[int, int], ...] = ()
+    """Files of one set whose channels are no colours: numbers of channels, and of files that have
+    so many, with those that are left out until channels are chosen."""
+    looks: Mapping[str, bytes] | None = field(default=None, repr=False)
+    """What images look like, by content hash: see :mod:`celltransfer_core.data.looks`."""
 
     @cached_property
     def cells(self) -> tuple[str, ...]:
@@ -124,7 +138,7 @@ class Dataset:
 
     @property
     def deep(self) -> bool:
-        """Whether a set that it is made of has 16-bit images."""
+        """Whether a set that it is made of has images of other numbers than 8 bit."""
         return any(scale.intensity is not None for scale in self.scales)
 
     @cached_property
@@ -175,7 +189,7 @@ class Dataset:
         Returns
         -------
         Dataset
-            One file a cell; without remarks, slides and labels.
+            One file a cell; without remarks, slides, labels and looks.
         """
         return replace(
             self,
@@ -196,6 +210,7 @@ class Dataset:
                 if self.source
                 else None
             ),
+            looks=None,
         )
 
     def take_typed(self, cells: Ints) -> Dataset:
@@ -216,7 +231,8 @@ class Dataset:
         DataError
             If the set was read without labels.
         """
-        return replace(self.take(cells), labels=tuple(self.cell_labels[cells].tolist()))
+        labels = tuple(self.cell_labels[cells].tolist())
+        return replace(self.take(cells), labels=labels, looks=self.looks)
 
     def with_um_per_px(self, um_per_px: float | None) -> Dataset:
         """Give a pixel size to the cells whose set has none of its own.
@@ -275,7 +291,8 @@ class Dataset:
                 raise ImageError(f"{name} is damaged on disk or gone; add it again.") from error
         else:
             data = self._read_named(cell)
-        return decode(data, self.cell_scales[cell].intensity)
+        scale = self.cell_scales[cell]
+        return decode(data, scale.intensity, scale.channels, scale.background or WHITE)
 
     def _read_named(self, cell: int) -> bytes:
         path = self.path(cell)

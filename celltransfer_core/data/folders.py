@@ -7,42 +7,56 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from celltransfer_core.data.checks import (
     Checked,
     check_files,
-    intensity_range,
     is_unicode,
     normalise_text,
 )
-from celltransfer_core.data.dataset import Dataset, PixelScale, Remark, stored_at
+from celltransfer_core.data.dataset import Dataset, Remark, stored_at
 from celltransfer_core.data.images import EXTENSIONS
+from celltransfer_core.data.label_tables import LabelTables, read_table_texts
+from celltransfer_core.data.levels import LevelError, TypesAt, is_unclear, levels_of
+from celltransfer_core.data.looks import FEW, count_levels
+from celltransfer_core.data.masks import IS_MASK, named_as_masks
+from celltransfer_core.data.passed_over import NO_IMAGE, is_of_systems, kind_problem
 from celltransfer_core.data.pooling import find_contradictions
-from celltransfer_core.data.tables import LABELS_FILE, TABLES, LabelTables, read_table_texts
+from celltransfer_core.data.scales import count_channels, find_scales, with_channels
+from celltransfer_core.data.settled import settle, stop_line
+from celltransfer_core.data.table_bytes import TableText
+from celltransfer_core.data.table_columns import ColumnsError
+from celltransfer_core.data.tables import LABEL_TABLES, LABELS_FILE, TABLES
 from celltransfer_core.errors import DataError
 from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Progress, silent
 
 _BATCH = 64
-_OTHER_FILES = frozenset({*TABLES, "thumbs.db", "desktop.ini"})
 
 
 def read_dataset(
     root: Path | str,
     *,
     labelled: bool = False,
+    types_at: TypesAt | None = None,
     type_of: Callable[[str], str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    accepted: Collection[str] | None = (),
+    doubtful: Literal["stop", "leave out"] = "stop",
+    channels: Sequence[int] | None = None,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Dataset:
     """Read a folder of single-cell images.
 
-    Three layouts are understood: one sub-folder a type; any folders with a ``labels.csv`` (columns
-    ``file,label``), which then wins over folder names; and, without labels, just images.
-    ``labels.csv`` or ``metadata.csv`` may carry ``slide`` and ``patient``.
+    Three layouts are understood: one sub-folder a type, or folders a type inside others; any
+    folders with a ``labels.csv`` (columns ``file,label``), which then wins over folder names; and,
+    without labels, just images. ``labels.csv`` or ``metadata.csv`` may carry ``slide`` and
+    ``patient``, and may be ``.tsv`` or ``.xlsx``.
 
     Parameters
     ----------
@@ -50,9 +64,21 @@ def read_dataset(
         The folder. Images in its sub-folders count too.
     labelled : bool
         Whether types are wanted. If not, nothing that may name a type is looked at.
+    types_at : int or "innermost", optional
+        Level of the folders that name the types: 1 for those in the folder itself, 2 for those
+        inside them. The first, unless it is unclear.
     type_of : callable, optional
         Takes the name of a file relative to the folder and returns its type, empty for files to
         leave out; for sets laid out otherwise. It wins over folders and ``labels.csv``.
+    columns : mapping from str to str, optional
+        Columns of ``labels.csv`` that are to be taken for ``file`` and ``label``.
+    accepted : collection of str, optional
+        Labels such as ``nan`` that are types here; None for all.
+    doubtful : {"stop", "leave out"}
+        What to do with others that are hardly names of types.
+    channels : sequence of int, optional
+        Of images whose channels are no colours: one to show as grey, or three to show as red,
+        green and blue, counted from 1. Without it those that have not three are left out.
     workers : int, optional
         Processes; all processors by default.
     progress : callable
@@ -64,26 +90,34 @@ def read_dataset(
 
     Raises
     ------
+    LevelError
+        If labels are wanted, folders of the same names lie in several folders, and it was not said
+        at which level the types stand.
     DataError
         If the folder cannot be read, holds no usable image, or labels are wanted and there are
-        fewer than two types; or if a table has the wrong columns.
+        fewer than two types; or if a table has the wrong columns, or a label that is hardly the
+        name of a type.
     """
     root = Path(root)
     _check_folder(root)
-    names, left_out, others = _find_images(root)
-    tables = LabelTables(read_table_texts(root), str(root), labelled=labelled and type_of is None)
+    names, left_out, empty = _find_images(root)
+    tables = _read_tables(root, columns, labelled=labelled and type_of is None)
     if labelled and type_of is None and not tables.has_labels:
         _check_nested(root, left_out)
-    notes = tables.notes(names)
-    if others:
-        notes.append(Remark(".", f"holds files of other kinds, ignored: {others}"))
+        _check_level(str(root), names, types_at, "say which with --types-at LEVEL")
+    notes = [*tables.notes(names), *empty]
     labels: Mapping[str, str] | None = None
     unlabelled: Sequence[Remark] = ()
     if labelled and type_of is not None:
         labels = {name: label for name in names if (label := normalise_text(type_of(name)))}
         unlabelled = [Remark(n, "is of none of the types") for n in names if n not in labels]
     elif labelled:
-        labels, unlabelled = tables.types(names)
+        typed, without = tables.types(names, types_at or 1)
+        settled = settle(typed, accepted)
+        if settled.left_out and doubtful == "stop":
+            raise DataError(stop_line(settled, tables.place_of(settled.left_out[0].file)))
+        labels, unlabelled = settled.labels, [*without, *settled.left_out]
+        notes += settled.notes
     if labels is not None:  # what has no type need not be decoded
         names = [name for name in names if name in labels]
 
@@ -94,21 +128,37 @@ def read_dataset(
     for index, found in run_tasks(check_files, tasks, workers=workers if len(tasks) > 2 else 1):
         checked.update(zip(batches[index], found, strict=True))
         progress("reading", len(checked), len(names))
-    dataset = _assemble(root.absolute(), checked, labels, tables, [*left_out, *unlabelled], notes)
+    left_out = [*left_out, *unlabelled]
+    dataset = _assemble(
+        root.absolute(), checked, labels, tables, left_out, notes, channels=channels
+    )
     if dataset.n_cells == 0:
-        raise DataError(_nothing_usable(root, dataset.left_out, others))
+        raise DataError(_nothing_usable(root, dataset.left_out))
     if dataset.labels is not None and len(set(dataset.labels)) < 2:
         raise DataError(_one_type(root, dataset.files, dataset.labels[0]))
     return dataset
+
+
+def _read_tables(root: Path, columns: Mapping[str, str] | None, *, labelled: bool) -> LabelTables:
+    try:
+        return LabelTables(read_table_texts(root, columns), str(root), labelled=labelled)
+    except ColumnsError as error:
+        if not labelled:
+            raise
+        told = f"{error} Or name them: --label-columns file=NAME,label=NAME."
+        raise ColumnsError(told, error.columns) from error
 
 
 def stored_dataset(
     root: Path,
     name: str,
     checked: Mapping[str, Checked],
-    tables: Mapping[str, str],
+    tables: Mapping[str, TableText],
     *,
     labelled: bool = False,
+    types_at: TypesAt | None = None,
+    accepted: Collection[str] | None = (),
+    channels: Sequence[int] | None = None,
 ) -> Dataset:
     """Make a set of images that were checked when they came in and are stored by content.
 
@@ -119,10 +169,15 @@ def stored_dataset(
     name : str
         Of the set, for messages.
     checked : mapping from file name to Checked
-    tables : mapping from file name to text
+    tables : mapping from file name to TableText
         ``labels.csv`` and ``metadata.csv``, where they came with the images.
-    labelled : bool
-        Whether types are wanted, as in :func:`read_dataset`.
+    labelled, types_at
+        Whether types are wanted, and where they stand, as in :func:`read_dataset`.
+    accepted : collection of str, optional
+        Labels such as ``nan`` that are types here; files with others like it are left out. None
+        for all.
+    channels : sequence of int, optional
+        As in :func:`read_dataset`.
 
     Returns
     -------
@@ -131,14 +186,27 @@ def stored_dataset(
 
     Raises
     ------
+    LevelError
+        As in :func:`read_dataset`.
     DataError
         If a table has the wrong columns.
     """
-    names = sorted(checked)
+    unusable = {n: c for n, c in checked.items() if c.problem}
+    names = sorted(checked.keys() - unusable.keys())
     entries = LabelTables(tables, name, labelled=labelled)
-    labels, left_out = entries.types(names) if labelled else (None, [])
-    usable = {n: checked[n] for n in names if labels is None or n in labels}
-    return _assemble(root, usable, labels, entries, left_out, entries.notes(names), by_hash=True)
+    if labelled and not entries.has_labels:
+        _check_level(name, names, types_at, "choose which on the Data page")
+    notes = entries.notes(sorted(checked))
+    if not labelled:
+        return _assemble(root, checked, None, entries, [], notes, channels=channels, by_hash=True)
+    typed, without = entries.types(names, types_at or 1)
+    settled = settle(typed, accepted)
+    usable = {n: checked[n] for n in names if n in settled.labels}
+    left_out, notes = [*without, *settled.left_out], [*notes, *settled.notes]
+    usable |= unusable
+    return _assemble(
+        root, usable, settled.labels, entries, left_out, notes, channels=channels, by_hash=True
+    )
 
 
 def _assemble(
@@ -149,9 +217,12 @@ def _assemble(
     left_out: Sequence[Remark],
     notes: Sequence[Remark],
     *,
+    channels: Sequence[int] | None,
     by_hash: bool = False,
 ) -> Dataset:
     """Order the usable files, and list the others with the reasons."""
+    counts = count_channels(checked)
+    checked = with_channels(checked, channels)
     usable = {name: found for name, found in checked.items() if not found.problem}
     left_out = [*left_out, *(Remark(name, c.problem) for name, c in checked.items() if c.problem)]
     notes = [
@@ -162,16 +233,21 @@ def _assemble(
             if found.pages > 1
         ),
     ]
+    named = named_as_masks(usable)
+    masks = {name for name in named if count_levels(usable[name].look) <= FEW}
+    left_out += [Remark(name, IS_MASK) for name in masks]
+    usable = {name: found for name, found in usable.items() if name not in masks}
     if labels is not None:
         clashes = find_contradictions({name: c.sha256 for name, c in usable.items()}, labels)
         usable = {name: found for name, found in usable.items() if name not in clashes}
         left_out += [Remark(name, reason) for name, reason in clashes.items()]
     order = sorted(usable, key=lambda name: (usable[name].sha256, name))
-    deep = {
-        usable[n].sha256: stored_at(root, usable[n].sha256) if by_hash else root / n
-        for n in order
-        if usable[n].deep
-    }
+
+    def path_of(name: str) -> Path:
+        return stored_at(root, usable[name].sha256) if by_hash else root / name
+
+    found = find_scales({name: usable[name] for name in order}, path_of, channels)
+    notes += found.notes
     return Dataset(
         root=root,
         files=tuple(order),
@@ -181,8 +257,11 @@ def _assemble(
         patient=tables.column("patient", order),
         left_out=tuple(sorted(left_out, key=lambda remark: remark.file)),
         notes=tuple(sorted(notes, key=lambda remark: remark.file)),
-        scales=(PixelScale(intensity_range(deep)),),
+        scales=found.scales,
+        scale_numbers=found.numbers,
+        channel_counts=counts,
         by_hash=by_hash,
+        looks={one.sha256: one.look for one in usable.values() if one.look},
     )
 
 
@@ -222,14 +301,15 @@ def _check_folder(root: Path) -> None:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{root} cannot be opened ({reason}); give a folder of images.") from error
     if not stat.S_ISDIR(mode):
-        raise DataError(f"{root} is a file; give a folder of images.")
+        what = "a zip; unpack it and" if root.suffix.lower() == ".zip" else "a file;"
+        raise DataError(f"{root} is {what} give a folder of images.")
 
 
 def _check_nested(root: Path, left_out: Sequence[Remark]) -> None:
     """Refuse to take types from folders where a table lies that says otherwise."""
     for remark in left_out:
         folder, _, name = remark.file.rpartition("/")
-        if name.lower() == LABELS_FILE:
+        if name.lower() in LABEL_TABLES:
             raise DataError(
                 f"{root / remark.file} lies in a sub-folder, where it cannot be read; give "
                 f"{root / folder}, or move the table up. If the folders' names are the types, take "
@@ -237,43 +317,56 @@ def _check_nested(root: Path, left_out: Sequence[Remark]) -> None:
             )
 
 
-def _nothing_usable(root: Path, left_out: Sequence[Remark], others: int) -> str:
-    if left_out:
-        first = f"{left_out[0].file}: {left_out[0].reason}"
-        return f"{root} holds no usable image; {len(left_out)} left out, the first is {first}."
-    ignored = f" (files of other kinds: {others})" if others else ""
-    wanted = ", ".join(sorted(EXTENSIONS))
-    return f"{root} holds no usable image{ignored}; give a folder with {wanted} files."
+def _check_level(where: str, names: Sequence[str], types_at: TypesAt | None, remedy: str) -> None:
+    """Refuse to take types from the outermost folders where others can be meant."""
+    if types_at is None and is_unclear(names):
+        raise LevelError(where, levels_of(names), remedy)
+
+
+def _nothing_usable(root: Path, left_out: Sequence[Remark]) -> str:
+    wanted = f"give a folder with {', '.join(sorted(EXTENSIONS))} files"
+    if not left_out:
+        why = "" if any(root.iterdir()) else ": the folder is empty"
+        return f"{root} holds no usable image{why}; {wanted}."
+    # Files that may be images tell more than those beside them.
+    first = min(left_out, key=lambda one: bool(kind_problem(one.file)))
+    told = f"{first.file}: {first.reason}"
+    then = f"; {wanted}" if first.reason == NO_IMAGE else ""
+    return f"{root} holds no usable image; {len(left_out)} left out, the first is {told}{then}."
 
 
 def _one_type(root: Path, files: Sequence[str], label: str) -> str:
     message = f"{root} holds one type only ({label}); a reference needs two at least: "
     if all(name.count("/") > 1 for name in files):
-        return message + f"if the types are the folders inside {label}, give {root / label}."
+        return message + (
+            f"if the types are the folders inside {label}, give {root / label}, or --types-at 2."
+        )
     return message + f"one sub-folder a type, or a {LABELS_FILE} with the columns file,label."
 
 
-def _find_images(root: Path) -> tuple[list[str], list[Remark], int]:
-    """Find what may be an image, what is left out unread, and how many files are of other kinds."""
+def _find_images(root: Path) -> tuple[list[str], list[Remark], list[Remark]]:
+    """Find what may be an image, what is left out unread, and folders without any file."""
     names: list[str] = []
     left_out: list[Remark] = []
-    others = 0
+    empty: list[Remark] = []
     inside = root.resolve()
 
     def named(path: Path) -> str:
         return path.relative_to(root).as_posix()
 
-    def leave_out(path: Path, reason: str) -> None:
+    def remark(path: Path, reason: str) -> Remark:
         # Bytes that are no text must not reach a table.
-        printable = named(path).encode("utf-8", "backslashreplace").decode()
-        left_out.append(Remark(printable, reason))
+        return Remark(named(path).encode("utf-8", "backslashreplace").decode(), reason)
+
+    def leave_out(path: Path, reason: str) -> None:
+        left_out.append(remark(path, reason))
 
     def unreadable(error: OSError) -> None:
         leave_out(Path(error.filename), f"cannot be opened ({error.strerror})")
 
     for folder, folders, files in os.walk(root, onerror=unreadable):
         here = Path(folder)
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
+        folders[:] = sorted(f for f in folders if not is_of_systems(f))
         for name in folders:
             if (here / name).is_symlink():
                 leave_out(here / name, "is a link to a folder; links to folders are not followed")
@@ -281,17 +374,19 @@ def _find_images(root: Path) -> tuple[list[str], list[Remark], int]:
             path = here / name
             if name.lower() in TABLES and here != root:
                 leave_out(path, "is a table in a sub-folder; it counts beside the types' folders")
-            if name.startswith(".") or name.lower() in _OTHER_FILES:
+            if is_of_systems(name) or name.lower() in TABLES:
                 continue
-            if path.suffix.lower() not in EXTENSIONS:
-                others += 1
+            if problem := kind_problem(name):
+                leave_out(path, problem)
             elif not is_unicode(named(path)):
                 leave_out(path, "its name is not valid Unicode; rename it")
             elif problem := _link_problem(path, inside):
                 leave_out(path, problem)
             else:
                 names.append(named(path))
-    return names, left_out, others
+        if here != root and not folders and all(map(is_of_systems, files)):
+            empty.append(remark(here, "is an empty folder"))
+    return names, left_out, empty
 
 
 def _link_problem(path: Path, inside: Path) -> str:

@@ -1,85 +1,74 @@
 """Image files in, 8-bit RGB out: checked before they are decoded. Not in the paper.
 
-16-bit images keep their values until the grey scale of their whole set is known.
+Numbers of more than 8 bits keep their values until the scale of their whole set is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from celltransfer_core.data.bounds import (
     MAX_DECODING,
+    MAX_PIXELS,
     BoundedFile,
     check_head,
     check_scans,
+    check_size,
     check_strips,
     decoding_bytes,
-    row_bands,
 )
+from celltransfer_core.data.colours import profile_of, read_colours, with_profile
 from celltransfer_core.data.deep import is_deep, read_deep
+from celltransfer_core.data.dicom import read_dicom
+from celltransfer_core.data.formats import damage, recognise, refusal
+from celltransfer_core.data.jpeg2000 import read_head, read_jpeg2000
+from celltransfer_core.data.pixels import RGB, WHITE, Pixels, to_rgb
 from celltransfer_core.data.tags import count_pages
-from celltransfer_core.data.upright import read_orientation, turn
+from celltransfer_core.data.tiffs import is_plain, read_tiff
 from celltransfer_core.errors import ImageError, one_line
 from celltransfer_core.runtime.quiet import quiet
 from celltransfer_core.runtime.room import Room
 from celltransfer_core.types import RGBImage
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+EXTENSIONS = frozenset(
+    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
+    | {".jp2", ".j2k", ".jpx", ".heic", ".heif", ".avif", ".dcm"}
+)
 """Endings of image files, in small letters."""
-
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
-"""What Pillow calls their formats."""
-
-MIN_SIDE = 8
-MAX_SIDE = 20_000
-MAX_PIXELS = 100_000_000
-"""Limits of an image: px of a side, px in all."""
 
 MAX_BYTES = 500_000_000
 """Limit of a file."""
 
+_HEAD = 1024  # bytes that tell what kind of file it is
 _DECODING = Room(2 * MAX_DECODING)  # for all threads that decode
-_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM", b"RIFF")
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """An image as its file holds it: 8-bit RGB, or 16-bit grey or RGB that still needs a scale."""
-
-    values: NDArray[Any]
-    """uint8 of shape (h, w, 3), or uint16 of shape (h, w, 1) or (h, w, 3)."""
-    pages: int
-    """Pages of the file; the first is used."""
-    alpha: NDArray[np.float32] | None = None
-    """Opacity of a 16-bit image, 0 to 1, shape (h, w, 1); None where nothing is transparent."""
-
-    @property
-    def deep(self) -> bool:
-        """Whether the values are 16-bit."""
-        return self.values.dtype == np.uint16
-
-
-def decode(data: bytes, intensity: tuple[float, float] | None = None) -> RGBImage:
+def decode(
+    data: bytes,
+    intensity: tuple[float, float] | None = None,
+    channels: Sequence[int] | None = None,
+    background: RGB = WHITE,
+) -> RGBImage:
     """Decode an image file to 8-bit RGB.
 
     Parameters
     ----------
     data : bytes
-        The file's content: PNG, JPEG, TIFF, BMP or WebP; grey, palette, RGB, RGBA (laid over
-        white) or CMYK; 8 or 16 bit. EXIF orientation is applied. Of several pages the first counts.
+        The file's content: PNG, JPEG, TIFF, BMP, WebP, JPEG 2000, HEIC, AVIF or DICOM; grey,
+        palette, RGB, RGBA or CMYK; whole numbers or floats. EXIF orientation and
+        colour profiles are applied. Of several pages the first counts.
     intensity : (float, float), optional
-        What becomes black and white in a 16-bit image; its own extremes by default.
+        What becomes black and white in numbers that are not 8-bit; their own extremes by default.
+    channels : sequence of int, optional
+        Of an image whose channels are no colours: one to show as grey, or three to show as red,
+        green and blue, counted from 1. By default those of an image that has three.
+    background : (int, int, int)
+        Red, green and blue that are seen where the image is transparent: white by default.
 
     Returns
     -------
@@ -88,44 +77,10 @@ def decode(data: bytes, intensity: tuple[float, float] | None = None) -> RGBImag
     Raises
     ------
     ImageError
-        With a short reason, if the file is empty, damaged, of another kind, too small or too large.
-        Sizes are checked before anything is decoded.
+        With a short reason, if the file is empty, damaged, of another kind, too small or too large,
+        or has other channels. Sizes are checked before anything is decoded.
     """
-    return to_rgb(read_pixels(data), intensity)
-
-
-def to_rgb(pixels: Pixels, intensity: tuple[float, float] | None = None) -> RGBImage:
-    """Bring 16-bit values to 8 bits; 8-bit ones stay as they are.
-
-    Parameters
-    ----------
-    pixels : Pixels
-    intensity : (float, float), optional
-        See :func:`decode`.
-
-    Returns
-    -------
-    ndarray of uint8, shape (h, w, 3)
-    """
-    values = pixels.values
-    if pixels.deep:
-        low, high = intensity or (float(values.min()), float(values.max()))
-        scaled = np.empty(values.shape, dtype=np.uint8)
-        for rows in row_bands(*values.shape[:2]):
-            alpha = None if pixels.alpha is None else pixels.alpha[rows]
-            scaled[rows] = _scaled(values[rows], alpha, low, high)
-        values = scaled
-    return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))
-
-
-def _scaled(
-    values: NDArray[Any], alpha: NDArray[np.float32] | None, low: float, high: float
-) -> NDArray[np.uint8]:
-    scaled = (values.astype(np.float32) - low) * (255 / max(high - low, 1.0))
-    scaled = np.clip(scaled, 0, 255)
-    if alpha is not None:
-        scaled = scaled * alpha + 255 * (1 - alpha)
-    return np.rint(scaled).astype(np.uint8)
+    return to_rgb(read_pixels(data), intensity, channels, background)
 
 
 def read_pixels(data: bytes) -> Pixels:
@@ -172,33 +127,36 @@ def decoded(data: bytes) -> Iterator[Pixels]:
 
 
 def _read(data: bytes, stack: ExitStack) -> Pixels:
-    from PIL import Image, UnidentifiedImageError
-
     if not data:
         raise ImageError("the file is empty")
     check_bytes(len(data))
-    try:
+    kind = recognise(data)
+    if kind is None or kind.remedy:
+        raise ImageError(refusal(data))
+
+    def take(needed: int) -> None:
+        stack.enter_context(_DECODING.take(needed))
+
+    with _explained(data), quiet():
         check_head(data)
-        file = BoundedFile(data)
-        # Sizes are checked below; what else is odd either decodes or fails.
-        with quiet(), Image.open(file, formats=FORMATS) as image:
-            check_size(*image.size)
-            check_strips(image)
-            file.allow_strips(len(image.tile))
-            deep = is_deep(image)
-            scans = check_scans(data, *image.size) if image.format in ("JPEG", "MPO") else 1
-            stack.enter_context(_DECODING.take(decoding_bytes(image, deep=deep, scans=scans)))
-            pages = count_pages(data) if image.format == "TIFF" else getattr(image, "n_frames", 1)
-            if deep:
-                values, alpha = read_deep(image, data)
-                return Pixels(values, pages, alpha)
-            return Pixels(_eight_bit(image), pages)
+        if not kind.format:
+            return read_dicom(data, take)
+        if kind.format == "JPEG2000" and not (head := read_head(data)).plain:
+            return read_jpeg2000(data, head, take)
+        return _read_by_pillow(data, kind.format, take)
+
+
+@contextmanager
+def _explained(data: bytes) -> Iterator[None]:
+    """Say in a sentence why an image cannot be decoded."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        yield
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        if data.startswith(_STARTS):
-            raise ImageError("damaged, cut short, or of an unusual kind") from error
-        raise ImageError("not a PNG, JPEG, TIFF, BMP or WebP image") from error
+        raise ImageError(refusal(data)) from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"larger than {MAX_PIXELS // 1_000_000} megapixels") from error
     except MemoryError as error:
@@ -208,11 +166,49 @@ def _read(data: bytes, stack: ExitStack) -> Pixels:
         reason = one_line(error, 80)
         if "MAX_TEXT" in reason:
             raise ImageError("its notes or colour profile are too long; save it without") from error
-        raise ImageError(f"damaged or cut short ({reason or type(error).__name__})") from error
+        raise ImageError(f"{damage(data)} ({reason or type(error).__name__})") from error
+
+
+def _read_by_pillow(data: bytes, kind: str, take: Callable[[int], None]) -> Pixels:
+    from PIL import Image, UnidentifiedImageError
+
+    if kind == "HEIF":
+        _know_heic()
+    file = BoundedFile(data)
+    try:
+        # Sizes are checked below; what else is odd either decodes or fails.
+        opened = Image.open(file, formats=[kind])
+    except UnidentifiedImageError:
+        if kind == "TIFF":  # one that Pillow does not know
+            return read_tiff(data, take)
+        raise
+    with opened as image:
+        check_size(*image.size)
+        check_strips(image)
+        pages = count_pages(data) if kind == "TIFF" else getattr(image, "n_frames", 1)
+        if kind == "TIFF" and not is_plain(image, pages):
+            return read_tiff(data, take)
+        file.allow_strips(len(image.tile))
+        deep = is_deep(image)
+        scans = check_scans(data, *image.size) if kind == "JPEG" else 1
+        take(decoding_bytes(image, deep=deep, scans=scans))
+        if deep:
+            return with_profile(read_deep(image, data), profile_of(image))
+        values, alpha, note = read_colours(image)
+        return Pixels(values, pages, alpha, notes=(note,) if note else ())
+
+
+@lru_cache(maxsize=1)
+def _know_heic() -> None:
+    """Let Pillow read HEIC, with one thread."""
+    import pi_heif
+
+    pi_heif.options.DECODE_THREADS = 1
+    pi_heif.register_heif_opener(thumbnails=False)
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Read the size of an image, without decoding it.
+    """Read the size of an image, without decoding it where its kind allows that.
 
     Parameters
     ----------
@@ -228,13 +224,22 @@ def read_size(path: Path) -> tuple[int, int]:
     ImageError
         If it is no image, or cannot be read.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with quiet(), Image.open(path, formats=FORMATS) as image:
-            return image.size
-    except (OSError, Image.DecompressionBombError) as error:
+        with path.open("rb") as file:
+            kind = recognise(file.read(_HEAD))
+        if kind is not None and kind.format not in ("", "HEIF"):
+            with (
+                suppress(UnidentifiedImageError),
+                quiet(),
+                Image.open(path, formats=[kind.format]) as image,
+            ):
+                return image.size
+        height, width = read_pixels(path.read_bytes()).values.shape[:2]
+    except (OSError, ImageError, Image.DecompressionBombError) as error:
         raise ImageError(f"cannot be read ({one_line(error, 80)})") from error
+    return width, height
 
 
 def check_bytes(size: int) -> None:
@@ -252,47 +257,6 @@ def check_bytes(size: int) -> None:
     """
     if size > MAX_BYTES:
         raise ImageError(f"the file is over {MAX_BYTES // 1_000_000} MB")
-
-
-def check_size(width: int, height: int) -> None:
-    """Refuse images too small to show a cell, or too large to be one.
-
-    Parameters
-    ----------
-    width, height : int
-        In pixels.
-
-    Raises
-    ------
-    ImageError
-        If a side is too short or too long, or there are too many pixels.
-    """
-    if min(width, height) < MIN_SIDE:
-        raise ImageError(f"{width} × {height} px is under {MIN_SIDE} px")
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{width} × {height} px is too large for a single cell; cut cells out of the slide"
-        )
-
-
-def _eight_bit(image: Image.Image) -> NDArray[np.uint8]:
-    image.load()
-    width, height = image.size
-    values = np.empty((height, width, 3), dtype=np.uint8)
-    for rows in row_bands(height, width):
-        band = _on_white(image.crop((0, rows.start, width, rows.stop)))
-        values[rows] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
-    return turn(values, read_orientation(image))
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    from PIL import Image
-
-    if image.mode not in {"RGBA", "LA", "PA", "La", "RGBa"} and "transparency" not in image.info:
-        return image
-    rgba = image.convert("RGBA")
-    white = Image.new("RGBA", rgba.size, "white")
-    return Image.alpha_composite(white, rgba)
 
 
 def resize(image: RGBImage, side: int) -> RGBImage:

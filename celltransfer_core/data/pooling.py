@@ -6,6 +6,7 @@ In the paper several reference sets are joined in the same way (Tables 4 to 6).
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,14 @@ from typing import TypedDict, TypeVar
 import numpy as np
 
 from celltransfer_core.data.dataset import Dataset, PixelScale, Remark
+from celltransfer_core.data.settled import spelling_note
+from celltransfer_core.data.type_names import one_spelling, type_key
 from celltransfer_core.errors import DataError
 
 File = TypeVar("File", bound=Hashable)
+
+CONTRADICTION = "the same image stands under"
+"""How the reason begins why images that stand under several types are left out."""
 
 _Key = tuple[str, str, int]
 """Content hash and name of a file, and the number of its set."""
@@ -74,7 +80,8 @@ def pool(
         All with types or all without. Files of sets under different roots are named from the
         folder that holds them all.
     mappings : sequence of mapping from type to type, optional
-        One a set; types that are not named stay, and those renamed to nothing are left out.
+        One a set; types that are not named stay, and those renamed to nothing are left out. Types
+        that differ in case, white space or Unicode form alone are one.
     names : sequence of str, optional
         One a set, where the sets were not made alike: it is then kept which cell came from which,
         and each set is framed, coloured, centred and transported by itself.
@@ -92,6 +99,7 @@ def pool(
     labelled = all(dataset.labels is not None for dataset in datasets)
     mappings = mappings or [{}] * len(datasets)
     for number, (dataset, mapping) in enumerate(zip(datasets, mappings, strict=True)):
+        renamed = _renamed(dataset, mapping)
         empty = ("",) * len(dataset.files)
         for file, sha, name, slide, patient in zip(
             dataset.files,
@@ -101,11 +109,18 @@ def pool(
             dataset.patient or empty,
             strict=True,
         ):
-            label = mapping.get(name, name)
+            label = renamed.get(name, name)
             if labelled and not label:
                 left_out.append(Remark(file, f"its type {name} is left out"))
             else:
                 rows[sha, file, number] = (label, slide, patient)
+    changed = one_spelling(Counter(label for label, _, _ in rows.values())) if labelled else {}
+    respelt = [
+        Remark(file, spelling_note(label, changed[label]))
+        for (_, file, _), (label, _, _) in rows.items()
+        if label in changed
+    ]
+    rows = {key: (changed.get(row[0], row[0]), *row[1:]) for key, row in rows.items()}
     clashes = find_contradictions(
         {key: key[0] for key in rows}, {k: row[0] for k, row in rows.items()}
     )
@@ -124,10 +139,18 @@ def pool(
         slide=columns[1] if any(columns[1]) else None,
         patient=columns[2] if any(columns[2]) else None,
         left_out=tuple(left_out),
-        notes=tuple(remark for dataset in datasets for remark in dataset.notes),
+        notes=(*(remark for dataset in datasets for remark in dataset.notes), *respelt),
         **_join_scales(datasets, kept, owners),
         source=source,
+        looks={sha: look for dataset in datasets for sha, look in (dataset.looks or {}).items()},
     )
+
+
+def _renamed(dataset: Dataset, mapping: Mapping[str, str]) -> dict[str, str]:
+    """Find what a set's types are called, also where it spells them otherwise by now."""
+    by_key = {type_key(name): wanted for name, wanted in mapping.items()}
+    types = set(dataset.labels or ()) if mapping else set()
+    return {name: mapping.get(name, by_key.get(type_key(name), name)) for name in types}
 
 
 def _first_sets(files: Sequence[_Key], names: Sequence[str] | range) -> dict[str, int]:
@@ -190,7 +213,7 @@ def find_contradictions(sha256: Mapping[File, str], labels: Mapping[File, str]) 
     for name, sha in sha256.items():
         types.setdefault(sha, set()).add(labels[name])
     return {
-        name: f"the same image stands under {' and '.join(sorted(types[sha]))}"
+        name: f"{CONTRADICTION} {' and '.join(sorted(types[sha]))}"
         for name, sha in sha256.items()
         if len(types[sha]) > 1
     }

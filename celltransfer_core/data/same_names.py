@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import PurePosixPath
 from typing import Literal, get_args
 
-from celltransfer_core.data.tables import named_file, parse_table, table_problem
+from celltransfer_core.data.cell_names import named_file
+from celltransfer_core.data.tables import parse_table, table_problem
 
 Clash = Literal["ask", "both", "replace", "leave"]
 """What to do with a file of other content than the one of its name: nothing, until somebody was
@@ -140,9 +141,10 @@ def place_table(
     coming: str,
     here: str | None,
     where: str,
-    needs: Iterable[str],
+    needs: Collection[str],
     clash: Clash,
     rename: Callable[[str], str],
+    columns: Mapping[str, str] | None = None,
 ) -> PlacedTable:
     """Find what becomes of a table that comes to a set.
 
@@ -154,12 +156,15 @@ def place_table(
         Text of the set's table, if it has one.
     where : str
         Name of the table, for messages.
-    needs : iterable of str
+    needs : collection of str
         Columns that it must have.
     clash : {"ask", "both", "replace", "leave"}
         ``both`` joins the tables.
     rename : callable
         See :func:`join_tables`.
+    columns : mapping from str to str, optional
+        Columns that a person chose for ``file`` and ``label`` in the set's table. They hold for the
+        one that comes as far as it has them.
 
     Returns
     -------
@@ -167,19 +172,31 @@ def place_table(
         A table that cannot be read is kept where there is none that can be, so that the set says
         so until it is mended, and never takes types from somewhere else meanwhile.
     """
-    problem = table_problem(coming, where, needs)
-    if here is None or here == coming or table_problem(here, where, needs):
+    columns = columns or {}
+    problem = table_problem(coming, where, needs, columns)
+    fitting = columns
+    if problem and columns:
+        problem, fitting = table_problem(coming, where, needs), {}
+    if here is None or here == coming or table_problem(here, where, needs, columns):
         return PlacedTable(coming, problem, taken=not problem)
     if problem:
         return PlacedTable(here, f"{problem} The one that is here stays.")
     if clash == "both":
-        return PlacedTable(join_tables(here, coming, where, rename), taken=True)
+        joined = join_tables(here, coming, where, rename, needs, (columns, fitting))
+        return PlacedTable(joined, taken=True)
     if clash == "replace":
         return PlacedTable(coming, taken=True)
     return PlacedTable(here, clashing=clash == "ask")
 
 
-def join_tables(here: str, coming: str, where: str, rename: Callable[[str], str]) -> str:
+def join_tables(
+    here: str,
+    coming: str,
+    where: str,
+    rename: Callable[[str], str],
+    needs: Collection[str] = ("file",),
+    columns: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
+) -> str:
     """Add the rows of a table to those of another one.
 
     Parameters
@@ -190,28 +207,32 @@ def join_tables(here: str, coming: str, where: str, rename: Callable[[str], str]
         Name of the table, for messages.
     rename : callable
         Takes the name of a file in the table that comes, returns what it is called now.
+    needs : collection of str
+        Columns that both must have.
+    columns : (mapping, mapping)
+        Columns that a person chose for ``file`` and ``label``, of each.
 
     Returns
     -------
     str
-        The table with the columns of both. Rows that contradict each other both stay: whoever
-        reads it sees that they do.
+        The table with the columns of both, ``file`` and ``label`` called so. Rows that contradict
+        each other both stay: whoever reads it sees that they do.
 
     Raises
     ------
     DataError
         If one of them cannot be read.
     """
-    rows = parse_table(here, where, {"file"})
+    rows = parse_table(here, where, needs, columns[0])
     added = [
         {**row, "file": rename(named_file(row["file"]))}
-        for row in parse_table(coming, where, {"file"})
+        for row in parse_table(coming, where, needs, columns[1])
     ]
     known = {_said(row) for row in rows}
     rows += [row for row in added if _said(row) not in known]
     file = io.StringIO()
-    columns = list(dict.fromkeys(column for row in rows for column in row)) or ["file"]
-    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+    header = list(dict.fromkeys(column for row in rows for column in row)) or ["file"]
+    writer = csv.DictWriter(file, header, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return file.getvalue()

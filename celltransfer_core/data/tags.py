@@ -22,23 +22,33 @@ MAX_TAG_VALUES = 1_000_000
 
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _PLAIN = (1, 2, 6, 7)  # kinds of tags that are kept as bytes
+_WHOLE = {1: "B", 3: "H", 4: "I", 16: "Q"}  # kinds of whole numbers
+_STRIPS, _TILES = (273, 279), (324, 325)  # where they begin, and their lengths
 
 
-def check_tags(block: bytes) -> None:
+def check_tags(block: bytes, pages: int = 1) -> None:
     """Refuse a TIFF, or EXIF, whose tags would take much more than they are worth.
 
     Parameters
     ----------
     block : bytes
         Others than these are left alone.
+    pages : int
+        Of a TIFF, from the first; those that are not there are passed over.
 
     Raises
     ------
     ImageError
     """
     layout = _layout(block)
-    if layout is None:
-        return
+    for _ in range(pages):
+        if layout is None or not 0 < layout.first < len(block):
+            return
+        _check_page(block, layout)
+        layout = layout._replace(first=_next(block, layout)) if pages > 1 else None
+
+
+def _check_page(block: bytes, layout: _Layout) -> None:
     held = 0
     for tag in _directory(block, layout):
         size = _BYTES.get(tag.kind, 0) * tag.values  # decoders pass over kinds they do not know
@@ -80,11 +90,54 @@ def count_pages(data: bytes) -> int:
     return max(1, len(seen))
 
 
+def page_end(data: bytes) -> int:
+    """Find where the first page of a TIFF ends: its tags, their values, and its pixels.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    int
+        Beyond the file's length if it was cut short.
+    """
+    layout = _layout(data)
+    if layout is None:
+        return len(data) + 1
+    ends = [_after_tags(data, layout)]
+    found: dict[int, tuple[int, ...]] = {}
+    for tag in _directory(data, layout):
+        size = _BYTES.get(tag.kind, 0) * tag.values
+        place = tag.at if size > struct.calcsize(layout.pointer) else tag.here
+        ends.append(place + size)
+        if tag.number in (*_STRIPS, *_TILES) and place + size <= len(data):
+            order, kind = layout.number[0], _WHOLE.get(tag.kind)
+            pattern = f"{order}{tag.values}{kind}" if kind and tag.values <= MAX_TAG_VALUES else ""
+            found[tag.number] = struct.unpack_from(pattern, data, place)
+    for places, lengths in (_STRIPS, _TILES):
+        pieces = zip(found.get(places, ()), found.get(lengths, ()), strict=False)
+        ends += [place + length for place, length in pieces]
+    return max(ends)
+
+
+def _after_tags(data: bytes, layout: _Layout) -> int:
+    """Find where the list of tags of a page ends."""
+    try:
+        tags = _number_of_tags(data, layout) * struct.calcsize(layout.entry)
+    except struct.error:
+        return len(data) + 1
+    return layout.first + struct.calcsize(layout.number) + tags
+
+
 class _Tag(NamedTuple):
+    number: int
     kind: int
     values: int
     at: int
     """Where its values lie, if they take more than the place of this number."""
+    here: int
+    """Where that place is."""
 
 
 class _Layout(NamedTuple):
@@ -104,10 +157,10 @@ def _layout(block: bytes) -> _Layout | None:
     try:
         if order and block[2:4] in (b"*\0", b"\0*"):
             at = struct.unpack_from(f"{order}I", block, 4)[0]
-            return _Layout(at, f"{order}H", f"{order}2xHII", f"{order}I")
+            return _Layout(at, f"{order}H", f"{order}HHII", f"{order}I")
         if order and block[2:4] in (b"+\0", b"\0+"):
             at = struct.unpack_from(f"{order}Q", block, 8)[0]
-            return _Layout(at, f"{order}Q", f"{order}2xHQQ", f"{order}Q")
+            return _Layout(at, f"{order}Q", f"{order}HHQQ", f"{order}Q")
     except struct.error:  # cut short: for the decoder to say
         pass
     return None
@@ -126,7 +179,9 @@ def _directory(block: bytes, layout: _Layout) -> Iterator[_Tag]:
         start = layout.first + struct.calcsize(layout.number)
         for number in range(_number_of_tags(block, layout)):
             at = start + number * struct.calcsize(layout.entry)
-            yield _Tag(*struct.unpack_from(layout.entry, block, at))
+            here = at + struct.calcsize(layout.entry) - struct.calcsize(layout.pointer)
+            tag, kind, values, place = struct.unpack_from(layout.entry, block, at)
+            yield _Tag(tag, kind, values, place, here)
     except struct.error:
         return
 
@@ -134,9 +189,7 @@ def _directory(block: bytes, layout: _Layout) -> Iterator[_Tag]:
 def _next(block: bytes, layout: _Layout) -> int:
     """Find the next page; 0 where there is none."""
     try:
-        tags = _number_of_tags(block, layout) * struct.calcsize(layout.entry)
-        at = layout.first + struct.calcsize(layout.number) + tags
-        following: int = struct.unpack_from(layout.pointer, block, at)[0]
+        following: int = struct.unpack_from(layout.pointer, block, _after_tags(block, layout))[0]
     except struct.error:
         return 0
     return following

@@ -54,7 +54,7 @@ def read_orientation(image: Image.Image) -> int:
     ImageError
         If its EXIF asks for too much.
     """
-    exif = image.info.get("exif", b"")
+    exif = image.info.get("exif") or b""
     if not exif and "Raw profile type exif" in image.info:
         exif = bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
     while exif.startswith(b"Exif\0\0"):

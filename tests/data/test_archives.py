@@ -1,4 +1,7 @@
+import bz2
+import gzip
 import io
+import lzma
 import struct
 import tracemalloc
 import zipfile
@@ -66,9 +69,16 @@ def test_a_folder_that_may_be_a_type_stays(names, folder):
     assert wrapping_folder(names) == folder
 
 
-def test_other_kinds_and_what_systems_leave_behind_do_not_come():
-    names = ["a/1.txt", "__MACOSX/a/._1.png", "a/.hidden.png", "a/inner.zip"]
-    assert taken(packed([(name, b"x") for name in names])) == {}
+def test_other_kinds_are_told_and_what_systems_leave_behind_does_not_come():
+    names = ["a/1.txt", "__MACOSX/a/._1.png", "a/.hidden.png", "a/inner.zip", "a/b/1", "a/1.gif"]
+    file = packed([(name, b"x") for name in names])
+    assert taken(file) == {}
+    assert problems(file) == {
+        "1.txt": "is no image by its name",
+        "inner.zip": "is an archive by its name; unpack it, and add what it holds",
+        "b/1": "has no extension; give images theirs, such as .png",
+        "1.gif": "is a GIF image by its name; save it as PNG or TIFF",
+    }
 
 
 def test_what_is_known_is_not_unpacked():
@@ -129,9 +139,21 @@ def test_encrypted_entries_are_refused():
 
 
 def test_a_bomb_is_refused_before_anything_is_unpacked():
-    file = packed([(f"a/{number}.bmp", bytes(4_000_000)) for number in range(4)])
-    with pytest.raises(DataError, match="16 MB, which no folder"):
-        next(unzip(file))
+    data = bytearray(packed([(f"a/{number}.bmp", bytes(4000)) for number in range(4)]).getvalue())
+    at = data.index(b"PK\1\2") + 24
+    data[at : at + 4] = struct.pack("<L", 4_290_000_000)
+    assert "the file is over" in problems(io.BytesIO(bytes(data)))["a/0.bmp"]  # one is no bomb
+    at = data.index(b"PK\1\2", at) + 24
+    data[at : at + 4] = struct.pack("<L", 4_000_000_000)
+    with pytest.raises(DataError, match="8,290 MB, which no folder"):
+        next(unzip(io.BytesIO(bytes(data))))
+
+
+def test_cells_on_flat_black_are_no_bomb():
+    cells = {f"a/{number}.bmp": bytes(500_000) + bytes([number]) for number in range(36)}
+    file = packed(cells.items())
+    assert len(file.getvalue()) * 400 < 36 * 500_000
+    assert taken(file) == cells
 
 
 def test_flat_pictures_may_pack_well():
@@ -166,9 +188,25 @@ def test_zip64_counts_are_read(monkeypatch):
         next(unzip(io.BytesIO(record + locator + end)))
 
 
-@pytest.mark.parametrize("data", [b"", b"no zip at all", png(), b"PK\5\6"])
-def test_what_is_no_zip_is_said_to_be_none(data):
-    with pytest.raises(DataError, match="damaged or cut short"):
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "is empty"),
+        (b"no zip at all", "damaged or cut short"),
+        (b"PK\5\6", "damaged or cut short"),
+        (png(), "is a PNG image, not a zip"),
+        (b"Rar!\x1a\x07\x01\0" + bytes(99), "is a RAR archive, not a zip"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(99), "is a 7-Zip archive, not a zip"),
+        (gzip.compress(b"x" * 999, mtime=0), "is a gzip archive"),
+        (bz2.compress(b"x"), "is a bzip2 archive"),
+        (lzma.compress(b"x"), "is an XZ archive"),
+        (b"a.png".ljust(257, b"\0") + b"ustar" + bytes(999), "is a tar archive"),
+        (b"\n<!DOCTYPE html><html>", "is a web page"),
+        (struct.pack("<4s4H2LH", b"PK\5\6", 2, 0, 1, 1, 50, 0, 0), "one part of a zip"),
+    ],
+)
+def test_what_is_no_zip_is_said_to_be_what_it_is(data, reason):
+    with pytest.raises(DataError, match=reason):
         list(unzip(io.BytesIO(data)))
 
 
@@ -234,7 +272,7 @@ def test_files_of_a_folder_are_found_unopened(tmp_path):
     (tmp_path / "metadata.csv").symlink_to("/etc/passwd")
     files, left_out = find_files(tmp_path)
     assert files == ("labels.csv", "a/1.png")
-    assert [remark.file for remark in left_out] == ["out.png", "metadata.csv"]
+    assert [remark.file for remark in left_out] == ["notes.txt", "out.png", "metadata.csv"]
 
 
 def test_image_sizes_are_read(tmp_path):

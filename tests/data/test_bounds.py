@@ -217,7 +217,7 @@ def test_large_images_are_decoded_few_at_a_time(monkeypatch):
     other.join()
 
 
-OTHERS = ("GIF", "EPS", "PDF", "ICO", "ICNS", "PCX", "PPM", "SGI", "TGA", "DDS", "JPEG2000", "IM")
+OTHERS = ("GIF", "EPS", "PDF", "ICO", "ICNS", "PCX", "PPM", "SGI", "TGA", "DDS", "IM")
 
 
 @pytest.mark.parametrize("kind", OTHERS)
@@ -229,7 +229,7 @@ def test_other_kinds_are_never_opened(tmp_path, monkeypatch, kind):
         raise AssertionError(f"opened as {kind}")
 
     monkeypatch.setitem(Image.OPEN, kind, (opened, bool))
-    with pytest.raises(ImageError, match="not a PNG, JPEG, TIFF, BMP or WebP image"):
+    with pytest.raises(ImageError, match="not a PNG, JPEG, TIFF or other image"):
         decode(data)
     (tmp_path / "1.png").write_bytes(data)
     with pytest.raises(ImageError, match="cannot be read"):

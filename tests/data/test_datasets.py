@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image
 
 from celltransfer_core.data import (
+    TableText,
     images as images_module,
     read_dataset,
     stored_dataset,
@@ -140,13 +141,13 @@ def test_bad_files_are_left_out_with_reasons(folder, tmp_path_factory, save):
     dataset = read_dataset(folder, labelled=True)
     assert len(dataset.files) == 4
     found = reasons(dataset)
-    assert [(note.file, note.reason) for note in dataset.notes] == [
-        (".", "holds files of other kinds, ignored: 1")
-    ]
+    assert dataset.notes == ()
     assert set(found) == {
         *(f"a/{name}.png" for name in ("empty", "text", "cut", "tiny", "link")),
+        "a/notes.txt",
         "stray.png",
     }
+    assert found["a/notes.txt"] == "is no image by its name"
     assert "empty" in found["a/empty.png"]
     assert "outside the folder" in found["a/link.png"]
     assert "outside the types" in found["stray.png"]
@@ -179,7 +180,7 @@ def test_no_folder_no_images(tmp_path, labelled):
         read_dataset(tmp_path, labelled=labelled)
     (tmp_path / "a").mkdir()
     (tmp_path / "a/x.png").write_text("text")
-    with pytest.raises(DataError, match=r"1 left out, the first is a/x.png: not a PNG"):
+    with pytest.raises(DataError, match=r"1 left out, the first is a/x.png: is text, not a PNG"):
         read_dataset(tmp_path, labelled=labelled)
     with pytest.raises(DataError, match="is a file"):
         read_dataset(tmp_path / "a/x.png", labelled=labelled)
@@ -285,7 +286,13 @@ def test_types_one_folder_too_deep_are_hinted_at(folder, save):
 
 def test_files_of_other_kinds_alone(tmp_path):
     Image.new("RGB", (20, 20)).save(tmp_path / "x.gif")
-    with pytest.raises(DataError, match=r"files of other kinds: 1\); give a folder with .bmp"):
+    with pytest.raises(DataError, match=r"x\.gif: is a GIF image by its name; save it as PNG"):
+        read_dataset(tmp_path)
+    (tmp_path / "x.gif").rename(tmp_path / "x.txt")
+    with pytest.raises(DataError, match=r"x\.txt: is no image by its name; give .*\.bmp"):
+        read_dataset(tmp_path)
+    (tmp_path / "x.txt").unlink()
+    with pytest.raises(DataError, match=r"the folder is empty; give .*\.bmp"):
         read_dataset(tmp_path)
 
 
@@ -412,7 +419,8 @@ def test_a_stored_set_is_the_set_its_folder_would_be(tmp_path, store, png):
     metadata = "file,slide\na/1.png,s1\n"
     (folder / "metadata.csv").write_text(metadata)
     root, checked = store({**cells, "b/bad.png": b"text"})
-    stored = stored_dataset(root, "mine", checked, {"metadata.csv": metadata}, labelled=True)
+    tables = {"metadata.csv": TableText(metadata)}
+    stored = stored_dataset(root, "mine", checked, tables, labelled=True)
     read = read_dataset(folder, labelled=True)
     assert stored == replace(read, root=root, by_hash=True)
     np.testing.assert_array_equal(stored.read(0), read.read(0))

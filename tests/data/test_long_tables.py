@@ -4,8 +4,10 @@ import time
 
 import pytest
 
-from celltransfer_core.data import tables
-from celltransfer_core.data.tables import LabelTables, parse_table, read_table, read_table_texts
+from celltransfer_core.data import cell_names, table_bytes, table_rows
+from celltransfer_core.data.label_tables import LabelTables, read_table_texts
+from celltransfer_core.data.table_bytes import TableText
+from celltransfer_core.data.tables import parse_table, read_table
 from celltransfer_core.errors import DataError
 
 
@@ -14,7 +16,7 @@ def test_a_hundred_thousand_rows_are_read_soon():
     rows = "".join(f"{name},type {n % 9},s{n % 50},p{n % 20},0.1\n" for n, name in enumerate(names))
     started = time.process_time()
     found = LabelTables(
-        {"labels.csv": f"file,label,slide,patient,area\n{rows}"}, "set", labelled=True
+        {"labels.csv": TableText(f"file,label,slide,patient,area\n{rows}")}, "set", labelled=True
     )
     labels, left_out = found.types(names)
     slides = found.column("slide", names)
@@ -32,8 +34,8 @@ LONG = {
 
 @pytest.mark.parametrize("what", LONG)
 def test_what_is_too_long_is_refused(what, monkeypatch):
-    monkeypatch.setattr(tables, "MAX_ROWS", 1000)
-    monkeypatch.setattr(tables, "MAX_LINES", 4000)
+    monkeypatch.setattr(table_rows, "MAX_ROWS", 1000)
+    monkeypatch.setattr(table_rows, "MAX_LINES", 4000)
     rows, reason = LONG[what]
     with pytest.raises(DataError, match=reason):
         parse_table(f"file,label\n{rows}", "labels.csv", {"file"})
@@ -49,7 +51,7 @@ def test_a_header_of_many_columns_is_refused_soon():
 
 
 def test_a_long_file_is_not_even_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "MAX_TABLE", 1_000_000)
+    monkeypatch.setattr(table_bytes, "MAX_TABLE", 1_000_000)
     path = tmp_path / "labels.csv"
     path.write_text("file,label\n" + "a.png,x\n" * 200_000)
     with pytest.raises(DataError, match=r"labels\.csv is over 1 MB; keep file, label"):
@@ -71,12 +73,13 @@ def test_a_long_file_is_not_even_read(tmp_path, monkeypatch):
     ],
 )
 def test_names_are_tidied(name, file):
-    assert tables.named_file(name) == file
+    assert cell_names.named_file(name) == file
 
 
 def test_results_of_ours_may_be_of_any_length(tmp_path, monkeypatch):
-    for limit in ("MAX_TABLE", "MAX_ROWS", "MAX_COLUMNS", "MAX_VALUE", "MAX_LINES"):
-        monkeypatch.setattr(tables, limit, 1)
+    monkeypatch.setattr(table_bytes, "MAX_TABLE", 1)
+    for limit in ("MAX_ROWS", "MAX_COLUMNS", "MAX_VALUE", "MAX_LINES"):
+        monkeypatch.setattr(table_rows, limit, 1)
     path = tmp_path / "predictions.csv"
     path.write_text("file,cluster\n" + "a.png,x\n" * 3)
     assert len(read_table(path, {"file"})) == 3

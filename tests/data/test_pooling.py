@@ -66,3 +66,15 @@ def test_cells_of_pooled_sets_keep_the_scale_of_their_own(stored_sets, names):
     again = pool([pooled, sets[2]], names=("v", "w"))
     np.testing.assert_array_equal(again.um_per_px, pooled.um_per_px)
     assert pool([sets[0], sets[0]]).scales == sets[0].scales
+
+
+def test_types_that_are_written_otherwise_alone_are_one(stored_sets):
+    sets = stored_sets(
+        {"blast/1.png": "red", "blast/2.png": "blue", "mast/3.png": "green"},
+        # Red is no contradiction: both sets call it the same.
+        {"BLAST/1.png": "red", "Mast cell/4.png": "black", "mast  CELL/5.png": "white"},
+    )
+    pooled = pool(sets, [{"mast": "Mast cell"}, {"Blast": "blast"}], names=["x", "y"])
+    assert sorted(set(pooled.labels)) == ["Mast cell", "blast"]
+    assert not [one for one in pooled.left_out if "same image" in one.reason]
+    assert (pooled.n_cells, len(pooled.files)) == (5, 6)

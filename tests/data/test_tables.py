@@ -1,9 +1,11 @@
 import unicodedata
 
+import pandas as pd
 import pytest
 
 from celltransfer_core.data import find_files, read_dataset
 from celltransfer_core.errors import DataError
+from celltransfer_core.outputs.formats import csv_bytes
 from tests.studies.samples import png
 
 
@@ -59,7 +61,7 @@ def test_a_name_without_its_folder_names_no_image(folder):
     (note,) = dataset.notes
     assert (note.file, note.reason) == (
         "0.png",
-        "stands in a table without its folder; write it as a/0.png or b/0.png",
+        "fits several files (line 2); write it as a/0.png or b/0.png",
     )
 
 
@@ -74,3 +76,11 @@ def test_names_that_read_the_same_get_no_type_and_no_slide(folder):
     dataset = read_dataset(folder, workers=1)
     told = dict(zip(dataset.files, dataset.slide, strict=True))
     assert (told[composed], told[apart], told["a/0.png"]) == ("", "", "S1")
+
+
+def test_names_that_were_kept_from_being_formulas_are_read_back(folder):
+    labels = {"a/0.png": "+CD4", "a/1.png": "+CD4", "b/0.png": "'tween", "-x.png": "-CD8"}
+    (folder / "-x.png").write_bytes(png(7))
+    table = pd.DataFrame({"file": [*labels], "label": [*labels.values()]})
+    (folder / "labels.csv").write_bytes(csv_bytes(table))
+    assert types(folder) == labels

@@ -1,0 +1,175 @@
+"""Names of files as tables write them in, the files of a set that they mean out.
+
+By path, by name, by name without its ending: as long as one file fits. Not in the paper.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+
+from celltransfer_core.data.checks import normalise_text
+
+_UNTIDY = re.compile(r"^$|^\.|//|/\.|/$")  # a file's name that a path would write otherwise
+_ABSOLUTE = re.compile(r"/|[a-z][a-z0-9+.-]*:/", re.IGNORECASE)  # also D:/, and web addresses
+_ENDING = re.compile(r"\.[a-z][a-z0-9]{1,4}$", re.IGNORECASE)
+_LABEL_STUDIO = re.compile(r"^[0-9a-f]{8}-")  # before the name of each file that it was given
+
+
+def named_file(value: str) -> str:
+    """Bring the name of a file in a table to the spelling that files are looked up by.
+
+    Parameters
+    ----------
+    value : str
+        Of the column ``file``.
+
+    Returns
+    -------
+    str
+        With ``/`` between folders, in Unicode's normal form C.
+    """
+    text = normalise_text(value.replace("\\", "/"))
+    # A path takes ten times as long, and changes none but these.
+    return PurePosixPath(text).as_posix() if _UNTIDY.search(text) else text
+
+
+class CellNames:
+    """The files of a set, to be found by names that are not quite theirs.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Relative to the set's folder, with ``/``.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._by_stem: dict[str, list[str]] = {}
+        for name in names:
+            self._by_stem.setdefault(_stem(_last(name).casefold()), []).append(name)
+
+    def find(self, value: str) -> list[str]:
+        """Find the files that a name may mean.
+
+        Parameters
+        ----------
+        value : str
+            See :func:`named_file`.
+
+        Returns
+        -------
+        list of str
+            One where it is clear; several where it is not; none where nothing fits. Where both the
+            name and the file are in folders, these must agree from the end: ``a/1.png`` is not
+            ``b/1.png``. Folders of an absolute path are another machine's, and only choose.
+        """
+        for spelling in _spellings(value):
+            last = _last(spelling).casefold()
+            stems = dict.fromkeys((_stem(last), last))
+            found = [name for stem in stems for name in self._by_stem.get(stem, ())]
+            if _ABSOLUTE.match(spelling):
+                shared = [_shared(spelling, name) for name in found]
+                found = [n for n, s in zip(found, shared, strict=True) if s == max(shared)]
+            else:
+                found = [n for n in found if _agree(spelling, n)]
+            if found:
+                same_ending = [name for name in found if _last(name).casefold() == last]
+                return sorted(same_ending or found)
+        return []
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """Write a name as it is, without the codes of web addresses, and without what tools add."""
+    yield value
+    plain = value
+    if "%" in value or "?d=" in value:
+        plain = normalise_text(unquote(value).rpartition("?d=")[2])
+        yield plain
+    folder, slash, last = plain.rpartition("/")
+    if _LABEL_STUDIO.match(last):
+        yield folder + slash + _LABEL_STUDIO.sub("", last)
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _stem(last: str) -> str:
+    return _ENDING.sub("", last)
+
+
+def _folders(name: str) -> list[str]:
+    return name.casefold().split("/")[-2::-1]
+
+
+def _shared(one: str, other: str) -> int:
+    """Count the folders, from the end, that two names share."""
+    pairs = zip(_folders(one), _folders(other), strict=False)
+    return next(
+        (n for n, (a, b) in enumerate(pairs) if a != b), min(one.count("/"), other.count("/"))
+    )
+
+
+def _agree(one: str, other: str) -> bool:
+    return _shared(one, other) == min(one.count("/"), other.count("/"))
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Which row of the tables each file has."""
+
+    rows: Mapping[str, str]
+    """From file to the name of a row."""
+    otherwise: Sequence[str]
+    """Names of rows that are not spelt as their file is."""
+    several: Mapping[str, Sequence[str]]
+    """Names of rows that mean one file; in ``rows`` it has its own name."""
+    missing: Mapping[str, str]
+    """Why rows mean no file."""
+
+
+def match_rows(names: Sequence[str], lines: Mapping[str, tuple[str, int]]) -> Matched:
+    """Find the row of each file, all files and all rows being known.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the files, in Unicode's normal form C.
+    lines : mapping from str to (str, int)
+        Table and line where each name first stands.
+
+    Returns
+    -------
+    Matched
+        A row of a file's own name leaves others aside.
+    """
+    present = set(names)
+    exact = {name: name for name in names if name in lines}
+    left = [row for row in lines if row not in present]
+    finder = CellNames(sorted(present)) if left else CellNames(())
+    meant: dict[str, list[str]] = {}
+    missing: dict[str, str] = {}
+    for row in left:
+        found = finder.find(row)
+        if len(found) == 1 and found[0] not in exact:
+            meant.setdefault(found[0], []).append(row)
+        elif len(found) > 1:
+            missing[row] = (
+                f"fits several files (line {lines[row][1]}); write it as {' or '.join(found[:2])}"
+            )
+        else:
+            missing[row] = "stands in a table but not in the folder"
+    if names and missing and not (exact or meant):
+        row = next(iter(missing))
+        missing = {lines[row][0]: f"names no file that is here: it says {row}, here is {names[0]}"}
+    several = {name: rows for name, rows in meant.items() if len(rows) > 1}
+    single = {name: rows[0] for name, rows in meant.items() if len(rows) == 1}
+    return Matched(
+        {**exact, **single, **{name: name for name in several}},
+        [row for rows in meant.values() for row in rows],
+        several,
+        missing,
+    )

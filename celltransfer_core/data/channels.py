@@ -1,0 +1,187 @@
+"""What a TIFF says of its channels in, which of them are shown as red, green and blue out.
+
+A channel is a picture of its own, such as one fluorescent stain. Not in the paper.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celltransfer_core.errors import ImageError
+
+MAX_CHANNELS = 100
+"""Channels of a file."""
+
+_DESCRIBED = 1_000_000  # characters of a description that are looked at
+_COLOURS = ("red", "green", "blue")
+
+
+class Stack(NamedTuple):
+    """Channels that lie on pages of their own."""
+
+    channels: int
+    """1 where pages are no channels."""
+    apart: int = 1
+    """Pages from one channel to the next."""
+
+
+def parse_channels(text: str) -> tuple[int, ...]:
+    """Read a choice of channels.
+
+    Parameters
+    ----------
+    text : str
+        ``2``, shown as grey, or ``1,2,3``, shown as red, green and blue.
+
+    Returns
+    -------
+    tuple of int
+        Counted from 1; one of them, or three.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) not in (1, 3) or not all(re.fullmatch("[0-9]{1,3}", part) for part in parts):
+        raise ValueError(f"{text!r} is not one channel, or three with commas")
+    channels = tuple(int(part) for part in parts)
+    if not all(1 <= number <= MAX_CHANNELS for number in channels):
+        raise ValueError(f"{text!r}: channels are counted from 1 to {MAX_CHANNELS}")
+    return channels
+
+
+def choose(values: NDArray[Any], channels: Sequence[int] | None) -> NDArray[Any]:
+    """Keep the channels that are shown.
+
+    Parameters
+    ----------
+    values : ndarray, shape (h, w, c)
+    channels : sequence of int, optional
+        Counted from 1: one, shown as grey, or three, shown as red, green and blue. By default the
+        three of an image that has three.
+
+    Returns
+    -------
+    ndarray, shape (h, w, 1) or (h, w, 3)
+
+    Raises
+    ------
+    ImageError
+        If the image has other channels than these.
+    """
+    if problem := channel_problem(values.shape[2], channels):
+        raise ImageError(problem)
+    if channels is None:
+        return values
+    return np.ascontiguousarray(values[..., [number - 1 for number in channels]])
+
+
+def channel_problem(has: int, channels: Sequence[int] | None) -> str:
+    """Say why an image of so many channels cannot be shown.
+
+    Parameters
+    ----------
+    has : int
+        Its channels; 0 for ordinary grey and colour.
+    channels : sequence of int, optional
+        Those that were chosen.
+
+    Returns
+    -------
+    str
+        Empty if it can.
+    """
+    if channels is None:
+        if has in (0, 3):
+            return ""
+        return (
+            f"has {has} channels; choose one to show as grey, or three to show as red, green and "
+            "blue (on Data, or with --channels)"
+        )
+    if has and max(channels) > has:
+        return f"has {has} channels, and channel {max(channels)} was chosen; choose others"
+    return ""
+
+
+def channel_note(has: int, channels: Sequence[int] | None) -> str:
+    """Say which channels of an image are shown.
+
+    Parameters
+    ----------
+    has : int
+        Its channels, more than 0.
+    channels : sequence of int, optional
+        Those that were chosen; without them it has three.
+
+    Returns
+    -------
+    str
+    """
+    channels = channels or (1, 2, 3)
+    if len(channels) == 1:
+        return f"has {has} channels; channel {channels[0]} is shown as grey"
+    shown = ", ".join(
+        f"{number} as {name}" for number, name in zip(channels, _COLOURS, strict=True)
+    )
+    return f"has {has} channels; shown are {shown}"
+
+
+def described_channels(description: str) -> Stack:
+    """Read how many channels a TIFF says that it has, each on a page of its own.
+
+    Parameters
+    ----------
+    description : str
+        Its first page's, as ImageJ, OME or tifffile write it.
+
+    Returns
+    -------
+    Stack
+    """
+    text = description[:_DESCRIBED]
+    if text.startswith("ImageJ="):
+        found = re.search(r"^channels=(\d{1,6})\s*$", text, re.MULTILINE)
+        return Stack(int(found[1])) if found else Stack(1)
+    if "<OME" in text[:2000]:
+        return _ome(text)
+    if text.startswith('{"shape"'):
+        return _shaped(text)
+    return Stack(1)
+
+
+def _ome(text: str) -> Stack:
+    pixels = re.search(r"<(?:\w+:)?Pixels\b([^>]*)>", text)
+    if pixels is None:
+        return Stack(1)
+    sizes = {axis: int(n) for axis, n in re.findall(r'\bSize([CZT])="(\d{1,6})"', pixels[1])}
+    order = re.search(r'\bDimensionOrder="XY([CZT]{3})"', pixels[1])
+    samples = re.search(r'<(?:\w+:)?Channel\b[^>]*\bSamplesPerPixel="(\d{1,6})"', text)
+    if samples is not None and int(samples[1]) > 1:  # colours of one picture
+        return Stack(1)
+    apart = 1
+    for axis in order[1] if order else "CZT":
+        if axis == "C":
+            break
+        apart *= max(1, sizes.get(axis, 1))
+    return Stack(max(1, sizes.get("C", 1)), apart)
+
+
+def _shaped(text: str) -> Stack:
+    try:
+        told = json.loads(text)
+        shape, axes = [int(side) for side in told["shape"]], str(told.get("axes", ""))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return Stack(1)
+    planes = axes.rstrip("S")[:-2]  # without the sides of a page
+    if len(axes) != len(shape) or "C" not in planes:
+        return Stack(1)
+    at = planes.index("C")
+    return Stack(max(1, shape[at]), max(1, int(np.prod(shape[at + 1 : len(planes)]))))

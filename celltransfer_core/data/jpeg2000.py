@@ -1,0 +1,116 @@
+"""A JPEG 2000 in, the numbers of its pixels out where they are more than an 8-bit picture.
+
+Not in the paper.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from celltransfer_core.data.bounds import check_memory, check_size
+from celltransfer_core.data.channels import MAX_CHANNELS
+from celltransfer_core.data.pixels import Pixels
+from celltransfer_core.errors import ImageError
+
+_START = b"\xff\x4f\xff\x51"  # of the picture, behind the boxes of a .jp2
+_MAX_TILES = 10_000
+_BYTES = 12  # that each number takes while it is unpacked
+
+
+class Head(NamedTuple):
+    """What a JPEG 2000 says of itself."""
+
+    width: int
+    height: int
+    channels: int
+    bits: int
+    """The most of any channel."""
+    signed: bool
+    opacity: bool
+    """Whether its boxes tell what its channels are, one being opacity."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is an 8-bit picture, grey or colour."""
+        shown = self.channels in (1, 3) or (self.opacity and self.channels in (2, 4))
+        return self.bits <= 8 and not self.signed and shown
+
+
+def read_head(data: bytes) -> Head:
+    """Read what a JPEG 2000 says of itself; refuse one that is cut into far too many tiles.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    Head
+
+    Raises
+    ------
+    ImageError
+    ValueError
+        If it is none.
+    """
+    at = data.find(_START)
+    try:
+        sides = struct.unpack_from(">8I", data, at + 8)
+        (channels,) = struct.unpack_from(">H", data, at + 40)
+    except struct.error as error:
+        raise ValueError("cut short") from error
+    depths = data[at + 42 : at + 42 + 3 * channels : 3]
+    right, lower, left, upper, tile_width, tile_height, tile_left, tile_upper = sides
+    if at < 0 or not depths or min(tile_width, tile_height) < 1:
+        raise ValueError("no JPEG 2000")
+    across = -(-(right - tile_left) // tile_width)
+    if across * -(-(lower - tile_upper) // tile_height) > _MAX_TILES:
+        raise ImageError("is cut into far too many tiles; save it again, as PNG")
+    return Head(
+        width=right - left,
+        height=lower - upper,
+        channels=channels,
+        bits=max(depth % 128 for depth in depths) + 1,
+        signed=any(depth >= 128 for depth in depths),
+        opacity=b"cdef" in data[:at],
+    )
+
+
+def read_jpeg2000(data: bytes, head: Head, take: Callable[[int], object]) -> Pixels:
+    """Read a JPEG 2000 of more than 8 bits, or of channels that are no colours.
+
+    Parameters
+    ----------
+    data : bytes
+    head : Head
+    take : callable
+        Is told the bytes of memory that it takes, before they are taken.
+
+    Returns
+    -------
+    Pixels
+
+    Raises
+    ------
+    ImageError
+        If it has too many channels, or takes too much memory.
+    """
+    import imagecodecs
+
+    check_size(head.width, head.height)
+    if head.channels > MAX_CHANNELS:
+        raise ImageError(f"has {head.channels} channels; at most {MAX_CHANNELS} are read")
+    needed = _BYTES * head.width * head.height * head.channels
+    take(check_memory(needed, head.width, head.height))
+    values = np.asarray(imagecodecs.jpeg2k_decode(data, numthreads=1))
+    values = values.reshape(head.height, head.width, head.channels)
+    alpha = None
+    if head.opacity and head.channels in (2, 4):
+        alpha = (values[..., -1:] / (2**head.bits - 1)).astype(np.float32)
+        values = np.ascontiguousarray(values[..., :-1])
+    colours = values.shape[2] in (1, 3)
+    return Pixels(values, alpha=alpha, channels=0 if colours else values.shape[2])

@@ -1,0 +1,164 @@
+"""Names of files in their folders in; which level of folders names their types out.
+
+A folder may hold one sub-folder a type, or its types inside others: train, val and test, slides,
+patients. Where several can be meant, a person says which. Not in the paper.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from celltransfer_core.data.type_names import tidy_name, type_key
+from celltransfer_core.errors import DataError
+from celltransfer_core.vocabulary import and_more
+
+INNERMOST: Final = "innermost"
+
+TypesAt = int | Literal["innermost"]
+"""Level of the folders that name the types, 1 for the outermost; or the folder that each file lies
+in itself."""
+
+MOST_LEVELS = 20
+"""Levels of folders that may name types."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of folders that may name the types."""
+
+    types_at: TypesAt
+    types: Mapping[str, int]
+    """Files of each type, the names in order."""
+    without: int
+    """Files that lie less deep."""
+
+
+class LevelError(DataError):
+    """Several levels of folders may name the types: somebody must say which."""
+
+    def __init__(self, where: str, levels: Sequence[Level], remedy: str) -> None:
+        said = "; ".join(
+            f"level {level.types_at} ({and_more([*level.types])})"
+            for level in levels
+            if level.types_at != INNERMOST
+        )
+        super().__init__(
+            f"{where} has folders of the same names in several folders, so its types may stand at "
+            f"{said}; {remedy}."
+        )
+        self.levels = tuple(levels)
+
+
+def read_level(text: str) -> TypesAt:
+    """Read a level as it is written.
+
+    Parameters
+    ----------
+    text : str
+        A whole number from 1, or ``innermost``.
+
+    Returns
+    -------
+    int or str
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+
+    Examples
+    --------
+    >>> read_level("2")
+    2
+    """
+    if text == INNERMOST:
+        return INNERMOST
+    if text.isascii() and text.isdigit() and 0 < int(text) <= MOST_LEVELS:
+        return int(text)
+    raise ValueError(f"{text!r} is no level of folders: 1, 2, … or {INNERMOST}")
+
+
+def folder_at(name: str, types_at: TypesAt) -> str | None:
+    """Return the folder that names the type of a file.
+
+    Parameters
+    ----------
+    name : str
+        With its folders, ``/`` between them.
+    types_at : int or "innermost"
+
+    Returns
+    -------
+    str or None
+        None if the file lies less deep.
+
+    Examples
+    --------
+    >>> folder_at("train/neutrophil/1.png", 2)
+    'neutrophil'
+    """
+    folders = name.split("/")[:-1]
+    place = len(folders) if isinstance(types_at, str) else types_at
+    return folders[place - 1] if 0 < place <= len(folders) else None
+
+
+def levels_of(names: Iterable[str]) -> tuple[Level, ...]:
+    """List the levels of folders that may name the types of files.
+
+    Parameters
+    ----------
+    names : iterable of str
+        With their folders, ``/`` between them.
+
+    Returns
+    -------
+    tuple of Level
+        From the outermost; the innermost last, where it is not the same level for all files.
+    """
+    inside = Counter(name.rpartition("/")[0] for name in names)
+    depths = {folder.count("/") + 1 if folder else 0 for folder in inside}
+    wanted: list[TypesAt] = [*range(1, min(max(depths, default=0), MOST_LEVELS) + 1)]
+    if len(depths - {0}) > 1:
+        wanted.append(INNERMOST)
+    return tuple(_level(inside, types_at) for types_at in wanted)
+
+
+def _level(inside: Mapping[str, int], types_at: TypesAt) -> Level:
+    types: Counter[str] = Counter()
+    for folder, files in inside.items():
+        types[tidy_name(folder_at(f"{folder}/" if folder else "", types_at) or "")] += files
+    without = types.pop("", 0)
+    return Level(types_at, dict(sorted(types.items())), without)
+
+
+def is_unclear(names: Iterable[str]) -> bool:
+    """Tell whether folders of one name lie in several of the outermost folders.
+
+    Then the outermost may be types that hold the same slides, or slides that hold the same types.
+
+    Parameters
+    ----------
+    names : iterable of str
+        With their folders, ``/`` between them.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_unclear(["train/neutrophil/1.png", "val/neutrophil/2.png"])
+    True
+    >>> is_unclear(["neutrophil/1.png", "monocyte/2.png"])
+    False
+    """
+    outermost: dict[str, str] = {}
+    for folder in {name.rpartition("/")[0] for name in names}:
+        first, *deeper = folder.split("/")
+        for one in deeper:
+            if outermost.setdefault(type_key(one), first) != first:
+                return True
+    return False

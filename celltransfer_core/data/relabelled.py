@@ -1,0 +1,52 @@
+"""A typed set in, the same one with the labels of some cells mended, or without them, out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from celltransfer_core.data.dataset import Dataset, Remark
+
+
+def relabelled(dataset: Dataset, labels: Mapping[str, str]) -> Dataset:
+    """Give some cells another label, or leave them out.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With types.
+    labels : mapping from hash to str
+        The label of each cell that was mended, empty for one to leave out; cells that the set does
+        not have are passed over.
+
+    Returns
+    -------
+    Dataset
+        Files that are left out are listed with the reason.
+    """
+    mended = labels.keys() & {*dataset.sha256}
+    if not mended:
+        return dataset
+    kept = [n for n, sha in enumerate(dataset.sha256) if labels.get(sha, " ")]
+    own = dataset.labels or ()
+    out = [
+        Remark(file, f"its label {label} is wrong, and a person left it out")
+        for file, sha, label in zip(dataset.files, dataset.sha256, own, strict=True)
+        if not labels.get(sha, " ")
+    ]
+
+    def pick(column: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return None if column is None else tuple(column[n] for n in kept)
+
+    numbers = dataset.scale_numbers
+    return replace(
+        dataset,
+        files=tuple(dataset.files[n] for n in kept),
+        sha256=tuple(dataset.sha256[n] for n in kept),
+        labels=tuple(labels.get(dataset.sha256[n], own[n]) for n in kept),
+        slide=pick(dataset.slide),
+        patient=pick(dataset.patient),
+        left_out=(*dataset.left_out, *out),
+        scale_numbers=None if numbers is None else tuple(numbers[n] for n in kept),
+        source=pick(dataset.source),
+    )

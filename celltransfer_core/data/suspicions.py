@@ -1,0 +1,208 @@
+"""A set in, out what in it can hardly be one whole cell on its background, and what to do.
+
+Masks, cut-outs, whole fields, pictures too small to show anything, strips: each is told before an
+hour is spent on it. Not in the paper. No label is read: what an image looks like was noted when it
+came in (:mod:`celltransfer_core.data.looks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.data.looks import FEW, looks_of
+from celltransfer_core.data.masks import IS_MASK, named_as_masks
+from celltransfer_core.runtime.batches import evenly_spaced
+from celltransfer_core.types import Bools, Float64
+
+SHORTEST = 24
+"""Side in px from which a picture shows more of a cell than its colour."""
+
+LONGEST = 2.5
+"""Times that a picture of one cell is as long as wide, at most."""
+
+ON_BLACK = 90
+"""Percent of an image's border that is black in a cut-out."""
+
+TRANSPARENT = 5
+"""Percent of an image that is transparent in a cut-out."""
+
+_FEW_STRIPS = 0.01  # share of a set up to which strips are not told: large sets have some
+_SOME = 0.05  # share of a set from which it has cut-outs
+_FIELD = 400  # px: side from which an image may be a field
+_LARGER = 2.5  # times that a field's side is the other set's, at least
+_ONE_NUCLEUS = 0.5  # share of all that is dark which lies in one piece in the image of one cell
+_FIELDS_SEEN = 100  # images whose dark pieces are counted
+
+_LEFT_OUT = (
+    "{count} {are} {masks}, by name and by look, and left out: masks show where cells lie, and are "
+    "not typed."
+)
+_NAMED = (
+    "{count} {are} named as {masks}, but {are} none by look. Where two images show one cell, it "
+    "counts twice: leave one of them out."
+)
+_MASKED = (
+    "{count} {have} two grey values or a few, as masks do. Masks show where cells lie, and cannot "
+    "be typed: take them out, and add the images that they were made of."
+)
+_TINY = (
+    f"{{count}} {{have}} a side under {SHORTEST} px. So few pixels show hardly more than a colour: "
+    "cut the cells out again, at the size at which they were taken."
+)
+_STRIPS = (
+    f"{{count}} {{are}} over {LONGEST:g} times as long as wide. One cell fills a square: look "
+    "whether they show a row of cells or a part of one, and cut them out again."
+)
+_BLACK = (
+    "{count} {are} cut out on black, those of the other set are not. Encoders see the black before "
+    "the cell: add both sets with their background, or both cut out."
+)
+_CLEAR = (
+    "{count} {are} cut out on transparency, those of the other set are not. They are laid over the "
+    "usual background of those that are not cut out; whole images are better: add them if there "
+    "are any."
+)
+_FIELDS = (
+    "{count} {are} large and {have} dark spots all over, as whole fields do. One image is typed as "
+    "one cell: cut the cells out first."
+)
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """What is to be said of some images of a set."""
+
+    what: str
+    """How many, what it means, and what to do: sentences that name no file."""
+    files: tuple[str, ...]
+    """Their names."""
+    cells: tuple[str, ...]
+    """Content hashes of those that are cells of the set; empty where they are left out."""
+
+
+def find_suspicions(dataset: Dataset, other: Dataset | None = None) -> tuple[Suspicion, ...]:
+    """Find what in a set can hardly be one whole cell on its background.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    other : Dataset, optional
+        The set that it is compared with: the reference of a query, the query of a reference.
+        Cut-outs are told where one of the two has them alone.
+
+    Returns
+    -------
+    tuple of Suspicion
+        Empty for a set that looks as it should. Images that nobody looked at are passed over.
+    """
+    found = []
+    masks = [remark.file for remark in dataset.left_out if remark.reason == IS_MASK]
+    if masks:
+        found.append(_suspicion(_LEFT_OUT, len(dataset.files) + len(masks), masks))
+    if not dataset.n_cells:
+        return tuple(found)
+    for what, cells in _doubts(dataset, other):
+        chosen = np.flatnonzero(cells).tolist()
+        if chosen:
+            files = [dataset.first_file[cell] for cell in chosen]
+            hashes = [dataset.cells[cell] for cell in chosen]
+            found.append(_suspicion(what, dataset.n_cells, files, hashes))
+    return tuple(found)
+
+
+def count_unseen(dataset: Dataset) -> int:
+    """Count the cells that nobody looked at: their images came in with an earlier version.
+
+    Parameters
+    ----------
+    dataset : Dataset
+
+    Returns
+    -------
+    int
+    """
+    return int(np.count_nonzero(~looks_of(dataset)[1]))
+
+
+def _suspicion(what: str, of: int, files: Sequence[str], cells: Sequence[str] = ()) -> Suspicion:
+    one = len(files) == 1
+    said = what.format(
+        count=f"{len(files):,} of {of:,} images",
+        are="is" if one else "are",
+        have="has" if one else "have",
+        masks="a mask of another image" if one else "masks of other images",
+    )
+    return Suspicion(said, tuple(files), tuple(cells))
+
+
+def _doubts(dataset: Dataset, other: Dataset | None) -> Iterator[tuple[str, Bools]]:
+    """List what may be wrong, each with the cells of which that is so."""
+    looks, seen = looks_of(dataset)
+    masked = seen & (looks["levels"] <= FEW)
+    named = named_as_masks(dataset.files)
+    yield _NAMED, ~masked & np.array([file in named for file in dataset.first_file])
+    yield _MASKED, masked
+    yield _TINY, seen & (_shorter(looks) < SHORTEST)
+    strips = seen & (np.maximum(looks["width"], looks["height"]) > LONGEST * _shorter(looks))
+    if strips.mean() > _FEW_STRIPS:
+        yield _STRIPS, strips
+    others, known = looks_of(other) if other is not None else (looks[:0], seen[:0])
+    if _are_fields(dataset, other):
+        yield _FIELDS, seen
+    for what, kind, least in ((_BLACK, "black", ON_BLACK), (_CLEAR, "clear", TRANSPARENT)):
+        cut_out = seen & ~masked & (looks[kind] >= least)
+        elsewhere = others[known][kind] >= least
+        if len(elsewhere) and cut_out.mean() >= _SOME > elsewhere.mean():
+            yield what, cut_out
+
+
+def _shorter(looks: NDArray[Any]) -> NDArray[np.uint16]:
+    shorter: NDArray[np.uint16] = np.minimum(looks["width"], looks["height"])
+    return shorter
+
+
+def _are_fields(dataset: Dataset, other: Dataset | None) -> bool:
+    """Tell whether a set's images are large, and what is dark in them lies in many pieces."""
+    looks, seen = looks_of(dataset)
+    if not seen.any() or np.median(_side(looks[seen])) < _FIELD:
+        return False
+    if other is not None and not _far_larger(dataset, other):
+        return False
+    chosen = np.flatnonzero(seen)[evenly_spaced(int(seen.sum()), _FIELDS_SEEN)]
+    pieces = [_largest_piece(thumbnail) for thumbnail in looks["thumbnail"][chosen]]
+    return bool(np.median(pieces) < _ONE_NUCLEUS)
+
+
+def _far_larger(dataset: Dataset, other: Dataset) -> bool:
+    """Compare the sides of two sets' images, in µm where the size of a pixel is known in both."""
+    sides = []
+    for one in (dataset, other):
+        looks, seen = looks_of(one)
+        sides.append((_side(looks[seen]), one.um_per_px[seen]))
+    (own, own_um), (others, others_um) = sides
+    if np.isfinite([*own_um, *others_um]).all():
+        own, others = own * own_um, others * others_um
+    return not len(others) or bool(np.median(own) >= _LARGER * np.median(others))
+
+
+def _side(looks: NDArray[Any]) -> Float64:
+    side: Float64 = np.sqrt(looks["width"].astype(np.float64) * looks["height"])
+    return side
+
+
+def _largest_piece(thumbnail: NDArray[np.uint8]) -> float:
+    """Measure the share of the darkest of three classes that lies in one piece."""
+    from scipy.ndimage import label
+    from skimage.filters import threshold_multiotsu
+
+    if len(np.unique(thumbnail)) <= 3:
+        return 1.0
+    pieces, _ = label(thumbnail <= threshold_multiotsu(thumbnail, 3)[0])
+    sizes = np.bincount(pieces.ravel())[1:]
+    return float(sizes.max() / sizes.sum())
