@@ -1,12 +1,22 @@
 from .colour import Colour as Colour, ColourMap as ColourMap, balance as balance
 from .crops import Crops as Crops
+from .measures import MEASURES as MEASURES, measure as measure
 from .nuclei import Nuclei as Nuclei, find_nuclei as find_nuclei
 from .nucleus import (
     FIELD_OF_VIEW as FIELD_OF_VIEW,
     Nucleus as Nucleus,
+    Seen as Seen,
     cut as cut,
     draw_cut as draw_cut,
     find_nucleus as find_nucleus,
+    look_at as look_at,
+)
+from .quality import (
+    FAULTS as FAULTS,
+    Fault as Fault,
+    Quality as Quality,
+    Shift as Shift,
+    judge_quality as judge_quality,
 )
 from .sets import (
     MIN_SHARE_FOUND as MIN_SHARE_FOUND,

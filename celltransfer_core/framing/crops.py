@@ -40,7 +40,7 @@ class Crops:
 
     dataset: Dataset
     nuclei: Nuclei | None = None
-    """Cells with a nucleus are cut around it; None for whole images."""
+    """Cells with a nucleus are cut around it, the others are whole; None for whole images."""
     colours: Mapping[str, ColourMap] = field(default_factory=dict)
     """By source of the dataset; cells of other sources keep their colours."""
     in_um: bool = False
@@ -95,10 +95,10 @@ class Crops:
         return cut(image, nucleus) if nucleus is not None else image
 
     def _balanced(self, image: RGBImage, cell: int) -> RGBImage:
-        nucleus = self.nuclei[cell] if self.nuclei is not None else None
-        if self.white is None or nucleus is None:
+        # Cells without a nucleus too: the map of colours is made for images in this light.
+        if self.white is None or self.nuclei is None:
             return image
-        return balance(image, nucleus.background, self.white)
+        return balance(image, self.nuclei.background[cell], self.white)
 
     def _colour_of(self, source: int) -> ColourMap | None:
         return self.colours.get(self.dataset.sources[source])

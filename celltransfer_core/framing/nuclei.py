@@ -1,6 +1,6 @@
 """The nuclei of a set: a data set in, position and extent of each cell's nucleus out, kept by hash.
 
-Not in the paper.
+What tells a good picture from a poor one is measured in the same pass. Not in the paper.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from celltransfer_core.data.dataset import Dataset, PixelScale
-from celltransfer_core.framing.nucleus import VERSION, Nucleus, find_nucleus
+from celltransfer_core.framing.measures import MEASURES, measure
+from celltransfer_core.framing.nucleus import VERSION, Nucleus, look_at
 from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.runtime.tasks import run_tasks
@@ -19,19 +20,22 @@ from celltransfer_core.types import Bools, Float32, Ints, Progress, silent
 BATCH = 128
 """Cells of a task."""
 
-_COLUMNS = 7  # of a kept row: found, x, y, extent, red, green, blue
+_OWN = 7  # columns of a kept row: found, x, y, extent, red, green, blue; then the measures
+_COLUMNS = _OWN + len(MEASURES)
 
 
 @dataclass(frozen=True)
 class Nuclei:
-    """The nuclei of n cells, in px; rows of cells without one are zero."""
+    """The nuclei of n cells, in px; position and extent of cells without one are zero."""
 
     found: Bools
     x: Float32
     y: Float32
     extent: Float32
     background: Float32
-    """Colour around each cell, shape (n, 3)."""
+    """Colour around each cell, with a nucleus or without, shape (n, 3)."""
+    measures: Float32
+    """One column each of :data:`~celltransfer_core.framing.measures.MEASURES`, shape (n, k)."""
 
     def __getitem__(self, cell: int) -> Nucleus | None:
         if not self.found[cell]:
@@ -58,6 +62,7 @@ class Nuclei:
             self.y[cells],
             self.extent[cells],
             self.background[cells],
+            self.measures[cells],
         )
 
 
@@ -100,26 +105,29 @@ def find_nuclei(
         cache.put(tables[index], tasks[index].cells, found)
         done += len(found)
         progress("framing", done, len(dataset))
-    return Nuclei(rows[:, 0] > 0, rows[:, 1], rows[:, 2], rows[:, 3], rows[:, 4:])
+    return Nuclei(
+        rows[:, 0] > 0, rows[:, 1], rows[:, 2], rows[:, 3], rows[:, 4:_OWN], rows[:, _OWN:]
+    )
 
 
 def _find_batch(dataset: Dataset) -> Float32:
     rows = np.zeros((len(dataset), _COLUMNS), dtype=np.float32)
     for cell in range(len(dataset)):
-        nucleus = find_nucleus(dataset.read(cell))
-        if nucleus is not None:
-            rows[cell] = (1, nucleus.x, nucleus.y, nucleus.extent, *nucleus.background)
+        image = dataset.read(cell)
+        seen = look_at(image)
+        place = (1, *seen.nucleus[:3]) if seen.nucleus else (0, 0, 0, 0)
+        rows[cell] = (*place, *seen.background, *measure(image, seen))
     return rows
 
 
 def _by_intensity(dataset: Dataset) -> dict[str, Ints]:
-    """Split the cells by the grey scale of their set, named as in the keys of the cache."""
+    """Split the cells by the scale of their set, named as in the keys of the cache."""
     keys = np.array([intensity_key(scale) for scale in dataset.cell_scales], dtype=np.str_)
     return {key: np.flatnonzero(keys == key) for key in np.unique(keys).tolist()}
 
 
 def intensity_key(scale: PixelScale) -> str:
-    """Name the grey scale of a set's 16-bit images, for the keys of the cache.
+    """Name a set's scale, channels and background, for the keys of the cache.
 
     Parameters
     ----------
@@ -128,6 +136,8 @@ def intensity_key(scale: PixelScale) -> str:
     Returns
     -------
     str
-        Empty without 16-bit images.
+        Empty for images of plain 8 bit.
     """
-    return "" if scale.intensity is None else "/{:g}-{:g}".format(*scale.intensity)
+    key = "" if scale.intensity is None else "/{:.9g}-{:.9g}".format(*scale.intensity)
+    key += "/" + ".".join(map(str, scale.channels)) if scale.channels else ""
+    return key + ("/over {}.{}.{}".format(*scale.background) if scale.background else "")

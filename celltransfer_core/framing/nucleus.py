@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from celltransfer_core.types import Bools, Float32, Float64, Ints, RGBImage
 
-VERSION = "2"
-"""Changes whenever a nucleus may be found elsewhere or cut otherwise."""
+VERSION = "3"
+"""Changes whenever a nucleus may be found elsewhere, or a cell cut or lit otherwise."""
 
 FIELD_OF_VIEW = 2.0
 """Side of the cut, in extents of the nucleus."""
@@ -43,8 +44,38 @@ class Nucleus(NamedTuple):
     """Colour around the cell, to fill what lies outside the image."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What is seen of one image, on a copy of h' × w' px, at most 96 each."""
+
+    nucleus: Nucleus | None
+    background: tuple[float, float, float]
+    """Colour around the cell; where nothing is darker than the rest, the usual colour."""
+    density: Float32
+    """Optical density against the background, shape (h', w', 3)."""
+    inside: Bools
+    """Pixels of the nucleus, shape (h', w'); none without one."""
+    stained: Bools
+    """Pixels of everything that is stained like a nucleus, shape (h', w')."""
+
+
 def find_nucleus(image: RGBImage) -> Nucleus | None:
     """Find the stained nucleus of a single cell.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (h, w, 3)
+
+    Returns
+    -------
+    Nucleus or None
+        See :func:`look_at`.
+    """
+    return look_at(image).nucleus
+
+
+def look_at(image: RGBImage) -> Seen:
+    """Find the background, and the stained nucleus, of a single cell.
 
     Of the darkest of three classes (multi-Otsu on the smoothed green channel, in which nuclear
     stains are darkest) what has the image's own purple is cut into pieces; the large and central
@@ -56,47 +87,66 @@ def find_nucleus(image: RGBImage) -> Nucleus | None:
 
     Returns
     -------
-    Nucleus or None
-        None where nothing looks like a stained nucleus.
+    Seen
+        Without a nucleus where nothing looks like a stained one.
     """
     from PIL import Image
-    from skimage.filters import gaussian, threshold_multiotsu
-    from skimage.measure import label
-    from skimage.morphology import opening
+    from skimage.filters import gaussian
 
     height, width = image.shape[:2]
     scale = max(height, width) / _WORKING_SIDE
     size = (max(1, round(width / scale)), max(1, round(height / scale)))
     small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX), dtype=np.float32)
     smooth = gaussian(small, sigma=1.0, channel_axis=2, preserve_range=True)
-    green = smooth[..., 1]
-    if np.ptp(green) < 30 or min(green.shape) < 4:
-        return None
-    try:
-        dark, light = threshold_multiotsu(np.rint(green).astype(np.uint8), classes=3)
-    except ValueError:  # fewer than three grey values
-        return None
-    around = small[green > light]
-    if len(around) == 0:
-        return None
-    background = np.median(around, axis=0)
+    dark, light = _classes(smooth[..., 1])
+    background = np.median(small[smooth[..., 1] > light], axis=0)
     # 8 grey values keep black pixels finite, and the noise of dark ones small.
     density = np.log((background + 8) / (smooth + 8))
-    darkest = green <= dark
-    stained = darkest & _has_the_stain(density, darkest)
-    pieces = label(opening(stained, np.ones((3, 3), dtype=bool)))
-    chosen = _choose_piece(pieces, density, label(green <= light))
-    if chosen is None or np.median(background[1] - green[chosen]) < _LEAST_CONTRAST:
-        return None
-    if not _looks_like_a_nucleus(chosen, density):
-        return None
+    stained, chosen = _choose_nucleus(smooth[..., 1], density, background[1], dark, light)
+    red, green, blue = background.tolist()
+    colour = (red, green, blue)
+    if chosen is None:
+        return Seen(None, colour, density, np.zeros_like(stained), stained)
     rows, columns = np.nonzero(chosen)
     box = np.array([columns.min(), columns.max() + 1, rows.min(), rows.max() + 1])
     stretch = np.array([width / size[0], height / size[1]])
     x, y = np.array([box[:2].mean(), box[2:].mean()]) * stretch
     extent = float((np.array([np.ptp(box[:2]), np.ptp(box[2:])]) * stretch).max())
-    red, green_, blue = background.tolist()
-    return Nucleus(float(x), float(y), extent, (red, green_, blue))
+    return Seen(Nucleus(float(x), float(y), extent, colour), colour, density, chosen, stained)
+
+
+def _classes(green: Float32) -> tuple[float, float]:
+    """Return the levels that part dark from middle, and middle from light; −∞ for one class."""
+    from skimage.filters import threshold_multiotsu
+
+    if np.ptp(green) < 30 or min(green.shape) < 4:
+        return -np.inf, -np.inf
+    try:
+        dark, light = threshold_multiotsu(np.rint(green).astype(np.uint8), classes=3)
+    except ValueError:  # fewer than three grey values
+        return -np.inf, -np.inf
+    return (dark, light) if (green > light).any() else (-np.inf, -np.inf)
+
+
+def _choose_nucleus(
+    green: Float32, density: Float32, around: float, dark: float, light: float
+) -> tuple[Bools, Bools | None]:
+    """Return all that is stained like a nucleus, and the nucleus if there is one."""
+    from skimage.measure import label
+    from skimage.morphology import opening
+
+    darkest = green <= dark
+    if not darkest.any():
+        return darkest, None
+    stained = opening(darkest & _has_the_stain(density, darkest), np.ones((3, 3), dtype=bool))
+    chosen = _choose_piece(label(stained), density, label(green <= light))
+    if (
+        chosen is None
+        or np.median(around - green[chosen]) < _LEAST_CONTRAST
+        or not _looks_like_a_nucleus(chosen, density)
+    ):
+        return stained, None
+    return stained, chosen
 
 
 def _ratio(density: Float32) -> Float32:
@@ -173,8 +223,18 @@ def _distance(mask: Bools) -> Float64:
     return distance_transform_edt(~mask)
 
 
-def _square(nucleus: Nucleus) -> tuple[int, int, int]:
-    """Return the left, top and side of the cut, in px; it may reach beyond the image."""
+def square(nucleus: Nucleus) -> tuple[int, int, int]:
+    """Return the square that is cut around a nucleus.
+
+    Parameters
+    ----------
+    nucleus : Nucleus
+
+    Returns
+    -------
+    left, top, side : int
+        In px of the original image; it may reach beyond it.
+    """
     side = max(8, round(FIELD_OF_VIEW * nucleus.extent))
     return round(nucleus.x - side / 2), round(nucleus.y - side / 2), side
 
@@ -193,7 +253,7 @@ def cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
         At the image's own resolution; side is twice the nucleus's extent. What lies outside the
         image has the background's colour: mirroring would draw false cells.
     """
-    left, top, side = _square(nucleus)
+    left, top, side = square(nucleus)
     height, width = image.shape[:2]
     line = np.tile(np.rint(nucleus.background).astype(np.uint8), side)
     cropped = np.tile(line, side).reshape(
@@ -225,7 +285,7 @@ def draw_cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
     """
     from PIL import Image, ImageDraw
 
-    left, top, side = _square(nucleus)
+    left, top, side = square(nucleus)
     height, width = image.shape[:2]
     before = (max(0, -left), max(0, -top))
     after = (max(0, left + side - width), max(0, top + side - height))

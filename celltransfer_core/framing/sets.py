@@ -39,7 +39,8 @@ def lab_moments(
     Parameters
     ----------
     crops : Crops
-        At most 1,000 cells are measured, evenly along the order of content hashes.
+        At most 1,000 cells are measured, evenly along the order of content hashes. Where cells
+        are cut around their nuclei, those without one do not count: they may be anything.
     workers : int, optional
         Processes; all processors by default.
     progress : callable
@@ -49,7 +50,10 @@ def lab_moments(
     mean, std : ndarray of float64, shape (3,)
         In Lab, over pixels on a regular grid of each cell; each cell counts the same.
     """
-    chosen = evenly_spaced(len(crops), _COLOUR_SAMPLE)
+    cells = np.arange(len(crops))
+    if crops.nuclei is not None and crops.nuclei.found.any():
+        cells = cells[crops.nuclei.found]
+    chosen = cells[evenly_spaced(len(cells), _COLOUR_SAMPLE)]
     batches = in_batches(chosen, BATCH)
     sums = np.zeros((len(batches), 2, 3))
     for index, found in run_tasks(_lab_sums, [crops.take(b) for b in batches], workers=workers):
@@ -105,8 +109,8 @@ def frame_sets(
         frames and leaves cells without a nucleus whole; ``none`` searches for no nuclei.
     colour : {"balanced", "lab", "none"}
         ``lab`` brings the other sets' Lab moments to the reference's; ``balanced`` also
-        scales each framed cell before, so that its background has the median colour of the
-        reference's backgrounds. Of several references that were pooled, the largest counts.
+        scales each cell of framed sets before, so that its background has the median colour of
+        the reference's backgrounds. Of several references that were pooled, the largest counts.
     cache : Cache
     reference : str
         Name of the set that keeps its colours.

@@ -9,6 +9,7 @@ from skimage.color import rgb2lab
 
 from celltransfer_core.data import PixelScale, pool, read_dataset, resize
 from celltransfer_core.framing import (
+    MEASURES,
     ColourMap,
     Crops,
     Nuclei,
@@ -19,6 +20,7 @@ from celltransfer_core.framing import (
     find_nuclei,
     find_nucleus,
     lab_moments,
+    look_at,
     nuclei as nuclei_module,
 )
 
@@ -128,10 +130,11 @@ def test_the_cut_is_square_and_filled_with_background():
 
 def test_what_was_found_is_kept_and_goes_on(reference, nuclei, cache, monkeypatch):
     assert nuclei.found.all()
-    monkeypatch.setattr(nuclei_module, "find_nucleus", lambda _: pytest.fail("looked again"))
+    monkeypatch.setattr(nuclei_module, "look_at", lambda _: pytest.fail("looked again"))
     second = find_nuclei(reference, cache, workers=1)
     np.testing.assert_array_equal(nuclei.x, second.x)
     np.testing.assert_array_equal(nuclei.background, second.background)
+    np.testing.assert_array_equal(nuclei.measures, second.measures)
 
 
 def test_an_interrupted_search_goes_on(reference, cache, monkeypatch):
@@ -142,13 +145,18 @@ def test_an_interrupted_search_goes_on(reference, cache, monkeypatch):
         if len(looked) == 25:
             raise KeyboardInterrupt
         looked.append(image)
-        return find_nucleus(image)
+        return look_at(image)
 
-    monkeypatch.setattr(nuclei_module, "find_nucleus", interrupted)
+    monkeypatch.setattr(nuclei_module, "look_at", interrupted)
     with pytest.raises(KeyboardInterrupt):
         find_nuclei(reference, cache, workers=1)
     again, seen = [], []
-    monkeypatch.setattr(nuclei_module, "find_nucleus", lambda image: again.append(image))
+
+    def again_at(image):
+        again.append(image)
+        return look_at(image)
+
+    monkeypatch.setattr(nuclei_module, "look_at", again_at)
     find_nuclei(reference, cache, workers=1, progress=lambda *state: seen.append(state))
     assert len(again) == len(reference) - 20  # two batches of ten had been kept
     assert seen[0] == ("framing", 20, len(reference))
@@ -158,7 +166,8 @@ def test_an_interrupted_search_goes_on(reference, cache, monkeypatch):
 def nuclei_with(share, n=100):
     found = np.arange(n) < share * n
     zero = np.zeros(n, np.float32)
-    return Nuclei(found, zero, zero, zero, np.zeros((n, 3), np.float32))
+    of_rows = [np.zeros((n, columns), np.float32) for columns in (3, len(MEASURES))]
+    return Nuclei(found, zero, zero, zero, *of_rows)
 
 
 @pytest.mark.parametrize(
@@ -264,12 +273,28 @@ def test_cells_are_lit_as_the_reference_usually_is(reference, frame):
     assert crops["query"].white == crops["reference"].white
     assert crops["query"].white == pytest.approx(usual, abs=0.5)
     assert "background" in framed.reason
-    without = replace(found, found=np.zeros_like(found.found))
-    left = replace(crops["reference"], nuclei=without)
-    np.testing.assert_array_equal(left[0], reference.read(0))  # no nucleus, no background known
     whole = frame(mode="none", colour="balanced")
     assert whole.crops["query"].white is None
     assert "background" not in whole.reason
+
+
+def test_cells_without_a_nucleus_are_lit_like_the_others(tmp_path, reference, frame):
+    folder = tmp_path / "dim"
+    folder.mkdir()
+    for number in range(13):
+        cell = {"lobes": [(80, 80, 20 + number)], "cell": (80, 80, 40)}
+        image = picture(**(cell if number else {"lobes": []}), reds=REDS, red=LILAC)
+        image = image * [0.6, 0.5, 0.45]
+        Image.fromarray(np.rint(image).astype(np.uint8)).save(folder / f"{number:02}.png")
+    dim = read_dataset(folder, workers=1)
+    crops = frame({"reference": reference, "query": dim}, colour="balanced").crops["query"]
+    found = crops.nuclei.found
+    assert [dim.first_file[cell] for cell in np.flatnonzero(~found)] == ["00.png"]
+    around = np.quantile(crops.resized(range(13), 40), 0.9, axis=(1, 2))
+    assert np.ptp(around, axis=0).max() < 10
+    # What has no nucleus may be anything: the colours of the others do not follow it.
+    moments = [lab_moments(one, workers=1) for one in (crops, crops.take(np.flatnonzero(found)))]
+    np.testing.assert_array_equal(*moments)
 
 
 @pytest.mark.parametrize("colour", ["lab", "balanced"])

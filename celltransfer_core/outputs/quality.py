@@ -1,0 +1,163 @@
+"""Quality of the query's pictures as a table, as sentences, and as a part of the report."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltransfer_core.framing.quality import FAULTS, Fault, Quality, Shift, judge_quality
+from celltransfer_core.outputs.page import Page, data_uri
+from celltransfer_core.pipeline.result import RunResult
+from celltransfer_core.types import Progress, silent
+from celltransfer_core.vocabulary import QUERY
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_PICTURES = 12  # of a fault
+
+_ONE, _SEVERAL = 0, 1
+_CELLS: dict[Fault, tuple[str, str]] = {
+    "no nucleus": ("has no nucleus that was found", "have no nucleus that was found"),
+    "blurred": (
+        "is blurred beyond 99 % of the reference",
+        "are blurred beyond 99 % of the reference",
+    ),
+    "dark": ("is dark beyond 99 % of the reference", "are dark beyond 99 % of the reference"),
+    "bright": ("is bright beyond 99 % of the reference", "are bright beyond 99 % of the reference"),
+    "stain": (
+        "is stained off the usual beyond 99 % of the reference",
+        "are stained off the usual beyond 99 % of the reference",
+    ),
+    "cut off": (
+        "is cut off by the border of its image",
+        "are cut off by the border of their image",
+    ),
+    "several nuclei": ("shows a second nucleus", "show a second nucleus"),
+}
+_SET: dict[Fault, str] = {
+    "no nucleus": "without nuclei that were found",
+    "blurred": "more blurred",
+    "dark": "darker",
+    "bright": "brighter",
+    "stain": "stained otherwise",
+    "cut off": "cropped closer",
+    "several nuclei": "closer to its neighbours",
+}
+
+
+def describe_faults(quality: Quality) -> dict[Fault, str]:
+    """Count the cells that have each fault, in a sentence.
+
+    Parameters
+    ----------
+    quality : Quality
+
+    Returns
+    -------
+    dict from fault to str
+        Without faults that no cell has.
+    """
+    found = {}
+    for fault, of in quality.faults.items():
+        if count := int(of.sum()):
+            words = _CELLS[fault][_ONE if count == 1 else _SEVERAL]
+            found[fault] = f"{count:,} of {len(of):,} cells {words}."
+    return found
+
+
+def describe_shifts(shifts: Sequence[Shift]) -> list[str]:
+    """Tell what the whole set has, and what whole slides have.
+
+    Parameters
+    ----------
+    shifts : sequence of Shift
+
+    Returns
+    -------
+    list of str
+        Sentences.
+    """
+    whole = [_SET[shift.fault] for shift in shifts if not shift.slide]
+    told = []
+    if whole:
+        told.append(
+            f"The usual cell of the query is {_joined(whole)} than 99 % of the reference. That is "
+            "no fault of single cells: each is compared with the others."
+        )
+    for slide in dict.fromkeys(shift.slide for shift in shifts if shift.slide):
+        words = _joined([_SET[shift.fault] for shift in shifts if shift.slide == slide])
+        told.append(f"Slide {slide} is {words} than the others.")
+    return told
+
+
+def _joined(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def quality_table(result: RunResult) -> pd.DataFrame:
+    """Make the table of quality: one row a file of the query.
+
+    Parameters
+    ----------
+    result : RunResult
+
+    Returns
+    -------
+    DataFrame
+        file, sha256, slide; faults, joined by ``|``; then one column ``off:FAULT`` for each fault
+        that is measured: how far the cell lies off, in units of the limit beyond which it is a
+        fault. Without rows where no nuclei were searched.
+    """
+    import pandas as pd
+
+    query = result.query
+    quality = judge_quality(result.framing, result.reference, query)
+    measured = FAULTS[1:]
+    columns = ["file", "sha256", "slide", "faults", *(f"off:{fault}" for fault in measured)]
+    if quality is None:
+        return pd.DataFrame(columns=columns)
+    cell = query.cell_index
+    has = np.stack([quality.faults[fault] for fault in FAULTS], axis=1)
+    faults = ["|".join(np.array(FAULTS)[row]) for row in has]
+    table = {
+        "file": query.files,
+        "sha256": query.sha256,
+        "slide": query.slide or "",
+        "faults": np.array(faults)[cell],
+        **{f"off:{fault}": quality.severity[fault][cell].round(3) for fault in measured},
+    }
+    return pd.DataFrame(table, columns=columns).sort_values("file", ignore_index=True)
+
+
+def add_quality(page: Page, result: RunResult, progress: Progress = silent) -> None:
+    """Add how many pictures are poor, with the worst of each fault.
+
+    Parameters
+    ----------
+    page : Page
+    result : RunResult
+    progress : callable
+    """
+    page.heading("How good the pictures are")
+    quality = judge_quality(result.framing, result.reference, result.query)
+    if quality is None:
+        page.text("Not measured: whole images were asked for, and no nuclei were searched.")
+        return
+    for sentence in describe_shifts(quality.shifts):
+        page.text(sentence)
+    told = describe_faults(quality)
+    if not told:
+        page.text("No cell stands out.")
+    crops = result.framing.crops[QUERY]
+    for done, (fault, sentence) in enumerate(told.items(), start=1):
+        page.text(sentence)
+        cells = quality.worst_first(fault)[:_MOST_PICTURES].tolist()
+        tiles = "".join(
+            f"<img src='{data_uri(crops, cell)}' alt='{html.escape(fault)}'>" for cell in cells
+        )
+        page.add(f"<div class=cells>{tiles}</div>")
+        progress("pictures", done, len(told))
