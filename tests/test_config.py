@@ -42,6 +42,7 @@ OTHER = {
     "features": "raw",
     "filtering": "none",
     "keep": ("lymphocyte",),
+    "must_find": ("lymphocyte",),
     "weights": "uniform",
     "alignment": "centre",
     "transport": "always",
@@ -54,6 +55,7 @@ OTHER = {
     "scale_blocks": False,
     "subset_size": 500,
     "draws": 5,
+    "flag_error": 0.05,
     "flag_threshold": 0.3,
     "seed": 7,
 }
@@ -68,6 +70,7 @@ WRONG = {
     "alpha": 1.5,
     "subset_size": 9,
     "draws": 0,
+    "flag_error": 1.1,
     "flag_threshold": -0.1,
     "seed": -1,
 }
@@ -77,10 +80,12 @@ STAGE_OF = {
     **dict.fromkeys(("encoders", "framing", "colour", "um_per_px", "cluster_encoder"), "embed"),
     **dict.fromkeys(("clusters", "n_clusters", "graph", "sigma", "resolution"), "clusters"),
     **dict.fromkeys(("features", "scale_blocks", "seed"), "clusters"),
-    **dict.fromkeys(("filtering", "keep", "weights", "subset_size", "draws"), "classify"),
+    **dict.fromkeys(
+        ("filtering", "keep", "must_find", "weights", "subset_size", "draws"), "classify"
+    ),
     **dict.fromkeys(("alignment", "alpha", "mapping", "solver"), "classify"),
     **dict.fromkeys(("classifier", "class_weight"), "classify"),
-    **dict.fromkeys(("transport", "vote_weights", "flag_threshold"), "none"),
+    **dict.fromkeys(("transport", "vote_weights", "flag_error", "flag_threshold"), "none"),
 }
 """First stage of a study that must be computed anew where a setting has changed, and transport
 counts."""
@@ -211,7 +216,7 @@ def test_a_setting_changes_the_keys_of_its_stage_and_of_later_ones(workspace, na
     assert {one for one in STAGES if before[one] != after[one]} == {*later}
     # How voters are weighed decides the figures of an evaluation. Where cells are flagged does not,
     # nor which voters a study needs: it computes what its protocol names.
-    decides = name not in {"flag_threshold", "transport"}
+    decides = name not in {"flag_error", "flag_threshold", "transport"}
     assert (before["evaluate"] != after["evaluate"]) == decides
 
 
@@ -291,7 +296,7 @@ def test_every_setting_belongs_to_one_stage_first():
         ("aligned voters", "transport"),
         ("aligned", "alignment alpha mapping solver"),
         ("weighing", "vote_weights"),
-        ("flagging", "flag_threshold"),
+        ("flagging", "flag_error flag_threshold"),
     ],
 )
 def test_settings_that_decide_a_stage_directly(stage, names):
@@ -330,11 +335,13 @@ def test_what_the_protocol_varies_and_what_the_preset_decides():
     assert [*offered] == [
         "filtering",
         "keep",
+        "must_find",
         "alignment",
         "transport",
         "classifier",
         "vote_weights",
         "draws",
+        "flag_error",
         "flag_threshold",
     ]
 

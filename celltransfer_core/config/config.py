@@ -56,6 +56,8 @@ class Config(TransferSettings, IdentificationSettings):
         Leave out types that no cluster matches, or keep all.
     keep : tuple of str
         Types to keep though no cluster matches them: rare ones that a person has seen.
+    must_find : tuple of str
+        Types that must not be missed: they are kept, and cells that may be one are flagged.
     weights : {"matches", "uniform"}
         Draw the reference to the proportions that the matches give, or at random (the paper).
     alignment : {"fgw", "centre", "none"}
@@ -85,8 +87,11 @@ class Config(TransferSettings, IdentificationSettings):
     draws : int
         Reference subsets a part of the query; more of them where they are small, see
         :func:`draw_size`.
+    flag_error : float
+        Share of the cells without a flag that may be wrong, once enough cells are typed; see
+        :func:`~celltransfer_core.people.flags.find_flags`.
     flag_threshold : float
-        Cells with less agreement are flagged for review.
+        Cells with less agreement are flagged for review, until then.
     seed : int
         Of everything that is random.
 
@@ -171,7 +176,12 @@ class Config(TransferSettings, IdentificationSettings):
 
         if self.filtering == "none":
             return tuple(types)
-        return shared_types(matches, types, self.keep)
+        return shared_types(matches, types, self.always_kept)
+
+    @property
+    def always_kept(self) -> tuple[str, ...]:
+        """Types that are kept though no cluster matches them."""
+        return tuple(dict.fromkeys((*self.keep, *self.must_find)))
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(

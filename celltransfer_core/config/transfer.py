@@ -53,6 +53,24 @@ class TransferSettings:
             )
         },
     )
+    must_find: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "setting": Setting(
+                kind="types",
+                stages=("draws",),
+                takes="types of the reference",
+                help="types that must not be missed: they are kept, and every cell that may be "
+                "one is flagged",
+                metavar="TYPE",
+                offered="run",
+                own=True,
+                label="Types that must not be missed",
+                note="Such as blasts. They are never left out, and besides the cells of that type "
+                "those that may be one are shown first in review.",
+            )
+        },
+    )
     weights: Literal["matches", "uniform"] = field(
         default="matches",
         metadata={
@@ -290,6 +308,25 @@ class TransferSettings:
             )
         },
     )
+    flag_error: float = field(
+        default=0.02,
+        metadata={
+            "setting": Setting(
+                kind="number",
+                stages=("flagging",),
+                limits=Limits(0, 1),
+                help="share of the cells without a flag that may be wrong, once 30 cells are typed",
+                metavar="SHARE",
+                offered="run",
+                own=True,
+                label="Errors allowed among cells without a flag",
+                note="Once 30 cells are typed, calibrated confidence decides: as many cells are "
+                "left without a flag as keeps the expected share of errors among them below this. "
+                "Nothing is computed anew.",
+                shown=(0.0, 0.2),
+            )
+        },
+    )
     flag_threshold: float = field(
         default=0.6,
         metadata={
@@ -297,12 +334,12 @@ class TransferSettings:
                 kind="number",
                 stages=("flagging",),
                 limits=Limits(0, 1),
-                help="flag cells with less agreement",
+                help="flag cells with less agreement, until 30 cells are typed",
                 metavar="SHARE",
                 offered="run",
                 own=True,
                 label="Flag cells with less agreement than",
-                note="Flagged cells come first in review. Cells of clusters that fit no type are "
+                note="It decides until 30 cells are typed. Cells of clusters that fit no type are "
                 "always flagged. Nothing is computed anew.",
                 shown=(0.0, 1.0),
             )

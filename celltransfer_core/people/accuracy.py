@@ -1,4 +1,4 @@
-"""Figures on a review: accuracy of the vote on the random sample, concordance of readers, progress.
+"""Figures on a review: accuracy of the vote on the random sample, and progress.
 
 Reviews and predictions in, estimates with their intervals out.
 """
@@ -10,7 +10,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from statistics import NormalDist
 
 import numpy as np
@@ -50,29 +49,6 @@ class SampleAccuracy:
 
 
 @dataclass(frozen=True)
-class Disagreement:
-    """A cell on which two readers gave different answers."""
-
-    cell: str
-    first: str
-    second: str
-
-
-@dataclass(frozen=True)
-class Concordance:
-    """Agreement of two readers."""
-
-    cells: int
-    """Cells to which both gave a type or ``artefact``."""
-    agreed: int
-    unsure: int
-    """Cells that both answered and at least one was unsure of; not among ``cells``."""
-    kappa: float
-    """Cohen's kappa; NaN without cells, or if both gave the same single answer throughout."""
-    disagreements: tuple[Disagreement, ...]
-
-
-@dataclass(frozen=True)
 class ReviewProgress:
     """Progress and speed of a review."""
 
@@ -109,14 +85,42 @@ def wilson(right: int, cells: int, confidence: float = 0.95) -> Estimate:
     """
     if not cells:
         return Estimate(0, 0, math.nan, 0.0, 1.0)
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    p = right / cells
-    spread = 1 + z**2 / cells
-    middle = (p + z**2 / (2 * cells)) / spread
-    half = z * math.sqrt(p * (1 - p) / cells + z**2 / (4 * cells**2)) / spread
-    low = 0.0 if right == 0 else middle - half
-    high = 1.0 if right == cells else middle + half
-    return Estimate(right, cells, p, low, high)
+    low, high = wilson_limits(right / cells, cells, NormalDist().inv_cdf((1 + confidence) / 2))
+    return Estimate(
+        right,
+        cells,
+        right / cells,
+        0.0 if right == 0 else low,
+        1.0 if right == cells else high,
+    )
+
+
+def wilson_limits(share: float, cells: float, quantile: float) -> tuple[float, float]:
+    """Compute Wilson's interval around a share.
+
+    Parameters
+    ----------
+    share : float
+        In [0, 1].
+    cells : float
+        Drawn evenly, or as many as would give the same standard error; above zero.
+    quantile : float
+        Of the standard error's distribution, such as 1.96.
+
+    Returns
+    -------
+    low, high : float
+
+    Examples
+    --------
+    >>> [round(limit, 3) for limit in wilson_limits(0.9, 10, 1.96)]
+    [0.596, 0.982]
+    """
+    spread = 1 + quantile**2 / cells
+    middle = (share + quantile**2 / (2 * cells)) / spread
+    half = share * (1 - share) / cells + quantile**2 / (4 * cells**2)
+    half = quantile * math.sqrt(max(half, 0.0)) / spread
+    return middle - half, middle + half
 
 
 def cells_needed(half_width: float, *, accuracy: float = 0.5, confidence: float = 0.95) -> int:
@@ -208,71 +212,6 @@ def sample_accuracy(
         skipped=counts[""],
         disputed=counts[DISPUTED],
     )
-
-
-def cohen_kappa(reviews: Sequence[Review], first: str, second: str) -> Concordance:
-    """Compare two readers by Cohen's kappa.
-
-    Parameters
-    ----------
-    reviews : sequence of Review
-    first, second : str
-        Readers.
-
-    Returns
-    -------
-    Concordance
-        Over the last answers on the cells that both answered. ``artefact`` is an answer like a
-        type; cells that one of them is unsure of are counted separately.
-
-    Examples
-    --------
-    >>> answers = {"Ann": "aabb", "Bob": "aabb"}
-    >>> reviews = [
-    ...     Review(f"c{number}", answer, reader, "", blind=False)
-    ...     for reader, given in answers.items()
-    ...     for number, answer in enumerate(given)
-    ... ]
-    >>> cohen_kappa(reviews, "Ann", "Bob").kappa
-    1.0
-    """
-    from sklearn.metrics import cohen_kappa_score
-
-    both = {
-        cell: (given[first].answer, given[second].answer)
-        for cell, given in last_answers(reviews).items()
-        if first in given and second in given
-    }
-    certain = {cell: pair for cell, pair in both.items() if UNSURE not in pair}
-    pairs = list(certain.values())
-    several = len({answer for pair in pairs for answer in pair}) > 1
-    return Concordance(
-        cells=len(pairs),
-        agreed=sum(one == other for one, other in pairs),
-        unsure=len(both) - len(certain),
-        kappa=float(cohen_kappa_score(*zip(*pairs, strict=True))) if several else math.nan,
-        disagreements=tuple(
-            Disagreement(cell, *pair) for cell, pair in certain.items() if pair[0] != pair[1]
-        ),
-    )
-
-
-def reader_pairs(reviews: Sequence[Review]) -> list[tuple[str, str]]:
-    """List the pairs of readers who both answered at least one cell.
-
-    Parameters
-    ----------
-    reviews : sequence of Review
-
-    Returns
-    -------
-    list of (str, str)
-        In descending order of the number of cells that both answered.
-    """
-    together: Counter[tuple[str, str]] = Counter()
-    for given in last_answers(reviews).values():
-        together.update(combinations(sorted(given), 2))
-    return sorted(together, key=lambda pair: (-together[pair], pair))
 
 
 def review_progress(

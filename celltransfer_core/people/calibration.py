@@ -12,7 +12,7 @@ import numpy as np
 
 from celltransfer_core.people.posteriors import SLIP
 from celltransfer_core.people.updated import UpdatedVote
-from celltransfer_core.types import Bools, Float64
+from celltransfer_core.types import Bools, Float64, Ints
 
 CALIBRATED_FROM = 30
 """Number of typed cells that a calibration needs."""
@@ -46,6 +46,21 @@ class NotYet:
         what = f"{self.missing} more cell{'s' if self.missing > 1 else ''}"
         what += f" of type {self.of_type}" if self.of_type else ""
         return f"Not yet: {what} {'of the blind sample ' if self.blind else ''}must be typed."
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The curve from the vote's confidence to the probability of being right.
+
+    Slope and intercept have a normal posterior, which tells how well they are known.
+    """
+
+    slope: float
+    intercept: float
+    covariance: Float64
+    """Shape (2, 2)."""
+    typed: int
+    """Typed cells that it was fitted to; the prior without any."""
 
 
 @dataclass(frozen=True)
@@ -89,51 +104,105 @@ def calibrate(updated: UpdatedVote) -> Calibration | NotYet:
     Calibration or NotYet
         At least :data:`CALIBRATED_FROM` typed cells are needed.
     """
-    cells = np.array([cell for cell, _ in updated.annotations.cells], dtype=np.int64)
+    cells, agrees, by_chance = _agreement(updated)
     if len(cells) < CALIBRATED_FROM:
         return NotYet(CALIBRATED_FROM - len(cells))
-    answers = np.array([name for _, name in updated.annotations.cells])
-    agrees = np.array(updated.types)[updated.vote.winner[cells]] == answers
-    odds = _log_odds(updated.vote.confidence)
-    by_chance = SLIP / max(len(updated.types) - 1, 1)
-    everything = np.ones((1, len(cells)))
-    whole = _logistic(odds[cells], agrees, everything, by_chance, np.array(PRIOR_CURVE))[0]
-    # Then with each cell left out, which changes the curve but little.
-    curves = _logistic(odds[cells], agrees, 1 - np.eye(len(cells)), by_chance, whole)
-    slope, intercept = whole.tolist()
+    odds = log_odds(updated.vote.confidence)
+    whole = curve_of(updated.vote.confidence, updated)
+    start = np.array([whole.slope, whole.intercept])
+    # With each cell left out, which changes the curve but little.
+    curves, _ = _logistic(odds[cells], agrees, 1 - np.eye(len(cells)), by_chance, start)
     return Calibration(
-        slope=slope,
-        intercept=intercept,
-        confidence=_probability(slope * odds + intercept),
-        typed=_probability(curves[:, 0] * odds[cells] + curves[:, 1]),
+        slope=whole.slope,
+        intercept=whole.intercept,
+        confidence=probability_of(whole.slope * odds + whole.intercept),
+        typed=probability_of(curves[:, 0] * odds[cells] + curves[:, 1]),
         right=agrees,
     )
 
 
-def _log_odds(share: Float64) -> Float64:
+def curve_of(confidence: Float64, updated: UpdatedVote | None) -> Curve:
+    """Fit the curve of :func:`calibrate`, to however few typed cells there are.
+
+    Parameters
+    ----------
+    confidence : ndarray of float64, shape (n,)
+        Of the vote.
+    updated : UpdatedVote, optional
+        The vote with its typed cells; None if there are none.
+
+    Returns
+    -------
+    Curve
+    """
+    cells, agrees, by_chance = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool), 0.0
+    if updated is not None:
+        cells, agrees, by_chance = _agreement(updated)
+    curves, precision = _logistic(
+        log_odds(confidence[cells]),
+        agrees,
+        np.ones((1, len(cells))),
+        by_chance,
+        np.array(PRIOR_CURVE),
+    )
+    slope, intercept = curves[0].tolist()
+    return Curve(slope, intercept, np.linalg.inv(precision[0]), len(cells))
+
+
+def _agreement(updated: UpdatedVote) -> tuple[Ints, Bools, float]:
+    """Return the typed cells, whether the vote agrees, and the chance that a slip does."""
+    cells = np.array([cell for cell, _ in updated.annotations.cells], dtype=np.int64)
+    answers = np.array([name for _, name in updated.annotations.cells], dtype=str)
+    agrees = np.array(updated.types)[updated.vote.winner[cells]] == answers
+    return cells, agrees, SLIP / max(len(updated.types) - 1, 1)
+
+
+def log_odds(share: Float64) -> Float64:
+    """Return the logarithm of the odds.
+
+    Parameters
+    ----------
+    share : ndarray of float64
+        In [0, 1], clipped a little inside.
+
+    Returns
+    -------
+    ndarray of float64
+    """
     share = np.clip(share, _LEAST, 1 - _LEAST)
     return np.log(share / (1 - share))
 
 
-def _probability(log_odds: Float64) -> Float64:
+def probability_of(log_odds: Float64) -> Float64:
+    """Return the probability that has these odds.
+
+    Parameters
+    ----------
+    log_odds : ndarray of float64
+
+    Returns
+    -------
+    ndarray of float64
+    """
     return 1 / (1 + np.exp(-log_odds))
 
 
 def _logistic(
     x: Float64, agrees: Bools, used: Float64, by_chance: float, start: Float64
-) -> Float64:
+) -> tuple[Float64, Float64]:
     """Fit slope and intercept by Fisher scoring, with a normal prior.
 
     Several curves at once: each row of ``used``, shape (R, N), tells which cells one is fitted to,
     ``start``, shape (2,), where all start. An answer agrees with a right vote unless it is wrong,
-    and with a wrong vote ``by_chance``. Returns the curves, shape (R, 2).
+    and with a wrong vote ``by_chance``. Returns the curves, shape (R, 2), and the precision of
+    each, shape (R, 2, 2).
     """
     design = np.column_stack([x, np.ones(len(x))])
     products = (design[:, :, None] * design[:, None, :]).reshape(len(x), 4)
     curves = np.tile(start, (len(used), 1))
     span = 1 - SLIP - by_chance
     for _ in range(_MOST_STEPS):
-        p = _probability(curves @ design.T)
+        p = probability_of(curves @ design.T)
         agreement = by_chance + span * p
         per_odds = span * p * (1 - p)
         score = used * per_odds / (agreement * (1 - agreement))
@@ -144,7 +213,7 @@ def _logistic(
         curves = curves + step
         if np.abs(step).max() < 1e-6:
             break
-    return curves
+    return curves, information
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from celltransfer_core.classify.voting import Vote, voters_split
+from celltransfer_core.people.drawing import DRAWN_AHEAD, draw_cell, draw_chances
 from celltransfer_core.people.reviews import Review
-from celltransfer_core.types import Bools, Ints
+from celltransfer_core.types import Bools, Float64, Ints
 from celltransfer_core.vocabulary import SKIPPED
 
-BLIND_SHARE = 0.1
+BLIND_SHARE = 0.2
 """Share of the queue that is the random sample. It is small because random cells hardly improve the
 vote."""
 
@@ -26,7 +27,7 @@ BLIND_FROM = 20
 """Cells before the first one of the random sample: the first answers improve the vote most, and an
 accuracy estimated from a cell or two means nothing."""
 
-QueueOrder = Literal["least certain", "random", "cluster", "type", "disagreement"]
+QueueOrder = Literal["drawn", "least certain", "random", "cluster", "type", "disagreement"]
 QUEUE_ORDERS: tuple[QueueOrder, ...] = get_args(QueueOrder)
 _ROUNDS_EVERY = 4  # of so many places of the queue, one goes to types and clusters in turn
 
@@ -39,6 +40,9 @@ class ReviewQueue:
     """Numbers of query cells, shape (k,)."""
     blind: Bools
     """Whether to show each without its prediction, and to mark its review as blind, shape (k,)."""
+    chances: Float64
+    """Probability with which each was drawn for its place, shape (k,); NaN where no chance decided,
+    or the cell was seen before."""
 
 
 def sample_order(cells: Sequence[str], seed: int) -> Ints:
@@ -72,7 +76,7 @@ def review_queue(
     clusters: Ints,
     reviews: Sequence[Review],
     *,
-    order: QueueOrder = "least certain",
+    order: QueueOrder = "drawn",
     only: Bools | None = None,
     share: float = BLIND_SHARE,
     seed: int = 0,
@@ -88,12 +92,13 @@ def review_queue(
     reviews : sequence of Review
         Given the reviews of one reader only, the queue is that reader's own, with the same random
         sample in the same order as every other reader's.
-    order : {"least certain", "random", "cluster", "type", "disagreement"}
-        Least certain: by ascending margin between the two likeliest types. Every fourth place goes
-        to cells that come in rounds: in every round each predicted type has one cell, the least
-        certain of the round first, and within a type its clusters take turns in the same way. So
-        every type and every cluster is reviewed. Cluster and type: one group after the other, the
-        least certain cells first. Disagreement: by
+    order : {"drawn", "least certain", "random", "cluster", "type", "disagreement"}
+        Drawn: each place by chance, see :func:`~celltransfer_core.people.drawing.draw_chances`, so
+        that the answers tell of all cells. Least certain: by ascending margin between the two
+        likeliest types. Every fourth place goes to cells that come in rounds: in every round each
+        predicted type has one cell, the least certain of the round first, and within a type its
+        clusters take turns in the same way. So every type and every cluster is reviewed. Cluster
+        and type: one group after the other, the least certain cells first. Disagreement: by
         :func:`~celltransfer_core.classify.voting.voters_split`.
     only : ndarray of bool, shape (n,), optional
         Cells to review, such as the flagged ones. The random sample is of all cells all the same.
@@ -106,7 +111,8 @@ def review_queue(
     -------
     ReviewQueue
         Without the answered cells; skipped cells are at its end, the one skipped first before the
-        others. An answer on the next cell leaves the others in their order. A cell of the random
+        others. An answer on the next cell leaves the others in their order; where they are drawn,
+        an answer on another one draws them anew. A cell of the random
         sample that was answered with its prediction in sight is asked again, blind, when its turn
         comes.
 
@@ -137,26 +143,26 @@ def review_queue(
     wanted = np.ones(len(cells), dtype=bool) if only is None else np.asarray(only, dtype=bool)
     drawn = sample_order(cells, seed)
     sample = drawn[: _sample_size(len(cells), share)]
-    ranking = _ranking(order, vote, clusters, np.roll(drawn, -len(sample)))
     sampled = np.zeros(len(cells), dtype=bool)
     sampled[sample] = True
 
     seen, skipped = seen_cells(cells, reviews)
     asked, blind_skipped = seen_cells(cells, reviews, blind=True)
-    places = seen.sum()
-    chosen = iter(ranking[(wanted & ~seen)[ranking]].tolist())
-    merged = list[int]()
+    places = int(seen.sum())
+    ranking = _ranking(order, vote, clusters, np.roll(drawn, -len(sample)))
+    chooser = _Chooser(order, vote, ranking, drawn, wanted, seed, places + DRAWN_AHEAD)
+    merged, chances = list[int](), list[float]()
     turn = 0
     while True:
         while turn < len(sample) and asked[sample[turn]]:
             turn += 1
-        if turn < _turns_due(places + 1, len(cells), share):
-            cell = int(sample[turn])
-        else:
-            cell = next((one for one in chosen if not seen[one]), -1)
-            if cell < 0:
-                break
+        in_turn = turn < _turns_due(places + 1, len(cells), share)
+        cell = int(sample[turn]) if in_turn else chooser.choose(seen, places)
+        if cell < 0:
+            break
         merged.append(cell)
+        evenly = share if places >= BLIND_FROM else 0.0
+        chances.append(chooser.chance(cell, seen, places, evenly, in_turn=in_turn))
         places += not seen[cell]
         seen[cell] = True
         asked[cell] = sampled[cell]
@@ -172,7 +178,49 @@ def review_queue(
     return ReviewQueue(
         np.array([cell for cell, _ in queue], dtype=np.int64),
         np.array([hidden for _, hidden in queue], dtype=bool),
+        np.array([*chances, *[math.nan] * len(end)], dtype=np.float64),
     )
+
+
+class _Chooser:
+    """Chooses the cell of each place that is not one of the random sample's turns."""
+
+    def __init__(
+        self,
+        order: QueueOrder,
+        vote: Vote,
+        ranking: Ints,
+        drawn: Ints,
+        wanted: Bools,
+        seed: int,
+        ahead: int,
+    ) -> None:
+        self.vote, self.drawn, self.wanted, self.seed = vote, drawn, wanted, seed
+        self.ranking = iter(ranking.tolist())
+        self.ahead = ahead if order == "drawn" else 0
+        self.order = order
+        # Whoever looks at some cells alone has answers that tell nothing of the others.
+        self.of_all = bool(wanted.all())
+
+    def choose(self, seen: Bools, place: int) -> int:
+        """Choose a cell that was not seen; below 0 if none is left."""
+        if place < self.ahead and (left := self.wanted & ~seen).any():
+            return draw_cell(draw_chances(self.vote, left), self.drawn, self.seed, place)
+        return next((cell for cell in self.ranking if self.wanted[cell] and not seen[cell]), -1)
+
+    def chance(self, cell: int, seen: Bools, place: int, evenly: float, *, in_turn: bool) -> float:
+        """Compute the probability with which a place had this cell, before it is seen."""
+        if seen[cell]:
+            return math.nan
+        alike = 1 / (len(seen) - place)
+        if not self.of_all or self.order not in ("drawn", "random"):
+            return alike if in_turn else math.nan
+        if self.order == "random":
+            return alike
+        if place >= self.ahead:  # it is drawn anew when its place comes near
+            return math.nan
+        # Whichever of the two streams it came in, it had the chances of both.
+        return evenly * alike + (1 - evenly) * float(draw_chances(self.vote, ~seen)[cell])
 
 
 def _sample_size(n: int, share: float) -> int:
@@ -189,6 +237,8 @@ def _turns_due(places: int, n: int, share: float) -> int:
 def _ranking(order: QueueOrder, vote: Vote, clusters: Ints, drawn: Ints) -> Ints:
     if order == "random":
         return drawn
+    if order == "drawn":
+        return np.argsort(-draw_chances(vote), kind="stable")
     doubtful = np.lexsort((vote.confidence, vote.agreement, vote.margin))
     if order == "cluster":
         return doubtful[np.argsort(clusters[doubtful], kind="stable")]

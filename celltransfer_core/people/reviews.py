@@ -1,10 +1,10 @@
 """Reviews: answers of readers on query cells in, the reviewed and final type of each cell out.
 
 Query cells come to a reader in two streams. Most places of the queue go to cells in the order that
-the reader chose. A share goes to a random sample of all query cells, which are shown blind, that is
-without their prediction: only this sample tells how often the vote is right. Cells that were picked
-because they are doubtful are wrong more often than the rest, and a prediction that is seen
-influences the reader.
+the reader chose, by default drawn with known chances. A share goes to a random sample of all query
+cells, which are shown blind, that is without their prediction: one that is seen influences the
+reader. Cells that were picked because they are doubtful are wrong more often than the rest; only
+those that chance drew tell of all cells, each by the weight that its chance gives it.
 
 Reviews are always in the order in which they were made. Those of cells that are no longer in the
 query are ignored.
@@ -36,6 +36,9 @@ class Review:
     """ISO 8601."""
     blind: bool
     """Whether the cell was shown without its prediction, as part of the random sample."""
+    chance: float | None = None
+    """Probability with which the queue drew the cell for its place; None where it was chosen
+    otherwise, or not kept."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ def read_reviews(payloads: Iterable[Mapping[str, Any]]) -> list[Review]:
         In the same order.
     """
     return [
-        Review(p["cell"], p["answer"], p["reader"], p["time"], bool(p["blind"])) for p in payloads
+        Review(p["cell"], p["answer"], p["reader"], p["time"], bool(p["blind"]), p.get("chance"))
+        for p in payloads
     ]
 
 
@@ -106,7 +110,7 @@ def final_types(
     reviewed, final, reader, time = list[str](), list[str](), list[str](), list[str]()
     for cell, guess in zip(cells, predicted, strict=True):
         given = answers.get(cell, {})
-        settled = settle(given.values())
+        settled = settle(given.values()) if given else ""
         reviewed.append(settled)
         final.append(str(guess) if settled in ("", UNSURE) else settled)
         reader.append("; ".join(given))

@@ -123,6 +123,13 @@ class UpdatedVote:
         return np.column_stack([np.maximum(1 - joined.sum(axis=0), 0), *joined])
 
     @property
+    def typed(self) -> Bools:
+        """Whether a person typed each cell, shape (n,)."""
+        found = np.zeros(len(self.distance), dtype=bool)
+        found[[cell for cell, _ in self.annotations.cells]] = True
+        return found
+
+    @property
     def unknown(self) -> Bools:
         """Whether each cell is far from all annotated cells, shape (n,)."""
         return np.isfinite(self.distance) & (self.distance > self.unknown_above)

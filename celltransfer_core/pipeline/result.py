@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from celltransfer_core.classify.voting import Vote
+from celltransfer_core.classify.voting import Vote, cell_weights
 from celltransfer_core.config.config import Config
 from celltransfer_core.config.settings import ConfigStage, voter_name
 from celltransfer_core.data.dataset import Dataset
@@ -18,6 +18,9 @@ from celltransfer_core.framing.sets import Framing
 from celltransfer_core.matching.matches import Confirmation, Match, match_clusters
 from celltransfer_core.matching.plane import ClusterPlane, Refinement
 from celltransfer_core.matching.scores import Similarity
+from celltransfer_core.neighbors.knn import normalized_entropy
+from celltransfer_core.people.flags import Flags, find_flags
+from celltransfer_core.people.must_find import cells_to_show
 from celltransfer_core.people.updated import UpdatedVote
 from celltransfer_core.pipeline.features import (
     Embeddings,
@@ -169,11 +172,46 @@ class RunResult:
         """Matched type of each query cell's cluster, length m."""
         return tuple(self.matches[cluster].matched_type for cluster in self.clusters.labels)
 
+    @cached_property
+    def probabilities(self) -> Float64:
+        """Of each type in each query cell, not calibrated; without its own answer, shape (m, T)."""
+        if self.updated:
+            return self.updated.probabilities
+        weights = np.array([voter.weight for voter in self.voters])
+        found = np.stack([voter.probabilities for voter in self.voters])
+        counted = cell_weights(weights, 1 - normalized_entropy(found))
+        return np.asarray(np.einsum("vn,vnt->nt", counted, found), dtype=np.float64)
+
+    @cached_property
+    def to_show(self) -> Mapping[str, Bools]:
+        """Cells to show besides those predicted as a type that must not be missed, by type."""
+        typed = self.updated.typed if self.updated else np.zeros(self.query.n_cells, dtype=bool)
+        return {
+            name: cells_to_show(self.probabilities[:, place], self.vote.winner == place, typed)
+            for place, name in enumerate(self.types)
+            if name in self.config.must_find
+        }
+
+    def seen_as(self, name: str) -> Bools:
+        """Tell which cells are predicted as a type of :attr:`to_show` or shown besides."""
+        return self.to_show[name] | (self.vote.winner == self.types.index(name))
+
+    @cached_property
+    def flags(self) -> Flags:
+        """Which query cells want a look, and the errors to expect among the others."""
+        return find_flags(
+            self.vote,
+            self.updated,
+            np.array([name == NONE_TYPE for name in self.matched], dtype=bool)
+            | np.any([*self.to_show.values(), np.zeros(self.query.n_cells, dtype=bool)], axis=0),
+            error=self.config.flag_error,
+            agreement=self.config.flag_threshold,
+        )
+
     @property
     def flagged(self) -> Bools:
         """Which query cells want a look, shape (m,)."""
-        unknown = np.array([name == NONE_TYPE for name in self.matched], dtype=bool)
-        return (self.vote.agreement < self.config.flag_threshold) | unknown
+        return self.flags.flagged
 
 
 @dataclass(frozen=True)

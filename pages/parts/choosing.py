@@ -11,6 +11,7 @@ from parts import text
 from parts.here import Here
 
 ORDERS = {
+    "drawn": "Drawn, doubtful ones more often",
     "least certain": "Least certain first",
     "random": "At random",
     "cluster": "Cluster by cluster",
@@ -18,18 +19,25 @@ ORDERS = {
     "disagreement": "Where voters differ most",
 }
 ALL = ("all", "")
+MUST_FIND = ("must find", "")
+
+
+def first_choice(run: RunResult) -> tuple[str, str]:
+    """Return the cells that are shown before anybody chose: those that must not be missed."""
+    return MUST_FIND if run.to_show else ALL
 
 
 def queue_of(here: Here, run: RunResult, reviews: Sequence[Review]) -> ReviewQueue:
     """Line up the cells to look at, as the reader chose."""
     second = st.session_state.get("reading") == "second"
+    which = st.session_state.get("which", first_choice(run))
     return review_queue(
         run.query.cells,
         run.vote,
         run.clusters.labels,
         [one for one in reviews if one.reader == here.reader or not second],
-        order=st.session_state.get("order", "least certain"),
-        only=select_cells(run, reviews, here.reader, *st.session_state.get("which", ALL)),
+        order=st.session_state.get("order", "drawn"),
+        only=select_cells(run, reviews, here.reader, *which),
         seed=run.config.seed,
     )
 
@@ -39,12 +47,14 @@ def choose(here: Here, current: CurrentRun) -> str:
     run, reviews = current.run, current.reviews
     others = {one.reader for one in reviews} - {here.reader}
     clusters = run.clusters.names.tolist()
-    which = [ALL, ("flagged", "")]
+    which = [MUST_FIND] if run.to_show else []
+    which += [ALL, ("flagged", "")]
     which += [("type", name) for name in run.types] + [("cluster", n) for n in clusters]
     which += [("unknown", "")] if run.updated and run.updated.unknown.any() else []
     which += [("read", ""), ("disputed", "")] if others else []
     labels = {
         "all": lambda _: "All cells",
+        "must find": lambda _: f"May be {text.listed(list(run.to_show))}: not to be missed",
         "flagged": lambda _: f"Flagged cells ({int(run.flagged.sum()):,})",
         "type": lambda name: f"Predicted {name}",
         "cluster": lambda number: f"Cluster {number}",
@@ -54,7 +64,15 @@ def choose(here: Here, current: CurrentRun) -> str:
     }
     columns = st.columns([3, 3, 4], vertical_alignment="bottom")
     columns[0].selectbox("Cells", which, format_func=lambda w: labels[w[0]](w[1]), key="which")
-    columns[1].selectbox("Order", list(ORDERS), format_func=ORDERS.get, key="order")
+    columns[1].selectbox(
+        "Order",
+        list(ORDERS),
+        format_func=ORDERS.get,
+        key="order",
+        help="All cells, drawn or at random: your answers tell of all cells, because every cell "
+        "came with a known chance. Any other choice: they update the vote and count for the cells "
+        "themselves.",
+    )
     with columns[2]:
         way = st.segmented_control(
             "Show",

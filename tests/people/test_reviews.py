@@ -126,7 +126,9 @@ def test_a_doubtful_cell_of_the_sample_is_asked_at_once_and_blind(cells):
     agreement = np.full(60, 0.5)
     agreement[sample] = 1
     agreement[sample[4]] = 0
-    queue = places(review_queue(cells, vote_of(agreement), one_group(60), []))
+    queue = places(
+        review_queue(cells, vote_of(agreement), one_group(60), [], order="least certain", share=0.1)
+    )
     assert queue[0] == (sample[4], True)
     # The others of the sample wait for their turn; what was asked needs no second one.
     assert [at for at, (_, blind) in enumerate(queue) if blind] == [0, 29, 39, 49, 58, 59]
@@ -154,11 +156,15 @@ def test_answering_the_next_cell_moves_no_other(order, answer, cells, vote, clus
     assert len(queue) == (30 if answer == SKIPPED else 0)
 
 
-def test_answering_further_down_keeps_the_order(cells, vote, clusters, rng):
-    before = review_queue(cells, vote, clusters, [])
+def test_answering_further_down_keeps_an_order_that_is_not_drawn(cells, vote, clusters, rng):
+    def line(*reviews):
+        order = "least certain"
+        return review_queue(cells, vote, clusters, reviews, order=order, share=0.1)
+
+    before = line()
     for number in rng.permutation(60)[:25]:
         cell, blind = places(before)[number]
-        after = review_queue(cells, vote, clusters, [review_of(cell, blind=blind)])
+        after = line(review_of(cell, blind=blind))
         was = [c for c, hidden in places(before) if not hidden and c != cell]
         assert [c for c, hidden in places(after) if not hidden] == was
         rest = [c for c in before.cells.tolist() if c != cell]
@@ -179,19 +185,23 @@ def test_turns_come_when_the_vote_changes_after_every_answer(cells, clusters, rn
 
 
 def test_skipped_cells_come_back_in_turn_and_leave_once_answered(cells, vote, clusters):
-    first, second, third = places(review_queue(cells, vote, clusters, [], share=0))[:3]
+    def line(reviews):
+        order = "least certain"
+        return places(review_queue(cells, vote, clusters, reviews, order=order, share=0))
+
+    first, second, third = line([])[:3]
     skips = [review_of(second[0], SKIPPED), review_of(first[0], SKIPPED)]
-    queue = places(review_queue(cells, vote, clusters, skips, share=0))
+    queue = line(skips)
     assert queue[0] == third
     assert queue[-2:] == [second, first]
     repeated = [*skips, review_of(second[0], SKIPPED)]
-    again = places(review_queue(cells, vote, clusters, repeated, share=0))
+    again = line(repeated)
     assert again[-2:] == [first, second]
-    answered = places(review_queue(cells, vote, clusters, [*skips, review_of(second[0])], share=0))
+    answered = line([*skips, review_of(second[0])])
     assert answered == [place for place in queue if place != second]
     # An answer stays when the cell is skipped later.
     kept = [review_of(first[0]), review_of(first[0], SKIPPED)]
-    assert first not in places(review_queue(cells, vote, clusters, kept, share=0))
+    assert first not in line(kept)
 
 
 def test_a_skipped_blind_cell_comes_back_blind(cells, vote, clusters):
@@ -252,14 +262,16 @@ def test_least_certain_gives_every_type_and_cluster_its_turn():
     agreement = np.concatenate([np.linspace(0.1, 0.3, 20), np.linspace(0.5, 0.6, 6), [0.98, 0.97]])
     winner = np.array([0] * 26 + [1] * 2)
     clusters = np.array([0] * 20 + [1] * 6 + [2] * 2)
-    queue = review_queue(hashes(28), vote_of(agreement, winner), clusters, [], share=0)
+    vote = vote_of(agreement, winner)
+    queue = review_queue(hashes(28), vote, clusters, [], order="least certain", share=0)
     # Every fourth place goes round types and clusters; the first round has nothing to add.
     assert queue.cells[:11].tolist() == [0, 1, 2, 3, 4, 5, 27, 6, 7, 8, 20]
 
 
 def test_confidence_decides_between_equal_agreement():
     vote = replace(vote_of([0.5, 0.5, 0.5]), confidence=np.array([0.4, 0.2, 0.3]))
-    assert review_queue(hashes(3), vote, one_group(3), [], share=0).cells.tolist() == [1, 2, 0]
+    queue = review_queue(hashes(3), vote, one_group(3), [], order="least certain", share=0)
+    assert queue.cells.tolist() == [1, 2, 0]
 
 
 def test_other_orders():
@@ -374,7 +386,7 @@ def test_cells_chosen_by_doubt_enter_in_their_turn():
     early = [review_of(cell, "b", blind=True) for cell in (order[2], order[3], order[5])]
 
     def sample(*reviews):
-        return random_sample(cells, reviews, seed=7)
+        return random_sample(cells, reviews, share=0.1, seed=7)
 
     assert sample(*fair, *seen) == order[:2]  # 49 cells: two turns
     assert sample(*early, *fair) == order[:2]

@@ -1,0 +1,214 @@
+"""What drawn answers tell of all cells: how many are right, and how many of each type there are.
+
+The vote and the answers go in; shares with intervals that know of typing errors come out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from celltransfer_core.classify.voting import Vote
+from celltransfer_core.people.accuracy import cells_needed, wilson_limits
+from celltransfer_core.people.active_inference import Draws, Share, draws_of, estimate_share
+from celltransfer_core.people.drawing import draw_chances
+from celltransfer_core.people.reviews import Review
+from celltransfer_core.people.tally import Tally, tally_answers
+from celltransfer_core.people.temperature import scale_types
+from celltransfer_core.types import Bools, Float64, Ints
+
+ESTIMATED_FROM = 20
+"""Drawn cells with an answer before anything is said of all cells; and of how often predictions are
+right, as many blind ones."""
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What the answers tell of n cells and T types."""
+
+    types: tuple[str, ...]
+    """Those of the vote, then other answers, length T."""
+    winner: Ints
+    """Number of each cell's predicted type, shape (n,)."""
+    probabilities: Float64
+    """Of the types, scaled to fit the answers; a cell's own answer has no part, shape (n, T)."""
+    draws: Draws
+    chances: Float64
+    """Of drawing each cell, shape (n,)."""
+    tally: Tally
+    """What became of every answer."""
+
+    @property
+    def missing_draws(self) -> int:
+        """How many more drawn cells it takes to tell of the types."""
+        return max(ESTIMATED_FROM - self.tally.drawn, 0)
+
+    @property
+    def missing_blind(self) -> int:
+        """How many more blind cells it takes to tell how often predictions are right."""
+        return max(ESTIMATED_FROM - self.tally.blind, 0)
+
+    def right(self, among: Bools | None = None) -> Share:
+        """Estimate the share of cells that are predicted rightly.
+
+        Parameters
+        ----------
+        among : ndarray of bool, shape (n,), optional
+            The cells to tell of, such as the unflagged ones; all by default.
+
+        Returns
+        -------
+        Share
+            Of the vote: a cell's own answer has no part in its prediction.
+        """
+        answers = np.array([self.types.index(name) for name in self.draws.answers], dtype=np.int64)
+        expected = self.probabilities[np.arange(len(self.winner)), self.winner]
+        return self._share(self.winner[self.draws.answered] == answers, expected, among)
+
+    def errors(self, among: Bools | None = None) -> Share:
+        """Estimate the share of cells that are predicted wrongly.
+
+        Parameters
+        ----------
+        among : ndarray of bool, shape (n,), optional
+
+        Returns
+        -------
+        Share
+        """
+        found = self.right(among)
+        return Share(1 - found.value, 1 - found.high, 1 - found.low, found.draws)
+
+    def of_type(self, name: str, among: Bools | None = None) -> Share:
+        """Estimate the share of cells that truly are of a type.
+
+        Parameters
+        ----------
+        name : str
+        among : ndarray of bool, shape (n,), optional
+            The cells to tell of, such as those of one slide; all by default.
+
+        Returns
+        -------
+        Share
+        """
+        outcome = np.array([answer == name for answer in self.draws.answers], dtype=bool)
+        place = self.types.index(name) if name in self.types else None
+        expected = np.zeros(len(self.winner)) if place is None else self.probabilities[:, place]
+        return self._share(outcome, expected, among)
+
+    def _share(self, outcome: Bools, expected: Float64, among: Bools | None) -> Share:
+        return estimate_share(outcome, expected, self.draws, self.chances, among=among)
+
+
+def infer(
+    cells: Sequence[str],
+    types: Sequence[str],
+    probabilities: Float64,
+    vote: Vote,
+    reviews: Sequence[Review],
+    *,
+    seed: int = 0,
+) -> Inference:
+    """Infer from the answers what all cells are.
+
+    Parameters
+    ----------
+    cells : sequence of str, length n
+        Hashes of the query's cells.
+    types : sequence of str, length T
+    probabilities : ndarray of float64, shape (n, T)
+        Of the vote; those of an answered cell must not have used its answer.
+    vote : Vote
+    reviews : sequence of Review
+        In the order they were made, of all readers.
+    seed : int
+        Of the random sample; the study's.
+
+    Returns
+    -------
+    Inference
+    """
+    draws = draws_of(cells, reviews, seed=seed)
+    every = (*types, *sorted(set(draws.answers) - set(types)))
+    padded = np.pad(probabilities, ((0, 0), (0, len(every) - len(types))))
+    numbers = [every.index(name) for name in draws.answers]
+    chances = draw_chances(vote)
+    evenly = float(np.mean(draws.weights == 1)) if len(draws.weights) else 0.0
+    return Inference(
+        types=every,
+        winner=vote.winner,
+        probabilities=scale_types(padded, draws.answered, numbers),
+        draws=draws,
+        chances=evenly / max(len(cells), 1) + (1 - evenly) * chances,
+        tally=tally_answers(cells, reviews, draws),
+    )
+
+
+def draws_needed(share: Share, cells: int, half_width: float) -> int:
+    """Reckon how many drawn cells make an interval so narrow.
+
+    Parameters
+    ----------
+    share : Share
+        As it is known so far.
+    cells : int
+        Of the query.
+    half_width : float
+        Such as 0.05 for ± 5 points.
+
+    Returns
+    -------
+    int
+        From the width that the interval has with the draws so far, which knows how much answers
+        and predictions differed, and what few draws cannot have shown; from an even share as long
+        as nothing is known. No more than there are cells.
+
+    Examples
+    --------
+    >>> found = Share(0.9, 0.8, 1.0, 50)
+    >>> draws_needed(found, 10_000, 0.05), draws_needed(found, 100, 0.05)
+    (198, 80)
+    """
+    if math.isnan(share.value):
+        return min(cells_needed(half_width), cells)
+    half = (share.high - share.low) / 2
+    if share.draws >= cells or half <= half_width:
+        return share.draws
+    of_one = half**2 / (1 / share.draws - 1 / cells)
+    return math.ceil(1 / (half_width**2 / of_one + 1 / cells) - 1e-9)
+
+
+def with_counting(share: Share, cells: int) -> tuple[float, float]:
+    """Join the uncertainty of typing with that of counting so many cells of a specimen.
+
+    Parameters
+    ----------
+    share : Share
+        Of the cells of a slide.
+    cells : int
+        That were counted on it.
+
+    Returns
+    -------
+    low, high : float
+        The slide's cells are a sample of the specimen's. Distances of the limits from the estimate
+        are joined as those of independent errors (MOVER; Zou & Donner, Stat. Med. 27:1693, 2008),
+        counting by Wilson's interval. From 0 to 1 where the share is not known.
+
+    Examples
+    --------
+    >>> low, high = with_counting(Share(0.5, 0.4, 0.6, 50), 100)
+    >>> round(low, 2), round(high, 2)
+    (0.36, 0.64)
+    """
+    if math.isnan(share.value):
+        return 0.0, 1.0
+    counted = wilson_limits(share.value, cells, NormalDist().inv_cdf(0.975))
+    low = share.value - math.hypot(share.value - share.low, share.value - counted[0])
+    high = share.value + math.hypot(share.high - share.value, counted[1] - share.value)
+    return max(low, 0.0), min(high, 1.0)

@@ -1,0 +1,106 @@
+"""Types that must not be missed: their probabilities in, the cells to show besides out.
+
+A cell that is predicted as such a type is seen as it is. Others are shown as long as too many cells
+of the type are expected among the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import beta
+
+from celltransfer_core.types import Bools, Float64, Ints
+
+MISSED = 0.05
+"""Share of the cells of such a type that may be missed."""
+
+_MARGIN = 0.4  # of that share: probabilities are estimates, and the surest errors show last
+_LIKELY = 0.05  # a cell is shown from this probability on in any case
+_CONFIDENCE = 0.95
+_MOST_DRAWN = 5000  # that are ever asked for
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How many of the drawn cells of a type were seen."""
+
+    drawn: int
+    seen: int
+    low: float
+    """Of all cells of the type at least this share is seen, with 95 % confidence."""
+    missing: int
+    """Further drawn cells of the type, all of them seen, until that share is 95 %."""
+
+
+def cells_to_show(probability: Float64, predicted: Bools, typed: Bools) -> Bools:
+    r"""Find the cells to show besides those predicted as a type.
+
+    Cells are shown in the order of their probability, until the others hold, as expected, at most
+    a fiftieth of the type's cells, and in any case from a probability of 5 % on.
+
+    Parameters
+    ----------
+    probability : ndarray of float64, shape (n,)
+        That each cell is of the type.
+    predicted : ndarray of bool, shape (n,)
+        Cells that are predicted as it.
+    typed : ndarray of bool, shape (n,)
+        Cells that a person typed.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> probability = np.array([0.9, 0.8, 0.3, 0.001])
+    >>> cells_to_show(probability, probability > 0.5, np.zeros(4, dtype=bool)).tolist()
+    [False, False, True, False]
+    """
+    open_cells = np.flatnonzero(~(predicted | typed))
+    order = open_cells[np.argsort(-probability[open_cells], kind="stable")]
+    ordered = probability[order]
+    unseen = np.cumsum(ordered[::-1])[::-1]  # expected in each cell and those after it
+    shown = (unseen > MISSED * _MARGIN * probability.sum()) | (ordered >= _LIKELY)
+    found = np.zeros(len(probability), dtype=bool)
+    found[order[shown]] = True
+    return found
+
+
+def sensitivity(seen: Bools, drawn: Ints, answers: Sequence[str], name: str) -> Sensitivity:
+    """Tell what drawn cells say of how many cells of a type are seen.
+
+    Parameters
+    ----------
+    seen : ndarray of bool, shape (n,)
+        Cells that are predicted as the type or shown besides.
+    drawn : ndarray of int64, shape (M,)
+        Cells that were drawn by chance.
+    answers : sequence of str, length M
+        On each of them.
+    name : str
+        Of the type.
+
+    Returns
+    -------
+    Sensitivity
+        The limit is that of Clopper and Pearson. Among cells drawn for their doubt fewer are seen
+        than among all, so that the limit is rather too low.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = sensitivity(np.ones(3, dtype=bool), np.arange(3), ["blast"] * 3, "blast")
+    >>> round(found.low, 2), found.missing
+    (0.37, 56)
+    """
+    cells = [cell for cell, answer in zip(drawn.tolist(), answers, strict=True) if answer == name]
+    count, right = len(cells), int(seen[cells].sum())
+    more = np.arange(_MOST_DRAWN)
+    limits = beta.ppf(1 - _CONFIDENCE, np.maximum(right + more, 0.5), count - right + 1)
+    missing = int(np.searchsorted(limits, 1 - MISSED))
+    return Sensitivity(count, right, float(limits[0]) if right else 0.0, missing)

@@ -1,0 +1,51 @@
+"""Types that must not be missed: marked on Data, and what answers tell of how many are seen."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from celltransfer_core.config import setting
+from celltransfer_core.outputs import describe_sensitivity
+from celltransfer_core.people import Inference, sensitivity
+from celltransfer_core.pipeline import RunResult
+from celltransfer_core.studies import study_config
+from parts import text
+from parts.here import Here
+
+
+def choose_must_find(here: Here, types: Sequence[str]) -> None:
+    """Let types of the reference be marked; they are kept at once."""
+    one = setting("must_find")
+    marked = list(study_config(here.workspace, here.study).must_find)
+    key = f"must find {marked}"  # chosen elsewhere, it is shown anew and not written back
+
+    def keep() -> None:
+        here.change_options(must_find=st.session_state[key] or None)
+
+    st.multiselect(
+        one.label,
+        sorted({*types, *marked}),
+        default=marked,
+        key=key,
+        on_change=keep,
+        disabled=here.locked,
+        help=one.note,
+        placeholder="None is marked",
+    )
+    if gone := sorted({*marked} - {*types}):
+        st.warning(f"The reference has no {text.listed(gone)} any more; take it out, or mend it.")
+
+
+def show_must_find(run: RunResult, inference: Inference) -> None:
+    """Tell, of each type that must not be missed, which cells to look at and what is promised."""
+    for name, shown in run.to_show.items():
+        seen = run.seen_as(name)
+        answers = dict(zip(inference.draws.answered.tolist(), inference.draws.answers, strict=True))
+        drawn = inference.draws.cells
+        found = sensitivity(seen, drawn, [answers[cell] for cell in drawn.tolist()], name)
+        predicted = int(seen.sum() - shown.sum())
+        st.markdown(
+            f":material/priority_high: **{text.plain(name)}**: {predicted:,} cells are predicted "
+            f"as it, and {int(shown.sum()):,} more may be it and are shown. "
+            f"{text.plain(describe_sensitivity(found))}"
+        )
