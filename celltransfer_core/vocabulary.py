@@ -1,6 +1,11 @@
-"""Words that stand where a cell type could: answers that are no type, and the names of the sets."""
+"""Words that stand where a cell type could: answers that are no type, and the names of the sets.
+
+Also how a sentence lists names.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from celltransfer_core.errors import DataError
 
@@ -56,3 +61,28 @@ def check_new_type(name: str) -> str:
     if name.lower() in ANSWERS:
         raise DataError(f"{name!r} is an answer and cannot name a type; choose another name.")
     return name
+
+
+MANY, FIRST = 12, 9
+"""Names that a sentence lists, and those that it lists where there are more."""
+
+
+def and_more(names: Sequence[str]) -> str:
+    """List names, the first few of very many.
+
+    Parameters
+    ----------
+    names : sequence of str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> and_more(["a", "b"])
+    'a, b'
+    """
+    if len(names) <= MANY:
+        return ", ".join(names)
+    return f"{', '.join(names[:FIRST])} and {len(names) - FIRST:,} more"

@@ -13,6 +13,7 @@ from celltransfer_core.vocabulary import QUERY
 from parts import maps
 from parts.assets import component
 from parts.cell_view import show_cell
+from parts.faults import choose_faults
 from parts.here import Here, open_page
 from parts.navigation import lead_on
 from parts.neighbours import show_neighbours, show_voters
@@ -40,6 +41,7 @@ def choose_cells(run: RunResult, among: Sequence[int] | None) -> np.ndarray:
     types = first[0].multiselect("Predicted type", run.types, placeholder="all", key="cells types")
     chosen = first[1].multiselect("Cluster", clusters, placeholder="all", key="cells clusters")
     order = first[2].selectbox("Order", CELL_ORDERS, format_func=ORDERS.get, key="cells order")
+    among = choose_faults(run, among)
     second = st.columns([3, 3, 3], vertical_alignment="center")
     agreement = second[0].slider(
         "Agreement", 0.0, 1.0, (0.0, 1.0), 0.01, key="cells agreement", help="Share of the vote."

@@ -135,11 +135,11 @@ if current and not current.fresh and not first:
     current_run(here, "Type every cell")
     if is_enough(current):
         offer_transport_again(here)
-    show_run(here, current.run)
+    show_run(here, current.run, current.reviews)
     lead_on("cells", "Go on: look at the cells")
 elif needs(here, "classify", "Type every cell", why):
     offer_transport_anyway(here, current)
-    show_run(here, latest)
+    show_run(here, latest, current.reviews if current else ())
     lead_on("cells", "Go on: look at the cells")
 elif latest is not None:
     st.header("A first result" if first else "The last result")
@@ -150,6 +150,6 @@ elif latest is not None:
             ":material/history: It was made before the last changes to the matches, the clusters, "
             "the choices or the images, and stays here until cells are typed anew."
         )
-    show_run(here, latest)
+    show_run(here, latest, current.reviews if current else ())
     if first:
         lead_on("cells", "Go on: look at the cells")

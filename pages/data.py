@@ -5,14 +5,19 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from celltransfer_core.data import answer_named
 from celltransfer_core.plots import CAPTIONS, types_figure
 from celltransfer_core.studies import Role
-from celltransfer_core.vocabulary import ANSWERS, QUERY, REFERENCE
+from celltransfer_core.vocabulary import QUERY, REFERENCE, and_more
 from parts import text
 from parts.framing import show_framing
-from parts.here import Here, attempt, open_page
+from parts.full_list import show_full_list
+from parts.here import Here, attempt, open_page, readable
 from parts.image_set import show_set
+from parts.looks import show_overlap
+from parts.must_find import choose_must_find
 from parts.navigation import lead_on
+from parts.reference_check import show_reference_check
 from parts.study_types import colours
 
 FEW = 20
@@ -35,7 +40,7 @@ SECTIONS: Mapping[Role, tuple[str, str]] = {
 
 def show_types(here: Here) -> None:
     """Draw how many cells each type of the pooled reference has, and warn of few."""
-    reference = here.pooled(REFERENCE)
+    reference = readable(here, REFERENCE)
     if reference is None:
         return
     counts = Counter(reference.cell_labels.tolist())
@@ -46,20 +51,23 @@ def show_types(here: Here) -> None:
         alt=title,
     )
     st.caption(CAPTIONS["types_figure"])
+    show_full_list("All types", dict(sorted(counts.items())))
+    choose_must_find(here, list(counts))
     if len(counts) < 2:
         (only,) = counts
         st.warning(
             f"The reference has one type only ({text.plain(only)}); it needs two at least. If the "
-            "types are folders inside that folder, remove the set and drop the inner folder."
+            "types are folders inside that folder, say so under Types."
         )
-    if taken := sorted({*counts} & {*ANSWERS}):
+    if taken := sorted(filter(answer_named, counts)):
         st.warning(
-            f"Also the name of an answer to a cell or a cluster: {', '.join(taken)}. Rename such a "
-            "type, or leave it out."
+            f"Also the name of an answer to a cell or a cluster: {text.listed(taken)}. Rename such "
+            "a type, or leave it out."
         )
-    if few := [f"{text.plain(name)} ({count})" for name, count in counts.items() if count < FEW]:
+    few = sorted(f"{text.plain(name)} ({count})" for name, count in counts.items() if count < FEW)
+    if few:
         st.warning(
-            f"Under {FEW} cells: {', '.join(sorted(few))}. So few are learned badly; add cells, "
+            f"Under {FEW} cells: {and_more(few)}. So few are learned badly; add cells, "
             "merge the type with another, or leave it out."
         )
 
@@ -95,8 +103,13 @@ if not here.locked:
             attempt(here.workspace.add_set, here.id, role, SECTIONS[role][0])
 for section in SECTIONS:
     show_section(here, section)
+show_overlap(here)
 show_framing(here)
-if {REFERENCE, QUERY} <= here.workspace.filled(here.id):
+show_reference_check(here)
+filled = {REFERENCE, QUERY} <= here.workspace.filled(here.id)
+if filled and readable(here, REFERENCE) and readable(here, QUERY):
     lead_on("embeddings", "Go on to embeddings")
+elif filled:
+    st.info("Next: settle what stands above beside a set that cannot be read yet.")
 else:
     st.info("Next: add images to the reference and to the query.")

@@ -13,10 +13,13 @@ from celltransfer_core.outputs import (
     StudyTables,
     command_line,
     csv_bytes,
+    describe_accuracy,
     formats,
     images,
     json_bytes,
     report_html,
+    shown_channels,
+    write_workbook,
 )
 from celltransfer_core.runtime import write_atomically
 from celltransfer_core.studies import CurrentRun, current_job, load_map
@@ -47,7 +50,7 @@ def read(here: Here, current: CurrentRun) -> Takeaways:
     if hidden:
         st.download_button(
             "Which pseudonym is whose (keep this to yourself)",
-            lambda: csv_bytes(pseudonyms.table(current.run.query), guarded=True),
+            lambda: csv_bytes(pseudonyms.table(current.run.query)),
             file_name(here, "pseudonyms.csv"),
             key="pseudonyms",
             icon=":material/key:",
@@ -116,6 +119,13 @@ def offer_tables(files: Takeaways) -> None:
         )
     offer_table(
         files,
+        "quality",
+        "Quality of the pictures",
+        "One row an image: what is wrong with it, and how far it lies off the usual.",
+        "quality.csv",
+    )
+    offer_table(
+        files,
         "answers",
         "Answers of readers",
         "Every answer in the order of time, also those that were changed later.",
@@ -123,8 +133,23 @@ def offer_tables(files: Takeaways) -> None:
     )
     st.caption(
         "Texts in CSV files that a spreadsheet would take for a formula begin with an apostrophe; "
-        "Parquet and h5ad hold them as they are."
+        "Excel, Parquet and h5ad hold them as they are."
     )
+
+
+def offer_workbook(files: Takeaways) -> None:
+    """Offer all tables as one Excel workbook."""
+    tables = files.tables
+
+    def write(path: Path, progress: Progress) -> None:  # noqa: ARG001
+        write_workbook(tables.all(), path)
+
+    with st.container(border=True):
+        st.markdown(
+            "**Excel workbook**  \nAll tables above in one file, one sheet a table. Numbers are "
+            "numbers and texts stay texts."
+        )
+        offer_prepared(files, "tables", ".xlsx", "Excel", write)
 
 
 def offer_images(files: Takeaways) -> None:
@@ -201,14 +226,19 @@ def offer_repeat(files: Takeaways) -> None:
         extras = {one.name: one.um_per_px for one in here.workspace.sets(here.id, "extra")}
         reviews = "reviews.csv" if tables.reviews else None
         st.code(
-            command_line(tables.run.config, extras=extras, reviews=reviews),
+            command_line(
+                tables.run.config,
+                extras=extras,
+                channels=shown_channels(tables.run),
+                reviews=reviews,
+                new_types=tables.new_types,
+            ),
             language="bash",
             wrap_lines=True,
         )
         if files.hidden:
             st.caption(
-                "Save clusters.csv and reviews.csv without pseudonyms for this: they must name "
-                "your own files."
+                "Save the three tables without pseudonyms for this: they must name your own files."
             )
         if any(one.mapping for one in here.workspace.sets(here.id, "reference")):
             st.caption("Types were renamed in this study: name the sub-folders as it does.")
@@ -241,6 +271,7 @@ def offer_signature(here: Here, tables: StudyTables) -> None:
         f"cells are not, and readers dispute {disputed:,}. After signing, nothing in this study "
         "can be changed by anybody; it can be read, exported and duplicated."
     )
+    st.markdown(text.plain(describe_accuracy(tables.inference)))
     job = current_job(here.workspace, here.id)
     busy = bool(job and job.active)
     if busy:
@@ -268,6 +299,7 @@ if current := current_run(here, "Type every cell"):
     files = read(here, current)
     offer_cells(files)
     offer_tables(files)
+    offer_workbook(files)
     offer_images(files)
     offer_report(files)
     offer_repeat(files)

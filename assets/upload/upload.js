@@ -5,7 +5,8 @@
 
 const IN_FLIGHT = 2;
 const TRIES = 5;
-const SHOWN_REFUSALS = 200;
+const SHOWN_KINDS = 50; // of files that were left out
+const SHOWN_NAMES = 5; // of each kind
 
 const uploads = new Map(); // by address of the set
 
@@ -23,7 +24,7 @@ class Upload {
     this.total = 0;
     this.already = 0;
     this.taken = 0;
-    this.ignored = 0;
+    this.said = "";
     this.left = 0;
     this.refused = [];
     this.message = "";
@@ -144,10 +145,14 @@ function lastPart(name) {
   return name.slice(name.lastIndexOf("/") + 1);
 }
 
+// Hidden, or what a system keeps beside the files it speaks of. As on the server.
+function isOfSystems(name, access) {
+  const parts = name.toLowerCase().split("/");
+  return parts.some((part) => part.startsWith(".") || access.of_systems.includes(part));
+}
+
 function isOfUse(name, access) {
-  const parts = name.split("/");
-  const last = parts[parts.length - 1].toLowerCase();
-  if (last.startsWith(".") || parts.includes("__MACOSX")) return false;
+  const last = lastPart(name).toLowerCase();
   return access.tables.includes(last) || access.extensions.some((end) => last.endsWith(end));
 }
 
@@ -279,10 +284,14 @@ function freeNumber(clashing, all, known) {
 }
 
 async function sendFiles(upload, access, found) {
-  const useful = found.filter(({ name }) => isOfUse(name, access));
-  upload.ignored += found.length - useful.length;
-  const folder = wrappingFolder(useful.map(({ name }) => name), access);
-  const named = useful.map(({ name, file }) => ({ name: name.slice(folder.length), file }));
+  const all = found.filter(({ name }) => !isOfSystems(name, access));
+  const useful = all.filter(({ name }) => isOfUse(name, access));
+  const folder = wrappingFolder((useful.length ? useful : all).map(({ name }) => name), access);
+  const inside = ({ name }) => (name.startsWith(folder) ? name.slice(folder.length) : name);
+  const named = useful.map((one) => ({ name: inside(one), file: one.file }));
+  // Their names alone are sent: the server keeps why each is passed over.
+  const others = all.filter((one) => !isOfUse(one.name, access));
+  const passedOver = others.map((one) => ({ name: inside(one), file: new Blob([]) }));
   const small = named.filter(({ file }) => file.size <= access.file_bytes);
   const large = named.find(({ name, file }) => isTable(name, access) && file.size > access.file_bytes);
   if (large) throw new Stop(`Nothing was taken: ${large.name} is over ${access.file_bytes / 1e6} MB.`);
@@ -307,7 +316,7 @@ async function sendFiles(upload, access, found) {
     (one) => !same.has(one) && !(clash === "leave" && clashing.has(one)),
   );
   upload.already = same.size;
-  upload.total = same.size + missing.length;
+  upload.total = same.size + missing.length + passedOver.length;
   upload.done = same.size;
   upload.began = performance.now();
   upload.to("sending");
@@ -327,9 +336,9 @@ async function sendFiles(upload, access, found) {
     await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
   };
   const tables = missing.filter(({ name }) => isTable(name, access));
-  const others = missing.filter(({ name }) => !isTable(name, access));
+  const images = missing.filter(({ name }) => !isTable(name, access)).concat(passedOver);
   // A table that is joined to the one here follows the images, which have new names.
-  for (const some of clash === "both" ? [others, tables] : [tables, others]) await send(some);
+  for (const some of clash === "both" ? [images, tables] : [tables, images]) await send(some);
 }
 
 // The answer comes as events, one a batch that was unpacked or read.
@@ -350,6 +359,7 @@ function listen(upload) {
         else if (step.finished) {
           finished = true;
           upload.already = step.already;
+          upload.said = step.said || "";
         } else if (step.compared) {
           upload.done = step.compared;
           upload.total = step.total;
@@ -502,8 +512,13 @@ function headline(upload) {
     case "done":
       if (upload.taken) return `Done: ${files(upload.taken)} taken.`;
       if (upload.left) return "Done: nothing new was taken; what is here stays.";
-      if (upload.refused.length) return "Nothing was taken; the reasons stand below.";
-      return "Nothing new: there is no image in it that is not here already.";
+      if (upload.refused.length) {
+        return upload.already
+          ? "Nothing new was taken: what can be used is here already; why the rest is left out stands below."
+          : "Nothing was taken; the reasons stand below.";
+      }
+      if (upload.already) return "Nothing new: there is no image in it that is not here already.";
+      return "Nothing was taken: there is no file in it.";
     case "cancelled":
       return "Cancelled. What came is kept; add the same again to go on.";
     case "failed":
@@ -527,7 +542,7 @@ function details(upload) {
   }
   if (upload.already) parts.push(`${count(upload.already)} were here already`);
   if (upload.left) parts.push(`${count(upload.left)} left out, as you chose`);
-  if (upload.ignored) parts.push(`${count(upload.ignored)} of other kinds passed over`);
+  if (upload.said) parts.push(upload.said);
   return parts.join(" · ");
 }
 
@@ -558,6 +573,23 @@ function choices({ images, tables }) {
     const said = does.filter(Boolean).join("; ");
     return [answer, label, `${said[0].toUpperCase()}${said.slice(1)}.`];
   });
+}
+
+// A line for each reason and extension, those of the most files first.
+function countedKinds(refused, named) {
+  const kinds = new Map();
+  for (const { name, reason } of refused) {
+    const [extension] = lastPart(name).toLowerCase().match(/\.[a-z0-9]{1,8}$/) || [""];
+    const what = extension ? `${extension}: ${reason}` : reason;
+    if (!kinds.has(what)) kinds.set(what, []);
+    kinds.get(what).push(name);
+  }
+  return [...kinds]
+    .sort(([, some], [, others]) => others.length - some.length)
+    .map(([what, names]) => {
+      const some = `${names.slice(0, SHOWN_NAMES).join(", ")}${names.length > SHOWN_NAMES ? ", …" : ""}`;
+      return `${count(names.length)} ${what}${named ? ` (${some})` : ""}`;
+    });
 }
 
 function element(tag, properties = {}, ...children) {
@@ -773,20 +805,18 @@ class View {
   drawRefused() {
     const { refused } = this.upload;
     this.refused.hidden = !refused.length;
-    if (this.list.childElementCount === Math.min(refused.length, SHOWN_REFUSALS + 1)) return;
-    this.summary.textContent = `${files(refused.length)} refused`;
+    if (this.listed === refused && this.counted === refused.length) return;
+    this.listed = refused; // another upload has another list
+    this.counted = refused.length;
+    this.summary.textContent = `${files(refused.length)} left out`;
     // Without its table a set has other types, or none: that is said without a click.
     const tables = refused.filter(({ name }) => isTable(lastPart(name), this.access));
     if (tables.length) this.refused.open = true;
-    this.list.replaceChildren(
-      ...[...new Set([...tables, ...refused])].slice(0, SHOWN_REFUSALS).map(({ name, reason }) =>
-        element("li", {}, element("b", { textContent: name }), `: ${reason}`),
-      ),
-    );
-    if (refused.length > SHOWN_REFUSALS) {
-      const rest = refused.length - SHOWN_REFUSALS;
-      this.list.append(element("li", { textContent: `and ${count(rest)} more` }));
-    }
+    const lines = tables.map(({ name, reason }) => `${name}: ${reason}`);
+    const kinds = countedKinds(refused.filter((one) => !tables.includes(one)), this.named);
+    lines.push(...kinds.slice(0, SHOWN_KINDS));
+    if (kinds.length > SHOWN_KINDS) lines.push(`and ${count(kinds.length - SHOWN_KINDS)} more`);
+    this.list.replaceChildren(...lines.map((line) => element("li", { textContent: line })));
   }
 
   // Read out at each change of state and each tenth of the way, not at each batch.

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from celltransfer_core.benchmark.pairs import Pair, PairOutcome, PairsFile
-from celltransfer_core.errors import CellTransferError
+from celltransfer_core.data.folders import find_files
+from celltransfer_core.errors import CellTransferError, DataError
 from celltransfer_core.outputs.formats import json_bytes
 from celltransfer_core.runtime.files import write_atomically
 
@@ -43,12 +48,14 @@ def options_of(pair: Pair, given: Sequence[str]) -> list[str]:
     """
     options: list[str] = []
     for name, value in pair.settings.items():
+        if value is False:
+            continue
         options.append(f"--{name}")
         if isinstance(value, tuple) and name == "um-per-px":
             options += [str(one) for one in value]
         elif isinstance(value, tuple):
             options.append(",".join(str(one) for one in value))
-        else:
+        elif value is not True:
             options.append(str(value))
     return [*options, *given]
 
@@ -60,7 +67,7 @@ def run_pairs(
     measure: Callable[[Pair, Sequence[str], Path], None],
     report: Callable[[str], None],
 ) -> list[PairOutcome]:
-    """Measure every pair whose sets are there; pairs that are done are not measured again.
+    """Measure every pair whose sets are there; those of the same images are not measured again.
 
     Parameters
     ----------
@@ -80,6 +87,7 @@ def run_pairs(
     list of PairOutcome
     """
     outcomes = []
+    content = cache(_content)  # a set may be of many pairs
     for number, pair in enumerate(file.pairs, start=1):
         into = folder / pair_folder(pair)
         options = options_of(pair, given)
@@ -90,7 +98,7 @@ def run_pairs(
             outcomes.append(PairOutcome(pair, into, f"not there: {places}", missing=True))
             report(f"skipped, {outcomes[-1].problem}")
             continue
-        described = {"pair": repr(pair), "sets": _sets(file, pair), "options": options}
+        described = {"pair": repr(pair), "sets": _sets(file, pair, content), "options": options}
         if _done(into, described):
             report(f"done before; delete {into} to measure it again")
             outcomes.append(PairOutcome(pair, into, "", missing=False))
@@ -106,8 +114,18 @@ def run_pairs(
     return outcomes
 
 
-def _sets(file: PairsFile, pair: Pair) -> dict[str, str]:
-    return {name: repr(file.sets[name]) for name in pair.sets}
+def _sets(file: PairsFile, pair: Pair, content: Callable[[Path], str]) -> dict[str, list[str]]:
+    return {name: [repr(file.sets[name]), content(file.sets[name].root)] for name in pair.sets}
+
+
+def _content(root: Path) -> str:
+    """Hash the images and tables of a folder: an image that was replaced counts as another one."""
+    found = hashlib.sha256()
+    with suppress(OSError, DataError):  # measuring says what is wrong
+        for name in find_files(root)[0]:
+            found.update(os.fsencode(f"{name}\n"))
+            found.update(hashlib.sha256((root / name).read_bytes()).digest())
+    return found.hexdigest()
 
 
 def _done(folder: Path, described: dict[str, Any]) -> bool:

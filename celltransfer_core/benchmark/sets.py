@@ -59,7 +59,7 @@ def load_pair(file: PairsFile, pair: Pair, *, workers: int | None, progress: Pro
         types = true_types(file.sets[name], workers=workers, progress=progress)
         of_cell = np.array([types.get(first, "") for first in whole.first_file])
         taken = np.flatnonzero([pair.takes(name, cell_type) for cell_type in of_cell])
-        return whole.take(taken), of_cell[taken]
+        return replace(whole.take(taken), looks=whole.looks), of_cell[taken]
 
     query, truth = untyped(pair.query)
     return PairSets(
@@ -104,7 +104,9 @@ def load_set(
     if not labelled:
         return read_dataset(root, workers=workers, progress=progress)
     type_of = image_set.type_of if image_set.pattern is not None else None
-    dataset = read_dataset(root, labelled=True, type_of=type_of, workers=workers, progress=progress)
+    dataset = read_dataset(
+        root, labelled=True, types_at=1, type_of=type_of, workers=workers, progress=progress
+    )
     if image_set.types is None:
         return dataset
     if type_of is None:

@@ -1,3 +1,8 @@
+from .label_errors import (
+    doubt as doubt,
+    far_out as far_out,
+    out_of_sample as out_of_sample,
+)
 from .linear import LinearProbe as LinearProbe
 from .nmtune import (
     NMTune as NMTune,

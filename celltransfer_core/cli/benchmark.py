@@ -60,9 +60,11 @@ def _given(options: argparse.Namespace) -> list[str]:
     words = []
     for name, option in known.items():
         value = getattr(options, name)
-        if value is None:
+        if value is None or value is False:
             continue
-        if isinstance(value, list):
+        if value is True:
+            words.append(option)
+        elif isinstance(value, list):
             words += [option, *map(str, value)]
         elif isinstance(value, tuple):
             words += [option, ",".join(map(str, value)) or "none"]

@@ -10,10 +10,20 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from celltransfer_core.cli.options import Parser, add_common, names_given, numbers_given
+from celltransfer_core.cli.options import (
+    Parser,
+    add_channels,
+    add_common,
+    add_label_columns,
+    add_new_types,
+    add_types_at,
+    names_given,
+    numbers_given,
+)
+from celltransfer_core.cli.per_set import chosen_channels, label_columns, types_levels
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.cli.sentences import describe_dataset
-from celltransfer_core.cli.settings import named_folders
+from celltransfer_core.cli.settings import accepted_types, named_folders
 from celltransfer_core.errors import DataError
 
 
@@ -53,6 +63,10 @@ def _add_training(training: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="labelled cells; again for more sets",
     )
+    add_types_at(training)
+    add_channels(training)
+    add_label_columns(training)
+    add_new_types(training)
     training.add_argument(
         "--out",
         type=Path,
@@ -161,8 +175,20 @@ def _train_encoder(options: argparse.Namespace) -> None:
     say = (lambda *_: None) if options.quiet else print
     folders = named_folders(options.data)
     with closing(Screen(quiet=options.quiet)) as screen:
+        levels = types_levels(options.types_at, options.data)
+        channels = chosen_channels(options.channels, options.data)
+        columns = label_columns(options.label_columns, options.data)
         sets = [
-            read_dataset(folder, labelled=True, workers=options.workers, progress=screen)
+            read_dataset(
+                folder,
+                labelled=True,
+                types_at=levels.get(folder.resolve()),
+                columns=columns.get(folder.resolve()),
+                channels=channels.get(folder.resolve()),
+                accepted=accepted_types(options),
+                workers=options.workers,
+                progress=screen,
+            )
             for folder in folders.values()
         ]
         data = sets[0] if len(sets) == 1 else pool(sets, [{}] * len(sets), [*folders])

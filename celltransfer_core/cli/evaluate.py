@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from celltransfer_core.about import RESEARCH_USE
-from celltransfer_core.cli.options import add_folders, add_method, add_protocol, add_skip, add_work
+from celltransfer_core.cli.doubts import describe_doubts
+from celltransfer_core.cli.options import (
+    add_folders,
+    add_method,
+    add_new_types,
+    add_protocol,
+    add_skip,
+    add_work,
+)
+from celltransfer_core.cli.per_set import label_columns, types_levels
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.cli.sentences import describe_dataset, describe_evaluation
 from celltransfer_core.cli.settings import (
@@ -40,11 +49,12 @@ if TYPE_CHECKING:
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``evaluate``."""
     parser.set_defaults(command=_evaluate)
-    add_folders(
+    folders = add_folders(
         parser,
         query="cells whose types are known, likewise; used to score and for nothing else",
         out="folder for the results; the same again goes on where it was interrupted",
     )
+    add_new_types(folders)
     add_protocol(parser)
     reader = parser.add_argument_group("reader")
     reader.add_argument(
@@ -80,6 +90,9 @@ def _evaluate(options: argparse.Namespace) -> None:
         both = {"reference": sets.reference, "query": sets.query}
         for name, dataset in (*both.items(), *sets.extras.items()):
             say(describe_dataset(name, dataset))
+        if not options.quiet:  # it takes seconds
+            for line in describe_doubts(sets.reference, sets.query, sets.extras):
+                say(line)
         found = evaluate_sets(
             sets,
             config,
@@ -103,8 +116,12 @@ def _read_sets(options: argparse.Namespace, config: Config, screen: Screen) -> P
     from celltransfer_core.evaluation.truth import true_labels
 
     query = read_query(options, screen)
-    truth = true_labels(query)
+    levels = types_levels(options.types_at, (*options.reference, options.query))
+    columns = label_columns(options.label_columns, (*options.reference, options.query))
+    own = options.query.resolve()
     reference = read_reference(options, screen)
+    types = set(reference.cell_labels.tolist())
+    truth = true_labels(query, levels.get(own), columns.get(own), types)
     if options.per_class is not None:
         reference = draw_per_class(reference, options.per_class, config.seed)
     return PairSets(reference, query, truth, read_extras(options, screen))
@@ -156,7 +173,13 @@ def evaluate_sets(
     )
     if reader_errors is not None:
         reading = simulate_reader(
-            prepared, named, sets.truth, errors=reader_errors, workers=workers, progress=screen
+            prepared,
+            named,
+            sets.truth,
+            errors=reader_errors,
+            left_out=found.leaked,
+            workers=workers,
+            progress=screen,
         )
         found = replace(found, reading=reading)
     screen.close()

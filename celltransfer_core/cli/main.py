@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from celltransfer_core.about import RESEARCH_USE, __version__
 from celltransfer_core.cli.benchmark import add_benchmark
+from celltransfer_core.cli.check import add_check
 from celltransfer_core.cli.demo import add_demo
 from celltransfer_core.cli.encoders import add_encoders
 from celltransfer_core.cli.evaluate import add_evaluate
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add_evaluate(
         commands.add_parser("evaluate", help="measure every method on a query with known types")
     )
+    add_check(commands.add_parser("check", help="find wrong labels in a reference"))
     add_benchmark(commands.add_parser("benchmark", help="measure many pairs of sets"))
     add_encoders(commands.add_parser("encoders", help="list encoders; fetch, add or train one"))
     add_demo(commands.add_parser("demo", help="draw two small sets of cells to try things on"))

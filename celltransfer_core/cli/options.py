@@ -8,13 +8,25 @@ In goes a parser, and its options are added. Those of the method come from the f
 from __future__ import annotations
 
 import argparse
+import csv
+import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from celltransfer_core.config.config import PRESETS, SETTINGS
 from celltransfer_core.config.settings import Setting
+from celltransfer_core.data.levels import TypesAt, read_level
+from celltransfer_core.data.table_columns import CHOSEN
 from celltransfer_core.evaluation.protocol import METHODS, OT
+
+NAMES_HELP = (
+    "A name that holds a comma stands in quotation marks, as in CSV, within those of the shell: "
+    """--types 'SITE:"neutrophil, banded",monocyte'. One that begins with - follows an equals """
+    "sign: --keep=-NAME."
+)
+"""How names of sets and types are written that would be read as something else."""
 
 DONE, FAULT, MENDABLE, INTERRUPTED = 0, 1, 2, 130
 
@@ -24,6 +36,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Tell the mistake and end the process."""
+        if message.startswith("argument --") and "expected" in message:
+            option = message.removeprefix("argument ").split(":")[0]
+            message += f" (what begins with - is given as {option}=-NAME)"
         self.exit(MENDABLE, f"celltransfer: {message}; see {self.prog} --help\n")
 
 
@@ -62,7 +77,7 @@ def add_folders(
     -------
     argparse._ArgumentGroup
     """
-    folders = parser.add_argument_group("folders")
+    folders = parser.add_argument_group("folders", NAMES_HELP)
     folders.add_argument(
         "--reference",
         type=Path,
@@ -81,6 +96,8 @@ def add_folders(
         help="take these types alone from a reference, SET being its folder's name; may be "
         "repeated",
     )
+    add_types_at(folders)
+    add_label_columns(folders)
     folders.add_argument("--query", type=Path, required=True, metavar="DIR", help=query)
     folders.add_argument(
         "--extra",
@@ -100,16 +117,90 @@ def add_folders(
         help="size of a pixel of one set in µm, where sets of a role differ; SET is its folder, or "
         "the folder's name; may be repeated, and wins over --um-per-px",
     )
+    add_channels(folders)
     folders.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
     return folders
 
 
+def add_channels(folders: argparse._ActionsContainer) -> None:
+    """Add the channels of images that are shown, where channels are no colours."""
+    folders.add_argument(
+        "--channels",
+        type=_channels,
+        action="append",
+        default=[],
+        metavar="[SET=]1,2,3",
+        help="which channels to show of images that have others than red, green and blue: one as "
+        "grey, or three as red, green and blue, counted from 1; of one set where SET, its folder "
+        "or the folder's name, stands before it; may be repeated",
+    )
+
+
+def add_types_at(folders: argparse._ActionsContainer) -> None:
+    """Add the level of the folders that name the types of labelled sets."""
+    folders.add_argument(
+        "--types-at",
+        type=_level,
+        action="append",
+        default=[],
+        metavar="[SET=]LEVEL",
+        help="level of the folders that name the types: 1 for those in the folder, 2 for those "
+        "inside them, innermost for the one that each image lies in; of one set where SET, its "
+        "folder or the folder's name, stands before it; may be repeated",
+    )
+
+
+def add_label_columns(folders: argparse._ActionsContainer) -> None:
+    """Add which columns of a table of labels are meant."""
+    folders.add_argument(
+        "--label-columns",
+        type=_columns,
+        action="append",
+        default=[],
+        metavar="[SET:]file=A,label=B",
+        help="columns of labels.csv that hold the files and their types, where they are called "
+        "otherwise; of one set where SET, its folder or the folder's name, stands before them; may "
+        "be repeated",
+    )
+
+
+def _columns(text: str) -> tuple[str, dict[str, str]]:
+    # A column's name may hold a comma, and an equals sign.
+    before, *parts = re.split(rf"(?:^|[,:])\s*({'|'.join(CHOSEN)})\s*=", text)
+    found = dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
+    if not found or not all(found.values()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form file=NAME,label=NAME")
+    return before.strip(), found
+
+
+def _level(text: str) -> tuple[str, TypesAt]:
+    name, _, level = text.rpartition("=")
+    try:
+        return name.strip(), read_level(level.strip())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _channels(text: str) -> tuple[str, tuple[int, ...]]:
+    from celltransfer_core.data.channels import parse_channels
+
+    name, _, channels = text.rpartition("=")
+    try:
+        return name.strip(), parse_channels(channels)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _chosen_types(text: str) -> tuple[str, tuple[str, ...]]:
-    name, found, types = text.rpartition(":")
-    chosen = names_given(types)
-    if not (found and name.strip() and chosen):
+    colons = [at for at, letter in enumerate(text) if letter == ":"]
+    outside = [at for at in colons if text.count('"', 0, at) % 2 == 0]
+    at = outside[-1] if outside else 0
+    name, chosen = text[:at].strip(), names_given(text[at + 1 :])
+    if name.startswith('"'):
+        name = ",".join(names_given(name))
+    if not (name and chosen):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form SET:type,type")
-    return name.strip(), chosen
+    return name, chosen
 
 
 def _pixel_size(text: str) -> tuple[str, float]:
@@ -127,6 +218,20 @@ def add_skip(method: argparse._ArgumentGroup) -> None:
     """Add the choice to go on without encoders that are not here."""
     method.add_argument(
         "--skip-missing", action="store_true", help="go on without encoders that are not here"
+    )
+
+
+def add_new_types(group: argparse._ActionsContainer) -> None:
+    """Add which types may be named though the reference lacks them."""
+    group.add_argument(
+        "--new-types",
+        type=names_given,
+        nargs="?",
+        const=True,
+        default=(),
+        metavar="NAME,..",
+        help="types that these files may name though the reference lacks them, and labels of a "
+        "reference, such as nan or 3, that are hardly types; any, if no name is given",
     )
 
 
@@ -151,15 +256,20 @@ def add_method(parser: argparse.ArgumentParser, *, run: bool = False) -> argpars
         default="default",
         help="what measured best, or the paper as printed",
     )
-    for setting in SETTINGS.values():
-        if setting.offered == "always" or (run and setting.offered == "run"):
-            method.add_argument(
-                setting.option,
-                metavar=setting.metavar,
-                help=setting.help.replace("%", "%%"),  # argparse fills in its own
-                **_reading(setting),
-            )
+    offered = {"always", "run"} if run else {"always"}
+    add_settings(method, [name for name, one in SETTINGS.items() if one.offered in offered])
     return method
+
+
+def add_settings(method: argparse._ArgumentGroup, names: Sequence[str]) -> None:
+    """Add an option for each of some settings, by the names of their fields."""
+    for setting in (SETTINGS[name] for name in names):
+        method.add_argument(
+            setting.option,
+            metavar=setting.metavar,
+            help=setting.help.replace("%", "%%"),  # argparse fills in its own
+            **_reading(setting),
+        )
 
 
 def _reading(setting: Setting) -> dict[str, Any]:
@@ -171,7 +281,7 @@ def _reading(setting: Setting) -> dict[str, Any]:
         return {"type": partial(_word_or_number, setting) if setting.choices else plain}
     if setting.kind == "pair":
         return {"type": float, "nargs": 2}
-    return {"nargs": "+"} if setting.kind == "types" else {}
+    return {"nargs": "+", "action": "extend"} if setting.kind == "types" else {}
 
 
 def _word_or_number(setting: Setting, text: str) -> str | float:
@@ -215,6 +325,11 @@ def add_protocol(parser: argparse.ArgumentParser) -> None:
         help="labelled reference cells a type for the low-label curve; none for none",
     )
     protocol.add_argument(
+        "--keep-shared",
+        action="store_true",
+        help="score also query cells that are in the reference too, which are left out of figures",
+    )
+    protocol.add_argument(
         "--per-class",
         type=int,
         metavar="N",
@@ -223,8 +338,33 @@ def add_protocol(parser: argparse.ArgumentParser) -> None:
 
 
 def names_given(text: str) -> tuple[str, ...]:
-    """Read names with commas between them."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    """Read names with commas between them; one that holds a comma is quoted, as in CSV.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If a quotation mark is not closed.
+
+    Examples
+    --------
+    >>> names_given('"neutrophil, banded",monocyte')
+    ('neutrophil, banded', 'monocyte')
+    """
+    try:
+        rows = [*csv.reader([text], skipinitialspace=True, strict=True)]
+    except csv.Error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} has a quotation mark that is not closed, or stands within a name"
+        ) from None
+    return tuple(name.strip() for row in rows for name in row if name.strip())
 
 
 def numbers_given(text: str) -> tuple[int, ...]:

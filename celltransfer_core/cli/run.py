@@ -11,7 +11,14 @@ from contextlib import closing
 from pathlib import Path
 
 from celltransfer_core.about import RESEARCH_USE
-from celltransfer_core.cli.options import add_folders, add_method, add_skip, add_work
+from celltransfer_core.cli.doubts import describe_doubts
+from celltransfer_core.cli.options import (
+    add_folders,
+    add_method,
+    add_new_types,
+    add_skip,
+    add_work,
+)
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.cli.sentences import describe_dataset, describe_run
 from celltransfer_core.cli.settings import (
@@ -30,9 +37,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     folders = add_folders(parser, query="cells to type", out="folder for the results")
     folders.add_argument(
         "--format",
-        choices=("csv", "parquet", "h5ad"),
+        choices=("csv", "parquet", "h5ad", "xlsx"),
         default="csv",
-        help="what tables are written as beside CSV",
+        help="what tables are written as beside CSV; xlsx is one Excel workbook, tables.xlsx",
     )
     method = add_method(parser, run=True)
     add_skip(method)
@@ -52,11 +59,12 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a reviews.csv with readers' answers on query cells: they update the vote",
     )
+    add_new_types(annotations)
     add_work(parser)
 
 
 def _run(options: argparse.Namespace) -> None:
-    from celltransfer_core.outputs.read_back import read_answers, read_clusters, read_matches
+    from celltransfer_core.outputs.read_back import read_clusters, read_matches, read_said
     from celltransfer_core.outputs.write import write_run
     from celltransfer_core.pipeline.result import type_names
     from celltransfer_core.pipeline.runs import run
@@ -64,7 +72,8 @@ def _run(options: argparse.Namespace) -> None:
 
     say = (lambda *_: None) if options.quiet else print
     config = without_missing(config_of(options), skip=options.skip_missing, say=say)
-    confirmations = read_matches(options.matches) if options.matches else ()
+    if options.matches:
+        read_matches(options.matches)  # what cannot be read shows before thousands of images are
     check_writable(options.out)
     workers = options.workers
     with closing(Screen(quiet=options.quiet)) as screen:
@@ -75,9 +84,12 @@ def _run(options: argparse.Namespace) -> None:
         screen.close()
         for name, dataset in (("reference", reference), ("query", query), *extras.items()):
             say(describe_dataset(name, dataset))
+        if not options.quiet:  # it takes seconds
+            for line in describe_doubts(reference, query, extras):
+                say(line)
         clusters = read_clusters(options.clusters_from, query) if options.clusters_from else None
-        reviews = (
-            read_answers(options.reviews, query, type_names(reference)) if options.reviews else ()
+        confirmations, reviews = read_said(
+            options.matches, options.reviews, query, type_names(reference), options.new_types
         )
         result = run(
             reference,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from celltransfer_core.vocabulary import FIRST, MANY, and_more
+
 if TYPE_CHECKING:
-    from celltransfer_core.data.dataset import Dataset
+    from celltransfer_core.data.dataset import Dataset, Remark
     from celltransfer_core.evaluation.result import Evaluation
+    from celltransfer_core.pipeline.reference_check import ReferenceCheck
     from celltransfer_core.pipeline.result import RunResult
 
 
@@ -24,18 +26,43 @@ def describe_dataset(name: str, dataset: Dataset) -> str:
     -------
     str
     """
+    from celltransfer_core.data.scales import describe_scale
+
     lines = [f"{name}: {dataset.n_cells:,} cells"]
     if dataset.labels is not None:
         import numpy as np
 
+        from celltransfer_core.data.type_names import plurals
+
         found = zip(*np.unique(dataset.cell_labels, return_counts=True), strict=True)
-        lines[0] += " (" + ", ".join(f"{label} {count:,}" for label, count in found) + ")"
+        types = [f"{label} {count:,}" for label, count in found]
+        of = f"; {len(types)} types" if len(types) > MANY else ""
+        lines[0] += f" ({and_more(types)}{of})"
+        endings = [f"{one} and {other}" for one, other in plurals({*dataset.cell_labels.tolist()})]
+        if endings:
+            lines.append(f"  one type or two? {and_more(endings)}; if one, write them alike")
     if dataset.duplicates:
         example = " = ".join(dataset.duplicates[0])
         lines.append(f"  {len(dataset.duplicates)} images stand there more than once ({example})")
-    lines += _shortened("left out", [f"{r.file}: {r.reason}" for r in dataset.left_out])
+    lines += [f"  {said}" for scale in dataset.scales if (said := describe_scale(scale))]
+    lines += _passed_over(dataset.left_out)
     lines += _shortened("note", [f"{r.file} {r.reason}" for r in dataset.notes])
     return "\n".join(lines)
+
+
+def _passed_over(remarks: Sequence[Remark]) -> list[str]:
+    """Count what was left out, and name files that were opened or have no type."""
+    from celltransfer_core.data.passed_over import count_passed_over, kind_problem
+
+    if not remarks:
+        return []
+    kinds = [
+        f"{one.files:,} {one.extension} ({one.reason})".replace("  ", " ")
+        for one in count_passed_over(remarks, folders=False)
+    ]
+    files = "1 file" if len(remarks) == 1 else f"{len(remarks):,} files"
+    named = [f"{r.file}: {r.reason}" for r in remarks if r.reason != kind_problem(r.file)]
+    return [f"  {files} passed over: {and_more(kinds)}", *_shortened("left out", named)]
 
 
 def _shortened(what: str, remarks: Sequence[str], most: int = 5) -> list[str]:
@@ -47,18 +74,64 @@ def _shortened(what: str, remarks: Sequence[str], most: int = 5) -> list[str]:
 
 _FILES_OF_A_TYPE = 4
 
+MOST_TYPES = 40
+"""In the table of predicted types on the screen."""
+
 
 def _new_types(result: RunResult) -> list[str]:
     """List the types that only a person named, each with a known one that it may stand for."""
+    from celltransfer_core.data.type_names import close_match
     from celltransfer_core.pipeline.result import type_names
 
     known = type_names(result.reference)
     found = []
     for name in result.types:
         if name not in known:
-            like = get_close_matches(name.lower(), known, n=1)
-            found.append(f"{name} (did you mean {like[0]}?)" if like else name)
+            like = close_match(name, known)
+            found.append(f"{name} (did you mean {like}?)" if like else name)
     return found
+
+
+_WORST = 10
+
+_WHY = {
+    "label": "have a doubtful label",
+    "duplicate": "look like a cell of another label",
+    "no nucleus": "have no nucleus that can be found",
+    "blurred": "are blurred",
+    "dark": "are too dark",
+    "bright": "are too bright",
+    "cut off": "are cut off by the border",
+    "outlier": "are unlike all others",
+}
+
+
+def describe_check(found: ReferenceCheck) -> str:
+    """Describe what a check of the reference found, with the most doubtful cells.
+
+    Parameters
+    ----------
+    found : ReferenceCheck
+
+    Returns
+    -------
+    str
+    """
+    cells, reference = found.suspects, found.reference
+    reasons = [reason for cell in cells for reason in found.reasons[cell]]
+    counts = [f"{reasons.count(r):,} {why}" for r, why in _WHY.items() if r in reasons]
+    lines = [f"{len(cells):,} of {reference.n_cells:,} cells want a look"]
+    lines[0] += f": {', '.join(counts)}" if counts else ""
+    if torn := len(found.contradictions):
+        lines.append(f"{torn:,} files are left out: the same image stands under several types")
+    for cell in cells[:_WORST].tolist():
+        label, proposed = reference.cell_labels[cell], found.proposed[cell]
+        said = f"{label}, rather {proposed}" if label != proposed else label
+        share = 100 * found.probabilities[cell].max()
+        lines.append(f"  {reference.first_file[cell]}: {said} ({share:.0f} %)")
+    if len(cells) > _WORST:
+        lines.append(f"  and {len(cells) - _WORST:,} more: --out DIR writes check.csv with all")
+    return "\n".join(lines)
 
 
 def describe_run(result: RunResult) -> str:
@@ -74,10 +147,16 @@ def describe_run(result: RunResult) -> str:
     """
     import numpy as np
 
-    from celltransfer_core.outputs.sentences import missing_transport
+    from celltransfer_core.framing.quality import judge_quality
+    from celltransfer_core.outputs.quality import describe_faults, describe_shifts
+    from celltransfer_core.outputs.sentences import describe_flags, missing_transport
     from celltransfer_core.pipeline.votes import has_alignment
 
     lines = ["", f"framing: {result.framing.reason}"]
+    if quality := judge_quality(result.framing, result.reference, result.query):
+        told = [one.rstrip(".") for one in describe_faults(quality).values()]
+        lines.append(f"quality: {'; '.join(told) or 'no cell stands out'} (quality.csv)")
+        lines += [f"quality: {one}" for one in describe_shifts(quality.shifts)]
     lines += [f"encoder {f.encoder} was left out: {f.reason}" for f in result.failures]
     scores = result.scores["query"]
     unused = [name for name, kept in zip(scores.encoders, scores.kept, strict=True) if not kept]
@@ -93,9 +172,9 @@ def describe_run(result: RunResult) -> str:
         if match.reason:
             lines.append(f"{'':>15}  t-SNE proposes {match.tsne_type}: {match.reason}")
     if result.filtered:
-        left = ", ".join(f"{name} ({count:,} cells)" for name, count in result.filtered.items())
+        left = and_more([f"{name} ({count:,} cells)" for name, count in result.filtered.items()])
         lines += ["", f"types that no cluster matches, left out: {left}"]
-        for name in result.filtered:
+        for name in [*result.filtered][: FIRST if len(result.filtered) > MANY else MANY]:
             cells = result.alike[scores.types.index(name)][:_FILES_OF_A_TYPE]
             files = ", ".join(result.query.first_file[cell] for cell in cells)
             lines.append(f"  query cells most like {name}: {files}")
@@ -123,14 +202,14 @@ def describe_run(result: RunResult) -> str:
             )
     predicted = np.array(result.predicted)
     lines += ["", f"{'predicted type':<24} {'cells':>6} {'percent':>8}"]
-    for name in result.types:
-        count = int((predicted == name).sum())
-        lines.append(f"{name:<24} {count:>6} {100 * count / len(predicted):>7.1f}%")
-    flagged = int(result.flagged.sum())
-    lines.append(
-        f"flagged for review: {flagged} of {len(predicted)} cells "
-        f"(agreement under {result.config.flag_threshold:g}, or in a cluster of none)"
-    )
+    counts = {name: int((predicted == name).sum()) for name in result.types}
+    most = sorted(counts, key=lambda name: -counts[name])[:MOST_TYPES]
+    for name in (name for name in counts if name in most):
+        lines.append(f"{name:<24} {counts[name]:>6} {100 * counts[name] / len(predicted):>7.1f}%")
+    if rest := len(counts) - len(most):
+        cells = len(predicted) - sum(counts[name] for name in most)
+        lines.append(f"and {rest:,} more types with {cells:,} cells: see predictions.csv")
+    lines.append(describe_flags(result.flags))
     return "\n".join(lines)
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from celltransfer_core.cli.per_set import chosen_channels, label_columns, pixel_sizes, types_levels
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.config.config import SETTINGS, Config, config_from
 from celltransfer_core.config.settings import Setting, as_tuples, voter_name
 from celltransfer_core.errors import DataError
 from celltransfer_core.evaluation.protocol import Protocol, with_concatenations
+from celltransfer_core.vocabulary import and_more
 
 if TYPE_CHECKING:
     from celltransfer_core.data.dataset import Dataset
@@ -88,6 +90,7 @@ def config_and_protocol(options: argparse.Namespace) -> tuple[Config, Protocol]:
         "subsets": options.subsets,
         "identification_subsets": options.identification_subsets,
         "low_label": options.low_label,
+        "keep_shared": options.keep_shared,
     }
     protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
     config = config_of(options)
@@ -142,40 +145,9 @@ def without_missing(config: Config, *, skip: bool, say: Callable[[str], None]) -
     return replace(config, encoders=tuple(kept), cluster_encoder=clusters)
 
 
-def pixel_sizes(options: argparse.Namespace) -> dict[Path, float]:
-    """Collect the pixel sizes that ``--um-per-px-of`` gives to single sets.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-
-    Returns
-    -------
-    dict from folder to float
-        In µm.
-
-    Raises
-    ------
-    DataError
-        If it names no set or several, or leaves a reference or the query without a size.
-    """
-    needed = [*options.reference, options.query]
-    sizes: dict[Path, float] = {}
-    for name, size in options.um_per_px_of:
-        found = {
-            f.resolve() for f in (*needed, *options.extra) if name in (str(f), f.resolve().name)
-        }
-        if len(found) != 1:
-            several = "several sets; give its whole folder" if found else "no set"
-            raise DataError(f"--um-per-px-of {name} names {several}.")
-        sizes[found.pop()] = size
-    without = [str(folder) for folder in needed if folder.resolve() not in sizes]
-    if sizes and without and options.um_per_px is None:
-        raise DataError(
-            f"--um-per-px-of gives no size for {', '.join(without)}; every reference and the "
-            "query need one."
-        )
-    return sizes
+def _folders(options: argparse.Namespace) -> tuple[Path, ...]:
+    """List the folders of all sets."""
+    return (*options.reference, options.query, *options.extra)
 
 
 def read_query(options: argparse.Namespace, screen: Screen) -> Dataset:
@@ -193,13 +165,19 @@ def read_query(options: argparse.Namespace, screen: Screen) -> Dataset:
     Raises
     ------
     DataError
-        If the folder has no usable cell, or ``--um-per-px-of`` does not fit the sets.
+        If the folder has no usable cell, or ``--um-per-px-of`` or ``--channels`` does not fit the
+        sets.
     """
     from celltransfer_core.data.folders import read_dataset
 
-    size = pixel_sizes(options).get(options.query.resolve())
-    query = read_dataset(options.query, workers=options.workers, progress=screen)
-    return query.with_um_per_px(size)
+    folder = options.query.resolve()
+    query = read_dataset(
+        options.query,
+        channels=chosen_channels(options.channels, _folders(options)).get(folder),
+        workers=options.workers,
+        progress=screen,
+    )
+    return query.with_um_per_px(pixel_sizes(options).get(folder))
 
 
 def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
@@ -222,21 +200,35 @@ def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
     """
     from celltransfer_core.data.folders import read_dataset
     from celltransfer_core.data.pooling import pool
+    from celltransfer_core.data.type_names import same_type
 
     folders = named_folders(options.reference)
     chosen = _types_of(options, folders)
-    sizes = pixel_sizes(options)
+    sizes, channels = pixel_sizes(options), chosen_channels(options.channels, _folders(options))
+    levels = types_levels(options.types_at, (*options.reference, options.query))
+    columns = label_columns(options.label_columns, (*options.reference, options.query))
     sets, mappings = [], []
     for name, folder in folders.items():
-        dataset = read_dataset(folder, labelled=True, workers=options.workers, progress=screen)
+        dataset = read_dataset(
+            folder,
+            labelled=True,
+            types_at=levels.get(folder.resolve()),
+            columns=columns.get(folder.resolve()),
+            # Whoever names the types of a set means them.
+            accepted=None if name in chosen else accepted_types(options),
+            channels=channels.get(folder.resolve()),
+            workers=options.workers,
+            progress=screen,
+        )
         own = set(dataset.labels or ())
-        if missing := chosen.get(name, own) - own:
+        wanted = {same_type(one, own) or one for one in chosen.get(name, own)}
+        if missing := wanted - own:
             raise DataError(
                 f"--types takes {', '.join(sorted(missing))} from {name}, which has "
-                f"{', '.join(sorted(own))}."
+                f"{and_more(sorted(own))}."
             )
         sets.append(dataset.with_um_per_px(sizes.get(folder.resolve())))
-        mappings.append(dict.fromkeys(own - chosen.get(name, own), ""))
+        mappings.append(dict.fromkeys(own - wanted, ""))
     if len(sets) == 1 and not chosen:
         return sets[0]
     pooled = pool(sets, mappings, [*folders])
@@ -245,12 +237,30 @@ def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
     return pooled
 
 
+def accepted_types(options: argparse.Namespace) -> Collection[str] | None:
+    """Find the labels that ``--new-types`` takes for types though they hardly are.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+
+    Returns
+    -------
+    collection of str or None
+        None for all.
+    """
+    given: Collection[str] | bool = options.new_types
+    return None if isinstance(given, bool) else given
+
+
 def _types_of(options: argparse.Namespace, folders: dict[str, Path]) -> dict[str, set[str]]:
     """Collect the types that ``--types`` takes from each reference that it names."""
     chosen: dict[str, set[str]] = {}
     for name, types in options.types:
         if name not in folders:
-            raise DataError(f"--types speaks of {name!r}; the references are {', '.join(folders)}.")
+            raise DataError(
+                f"--types speaks of {name!r}; the references are {and_more([*folders])}."
+            )
         chosen.setdefault(name, set()).update(types)
     return chosen
 
@@ -274,11 +284,14 @@ def read_extras(options: argparse.Namespace, screen: Screen) -> dict[str, Datase
     """
     from celltransfer_core.data.folders import read_dataset
 
-    sizes = pixel_sizes(options)
+    sizes, channels = pixel_sizes(options), chosen_channels(options.channels, _folders(options))
     return {
-        name: read_dataset(folder, workers=options.workers, progress=screen).with_um_per_px(
-            sizes.get(folder.resolve())
-        )
+        name: read_dataset(
+            folder,
+            channels=channels.get(folder.resolve()),
+            workers=options.workers,
+            progress=screen,
+        ).with_um_per_px(sizes.get(folder.resolve()))
         for name, folder in named_folders(options.extra, ("reference", "query")).items()
     }
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from celltransfer_core.errors import DataError
 from celltransfer_core.evaluation.filtering import matches_by_filtering
+from celltransfer_core.evaluation.leaks import find_leaks, leaked_cells
 from celltransfer_core.evaluation.low_label import low_label
 from celltransfer_core.evaluation.metrics import (
     RARE,
@@ -86,6 +87,14 @@ def evaluate(
             f"the query ({', '.join(sorted(set(truth.tolist()) - {''})) or 'no labels'}); give "
             "both sets the same names."
         )
+    leaks = find_leaks(prepared)
+    leaked = leaked_cells(leaks, len(truth), keep=protocol.keep_shared)
+    shared = np.where(leaked, "", shared)
+    if not (shared != "").any():
+        raise DataError(
+            f"Every labelled cell of the query is in the reference too ({leaks.how}): there is "
+            "nothing to measure. Give another query, or --keep-shared."
+        )
     parts = cut_query(len(truth), config, protocol.subsets)
     shared = np.where(parts.covered(len(truth)), shared, "")
     scored = np.flatnonzero(shared != "")
@@ -122,9 +131,11 @@ def evaluate(
             shared,
             parts,
             protocol,
+            leaks,
             confirmed=confirmed_share(named.matches) > 0,
         ),
         neighbours=voters.neighbours,
+        leaked=leaked,
     )
 
 

@@ -85,12 +85,16 @@ def score(truth: Labels, predicted: Labels) -> Score:
     DataError
         If there are none.
     """
-    from sklearn.metrics import f1_score
-
     used = counted(truth)
     if not used.any():
         raise DataError(f"No type has {RARE} labelled cells; figures need at least one that has.")
-    truth, predicted = truth[used], predicted[used]
+    return score_all(truth[used], predicted[used])
+
+
+def score_all(truth: Labels, predicted: Labels) -> Score:
+    """Compare predicted types with true ones as :func:`score` does, but over all cells."""
+    from sklearn.metrics import f1_score
+
     right = truth == predicted
     recall = {str(name): 100 * float(right[truth == name].mean()) for name in np.unique(truth)}
     f1 = f1_score(truth, predicted, average="weighted", zero_division=0)
@@ -363,25 +367,28 @@ def reliability(confidence: Float64, right: Bools) -> Reliability:
 
 
 def folds(truth: Labels, patients: Sequence[str] | None, seed: int) -> list[Ints]:
-    """Cut labelled cells into five folds, by patient where every cell's is known.
+    """Cut labelled cells into folds, by patient where every cell's is known.
 
     Parameters
     ----------
     truth : ndarray of str, shape (m,)
-        Each type with :data:`RARE` cells at least.
+        Two cells at least.
     patients : sequence of str, length m, optional
     seed : int
 
     Returns
     -------
     list of ndarray of int64
-        Positions of each fold's cells.
+        Positions of each fold's cells: five folds, fewer where a type has fewer cells.
     """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+    from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 
     rows = np.zeros(len(truth))
     if patients is not None and all(patients) and len(set(patients)) >= 5:
         grouped = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
         return [fold for _, fold in grouped.split(rows, truth, patients)]
-    plain = StratifiedKFold(5, shuffle=True, random_state=seed)
+    fewest = int(np.unique(truth, return_counts=True)[1].min())
+    if fewest < 2:
+        return [fold for _, fold in KFold(2, shuffle=True, random_state=seed).split(rows)]
+    plain = StratifiedKFold(min(5, fewest), shuffle=True, random_state=seed)
     return [fold for _, fold in plain.split(rows, truth)]

@@ -6,6 +6,7 @@ import numpy as np
 
 from celltransfer_core.config.config import Config
 from celltransfer_core.config.settings import voter_name
+from celltransfer_core.data.overlap import Overlap
 from celltransfer_core.evaluation.metrics import RARE
 from celltransfer_core.evaluation.parts import QueryParts
 from celltransfer_core.evaluation.protocol import CONCATENATIONS, Protocol
@@ -20,6 +21,7 @@ def evaluation_notes(
     shared: Labels,
     parts: QueryParts,
     protocol: Protocol,
+    leaks: Overlap,
     *,
     confirmed: bool,
 ) -> tuple[str, ...]:
@@ -32,6 +34,8 @@ def evaluation_notes(
         All labels of the query, and those of the cells that figures are over.
     parts : QueryParts
     protocol : Protocol
+    leaks : Overlap
+        Query cells that are in the reference too.
     confirmed : bool
         Whether any cluster is confirmed.
 
@@ -51,6 +55,7 @@ def evaluation_notes(
     )
     notes = [
         on_cells,
+        *_on_leaks(leaks, len(truth), protocol),
         *_on_other_types(prepared, truth),
         *_on_parts(parts, len(truth), config, protocol),
         on_draws,
@@ -65,6 +70,20 @@ def evaluation_notes(
         for failure in prepared.failures
     ]
     return (*notes, *_on_concatenations(prepared))
+
+
+def _on_leaks(leaks: Overlap, m: int, protocol: Protocol) -> list[str]:
+    """Tell of query cells that are in the reference too."""
+    if not len(leaks):
+        return []
+    found = f"{len(leaks):,} of {m:,} cells of the query are in the reference too ({leaks.how})"
+    if protocol.keep_shared:
+        return [f"{found}. They count, as asked for: such cells are known already."]
+    left_out = (
+        f"{found}: figures are not over them. Clusters are found, and shared types identified, "
+        "with them. On the command line --keep-shared counts them."
+    )
+    return [left_out]
 
 
 def _on_other_types(prepared: Prepared, truth: Labels) -> list[str]:

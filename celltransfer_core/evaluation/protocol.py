@@ -69,6 +69,8 @@ class Protocol:
         Labelled reference cells a type for the low-label curve; empty leaves it out.
     repeats : int
         Draws of these cells.
+    keep_shared : bool
+        Whether figures are also over query cells that are in the reference too.
 
     Raises
     ------
@@ -83,6 +85,7 @@ class Protocol:
     identification_subsets: int = 5
     low_label: tuple[int, ...] = (2, 5, 10, 20, 50)
     repeats: int = 3
+    keep_shared: bool = False
 
     def __post_init__(self) -> None:
         for option, given, known in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -9,7 +10,7 @@ from typing import Literal, get_args
 from celltransfer_core.evaluation.metrics import Curve, Identified, Reliability
 from celltransfer_core.evaluation.protocol import Protocol
 from celltransfer_core.pipeline.result import Named, Prepared
-from celltransfer_core.types import Float64, Ints, Labels
+from celltransfer_core.types import Bools, Float64, Ints, Labels
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,15 @@ class Point:
     accuracy_untyped: float
     """Of the vote, on the cells that nobody typed."""
     balanced_accuracy_untyped: float
+    accuracy_vote: float = math.nan
+    """Of the vote, on all cells; a typed cell's answer has no part in its own."""
+    estimated_accuracy: float = math.nan
+    """The same, as the answers on drawn cells alone tell; NaN where they are too few."""
+    estimated_low: float = math.nan
+    estimated_high: float = math.nan
+    """Its 95 % interval."""
+    interval_holds: float = math.nan
+    """Percent of the repeats whose interval holds the true accuracy of the vote."""
 
 
 @dataclass(frozen=True)
@@ -166,3 +176,5 @@ class Evaluation:
     shape (m, 5); −1 where there are fewer."""
     reading: Reading | None = None
     """What a reader's answers were worth, if readers were simulated."""
+    leaked: Bools | None = None
+    """Query cells that are in the reference too and not scored, shape (m,)."""

@@ -18,7 +18,7 @@ from celltransfer_core.evaluation.metrics import (
     intervals,
     paired_p,
     reliability,
-    score,
+    score_all,
 )
 from celltransfer_core.evaluation.protocol import Protocol
 from celltransfer_core.evaluation.result import Gain, Prediction, Row
@@ -66,7 +66,7 @@ def yardsticks(prepared: Prepared, protocol: Protocol, truth: Labels) -> list[Pr
     if "majority" in protocol.methods:
         commonest = np.full(len(truth), names[counts.argmax()])
         found.append(Prediction("majority", "none", "false", commonest))
-    if "ceiling" not in protocol.methods:
+    if "ceiling" not in protocol.methods or len(scored) < 2:
         return found
     patients = None
     if prepared.query.patient is not None:
@@ -112,7 +112,7 @@ def score_prediction(
     Row
     """
     predicted, right = prediction.predicted, correct_cells(prediction, truth)
-    whole = score(truth[scored], predicted[scored])
+    whole = score_all(truth[scored], predicted[scored])
     of_part = tuple(100 * float(right[part].mean()) for part in parts)
     apart = np.array([part_figures(truth[part], predicted[part]) for part in parts])
     figures = (

@@ -25,6 +25,7 @@ from celltransfer_core.evaluation.metrics import (
 from celltransfer_core.evaluation.result import ASKING_ORDERS, AskingOrder, Point, Reading
 from celltransfer_core.matching.matches import Confirmation
 from celltransfer_core.people.calibration import Calibration, calibrate
+from celltransfer_core.people.composition import infer
 from celltransfer_core.people.queue import review_queue, sample_order
 from celltransfer_core.people.reviews import Review
 from celltransfer_core.people.updated import UpdatedVote, annotations_of
@@ -56,6 +57,7 @@ def simulate_reader(
     errors: float = 0.0,
     repeats: int = REPEATS,
     answers: int = MOST_ANSWERS,
+    left_out: Bools | None = None,
     cache: Cache | None = None,
     workers: int | None = None,
     progress: Progress = silent,
@@ -75,6 +77,8 @@ def simulate_reader(
         Readers.
     answers : int
         Cells that each types.
+    left_out : ndarray of bool, shape (m,), optional
+        Query cells that figures are not over, such as those that are in the reference too.
     cache : Cache, optional
         Keeps the voters' predictions.
     workers : int, optional
@@ -93,6 +97,8 @@ def simulate_reader(
         raise DataError(f"--reader-errors cannot be {errors}; it takes 0 to below 1.")
     prepared = replace(prepared, config=replace(prepared.config, draws=DRAWS))
     shared = shared_labels(truth, prepared.types)
+    if left_out is not None:
+        shared = np.where(left_out, "", shared)
     figures: dict[tuple[AskingOrder, int], list[tuple[float, ...]]] = {}
     calibrated: list[tuple[Float64, Float64, Bools]] = []
     runs: dict[tuple[tuple[Confirmation, ...], tuple[str, ...]], tuple[RunResult, VoteUpdater]] = {}
@@ -228,14 +234,16 @@ def _answer(
     updated = updater.update(annotations_of(run.matches, cells, reviews))
     for step in range(min(answers, len(cells)) + 1):
         if step % STEP == 0:
-            figures.setdefault((order, step), []).append(_figures(updated, shared))
+            figures.setdefault((order, step), []).append(
+                (*_figures(updated, shared), *_estimated(run, updated, reviews, reader, repeat))
+            )
         if step == min(answers, len(cells)):
             break
-        cell, blind = _next(run, updated, reviews, order, repeat, drawn)
+        cell, blind, chance = _next(run, updated, reviews, order, repeat, drawn)
         answer = str(reader.answers[cell]) or UNSURE
         # Only the order of the times counts.
         time = f"2000-01-01T00:{step // 60:02}:{step % 60:02}+00:00"
-        reviews.append(Review(cells[cell], answer, "reader", time, blind))
+        reviews.append(Review(cells[cell], answer, "reader", time, blind, chance))
         updated = updater.update(annotations_of(run.matches, cells, reviews))
     return updated
 
@@ -247,16 +255,18 @@ def _next(
     order: AskingOrder,
     repeat: int,
     drawn: Ints,
-) -> tuple[int, bool]:
+) -> tuple[int, bool, float | None]:
+    """Choose the next cell: its number, whether it is blind, and its chance if it has one."""
     cells = run.query.cells
     if order == "queue":
         queue = review_queue(cells, updated.vote, run.clusters.labels, reviews, seed=repeat)
-        return int(queue.cells[0]), bool(queue.blind[0])
+        chance = float(queue.chances[0])
+        return int(queue.cells[0]), bool(queue.blind[0]), None if np.isnan(chance) else chance
     typed = {review.cell for review in reviews}
     left = np.array([cell not in typed for cell in cells])
     if order == "random":
-        return int(drawn[left[drawn]][0]), False
-    return int(np.where(left, updated.vote.margin, np.inf).argmin()), False
+        return int(drawn[left[drawn]][0]), False, 1 / float(left.sum())
+    return int(np.where(left, updated.vote.margin, np.inf).argmin()), False, None
 
 
 def _figures(updated: UpdatedVote, shared: Labels) -> tuple[float, ...]:
@@ -277,6 +287,31 @@ def _figures(updated: UpdatedVote, shared: Labels) -> tuple[float, ...]:
         scored = score(shared[cells], names[cells])
         found += [scored.accuracy, scored.balanced_accuracy]
     return tuple(found)
+
+
+def _estimated(
+    run: RunResult,
+    updated: UpdatedVote,
+    reviews: Sequence[Review],
+    reader: SimulatedReader,
+    seed: int,
+) -> tuple[float, ...]:
+    """Compare the estimated accuracy with the true one of the vote, over cells of known type.
+
+    Returns the true one, the estimate, its interval and whether it holds the true one, in percent;
+    NaN where too little was drawn to tell.
+    """
+    known = reader.truth != ""
+    predicted = np.array(updated.types)[updated.vote.winner]
+    true = 100 * float(np.mean(predicted[known] == reader.truth[known])) if known.any() else np.nan
+    inference = infer(
+        run.query.cells, updated.types, updated.probabilities, updated.vote, reviews, seed=seed
+    )
+    found = inference.right(known)
+    if inference.missing_draws or np.isnan(found.value):
+        return true, np.nan, np.nan, np.nan, np.nan
+    low, high = 100 * found.low, 100 * found.high
+    return true, 100 * found.value, low, high, 100 * float(low - 1e-9 <= true <= high + 1e-9)
 
 
 def _calibrated(updated: UpdatedVote, shared: Labels) -> tuple[Float64, Float64, Bools]:

@@ -53,6 +53,8 @@ class Confirmation:
     by: str = ""
     cells: int | None = None
     """Cells of the cluster when it was confirmed, to notice when clusters have changed."""
+    sha256: str = ""
+    """Hash of those cells, likewise; empty where it was not kept."""
 
 
 def confirmed_share(matches: Sequence[Match]) -> float:

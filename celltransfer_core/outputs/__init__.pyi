@@ -1,4 +1,13 @@
-from .command import command_line as command_line
+from .check_table import (
+    Mended as Mended,
+    check_table as check_table,
+    labels_table as labels_table,
+)
+from .command import command_line as command_line, shown_channels as shown_channels
+from .differential import (
+    differential_table as differential_table,
+    with_estimates as with_estimates,
+)
 from .formats import (
     csv_bytes as csv_bytes,
     json_bytes as json_bytes,
@@ -6,6 +15,7 @@ from .formats import (
     write_h5ad as write_h5ad,
 )
 from .images import write_images as write_images
+from .known_types import NewTypes as NewTypes
 from .manifests import (
     inputs_manifest as inputs_manifest,
     manifest as manifest,
@@ -13,25 +23,39 @@ from .manifests import (
 )
 from .page import Page as Page, data_uri as data_uri
 from .pseudonyms import Pseudonyms as Pseudonyms
+from .quality import (
+    add_quality as add_quality,
+    describe_faults as describe_faults,
+    describe_shifts as describe_shifts,
+    quality_table as quality_table,
+)
 from .read_back import (
     read_answers as read_answers,
     read_clusters as read_clusters,
     read_matches as read_matches,
+    read_said as read_said,
 )
 from .report import About as About, report_html as report_html
 from .sentences import (
+    describe_accuracy as describe_accuracy,
+    describe_composition as describe_composition,
     describe_concordance as describe_concordance,
-    describe_sample as describe_sample,
+    describe_flags as describe_flags,
+    describe_left_out as describe_left_out,
+    describe_reclassification as describe_reclassification,
+    describe_sensitivity as describe_sensitivity,
+    describe_share as describe_share,
+    interval as interval,
     missing_transport as missing_transport,
     percent as percent,
 )
 from .study_tables import StudyTables as StudyTables
 from .tables import (
     clusters_table as clusters_table,
-    differential_table as differential_table,
     matches_table as matches_table,
     predictions_table as predictions_table,
     reviewed_table as reviewed_table,
     reviews_table as reviews_table,
 )
+from .workbook import write_workbook as write_workbook
 from .write import write_run as write_run

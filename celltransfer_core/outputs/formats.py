@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from celltransfer_core.data.formula_guard import is_formula
 from celltransfer_core.runtime.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-TableFormat = Literal["csv", "parquet", "h5ad"]
+TableFormat = Literal["csv", "parquet", "h5ad", "xlsx"]
+
+MARK = b"\xef\xbb\xbf"
+"""What Excel takes a CSV for UTF-8 by; pandas and ``utf-8-sig`` pass over it."""
 
 
 def write_h5ad(predictions: pd.DataFrame, described: Mapping[str, Any], path: Path) -> Path:
@@ -55,51 +58,32 @@ def write_h5ad(predictions: pd.DataFrame, described: Mapping[str, Any], path: Pa
     return write_whole(path, annotated.write_h5ad)
 
 
-def csv_bytes(table: pd.DataFrame, *, guarded: bool = False) -> bytes:
-    """Write a table as CSV: UTF-8, six decimals, ``true`` and ``false``.
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """Write a table as CSV: UTF-8 with a byte order mark, six decimals, ``true`` and ``false``.
 
     Parameters
     ----------
     table : DataFrame
-    guarded : bool
-        For tables that people open: texts that a spreadsheet would take for a formula (they begin
-        with ``=``, ``+``, ``-``, ``@``, a tab or a line's end) get an apostrophe in front. The
-        functions of :mod:`celltransfer_core.outputs.read_back` take it away again.
+        Texts that a spreadsheet would take for a formula (they begin with ``=``, ``+``, ``-``,
+        ``@``, a tab or a line's end) get an apostrophe in front. The functions of
+        :mod:`celltransfer_core.outputs.read_back` take it away again.
 
     Returns
     -------
     bytes
     """
-    written = table.copy()
-    if guarded:
-        for name in written.select_dtypes(exclude=["number", "bool"]).columns:
-            written[name] = [_guarded(str(value)) for value in written[name]]
-    for name in written.select_dtypes(bool).columns:
-        written[name] = written[name].map({True: "true", False: "false"})
+    written = table.copy(deep=False)
+    for name in table.select_dtypes(exclude=["number", "bool"]).columns:
+        written[name] = _guard(table[name])
+    for name in table.select_dtypes(bool).columns:
+        written[name] = table[name].map({True: "true", False: "false"})
     text: str = written.to_csv(index=False, float_format="%.6f", lineterminator="\n")
-    return text.encode()
+    return MARK + text.encode()
 
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
-
-
-def _guarded(text: str) -> str:
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def unguarded(text: str) -> str:
-    """Take away the apostrophe that :func:`csv_bytes` put in front of a text.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    str
-        Texts that were not guarded as they are.
-    """
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+def _guard(column: pd.Series[Any]) -> pd.Series[Any]:
+    texts = {text for text in column.unique() if isinstance(text, str) and is_formula(text)}
+    return column.map(lambda value: f"'{value}" if value in texts else value) if texts else column
 
 
 def parquet_bytes(table: pd.DataFrame) -> bytes:

@@ -168,10 +168,16 @@ def _describe_scales(dataset: Dataset) -> list[dict[str, Any]]:
     if all(scale == PixelScale() for _, scale in counts):
         return []
     described = [
-        {"source": source, "cells": cells, **asdict(scale)}
+        {"source": source, "cells": cells, **_told(scale)}
         for (source, scale), cells in counts.items()
     ]
     return sorted(described, key=str)
+
+
+def _told(scale: PixelScale) -> dict[str, Any]:
+    """Write a scale; what few sets have, only where they have it."""
+    rare = ("numbers", "channels", "background")
+    return {name: value for name, value in asdict(scale).items() if value or name not in rare}
 
 
 def _rounded(value: float) -> float | None:

@@ -123,3 +123,17 @@ class Pseudonyms:
             for name in sorted(set(every) - {""})
         ]
         return pd.DataFrame(rows, columns=["kind", "name", "pseudonym"])
+
+
+def is_pseudonym(text: str) -> bool:
+    """Tell whether a content hash is a pseudonym of one.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    bool
+    """
+    return text.startswith("sha256-")

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from celltransfer_core.about import RESEARCH_USE, __version__
-from celltransfer_core.outputs.command import command_line
+from celltransfer_core.outputs.command import command_line, shown_channels
 from celltransfer_core.outputs.formats import json_bytes
 from celltransfer_core.outputs.manifests import manifest, without_names
 from celltransfer_core.outputs.page import Page
 from celltransfer_core.outputs.pseudonyms import Pseudonyms
+from celltransfer_core.outputs.quality import add_quality
 from celltransfer_core.outputs.report_cells import add_composition, add_reviews, add_voters
 from celltransfer_core.outputs.report_clusters import add_map, add_matches, add_similarities
 from celltransfer_core.people.accuracy import review_progress
@@ -80,6 +81,7 @@ def report_html(
     types = final.final.tolist()
     _add_summary(page, result, about, reviews, types)
     add_composition(page, result, reviews, types)
+    add_quality(page, result, progress)
     add_matches(page, result, progress)
     page.heading("How clusters and types compare")
     add_similarities(page, result.scores[QUERY], result.plane, result.clusters.names.tolist())
@@ -132,7 +134,9 @@ def _add_command(
     """Add the command that repeats the run, and its manifest."""
     page.heading("How to repeat it")
     extras = {name: extra.scales[0].um_per_px for name, extra in result.extras.items()}
-    command = command_line(result.config, extras=extras, reviews=reviews)
+    command = command_line(
+        result.config, extras=extras, channels=shown_channels(result), reviews=reviews
+    )
     page.add(
         "<p>With the same images in the folders <code>reference</code> and <code>query</code>, and "
         "the study's clusters.csv, matches.csv and reviews.csv beside them:</p>"

@@ -88,7 +88,7 @@ def _add_types_without_cluster(page: Page, result: RunResult) -> None:
     query, reference = result.framing.crops[QUERY], result.framing.crops[REFERENCE]
     rows = []
     for name, alike in zip(type_names(result.reference), result.alike, strict=True):
-        kept = name in result.config.keep
+        kept = name in result.config.always_kept
         if name in matched or not (kept or name in result.filtered):
             continue
         typed = np.flatnonzero(result.reference.cell_labels == name)

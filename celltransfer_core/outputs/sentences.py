@@ -1,11 +1,19 @@
-"""Results as sentences, for the report and the pages: readers, and transport that is missing."""
+"""Results as sentences, for the report and the pages: what is known and what is not yet.
+
+Figures of the core go in, short plain English comes out; the interval first, then the best guess.
+"""
 
 from __future__ import annotations
 
 import math
 
 from celltransfer_core.matching.matches import confirmed_share
-from celltransfer_core.people.accuracy import Concordance, Estimate
+from celltransfer_core.people.active_inference import Share
+from celltransfer_core.people.composition import ESTIMATED_FROM, Inference
+from celltransfer_core.people.flags import Errors, Flags
+from celltransfer_core.people.must_find import Sensitivity
+from celltransfer_core.people.readers import Concordance, Reclassification
+from celltransfer_core.people.tally import Tally
 from celltransfer_core.pipeline.result import RunResult
 from celltransfer_core.pipeline.votes import has_alignment, transport_counts
 
@@ -24,40 +32,220 @@ def percent(share: float) -> str:
     return "–" if math.isnan(share) else f"{100 * share:.0f} %"
 
 
-def interval(estimate: Estimate) -> str:
-    """Write the 95 % interval of an estimate in percent.
+def interval(low: float, high: float) -> str:
+    """Write an interval in percent, rounded outwards.
 
     Parameters
     ----------
-    estimate : Estimate
+    low, high : float
+        In [0, 1].
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> interval(0.826, 0.961)
+    '82 to 97 %'
+    """
+    return f"{math.floor(100 * low + 1e-9)} to {math.ceil(100 * high - 1e-9)} %"
+
+
+def describe_share(share: Share) -> str:
+    """Write a share, its interval first.
+
+    Parameters
+    ----------
+    share : Share
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> describe_share(Share(0.92, 0.826, 0.961, 60))
+    '82 to 97 %, best guess 92 %'
+    """
+    if math.isnan(share.value):
+        return "not known yet"
+    return f"{interval(share.low, share.high)}, best guess {percent(share.value)}"
+
+
+def describe_accuracy(inference: Inference) -> str:
+    """Tell how often predictions are right, or how many blind cells that takes.
+
+    Parameters
+    ----------
+    inference : Inference
 
     Returns
     -------
     str
     """
-    return f"{100 * estimate.low:.0f}–{100 * estimate.high:.0f} %"
-
-
-def describe_sample(estimate: Estimate) -> str:
-    """Describe how often the vote is right.
-
-    Parameters
-    ----------
-    estimate : Estimate
-        ``sample_accuracy(…).overall``.
-
-    Returns
-    -------
-    str
-    """
-    if not estimate.cells:
-        return "No cell of the blind random sample has an answer yet, so accuracy is not known."
+    if more := inference.missing_blind:
+        cells = f"{more} more blind cell{'s' if more > 1 else ''}"
+        return (
+            f"How often predictions are right is not known yet: {cells} must be answered on the "
+            f"Review page ({inference.tally.blind} of {ESTIMATED_FROM} are)."
+        )
+    found = inference.right()
     return (
-        f"Of {estimate.cells} cells drawn at random and shown without their prediction, readers "
-        f"gave {estimate.right} the predicted type: {percent(estimate.accuracy)} right, and with "
-        f"95 % confidence between {interval(estimate)} over all query cells. Other reviewed cells "
-        "do not count here: they were picked because they are doubtful, or their prediction was "
-        "seen."
+        f"Right, of all cells: {describe_share(found)} (95 % interval). It rests on "
+        f"{found.draws} answers on cells drawn by chance, {inference.tally.blind} of them blind; "
+        "doubtful cells are drawn more often and weigh less. No cell is judged by a vote that "
+        "knows its answer."
+    )
+
+
+def describe_flags(flags: Flags) -> str:
+    """Tell how many cells are flagged, by what, and what to expect of the others.
+
+    Parameters
+    ----------
+    flags : Flags
+
+    Returns
+    -------
+    str
+    """
+    flagged, cells = int(flags.flagged.sum()), len(flags.flagged)
+    many = f"{flagged:,} of {cells:,} cells are flagged"
+    if flags.missing is None:
+        told = f"{many}, so that at most {100 * flags.error:g} % of the others are wrong."
+    else:
+        more = flags.missing.missing
+        told = (
+            f"{many}, by agreement under {flags.agreement:g}. Confidence will decide once "
+            f"{more:,} more {'cell is' if more == 1 else 'cells are'} typed."
+        )
+    return f"{told} {describe_errors(flags.errors)}"
+
+
+def describe_errors(errors: Errors) -> str:
+    """Tell how many wrong predictions to expect, the interval first.
+
+    Parameters
+    ----------
+    errors : Errors
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> describe_errors(Errors(390, 7.3, 2, 14))
+    'Of the 390 others that nobody typed, 2 to 14 are expected to be wrong (best guess 7).'
+    """
+    if not errors.cells:
+        return "No other cell is left that nobody typed."
+    one = f"{errors.low:,} to {errors.high:,}" if errors.high > errors.low else f"{errors.low:,}"
+    if errors.high - errors.low > errors.cells / 2:
+        return (
+            f"How many of the {errors.cells:,} others are wrong is not known yet: it may be {one}."
+        )
+    return (
+        f"Of the {errors.cells:,} others that nobody typed, {one} are expected to be wrong (best "
+        f"guess {errors.expected:,.0f})."
+    )
+
+
+def describe_sensitivity(found: Sensitivity) -> str:
+    """Tell what drawn cells promise of a type that must not be missed.
+
+    Parameters
+    ----------
+    found : Sensitivity
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> describe_sensitivity(Sensitivity(drawn=12, seen=12, low=0.779, missing=47))
+    'Of 12 drawn ones, 12 are among them: at least 77 % are seen. 47 more would promise 95 %.'
+    """
+    if not found.drawn:
+        return (
+            f"No drawn cell was of this type yet, so nothing can be promised; {found.missing} "
+            "would promise that 95 % are seen."
+        )
+    promise = f"at least {math.floor(100 * found.low):.0f} % are seen."
+    more = f" {found.missing} more would promise 95 %." if found.missing else ""
+    return f"Of {found.drawn} drawn ones, {found.seen} are among them: {promise}{more}"
+
+
+def describe_composition(inference: Inference) -> str:
+    """Tell whether intervals of the types' shares know of typing errors.
+
+    Parameters
+    ----------
+    inference : Inference
+
+    Returns
+    -------
+    str
+    """
+    if more := inference.missing_draws:
+        cells = f"{more} more drawn cell{'s' if more > 1 else ''}"
+        return (
+            "Intervals tell of chance in counting alone, not of wrong types. To know of both, "
+            f"answer {cells} on the Review page."
+        )
+    return (
+        f"Shares are corrected by {inference.tally.drawn} answers on cells drawn by chance, and "
+        "their 95 % intervals cover both counting and typing errors."
+    )
+
+
+_WHY = {
+    "picked": "picked with the prediction in sight, not drawn",
+    "out_of_sample": "blind, but out of the sample",
+    "unsure": "unsure",
+    "artefact": "artefact",
+    "skipped": "skipped",
+    "disputed": "disputed",
+}
+
+
+def describe_left_out(tally: Tally) -> str:
+    """Tell which answers do not count for all cells, and why.
+
+    Parameters
+    ----------
+    tally : Tally
+
+    Returns
+    -------
+    str
+        A sentence; empty where every answer counts.
+    """
+    counts = {why: getattr(tally, name) for name, why in _WHY.items()}
+    told = "; ".join(f"{count} {why}" for why, count in counts.items() if count)
+    return f"Not counted: {told}." if told else ""
+
+
+def describe_reclassification(found: Reclassification) -> str:
+    """Tell how often people changed the proposed type.
+
+    Parameters
+    ----------
+    found : Reclassification
+
+    Returns
+    -------
+    str
+    """
+    overall = found.overall
+    if not overall.cells:
+        return "No cell has been reviewed, so nothing has been reclassified."
+    return (
+        f"Reclassified: {overall.right} of {overall.cells} reviewed cells "
+        f"({percent(overall.accuracy)}) have another type than proposed. Doubtful cells are "
+        "reviewed more often, so this is not the share of wrong types among all cells."
     )
 
 

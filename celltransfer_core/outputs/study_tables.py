@@ -7,17 +7,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from celltransfer_core.outputs.differential import differential_table
 from celltransfer_core.outputs.manifests import manifest, without_names
 from celltransfer_core.outputs.pseudonyms import Pseudonyms
+from celltransfer_core.outputs.quality import quality_table
 from celltransfer_core.outputs.tables import (
     clusters_table,
-    differential_table,
     matches_table,
     reviewed_table,
     reviews_table,
 )
+from celltransfer_core.people.composition import Inference
 from celltransfer_core.people.reviews import FinalTypes, Review, final_types
-from celltransfer_core.pipeline.result import RunResult
+from celltransfer_core.pipeline.inferred import infer_run
+from celltransfer_core.pipeline.result import RunResult, type_names
+from celltransfer_core.vocabulary import ANSWERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +42,18 @@ class StudyTables:
         """Reviewed and final type of each query cell."""
         return final_types(self.run.query.cells, self.run.predicted, self.reviews)
 
+    @property
+    def new_types(self) -> tuple[str, ...]:
+        """Types that clusters and answers name though the reference lacks them, sorted."""
+        named = {match.matched_type for match in self.run.matches if match.confirmed}
+        named |= {review.answer for review in self.reviews}
+        return tuple(sorted(named - {*type_names(self.run.reference), *ANSWERS}))
+
+    @cached_property
+    def inference(self) -> Inference:
+        """What the answers tell of all cells."""
+        return infer_run(self.run, self.reviews)
+
     @cached_property
     def _pseudonymised(self) -> RunResult:
         """The run, with pseudonyms if there are any."""
@@ -53,6 +69,23 @@ class StudyTables:
         """See :func:`manifest`."""
         described = manifest(self.run)
         return without_names(described) if self.pseudonyms else described
+
+    def all(self) -> dict[str, pd.DataFrame]:
+        """Make every table, as the command line and the pages write them.
+
+        Returns
+        -------
+        dict from name to DataFrame
+            predictions, clusters, matches, differential and quality; reviews where there are any.
+        """
+        tables = {
+            "predictions": self.cells(),
+            "clusters": self.clusters(),
+            "matches": self.matches(),
+            "differential": self.differential(),
+            "quality": self.quality(),
+        }
+        return {**tables, "reviews": self.answers()} if self.reviews else tables
 
     def cells(self) -> pd.DataFrame:
         """Make the table of typed cells, see :func:`reviewed_table`.
@@ -79,7 +112,7 @@ class StudyTables:
         -------
         DataFrame
         """
-        return matches_table(self.run)
+        return self._hide(matches_table(self.run))
 
     def clusters(self) -> pd.DataFrame:
         """Make the table of clusters, see :func:`clusters_table`.
@@ -88,22 +121,32 @@ class StudyTables:
         -------
         DataFrame
         """
-        return clusters_table(self._pseudonymised)
+        return self._hide(clusters_table(self._pseudonymised))
 
-    def differential(self) -> pd.DataFrame:
-        """Count the types on every slide before and after review.
+    def quality(self) -> pd.DataFrame:
+        """Tell how good each picture is, see :func:`quality_table`.
 
         Returns
         -------
         DataFrame
-            As :func:`differential_table`; first a column count, ``predicted`` or ``reviewed``.
+        """
+        return self._hide(quality_table(self._pseudonymised))
+
+    def differential(self) -> pd.DataFrame:
+        """Count the types on every slide, before review and after.
+
+        Returns
+        -------
+        DataFrame
+            As :func:`differential_table`; first a column count, ``predicted`` or ``reviewed``, the
+            latter where anything was answered.
         """
         import pandas as pd
 
-        tables = {
-            "predicted": differential_table(self._pseudonymised),
-            "reviewed": differential_table(self._pseudonymised, self.final.final.tolist()),
-        }
+        tables = {"predicted": differential_table(self._pseudonymised, inference=self.inference)}
+        if self.reviews:
+            final = self.final.final.tolist()
+            tables["reviewed"] = differential_table(self._pseudonymised, final, self.inference)
         for name, table in tables.items():
             table.insert(0, "count", name)
         return pd.concat(tables.values(), ignore_index=True)

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltransfer_core.classify.voting import cell_weights
 from celltransfer_core.data.dataset import Dataset
-from celltransfer_core.neighbors.knn import normalized_entropy
 from celltransfer_core.people.calibration import Calibration, calibrate, prediction_sets
 from celltransfer_core.people.queue import random_sample
 from celltransfer_core.people.reviews import Review, final_types
 from celltransfer_core.people.updated import KINDS, UpdatedVote
+from celltransfer_core.pipeline.contents import cluster_hashes
 from celltransfer_core.pipeline.result import RunResult
-from celltransfer_core.types import Float64, Ints
-from celltransfer_core.vocabulary import ARTEFACT, QUERY
+from celltransfer_core.types import Ints
+from celltransfer_core.vocabulary import QUERY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,20 +78,12 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
     voters = [voter.name for voter in result.voters] + ([*KINDS[1:]] if updated else [])
     for name, choices in zip(voters, result.vote.choices, strict=True):
         columns[f"vote:{name}"] = names[choices][cell]
-    shares = updated.probabilities if updated else _ensemble_shares(result)
+    shares = result.probabilities
     for number, name in enumerate(result.types):
         columns[f"share:{name}"] = shares[cell, number]
     if updated:
         columns |= _update_columns(updated, cell)
     return pd.DataFrame(columns).sort_values("file", ignore_index=True)
-
-
-def _ensemble_shares(result: RunResult) -> Float64:
-    """Compute the mean of the voters' probabilities as they count in the vote, shape (m, T)."""
-    weights = np.array([voter.weight for voter in result.voters])
-    probabilities = np.stack([voter.probabilities for voter in result.voters])
-    counted = cell_weights(weights, 1 - normalized_entropy(probabilities))
-    return np.einsum("vn,vnt->nt", counted, probabilities)
 
 
 def _update_columns(updated: UpdatedVote, cell: Ints) -> dict[str, object]:
@@ -155,18 +146,25 @@ def reviews_table(query: Dataset, reviews: Sequence[Review]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        file, sha256, type, reader, time, blind; the oldest first. Answers on cells that are no
-        longer there are left out.
+        file, sha256, type, reader, time, blind, chance (with which the queue drew the cell, empty
+        where it was chosen otherwise); the oldest first. Answers on cells that are no longer there
+        are left out.
     """
     import pandas as pd
 
     files = dict(zip(query.cells, query.first_file, strict=True))
     rows = [
-        (files[r.cell], r.cell, r.answer, r.reader, r.time, r.blind)
+        (files[r.cell], r.cell, r.answer, r.reader, r.time, r.blind, _chance(r))
         for r in reviews
         if r.cell in files
     ]
-    return pd.DataFrame(rows, columns=["file", "sha256", "type", "reader", "time", "blind"])
+    columns = ["file", "sha256", "type", "reader", "time", "blind", "chance"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _chance(review: Review) -> str:
+    # A text: six decimals are too few for one cell of many.
+    return "" if review.chance is None else f"{review.chance:.6g}"
 
 
 def clusters_table(result: RunResult) -> pd.DataFrame:
@@ -179,7 +177,7 @@ def clusters_table(result: RunResult) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        file, cluster, centrality.
+        file, cluster, centrality, and sha256 of the image, by which a replaced one is noticed.
     """
     import pandas as pd
 
@@ -190,6 +188,7 @@ def clusters_table(result: RunResult) -> pd.DataFrame:
             "file": result.query.files,
             "cluster": clusters.names[clusters.labels][cell],
             "centrality": clusters.centrality[cell],
+            "sha256": result.query.sha256,
         }
     ).sort_values("file", ignore_index=True)
 
@@ -205,63 +204,13 @@ def matches_table(result: RunResult) -> pd.DataFrame:
     -------
     DataFrame
         cluster, cells, matched_type, score, runner_up, runner_up_score, tsne_type, reason,
-        confirmed, by. Change matched_type (a type, or "none"), set confirmed to true, and hand
-        the file back with ``--matches``.
+        confirmed, by, and sha256 of the cluster's cells, see
+        :func:`celltransfer_core.pipeline.contents.cluster_hashes`. Change matched_type (a type, or
+        "none"), set confirmed to true, and hand the file back with ``--matches``.
     """
     import pandas as pd
 
     table = pd.DataFrame([asdict(match) for match in result.matches])
     table["cluster"] = result.clusters.names
-    table["confirmed"] = table["confirmed"].map({True: "true", False: "false"})
+    table["sha256"] = cluster_hashes(result.clusters, result.query.cells)
     return table
-
-
-def differential_table(result: RunResult, counted: Sequence[str] | None = None) -> pd.DataFrame:
-    """Count the types on every slide.
-
-    Parameters
-    ----------
-    result : RunResult
-    counted : sequence of str, length m, optional
-        Type to count each query cell as, such as ``final_types(…).final``; the predicted type by
-        default. Artefacts are no cells and not counted; disputed cells have a row of their own.
-
-    Returns
-    -------
-    DataFrame
-        slide, patient, type, cells, percent, low, high: percent of the slide's cells with its 95 %
-        Wilson interval, which covers chance in counting, not wrong types. One group with an empty
-        slide where no table names slides.
-    """
-    import pandas as pd
-    from scipy.stats import binomtest
-
-    query = result.query
-    # Copies of an image are one cell.
-    first = np.unique(query.cell_index, return_index=True)[1]
-    slide = np.array(query.slide or [""] * len(query.files))[first]
-    patient = np.array(query.patient or [""] * len(query.files))[first]
-    types = np.array(result.predicted if counted is None else counted)
-    real = types != ARTEFACT
-    kinds = [*result.types, *sorted(set(types[real].tolist()) - set(result.types))]
-    rows = []
-    for name in np.unique(slide[real]):
-        inside = real & (slide == name)
-        total = int(inside.sum())
-        patients = sorted(set(patient[inside].tolist()) - {""})
-        for kind in kinds:
-            count = int((types[inside] == kind).sum())
-            interval = binomtest(count, total).proportion_ci(method="wilson")
-            rows.append(
-                {
-                    "slide": name,
-                    "patient": ";".join(patients),
-                    "type": kind,
-                    "cells": count,
-                    "percent": 100 * count / total,
-                    "low": 100 * interval.low,
-                    "high": 100 * interval.high,
-                }
-            )
-    columns = ["slide", "patient", "type", "cells", "percent", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)

@@ -17,7 +17,7 @@ from celltransfer_core.outputs.formats import (
 )
 from celltransfer_core.outputs.manifests import manifest
 from celltransfer_core.outputs.study_tables import StudyTables
-from celltransfer_core.outputs.tables import differential_table, predictions_table
+from celltransfer_core.outputs.workbook import write_workbook
 from celltransfer_core.people.reviews import Review
 from celltransfer_core.pipeline.result import RunResult
 from celltransfer_core.runtime.files import write_atomically
@@ -41,11 +41,11 @@ def write_run(
     folder : path
         Made if need be. Each file is written beside its place and then moved, so that there is
         never half a file.
-    table_format : {"csv", "parquet", "h5ad"}
-        A further format of the tables, beside CSV.
+    table_format : {"csv", "parquet", "h5ad", "xlsx"}
+        A further format of the tables, beside CSV; ``xlsx`` is one workbook of all.
     reviews : sequence of Review
-        In the order they were made. Where there are any, ``predictions.csv`` has reviewed and
-        final types, and ``reviews.csv`` lists the answers and their readers.
+        In the order they were made. ``predictions.csv`` has what was answered and the final types,
+        and where there are any ``reviews.csv`` lists the answers and their readers.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def write_run(
         If the folder cannot be written to or the disk is full.
     """
     folder = Path(folder)
-    tables = _tables(result, reviews)
+    tables = StudyTables(result, reviews).all()
     described = manifest(result)
     written = [
         write_atomically(folder / name, data)
@@ -67,19 +67,9 @@ def write_run(
     if table_format == "h5ad":
         path = folder / "predictions.h5ad"
         written.append(write_h5ad(tables["predictions"], described, path))
+    if table_format == "xlsx":
+        written.append(write_workbook(tables, folder / "tables.xlsx"))
     return written
-
-
-def _tables(result: RunResult, reviews: Sequence[Review]) -> dict[str, pd.DataFrame]:
-    """Make the tables by name of their file; what was reviewed is in them if anything was."""
-    study = StudyTables(result, reviews)
-    tables = {
-        "predictions": study.cells() if reviews else predictions_table(result),
-        "clusters": study.clusters(),
-        "matches": study.matches(),
-        "differential": study.differential() if reviews else differential_table(result),
-    }
-    return {**tables, "reviews": study.answers()} if reviews else tables
 
 
 def _contents(

@@ -12,6 +12,7 @@ from .browse import (
     split_by_alignment as split_by_alignment,
     votes_of_cell as votes_of_cell,
 )
+from .contents import check_contents as check_contents, cluster_hashes as cluster_hashes
 from .draws import (
     Draws as Draws,
     TransferPlan as TransferPlan,
@@ -32,6 +33,7 @@ from .features import (
     level_sources as level_sources,
     representation as representation,
 )
+from .inferred import infer_run as infer_run
 from .maps import (
     MAP_CELLS as MAP_CELLS,
     CellMap as CellMap,
@@ -39,6 +41,7 @@ from .maps import (
     draw_map as draw_map,
     layouts as layouts,
 )
+from .mended import map_of as map_of, with_reference as with_reference
 from .named import (
     detect as detect,
     find_clusters as find_clusters,
@@ -49,6 +52,11 @@ from .prepared import (
     embed_sets as embed_sets,
     load_encoders as load_encoders,
     prepare as prepare,
+)
+from .reference_check import (
+    ReferenceCheck as ReferenceCheck,
+    check_labels as check_labels,
+    check_reference as check_reference,
 )
 from .result import (
     Clusters as Clusters,

@@ -20,6 +20,7 @@ from celltransfer_core.matching.matches import Confirmation, most_alike
 from celltransfer_core.matching.plane import refine, tsne_plane
 from celltransfer_core.matching.scores import Similarity, reference_similarity, similarity
 from celltransfer_core.neighbors.search import nearest
+from celltransfer_core.pipeline.contents import check_contents
 from celltransfer_core.pipeline.features import Embeddings, representation
 from celltransfer_core.pipeline.result import Clusters, Named, Prepared
 from celltransfer_core.runtime.cache import Cache, fingerprint, uncached
@@ -70,6 +71,7 @@ def identify(
     DataError
         If the confirmations name other types or clusters.
     """
+    check_contents(confirmations, clusters, prepared.query.cells)
     scores = score_sets(
         prepared.comparable,
         prepared.reference_types,

@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from celltransfer_core.config.config import DEFAULT, Config
+from celltransfer_core.data.background import over_one_background
 from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.data.type_names import answer_named
 from celltransfer_core.encoders.catalogue import encoder_names, how_to_get, load_encoder
 from celltransfer_core.encoders.embedding import embed
 from celltransfer_core.encoders.registry import Encoder, published_encoders
@@ -22,7 +24,7 @@ from celltransfer_core.pipeline.features import Embeddings
 from celltransfer_core.pipeline.result import Failure, Prepared, type_names
 from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.types import Float32, Progress, silent
-from celltransfer_core.vocabulary import ANSWERS, QUERY, REFERENCE
+from celltransfer_core.vocabulary import QUERY, REFERENCE, and_more
 
 
 def prepare(
@@ -53,20 +55,22 @@ def prepare(
         that is to be kept is not there.
     """
     cache = cache or Cache()
-    taken = sorted({*reference.cell_labels.tolist()} & {*ANSWERS})
+    taken = sorted(filter(answer_named, {*reference.cell_labels.tolist()}))
     if taken:
         raise DataError(
             f"The reference has a type named {taken[0]!r}, which is also an answer to a cluster or "
             "a cell; rename the type or leave it out."
         )
-    if wrong := sorted({*config.keep} - {*reference.cell_labels.tolist()}):
-        raise DataError(
-            f"--keep cannot be {', '.join(wrong)}; it takes types of the reference: "
-            f"{', '.join(type_names(reference))}."
-        )
+    for option, names in (("--keep", config.keep), ("--must-find", config.must_find)):
+        if wrong := sorted({*names} - {*reference.cell_labels.tolist()}):
+            raise DataError(
+                f"{option} cannot be {', '.join(wrong)}; it takes types of the reference: "
+                f"{and_more(type_names(reference))}."
+            )
     scales = config.um_per_px or (None, None)
     reference, query = reference.with_um_per_px(scales[0]), query.with_um_per_px(scales[1])
     sets = {REFERENCE: reference, QUERY: query, **(extras or {})}
+    sets = over_one_background(sets, REFERENCE)
     encoders, failures = load_encoders(config)
     framing = frame_sets(
         sets,
@@ -82,9 +86,9 @@ def prepare(
     failures = (*failures, *broken)
     return Prepared(
         config=config,
-        reference=reference,
-        query=query,
-        extras=dict(extras or {}),
+        reference=sets[REFERENCE],
+        query=sets[QUERY],
+        extras={name: sets[name] for name in extras or {}},
         framing=framing,
         encoders=tuple(e.spec for e in encoders if e.spec.id in embeddings[QUERY]),
         failures=failures,

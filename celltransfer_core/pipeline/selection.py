@@ -12,7 +12,7 @@ from celltransfer_core.pipeline.result import RunResult
 from celltransfer_core.types import Bools
 from celltransfer_core.vocabulary import SKIPPED
 
-Selection = Literal["all", "flagged", "type", "cluster", "unknown", "read", "disputed"]
+Selection = Literal["all", "flagged", "type", "cluster", "unknown", "must find", "read", "disputed"]
 
 
 def select_cells(
@@ -31,7 +31,8 @@ def select_cells(
     reader : str
         Whose choice it is: ``read`` are the cells that others answered.
     kind : str
-        ``type`` and ``cluster`` take a value; ``unknown`` are cells far from all annotated ones.
+        ``type`` and ``cluster`` take a value; ``unknown`` are cells far from all annotated ones,
+        ``must find`` those that are or may be of a type that must not be missed.
     value : str or int
         A predicted type, or the number that a cluster goes by.
 
@@ -48,6 +49,8 @@ def select_cells(
         return result.clusters.names[result.clusters.labels] == value
     if kind == "unknown" and result.updated:
         return result.updated.unknown
+    if kind == "must find":
+        return np.any([result.seen_as(name) for name in result.to_show], axis=0)
     if kind == "read":
         others = {one.cell for one in reviews if one.reader != reader and one.answer != SKIPPED}
         return np.array([cell in others for cell in result.query.cells], dtype=bool)

@@ -94,7 +94,7 @@ def vote_updater(run: RunResult) -> VoteUpdater:
         np.stack([voter.probabilities for voter in run.voters]),
         np.array([voter.weight for voter in run.voters]),
         run.types,
-        run.config.keep,
+        run.config.always_kept,
     )
 
 

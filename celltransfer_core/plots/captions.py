@@ -62,8 +62,9 @@ CAPTIONS: dict[str, str] = {
         "look. The axes' values mean nothing."
     ),
     "differential_figure": (
-        "The share of each type on every slide. Bars are 95 % intervals: they tell how far chance "
-        "in counting reaches, not how many cells are typed wrongly."
+        "The share of each type on every slide. Bars are 95 % intervals. Once enough cells were "
+        "drawn and answered, shares are corrected by these answers and the bars cover counting and "
+        "typing errors; until then, chance in counting alone."
     ),
     "confusion_figure": (
         "How two opinions on the same cells compare, in cells; shades are shares of a row. Cells "

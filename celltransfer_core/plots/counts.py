@@ -30,10 +30,20 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
+_MOST_BARS = 40  # more are no picture but a list
+
+
 def _bars(counts: Mapping[str, int], colours: Mapping[str, str], title: str) -> go.Figure:
     import plotly.graph_objects as go
 
     names = sorted(counts, key=lambda name: (-counts[name], name))
+    subtitle = ""
+    if len(names) > _MOST_BARS:
+        rest = sum(counts[name] for name in names[_MOST_BARS:])
+        subtitle = (
+            f"the {_MOST_BARS} largest of {len(names):,} types; the others have {rest:,} cells"
+        )
+        names = names[:_MOST_BARS]
     total = max(sum(counts.values()), 1)
     largest = max([*counts.values(), 1])
     figure = go.Figure(
@@ -57,6 +67,7 @@ def _bars(counts: Mapping[str, int], colours: Mapping[str, str], title: str) -> 
         figure,
         title,
         plot=max(90, 30 * len(names)),
+        subtitle=subtitle,
         # Room for the numbers beside the longest bar, also at the least width.
         xaxis={"title": "cells", "range": [0, 1.42 * largest], "nticks": 6},
         yaxis=name_axis(names, range=[len(names) - 0.5, -0.5], title="type"),

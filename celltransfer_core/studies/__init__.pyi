@@ -25,7 +25,14 @@ from .kept import (
     load_run as load_run,
     save_result as save_result,
 )
+from .label_mends import (
+    LABEL as LABEL,
+    label_decisions as label_decisions,
+    label_payload as label_payload,
+    mended_reference as mended_reference,
+)
 from .payloads import (
+    aside_payloads as aside_payloads,
     edit_payload as edit_payload,
     match_payloads as match_payloads,
     name_payload as name_payload,
@@ -52,6 +59,11 @@ from .records import (
     Role as Role,
     Study as Study,
     now as now,
+)
+from .reference_checks import (
+    check_path as check_path,
+    load_check as load_check,
+    mended_cells as mended_cells,
 )
 from .renamed import decisions_now as decisions_now
 from .stages import (

@@ -81,8 +81,12 @@ class SetRow(_Row):
     position: Mapped[int]
     revision: Mapped[str]
     um_per_px: Mapped[float | None]
+    channels: Mapped[str | None]
     mapping: Mapped[dict[str, Any]]
     tables: Mapped[dict[str, Any]]
+    table_facts: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    types_at: Mapped[str | None]
+    unusable: Mapped[str | None]
 
 
 class FileRow(_Row):
@@ -97,6 +101,12 @@ class FileRow(_Row):
     problem: Mapped[str]
     pages: Mapped[int]
     deep: Mapped[bool]
+    numbers: Mapped[str | None]
+    """None for a file that an earlier version checked, as in the next three."""
+    reach: Mapped[float | None]
+    channels: Mapped[int | None]
+    note: Mapped[str | None]
+    look: Mapped[bytes | None]
     __table_args__ = (UniqueConstraint("set", "path"),)
 
 

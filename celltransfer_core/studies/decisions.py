@@ -74,7 +74,7 @@ class DecisionTable(Database):
         ----------
         study : str
         kind : str
-            ``match``, ``cluster``, ``cluster-name``, ``keep`` or ``review``.
+            ``match``, ``cluster``, ``cluster-name``, ``keep``, ``review`` or ``label``.
         payload : mapping
             JSON values: what was decided, and of which cells.
         who : str

@@ -15,13 +15,16 @@ from typing import Any
 
 from celltransfer_core.config.config import Config
 from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.data.relabelled import relabelled
 from celltransfer_core.evaluation.result import Evaluation
 from celltransfer_core.pipeline.edits import edit_clusters
 from celltransfer_core.pipeline.maps import CellMap
+from celltransfer_core.pipeline.mended import map_of, with_reference
 from celltransfer_core.pipeline.result import Clusters, Named, Prepared, RunResult
 from celltransfer_core.pipeline.votes import recount
 from celltransfer_core.runtime.checked import load_checked, save_checked
 from celltransfer_core.runtime.files import read_if_whole
+from celltransfer_core.studies.label_mends import mended_labels
 from celltransfer_core.studies.places import placed_in, seen_from
 from celltransfer_core.studies.renamed import decisions_now
 from celltransfer_core.studies.snapshots import Snapshot
@@ -191,17 +194,28 @@ def load_prepared(workspace: Workspace, study: str) -> Prepared | None:
     Returns
     -------
     Prepared or None
-        With the study's present configuration. None before the sets are embedded.
+        With the study's present configuration and mended labels. None before the sets are embedded.
     """
     return prepared_of(workspace, workspace.snapshot(study))
 
 
 def prepared_of(workspace: Workspace, snapshot: Snapshot) -> Prepared | None:
     """Read the framed sets of a study as it was at one moment: see :func:`load_prepared`."""
-    keys, study = keys_of(workspace, snapshot), snapshot.study.id
-    found = load_result(workspace.result_path(study, "embed", keys["embed"])) if keys else None
+    found = embedded_of(workspace, snapshot)
+    if found is None:
+        return None
+    reference = relabelled(found.reference, mended_labels(workspace, snapshot))
     # Options that do not bear on embeddings may have changed since.
-    return replace(found, config=config_of(workspace, snapshot)) if found is not None else None
+    return replace(with_reference(found, reference), config=config_of(workspace, snapshot))
+
+
+def embedded_of(workspace: Workspace, snapshot: Snapshot) -> Prepared | None:
+    """Read the framed sets as they were embedded, with the labels that came with the cells."""
+    keys, study = keys_of(workspace, snapshot), snapshot.study.id
+    found: Prepared | None = (
+        load_result(workspace.result_path(study, "embed", keys["embed"])) if keys else None
+    )
+    return found
 
 
 def load_map(workspace: Workspace, study: str) -> CellMap | None:
@@ -219,7 +233,12 @@ def load_map(workspace: Workspace, study: str) -> CellMap | None:
     """
     snapshot = workspace.snapshot(study)
     keys, layout = keys_of(workspace, snapshot), layout_of(snapshot.study)
-    return load_result(workspace.result_path(study, MAPS[layout], keys["embed"])) if keys else None
+    mended = mended_labels(workspace, snapshot)
+    drawn = load_result(workspace.result_path(study, MAPS[layout], keys["embed"])) if keys else None
+    embedded = embedded_of(workspace, snapshot) if mended else None
+    if drawn is None or embedded is None:
+        return drawn
+    return map_of(drawn, embedded.reference, relabelled(embedded.reference, mended))
 
 
 def load_clusters(workspace: Workspace, study: str) -> Clusters | None:

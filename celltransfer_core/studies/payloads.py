@@ -15,7 +15,7 @@ from celltransfer_core.pipeline.edits import shorten_hashes
 from celltransfer_core.pipeline.result import Clusters
 from celltransfer_core.studies.records import clean_name
 from celltransfer_core.types import Ints
-from celltransfer_core.vocabulary import NONE_TYPE
+from celltransfer_core.vocabulary import ARTEFACT, NONE_TYPE
 
 Payload = dict[str, Any]
 
@@ -120,7 +120,11 @@ def edit_payload(
 
 
 def review_payloads(
-    answers: Sequence[tuple[str, str, bool]], reader: str, time: str
+    answers: Sequence[tuple[str, str, bool]],
+    reader: str,
+    time: str,
+    *,
+    chance: float | None = None,
 ) -> list[Payload]:
     """Write answers to cells as they are kept (kind ``review``).
 
@@ -132,10 +136,35 @@ def review_payloads(
     reader : str
     time : str
         UTC, ISO 8601.
+    chance : float, optional
+        Probability with which the queue drew the cells, see
+        :attr:`~celltransfer_core.people.reviews.Review.chance`.
 
     Returns
     -------
     list of dict
     """
-    given = {"reader": clean_name(reader), "time": time, "together": len(answers)}
+    given: Payload = {"reader": clean_name(reader), "time": time, "together": len(answers)}
+    if chance is not None:
+        given["chance"] = chance
     return [{"cell": cell, "answer": a, "blind": blind, **given} for cell, a, blind in answers]
+
+
+def aside_payloads(cells: Sequence[str], why: str, reader: str, time: str) -> list[Payload]:
+    """Write cells that are set aside as they are kept: as artefacts (kind ``review``).
+
+    Parameters
+    ----------
+    cells : sequence of str
+        Hashes. They are set aside at one stroke, and come back so.
+    why : str
+        What they have in common.
+    reader, time
+        See :func:`review_payloads`.
+
+    Returns
+    -------
+    list of dict
+    """
+    answers = [(cell, ARTEFACT, False) for cell in cells]
+    return [{**one, "aside": why} for one in review_payloads(answers, reader, time)]

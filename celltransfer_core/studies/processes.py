@@ -34,6 +34,7 @@ from celltransfer_core.studies.owners import (
     owner_of,
 )
 from celltransfer_core.studies.records import Job
+from celltransfer_core.studies.reference_checks import check_path
 from celltransfer_core.studies.stages import (
     MAPS,
     STAGES,
@@ -124,7 +125,7 @@ def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
     ----------
     workspace : Workspace
     study : str
-    target : {"embed", "clusters", "matches", "classify", "evaluate"}
+    target : {"embed", "clusters", "matches", "classify", "evaluate", "check"}
 
     Returns
     -------
@@ -137,7 +138,9 @@ def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
     StudyError
         If the study was signed off, or has no images.
     """
-    if not stage_keys(workspace, study):
+    if target == "check" and not check_path(workspace, study):
+        raise StudyError("Add images to the reference first.")
+    if target != "check" and not stage_keys(workspace, study):
         raise StudyError("Add a reference and a query set first.")
     _settle_all(workspace, study)
     here = answer_for(workspace.folder)

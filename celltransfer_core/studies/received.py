@@ -6,7 +6,6 @@ be used is listed with its reason, and so is what would take the place of anothe
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,8 +15,10 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from celltransfer_core.data.checks import check_image, normalise_text
+from celltransfer_core.data.cell_names import CellNames
+from celltransfer_core.data.checks import Checked, check_image, normalise_text
 from celltransfer_core.data.dataset import stored_at, stored_names
+from celltransfer_core.data.passed_over import kind_problem
 from celltransfer_core.data.same_names import (
     Clash,
     Placed,
@@ -26,15 +27,22 @@ from celltransfer_core.data.same_names import (
     place,
     place_table,
 )
-from celltransfer_core.data.tables import LEFT_OUT, MAX_TABLE, TABLES, needed_columns, table_problem
+from celltransfer_core.data.tables import TABLES
 from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.runtime.files import read_if_whole, write_together
 from celltransfer_core.studies.database import FileRow, SetRow
 from celltransfer_core.studies.records import Received
-from celltransfer_core.studies.sets import SetTable
+from celltransfer_core.studies.set_tables import (
+    ArrivedTable,
+    TableOfTables,
+    arrived_table,
+    needed_by,
+    table_facts,
+    written_table,
+)
 
 
-class FileTable(SetTable):
+class FileTable(TableOfTables):
     """The table of the files of image sets."""
 
     def receive(
@@ -44,6 +52,7 @@ class FileTable(SetTable):
         *,
         clash: Clash = "ask",
         number: int = 2,
+        passed_over: Sequence[tuple[str, str]] = (),
     ) -> Received:
         """Take in files: check each, store what can be used, keep the reason of each refusal.
 
@@ -61,6 +70,8 @@ class FileTable(SetTable):
             With ``both``, of the names that images get; see
             :func:`~celltransfer_core.data.same_names.free_number`. Rows of a table follow images
             that came before it.
+        passed_over : sequence of (name, reason)
+            Files whose bytes did not come; they are listed with those that cannot be used.
 
         Returns
         -------
@@ -73,44 +84,60 @@ class FileTable(SetTable):
         OutputError
             If an image cannot be written.
         """
-        rows, texts, refused = list[dict[str, Any]](), dict[str, str](), list[tuple[str, str]]()
+        rows, refused = list[dict[str, Any]](), list[tuple[str, str]]()
+        texts = dict[str, ArrivedTable]()
+
+        def note(name: str, found: Checked, size: int = 0) -> None:
+            if found.problem:
+                refused.append((name, found.problem))
+            rows.append(
+                {
+                    "set": set_id,
+                    "path": name,
+                    "size": size,
+                    "sha256": found.sha256,
+                    "problem": found.problem,
+                    "pages": found.pages,
+                    "deep": found.deep,
+                    "numbers": found.numbers,
+                    "reach": found.reach,
+                    "channels": found.channels,
+                    "note": found.note,
+                    "look": found.look or None,
+                }
+            )
+
+        for name, reason in passed_over:
+            note(name, Checked(problem=reason))
         with write_together(problem=self._not_stored) as write:
             for name, data in files:
                 folder, _, last = name.rpartition("/")
                 if last.lower() in TABLES and folder:
-                    refused.append((name, "a table counts only beside the types' folders"))
+                    note(name, Checked(problem="a table counts only beside the types' folders"))
                     continue
                 if last.lower() in TABLES:
-                    long = len(data) > MAX_TABLE
-                    text = LEFT_OUT if long else data.decode("utf-8-sig", "replace")
-                    if texts.setdefault(last.lower(), text) != text:
+                    arrived = arrived_table(last.lower(), data)
+                    if texts.setdefault(last.lower(), arrived) != arrived:
                         refused.append((name, "another table of this name came with it"))
                     continue
-                found = check_image(data)
-                if found.problem:
-                    refused.append((name, found.problem))
-                else:
+                problem = kind_problem(name)
+                found = Checked(problem=problem) if problem else check_image(data)
+                if not found.problem:
                     self._store(found.sha256, data, write)
-                rows.append(
-                    {
-                        "set": set_id,
-                        "path": name,
-                        "size": len(data),
-                        "sha256": found.sha256,
-                        "problem": found.problem,
-                        "pages": found.pages,
-                        "deep": found.deep,
-                    }
-                )
+                note(name, found, len(data))
 
         def keep(session: Session) -> tuple[Placed, dict[str, PlacedTable]]:
             row = self._touch_set(session, set_id)
             placed = self._place_files(session, set_id, rows, clash, number)
             tables = self._place_tables(session, row, texts, clash, number)
             changed = {name: table.text for name, table in tables.items()}
-            if placed.written or not changed.items() <= row.tables.items():
+            row.table_facts = table_facts(row, texts, changed)
+            usable = any(not rows[position]["problem"] for position in placed.written.values())
+            if usable or not changed.items() <= row.tables.items():
                 row.tables = {**row.tables, **changed}
                 row.revision = secrets.token_hex(6)
+            elif placed.written:  # results stay what they are
+                row.unusable = secrets.token_hex(6)
             return placed, tables
 
         placed, tables = self._transact(keep)
@@ -149,43 +176,39 @@ class FileTable(SetTable):
         return placed
 
     def _place_tables(
-        self, session: Session, row: SetRow, texts: Mapping[str, str], clash: Clash, number: int
+        self,
+        session: Session,
+        row: SetRow,
+        texts: Mapping[str, ArrivedTable],
+        clash: Clash,
+        number: int,
     ) -> dict[str, PlacedTable]:
         names: set[str] = set()
         if texts and clash == "both":
             paths = session.scalars(select(FileRow.path).where(FileRow.set == row.id))
             names = {normalise_text(path) for path in paths}
 
+        there = CellNames(sorted(names))
+
         def renamed(name: str) -> str:
-            return other if (other := numbered(name, number)) in names else name
+            other = numbered(name, number)
+            if other in names:
+                return other
+            found = there.find(other)  # as the table writes names: without an ending, say
+            return found[0] if len(found) == 1 else name
 
         return {
             name: place_table(
-                text,
+                arrived.table.text,
                 row.tables.get(name),
                 f"{row.name}/{name}",
-                self._needs(row, name),
+                needed_by(row, name),
                 clash,
                 renamed,
+                written_table(row, name).columns,
             )
-            for name, text in texts.items()
+            for name, arrived in texts.items()
         }
-
-    def take_out_table(self, set_id: str, table: str) -> None:
-        """Take a table out of a set, such as one that cannot be read.
-
-        Parameters
-        ----------
-        set_id : str
-        table : {"labels.csv", "metadata.csv"}
-        """
-
-        def take_out(session: Session) -> None:
-            row = self._touch_set(session, set_id)
-            row.tables = {name: text for name, text in row.tables.items() if name != table}
-            row.revision = secrets.token_hex(6)
-
-        self._transact(take_out)
 
     def _store(self, sha256: str, data: bytes, write: Callable[[Path, bytes], None]) -> None:
         path = stored_at(self.images, sha256)
@@ -223,28 +246,3 @@ class FileTable(SetTable):
         stored = stored_names(self.images)
         usable = {row.path for row in rows if not row.problem and row.sha256 in stored}
         return {row.path: row.sha256 if row.path in usable else "" for row in rows}
-
-    def known_tables(self, set_id: str) -> dict[str, str]:
-        """List the tables that a set has, so that another one of the same name is noticed.
-
-        Parameters
-        ----------
-        set_id : str
-
-        Returns
-        -------
-        dict from name to content hash
-            SHA-256 of the text in UTF-8 without a byte order mark; empty for one that cannot be
-            read.
-        """
-        with self._session() as session:
-            row = self._set_row(session, set_id)
-            return {
-                name: ""
-                if table_problem(text, name, self._needs(row, name))
-                else hashlib.sha256(text.encode()).hexdigest()
-                for name, text in row.tables.items()
-            }
-
-    def _needs(self, row: SetRow, table: str) -> frozenset[str]:
-        return needed_columns(table, labelled=row.role == "reference")

@@ -54,6 +54,15 @@ class ImageSet:
     um_per_px: float | None
     mapping: Mapping[str, str]
     """Types to rename: from the set's own to the study's; to nothing leaves a type out."""
+    types_at: str | None = None
+    """Level of the folders that name its types (see
+    :func:`~celltransfer_core.data.levels.read_level`); empty until somebody says so where it is
+    unclear. None for a set of an earlier version, which took the outermost."""
+    channels: str | None = None
+    """Channels to show, such as ``1,2,4``, where these are no colours; see
+    :func:`~celltransfer_core.data.channels.parse_channels`."""
+    unusable: str | None = None
+    """Changes whenever files come that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +73,8 @@ class Decision:
     """Ascending in the order of the decisions."""
     study: str
     kind: str
-    """``match``, ``cluster`` (an edit), ``cluster-name``, ``keep`` (of a type) or ``review``; or
-    ``types``, an earlier mapping of a set's types."""
+    """``match``, ``cluster`` (an edit), ``cluster-name``, ``keep`` (of a type), ``review`` or
+    ``label`` (of a reference cell); or ``types``, an earlier mapping of a set's types."""
     payload: Mapping[str, Any]
     """JSON values; which ones depends on the kind."""
     who: str

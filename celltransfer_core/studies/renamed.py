@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from celltransfer_core.data.type_names import same_type
 from celltransfer_core.errors import DataError
 from celltransfer_core.pipeline.result import type_names
 from celltransfer_core.studies.records import Decision, ImageSet
@@ -17,7 +18,7 @@ from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.vocabulary import ANSWERS, REFERENCE, check_new_type
 
-_NAMED_IN = {"match": "type", "review": "answer", "keep": "type"}
+_NAMED_IN = {"match": "type", "review": "answer", "keep": "type", "label": "type"}
 """Kinds of decisions that name a type, and where in their payload."""
 
 
@@ -87,7 +88,10 @@ class TypesNow:
             return name
         if found:
             return next(iter(named), "")
-        return name if name in self.types else self.renamed.get(name)
+        if name in self.types:
+            return name
+        # Whichever spelling of a type stands most often, it is the same type.
+        return self.renamed.get(name, same_type(name, self.types) or None)
 
     def read(self, decision: Decision) -> Decision:
         """Read a decision with the names of now.

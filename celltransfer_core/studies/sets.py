@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from celltransfer_core.data.channels import parse_channels
+from celltransfer_core.data.levels import read_level
+from celltransfer_core.data.type_names import doubtful_types
 from celltransfer_core.errors import StudyError
 from celltransfer_core.studies.database import (
     DecisionRow,
@@ -92,6 +95,7 @@ class SetTable(UnfinishedTable):
                 um_per_px=None,
                 mapping={},
                 tables={},
+                types_at="",
             )
             session.add(made)
             session.flush()
@@ -107,8 +111,10 @@ class SetTable(UnfinishedTable):
         name: str | None = None,
         mapping: Mapping[str, str] | None = None,
         um_per_px: float | None = None,
+        types_at: str | None = None,
+        channels: str | None = None,
     ) -> None:
-        """Rename a set, map its types, or set the size of its pixels.
+        """Rename a set, map its types, or say where these stand or what its pixels are.
 
         Parameters
         ----------
@@ -117,15 +123,32 @@ class SetTable(UnfinishedTable):
         mapping : mapping from type to type, optional
         um_per_px : float, optional
             Micrometres; 0 where it is not known.
+        types_at : str, optional
+            Level of the folders that name the types, such as ``"2"``.
+        channels : str, optional
+            Channels to show, such as ``1,2,4``; empty for none that are chosen.
+
+        Raises
+        ------
+        StudyError
+            If the set is gone, its study signed off, or the name, the level or a channel is none.
         """
         name = None if name is None else clean_name(name)
+        for given, read in ((types_at, read_level), (channels or None, parse_channels)):
+            if given is not None:
+                try:
+                    read(given)
+                except ValueError as error:
+                    raise StudyError(f"{error}.") from error
 
         def change(session: Session) -> None:
             row = self._touch_set(session, set_id)
             if name is not None:
                 row.name = name
             if mapping is not None:
-                wanted = {key: value for key, value in mapping.items() if key != value}
+                # What is hardly a type stays one if somebody says so.
+                said = {*doubtful_types(mapping)}
+                wanted = {k: value for k, value in mapping.items() if k != value or k in said}
                 if row.mapping != wanted:
                     # Decisions may name types as they were called until now.
                     earlier = {"mapping": row.mapping, "position": row.position}
@@ -137,6 +160,13 @@ class SetTable(UnfinishedTable):
                 row.mapping = wanted
             if um_per_px is not None:
                 row.um_per_px = um_per_px or None
+            if types_at is not None:
+                if (row.types_at or "1") != types_at:  # its cells have other types
+                    row.revision = secrets.token_hex(6)
+                row.types_at = types_at
+            if channels is not None and (row.channels or "") != channels:
+                row.channels = channels  # its cells are other pictures
+                row.revision = secrets.token_hex(6)
 
         self._transact(change)
 

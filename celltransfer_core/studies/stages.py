@@ -1,8 +1,8 @@
 """The stages of a study, and the key of everything that decides the result of each.
 
 ``embed`` is section 3.1 of the paper, ``clusters`` and ``matches`` are 3.2 (A.1 and A.2),
-``classify`` is 3.3 and 3.4; ``evaluate`` lies beside them. A stage depends on those before it, so
-its key is made from the key before it and from the settings that decide it.
+``classify`` is 3.3 and 3.4; ``evaluate`` and ``check`` lie beside them. A stage depends on those
+before it, so its key is made from the key before it and from the settings that decide it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from celltransfer_core.evaluation.protocol import Protocol
 from celltransfer_core.matching.matches import MOST_ALIKE
 from celltransfer_core.pipeline.maps import Layout, layouts
 from celltransfer_core.pipeline.votes import transport_counts
-from celltransfer_core.studies.records import Decision, Study
+from celltransfer_core.studies.label_mends import mended_labels
+from celltransfer_core.studies.records import Decision, ImageSet, Study
 from celltransfer_core.studies.renamed import decisions_now, types_now
 from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.workspace import Workspace
@@ -30,7 +31,7 @@ from celltransfer_core.vocabulary import ANSWERS, QUERY, REFERENCE
 Stage = Literal["embed", "clusters", "matches", "classify"]
 Keyed = Stage | Literal["unaligned"]
 """What has a key: the stages, and the first result of ``classify``, without aligned voters."""
-Target = Stage | Literal["evaluate"]
+Target = Stage | Literal["evaluate", "check"]
 STAGES: tuple[Stage, ...] = ("embed", "clusters", "matches", "classify")
 State = Literal["waiting", "next", "running", "done", "stale", "failed"]
 
@@ -175,32 +176,50 @@ def _make_keys(workspace: Workspace, snapshot: Snapshot) -> dict[Keyed, str]:
     if not study.drawn and not {REFERENCE, QUERY} <= filled:
         return {}
     config = config_of(workspace, snapshot)
-    # Several references are told apart by name, extra sets always; other names decide nothing.
-    several = len(snapshot.of_role(REFERENCE)) > 1
-    named = {"extra"} | ({REFERENCE} if several else set())
-    images = [
-        (
-            *(s.role, s.revision, sorted(s.mapping.items()), s.um_per_px),
-            s.name if s.role in named else "",
-        )
-        for s in sets
-    ]
-    embed = _hash(__version__, images, config.first_deciding("embed"))
-    clusters = _hash(embed, config.first_deciding("clusters"))
+    embed = hash_of(__version__, deciding_images(snapshot, sets), config.first_deciding("embed"))
+    # Embeddings do not depend on labels, clusters do by what tells the types apart.
+    mended = mended_labels(workspace, snapshot)
+    clusters = hash_of(embed, config.first_deciding("clusters"), *([mended] if mended else []))
     edits = [d.payload for d in edits_of(workspace, snapshot, clusters)]
-    matches = _hash(clusters, edits, MOST_ALIKE, config.first_deciding("matches"))
+    matches = hash_of(clusters, edits, MOST_ALIKE, config.first_deciding("matches"))
     decisions = workspace.decisions_of(snapshot, "match")
     given = [(d.payload, d.who) for d in decisions]
     earlier = [d.payload for d in workspace.decisions_of(snapshot, "types")]
-    unaligned = _hash(matches, given, config.first_deciding("draws", "vote"), *earlier)
+    unaligned = hash_of(matches, given, config.first_deciding("draws", "vote"), *earlier)
     counts = transport_counts(config, _most_confirmed(decisions))
     return {
         "embed": embed,
         "clusters": clusters,
         "matches": matches,
         "unaligned": unaligned,
-        "classify": _hash(unaligned, config.first_deciding("aligned")) if counts else unaligned,
+        "classify": hash_of(unaligned, config.first_deciding("aligned")) if counts else unaligned,
     }
+
+
+def deciding_images(snapshot: Snapshot, sets: Sequence[ImageSet]) -> list[tuple[object, ...]]:
+    """List what decides the images of some sets, and their types as they came.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    sets : sequence of ImageSet
+        Of that study.
+
+    Returns
+    -------
+    list of tuple
+        JSON values, as parts of a key.
+    """
+    # Several references are told apart by name, extra sets always; other names decide nothing.
+    several = len(snapshot.of_role(REFERENCE)) > 1
+    named = {"extra"} | ({REFERENCE} if several else set())
+    return [
+        (
+            *(s.role, s.revision, sorted(s.mapping.items()), s.um_per_px),
+            s.name if s.role in named else "",
+        )
+        for s in sets
+    ]
 
 
 def _most_confirmed(decisions: Sequence[Decision]) -> float:
@@ -214,7 +233,8 @@ def _most_confirmed(decisions: Sequence[Decision]) -> float:
     return float(any(named.values()))
 
 
-def _hash(*parts: Any) -> str:
+def hash_of(*parts: Any) -> str:
+    """Make a key of everything that decides a result."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -259,13 +279,15 @@ def way_to(target: str) -> tuple[Stage, ...]:
 
     Parameters
     ----------
-    target : {"embed", "clusters", "matches", "classify", "evaluate"}
+    target : {"embed", "clusters", "matches", "classify", "evaluate", "check"}
 
     Returns
     -------
     tuple of str
         From the first stage to the target, or to what the target needs.
     """
+    if target == "check":
+        return ()
     last = "matches" if target == "evaluate" else target
     return STAGES[: STAGES.index(last) + 1]
 
@@ -304,7 +326,7 @@ def evaluation_path(workspace: Workspace, study: str) -> Path | None:
         return None
     # Every alignment that the protocol names is computed, whatever counts in the study's own vote.
     voting = config_of(workspace, snapshot).first_deciding("aligned", "weighing")
-    measured = _hash(keys["unaligned"], voting, asdict(protocol_of(snapshot.study)))
+    measured = hash_of(keys["unaligned"], voting, asdict(protocol_of(snapshot.study)))
     return workspace.result_path(study, "evaluate", measured)
 
 

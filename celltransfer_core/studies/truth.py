@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from celltransfer_core.data.type_names import same_type
 from celltransfer_core.errors import DataError
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.types import Labels
@@ -20,17 +21,29 @@ def study_labels(workspace: Workspace, study: str) -> Labels:
     Returns
     -------
     ndarray of str, shape (m,)
-        By the query's cells; empty for those without a label, or with several.
+        By the query's cells, spelt as the reference's types; empty for those without a label, or
+        with several.
     """
     found: dict[str, set[str]] = {}
+    types = _reference_types(workspace, study)
+    spelt: dict[str, str] = {}
     for image_set in workspace.sets(study, "query"):
         try:
             labelled = workspace.labelled(image_set)
         except DataError:  # none of it has a type
             continue
         for cell, name in zip(labelled.cells, labelled.cell_labels.tolist(), strict=True):
-            found.setdefault(cell, set()).add(name)
+            spelling = spelt.setdefault(name, same_type(name, types) or name)
+            found.setdefault(cell, set()).add(spelling)
     query = workspace.pooled(study, "query")
     cells = query.cells if query is not None else ()
     names = [next(iter(n)) if len(n := found.get(c, set())) == 1 else "" for c in cells]
     return np.array(names, dtype=str)
+
+
+def _reference_types(workspace: Workspace, study: str) -> set[str]:
+    try:
+        reference = workspace.pooled(study, "reference")
+    except DataError:  # the Data page tells what is wrong with it
+        return set()
+    return set(reference.cell_labels.tolist()) if reference else set()

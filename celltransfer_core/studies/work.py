@@ -6,26 +6,32 @@ In go the images, options and decisions of a study; each stage's result is writt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.data.relabelled import relabelled
 from celltransfer_core.errors import ImageError, StudyError
 from celltransfer_core.evaluation.measured import evaluate
 from celltransfer_core.evaluation.report.write import write_evaluation
 from celltransfer_core.evaluation.simulated_reader import simulate_reader
 from celltransfer_core.pipeline.edits import edit_clusters
 from celltransfer_core.pipeline.maps import Layout, draw_map
+from celltransfer_core.pipeline.mended import with_reference
 from celltransfer_core.pipeline.named import detect, identify
 from celltransfer_core.pipeline.prepared import prepare
-from celltransfer_core.pipeline.result import Clusters, Named, Prepared, RunResult, type_names
+from celltransfer_core.pipeline.reference_check import check_reference
+from celltransfer_core.pipeline.result import Clusters, Named, Prepared, RunResult
 from celltransfer_core.pipeline.runs import transfer
 from celltransfer_core.studies.current import usable_result
 from celltransfer_core.studies.damaged import ask_again, damaged_files
 from celltransfer_core.studies.demo import fill_demo, introduce_demo
 from celltransfer_core.studies.kept import has_result, load_result, save_result, study_standing
+from celltransfer_core.studies.label_mends import mended_labels
+from celltransfer_core.studies.reference_checks import check_path
 from celltransfer_core.studies.stages import (
     MAPS,
     Keyed,
@@ -33,6 +39,7 @@ from celltransfer_core.studies.stages import (
     Target,
     cluster_edits,
     evaluation_path,
+    keys_of,
     layout_of,
     protocol_of,
     stage_keys,
@@ -53,7 +60,7 @@ def bring_up_to(workspace: Workspace, study_id: str, target: Target, progress: P
     ----------
     workspace : Workspace
     study_id : str
-    target : {"embed", "clusters", "matches", "classify", "evaluate"}
+    target : {"embed", "clusters", "matches", "classify", "evaluate", "check"}
     progress : callable
 
     Raises
@@ -68,8 +75,12 @@ def bring_up_to(workspace: Workspace, study_id: str, target: Target, progress: P
     study = workspace.study(study_id)
     if study.drawn:
         fill_demo(workspace, study_id, progress)
-    keys = stage_keys(workspace, study_id)
-    work = _Work(workspace, study_id, keys, layout_of(study), progress)
+    if target == "check":
+        _check(workspace, study_id, progress)
+        return
+    snapshot = workspace.snapshot(study_id)
+    keys, mended = keys_of(workspace, snapshot), mended_labels(workspace, snapshot)
+    work = _Work(workspace, study_id, keys, mended, layout_of(study), progress)
     if work.is_done(target):
         return
     prepared = work.embed(draw=target != "matches")
@@ -92,6 +103,8 @@ class _Work:
     workspace: Workspace
     study: str
     keys: Mapping[Keyed, str]
+    mended: Mapping[str, str]
+    """Labels of reference cells that people mended."""
     layout: Layout
     progress: Progress
 
@@ -119,13 +132,13 @@ class _Work:
         return result
 
     def embed(self, *, draw: bool) -> Prepared:
-        """Frame and embed the sets (3.1), and draw the map of the cells."""
-        prepared = _prepare(self.workspace, self.study, self.progress)
+        """Frame and embed the sets (3.1), draw the map of the cells, and mend labels."""
+        prepared = _prepare(self.workspace, self.study, self.mended, self.progress)
         if not has_result(self.path("embed")):
             save_result(self.path("embed"), replace(prepared, embeddings={}))
         if draw:
             self.once(self.map_path, "drawing the map", lambda: draw_map(prepared, self.layout))
-        return prepared
+        return with_reference(prepared, relabelled(prepared.reference, self.mended))
 
     def cluster(self, prepared: Prepared) -> Clusters:
         """Find clusters (A.1), before the edits of people."""
@@ -184,37 +197,66 @@ def _confirm(workspace: Workspace, study_id: str, named: Named, prepared: Prepar
 def _measure(workspace: Workspace, study_id: str, progress: Progress) -> None:
     """Score every method with the labels that came with the query."""
     protocol = protocol_of(workspace.study(study_id))
-    path, keys = evaluation_path(workspace, study_id), stage_keys(workspace, study_id)
+    path, snapshot = evaluation_path(workspace, study_id), workspace.snapshot(study_id)
+    keys = keys_of(workspace, snapshot)
     if path is None or has_result(path):
         return
     matches: Named = load_result(workspace.result_path(study_id, "matches", keys["matches"]))
-    prepared = _prepare(workspace, study_id, progress)
+    mended = mended_labels(workspace, snapshot)
+    prepared = _prepare(workspace, study_id, mended, progress)
+    prepared = with_reference(prepared, relabelled(prepared.reference, mended))
     prepared = replace(prepared, config=replace(prepared.config, draws=protocol.subsets))
     named = _confirm(workspace, study_id, matches, prepared)
     truth = study_labels(workspace, study_id)
     found = evaluate(
         prepared, named, truth, protocol, store=path.parent / "kept", progress=progress
     )
-    reading = simulate_reader(prepared, named, truth, cache=workspace.cache, progress=progress)
+    reading = simulate_reader(
+        prepared,
+        named,
+        truth,
+        left_out=found.leaked,
+        cache=workspace.cache,
+        progress=progress,
+    )
     found = replace(found, reading=reading)
     write_evaluation(found, path.with_suffix(""))
     save_result(path, replace(found, prepared=replace(prepared, embeddings={})))
 
 
-def _prepare(workspace: Workspace, study_id: str, progress: Progress) -> Prepared:
+def _check(workspace: Workspace, study_id: str, progress: Progress) -> None:
+    """Check the labels of the reference, as they came."""
+    path, reference = check_path(workspace, study_id), workspace.pooled(study_id, "reference")
+    if path is None or reference is None:
+        raise StudyError("Add images to the reference first.")
+    if has_result(path):
+        return
+    config = study_config(workspace, workspace.study(study_id))
+    with _named_if_damaged(workspace, study_id, progress):
+        found = check_reference(reference, config, cache=workspace.cache, progress=progress)
+    save_result(path, found)
+
+
+def _check_types(reference: Dataset) -> None:
+    if len(types := {*(reference.labels or ())}) < 2:
+        only = f"one type only ({min(types)})" if types else "no type left"
+        raise StudyError(f"The reference has {only}; it needs two at least.")
+
+
+def _prepare(
+    workspace: Workspace, study_id: str, mended: Mapping[str, str], progress: Progress
+) -> Prepared:
+    """Frame and embed the sets, the reference with the labels that came with its cells."""
     reference, query = (workspace.pooled(study_id, role) for role in ("reference", "query"))
     if reference is None or query is None:
         raise StudyError("Add images to the reference and the query set first.")
-    if len(type_names(reference)) < 2:
-        raise StudyError(
-            f"The reference has one type only ({reference.cell_labels[0]}); it needs two at least."
-        )
+    _check_types(relabelled(reference, mended))
     extras: Mapping[str, Dataset] = {
         s.name: workspace.dataset(s)
         for s in workspace.sets(study_id, "extra")
         if workspace.dataset(s).n_cells
     }
-    try:
+    with _named_if_damaged(workspace, study_id, progress):
         return prepare(
             reference,
             query,
@@ -223,6 +265,13 @@ def _prepare(workspace: Workspace, study_id: str, progress: Progress) -> Prepare
             cache=workspace.cache,
             progress=progress,
         )
+
+
+@contextmanager
+def _named_if_damaged(workspace: Workspace, study_id: str, progress: Progress) -> Iterator[None]:
+    """Name all images that are damaged, where the work within meets one."""
+    try:
+        yield
     except ImageError as error:
         if names := damaged_files(workspace, study_id, progress):
             raise StudyError(ask_again(names)) from error

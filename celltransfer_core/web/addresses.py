@@ -148,14 +148,40 @@ def image_url(
     query: dict[str, Any] = {"size": int(size), "t": sign(workspace, "image", study_id)}
     if role != "query":  # a whole image of 16 bits is shown at the scale of its set
         query["role"] = role
+    bucket = int(time.monotonic() // 2)  # a page shows many; the server checks it anyway
+    if channels := channels_version(workspace.folder, study_id, bucket):
+        query["v"] = channels
     if cut or outline:
-        bucket = int(time.monotonic() // 2)  # a page shows many; the server checks it anyway
         query |= {
             "show": "outline" if outline else "cut",
             "role": role,
             "v": framing_version(workspace.folder, study_id, bucket),
         }
     return f"{PREFIX}/image/{study_id}/{sha256}?{urlencode(query)}"
+
+
+@lru_cache(maxsize=64)
+def channels_version(folder: Path, study_id: str, bucket: int) -> str:  # noqa: ARG001
+    """Return a text that changes whenever other channels of a study's images are shown.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the workspace.
+    study_id : str
+    bucket : int
+        The answer is computed anew when this changes.
+
+    Returns
+    -------
+    str
+        Empty where none were chosen.
+    """
+    try:
+        chosen = [one.channels or "" for one in _workspace(folder).sets(study_id)]
+    except CellTransferError:
+        return ""
+    return "/".join(chosen) if any(chosen) else ""
 
 
 @lru_cache(maxsize=64)

@@ -31,6 +31,10 @@ Source = Callable[[Wanted], Iterator[Unpacked]]
 """Reads the wanted files of a zip or a folder, as often as it is called."""
 
 NAME_TAKEN = "another file of this name is here, with other content; add it again to be asked"
+_GUESSED = (
+    "The zip does not say how its names are written; they were read as {}, a guess. If they are "
+    "wrong, remove the set and drop the folder itself."
+)
 _SHOWN = 5  # names in a question
 _TABLES = 4  # that come along, in capitals and not; they are kept in memory
 
@@ -45,6 +49,8 @@ class Compared:
     clashing: dict[str, str] = field(default_factory=dict)
     """Content hash of each file whose name an image or table of other content has."""
     tables: list[Unpacked] = field(default_factory=list)
+    guess: str = ""
+    """What the names of a zip were taken for that does not say how they are written."""
 
 
 def give(
@@ -53,6 +59,7 @@ def give(
     files: Iterable[tuple[str, bytes]],
     clash: Clash = "ask",
     number: int = 2,
+    passed_over: Iterable[tuple[str, str]] = (),
 ) -> tuple[int, list[dict[str, str]]]:
     """Give files to a set; refuse names that cannot be kept before they reach it.
 
@@ -61,7 +68,7 @@ def give(
     workspace : Workspace
     set_id : str
     files : iterable of (name, bytes)
-    clash, number
+    clash, number, passed_over
         See ``Workspace.receive``.
 
     Returns
@@ -72,15 +79,19 @@ def give(
     """
     refused: list[dict[str, str]] = []
 
-    def with_good_names() -> Iterator[tuple[str, bytes]]:
-        for name, data in files:
-            if problem := name_problem(name):
-                printable = name.encode("utf-8", "backslashreplace").decode()
-                refused.append({"name": printable[:200], "reason": problem})
-            else:
-                yield name, data
+    def can_be_kept(name: str) -> bool:
+        if problem := name_problem(name):
+            printable = name.encode("utf-8", "backslashreplace").decode()
+            refused.append({"name": printable[:200], "reason": problem})
+        return not problem
 
-    received = workspace.receive(set_id, with_good_names(), clash=clash, number=number)
+    received = workspace.receive(
+        set_id,
+        ((name, data) for name, data in files if can_be_kept(name)),
+        clash=clash,
+        number=number,
+        passed_over=[(name, reason) for name, reason in passed_over if can_be_kept(name)],
+    )
     refused += [{"name": name, "reason": reason} for name, reason in received.refused]
     refused += [{"name": name, "reason": NAME_TAKEN} for name in received.clashing]
     return received.taken, refused
@@ -136,8 +147,8 @@ def take_in(
     dict
         While files are compared ``compared`` and ``total``; after each batch ``done``, ``total``,
         ``taken`` and ``refused``; at the end ``finished`` with the number that were there
-        ``already``. Or, with nothing taken in, ``clash`` with what a person must be asked, or
-        ``error``.
+        ``already``, and ``said`` where something is to be told of all. Or, with nothing taken in,
+        ``clash`` with what a person must be asked, or ``error``.
     """
     found = Compared()
     try:
@@ -149,7 +160,8 @@ def take_in(
             yield {"clash": _question(found.clashing)}
         else:
             yield from _give_all(workspace, set_id, source, known, found, clash)
-            yield {"finished": True, "already": len(found.same)}
+            told = {"said": _GUESSED.format(found.guess)} if found.guess else {}
+            yield {"finished": True, "already": len(found.same), **told}
     except CellTransferError as error:
         yield {"error": str(error)}
 
@@ -208,9 +220,10 @@ def _give_all(
     tables = [table for table in found.tables if table.name.lower() not in found.same]
     ordered = (entries, tables) if clash == "both" else (tables, entries)
     for batch in _batches(chain(*ordered)):
+        found.guess = found.guess or next((entry.guess for entry in batch if entry.guess), "")
         usable = ((entry.name, entry.data) for entry in batch if not entry.problem)
-        taken, refused = give(workspace, set_id, usable, clash, number)
-        refused += [{"name": e.name, "reason": e.problem} for e in batch if e.problem]
+        passed_over = ((entry.name, entry.problem) for entry in batch if entry.problem)
+        taken, refused = give(workspace, set_id, usable, clash, number, passed_over)
         yield {
             "done": max(entry.number for entry in batch),
             "total": batch[-1].total,

@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from celltransfer_core.data.dataset import read_stored
-from celltransfer_core.data.images import decoded, to_rgb
+from celltransfer_core.data.dataset import PixelScale, read_stored
+from celltransfer_core.data.images import decoded
+from celltransfer_core.data.pixels import to_rgb
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.framing.crops import Crops
 from celltransfer_core.framing.nucleus import draw_cut, find_nucleus
-from celltransfer_core.studies.kept import prepared_of
+from celltransfer_core.studies.kept import embedded_of
+from celltransfer_core.studies.label_mends import mended_reference
 from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.stages import keys_of
 from celltransfer_core.studies.workspace import Workspace
@@ -59,7 +61,7 @@ class _Picture:
     @property
     def tag(self) -> str:
         """Strong entity tag: changes whenever a byte may."""
-        seen = self.crops.variant if self.crops is not None else "whole"
+        seen = self.crops.variant if self.crops is not None else f"whole {self.wanted.version}"
         parts = f"1 {self.wanted.sha256} {self.wanted.size} {self.wanted.show} {seen}"
         return f'"{hashlib.sha256(parts.encode()).hexdigest()[:24]}"'
 
@@ -68,7 +70,7 @@ def _locate(workspace: Workspace, snapshot: Snapshot, wanted: _Wanted) -> tuple[
     """Find out how a cell is cut, and whether that will stay so under this address."""
     if wanted.show == "whole":
         return _Picture(wanted, None, -1), True
-    prepared = prepared_of(workspace, snapshot)
+    prepared = embedded_of(workspace, snapshot)
     crops = prepared.framing.crops.get(wanted.role) if prepared is not None else None
     if crops is None:
         return _Picture(wanted, None, -1), False
@@ -107,8 +109,9 @@ def _pixels(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> Iter
         yield crops[picture.cell]
         return
     with decoded(read_stored(workspace.images, wanted.sha256)) as pixels:
-        intensity = _intensity(workspace, snapshot, wanted) if pixels.deep else None
-        image = to_rgb(pixels, intensity)
+        needed = pixels.deep or pixels.channels
+        scale = _scale(workspace, snapshot, wanted) if needed else PixelScale()
+        image = to_rgb(pixels, scale.intensity, scale.channels)
         yield image if wanted.show != "outline" else _outlined(image, picture)
 
 
@@ -119,17 +122,15 @@ def _outlined(image: RGBImage, picture: _Picture) -> RGBImage:
     return image if nucleus is None else draw_cut(image, nucleus)
 
 
-def _intensity(
-    workspace: Workspace, snapshot: Snapshot, wanted: _Wanted
-) -> tuple[float, float] | None:
-    """Find the grey scale of the sets that a cell is shown as a part of."""
+def _scale(workspace: Workspace, snapshot: Snapshot, wanted: _Wanted) -> PixelScale:
+    """Find the scale of the sets that a cell is shown as a part of."""
     shown = [s for s in snapshot.sets if wanted.role in (s.role, s.name * (s.role == "extra"))]
     for sets in (shown, *([one] for one in snapshot.sets)):
         dataset = workspace.pool_sets(sets)
         cell = None if dataset is None else _position(dataset.cells, wanted.sha256)
         if dataset is not None and cell is not None:
-            return dataset.cell_scales[cell].intensity
-    return None
+            return dataset.cell_scales[cell]
+    return PixelScale()
 
 
 def _refuse(status: int, reason: str) -> PlainTextResponse:
@@ -192,5 +193,8 @@ def _nth(workspace: Workspace, snapshot: Snapshot, role: str, number: int) -> st
     """Find the hash of a cell by its number; an empty text if there is none."""
     if role not in (QUERY, REFERENCE):
         return ""
-    dataset = workspace.pool_sets(snapshot.of_role(role))
+    if role == REFERENCE:  # maps number the cells that count
+        dataset = mended_reference(workspace, snapshot.study.id)
+    else:
+        dataset = workspace.pool_sets(snapshot.of_role(role))
     return dataset.cells[number] if dataset and number < len(dataset) else ""

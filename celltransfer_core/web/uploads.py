@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from celltransfer_core.data.archives import unzip
 from celltransfer_core.data.images import EXTENSIONS, MAX_BYTES
+from celltransfer_core.data.passed_over import OF_SYSTEMS
 from celltransfer_core.data.same_names import CLASHES, Clash
 from celltransfer_core.data.tables import TABLES
 from celltransfer_core.errors import StudyError
@@ -63,6 +64,7 @@ def upload_access(workspace: Workspace, image_set: ImageSet) -> dict[str, Any]:
         "zip_bytes": MAX_ZIP,
         "extensions": sorted(EXTENSIONS),
         "tables": list(TABLES),
+        "of_systems": sorted(OF_SYSTEMS),
     }
 
 

@@ -6,8 +6,8 @@ import streamlit as st
 
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.studies import match_payloads
-from celltransfer_core.vocabulary import check_new_type
 from parts.matched import Matched
+from parts.study_types import typed_name
 
 
 def keep_answers(matched: Matched, answers: Sequence[tuple[int, str | None]]) -> bool:
@@ -32,7 +32,7 @@ def answer(matched: Matched, position: int, name: str) -> None:
 def answer_new(matched: Matched, position: int, field: str) -> None:
     """Keep a type that the reference lacks, as it was typed in."""
     try:
-        name = check_new_type(st.session_state[field])
+        name = typed_name(matched.here, st.session_state[field])
     except CellTransferError as error:
         st.session_state["problem"] = str(error)
         return

@@ -4,14 +4,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import streamlit as st
 
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.people import ReviewQueue
 from celltransfer_core.pipeline import RunResult
 from celltransfer_core.studies import HELD, now, review_payloads
-from celltransfer_core.vocabulary import check_new_type
 from parts.here import Here
+from parts.study_types import typed_name
 
 
 @dataclass
@@ -37,6 +38,8 @@ class Desk:
     """Cells that are this reader's alone."""
     renew: float = 0.0
     """When they are to be taken again."""
+    chances: dict[str, float] = field(default_factory=dict)
+    """With which the queue drew the cells that were shown, until they are answered."""
     elsewhere: bool = False
     """Whether all cells that are left lie before others."""
     problem: str = ""
@@ -64,9 +67,11 @@ def desk_of(here: Here) -> Desk:
     return desk
 
 
-def keep_answers(here: Here, answers: Sequence[tuple[str, str, bool]]) -> bool:
+def keep_answers(
+    here: Here, answers: Sequence[tuple[str, str, bool]], chance: float | None = None
+) -> bool:
     """Keep answers (cell, answer, blind): on disk when this returns."""
-    payloads = review_payloads(answers, here.reader, now())
+    payloads = review_payloads(answers, here.reader, now(), chance=chance)
     seen = st.session_state.get("pulse", "")
     try:
         # One's own answer is no news that the whole page should be drawn anew for.
@@ -83,8 +88,12 @@ def answer(here: Here, cell: str, name: str, blind: bool) -> None:
     """Keep an answer and go on to the next cell."""
     desk = desk_of(here)
     # A key that is pressed twice speaks of the cell that was seen, once.
-    if desk.shown != cell or not keep_answers(here, [(cell, name, blind)]):
+    if desk.shown != cell:
         return
+    chance = desk.chances.get(cell)
+    if not keep_answers(here, [(cell, name, blind)], chance):
+        return
+    desk.chances.pop(cell, None)
     if desk.at_end:
         desk.past.append((cell, blind))
     desk.turn_to(desk.place + 1)
@@ -93,7 +102,7 @@ def answer(here: Here, cell: str, name: str, blind: bool) -> None:
 def answer_new(here: Here, cell: str, blind: bool) -> None:
     """Keep a type that the reference lacks, as it was typed in."""
     try:
-        name = check_new_type(st.session_state["new type"])
+        name = typed_name(here, st.session_state["new type"])
     except CellTransferError as error:
         desk_of(here).problem = str(error)
         return
@@ -146,6 +155,11 @@ def next_cell(here: Here, run: RunResult, queue: ReviewQueue) -> tuple[str, bool
         first_cell = () if first is None else (first[0],)
         given = take(here, first_cell, [cell for cell, _ in waiting], 1)
         desk.current = next((one for one in (first, *waiting) if one and one[0] in given), None)
+        if desk.current in waiting:
+            chance = float(queue.chances[waiting.index(desk.current)])
+            # That of the draw which brought it here, not of one since.
+            if not np.isnan(chance):
+                desk.chances.setdefault(desk.current[0], chance)
     desk.shown = desk.current[0] if desk.current else None
     return desk.current
 

@@ -6,28 +6,39 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from celltransfer_core.evaluation import reliability
 from celltransfer_core.evaluation.report import reliability_figure
-from celltransfer_core.outputs import describe_concordance, describe_sample, percent
+from celltransfer_core.outputs import (
+    describe_accuracy,
+    describe_concordance,
+    describe_left_out,
+    describe_reclassification,
+    describe_share,
+    interval,
+    percent,
+)
 from celltransfer_core.people import (
     BLIND_FROM,
     BLIND_SHARE,
+    ESTIMATED_FROM,
+    Concordance,
+    Inference,
     NotYet,
     Review,
-    SampleAccuracy,
     UpdatedVote,
     calibrate,
-    cells_needed,
     cohen_kappa,
     count_hits,
+    draws_needed,
     prediction_sets,
     random_sample,
     reader_pairs,
+    reclassification,
     review_progress,
-    sample_accuracy,
 )
-from celltransfer_core.pipeline import RunResult
+from celltransfer_core.pipeline import RunResult, infer_run
 from celltransfer_core.plots import CAPTIONS, review_progress_figure
 from celltransfer_core.studies import CurrentRun
 from parts import maps, text
@@ -46,8 +57,7 @@ def show_progress(here: Here, current: CurrentRun, left: int) -> None:
     reached = review_progress(cells, predicted, reviews)
     mine = [one for one in reviews if one.reader == here.reader]
     speed = review_progress(cells, predicted, mine).cells_per_minute if mine else np.nan
-    blind = sample_accuracy(cells, predicted, reviews, seed=run.config.seed)
-    found = blind.overall
+    inference = infer_run(run, reviews)
     boxes = st.columns(4)
     boxes[0].metric(f"Reviewed of {reached.total:,}", f"{reached.answered:,}")
     boxes[1].metric("Left in this queue", f"{left:,}")
@@ -58,15 +68,7 @@ def show_progress(here: Here, current: CurrentRun, left: int) -> None:
         delta_color="off",
         delta_arrow="off",
     )
-    boxes[3].metric(
-        "Right, of all cells",
-        percent(found.accuracy),
-        f"{100 * found.low:.0f} to {100 * found.high:.0f} %" if found.cells else "not known yet",
-        delta_color="off",
-        delta_arrow="off",
-        help="From the blind random sample alone, with its 95 % interval. No cell is judged by a "
-        "vote that knows its answer.",
-    )
+    show_headline(boxes[3], inference)
     show_changes(run)
     st.plotly_chart(
         review_progress_figure(reached.outcomes, reached.total),
@@ -76,13 +78,40 @@ def show_progress(here: Here, current: CurrentRun, left: int) -> None:
     )
     st.caption(CAPTIONS["review_progress_figure"])
     with st.expander("How often are predictions right?"):
-        show_accuracy(blind, reached.total)
+        show_accuracy(inference, reached.total)
         show_hits(run, reviews)
+        changed = reclassification(cells, predicted, reviews)
+        st.markdown(text.plain(describe_reclassification(changed)))
     with st.expander("What is a score worth?"):
         show_worth(run, reviews)
     if pairs := reader_pairs(reviews):
         with st.expander("Where readers differ", expanded=True):
             show_readers(here, reviews, pairs)
+
+
+def show_headline(box: DeltaGenerator, inference: Inference) -> None:
+    """Tell how often predictions are right: the interval first, or what is missing."""
+    if more := inference.missing_blind:
+        box.metric(
+            "Right, of all cells",
+            "Not yet",
+            f"{more} more blind cells",
+            delta_color="off",
+            delta_arrow="off",
+            help=f"It takes {ESTIMATED_FROM} blind cells. After the first {BLIND_FROM} places, "
+            f"every {1 / BLIND_SHARE:.0f}th of the queue brings one.",
+        )
+        return
+    found = inference.right()
+    box.metric(
+        "Right, of all cells",
+        interval(found.low, found.high),
+        f"best guess {percent(found.value)}",
+        delta_color="off",
+        delta_arrow="off",
+        help="The 95 % interval, from all answers on cells that were drawn by chance. No cell is "
+        "judged by a vote that knows its answer.",
+    )
 
 
 def show_changes(run: RunResult) -> None:
@@ -115,8 +144,8 @@ def show_hits(run: RunResult, reviews: Sequence[Review]) -> None:
     if answered:
         st.markdown(
             f"Of the **{answered}** cells that were answered with their prediction in sight, the "
-            f"vote now has {right} right without knowing their own answer. They were picked "
-            "because they are doubtful, so this says nothing of all cells."
+            f"vote now has {right} right without knowing their own answer. Doubtful cells come "
+            "more often than others, so this is not the share of all cells."
         )
 
 
@@ -160,35 +189,33 @@ def show_calibration(updated: UpdatedVote) -> None:
     )
 
 
-def show_accuracy(blind: SampleAccuracy, total: int) -> None:
-    """Tell what the blind sample says, and what it would take to know better."""
-    found = blind.overall
-    st.markdown(text.plain(describe_sample(found)))
-    likely = found.accuracy if found.cells else 0.5
-    need = cells_needed(HALF_WIDTH, accuracy=likely)
-    apart = {"unsure": blind.unsure, "artefacts": blind.artefact, "skipped": blind.skipped}
-    apart["disputed"] = blind.disputed
-    not_counted = ", ".join(f"{count} {name}" for name, count in apart.items() if count)
-    if not_counted:
-        not_counted = f" Not counted: {text.plain(not_counted)}."
-    drawn = math.ceil(total * BLIND_SHARE)
-    few = f" That makes {drawn:,} in this query, so the interval stays wider." * (drawn < need)
-    st.markdown(
-        f"To know it to ± {100 * HALF_WIDTH:.0f} points takes about **{need}** blind cells with an "
-        f"answer; there are {found.cells}. After the first {BLIND_FROM} places, every "
-        f"{1 / BLIND_SHARE:.0f}th of the queue brings one, whatever its order.{few} "
-        f"Doubtful cells among them are asked earlier, and count in their turn.{not_counted}"
-    )
-    rows = [
-        {
-            "Predicted type": name,
-            "Blind cells": one.cells,
-            "Right": one.right,
-            "Share right": percent(one.accuracy),
-            "95 % interval": f"{100 * one.low:.0f} to {100 * one.high:.0f} %" if one.cells else "",
-        }
-        for name, one in blind.by_type.items()
-    ]
+def show_accuracy(inference: Inference, total: int) -> None:
+    """Tell what drawn cells say, what it takes to know better, and what does not count."""
+    st.markdown(text.plain(f"{describe_accuracy(inference)} {describe_left_out(inference.tally)}"))
+    found, tally = inference.right(), inference.tally
+    if found.draws >= ESTIMATED_FROM:
+        need = draws_needed(found, total, HALF_WIDTH)
+        st.markdown(
+            f"To know it to ± {100 * HALF_WIDTH:.0f} points takes about **{need:,}** answers on "
+            f"drawn cells, as far as the {tally.drawn:,} so far tell."
+            if need > found.draws
+            else f"It is known to ± {100 * HALF_WIDTH:.0f} points or better."
+        )
+    if inference.missing_blind:
+        return
+    rows = []
+    for number, name in enumerate(inference.types):
+        among = inference.winner == number
+        one = inference.right(among)
+        if among.any():
+            rows.append(
+                {
+                    "Predicted type": name,
+                    "Cells": int(among.sum()),
+                    "Answers drawn": one.draws,
+                    "Share right (95 % interval)": describe_share(one),
+                }
+            )
     st.dataframe(pd.DataFrame(rows), hide_index=True)
 
 
@@ -201,6 +228,7 @@ def show_readers(here: Here, reviews: Sequence[Review], pairs: Sequence[tuple[st
         )
     found = cohen_kappa(reviews, *pair)
     st.markdown(text.plain(f"{pair[0]} and {pair[1]}: {describe_concordance(found)}"))
+    show_kappas(found, pair)
     for one in found.disagreements[:MOST_LISTED]:
         with st.container(horizontal=True, vertical_alignment="center"):
             pictures(here, [one.cell], size=64)
@@ -218,3 +246,20 @@ def show_readers(here: Here, reviews: Sequence[Review], pairs: Sequence[tuple[st
                 )
     if len(found.disagreements) > MOST_LISTED:
         st.caption(f"The first {MOST_LISTED} of {len(found.disagreements):,} are listed.")
+
+
+def show_kappas(found: Concordance, pair: tuple[str, str]) -> None:
+    """Tell how far two readers agree on each type."""
+    if found.cells:
+        rows = [
+            {
+                "Type": name,
+                pair[0]: one.first,
+                pair[1]: one.second,
+                "Both": one.both,
+                "Cohen's κ": None if math.isnan(one.kappa) else one.kappa,
+            }
+            for name, one in found.by_type.items()
+        ]
+        column = st.column_config.NumberColumn(format="%.2f")
+        st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"Cohen's κ": column})

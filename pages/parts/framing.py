@@ -11,8 +11,9 @@ from celltransfer_core.plots import CAPTIONS, sizes_figure
 from celltransfer_core.studies import load_prepared, study_config
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 from parts import text
-from parts.here import Here
+from parts.here import Here, readable
 from parts.pictures import pictures
+from parts.quality import show_quality
 from parts.settings import choose_word, key_of
 
 A_TRIAL = 24
@@ -34,11 +35,11 @@ def show_framing(here: Here) -> None:
         choose(here, setting("framing"), config)
     with colour:
         choose(here, setting("colour"), config)
-    sets = {role: found for role in HEADINGS if (found := here.pooled(role)) is not None}
+    sets = {role: found for role in HEADINGS if (found := readable(here, role)) is not None}
     if not sets:
         st.info("Add images to see what framing does to them.")
         return
-    prepared = load_prepared(here.workspace, here.id)
+    prepared = load_prepared(here.workspace, here.id) if len(sets) == len(HEADINGS) else None
     if prepared is not None and prepared.framing.nuclei:
         show_sizes(prepared)
     for role, dataset in sets.items():
@@ -54,6 +55,8 @@ def show_framing(here: Here) -> None:
             f"({scope})"
         )
         show_cuts(here, role, dataset, cells, found)
+    if prepared is not None:
+        show_quality(here, prepared)
 
 
 def choose(here: Here, chosen: Setting, config: Config) -> None:

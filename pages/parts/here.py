@@ -10,8 +10,9 @@ import streamlit as st
 
 from celltransfer_core.data import Dataset
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.studies import Study, Workspace
+from celltransfer_core.studies import Study, Workspace, mended_reference
 from celltransfer_core.studies.records import MAX_NAME, Decision, one_form
+from celltransfer_core.vocabulary import REFERENCE
 from celltransfer_core.web import current_workspace, person
 from parts import text
 from parts.assets import component
@@ -44,7 +45,9 @@ class Here:
         return self.study.options
 
     def pooled(self, role: str) -> Dataset | None:
-        """Return the cells of all sets of a role."""
+        """Return the cells of all sets of a role, with the labels that count."""
+        if role == REFERENCE:
+            return mended_reference(self.workspace, self.id)
         return self.workspace.pooled(self.id, role)
 
     def change_options(self, **options: Any) -> bool:
@@ -87,6 +90,17 @@ def attempt(call: Callable[..., object], *arguments: object, **options: object) 
         st.error(text.sentence(error))
         return False
     return True
+
+
+def readable(here: Here, role: str) -> Dataset | None:
+    """Return the cells of all sets of a role; none while one of its sets cannot be read.
+
+    What is wrong stands beside that set, and must not hide the rest of the page.
+    """
+    try:
+        return here.pooled(role)
+    except CellTransferError:
+        return None
 
 
 def open_workspace() -> Workspace:

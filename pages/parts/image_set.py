@@ -2,28 +2,39 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from celltransfer_core.data import Dataset, Remark, image_sizes
+from celltransfer_core.data import (
+    Dataset,
+    LevelError,
+    Remark,
+    count_passed_over,
+    image_sizes,
+)
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.studies import ImageSet, Role
-from celltransfer_core.vocabulary import REFERENCE
+from celltransfer_core.vocabulary import QUERY, REFERENCE
 from celltransfer_core.web import import_roots, upload_access
 from parts import text
 from parts.assets import component
+from parts.channels import show_numbers
+from parts.columns import show_columns
+from parts.file_names import names_wanted
 from parts.here import Here, attempt
+from parts.levels import ask_level, offer_level, offer_level_unnamed
+from parts.looks import show_suspicions
 from parts.pictures import pictures
+from parts.type_questions import open_questions, show_questions
 
 A_PAGE = 48
 
 HINTS: Mapping[Role, str] = {
     "reference": (
-        "One sub-folder a type; or any folder with a labels.csv (columns file, label; slide and "
-        "patient if you have them)."
+        "One sub-folder a type; or any folder with a labels.csv or .xlsx (columns file, label; "
+        "slide and patient if you have them)."
     ),
     "query": (
         "Any folder of images. A metadata.csv (columns file, slide, patient) gives counts a slide."
@@ -53,23 +64,42 @@ def show_set(here: Here, image_set: ImageSet) -> None:
             add_files(here, image_set)
         try:
             dataset = here.workspace.dataset(image_set)
+        except LevelError as question:
+            ask_level(here, image_set, question.levels)
+            return
         except CellTransferError as error:
             st.error(text.sentence(error))
+            show_columns(here, image_set)
             offer_table_out(here, image_set)
             return
+        show_numbers(here, image_set, dataset)
         if dataset.n_cells:
             head.caption(describe(image_set, dataset))
+        show_suspicions(here, image_set, dataset)
+        if dataset.n_cells:
             show_wall(here, image_set, dataset)
         elif dataset.left_out:
-            st.warning("None of the files that came in can be used; the reasons stand below.")
+            st.warning(none_usable(image_set, dataset.left_out))
         else:
             head.caption("No images yet.")
+        show_columns(here, image_set)
         show_remarks(image_set, dataset.left_out, "Files left out")
         show_remarks(image_set, dataset.notes, "Notes on files")
         show_duplicates(image_set, dataset)
         show_sources(image_set, dataset)
         if image_set.role == REFERENCE:
             offer_mapping(here, image_set)
+        elif image_set.role == QUERY:
+            offer_level_unnamed(here, image_set, dataset.files)
+
+
+def none_usable(image_set: ImageSet, left_out: Sequence[Remark]) -> str:
+    """Say that no file can be used, and of one why: of sets whose names may be seen."""
+    said = "None of the files that came in can be used; the reasons stand below."
+    if image_set.role != REFERENCE:
+        return said
+    first = left_out[0]
+    return f"{said} Such as {text.plain(first.file)}: {text.plain(first.reason)}."
 
 
 def offer_changes(here: Here, image_set: ImageSet) -> None:
@@ -100,7 +130,7 @@ def offer_changes(here: Here, image_set: ImageSet) -> None:
 def offer_table_out(here: Here, image_set: ImageSet) -> None:
     """Offer to take out a table that cannot be read; until then it is not passed over."""
     known = here.workspace.known_tables(image_set.id)
-    for table in [name for name, content in known.items() if not content]:
+    for table in [name for name, content in known.items() if not content] or known:
         st.caption(
             f"Mend {table} and add it again, or take it out. Until then the set has no images to "
             "work with, for nobody knows what the table should have said."
@@ -144,8 +174,7 @@ def describe(image_set: ImageSet, dataset: Dataset) -> str:
         if (low != high).any():
             size += f" to {high[0]} × {high[1]} px"
     scale = f" · {image_set.um_per_px:g} µm per pixel" if image_set.um_per_px else ""
-    deep = " · 16 bit, one scale for the set" if dataset.deep else ""
-    return f"{dataset.n_cells:,} cells in {len(dataset.files):,} files{size}{scale}{deep}"
+    return f"{dataset.n_cells:,} cells in {len(dataset.files):,} files{size}{scale}"
 
 
 def show_wall(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
@@ -170,24 +199,33 @@ def show_wall(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
     )
 
 
-def names_wanted(image_set: ImageSet, table: str) -> bool:
-    """Tell whether names of files are shown: those of other sets than the reference on demand."""
-    return image_set.role == REFERENCE or st.toggle(
-        "Show file names (they can tell types)", key=f"names {table} {image_set.id}"
-    )
-
-
 def show_remarks(image_set: ImageSet, remarks: Sequence[Remark], label: str) -> None:
-    """List files and what is to be said of them."""
+    """Count files by what is to be said of them, kind and folder, and list them."""
     if not remarks:
         return
     with st.expander(f"{label} ({len(remarks):,})"):
-        reasons = Counter(remark.reason for remark in remarks)
+        named = image_set.role == REFERENCE
+        counts = [
+            {"Files": one.files, "Kind": one.extension, "Folder": one.folder, "Why": one.reason}
+            for one in count_passed_over(remarks, folders=named)
+        ]
+        table = pd.DataFrame(counts)
+        # Folders can tell types, as names of files can.
+        hidden = [] if named and table["Folder"].any() else ["Folder"]
+        st.dataframe(
+            table.drop(columns=hidden),
+            hide_index=True,
+            width="stretch",
+            key=f"kinds {label} {image_set.id}",
+        )
         if names_wanted(image_set, label):
             rows = [{"File": one.file, "Why": one.reason} for one in remarks]
-        else:
-            rows = [{"Why": reason, "Files": count} for reason, count in reasons.most_common()]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+            st.dataframe(
+                pd.DataFrame(rows),
+                hide_index=True,
+                width="stretch",
+                key=f"files {label} {image_set.id}",
+            )
 
 
 def show_duplicates(image_set: ImageSet, dataset: Dataset) -> None:
@@ -217,11 +255,15 @@ def show_sources(image_set: ImageSet, dataset: Dataset) -> None:
 
 def offer_mapping(here: Here, image_set: ImageSet) -> None:
     """Let a reference set's types be renamed, merged or left out."""
-    as_sent = here.workspace.dataset(replace(image_set, mapping={}))
+    as_sent = here.workspace.as_sent(image_set)
     if not as_sent.n_cells:
         return
     own = Counter(as_sent.cell_labels.tolist())
-    with st.expander("Types: rename, merge or leave out", expanded=len(own) == 1):
+    asked = open_questions(image_set, own)
+    show_questions(image_set, own)
+    opened = len(own) == 1 or bool(asked)
+    with st.expander("Types: rename, merge or leave out", expanded=opened):
+        offer_level(here, image_set, as_sent.files)
         st.caption(
             "Two types that get one name are merged. A type without a name is left out. The files "
             "stay as they are."
@@ -230,7 +272,9 @@ def offer_mapping(here: Here, image_set: ImageSet) -> None:
             {
                 "Type in this set": list(own),
                 "Cells": list(own.values()),
-                "Type in the study": [image_set.mapping.get(name, name) for name in own],
+                "Type in the study": [
+                    image_set.mapping.get(name, "" if name in asked else name) for name in own
+                ],
             }
         ).sort_values("Type in this set")
         with st.form(f"mapping {image_set.id}", border=False):

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
-from celltransfer_core.errors import CellTransferError
+from celltransfer_core.data import close_match, same_type, tidy_name
+from celltransfer_core.errors import CellTransferError, DataError
 from celltransfer_core.plots import type_colours
 from celltransfer_core.studies import Workspace, stages, study_labels
-from celltransfer_core.vocabulary import REFERENCE
+from celltransfer_core.vocabulary import REFERENCE, check_new_type
 from parts.here import Here
 
 
@@ -26,6 +27,22 @@ def named_types(here: Here) -> list[str]:
 def all_types(here: Here) -> list[str]:
     """List the types of the reference, then those that people named beside them."""
     return [*reference_types(here), *named_types(here)]
+
+
+def typed_name(here: Here, typed: str) -> str:
+    """Return the type that somebody typed in: one that is here, or a new one.
+
+    A name that is close to that of a type is asked about; given once more it is a new type.
+    """
+    types = all_types(here)
+    if known := same_type(typed, types):
+        return known
+    name = check_new_type(tidy_name(typed))
+    like = close_match(name, types)
+    if like and st.session_state.get("asked about") != name:
+        st.session_state["asked about"] = name
+        raise DataError(f"Did you mean {like}? If {name} is a type of its own, give it once more.")
+    return name
 
 
 def colours(here: Here) -> Mapping[str, str]:

@@ -89,7 +89,7 @@ def show_table(files: Takeaways, name: str, heading: str, explained: str) -> pd.
 
 def offer_csv(made: pd.DataFrame, name: str, file: str) -> None:
     """Offer a table as CSV."""
-    _offer(lambda: csv_bytes(made, guarded=True), "CSV", file, key=f"{name} CSV")
+    _offer(lambda: csv_bytes(made), "CSV", file, key=f"{name} CSV")
 
 
 def offer_parquet(made: pd.DataFrame, name: str, file: str) -> None:

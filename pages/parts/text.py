@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from celltransfer_core.errors import CellTransferError
+from celltransfer_core.vocabulary import and_more
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
 _INLINE = re.compile(r"([\\`*_\[\]<>|~$:&])")  # those that mean something within a line
@@ -24,8 +25,8 @@ def sentence(words: object) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Write names one after the other, as they are."""
-    return ", ".join(plain(name) for name in names)
+    """Write names one after the other, as they are; the first few of very many."""
+    return and_more([plain(name) for name in names])
 
 
 def size(count: float) -> str:

@@ -1,14 +1,20 @@
 """What came out of the vote: types, agreement, voters, transport."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from celltransfer_core.config import setting
-from celltransfer_core.outputs import differential_table, missing_transport
-from celltransfer_core.pipeline import RunResult
+from celltransfer_core.outputs import (
+    describe_composition,
+    differential_table,
+    missing_transport,
+    with_estimates,
+)
+from celltransfer_core.people import USUAL_COUNTS, Review
+from celltransfer_core.pipeline import RunResult, infer_run
 from celltransfer_core.plots import (
     agreement_figure,
     composition_figure,
@@ -19,6 +25,7 @@ from celltransfer_core.plots import (
     transport_quality_figure,
 )
 from parts import maps, study_types, text
+from parts.full_list import show_full_list
 from parts.here import Here
 
 KINDS = {
@@ -29,7 +36,7 @@ KINDS = {
 }
 
 
-def show_run(here: Here, run: RunResult) -> None:
+def show_run(here: Here, run: RunResult, reviews: Sequence[Review] = ()) -> None:
     """Show what came out."""
     show_numbers(run)
     kind = st.segmented_control(
@@ -42,7 +49,7 @@ def show_run(here: Here, run: RunResult) -> None:
         label_visibility="collapsed",
     )
     if kind == "types":
-        show_types(run, study_types.colours(here))
+        show_types(run, study_types.colours(here), reviews)
     elif kind == "agreement":
         show_agreement(here, run)
     elif kind == "voters":
@@ -83,7 +90,7 @@ def show_numbers(run: RunResult) -> None:
             st.metric(label, value, help=note, width="content")
 
 
-def show_types(run: RunResult, colours: Mapping[str, str]) -> None:
+def show_types(run: RunResult, colours: Mapping[str, str], reviews: Sequence[Review]) -> None:
     """Show how many cells each type got, overall and on every slide."""
     names, counts = np.unique(run.predicted, return_counts=True)
     found = dict(zip(names.tolist(), counts.tolist(), strict=True))
@@ -93,23 +100,40 @@ def show_types(run: RunResult, colours: Mapping[str, str]) -> None:
     )
     if run.filtered:
         st.caption(f"Filtered out, so no cell can be one: {text.listed(list(run.filtered))}.")
-    table = differential_table(run)
-    maps.figure(differential_figure(table, dict(colours)), "differential_figure")
+        show_full_list("All types that are filtered out", list(run.filtered))
+    inference = infer_run(run, reviews)
+    table = differential_table(run, inference=inference)
+    maps.figure(differential_figure(with_estimates(table), dict(colours)), "differential_figure")
+    st.markdown(text.plain(describe_composition(inference)))
     if run.query.slide is None:
         st.caption(
             "All cells are counted as one slide: a metadata.csv with the columns file and slide "
             "(Data page) gives one count a slide."
         )
     with st.expander("As a table"):
-        percent: Any = st.column_config.NumberColumn(format="%.1f %%")
+        columns = {"percent": "counted", "low": "from", "high": "to"}
+        columns |= {"estimate_low": "corrected: from", "estimate_high": "to "}
+        columns |= {"estimate": "best guess"}
+        shares: dict[str, Any] = {
+            name: st.column_config.NumberColumn(label, format="%.1f %%")
+            for name, label in columns.items()
+        }
+        counts = {
+            f"count_{count}_{end}": st.column_config.NumberColumn(f"in {count} cells: {word}")
+            for count in USUAL_COUNTS
+            for end, word in (("low", "least"), ("high", "most"))
+        }
+        slides = {} if run.query.slide is not None else {"slide": None, "patient": None}
         st.dataframe(
             table,
             hide_index=True,
-            column_config={
-                "percent": percent,
-                "low": st.column_config.NumberColumn("from", format="%.1f %%"),
-                "high": st.column_config.NumberColumn("to", format="%.1f %%"),
-            },
+            column_config={**shares, **counts, **slides, "drawn": "answers drawn"},
+        )
+        st.caption(
+            "Counted: what the vote gave, with the 95 % interval of counting alone. Corrected: by "
+            "the answers on cells drawn by chance, with that of counting and typing. In 100 and "
+            "200 cells: what a count by eye may find (Rümke); a count outside of it is not "
+            "explained by chance."
         )
 
 

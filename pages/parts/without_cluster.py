@@ -17,7 +17,7 @@ def show_filtered(matched: Matched) -> None:
     st.header("Types without a cluster")
     if config.filtering == "none":
         st.markdown("Filtering is switched off: every type of the reference takes part.")
-    elif not left_out and not {*config.keep} - of_clusters:
+    elif not left_out and not {*config.always_kept} - of_clusters:
         st.markdown("None: every type of the reference takes part.")
     if left_out:
         st.markdown(
@@ -27,7 +27,7 @@ def show_filtered(matched: Matched) -> None:
             "keep it."
         )
     for name in matched.types:
-        if name in left_out or (name in config.keep and name not in of_clusters):
+        if name in left_out or (name in config.always_kept and name not in of_clusters):
             show_without_cluster(matched, name, kept=name not in left_out)
     count_others(matched)
 

@@ -28,6 +28,7 @@ _PHASES = {
     "clusters": "Finding clusters",
     "matches": "Matching clusters to types",
     "vote": "Classifying and voting",
+    "checking the reference": "Checking the reference",
     "evaluate": "Measuring every method",
     "identify shared types": "Finding shared types",
     "few labels": "Measuring with few labelled cells",

@@ -74,11 +74,11 @@ def test_a_type_named_like_an_answer_is_said(space, study, open_page):
 
 
 def test_query_names_are_not_shown_unasked(space, study, open_page):
-    fill(space, study, [("neutrophil/1.png", png(1)), ("neutrophil/bad.png", b"x")], "query")
+    made = fill(space, study, [("neutrophil/1.png", png(1)), ("neutrophil/bad.png", b"x")], "query")
     page = open_page("data", study.id)
     assert "neutrophil" not in said(page)
     assert all("neutrophil" not in str(table.value) for table in page.dataframe)
-    page.toggle[0].set_value(True).run()
+    page.toggle(f"names Files left out {made.id}").set_value(True).run()
     assert any("neutrophil/bad.png" in str(table.value) for table in page.dataframe)
 
 
@@ -143,3 +143,90 @@ def test_a_damaged_table_is_mended_or_taken_out(space, study, open_page):
     page.button(f"out labels.csv {made.id}").click().run()
     assert "1 cells in 1 files" in said(page)
     assert space.known_tables(made.id) == {}
+
+
+TWO_SLIDES = [
+    (f"s{slide}/{kind}/1.png", png(10 * slide + ord(kind))) for slide in (1, 2) for kind in "xy"
+]
+
+
+def test_the_level_of_the_types_is_asked_and_can_be_changed(space, study, open_page):
+    made = fill(space, study, TWO_SLIDES)
+    page = open_page("data", study.id)
+    assert not page.exception
+    assert "Which folders name the types?" in said(page)
+    choice = page.radio(f"levels {made.id}")
+    assert choice.value is None
+    assert choice.options == ["Level 1: s1, s2", "Level 2: x, y"]
+    next(b for b in page.button if b.label == "These are the types").click().run()
+    assert "Choose one of the levels first." in said(page)
+    page.radio(f"levels {made.id}").set_value(1)
+    next(b for b in page.button if b.label == "These are the types").click().run()
+    assert space.image_set(made.id).types_at == "2"
+    assert "Which folders name the types?" not in said(page)
+    assert "Under 20 cells: x (2), y (2)" in said(page)
+    other = next(box for box in page.selectbox if box.label == "Folders that name the types")
+    other.set_value(0).run()
+    assert space.image_set(made.id).types_at == "1"
+    assert "Under 20 cells: s1 (2), s2 (2)" in said(page)
+
+
+def test_a_query_s_level_is_chosen_without_a_name(space, study, open_page):
+    made = fill(space, study, TWO_SLIDES, "query")
+    page = open_page("data", study.id)
+    other = next(box for box in page.selectbox if box.label == "Folders that name the types")
+    assert other.options == ["Level 1", "Level 2"]
+    other.set_value(1).run()
+    assert space.image_set(made.id).types_at == "2"
+    assert not page.exception
+
+
+def test_what_is_wrong_with_one_set_hides_no_other(space, study, open_page):
+    fill(space, study, TWO_SLIDES)
+    fill(space, study, [("1.png", png(1)), ("labels.csv", b"name,kind\n1.png,x\n")])
+    fill(space, study, [("a/1.png", png(7)), ("b/1.png", png(8))])
+    fill(space, study, [("1.png", png(2)), ("2.png", png(3))], "query")
+    page = open_page("data", study.id)
+    assert not page.exception
+    words = said(page)
+    assert "Which folders name the types?" in words
+    assert "needs the columns file, label" in words
+    assert words.count("2 cells in 2 files") == 2
+    sections = {"Reference", "Query", "Extra sets", "Framing and colour"}
+    assert sections <= {header.value for header in page.header}
+    assert "**Query**: nucleus found in" in words
+    assert "Next: settle what stands above beside a set" in words
+
+
+def test_what_was_passed_over_is_counted_by_reason_kind_and_folder(space, study, open_page):
+    names = [*(f"a/{n}.txt" for n in range(8)), *(f"b/{n}.gif" for n in range(3)), "a/cut.png"]
+    for role in ("reference", "query"):
+        fill(space, study, [*TWO_SLIDES[:1], *((name, b"") for name in names)], role)
+    page = open_page("data", study.id)
+    assert not page.exception
+    labels = [expander.label for expander in page.expander]
+    assert labels.count("Files left out (12)") == 2
+    counted = [
+        table.value for table in page.dataframe if "Why" in table.value and "Files" in table.value
+    ]
+    assert counted[0].to_numpy().tolist() == [
+        [8, ".txt", "a", "is no image by its name"],
+        [3, ".gif", "b", "is a GIF image by its name; save it as PNG or TIFF"],
+        [1, ".png", "a", "the file is empty"],
+    ]
+    assert list(counted[1]) == ["Files", "Kind", "Why"]  # folders can tell a query's types
+    listed = [t.value for t in page.dataframe if {"File", "Why"} <= {*t.value}]
+    assert len(listed) == 1  # the reference's
+    assert set(listed[0]["File"]) == set(names)
+
+
+def test_very_many_types_are_shortened(space, study, open_page):
+    fill(
+        space,
+        study,
+        [(f"-type, {n:03}/1.png", png(n)) for n in range(20)],
+    )
+    page = open_page("data", study.id)
+    assert not page.exception
+    assert "-type, 008 (1) and 11 more. So few" in said(page).replace("\\", "")
+    assert "All types (20)" in [expander.label for expander in page.expander]

@@ -3,9 +3,11 @@ import zipfile
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from celltransfer_core.errors import ImageError
-from celltransfer_core.studies import bring_up_to, load_run, wait
+from celltransfer_core.outputs import write_run
+from celltransfer_core.studies import bring_up_to, load_current, load_run, wait
 from celltransfer_core.types import silent
 from tests.web.asking import ask
 
@@ -41,14 +43,44 @@ def test_everything_is_offered_with_a_preview(open_page, finished):
     app = open_page("export", study.id)
     assert not app.exception
     labels = [one.proto.label for one in app.get("download_button")]
-    assert labels == ["CSV", "Parquet", "CSV", "CSV", "CSV", "CSV", "Manifest (JSON)"]
+    assert labels == ["CSV", "Parquet", *["CSV"] * 5, "Manifest (JSON)"]
     assert "For research use only" in text_of(app)
     assert "--clusters-from clusters.csv" in app.code[0].value
     tables = [one.value for one in app.dataframe]
-    assert len(tables) == 6
+    assert len(tables) == 7
     assert "predicted_type" in tables[0]
     names = set(space.pooled(study.id, "query").files)
     assert not any(names & set(table.astype(str).to_numpy().ravel()) for table in tables)
+
+
+@pytest.mark.parametrize("reviewed", [False, True])
+def test_the_page_gives_the_bytes_of_the_command_line(
+    open_page, finished, monkeypatch, tmp_path, reviewed
+):
+    space, study = finished
+    if reviewed:
+        cells = space.pooled(study.id, "query").cells
+        answer(space, study, cells[0], "artefact")
+        answer(space, study, cells[1], "=blast")
+    offered = {}
+    monkeypatch.setattr(
+        "streamlit.download_button",
+        lambda _, write, file, **__: offered.update({file.removeprefix("drawn-cells-"): write()}),
+    )
+    app = open_page("export", study.id)
+    assert not app.exception
+    current = load_current(space, study.id)
+    for form in ("parquet", "xlsx"):
+        write_run(current.run, tmp_path, form, current.reviews)
+    for name, data in offered.items():
+        twin = tmp_path / name.replace("cells.", "predictions.")
+        if name != "reviews.csv" or reviewed:
+            assert twin.read_bytes() == data, name
+    names = {"cells.csv", "cells.parquet", "clusters.csv", "matches.csv", "differential.csv"}
+    assert {*offered} >= names | {"quality.csv", "reviews.csv", "manifest.json"}
+    assert prepare(app, "tables").body == (tmp_path / "tables.xlsx").read_bytes()
+    if reviewed:
+        assert "--new-types==blast" in app.code[0].value
 
 
 def test_names_are_shown_on_demand_and_pseudonyms_instead(open_page, finished):

@@ -244,6 +244,29 @@ def test_a_cluster_may_be_of_a_type_that_the_reference_lacks(finished, open_page
     assert "plasma cell" in load_current(space, study.id).run.types
 
 
+def test_a_typed_name_is_that_of_a_type_in_any_case_and_a_close_one_is_asked_about(
+    finished, open_page
+):
+    space, study = finished
+    app = open_page("matches", study.id)
+    number = int(load_named(space, study.id)[0].clusters.names[at(app)])
+
+    def give(name):
+        field = next(one for one in app.text_input if one.key == f"new type {number}")
+        field.set_value(name)
+        button(app, "This cluster is that").click().run()
+        assert not app.exception
+        return {one.cluster: one.matched_type for one in matched(finished) if one.confirmed}
+
+    assert give("Lymphocytes") == {}
+    assert "Did you mean lymphocyte? If Lymphocytes is a type of its own" in app.error[0].value
+    (name,) = give("Lymphocytes").values()
+    assert name == "Lymphocytes"
+    button(app, "undo").click().run()
+    (name,) = give(" LYMPHOCYTE").values()
+    assert name == "lymphocyte"
+
+
 def test_a_name_that_the_encoders_speak_against_is_to_be_looked_at_again(finished, open_page):
     space, study = finished
     app = open_page("matches", study.id)

@@ -2,9 +2,24 @@ from dataclasses import replace
 
 import pytest
 
-from celltransfer_core.people import BLIND_FROM, random_sample, read_reviews
-from celltransfer_core.pipeline import type_names
-from celltransfer_core.studies import CurrentRun, load_current, load_run, stages
+from celltransfer_core.outputs import interval, percent
+from celltransfer_core.people import (
+    BLIND_FROM,
+    ESTIMATED_FROM,
+    draws_needed,
+    random_sample,
+    read_reviews,
+    sample_order,
+)
+from celltransfer_core.pipeline import infer_run, type_names
+from celltransfer_core.studies import (
+    CurrentRun,
+    load_current,
+    load_run,
+    now,
+    review_payloads,
+    stages,
+)
 from celltransfer_core.vocabulary import SKIPPED, UNSURE
 
 
@@ -37,7 +52,7 @@ def test_one_answer_is_kept_and_the_next_cell_comes(open_page, finished):
     space, study = finished
     run = load_run(space, study.id)
     types = type_names(run.reference)
-    app = open_page("review", study.id)
+    app = open_page("review", study.id, order="least certain")
     assert not app.exception
     cell, blind = shown(app)
     predicted = run.predicted[run.query.cells.index(cell)]
@@ -47,6 +62,7 @@ def test_one_answer_is_kept_and_the_next_cell_comes(open_page, finished):
     (kept,) = answers(space, study)
     assert (kept["cell"], kept["answer"], kept["reader"]) == (cell, types[other], "Ann")
     assert kept["blind"] is blind is False
+    assert "chance" not in kept  # the least certain one came for sure
     assert shown(app)[0] != cell
     second = shown(app)[0]
     taught = load_current(space, study.id).run
@@ -71,13 +87,34 @@ def test_the_blind_sample_shows_no_prediction(open_page, finished):
         button(app, "type 0").click().run()
         assert answers(space, study)[-1]["blind"] is blind
     assert sum(seen) >= 1
-    assert "drawn at random and shown without their prediction" in text_of(app)
+    kept = answers(space, study)
+    assert all(0 < one["chance"] <= 1 for one in kept)
+    told = text_of(app)
+    assert f"{ESTIMATED_FROM - sum(seen)} more blind cells must be answered" in told
+    assert next(one.value for one in app.metric if one.label == "Right, of all cells") == "Not yet"
     run = load_current(space, study.id).run
-    said = {p["cell"]: p["answer"] for p in answers(space, study)}
-    drawn = random_sample(run.query.cells, read_reviews(answers(space, study)))
+    drawn = random_sample(run.query.cells, read_reviews(kept))
     assert 1 <= len(drawn) <= sum(seen)
-    right = sum(run.predicted[cell] == said[run.query.cells[cell]] for cell in drawn)
-    assert f"readers gave {right} the predicted type" in text_of(app).replace("\\", "")
+    share = infer_run(run, read_reviews(kept)).right()
+    assert share.draws == len(kept)
+    assert draws_needed(share, run.query.n_cells, 0.05) > 0
+
+
+def test_from_twenty_blind_cells_on_the_interval_comes_first(open_page, finished):
+    space, study = finished
+    run = load_run(space, study.id)
+    line = [run.query.cells[cell] for cell in sample_order(run.query.cells, run.config.seed)]
+    for at, cell in enumerate(line[:ESTIMATED_FROM]):
+        answer = review_payloads(
+            [(cell, run.types[0], True)], "Ben", now(), chance=1 / (len(line) - at)
+        )
+        space.decide(study.id, "review", answer[0], "Ben")
+    app = open_page("review", study.id)
+    found = infer_run(load_current(space, study.id).run, read_reviews(answers(space, study)))
+    box = next(one for one in app.metric if one.label == "Right, of all cells")
+    right = found.right()
+    assert box.value == interval(right.low, right.high)
+    assert box.delta == f"best guess {percent(right.value)}"
 
 
 def test_answers_teach_the_vote_at_once(open_page, finished):
@@ -97,6 +134,10 @@ def test_a_type_that_is_not_here_can_be_named(open_page, finished):
     widget(app, "text_input", "new type").set_value("unsure")
     next(one for one in app.button if one.label == "This cell is that").click().run()
     assert "is an answer and cannot name a type" in app.error[0].value
+    assert answers(space, study) == []
+    widget(app, "text_input", "new type").set_value("Lymphocyt")
+    next(one for one in app.button if one.label == "This cell is that").click().run()
+    assert "Did you mean lymphocyte?" in app.error[0].value
     assert answers(space, study) == []
     first = shown(app)[0]
     widget(app, "text_input", "new type").set_value(" Plasma <cell> ")
@@ -244,7 +285,7 @@ def test_type_names_are_shown_as_they_are(open_page, finished, monkeypatch):
     present = CurrentRun(named, (), fresh=True, first=False, source="")
     monkeypatch.setattr("parts.work.load_current", lambda *_: present)
     monkeypatch.setattr(stages, "named_types", lambda *_: [odd])
-    app = open_page("review", study.id, which=("type", odd))
+    app = open_page("review", study.id, which=("type", odd), order="least certain")
     assert not app.exception
     assert odd in named.predicted
     assert "<img src=x>" not in html_of(app)

@@ -3,7 +3,14 @@ import json
 import pandas as pd
 import pytest
 
-from celltransfer_core.benchmark import Pair, mean_table, options_of, pair_folder, read_pairs
+from celltransfer_core.benchmark import (
+    Pair,
+    mean_table,
+    options_of,
+    pair_folder,
+    read_pairs,
+    run_pairs,
+)
 from celltransfer_core.cli.benchmark import pair_options
 from celltransfer_core.cli.main import main
 from celltransfer_core.cli.settings import config_and_protocol
@@ -175,3 +182,27 @@ def test_the_papers_file_has_settings_that_evaluate_takes():
         assert set(protocol.ot) <= {"none", "fgw-paper"}
     with pytest.raises(DataError, match="settings of the pairs"):
         pair_options(["--nonsense"])
+
+
+def test_a_pair_is_measured_again_once_an_image_of_it_was_replaced(data, tmp_path):
+    file = read_pairs(data / "pairs.toml")
+    measured = []
+
+    def measure(pair, options, folder):
+        measured.append(pair.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "results.csv").write_text("")
+
+    def run():
+        measured.clear()
+        run_pairs(file, tmp_path / "out", [], measure, str)
+        return list(measured)
+
+    assert run() == ["One to two", "Without neutrophils"]
+    assert run() == []
+    image = next((data / "query").rglob("*.png"))
+    content = bytearray(image.read_bytes())
+    content[-1] ^= 1  # of the same size
+    image.write_bytes(content)
+    assert run() == ["One to two", "Without neutrophils"]
+    assert run() == []

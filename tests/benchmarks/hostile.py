@@ -65,7 +65,7 @@ def read_zip(data, folder):
 
 def read_table(data, folder):
     """Read a table of labels as uploads and folders do."""
-    from celltransfer_core.data.tables import LabelTables, read_table_texts
+    from celltransfer_core.data.label_tables import LabelTables, read_table_texts
 
     (folder / "labels.csv").write_bytes(data)
     tables = LabelTables(read_table_texts(folder), "set", labelled=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 
 import numpy as np
 from PIL import Image
 
-from tests.benchmarks.hostile_images import SIDE, saved
+from tests.benchmarks.hostile_images import SIDE, images, saved
 
 HUGE = 300_000_000
 """Bytes that a small packed piece holds."""
@@ -201,6 +202,52 @@ def _webp_canvas(side) -> bytes:
     return bytes(data)
 
 
+# JPEG 2000, AVIF and DICOM
+
+
+def _larger_jpeg2000(data, side, tile) -> bytes:
+    """Change what a JPEG 2000 says of its sides, wherever it lies."""
+    changed = bytearray(data)
+    at = changed.find(b"\xff\x4f\xff\x51") + 8
+    changed[at : at + 8] = struct.pack(">2I", side, side)
+    changed[at + 16 : at + 24] = struct.pack(">2I", tile, tile)
+    return bytes(changed)
+
+
+def _tiff_of_jpeg2000() -> bytes:
+    import tifffile
+
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros((SIDE, SIDE), np.uint8), compression="jpeg2000")
+    return file.getvalue()
+
+
+def _zstd_floats() -> bytes:
+    import imagecodecs
+
+    body = imagecodecs.zstd_encode(bytes(HUGE))
+    kinds = {258: (3, [32]), 339: (3, [3])}
+    return tiff(grey_tags(packing=50_000, length=len(body)) | kinds, body=body)
+
+
+def _dicom(syntax, sides) -> bytes:
+    import pydicom
+
+    made = pydicom.dcmread(io.BytesIO(images()["dicom"]))
+    made.file_meta.TransferSyntaxUID = syntax
+    made.Rows = made.Columns = sides
+    file = io.BytesIO()
+    made.save_as(file)
+    return file.getvalue()
+
+
+def _deflated_dicom() -> bytes:
+    whole = _dicom("1.2.840.10008.1.2.1.99", SIDE)
+    at = whole.find(b"1.2.840.10008.1.2.1.99") + 22
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return whole[:at] + packer.compress(bytes(HUGE)) + packer.flush()
+
+
 def bmp_runs(width, height, runs) -> bytes:
     head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(runs), 0, 0, 256, 0)
     start = 14 + 40 + 1024
@@ -252,6 +299,19 @@ IMAGE_BOMBS = {
     "webp of 300 pages": lambda: _pages("WEBP", 300),
     "webp of 100,000 pages": lambda: _webp_pages(100_000),
     "bmp of runs of one pixel in MB": lambda: bmp_runs(9900, 9900, b"\1\0" * 20_000_000),
+    "jpeg 2000 of 98 megapixels, cut short": lambda: _larger_jpeg2000(
+        saved(_small(), "JPEG2000"), 9900, 9900
+    ),
+    "jpeg 2000 of a million tiles": lambda: _larger_jpeg2000(saved(_small(), "JPEG2000"), 9000, 9),
+    "tiff of a tile of jpeg 2000 that lies": lambda: _larger_jpeg2000(
+        _tiff_of_jpeg2000(), 15_000, 15_000
+    ),
+    "tiff of floats, zstd of 300 MB": _zstd_floats,
+    "avif of 36 megapixels": lambda: saved(
+        Image.new("RGB", (6000, 6000), (9, 99, 200)), "AVIF", speed=10
+    ),
+    "dicom of gigapixels": lambda: _dicom("1.2.840.10008.1.2.1", 60_000),
+    "dicom that unpacks to 300 MB": _deflated_dicom,
     "empty": lambda: b"",
     "start of a png": lambda: b"\x89PNG\r\n\x1a\n",
     "gif": lambda: saved(_small(), "GIF"),

@@ -6,7 +6,7 @@ import io
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 SIDE = 48
 """Pixels of a side."""
@@ -44,7 +44,51 @@ def images() -> dict[str, bytes]:
     }
     for packing in ("raw", "tiff_lzw", "tiff_deflate", "packbits", "jpeg"):
         found[f"tiff {packing}"] = saved(noise, "TIFF", compression=packing)
-    return found | _deep_tiffs(rng)
+    found["jpeg 2000"] = saved(noise, "JPEG2000")
+    found["jpeg 2000 16 bit"] = saved(deep, "JPEG2000")
+    found["avif"] = saved(noise, "AVIF")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB", 5000)).tobytes()
+    found["png with a profile"] = saved(noise, "PNG", icc_profile=profile)
+    return found | _deep_tiffs(rng) | _other_tiffs(rng) | {"dicom": _dicom(rng)}
+
+
+def _other_tiffs(rng) -> dict[str, bytes]:
+    """TIFFs of floats and signed numbers, of channels, and packed in ways that Pillow lacks."""
+    import tifffile
+
+    colours = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    channels = rng.integers(-999, 999, (3, SIDE, SIDE), dtype=np.int16)
+    options = {
+        "float colour": (colours.astype(np.float32), {"photometric": "rgb"}),
+        "signed, ImageJ": (channels, {"imagej": True, "metadata": {"axes": "CYX"}}),
+        "channels": (channels, {"photometric": "minisblack", "metadata": {"axes": "CYX"}}),
+        "plane by plane": (channels, {"planarconfig": "separate", "photometric": "minisblack"}),
+    }
+    for packing in ("lerc", "zstd", "jpeg2000", "png", "webp", "lzw", "lzma"):
+        options[packing] = (colours, {"compression": packing, "photometric": "rgb"})
+    found = {}
+    for name, (values, more) in options.items():
+        file = io.BytesIO()
+        tifffile.imwrite(file, values, **more)
+        found[f"tiff {name}"] = file.getvalue()
+    return found
+
+
+def _dicom(rng) -> bytes:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.file_meta.MediaStorageSOPClassUID = made.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    made.Rows = made.Columns = SIDE
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 16, 12, 11, 0
+    made.PixelData = rng.integers(0, 4096, (SIDE, SIDE), dtype=np.uint16).tobytes()
+    file = io.BytesIO()
+    made.save_as(file, enforce_file_format=True)
+    return file.getvalue()
 
 
 def _deep_tiffs(rng) -> dict[str, bytes]:

@@ -151,7 +151,7 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
     expect(page.get_by_text("trying again")).to_be_visible(timeout=SOON)
     app.start()
     expect(headline(page)).to_have_text(re.compile("^Done"), timeout=SOON)
-    expect(page.get_by_text("4 files refused")).to_be_visible()
+    expect(page.get_by_text("4 files left out")).to_be_visible()
     cells = PER_TYPE * len(REFERENCE_TYPES)
     expect(headline(page)).to_have_text(re.compile("^Done"), timeout=SOON)
     expect(page.get_by_text(f"{cells} cells in {cells} files")).to_be_visible(timeout=SOON)

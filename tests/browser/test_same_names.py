@@ -103,7 +103,9 @@ def test_a_table_that_cannot_be_read_is_said_and_can_be_taken_out(page, app, stu
     for kind in "ab":
         (folder / kind).mkdir()
         (folder / kind / "1.bmp").write_bytes(bmp(20 + ord(kind), "site A"))
-    (folder / "labels.csv").write_bytes("file,label\n1.bmp,Myelozytenähnlich\n".encode("latin-1"))
+    (folder / "labels.csv").write_bytes(
+        "file,label\n1.bmp,Myelozytenähnlich\n".encode("utf-16")[:-1]
+    )
     choose(open_data(page, app, study), folder)
     refused = page.locator("details li").filter(has_text="labels.csv")
     expect(refused).to_contain_text("not UTF-8 text", timeout=30_000)

@@ -64,7 +64,7 @@ def test_a_folder_is_taken_and_shown(page, app, study, folder):
     expect(headline(page)).to_have_text("Done: 270 files taken.", timeout=60_000)
     expect(page.get_by_text("270 cells in 270 files")).to_be_visible(timeout=30_000)
     assert types_kept(app, study) == dict.fromkeys(TYPES, PER_TYPE)
-    page.get_by_text("2 files refused").click()
+    page.get_by_text("3 files left out").click()
     refused = page.locator("details li")
     expect(refused.filter(has_text="broken.png")).to_contain_text("not a PNG")
     expect(refused.filter(has_text="onerror")).to_contain_text("the file is empty")
@@ -73,7 +73,7 @@ def test_a_folder_is_taken_and_shown(page, app, study, folder):
     page.wait_for_function(
         "image => image.complete && image.naturalWidth > 0", arg=first.element_handle()
     )
-    expect(page.get_by_text("Files left out (2)")).to_be_visible()
+    expect(page.get_by_text("Files left out (3)")).to_be_visible()
 
 
 def test_a_reload_in_the_middle_sends_nothing_twice(page, app, study, folder):
@@ -92,7 +92,7 @@ def test_a_reload_in_the_middle_sends_nothing_twice(page, app, study, folder):
     page.route("**/ct/files/*", hold_after_the_first)
     zone = open_data(page, app, study)
     choose(zone, folder)
-    expect(headline(page)).to_have_text("100 of 272 files", timeout=30_000)
+    expect(headline(page)).to_have_text("100 of 273 files", timeout=30_000)
     (image_set,) = app.space.sets(study, "reference")
     assert len(app.space.known_files(image_set.id)) == 100
 
@@ -116,7 +116,7 @@ def test_an_upload_can_be_cancelled_and_goes_on(page, app, study, folder):
     page.route("**/ct/files/*", lambda r: r.continue_() if r.request.method == "GET" else None)
     zone = open_data(page, app, study)
     choose(zone, folder)
-    expect(headline(page)).to_have_text("0 of 272 files", timeout=30_000)
+    expect(headline(page)).to_have_text("0 of 273 files", timeout=30_000)
     page.get_by_role("button", name="Cancel").first.click()
     expect(headline(page)).to_contain_text("Cancelled")
     page.unroute("**/ct/files/*")
@@ -137,7 +137,7 @@ def test_an_upload_goes_on_while_another_page_is_looked_at(page, app, study, fol
     page.route("**/ct/files/*", hold)
     zone = open_data(page, app, study)
     choose(zone, folder)
-    expect(headline(page)).to_have_text("0 of 272 files", timeout=30_000)
+    expect(headline(page)).to_have_text("0 of 273 files", timeout=30_000)
     page.get_by_role("link", name="Help").click()
     expect(zone).to_have_count(0)
     let_go.append(True)
@@ -183,7 +183,7 @@ def test_a_zip_is_unpacked_on_the_server(page, app, study, folder, tmp_path):
     zone = open_data(page, app, study)
     zone.locator("input[accept='.zip']").set_input_files(tmp_path / "cells.zip")
     expect(headline(page)).to_have_text("Done: 270 files taken.", timeout=60_000)
-    page.get_by_text("3 files refused").click()
+    page.get_by_text("3 files left out").click()
     refused = page.locator("details li")
     expect(refused.filter(has_text="outside.png")).to_contain_text("leads out of its folder")
     assert not (app.home.parent / "outside.png").exists()
@@ -211,3 +211,17 @@ def test_the_page_works_by_keyboard(page, app, study):
     assert chooser.value.is_multiple()
     page.keyboard.press("Tab")
     expect(zone.get_by_role("button", name="Choose a zip")).to_be_focused()
+
+
+def test_files_that_cannot_be_used_are_not_nothing_new(page, app, study, tmp_path):
+    folder = tmp_path / "others"
+    folder.mkdir()
+    for number in range(8):
+        (folder / f"{number}.txt").write_text("x")
+    (folder / "a.gif").write_bytes(b"x")
+    zone = open_data(page, app, study)
+    choose(zone, folder)
+    expect(headline(page)).to_have_text("Nothing was taken; the reasons stand below.")
+    page.get_by_text("9 files left out").click()
+    expect(page.locator("details li").first).to_contain_text("8 .txt: is no image by its name (")
+    expect(page.get_by_text("Files left out (9)")).to_be_visible(timeout=30_000)

@@ -73,7 +73,7 @@ def test_run_says_what_it_did_and_again_gives_the_same_bytes(drawn, tmp_path, ca
         "reference: 42 cells (eosinophil 14, lymphocyte 14, neutrophil 14)",
         "42 of 42 nuclei found in reference",
         "matched type",
-        "flagged for review",
+        "cells are flagged, by agreement under 0.6",
         "research use only",
     ):
         assert words in said
@@ -97,14 +97,17 @@ def test_confirm_and_hand_back(drawn, tmp_path, capsys):
 def test_a_type_that_the_reference_lacks_is_said(drawn, tmp_path, capsys):
     main(run_arguments(drawn, tmp_path / "a"))
     path = tmp_path / "a" / "matches.csv"
-    table = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    table = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
     table[0] |= {"matched_type": "Lymphocyt", "confirmed": "true", "by": "me"}
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, table[0])
         writer.writeheader()
         writer.writerows(table)
     more = ["--matches", path, "--clusters-from", tmp_path / "a" / "clusters.csv"]
-    assert main(run_arguments(drawn, tmp_path / "b", *more)) == 0
+    assert main(run_arguments(drawn, tmp_path / "b", *more)) == MENDABLE
+    asked = f"no type of the reference. {path}: Lymphocyt (line 2; did you mean lymphocyte?)"
+    assert asked in capsys.readouterr().err
+    assert main(run_arguments(drawn, tmp_path / "b", *more, "--new-types", "lymphocyt")) == 0
     said = capsys.readouterr().out
     assert "a type that the reference lacks: Lymphocyt (did you mean lymphocyte?)" in said
 
@@ -140,7 +143,7 @@ def test_mistakes_are_told_in_one_line(drawn, tmp_path, capsys, change, message)
     shutil.copytree(drawn / "reference" / "lymphocyte", tmp_path / "one" / "lymphocyte")
     for name, where in (("table", "labels.csv"), ("nested", "lymphocyte/labels.csv")):
         shutil.copytree(drawn / "reference", tmp_path / name)
-        (tmp_path / name / where).write_bytes("file,label\n1.png,ähnlich\n".encode("latin-1"))
+        (tmp_path / name / where).write_bytes("file,label\n1.png,x\n".encode("utf-16")[:-1])
     names = ("gone", "empty", "file", "one", "table", "nested")
     places = {name: tmp_path / name for name in names}
     filled = [text.format(drawn=drawn, **places) for text in change]

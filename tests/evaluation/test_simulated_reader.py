@@ -40,18 +40,36 @@ def test_curves_of_every_order(study):
         "balanced_accuracy",
         "accuracy_untyped",
         "balanced_accuracy_untyped",
+        "accuracy_vote",
+        "estimated_accuracy",
+        "estimated_low",
+        "estimated_high",
+        "interval_holds",
     ]
     assert [(p.order, p.answers) for p in reading.points] == [
         (order, step) for order in ASKING_ORDERS for step in (0, 5, 10)
     ]
     # Before any answer the orders are one; drawn cells of two colours are easy to tell.
     begin = table[table["answers"] == 0].drop(columns="order")
-    assert (begin == begin.iloc[0]).all(axis=None)
+    assert len(begin.drop_duplicates()) == 1
     assert table["accuracy"].between(60, 100).all()
     assert reading.calibration.cells.sum() > 0
     assert len(calibration_table(reading)) == 20
     assert reader_table(simulated(study)).equals(table)
     assert len(reader_figure(reading.points).data) == 2 * len(ASKING_ORDERS)
+
+
+def test_accuracy_is_estimated_from_twenty_answers_on(study):
+    prepared, named, truth, cache = study
+    reading = simulate_reader(prepared, named, truth, repeats=1, answers=25, cache=cache, workers=1)
+    table = reader_table(reading).set_index(["order", "answers"])
+    assert table.loc[("queue", 15)][["estimated_accuracy", "interval_holds"]].isna().all()
+    queue = table.loc[("queue", 25)]
+    assert queue["estimated_low"] <= queue["estimated_accuracy"] <= queue["estimated_high"]
+    holds = queue["estimated_low"] <= queue["accuracy_vote"] <= queue["estimated_high"]
+    assert queue["interval_holds"] == 100 * holds
+    # Cells of the smallest margin were not drawn: nothing follows for the others.
+    assert np.isnan(table.loc[("margin", 25)]["estimated_accuracy"])
 
 
 def test_a_reader_errs_as_often_as_wanted(rng):

@@ -1,16 +1,20 @@
+import argparse
 import shlex
 from dataclasses import replace
 
 from celltransfer_core.cli.main import main
-from celltransfer_core.config import PAPER
+from celltransfer_core.cli.options import add_new_types, add_settings
+from celltransfer_core.config import DEFAULT, PAPER
 from celltransfer_core.matching import Confirmation
 from celltransfer_core.outputs import (
+    StudyTables,
     clusters_table,
     command_line,
     csv_bytes,
     matches_table,
     reviewed_table,
     reviews_table,
+    shown_channels,
 )
 from celltransfer_core.pipeline import run
 from celltransfer_core.runtime import Cache
@@ -44,8 +48,10 @@ def test_the_command_line_gives_the_same_predictions(drawn, result, tmp_path, mo
         ("matches", matches_table(updated)),
         ("reviews", reviews_table(updated.query, reviews)),
     ):
-        (tmp_path / f"{name}.csv").write_bytes(csv_bytes(table, guarded=True))
-    arguments = shlex.split(command_line(config, reviews="reviews.csv").replace("\\\n", ""))
+        (tmp_path / f"{name}.csv").write_bytes(csv_bytes(table))
+    new = StudyTables(updated, reviews).new_types
+    line = command_line(config, reviews="reviews.csv", new_types=new)
+    arguments = shlex.split(line.replace("\\\n", ""))
     assert arguments[:3] == ["python", "-m", "celltransfer_core"]
     assert "--resolution" in arguments
     assert "--alpha" not in arguments
@@ -76,3 +82,29 @@ def test_a_command_line_is_quoted():
     assert arguments[at + 1 : at + 3] == ["a b", "c"]
     assert arguments[arguments.index("--preset") + 1] == "paper"
     assert "--framing" not in arguments
+
+
+def test_types_that_begin_with_a_sign_are_read_again():
+    for keep in (("-x", "a, b", "y"), ("a", "b")):
+        arguments = shlex.split(command_line(replace(DEFAULT, keep=keep)).replace("\\\n", ""))
+        parser = argparse.ArgumentParser()
+        add_settings(parser.add_argument_group(), ["keep"])
+        assert tuple(parser.parse_known_args(arguments)[0].keep) == keep
+
+
+def test_new_types_with_commas_and_signs_are_read_again():
+    names = ("-x", "plasma cell, atypical", '"quoted"', "=1")
+    arguments = shlex.split(command_line(DEFAULT, new_types=names).replace("\\\n", ""))
+    parser = argparse.ArgumentParser()
+    add_new_types(parser.add_argument_group())
+    assert parser.parse_known_args(arguments)[0].new_types == names
+    assert parser.parse_args([]).new_types == ()
+    assert parser.parse_args(["--new-types"]).new_types is True
+
+
+def test_channels_that_were_chosen_are_in_the_command(result):
+    scale = replace(result.query.scales[0], channels=(4, 1, 2))
+    seen = replace(result, query=replace(result.query, scales=(scale,)))
+    assert shown_channels(result) == {}
+    line = command_line(seen.config, channels=shown_channels(seen))
+    assert "--channels query=4,1,2" in line

@@ -27,3 +27,13 @@ def test_names_of_clusters_that_may_be_slips_are_told(result):
     cluster = int(result.clusters.names[place])
     assert cluster in manifest(updated)["taught"]["doubted_clusters"]
     assert f"cluster {cluster}: look again whether it is {slip}" in describe_run(updated)
+
+
+def test_a_table_of_very_many_types_is_shortened_on_the_screen(result, monkeypatch):
+    counts = Counter(np.array(result.predicted).tolist())
+    (most, cells), *rest = counts.most_common()
+    monkeypatch.setattr("celltransfer_core.cli.sentences.MOST_TYPES", 1)
+    said = describe_run(result)
+    others = len(result.types) - 1
+    assert f"and {others:,} more types with {sum(n for _, n in rest):,} cells" in said
+    assert f"\n{most:<24} {cells:>6}" in said

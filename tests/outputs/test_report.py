@@ -148,7 +148,10 @@ def test_pseudonyms_reach_the_report(result, reviews, query):
 
 def test_what_reviews_say(page, result, reviews):
     body = page.split("</script>", 1)[1]
-    assert "Of 4 cells drawn at random" in body
+    assert "16 more blind cells must be answered on the Review page (4 of 20 are)." in body
+    assert "Not counted: " in body
+    assert "Reclassified: " in body
+    assert "Intervals tell of chance in counting alone" in body
     without = report_html(result, [], About("x", signed_by="Dr K", signed="2025-02-03T04:05:06"))
     assert "No cell has been reviewed" in without
     assert "Signed off by Dr K, 2025-02-03 04:05 UTC." in without

@@ -1,11 +1,82 @@
-from celltransfer_core.outputs import describe_concordance, describe_sample
-from celltransfer_core.people import Review, cohen_kappa, wilson
+import math
+
+import numpy as np
+import pytest
+
+from celltransfer_core.classify import Vote
+from celltransfer_core.outputs import (
+    describe_accuracy,
+    describe_composition,
+    describe_concordance,
+    describe_left_out,
+    describe_reclassification,
+    describe_share,
+    interval,
+)
+from celltransfer_core.people import (
+    ESTIMATED_FROM,
+    Review,
+    Share,
+    cohen_kappa,
+    infer,
+    reclassification,
+)
+from celltransfer_core.vocabulary import UNSURE
 
 
-def test_numbers_in_words():
-    assert "not known" in describe_sample(wilson(0, 0))
-    # Wilson's interval for 9 of 10 at 95 %.
-    assert "90 % right, and with 95 % confidence between 60–98 %" in describe_sample(wilson(9, 10))
+def inferred(blind, seen=0, unsure=0):
+    """Infer from so many blind and other answers, one in ten of which the vote has wrong."""
+    cells = [f"{number:064x}" for number in range(200)]
+    answers = ["b" if number % 10 == 9 else "a" for number in range(blind + seen)]
+    answers += [UNSURE] * unsure
+    reviews = [
+        Review(cell, answer, "Ann", "2026-01-01T00:00:00", at < blind, 1 / (200 - at))
+        for at, (cell, answer) in enumerate(zip(cells, answers, strict=False))
+    ]
+    half = np.full(200, 0.8)
+    vote = Vote(np.zeros(200, dtype=np.int64), half, half, np.zeros((1, 200), np.int64), half)
+    return infer(cells, ("a", "b"), np.tile([0.9, 0.1], (200, 1)), vote, reviews)
+
+
+def test_no_accuracy_is_told_from_little():
+    assert "20 more blind cells must be answered" in describe_accuracy(inferred(0))
+    little = describe_accuracy(inferred(19, 100))
+    assert "1 more blind cell must be answered" in little
+    assert "(19 of 20 are)" in little
+    assert "%" not in little
+
+
+def test_the_interval_comes_first():
+    told = describe_accuracy(inferred(ESTIMATED_FROM, 40))
+    found = inferred(ESTIMATED_FROM, 40).right()
+    assert told.startswith(f"Right, of all cells: {interval(found.low, found.high)}, best guess 9")
+    assert "60 answers on cells drawn by chance, 20 of them blind" in told
+    assert describe_share(Share(0.92, 0.826, 0.961, 60)) == "82 to 97 %, best guess 92 %"
+    assert describe_share(Share(math.nan, 0, 1, 1)) == "not known yet"
+
+
+@pytest.mark.parametrize(("blind", "seen"), [(0, 0), (3, 16)])
+def test_counting_alone_is_said_to_be_counting_alone(blind, seen):
+    told = describe_composition(inferred(blind, seen))
+    assert f"answer {20 - blind - seen} more drawn cell" in told
+    assert "not of wrong types" in told
+    assert "both counting and typing" in describe_composition(inferred(0, 20))
+
+
+def test_why_answers_do_not_count_is_told():
+    assert describe_left_out(inferred(5).tally) == ""
+    assert describe_left_out(inferred(5, 5, unsure=2).tally) == "Not counted: 2 unsure."
+
+
+def test_reclassification_is_not_taken_for_the_error_of_all_cells():
+    reviews = [Review("c0", "b", "Ann", "", False), Review("c1", "a", "Ann", "", False)]
+    told = describe_reclassification(reclassification(["c0", "c1"], ["a", "a"], reviews))
+    assert "1 of 2 reviewed cells (50 %)" in told
+    assert "not the share of wrong types" in told
+    assert "nothing" in describe_reclassification(reclassification([], [], []))
+
+
+def test_concordance_in_words():
     reviews = [
         Review(cell, answer, reader, "2025-01-01T00:00:00", False)
         for reader, answers in (("a", "xxy"), ("b", "xyy"))

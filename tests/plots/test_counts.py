@@ -22,6 +22,16 @@ class TestBars:
     def test_few_are_not_none(self):
         assert types_figure({"a": 999, "b": 1}, {}).data[0].text[1] == "1 (&lt;1 %)"
 
+    def test_very_many_types_are_no_list(self):
+        counts = {f"type {number}": 1 + number for number in range(300)}
+        figure = types_figure(counts, {})
+        assert figure.layout.height < 1500
+        assert list(figure.data[0].x) == list(range(300, 260, -1))
+        rest = sum(range(1, 261))
+        assert f"the 40 largest of 300 types; the others have {rest:,} cells" in (
+            figure.layout.title.text
+        )
+
     def test_nothing_yet(self):
         assert len(composition_figure({}, {}).data[0].x) == 0
 

@@ -45,9 +45,11 @@ def test_every_call_of_a_workspace(space, called):
     space.receive(query, [("3.png", png(3)), ("metadata.csv", b"file,slide\n3.png,s\n")])
     assert set(space.known_files(reference)) == {"1.png", "2.png"}
     assert set(space.known_tables(query)) == {"metadata.csv"}
+    space.choose_columns(query, "metadata.csv", {"file": "file"})
+    assert space.table_headers(query)["metadata.csv"].counts == {"file": "file"}
     space.take_out_table(query, "metadata.csv")
     assert space.known_tables(query) == {}
-    space.change_set(reference, name="May", mapping={"a": "c"}, um_per_px=0.25)
+    space.change_set(reference, name="May", mapping={"a": "c"}, um_per_px=0.25, types_at="2")
     may = space.image_set(reference)
     assert (may.name, may.mapping, may.um_per_px) == ("May", {"a": "c"}, 0.25)
     space.remove_set(extra)
@@ -56,6 +58,7 @@ def test_every_call_of_a_workspace(space, called):
     assert space.count_files(study) == {"reference": 2, "query": 1}
     assert space.has_image(study, space.known_files(query)["3.png"])
     assert sorted(space.dataset(may).labels) == sorted(space.labelled(may).labels) == ["b", "c"]
+    assert sorted(space.as_sent(may).labels) == ["a", "b"]
     assert space.pooled(study, "query").n_cells == space.pool_sets([may]).n_cells - 1 == 1
     assert space.size(study) == sum(len(png(n)) for n in (1, 2, 3))
 

@@ -85,7 +85,11 @@ def test_a_broken_image_does_not_take_the_place_of_a_whole_one(space, reference)
 
 def test_a_table_that_cannot_be_read_is_never_passed_over(space, reference):
     images = [("a/1.png", png(1)), ("b/2.png", png(2))]
-    for table in (b"name,kind\na/1.png,x\n", b"file,label\na/1.png,\xe4\n", b'file,label\n"a/1'):
+    for table in (
+        b"name,kind\na/1.png,x\n",
+        b"file,label\na/1.png,\xe4\xe5\xe6\n",
+        b'file,label\n"a/1',
+    ):
         received = space.receive(reference.id, [*images, ("labels.csv", table)])
         assert [name for name, _ in received.refused] == ["labels.csv"]
         with pytest.raises(DataError, match=r"Reference/labels\.csv"):

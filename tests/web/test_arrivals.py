@@ -1,7 +1,12 @@
+import hashlib
+import io
 import json
+import zipfile
 
 import pytest
 
+from tests.conftest import ROOT
+from tests.data.test_zip_names import RawName
 from tests.studies.samples import png
 from tests.web.asking import ask, batch, headers, packed, post, query_now
 
@@ -111,3 +116,51 @@ def test_the_known_tables_are_told_with_the_files(space, study, query):
     assert known == {**space.known_tables(query.id)}
     assert known["labels.csv"] == ""  # cannot be read: another one asks nothing
     assert post(space, query, batch([A[2]])).json["refused"] == []  # without a mark, the same
+
+
+@pytest.mark.parametrize("clash", ["replace", "both"])
+def test_corrected_images_of_the_same_name_and_size_are_asked_about_and_taken(
+    send, space, study, clash
+):
+    """Real ones: a day's images, and their corrections of the next day."""
+    days = ROOT.parent / "shared" / "cases" / "replaced-same-size"
+    if not days.is_dir():
+        pytest.skip("needs the collected cases, which are not here")
+    first, second = (
+        [(path.name, path.read_bytes()) for path in sorted((days / day / "cells").iterdir())]
+        for day in ("day1", "day2")
+    )
+    assert [(name, len(data)) for name, data in first] == [(n, len(data)) for n, data in second]
+    send(first)
+    before = space.dataset(query_now(space, study)).sha256
+    assert send(second)[-1]["clash"]["images"] == len(second)
+    assert space.dataset(query_now(space, study)).sha256 == before
+    send(second, clash)
+    corrected = {hashlib.sha256(data).hexdigest() for _, data in second}
+    now = {*space.dataset(query_now(space, study)).sha256}
+    assert now == (corrected if clash == "replace" else corrected | {*before})
+
+
+def test_what_was_passed_over_is_kept_with_the_reason(space, study, query, send):
+    others = [("notes.txt", b"x"), ("a.gif", b"x"), (".hidden", b"x")]
+    step, _ = send([("1.png", png(1)), ("metadata.csv", b"file,slide\n1.png,A\n"), *others])
+    reasons = {
+        "notes.txt": "is no image by its name",
+        "a.gif": "is a GIF image by its name; save it as PNG or TIFF",
+    }
+    assert step["taken"] == 2
+    assert {one["name"]: one["reason"] for one in step["refused"]} == reasons
+    left_out = space.dataset(query_now(space, study)).left_out
+    assert {one.file: one.reason for one in left_out} == reasons
+    again = send(others)
+    assert again[0]["taken"] == 0
+    assert len(again[0]["refused"]) == 2  # so that nobody reads that there was nothing new
+
+
+def test_a_guess_at_how_names_are_written_is_said(space, study, query):
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.writestr(RawName("好中球/1.png".encode("cp932")), png(1))
+    *_, end = post(space, query, body.getvalue(), "/zip").events
+    assert "they were read as Japanese (Shift-JIS), a guess." in end["said"]
+    assert set(space.known_files(query.id)) == {"好中球/1.png"}

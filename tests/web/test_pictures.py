@@ -7,10 +7,11 @@ from PIL import Image
 
 from celltransfer_core.data import Dataset
 from celltransfer_core.data.dataset import stored_at
-from celltransfer_core.framing import Crops, Framing, Nuclei, Nucleus, cut, draw_cut
+from celltransfer_core.framing import MEASURES, Crops, Framing, Nuclei, Nucleus, cut, draw_cut
 from celltransfer_core.web import addresses, image_url, pictures
 from celltransfer_core.web.addresses import framing_version
 from tests.counting import statements
+from tests.data.encoded import tiff
 from tests.web.asking import ask, query_now
 
 
@@ -120,6 +121,23 @@ def test_an_image_of_16_bits_is_shown_at_the_scale_of_its_set(space, study, quer
     assert answer.image.max() < 20
 
 
+def test_the_channels_that_were_chosen_are_shown_and_others_under_another_address(
+    space, study, query
+):
+    values = np.zeros((4, 20, 20), np.uint8)
+    values[:] = np.array([10, 60, 120, 240])[:, None, None]
+    data = tiff(values, imagej=True, metadata={"axes": "CYX"})
+    space.receive(query.id, [("four.tif", data)])
+    sha256 = space.known_files(query.id)["four.tif"]
+    shown = {}
+    for channels in ("4,1,2", "3"):
+        space.change_set(query.id, channels=channels)
+        addresses.channels_version.cache_clear()  # as it is after two seconds
+        shown[image_url(space, study, sha256, size=2000)] = channels
+    assert len(shown) == 2
+    assert ask("GET", [*shown][-1]).image[5, 5].tolist() == [120, 120, 120]
+
+
 def test_an_image_of_16_bits_is_shown_at_the_scale_of_the_set_that_is_looked_at(
     space, study, query
 ):
@@ -150,11 +168,12 @@ def embedded(space, study, sha256, monkeypatch):
         np.array([True]),
         *(np.array([value], np.float32) for value in NUCLEUS[:3]),
         np.array([NUCLEUS.background], np.float32),
+        np.zeros((1, len(MEASURES)), np.float32),
     )
     prepared = SimpleNamespace(framing=Framing({"query": Crops(dataset, nuclei)}, True, "cut"))
     monkeypatch.setattr(addresses, "stage_keys", lambda *_: {"embed": "key"})
     monkeypatch.setattr(pictures, "keys_of", lambda *_: {"embed": "key"})
-    monkeypatch.setattr(pictures, "prepared_of", lambda *_: prepared)
+    monkeypatch.setattr(pictures, "embedded_of", lambda *_: prepared)
     framing_version.cache_clear()
     yield dataset
     framing_version.cache_clear()

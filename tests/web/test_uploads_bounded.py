@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from celltransfer_core.data import check_image
 from celltransfer_core.errors import DataError
-from celltransfer_core.studies import received
+from celltransfer_core.studies import received, set_tables
 from celltransfer_core.web import handling, routes, upload_access
 from celltransfer_core.web.handling import RefusedError, read_body
 from tests.studies.samples import png
@@ -181,7 +181,7 @@ def test_a_zip_of_many_tables_is_refused(space, study, query):
 
 
 def test_a_long_table_is_not_kept_but_its_set_says_so(space, study, query, monkeypatch):
-    monkeypatch.setattr(received, "MAX_TABLE", 1000)
+    monkeypatch.setattr(set_tables, "MAX_TABLE", 1000)
     answer = post(space, query, batch([("labels.csv", b"x" * 1001), ("1.png", png())]))
     assert answer.json["taken"] == 1
     assert "keep file, label, slide and patient" in answer.json["refused"][0]["reason"]

@@ -1,0 +1,62 @@
+"""Sets in, lines for the terminal out: what is doubtful in them, before work on them begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from celltransfer_core.data.dataset import Dataset
+
+_NAMED = 3  # files that a line names
+
+
+def describe_doubts(reference: Dataset, query: Dataset, extras: Mapping[str, Dataset]) -> list[str]:
+    """Describe what can hardly be one whole cell, and cells that stand in the sets twice.
+
+    Parameters
+    ----------
+    reference, query : Dataset
+    extras : mapping from name to Dataset
+
+    Returns
+    -------
+    list of str
+        One line each; none for sets that look as they should.
+    """
+    from celltransfer_core.data.overlap import find_repeated, find_shared
+    from celltransfer_core.data.suspicions import find_suspicions
+
+    compared = {
+        "reference": (reference, query),
+        "query": (query, reference),
+        **{name: (extra, reference) for name, extra in extras.items()},
+    }
+    lines = [
+        f"look at the {name}: {one.what} {_some(one.files)}"
+        for name, (dataset, other) in compared.items()
+        for one in find_suspicions(dataset, other)
+    ]
+    shared = find_shared(reference, query)
+    if len(shared):
+        files = [
+            f"{query.first_file[cell]} = {reference.first_file[known]}"
+            for known, cell in shared.pairs[:_NAMED].tolist()
+        ]
+        lines.append(
+            f"{len(shared):,} of {query.n_cells:,} query cells are in the reference too "
+            f"({shared.how}): no evaluation should count them. {_some(files, len(shared))}"
+        )
+    repeated = {
+        f"{len(found):,} of {dataset.n_cells:,} cells of the {name}"
+        for name, dataset in (("reference", reference), ("query", query))
+        if len(found := find_repeated(dataset))
+    }
+    if repeated:
+        lines.append(f"{' and '.join(sorted(repeated, reverse=True))} nearly repeat another one")
+    return lines
+
+
+def _some(files: Sequence[str], count: int | None = None) -> str:
+    more = (len(files) if count is None else count) - _NAMED
+    return f"({', '.join(files[:_NAMED])}{f' and {more:,} more' if more > 0 else ''})"

@@ -1,0 +1,112 @@
+"""Differential counts of slides: a run and what answers tell of it in, a table out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltransfer_core.people.composition import ESTIMATED_FROM, Inference, with_counting
+from celltransfer_core.people.counting import USUAL_COUNTS, count_limits
+from celltransfer_core.pipeline.result import RunResult
+from celltransfer_core.types import Bools
+from celltransfer_core.vocabulary import ARTEFACT, DISPUTED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def differential_table(
+    result: RunResult, counted: Sequence[str] | None = None, inference: Inference | None = None
+) -> pd.DataFrame:
+    """Count the types on every slide.
+
+    Parameters
+    ----------
+    result : RunResult
+    counted : sequence of str, length m, optional
+        Type to count each query cell as, such as ``final_types(…).final``; the predicted type by
+        default. Artefacts are no cells and not counted; disputed cells have a row of their own.
+    inference : Inference, optional
+        What answers tell of all cells, see :func:`celltransfer_core.pipeline.inferred.infer_run`.
+
+    Returns
+    -------
+    DataFrame
+        slide, patient, type, cells, percent, low, high: percent of the slide's cells with its 95 %
+        Wilson interval, which covers chance in counting, not wrong types. Then drawn, the answered
+        cells of the slide that were drawn by chance; estimate, estimate_low, estimate_high: percent
+        of the type as these answers correct it, with the 95 % interval that covers counting and
+        typing; count_100_low, count_100_high, and the same for 200: how many cells of the type a
+        count of so many by eye may find (Rümke). The last seven are empty as long as fewer than
+        :data:`ESTIMATED_FROM` cells of a slide were drawn. One group with an empty slide where no
+        table names slides.
+    """
+    import pandas as pd
+    from scipy.stats import binomtest
+
+    query = result.query
+    # Copies of an image are one cell.
+    first = np.unique(query.cell_index, return_index=True)[1]
+    slide = np.array(query.slide or [""] * len(query.files))[first]
+    patient = np.array(query.patient or [""] * len(query.files))[first]
+    types = np.array(result.predicted if counted is None else counted)
+    real = types != ARTEFACT
+    kinds = [*result.types, *sorted(set(types[real].tolist()) - set(result.types))]
+    rows = []
+    for name in np.unique(slide[real]):
+        inside = real & (slide == name)
+        total = int(inside.sum())
+        patients = sorted(set(patient[inside].tolist()) - {""})
+        for kind in kinds:
+            count = int((types[inside] == kind).sum())
+            interval = binomtest(count, total).proportion_ci(method="wilson")
+            rows.append(
+                {
+                    "slide": name,
+                    "patient": ";".join(patients),
+                    "type": kind,
+                    "cells": count,
+                    "percent": 100 * count / total,
+                    "low": 100 * interval.low,
+                    "high": 100 * interval.high,
+                    **_estimated(inference, kind, slide == name, total),
+                }
+            )
+    columns = ["slide", "patient", "type", "cells", "percent", "low", "high"]
+    return pd.DataFrame(rows, columns=[*columns, *_estimated(None, "", real, 0)])
+
+
+def _estimated(
+    inference: Inference | None, kind: str, inside: Bools, cells: int
+) -> dict[str, float]:
+    """Estimate the share of a type on a slide with so many cells."""
+    found = inference.of_type(kind, inside) if inference else None
+    columns: dict[str, float] = {"drawn": found.draws if found else 0}
+    known = bool(found and found.draws >= ESTIMATED_FROM and kind != DISPUTED)
+    low, high = with_counting(found, cells) if found and known else (math.nan, math.nan)
+    columns["estimate"] = 100 * found.value if found and known else math.nan
+    columns |= {"estimate_low": 100 * low, "estimate_high": 100 * high}
+    for count in USUAL_COUNTS:
+        limits = count_limits(low, high, count) if known else (math.nan, math.nan)
+        columns |= {f"count_{count}_low": limits[0], f"count_{count}_high": limits[1]}
+    return columns
+
+
+def with_estimates(table: pd.DataFrame) -> pd.DataFrame:
+    """Put estimates in the place of counts where there are any, to draw them.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`differential_table`.
+
+    Returns
+    -------
+    DataFrame
+        The same rows; percent, low and high are the estimate's where it is known.
+    """
+    pairs = {"percent": "estimate", "low": "estimate_low", "high": "estimate_high"}
+    return table.assign(**{old: table[new].fillna(table[old]) for old, new in pairs.items()})

@@ -1,0 +1,63 @@
+"""Clusters and cells in, a hash of what each cluster holds out: a stale confirmation is noticed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from celltransfer_core.errors import DataError
+from celltransfer_core.matching.matches import Confirmation
+from celltransfer_core.pipeline.result import Clusters, by_position
+
+
+def cluster_hashes(clusters: Clusters, cells: Sequence[str]) -> tuple[str, ...]:
+    """Hash which cells each cluster holds.
+
+    Parameters
+    ----------
+    clusters : Clusters
+        Of m cells.
+    cells : sequence of str, length m
+        Content hashes, sorted.
+
+    Returns
+    -------
+    tuple of str
+        SHA-256, hexadecimal, by position; another one as soon as one cell is another.
+    """
+    order = np.argsort(clusters.labels, kind="stable")
+    members = np.split(order, np.cumsum(clusters.sizes)[:-1])
+    return tuple(
+        hashlib.sha256("\n".join(cells[cell] for cell in inside).encode()).hexdigest()
+        for inside in members
+    )
+
+
+def check_contents(
+    confirmations: Sequence[Confirmation], clusters: Clusters, cells: Sequence[str]
+) -> None:
+    """Check that confirmed clusters hold the cells that they held when they were confirmed.
+
+    Parameters
+    ----------
+    confirmations : sequence of Confirmation
+    clusters : Clusters
+    cells : sequence of str
+        See :func:`cluster_hashes`.
+
+    Raises
+    ------
+    DataError
+        If a cluster is not there, or one that was confirmed with its hash holds others.
+    """
+    hashed = [one for one in by_position(confirmations, clusters) if one.sha256]
+    now = cluster_hashes(clusters, cells) if hashed else ()
+    changed = [str(clusters.names[one.cluster]) for one in hashed if one.sha256 != now[one.cluster]]
+    if changed:
+        raise DataError(
+            f"The matches were made for other clusters: other cells are now in cluster "
+            f"{', '.join(changed)}. Hand those clusters back with --clusters-from, or confirm "
+            "these anew."
+        )

@@ -1,0 +1,123 @@
+"""Labels of the reference that people mended: decisions in, the reference that counts out.
+
+A decision (kind ``label``) names one cell of the reference and the label that it is to have, its
+own one if it is right, or none to leave the cell out. Of each cell the latest decision counts. What
+came in stays as it is, and so do embeddings: labels decide nothing before the clusters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.data.relabelled import relabelled
+from celltransfer_core.studies.records import Decision
+from celltransfer_core.studies.renamed import decisions_now
+from celltransfer_core.studies.snapshots import Snapshot
+from celltransfer_core.studies.workspace import Workspace
+from celltransfer_core.vocabulary import REFERENCE
+
+LABEL = "label"
+"""The kind of these decisions."""
+
+
+def label_payload(cell: str, was: str, label: str) -> dict[str, Any]:
+    """Write what a person said of a label as it is kept.
+
+    Parameters
+    ----------
+    cell : str
+        Hash.
+    was : str
+        The label that came with the cell.
+    label : str
+        The one that counts from now on; empty to leave the cell out.
+
+    Returns
+    -------
+    dict
+    """
+    return {"cell": cell, "was": was, "type": label}
+
+
+def label_decisions(workspace: Workspace, study: str) -> dict[str, Decision]:
+    """Find what counts of each cell whose label a person spoke of.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    dict from hash to Decision
+        In the order of time; with the names that types have now.
+    """
+    return _standing(workspace, workspace.snapshot(study))
+
+
+def _standing(workspace: Workspace, snapshot: Snapshot) -> dict[str, Decision]:
+    if not workspace.decisions_of(snapshot, LABEL):
+        return {}  # nothing is read where nobody decided
+    standing: dict[str, Decision] = {}
+    for one in decisions_now(workspace, snapshot, LABEL):
+        standing.pop(one.payload["cell"], None)
+        standing[one.payload["cell"]] = one
+    return standing
+
+
+def mended_labels(workspace: Workspace, snapshot: Snapshot) -> Mapping[str, str]:
+    """Collect the labels that differ from those that came with the cells.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    snapshot : Snapshot
+
+    Returns
+    -------
+    mapping from hash to str
+        By hash; empty for cells that are left out, also because their type is.
+    """
+
+    def make() -> Mapping[str, str]:
+        standing = _standing(workspace, snapshot)
+        reference = workspace.pool_sets(snapshot.of_role(REFERENCE)) if standing else None
+        if reference is None:
+            return {}
+        own = dict(zip(reference.cells, reference.cell_labels.tolist(), strict=True))
+        types = {*own.values()}
+        found = {}
+        for cell in sorted(standing.keys() & own.keys()):
+            label = standing[cell].payload["type"]
+            label = label if label in types else ""
+            if label != own[cell]:
+                found[cell] = label
+        return found
+
+    return workspace.derive(snapshot, "mended labels", make)
+
+
+def mended_reference(workspace: Workspace, study: str) -> Dataset | None:
+    """Read the reference with the labels that count.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    Dataset or None
+        All reference sets pooled; None without any image.
+    """
+    snapshot = workspace.snapshot(study)
+
+    def make() -> Dataset | None:
+        reference = workspace.pool_sets(snapshot.of_role(REFERENCE))
+        if reference is None:
+            return None
+        return relabelled(reference, mended_labels(workspace, snapshot))
+
+    return workspace.derive(snapshot, "reference", make)

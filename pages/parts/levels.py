@@ -1,0 +1,93 @@
+"""At which level of a set's folders its types stand: asked where it is unclear, and changed."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from celltransfer_core.data import INNERMOST, Level, levels_of
+from celltransfer_core.studies import ImageSet
+from parts import text
+from parts.here import Here, attempt
+
+
+def ask_level(here: Here, image_set: ImageSet, levels: Sequence[Level]) -> None:
+    """Ask which folders name the types; until then the set has no types to work with."""
+    st.warning(
+        "Which folders name the types? Folders of the same names lie in several folders, so more "
+        "than one level can be meant. Nothing is done with the set until you say.",
+        icon=":material/help:",
+    )
+    with st.form(f"level {image_set.id}", border=False):
+        chosen = st.radio(
+            "Level of folders",
+            range(len(levels)),
+            index=None,
+            format_func=lambda place: _heading(levels[place]),
+            captions=[_counted(level) for level in levels],
+            label_visibility="collapsed",
+            key=f"levels {image_set.id}",
+            disabled=here.locked,
+        )
+        st.caption(
+            "Folders above the types are then not used. They can serve as slides: add a "
+            "metadata.csv with the columns file, slide."
+        )
+        asked = st.form_submit_button("These are the types", disabled=here.locked)
+    if asked and chosen is None:
+        st.error("Choose one of the levels first.")
+    elif asked:
+        keep_level(here, image_set, levels[chosen])
+
+
+def offer_level(here: Here, image_set: ImageSet, files: Sequence[str]) -> None:
+    """Let another level of folders name the types, where there are several."""
+    levels = levels_of(files)
+    if len(levels) > 1:
+        _choose(here, image_set, levels, [f"{_heading(one)} ({_counted(one)})" for one in levels])
+
+
+def offer_level_unnamed(here: Here, image_set: ImageSet, files: Sequence[str]) -> None:
+    """Let a level of folders name the types of a query, which no page but Evaluate may show."""
+    levels = levels_of(files)
+    if len(levels) > 1:
+        with st.expander("Its folders, for Evaluate alone"):
+            _choose(here, image_set, levels, [_place(one) for one in levels])
+
+
+def _choose(
+    here: Here, image_set: ImageSet, levels: Sequence[Level], labels: Sequence[str]
+) -> None:
+    now = image_set.types_at or "1"
+    places = [place for place, level in enumerate(levels) if str(level.types_at) == now]
+    chosen = st.selectbox(
+        "Folders that name the types",
+        range(len(levels)),
+        index=places[0] if places else None,
+        format_func=lambda place: labels[place],
+        help="Where a labels.csv gives the types, it wins.",
+        key=f"other level {image_set.id} {image_set.revision}",
+        disabled=here.locked,
+    )
+    if chosen is not None and chosen not in places:
+        keep_level(here, image_set, levels[chosen])
+
+
+def keep_level(here: Here, image_set: ImageSet, level: Level) -> None:
+    """Keep at which level the types stand, and draw the page anew."""
+    if attempt(here.workspace.change_set, image_set.id, types_at=str(level.types_at)):
+        st.rerun()
+
+
+def _heading(level: Level) -> str:
+    return f"{_place(level)}: {text.listed([*level.types])}"
+
+
+def _place(level: Level) -> str:
+    at = level.types_at
+    return "The folder that each image lies in" if at == INNERMOST else f"Level {at}"
+
+
+def _counted(level: Level) -> str:
+    files = text.count(sum(level.types.values()), "image")
+    without = f"; {text.count(level.without, 'image')} in none of them" if level.without else ""
+    return f"{text.count(len(level.types), 'type')}, {files}{without}"

@@ -1,0 +1,36 @@
+"""Labels of a reference that are hardly types, and types that may be one: what is to be asked."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from celltransfer_core.data import doubtful_types, plurals
+from celltransfer_core.studies import ImageSet
+from celltransfer_core.vocabulary import and_more
+from parts import text
+
+
+def open_questions(image_set: ImageSet, own: Mapping[str, int]) -> dict[str, str]:
+    """Find labels that are hardly types and of which nobody said yet what they mean."""
+    if image_set.types_at is None:  # an earlier version took every label
+        return {}
+    return {name: why for name, why in doubtful_types(own).items() if name not in image_set.mapping}
+
+
+def show_questions(image_set: ImageSet, own: Mapping[str, int]) -> None:
+    """Ask what doubtful labels mean, and whether types that differ by an ending are one."""
+    if asked := open_questions(image_set, own):
+        told = [f"{text.plain(name)} ({own[name]:,} cells, {why})" for name, why in asked.items()]
+        st.warning(
+            f"Hardly types: {and_more(sorted(told))}. These cells are left out until you "
+            "say what they are: below, give each a name in the study, or save it without one to "
+            "leave its cells out.",
+            icon=":material/help:",
+        )
+    pairs = [(a, b) for a, b in plurals(own) if not {a, b} & image_set.mapping.keys()]
+    if pairs:
+        told = [f"{text.plain(one)} and {text.plain(other)}" for one, other in pairs]
+        st.warning(
+            f"One type or two? {and_more(told)}. If one is meant, give both one name in the study.",
+            icon=":material/help:",
+        )
