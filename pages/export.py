@@ -14,6 +14,7 @@ from celltransfer_core.outputs import (
     command_line,
     csv_bytes,
     describe_accuracy,
+    describe_flags,
     formats,
     images,
     json_bytes,
@@ -26,6 +27,7 @@ from celltransfer_core.studies import CurrentRun, current_job, load_map
 from celltransfer_core.types import Progress
 from parts import text
 from parts.here import Here, attempt, open_page
+from parts.must_find import show_must_find
 from parts.takeaways import (
     Takeaways,
     content_key,
@@ -272,6 +274,8 @@ def offer_signature(here: Here, tables: StudyTables) -> None:
         "can be changed by anybody; it can be read, exported and duplicated."
     )
     st.markdown(text.plain(describe_accuracy(tables.inference)))
+    st.markdown(text.plain(describe_flags(tables.run.flags)))
+    show_must_find(tables.run, tables.inference)
     job = current_job(here.workspace, here.id)
     busy = bool(job and job.active)
     if busy:

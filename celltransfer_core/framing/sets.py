@@ -39,8 +39,7 @@ def lab_moments(
     Parameters
     ----------
     crops : Crops
-        At most 1,000 cells are measured, evenly along the order of content hashes. Where cells
-        are cut around their nuclei, those without one do not count: they may be anything.
+        At most 1,000 cells are measured, evenly along the order of content hashes.
     workers : int, optional
         Processes; all processors by default.
     progress : callable
@@ -50,10 +49,7 @@ def lab_moments(
     mean, std : ndarray of float64, shape (3,)
         In Lab, over pixels on a regular grid of each cell; each cell counts the same.
     """
-    cells = np.arange(len(crops))
-    if crops.nuclei is not None and crops.nuclei.found.any():
-        cells = cells[crops.nuclei.found]
-    chosen = cells[evenly_spaced(len(cells), _COLOUR_SAMPLE)]
+    chosen = evenly_spaced(len(crops), _COLOUR_SAMPLE)
     batches = in_batches(chosen, BATCH)
     sums = np.zeros((len(batches), 2, 3))
     for index, found in run_tasks(_lab_sums, [crops.take(b) for b in batches], workers=workers):

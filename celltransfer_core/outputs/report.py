@@ -16,6 +16,7 @@ from celltransfer_core.outputs.pseudonyms import Pseudonyms
 from celltransfer_core.outputs.quality import add_quality
 from celltransfer_core.outputs.report_cells import add_composition, add_reviews, add_voters
 from celltransfer_core.outputs.report_clusters import add_map, add_matches, add_similarities
+from celltransfer_core.outputs.sentences import describe_flags
 from celltransfer_core.people.accuracy import review_progress
 from celltransfer_core.people.reviews import Review, final_types
 from celltransfer_core.pipeline.maps import CellMap
@@ -123,6 +124,7 @@ def _add_summary(
         "Cells whose final type is not the predicted one": f"{changed:,}",
     }
     page.table(("", "Count"), [(html.escape(name), value) for name, value in rows.items()])
+    page.text(describe_flags(result.flags))
     if result.filtered:
         left = ", ".join(f"{name} ({count:,})" for name, count in result.filtered.items())
         page.text(f"Types of the reference that no cluster matches, and are left out: {left}.")

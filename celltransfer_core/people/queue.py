@@ -29,6 +29,7 @@ accuracy estimated from a cell or two means nothing."""
 
 QueueOrder = Literal["drawn", "least certain", "random", "cluster", "type", "disagreement"]
 QUEUE_ORDERS: tuple[QueueOrder, ...] = get_args(QueueOrder)
+_DRAWN_EVERY = 2  # of so many places, one goes to a cell that is drawn by chance
 _ROUNDS_EVERY = 4  # of so many places of the queue, one goes to types and clusters in turn
 
 
@@ -93,12 +94,13 @@ def review_queue(
         Given the reviews of one reader only, the queue is that reader's own, with the same random
         sample in the same order as every other reader's.
     order : {"drawn", "least certain", "random", "cluster", "type", "disagreement"}
-        Drawn: each place by chance, see :func:`~celltransfer_core.people.drawing.draw_chances`, so
-        that the answers tell of all cells. Least certain: by ascending margin between the two
-        likeliest types. Every fourth place goes to cells that come in rounds: in every round each
-        predicted type has one cell, the least certain of the round first, and within a type its
-        clusters take turns in the same way. So every type and every cluster is reviewed. Cluster
-        and type: one group after the other, the least certain cells first. Disagreement: by
+        Drawn: every second place by chance, see
+        :func:`~celltransfer_core.people.drawing.draw_chances`, so that the answers tell of all
+        cells, and in between the least certain cells, which teach the vote most. Least certain: by
+        ascending margin between the two likeliest types. Every fourth place goes to cells that come
+        in rounds: in every round each predicted type has one cell, the least certain of the round
+        first, and within a type its clusters take turns in the same way. So every type and every
+        cluster is reviewed. Cluster and type: one group after the other, the least certain cells first. Disagreement: by
         :func:`~celltransfer_core.classify.voting.voters_split`.
     only : ndarray of bool, shape (n,), optional
         Cells to review, such as the flagged ones. The random sample is of all cells all the same.
@@ -149,8 +151,9 @@ def review_queue(
     seen, skipped = seen_cells(cells, reviews)
     asked, blind_skipped = seen_cells(cells, reviews, blind=True)
     places = int(seen.sum())
-    ranking = _ranking(order, vote, clusters, np.roll(drawn, -len(sample)))
-    chooser = _Chooser(order, vote, ranking, drawn, wanted, seed, places + DRAWN_AHEAD)
+    late = np.roll(drawn, -len(sample))
+    rankings = [_ranking(one, vote, clusters, late) for one in (order, "least certain")]
+    chooser = _Chooser(order, vote, rankings, drawn, wanted, seed, places + DRAWN_AHEAD)
     merged, chances = list[int](), list[float]()
     turn = 0
     while True:
@@ -189,14 +192,14 @@ class _Chooser:
         self,
         order: QueueOrder,
         vote: Vote,
-        ranking: Ints,
+        rankings: Sequence[Ints],
         drawn: Ints,
         wanted: Bools,
         seed: int,
         ahead: int,
     ) -> None:
         self.vote, self.drawn, self.wanted, self.seed = vote, drawn, wanted, seed
-        self.ranking = iter(ranking.tolist())
+        self.ranking, self.doubtful = (iter(ranking.tolist()) for ranking in rankings)
         self.ahead = ahead if order == "drawn" else 0
         self.order = order
         # Whoever looks at some cells alone has answers that tell nothing of the others.
@@ -204,9 +207,11 @@ class _Chooser:
 
     def choose(self, seen: Bools, place: int) -> int:
         """Choose a cell that was not seen; below 0 if none is left."""
-        if place < self.ahead and (left := self.wanted & ~seen).any():
+        by_chance = place % _DRAWN_EVERY == 0
+        if place < self.ahead and by_chance and (left := self.wanted & ~seen).any():
             return draw_cell(draw_chances(self.vote, left), self.drawn, self.seed, place)
-        return next((cell for cell in self.ranking if self.wanted[cell] and not seen[cell]), -1)
+        ranking = self.doubtful if place < self.ahead else self.ranking
+        return next((cell for cell in ranking if self.wanted[cell] and not seen[cell]), -1)
 
     def chance(self, cell: int, seen: Bools, place: int, evenly: float, *, in_turn: bool) -> float:
         """Compute the probability with which a place had this cell, before it is seen."""
@@ -217,6 +222,8 @@ class _Chooser:
             return alike if in_turn else math.nan
         if self.order == "random":
             return alike
+        if place % _DRAWN_EVERY:
+            return alike if in_turn else math.nan
         if place >= self.ahead:  # it is drawn anew when its place comes near
             return math.nan
         # Whichever of the two streams it came in, it had the chances of both.

@@ -11,7 +11,7 @@ from parts import text
 from parts.here import Here
 
 ORDERS = {
-    "drawn": "Drawn, doubtful ones more often",
+    "drawn": "Drawn and doubtful ones in turn",
     "least certain": "Least certain first",
     "random": "At random",
     "cluster": "Cluster by cluster",

@@ -13,6 +13,7 @@ from celltransfer_core.evaluation.report import reliability_figure
 from celltransfer_core.outputs import (
     describe_accuracy,
     describe_concordance,
+    describe_flags,
     describe_left_out,
     describe_reclassification,
     describe_share,
@@ -44,6 +45,7 @@ from celltransfer_core.studies import CurrentRun
 from parts import maps, text
 from parts.desk import look_again
 from parts.here import Here
+from parts.must_find import show_must_find
 from parts.pictures import pictures
 
 HALF_WIDTH = 0.05
@@ -70,6 +72,8 @@ def show_progress(here: Here, current: CurrentRun, left: int) -> None:
     )
     show_headline(boxes[3], inference)
     show_changes(run)
+    st.markdown(f":material/flag: {text.plain(describe_flags(run.flags))}")
+    show_must_find(run, inference)
     st.plotly_chart(
         review_progress_figure(reached.outcomes, reached.total),
         key="progress",

@@ -9,6 +9,7 @@ import streamlit as st
 from celltransfer_core.config import setting
 from celltransfer_core.outputs import (
     describe_composition,
+    describe_flags,
     differential_table,
     missing_transport,
     with_estimates,
@@ -88,6 +89,7 @@ def show_numbers(run: RunResult) -> None:
     with st.container(horizontal=True, gap="small"):
         for label, (value, note) in numbers.items():
             st.metric(label, value, help=note, width="content")
+    st.markdown(f":material/flag: {text.plain(describe_flags(run.flags))}")
 
 
 def show_types(run: RunResult, colours: Mapping[str, str], reviews: Sequence[Review]) -> None:
@@ -137,27 +139,28 @@ def show_types(run: RunResult, colours: Mapping[str, str], reviews: Sequence[Rev
         )
 
 
-def keep_threshold(here: Here) -> None:
-    """Keep the threshold; nothing is computed anew."""
-    value = round(st.session_state["threshold"], 2)
-    if here.change_options(flag_threshold=value):
+def keep_limit(here: Here, name: str) -> None:
+    """Keep a limit of flags; nothing is computed anew."""
+    if here.change_options(**{name: round(st.session_state[name], 3)}):
         here.mark_seen()
 
 
 def show_agreement(here: Here, run: RunResult) -> None:
     """Show how far voters agree, and from where on cells are flagged."""
-    threshold = setting("flag_threshold")
-    st.session_state["threshold"] = float(run.config.flag_threshold)  # whoever set it
-    st.slider(
-        threshold.label,
-        *threshold.shown,
-        step=0.01,
-        key="threshold",
-        on_change=keep_threshold,
-        args=(here,),
-        disabled=here.locked,
-        help=threshold.note,
-    )
+    for column, name in zip(st.columns(2), ("flag_error", "flag_threshold"), strict=True):
+        limit = setting(name)
+        st.session_state[name] = float(getattr(run.config, name))  # whoever set it
+        column.slider(
+            limit.label,
+            *limit.shown,
+            step=0.005 if name == "flag_error" else 0.01,
+            format="percent" if name == "flag_error" else None,
+            key=name,
+            on_change=keep_limit,
+            args=(here, name),
+            disabled=here.locked,
+            help=limit.note,
+        )
     maps.figure(agreement_figure(run.vote.agreement, run.config.flag_threshold), "agreement_figure")
 
 

@@ -142,7 +142,7 @@ def test_any_two_opinions_can_be_compared(finished, open_page):
 def test_the_threshold_flags_without_computing_again(finished, open_page):
     space, study = finished
     app = look_at(open_page("classify", study.id), "agreement")
-    next(one for one in app.slider if one.key == "threshold").set_value(1.0).run()
+    next(one for one in app.slider if one.key == "flag_threshold").set_value(1.0).run()
     assert not app.exception
     assert states(space, study.id)["classify"] == "done"
     run = load_run(space, study.id)
@@ -150,7 +150,7 @@ def test_the_threshold_flags_without_computing_again(finished, open_page):
     assert metrics(app)["Flagged"].startswith(str(int(run.flagged.sum())))
     space.change_options(study.id, flag_threshold=0.25)  # in another browser
     app.run()
-    assert next(one for one in app.slider if one.key == "threshold").value == 0.25
+    assert next(one for one in app.slider if one.key == "flag_threshold").value == 0.25
 
 
 def test_every_setting_of_the_panel_is_offered(finished, open_page):
@@ -265,7 +265,7 @@ def test_a_signed_study_keeps_its_choices(finished, open_page):
     assert button(app, "Use these choices").disabled
     assert button(app, "The paper's preset").disabled
     look_at(app, "agreement")
-    assert next(one for one in app.slider if one.key == "threshold").disabled
+    assert next(one for one in app.slider if one.key == "flag_threshold").disabled
 
 
 def test_it_leads_on_to_the_cells(finished, open_page):

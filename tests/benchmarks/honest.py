@@ -175,7 +175,8 @@ def read(slide: Slide, answers: int, seed: int) -> Iterator[dict[str, object]]:
     types, probabilities, vote = slide.vote(typed)
     for step in range(min(answers, n)):
         queue = review_queue(cells, vote, slide.clusters, reviews, seed=seed)
-        cell, blind, chance = queue.cells[0], bool(queue.blind[0]), float(queue.chances[0])
+        cell, blind = queue.cells[0], bool(queue.blind[0])
+        chance = None if np.isnan(queue.chances[0]) else float(queue.chances[0])
         name = str(slide.truth[cell])
         time = "2000-01-01T00:00:00+00:00"
         reviews.append(Review(cells[cell], name, "reader", time, blind, chance))

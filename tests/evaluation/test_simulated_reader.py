@@ -8,6 +8,7 @@ from celltransfer_core.config import DEFAULT
 from celltransfer_core.errors import DataError
 from celltransfer_core.evaluation import ASKING_ORDERS, SimulatedReader, simulate_reader
 from celltransfer_core.evaluation.report import calibration_table, reader_figure, reader_table
+from celltransfer_core.people import composition
 from celltransfer_core.pipeline import detect, identify, prepare
 from celltransfer_core.runtime import Cache
 
@@ -59,7 +60,8 @@ def test_curves_of_every_order(study):
     assert len(reader_figure(reading.points).data) == 2 * len(ASKING_ORDERS)
 
 
-def test_accuracy_is_estimated_from_twenty_answers_on(study):
+def test_accuracy_is_estimated_once_enough_cells_were_drawn(study, monkeypatch):
+    monkeypatch.setattr(composition, "ESTIMATED_FROM", 10)  # every second answer is drawn
     prepared, named, truth, cache = study
     reading = simulate_reader(prepared, named, truth, repeats=1, answers=25, cache=cache, workers=1)
     table = reader_table(reading).set_index(["order", "answers"])

@@ -292,9 +292,6 @@ def test_cells_without_a_nucleus_are_lit_like_the_others(tmp_path, reference, fr
     assert [dim.first_file[cell] for cell in np.flatnonzero(~found)] == ["00.png"]
     around = np.quantile(crops.resized(range(13), 40), 0.9, axis=(1, 2))
     assert np.ptp(around, axis=0).max() < 10
-    # What has no nucleus may be anything: the colours of the others do not follow it.
-    moments = [lab_moments(one, workers=1) for one in (crops, crops.take(np.flatnonzero(found)))]
-    np.testing.assert_array_equal(*moments)
 
 
 @pytest.mark.parametrize("colour", ["lab", "balanced"])
