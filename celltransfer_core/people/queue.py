@@ -100,8 +100,8 @@ def review_queue(
         ascending margin between the two likeliest types. Every fourth place goes to cells that come
         in rounds: in every round each predicted type has one cell, the least certain of the round
         first, and within a type its clusters take turns in the same way. So every type and every
-        cluster is reviewed. Cluster and type: one group after the other, the least certain cells first. Disagreement: by
-        :func:`~celltransfer_core.classify.voting.voters_split`.
+        cluster is reviewed. Cluster and type: one group after the other, the least certain cells
+        first. Disagreement: by :func:`~celltransfer_core.classify.voting.voters_split`.
     only : ndarray of bool, shape (n,), optional
         Cells to review, such as the flagged ones. The random sample is of all cells all the same.
     share : float
