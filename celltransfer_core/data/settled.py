@@ -95,4 +95,4 @@ def spelling_note(name: str, kept: str) -> str:
     -------
     str
     """
-    return f"is of the type {name!r}, which counts as {kept!r}: they are written otherwise alone"
+    return f"is of the type {name!r}, which counts as {kept!r}: only the spelling differs"
