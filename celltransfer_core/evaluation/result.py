@@ -131,6 +131,19 @@ class Point:
     """Its 95 % interval."""
     interval_holds: float = math.nan
     """Percent of the repeats whose interval holds the true accuracy of the vote."""
+    flagged: float = math.nan
+    """Percent of the cells nobody typed."""
+    errors_caught: float = math.nan
+    """Percent of the wrong ones among them that are flagged; NaN where none is wrong."""
+    errors_unflagged: float = math.nan
+    """Percent of the cells nobody typed and without a flag that are wrong."""
+    expected_errors: float = math.nan
+    """The same, as it is expected without knowing the truth."""
+    expected_low: float = math.nan
+    expected_high: float = math.nan
+    """Its 95 % interval."""
+    errors_within: float = math.nan
+    """Percent of the repeats whose interval holds the true number."""
 
 
 @dataclass(frozen=True)

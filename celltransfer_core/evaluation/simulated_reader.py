@@ -235,7 +235,11 @@ def _answer(
     for step in range(min(answers, len(cells)) + 1):
         if step % STEP == 0:
             figures.setdefault((order, step), []).append(
-                (*_figures(updated, shared), *_estimated(run, updated, reviews, reader, repeat))
+                (
+                    *_figures(updated, shared),
+                    *_estimated(run, updated, reviews, reader, repeat),
+                    *_flagged(run, updated, reader.truth),
+                )
             )
         if step == min(answers, len(cells)):
             break
@@ -312,6 +316,27 @@ def _estimated(
         return true, np.nan, np.nan, np.nan, np.nan
     low, high = 100 * found.low, 100 * found.high
     return true, 100 * found.value, low, high, 100 * float(low - 1e-9 <= true <= high + 1e-9)
+
+
+def _flagged(run: RunResult, updated: UpdatedVote, truth: Labels) -> tuple[float, ...]:
+    """Compare the expected errors among unflagged cells that nobody typed with the true ones.
+
+    Returns, in percent: flagged, errors caught, wrong of the unflagged, the same as expected with
+    its interval, and whether that holds it. NaN where there is no such cell.
+    """
+    flags = replace(run, types=updated.types, vote=updated.vote, updated=updated).flags
+    known = (truth != "") & ~updated.typed
+    wrong = np.array(updated.types)[updated.vote.winner] != truth
+    left = known & ~flags.flagged
+    caught = float(np.mean(flags.flagged[known & wrong])) if (known & wrong).any() else np.nan
+    flagged = float(np.mean(flags.flagged[known])) if known.any() else np.nan
+    if not left.any():
+        return 100 * flagged, 100 * caught, np.nan, np.nan, np.nan, np.nan, np.nan
+    true, errors = float(np.mean(wrong[left])), flags.errors
+    low, high = errors.low / errors.cells, errors.high / errors.cells
+    holds = float(low - 1e-9 <= true <= high + 1e-9)
+    figures = (flagged, caught, true, errors.share, low, high, holds)
+    return tuple(100 * figure for figure in figures)
 
 
 def _calibrated(updated: UpdatedVote, shared: Labels) -> tuple[Float64, Float64, Bools]:

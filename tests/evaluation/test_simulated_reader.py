@@ -46,6 +46,13 @@ def test_curves_of_every_order(study):
         "estimated_low",
         "estimated_high",
         "interval_holds",
+        "flagged",
+        "errors_caught",
+        "errors_unflagged",
+        "expected_errors",
+        "expected_low",
+        "expected_high",
+        "errors_within",
     ]
     assert [(p.order, p.answers) for p in reading.points] == [
         (order, step) for order in ASKING_ORDERS for step in (0, 5, 10)
@@ -72,6 +79,18 @@ def test_accuracy_is_estimated_once_enough_cells_were_drawn(study, monkeypatch):
     assert queue["interval_holds"] == 100 * holds
     # Cells of the smallest margin were not drawn: nothing follows for the others.
     assert np.isnan(table.loc[("margin", 25)]["estimated_accuracy"])
+
+
+def test_expected_errors_are_compared_with_the_true_ones(study):
+    table = reader_table(simulated(study))
+    queue = table[table["order"] == "queue"]
+    assert queue["flagged"].between(0, 100).all()
+    left = queue.dropna(subset="errors_unflagged")
+    assert len(left)
+    assert (left["expected_low"] <= left["expected_errors"]).all()
+    assert (left["expected_errors"] <= left["expected_high"]).all()
+    within = left["errors_unflagged"].between(left["expected_low"], left["expected_high"])
+    assert (left["errors_within"][within] > 0).all()
 
 
 def test_a_reader_errs_as_often_as_wanted(rng):
