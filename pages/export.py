@@ -242,6 +242,11 @@ def offer_repeat(files: Takeaways) -> None:
             st.caption(
                 "Save the three tables without pseudonyms for this: they must name your own files."
             )
+        if here.workspace.decisions(here.id, "label"):
+            st.caption(
+                "Labels of the reference were mended in this study: save the labels that count "
+                "(Data page, Check of the reference) as labels.csv in its folder first."
+            )
         if any(one.mapping for one in here.workspace.sets(here.id, "reference")):
             st.caption("Types were renamed in this study: name the sub-folders as it does.")
         with st.expander("Manifest"):

@@ -30,6 +30,14 @@ from parts.work import current_run, reload_current
 AHEAD = 3  # cells whose pictures are loaded before their turn
 WIDE, NARROW = 580, 300  # px; side by side where both fit
 IN_GRID = 24
+DRAWN = (
+    "This cell was drawn at random. Its prediction is hidden, so that your answer tells how often "
+    "predictions are right."
+)
+PICKED = (
+    "Its prediction is hidden: the cell is of the random sample. It came for its doubt and not by "
+    "chance, so your answer teaches the vote but does not count for all cells."
+)
 COLUMNS = 8
 
 
@@ -62,10 +70,10 @@ def one_by_one(here: Here) -> None:
                 show_ways(here)
             with st.container(width=NARROW):
                 if blind:
+                    drawn = cell in desk_of(here).chances
                     st.markdown(
-                        ":violet-badge[:material/visibility_off: Blind] **What is it?**  \nThis "
-                        "cell was drawn at random. Its prediction is hidden, so that your answer "
-                        "tells how often predictions are right."
+                        ":violet-badge[:material/visibility_off: Blind] **What is it?**  \n"
+                        f"{DRAWN if drawn else PICKED}"
                     )
                 else:
                     show_prediction(here, run, number, colours(here))
@@ -155,6 +163,8 @@ def nothing_left(here: Here) -> None:
         )
     if desk_of(here).past:
         show_ways(here)
+    elif here.own_decisions("review"):  # given to several at once
+        offer_undo(here)
 
 
 here = open_page(

@@ -43,10 +43,12 @@ def describe_dataset(name: str, dataset: Dataset) -> str:
             lines.append(f"  one type or two? {and_more(endings)}; if one, write them alike")
     if dataset.duplicates:
         example = " = ".join(dataset.duplicates[0])
-        lines.append(f"  {len(dataset.duplicates)} images stand there more than once ({example})")
+        count = len(dataset.duplicates)
+        more = f"{count} {'image stands' if count == 1 else 'images stand'} there more than once"
+        lines.append(f"  {more} ({example})")
     lines += [f"  {said}" for scale in dataset.scales if (said := describe_scale(scale))]
     lines += _passed_over(dataset.left_out)
-    lines += _shortened("note", [f"{r.file} {r.reason}" for r in dataset.notes])
+    lines += _shortened("note", _by_reason(dataset.notes))
     return "\n".join(lines)
 
 
@@ -63,6 +65,20 @@ def _passed_over(remarks: Sequence[Remark]) -> list[str]:
     files = "1 file" if len(remarks) == 1 else f"{len(remarks):,} files"
     named = [f"{r.file}: {r.reason}" for r in remarks if r.reason != kind_problem(r.file)]
     return [f"  {files} passed over: {and_more(kinds)}", *_shortened("left out", named)]
+
+
+def _by_reason(remarks: Sequence[Remark]) -> list[str]:
+    """Tell each reason once, with its file or with how many there are."""
+    files: dict[str, list[str]] = {}
+    for remark in remarks:
+        name = "the folder" if remark.file == "." else remark.file
+        files.setdefault(remark.reason, []).append(name)
+    return [
+        f"{names[0]} {reason}"
+        if len(names) == 1
+        else f"{len(names):,} files such as {names[0]}: each {reason}"
+        for reason, names in files.items()
+    ]
 
 
 def _shortened(what: str, remarks: Sequence[str], most: int = 5) -> list[str]:
@@ -209,6 +225,11 @@ def describe_run(result: RunResult) -> str:
     if rest := len(counts) - len(most):
         cells = len(predicted) - sum(counts[name] for name in most)
         lines.append(f"and {rest:,} more types with {cells:,} cells: see predictions.csv")
+    for name, shown in result.to_show.items():
+        lines.append(
+            f"{name} must not be missed: {counts[name]:,} cells are predicted as it, "
+            f"{int(shown.sum()):,} more may be it and are flagged (column may_be:{name})"
+        )
     lines.append(describe_flags(result.flags))
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from celltransfer_core.data.dataset import Dataset
-from celltransfer_core.data.looks import SIDE, looks_of
+from celltransfer_core.data.looks import BLACK, SIDE, looks_of
 from celltransfer_core.neighbors.search import NearestIndex
 from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.types import Bools, Float32, Float64, Ints
@@ -30,6 +30,7 @@ _COARSE = SIDE // 2  # rows and columns of the search's thumbnails
 _DETAIL = 5  # px: what is smoother than this is the same in all round cells
 _LEAST = 1.0  # grey values: a thumbnail whose detail deviates less shows nothing to tell it by
 _ASPECT = 0.1  # by which the logarithms of two sides' ratios may differ
+_WHITE = 250  # grey values from which transparent pixels, laid over white, begin
 _AT_ONCE = 2048  # pairs
 
 
@@ -120,6 +121,8 @@ class _Thumbnails:
         width, height = np.maximum(table["width"], 1.0), np.maximum(table["height"], 1.0)
         small = np.minimum(width, height) < SIDE
         grey = np.where(small[:, None, None], 0, table["thumbnail"]).astype(np.uint8)
+        _fill(grey, table["black"] > 0, grey <= BLACK)
+        _fill(grey, table["clear"] > 0, grey >= _WHITE)
         return cls(grey, np.log(width / height))
 
     def __len__(self) -> int:
@@ -135,6 +138,16 @@ class _Thumbnails:
         rows -= rows.mean(axis=1, keepdims=True)
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
+
+
+def _fill(grey: NDArray[np.uint8], cut_out: Bools, empty: Bools) -> None:
+    """Give what was cut away the cell's usual grey, in place: one mask's edge is many cells'."""
+    from scipy.ndimage import binary_dilation
+
+    for cell in np.flatnonzero(cut_out):
+        around = binary_dilation(empty[cell], np.ones((3, 3), dtype=bool))
+        if not around.all():
+            grey[cell][around] = np.median(grey[cell][~around])
 
 
 def _nearest_same(X: _Thumbnails, gallery: _Thumbnails, k: int) -> Ints:

@@ -199,4 +199,5 @@ def describe_scale(scale: PixelScale) -> str:
     if scale.intensity is None:
         return ""
     low, high = scale.intensity
-    return f"{scale.numbers or '16 bit'}, {low:.4g} to {high:.4g} become black and white"
+    ends = (f"{end:,.0f}" if abs(high - low) >= 100 else f"{end:.4g}" for end in (low, high))
+    return f"{scale.numbers or '16 bit'}, {' to '.join(ends)} become black and white"

@@ -64,6 +64,8 @@ class KnownTypes:
             return name
         if (answer := answer_named(name)) in answers:
             return answer
+        if not name.strip():
+            raise DataError(f"{path}, line {line}, has no type; write one, or take the row out.")
         key = type_key(name)
         if key not in self._spelt:
             try:

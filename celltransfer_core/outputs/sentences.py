@@ -110,15 +110,17 @@ def describe_flags(flags: Flags) -> str:
     -------
     str
     """
-    flagged, cells = int(flags.flagged.sum()), len(flags.flagged)
-    many = f"{flagged:,} of {cells:,} cells are flagged"
+    flagged, cells = int((flags.flagged & ~flags.typed).sum()), len(flags.flagged)
+    typed = int(flags.typed.sum())
+    told = f"{flagged:,} of {cells - typed:,} cells are flagged"
+    told += f" ({typed:,} more are typed)" if typed else ""
     if flags.missing is None:
-        told = f"{many}, so that at most {100 * flags.error:g} % of the others are wrong."
+        told += f", with the aim that {100 * flags.error:g} % of the others are wrong."
     else:
         more = flags.missing.missing
-        told = (
-            f"{many}, by agreement under {flags.agreement:g}. Confidence will decide once "
-            f"{more:,} more {'cell is' if more == 1 else 'cells are'} typed."
+        told += (
+            f", by agreement under {flags.agreement:g}. Confidence will decide once {more:,} more "
+            f"{'cell is' if more == 1 else 'cells are'} typed; then more cells may be flagged."
         )
     return f"{told} {describe_errors(flags.errors)}"
 
@@ -137,27 +139,29 @@ def describe_errors(errors: Errors) -> str:
     Examples
     --------
     >>> describe_errors(Errors(390, 7.3, 2, 14))
-    'Of the 390 others that nobody typed, 2 to 14 are expected to be wrong (best guess 7).'
+    'Of the 390 others, 2 to 14 are expected to be wrong (best guess 7).'
     """
     if not errors.cells:
-        return "No other cell is left that nobody typed."
+        return "No other cell is left."
     one = f"{errors.low:,} to {errors.high:,}" if errors.high > errors.low else f"{errors.low:,}"
     if errors.high - errors.low > errors.cells / 2:
         return (
             f"How many of the {errors.cells:,} others are wrong is not known yet: it may be {one}."
         )
     return (
-        f"Of the {errors.cells:,} others that nobody typed, {one} are expected to be wrong (best "
+        f"Of the {errors.cells:,} others, {one} are expected to be wrong (best "
         f"guess {errors.expected:,.0f})."
     )
 
 
-def describe_sensitivity(found: Sensitivity) -> str:
+def describe_sensitivity(found: Sensitivity, cells: int) -> str:
     """Tell what drawn cells promise of a type that must not be missed.
 
     Parameters
     ----------
     found : Sensitivity
+    cells : int
+        That are predicted as it or may be one.
 
     Returns
     -------
@@ -165,16 +169,16 @@ def describe_sensitivity(found: Sensitivity) -> str:
 
     Examples
     --------
-    >>> describe_sensitivity(Sensitivity(drawn=12, seen=12, low=0.779, missing=47))
+    >>> describe_sensitivity(Sensitivity(drawn=12, seen=12, low=0.779, missing=47), 200)
     'Of 12 drawn ones, 12 are among them: at least 77 % are seen. 47 more would promise 95 %.'
     """
+    if found.drawn + found.missing > cells:
+        more = " This set has too few of them to promise 95 %."
+    else:
+        more = f" {found.missing} more would promise 95 %." if found.missing else ""
     if not found.drawn:
-        return (
-            f"No drawn cell was of this type yet, so nothing can be promised; {found.missing} "
-            "would promise that 95 % are seen."
-        )
+        return f"No drawn cell was of this type yet, so nothing can be promised.{more}"
     promise = f"at least {math.floor(100 * found.low):.0f} % are seen."
-    more = f" {found.missing} more would promise 95 %." if found.missing else ""
     return f"Of {found.drawn} drawn ones, {found.seen} are among them: {promise}{more}"
 
 
@@ -202,8 +206,8 @@ def describe_composition(inference: Inference) -> str:
 
 
 _WHY = {
-    "picked": "picked with the prediction in sight, not drawn",
-    "out_of_sample": "blind, but out of the sample",
+    "picked": "not drawn by chance, seen with the prediction",
+    "out_of_sample": "not drawn by chance, seen blind",
     "unsure": "unsure",
     "artefact": "artefact",
     "skipped": "skipped",

@@ -83,6 +83,8 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
         columns[f"share:{name}"] = shares[cell, number]
     if updated:
         columns |= _update_columns(updated, cell)
+    for name, shown in result.to_show.items():
+        columns[f"may_be:{name}"] = shown[cell]
     return pd.DataFrame(columns).sort_values("file", ignore_index=True)
 
 

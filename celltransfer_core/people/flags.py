@@ -51,7 +51,9 @@ class Flags:
     """Which of n cells want a look."""
 
     flagged: Bools
-    """Shape (n,)."""
+    """Shape (n,); typed cells too, by the vote without their own answer."""
+    typed: Bools
+    """Cells that a person typed, shape (n,)."""
     missing: NotYet | None
     """The answers that flags by calibrated confidence still need; until then they go by agreement.
     """
@@ -106,6 +108,7 @@ def find_flags(
         flagged = always | (chances > _limit(chances[~(always | typed)], error))
     return Flags(
         flagged,
+        typed,
         NotYet(few) if few > 0 else None,
         error,
         agreement,

@@ -45,7 +45,7 @@ def show_must_find(run: RunResult, inference: Inference) -> None:
         found = sensitivity(seen, drawn, [answers[cell] for cell in drawn.tolist()], name)
         predicted = int(seen.sum() - shown.sum())
         st.markdown(
-            f":material/priority_high: **{text.plain(name)}**: {predicted:,} cells are predicted "
-            f"as it, and {int(shown.sum()):,} more may be it and are shown. "
-            f"{text.plain(describe_sensitivity(found))}"
+            f":material/priority_high: **{text.plain(name)}**: {text.count(predicted, 'cell')} "
+            f"predicted as it, {int(shown.sum()):,} more may be it and are flagged. "
+            f"{text.plain(describe_sensitivity(found, int(seen.sum())))}"
         )

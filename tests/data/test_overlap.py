@@ -103,3 +103,25 @@ def test_sets_without_cells_share_nothing(cells, dataset):
     empty, some = dataset([]), dataset([saved(cells[0])])
     assert len(find_shared(empty, some)) == len(find_shared(some, empty)) == 0
     assert len(find_repeated(empty)) == len(find_repeated(some)) == 0
+
+
+@pytest.mark.parametrize("clear", [False, True])
+def test_cells_cut_out_by_one_mask_are_not_the_same_for_its_edge(dataset, clear):
+    rng = np.random.default_rng(3)
+    down, right = np.mgrid[-1:1:96j, -1:1:96j]
+    outside = down**2 + right**2 > 0.7
+
+    def cut_out(image):
+        pixels = np.array(image.resize((96, 96)))
+        if clear:
+            alpha = np.where(outside, 0, 255).astype(np.uint8)
+            return Image.fromarray(np.dstack([pixels, alpha]), "RGBA")
+        pixels[outside] = 0
+        return Image.fromarray(pixels)
+
+    shown = [cut_out(Image.fromarray(draw_cell(name, rng))) for name in sorted(CELL_TYPES)[:3] * 8]
+    assert len(find_repeated(dataset([saved(image) for image in shown]))) == 0
+    smaller = [saved(image.resize((80, 80))) for image in shown[:5]]
+    first, second = dataset([saved(image) for image in shown]), dataset(smaller)
+    found = find_shared(first, second)
+    assert names(found, first, second) == {(f"{n:02}.png", f"{n:02}.png") for n in range(5)}

@@ -118,7 +118,7 @@ def test_answers_come_back(result, tmp_path, answer):
         ("reader", "", "who the reader is"),
         ("time", "noon", "no time"),
         ("type", "disputed", "cannot name a type"),
-        ("type", "", "at least one letter"),
+        ("type", "", "has no type; write one"),
         ("blind", "maybe", "write true or false"),
         ("type", None, "type"),
     ],

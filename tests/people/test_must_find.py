@@ -49,10 +49,11 @@ def test_a_limit_covers_the_truth_and_59_seen_are_enough(rng):
 @pytest.mark.parametrize(
     ("seen", "said"),
     [
-        ([], "No drawn cell was of this type yet, so nothing can be promised; 59"),
+        ([], "No drawn cell was of this type yet, so nothing can be promised. 59 more"),
         ([True, False], "Of 2 drawn ones, 1 are among them: at least 2 % are seen. 91 more"),
     ],
 )
 def test_what_is_not_known_is_said(seen, said):
     found = sensitivity(np.array(seen, dtype=bool), np.arange(len(seen)), ["a"] * len(seen), "a")
-    assert describe_sensitivity(found).startswith(said)
+    assert describe_sensitivity(found, 200).startswith(said)
+    assert describe_sensitivity(found, 50).endswith("too few of them to promise 95 %.")

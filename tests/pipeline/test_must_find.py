@@ -1,4 +1,4 @@
-"""Types that must not be missed: kept though no cluster has them, and their likely cells flagged."""
+"""Types that must not be missed: kept though no cluster has them, their likely cells flagged."""
 
 from dataclasses import replace
 

@@ -168,7 +168,12 @@ def test_tables_have_their_columns(result):
         "cluster",
         "matched_type",
     ]
-    assert clusters_table(result).columns.tolist() == ["file", "cluster", "centrality"]
+    assert clusters_table(result).columns.tolist() == [
+        "file",
+        "cluster",
+        "centrality",
+        "sha256",
+    ]
     assert matches_table(result).columns.tolist() == [
         "cluster",
         "cells",
@@ -180,6 +185,7 @@ def test_tables_have_their_columns(result):
         "reason",
         "confirmed",
         "by",
+        "sha256",
     ]
 
 
