@@ -45,7 +45,7 @@ def describe_doubts(reference: Dataset, query: Dataset, extras: Mapping[str, Dat
         ]
         lines.append(
             f"{len(shared):,} of {query.n_cells:,} query cells are in the reference too "
-            f"({shared.how}): no evaluation should count them. {_some(files, len(shared))}"
+            f"({shared.how}): figures over them would be too good. {_some(files, len(shared))}"
         )
     repeated = {
         f"{len(found):,} of {dataset.n_cells:,} cells of the {name}"

@@ -88,6 +88,7 @@ def _shortened(what: str, remarks: Sequence[str], most: int = 5) -> list[str]:
     return lines
 
 
+_TYPED = (0, 20, 50)  # answers after which figures are told
 _FILES_OF_A_TYPE = 4
 
 MOST_TYPES = 40
@@ -253,4 +254,12 @@ def describe_evaluation(evaluation: Evaluation) -> str:
                 f"{row.method:<28} {row.ot:<10} {row.filtering:<9} {row.accuracy:>6.1f} "
                 f"{row.f1:>6.1f} {row.balanced_accuracy:>6.1f}"
             )
+    if evaluation.reading:
+        lines += ["", "after a reader's answers, in percent of all cells (more in reader.csv):"]
+        lines += [
+            f"  clusters confirmed, {point.answers:>2} cells typed: {point.accuracy:.1f}, balanced "
+            f"{point.balanced_accuracy:.1f}"
+            for point in evaluation.reading.points
+            if point.order == "queue" and point.answers in _TYPED
+        ]
     return "\n".join(lines)

@@ -1,9 +1,11 @@
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from celltransfer_core.cli.sentences import describe_evaluation
 from celltransfer_core.config import DEFAULT
 from celltransfer_core.errors import DataError
 from celltransfer_core.evaluation import ASKING_ORDERS, SimulatedReader, simulate_reader
@@ -79,6 +81,17 @@ def test_accuracy_is_estimated_once_enough_cells_were_drawn(study, monkeypatch):
     assert queue["interval_holds"] == 100 * holds
     # Cells of the smallest margin were not drawn: nothing follows for the others.
     assert np.isnan(table.loc[("margin", 25)]["estimated_accuracy"])
+
+
+def test_the_screen_tells_what_answers_were_worth(study):
+    reading = simulated(study)
+    told = describe_evaluation(SimpleNamespace(notes=(), rows=(), reading=reading)).splitlines()
+    first = next(p for p in reading.points if p.order == "queue" and p.answers == 0)
+    assert told[-1] == (
+        f"  clusters confirmed,  0 cells typed: {first.accuracy:.1f}, balanced "
+        f"{first.balanced_accuracy:.1f}"
+    )
+    assert "reader.csv" in told[-2]
 
 
 def test_expected_errors_are_compared_with_the_true_ones(study):
