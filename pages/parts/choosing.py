@@ -11,7 +11,7 @@ from parts import text
 from parts.here import Here
 
 ORDERS = {
-    "drawn": "Drawn and doubtful ones in turn",
+    "drawn": "Drawn, doubtful",
     "least certain": "Least certain first",
     "random": "At random",
     "cluster": "Cluster by cluster",
@@ -54,7 +54,7 @@ def choose(here: Here, current: CurrentRun) -> str:
     which += [("read", ""), ("disputed", "")] if others else []
     labels = {
         "all": lambda _: "All cells",
-        "must find": lambda _: f"May be {text.listed(list(run.to_show))}: not to be missed",
+        "must find": lambda _: "Not to be missed",
         "flagged": lambda _: f"Flagged cells ({int(run.flagged.sum()):,})",
         "type": lambda name: f"Predicted {name}",
         "cluster": lambda number: f"Cluster {number}",
@@ -69,9 +69,9 @@ def choose(here: Here, current: CurrentRun) -> str:
         list(ORDERS),
         format_func=ORDERS.get,
         key="order",
-        help="All cells, drawn or at random: your answers tell of all cells, because every cell "
-        "came with a known chance. Any other choice: they update the vote and count for the cells "
-        "themselves.",
+        help="Drawn, doubtful: a cell drawn by chance and the least certain one take turns. Among "
+        "all cells, answers on drawn ones tell of all, and so do answers at random. All others "
+        "update the vote and count for the cells themselves.",
     )
     with columns[2]:
         way = st.segmented_control(
