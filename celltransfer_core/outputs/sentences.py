@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from celltransfer_core.config.settings import voter_name
 from celltransfer_core.matching.matches import confirmed_share
 from celltransfer_core.people.active_inference import Share
 from celltransfer_core.people.composition import ESTIMATED_FROM, Inference
@@ -14,7 +15,7 @@ from celltransfer_core.people.flags import Errors, Flags
 from celltransfer_core.people.must_find import Sensitivity
 from celltransfer_core.people.readers import Concordance, Reclassification
 from celltransfer_core.people.tally import Tally
-from celltransfer_core.pipeline.result import RunResult
+from celltransfer_core.pipeline.result import RunResult, Voter
 from celltransfer_core.pipeline.votes import has_alignment, transport_counts
 
 
@@ -205,6 +206,41 @@ def describe_composition(inference: Inference) -> str:
     )
 
 
+def describe_sample(tally: Tally, cells: int) -> str:
+    """Tell which cells people looked at: how many were drawn by chance, and how many chosen.
+
+    Parameters
+    ----------
+    tally : Tally
+    cells : int
+        Of the query.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> describe_sample(Tally(20, 8, 3, 0, 1, 2, 0, 0), 300)
+    'People gave an answer on 26 of 300 cells: 20 drawn by chance (8 of them blind, without the \
+prediction in sight), 3 chosen otherwise, 1 unsure, 2 artefact.'
+    """
+    chosen = tally.picked + tally.out_of_sample
+    answered = tally.drawn + chosen + tally.unsure + tally.artefact + tally.disputed
+    if not answered:
+        return f"Nobody has given an answer on one of the {cells:,} cells yet."
+    blind = f" ({tally.blind} of them blind, without the prediction in sight)"
+    parts = [
+        f"{tally.drawn} drawn by chance{blind if tally.blind else ''}" if tally.drawn else "",
+        f"{chosen} chosen otherwise" if chosen else "",
+        f"{tally.unsure} unsure" if tally.unsure else "",
+        f"{tally.artefact} artefact" if tally.artefact else "",
+        f"{tally.disputed} disputed" if tally.disputed else "",
+    ]
+    told = ", ".join(part for part in parts if part)
+    return f"People gave an answer on {answered:,} of {cells:,} cells: {told}."
+
+
 _WHY = {
     "picked": "not drawn by chance, seen with the prediction",
     "out_of_sample": "not drawn by chance, seen blind",
@@ -294,3 +330,19 @@ def missing_transport(result: RunResult) -> str:
     if transport_counts(result.config, confirmed_share(result.matches)):
         return "Transport counts by now, but this vote was made without."
     return "Transport was not computed: it weighs nothing until a cluster is confirmed."
+
+
+def voter_label(voter: Voter) -> str:
+    """Name a voter in words.
+
+    Parameters
+    ----------
+    voter : Voter
+
+    Returns
+    -------
+    str
+        Such as ``colour+shape, with transport``.
+    """
+    words = {"none": "", "centre": ", centred", "fgw": ", with transport"}
+    return voter_name(voter.encoders) + words[voter.alignment]

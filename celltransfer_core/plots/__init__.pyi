@@ -1,4 +1,4 @@
-from .captions import CAPTIONS as CAPTIONS
+from .captions import CAPTIONS as CAPTIONS, caption_of as caption_of
 from .colours import (
     CLUSTER_PALETTE as CLUSTER_PALETTE,
     NONE_COLOUR as NONE_COLOUR,
@@ -17,7 +17,7 @@ from .counts import (
     sizes_figure as sizes_figure,
     types_figure as types_figure,
 )
-from .maps import map_figure as map_figure
+from .maps import group_places as group_places, map_figure as map_figure
 from .planes import (
     cluster_plane_figure as cluster_plane_figure,
     score_plane_figure as score_plane_figure,

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
 CAPTIONS: dict[str, str] = {
     "accuracy_figure": (
         "Accuracy of every encoder without alignment (dark), and what aligning adds (blue) or "
@@ -43,13 +48,11 @@ CAPTIONS: dict[str, str] = {
     ),
     "map_figure": (
         "Every point is a cell; cells that look alike to the encoder lie close together. Distances "
-        "between far groups, and the axes' values, mean nothing. Draw a lasso to pick cells."
+        "between far groups, and the axes' values, mean nothing."
     ),
     "similarity_heatmap": (
         "Every row is a cluster of the query, every column a type of the reference: the higher the "
-        "number, the more alike they are (red above zero, blue below, where there is both). Frames "
-        "mark the best type of each cluster or, where clusters compete, the best cluster of each "
-        "type."
+        "number, the more alike they are."
     ),
     "score_plane_figure": (
         "Every point is a cluster and a type. Far right: of all types it is the one for this "
@@ -61,11 +64,7 @@ CAPTIONS: dict[str, str] = {
         "are named. A query cluster whose neighbours are of another type than its own deserves a "
         "look. The axes' values mean nothing."
     ),
-    "differential_figure": (
-        "The share of each type on every slide. Bars are 95 % intervals. Once enough cells were "
-        "drawn and answered, shares are corrected by these answers and the bars cover counting and "
-        "typing errors; until then, chance in counting alone."
-    ),
+    "differential_figure": ("The share of each type on every slide, with 95 % intervals."),
     "confusion_figure": (
         "How two opinions on the same cells compare, in cells; shades are shares of a row. Cells "
         "off the diagonal are typed differently by the two; neither is known to be right."
@@ -81,9 +80,26 @@ CAPTIONS: dict[str, str] = {
     ),
     "transport_quality_figure": (
         "Every point is one transport. A marginal error near 0 means that all cells were carried "
-        "as told; the objective compares solves of one encoder only. Crosses mark solves with a "
-        "remark from the solver."
+        "as told; the objective compares solves of one encoder only."
     ),
     "review_progress_figure": "What came out for the cells of the queue, and how many are left.",
 }
 """How to read each figure, by the name of the function that draws it."""
+
+
+def caption_of(name: str, figure: go.Figure) -> str:
+    """Return how to read one figure: of what it shows, and of nothing else.
+
+    Parameters
+    ----------
+    name : str
+        Key of :data:`CAPTIONS`.
+    figure : plotly Figure
+        Drawn by the function of that name.
+
+    Returns
+    -------
+    str
+    """
+    notes = (figure.layout.meta or {}).get("notes", ())
+    return " ".join([CAPTIONS[name], *notes])

@@ -12,26 +12,24 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from celltransfer_core.plots.style import shorten
+from celltransfer_core.types import Floats
 from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE
 
-# Found by a search for eight colours that stay apart for normal, protan, deutan and tritan eyes
-# and each have a contrast of 3 or more with white and with a black page; tests/plots holds them
-# to it.
+# Found by a search for colours that have a contrast of 3 with white and with a dark page: eight
+# that stay apart for normal, protan, deutan and tritan eyes, then sixteen that lie as far from all
+# before them as they can. Those from the ninth on have a symbol of their own beside. tests/plots
+# holds them to it.
 PALETTE = (
-    "#7979FF",
-    "#BC1B5E",
-    "#5EA179",
-    "#A19400",
-    "#8643AE",
-    "#0D7979",
-    "#C979AE",
-    "#516B00",
+    *("#7979FF", "#BC1B5E", "#5EA179", "#A19400", "#8643AE", "#0D7979", "#C979AE", "#516B00"),
+    *("#B86850", "#F85070", "#18A0D0", "#0050F8", "#D00028", "#8870A0", "#886038", "#3080D0"),
+    *("#B08848", "#F810C0", "#985878", "#3098A0", "#B81090", "#B05860", "#287050", "#688048"),
 )
+_BLOCK = 8  # colours that share a symbol
 SYMBOLS = ("circle", "diamond", "square")
 NONE_COLOUR = "#8A8A8A"
 
-# Near-greys: they only tell neighbours apart, a cluster is known by the number at its median.
-CLUSTER_PALETTE = ("#66788C", "#94866F", "#5E7D72", "#8B6F80", "#84909B", "#7A6A58")
+# Paler than those of types: a cluster is known by its number, and colours tell neighbours apart.
+CLUSTER_PALETTE = ("#A08890", "#606848", "#406888", "#909870", "#7098B8", "#786068")
 SET_PALETTE = ("#8B96A1", "#0B6E99", "#94866F", "#8B6F80", "#5E7D72")
 _EXTRA_SYMBOLS = (("triangle-up", "▲"), ("star", "★"), ("x", "✕"), ("cross", "✚"))
 
@@ -85,15 +83,15 @@ def scale_colour(
 
 
 def _preferences(name: str) -> list[int]:
-    """Order the palette's places by a hash of each place and a name."""
+    """Order the places of a block by a hash of each place and a name."""
     return sorted(
-        range(len(PALETTE)),
+        range(_BLOCK),
         key=lambda place: hashlib.sha256(f"{place} {name}".encode()).digest(),
     )
 
 
 def _slots(types: Sequence[str], named: Sequence[str] = ()) -> dict[str, int]:
-    """Give every type a place: palette first, then the palette again with the next symbol.
+    """Give every type a place in the palette; eight are full before the next eight are used.
 
     Every name takes the first free place in its own order, so that adding or dropping a type
     leaves most of the others as they were. New types come after the reference's and move none.
@@ -101,7 +99,7 @@ def _slots(types: Sequence[str], named: Sequence[str] = ()) -> dict[str, int]:
     slots: dict[str, int] = {}
     own = sorted(set(types) - {NONE_TYPE})
     for number, name in enumerate([*own, *(n for n in dict.fromkeys(named) if n not in own)]):
-        first = number // len(PALETTE) * len(PALETTE)
+        first = number // _BLOCK * _BLOCK
         taken = set(slots.values())
         slots[name] = next(
             first + place for place in _preferences(name) if first + place not in taken
@@ -122,8 +120,8 @@ def type_colours(types: Sequence[str], named: Sequence[str] = ()) -> dict[str, s
     Returns
     -------
     dict from str to str
-        Hexadecimal colours, the same for the same types in any order; ``"none"`` is grey. Beyond
-        eight types colours come again, with another symbol: see :func:`type_symbols`.
+        Hexadecimal colours, the same for the same types in any order; ``"none"`` is grey. Up to 24
+        types have a colour of their own; beyond, colours come again.
     """
     colours = {name: PALETTE[slot % len(PALETTE)] for name, slot in _slots(types, named).items()}
     return {**colours, NONE_TYPE: NONE_COLOUR}
@@ -140,32 +138,45 @@ def type_symbols(types: Sequence[str]) -> dict[str, str]:
     Returns
     -------
     dict from str to str
-        Names of plotly's symbols. All are circles up to eight types; colour and symbol together
-        are unique up to 24.
+        Names of plotly's symbols. All are circles up to eight types, so that nobody has to tell
+        more than eight colours apart by the colour alone.
     """
-    symbols = {
-        name: SYMBOLS[slot // len(PALETTE) % len(SYMBOLS)] for name, slot in _slots(types).items()
-    }
+    symbols = {name: SYMBOLS[slot // _BLOCK % len(SYMBOLS)] for name, slot in _slots(types).items()}
     return {**symbols, NONE_TYPE: SYMBOLS[0]}
 
 
-def cluster_colours(clusters: Sequence[str]) -> dict[str, str]:
-    """Give clusters near-greys, which cannot be taken for the colours of types.
+def cluster_colours(clusters: Sequence[str], places: Floats | None = None) -> dict[str, str]:
+    """Give clusters pale colours, which cannot be taken for the colours of types.
 
     Parameters
     ----------
     clusters : sequence of str
-        Names of all clusters, in order. Six colours take turns: they only tell neighbours apart,
-        and ``map_figure(..., numbered=True)`` writes each name at its cluster's median.
+        Names of all clusters, in order; ``map_figure(..., numbered=True)`` writes them on the map.
+    places : ndarray of float, shape (len(clusters), 2), optional
+        Where each lies on the map, see :func:`celltransfer_core.plots.maps.group_places`.
+        Neighbours get colours that lie far apart; without places six colours take turns.
 
     Returns
     -------
     dict from str to str
         Hexadecimal colours.
     """
-    return {
-        name: CLUSTER_PALETTE[number % len(CLUSTER_PALETTE)] for number, name in enumerate(clusters)
-    }
+    if places is None:
+        return {
+            name: CLUSTER_PALETTE[number % len(CLUSTER_PALETTE)]
+            for number, name in enumerate(clusters)
+        }
+    channels = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in CLUSTER_PALETTE])
+    unlike = np.linalg.norm(channels[:, None] - channels[None], axis=2)
+    chosen = np.zeros(len(clusters), dtype=np.int64)
+    for number in range(len(clusters)):
+        apart = np.linalg.norm(places[:number] - places[number], axis=1)
+        near = np.argsort(apart, kind="stable")[: len(CLUSTER_PALETTE) - 1]
+        # The nearest counts most; one that is of the same colour rules the colour out.
+        closeness = 1.0 / (1.0 + np.arange(len(near)))
+        alike = (1.0 / (1.0 + unlike[:, chosen[near]])) @ closeness
+        chosen[number] = int(alike.argmin())
+    return {name: CLUSTER_PALETTE[colour] for name, colour in zip(clusters, chosen, strict=True)}
 
 
 def set_colours(sets: Sequence[str]) -> dict[str, str]:

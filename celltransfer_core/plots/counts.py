@@ -70,7 +70,7 @@ def _bars(counts: Mapping[str, int], colours: Mapping[str, str], title: str) -> 
         subtitle=subtitle,
         # Room for the numbers beside the longest bar, also at the least width.
         xaxis={"title": "cells", "range": [0, 1.42 * largest], "nticks": 6},
-        yaxis=name_axis(names, range=[len(names) - 0.5, -0.5], title="type"),
+        yaxis=name_axis(names, wrapped=True, range=[len(names) - 0.5, -0.5], title="type"),
     )
 
 
@@ -226,7 +226,7 @@ def differential_figure(
             x=0,
             xref="paper",
             y=number * rows.step - 0.75,
-            text=f"<b>{shorten(name)}</b>",
+            text=f"<b>{shorten(name, 44)}</b>",
             showarrow=False,
             xanchor="left",
             font_size=12,
@@ -238,6 +238,7 @@ def differential_figure(
         "Differential count by slide" if len(slides) > 1 else "Differential count",
         plot=max(140, int(20 * rows.step * len(types))),
         subtitle="○ predicted &nbsp; ● after review" if after is not None else "",
+        notes=[_what_bars_cover(table if after is None else after)],
         xaxis={"title": "% of the slide's cells", "range": [-1, min(top * 1.04, 101)]},
         yaxis={
             "tickvals": [
@@ -245,12 +246,24 @@ def differential_figure(
                 for number in range(len(types))
                 for place in range(len(slides))
             ],
-            "ticktext": [shorten(slide or "all cells", 18) for _ in types for slide in slides],
+            "ticktext": [shorten(slide or "all cells", 20) for _ in types for slide in slides],
             "title": "slide",
             "range": [rows.step * len(types) - 1.5, -1.5],
             "showgrid": False,
             "zeroline": False,
         },
+    )
+
+
+def _what_bars_cover(table: pd.DataFrame) -> str:
+    """Tell whether intervals cover errors of typing too: where answers corrected a share."""
+    drawn = table.get("estimate")
+    if drawn is None or drawn.isna().all():
+        return "The bars cover chance in counting alone."
+    some = "" if drawn.notna().all() else " where enough cells of a type were drawn"
+    return (
+        f"Shares are corrected{some} by the answers on cells drawn at random, and the bars then "
+        "cover errors of counting and of typing."
     )
 
 

@@ -15,12 +15,22 @@ from celltransfer_core.plots.colours import (
     set_markers,
     set_subtitle,
 )
-from celltransfer_core.plots.style import DARK, FRAMED, escape, finish_figure, shorten
-from celltransfer_core.types import Floats, Labels
+from celltransfer_core.plots.labels import label_size, place_labels
+from celltransfer_core.plots.style import DARK, FRAMED, NARROW, escape, finish_figure, shorten
+from celltransfer_core.types import Float64, Floats, Labels
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+
+PLANE = (NARROW - 40, 380)
+"""Width of a map's plane where it is narrowest, and its height, px."""
+
+_LETTERS = {12: 22, 20: 17}
+"""Letters of each name, by how many names there are at most; with more, those of ``_LEAST``."""
+
+_LEAST = 11
 
 
 def map_figure(
@@ -56,8 +66,8 @@ def map_figure(
     hover : sequence of str, length n, optional
         What to show of each cell under the pointer; its id by default.
     numbered : bool
-        Write each group's name at the median of its cells instead of listing it in a legend: for
-        clusters.
+        Write each group's name beside the median of its cells instead of listing it in a legend:
+        for clusters. Names are moved off each other, and a line leads back to the median.
     axes : (str, str)
 
     Returns
@@ -98,16 +108,18 @@ def map_figure(
                 "opacity": 0.85 if name else 0.35,
             },
         )
+    frame = _frame(xy)
     if numbered:
-        _write_names(figure, xy, of_group, order)
+        named = [name for name in order if name]
+        write_names(figure, named, group_places(xy, groups, named), frame)
     return finish_figure(
         figure,
         title,
-        plot=380,
+        plot=PLANE[1],
         subtitle=set_subtitle(markers) if sets is not None else "",
         legend=[shorten(name) for name in listed],
-        xaxis={"title": escape(axes[0]), **FRAMED, "ticks": ""},
-        yaxis={"title": escape(axes[1]), **FRAMED, "ticks": ""},
+        xaxis={"title": escape(axes[0]), "range": frame[:, 0].tolist(), **FRAMED, "ticks": ""},
+        yaxis={"title": escape(axes[1]), "range": frame[:, 1].tolist(), **FRAMED, "ticks": ""},
         dragmode="lasso",
         uirevision="map",
     )
@@ -134,18 +146,87 @@ def _points(xy: Floats, ids: Labels, text: Labels, belongs_to: Sequence[str]) ->
     }
 
 
-def _write_names(figure: go.Figure, xy: Floats, of_group: Labels, names: Sequence[str]) -> None:
-    """Write each group's name at the median of its cells."""
-    for name in filter(None, names):
-        x, y = np.median(xy[of_group == name], axis=0)
+def _frame(xy: Floats) -> Float64:
+    """Return the least and greatest coordinates to show, shape (2, 2)."""
+    if not len(xy):
+        return np.array([[0.0, 0.0], [1.0, 1.0]])
+    low, high = xy.min(axis=0).astype(np.float64), xy.max(axis=0).astype(np.float64)
+    pad = 0.04 * np.maximum(high - low, 1e-6)
+    return np.stack([low - pad, high + pad])
+
+
+def group_places(xy: Floats, groups: Sequence[str], names: Sequence[str]) -> Float64:
+    """Find the median of each group's cells.
+
+    Parameters
+    ----------
+    xy : ndarray of float, shape (n, 2)
+    groups : sequence of str, length n
+        Group of each cell.
+    names : sequence of str, length g
+        Of the groups; one without a cell lies in the middle of all.
+
+    Returns
+    -------
+    ndarray of float64, shape (g, 2)
+    """
+    of_group = np.array(groups, dtype=object)
+    inside = [of_group == name for name in names]
+    places = [np.median(xy[some] if some.any() else xy, axis=0) for some in inside]
+    return np.array(places, dtype=np.float64).reshape(-1, 2)
+
+
+def write_names(
+    figure: go.Figure,
+    names: Sequence[str],
+    places: Float64,
+    frame: Float64,
+    *,
+    fixed: Float64 | None = None,
+    boxed: bool = True,
+) -> None:
+    """Write names beside their places, so that none covers another.
+
+    Parameters
+    ----------
+    figure : plotly Figure
+        Changed in place; its axes show ``frame``.
+    names : sequence of str, length n
+    places : ndarray of float64, shape (n, 2)
+        In the figure's coordinates.
+    frame : ndarray of float64, shape (2, 2)
+        Least and greatest coordinates that are shown.
+    fixed : ndarray of float64, shape (k, 4), optional
+        Centre and size, px, of what else is not to be covered: see
+        :func:`~celltransfer_core.plots.labels.place_labels`.
+    boxed : bool
+        Whether names have a white background, because points lie below them.
+    """
+    if not len(names):
+        return
+    length = next((most for few, most in _LETTERS.items() if len(names) <= few), _LEAST)
+    cut = [name if len(name) <= length else f"{name[: length - 1]}…" for name in names]
+    sizes = np.array([label_size(name) for name in cut])
+    scale = np.array(PLANE) / (frame[1] - frame[0])
+    moved = place_labels((places - frame[0]) * scale, sizes, PLANE, fixed=fixed)
+    box = {
+        "font": {"size": 12, "color": "#15191D"},
+        "bgcolor": "rgba(255,255,255,0.88)",
+        "bordercolor": DARK,
+        "borderwidth": 1,
+        "borderpad": 2,
+    }
+    for name, (x, y), (to_x, to_y), size in zip(
+        cut, places.tolist(), (moved / scale + frame[0]).tolist(), sizes, strict=True
+    ):
+        # Where a name still lies over its place, a line would only strike it through.
+        led = bool((np.abs((np.array([to_x, to_y]) - [x, y]) * scale) > size / 2 + 2).any())
+        line = {"ax": to_x, "ay": to_y, "axref": "x", "ayref": "y", "arrowhead": 0}
         figure.add_annotation(
-            x=float(x),
-            y=float(y),
-            text=shorten(name),
-            showarrow=False,
-            font={"size": 12, "color": "#15191D"},
-            bgcolor="rgba(255,255,255,0.88)",
-            bordercolor=DARK,
-            borderwidth=1,
-            borderpad=2,
+            x=x if led else to_x,
+            y=y if led else to_y,
+            text=escape(name),
+            showarrow=led,
+            **(line | {"arrowwidth": 1, "arrowcolor": DARK} if led else {}),
+            **(box if boxed else {"font": {"size": 12}}),
         )

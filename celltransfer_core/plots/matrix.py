@@ -11,6 +11,7 @@ from celltransfer_core.plots.colours import scale_colour, text_on
 from celltransfer_core.plots.style import (
     DIVERGING,
     FEW_COLUMNS,
+    LINE_LETTERS,
     SEQUENTIAL,
     finish_figure,
     format_number,
@@ -34,6 +35,7 @@ def draw_matrix(
     digits: int,
     axes: tuple[str, str],
     text: Sequence[Sequence[str]] | None = None,
+    notes: Sequence[str] = (),
 ) -> go.Figure:
     """Draw a matrix, with its values written out where the columns are wide enough.
 
@@ -56,6 +58,8 @@ def draw_matrix(
         Titles of the rows and of the columns.
     text : sequence of sequence of str, shape (R, C), optional
         What to write instead of the values.
+    notes : sequence of str
+        Sentences that follow the caption.
 
     Returns
     -------
@@ -65,6 +69,7 @@ def draw_matrix(
 
     scale = colour_scale(limits)
     few = len(columns) <= FEW_COLUMNS
+    wrapped = any(len(str(name)) > LINE_LETTERS for name in rows)
     figure = go.Figure(
         go.Heatmap(
             z=values,
@@ -88,17 +93,19 @@ def draw_matrix(
     if few:
         written = text or [[format_number(value, digits) for value in row] for row in values]
         _write_values(figure, values, written, limits)
+    signs = ["Red is above zero, blue below."] if limits[0] < 0 else []
     return finish_figure(
         figure,
         title,
-        plot=max(150, 26 * len(rows)),
+        notes=[*signs, *notes],
+        plot=max(150, (34 if wrapped else 26) * len(rows)),
         xaxis=name_axis(
             columns,
             title=axes[1],
             tickangle=-40 if few else -90,
             tickfont={"size": 12 if few else 10},
         ),
-        yaxis=name_axis(rows, title=axes[0], range=[len(rows) - 0.5, -0.5]),
+        yaxis=name_axis(rows, wrapped=wrapped, title=axes[0], range=[len(rows) - 0.5, -0.5]),
     )
 
 

@@ -22,6 +22,7 @@ from celltransfer_core.plots.colours import (
     set_subtitle,
     text_on,
 )
+from celltransfer_core.plots.maps import PLANE, write_names
 from celltransfer_core.plots.style import (
     FRAMED,
     LINE,
@@ -36,6 +37,31 @@ from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+
+_POINT = 20.0
+"""Side of the box that a point takes, px."""
+
+
+def number_of(cluster: object) -> str:
+    """Return the number of a cluster that a person gave a name as well.
+
+    Parameters
+    ----------
+    cluster : object
+        Its label, such as ``3 · blasts``.
+
+    Returns
+    -------
+    str
+        Not escaped, six characters at most.
+
+    Examples
+    --------
+    >>> number_of("3 · blasts")
+    '3'
+    """
+    return str(cluster).split(" · ")[0][:6]
 
 
 @dataclass(frozen=True)
@@ -170,8 +196,8 @@ def _add_labels(
         mode="text",
         text=[
             f"<span style='color:{colours.get(name, NONE_COLOUR)}'>⬤</span> "
-            + (f"{shorten(cluster, 6)} " if with_cluster else "")
-            + f"{shorten(name, 14)} {format_number(max(p, 0), 2)}"
+            + (f"{escape(number_of(cluster))} " if with_cluster else "")
+            + f"{shorten(name, 18)} {format_number(max(p, 0), 2)}"
             for cluster, name, p in zip(pairs.clusters, pairs.types, pairs.p, strict=True)
         ],
         textposition="middle right",
@@ -272,14 +298,27 @@ def cluster_plane_figure(
         _add_set(figure, plane, set_name, colours, shape, names)
     low, high = plane.position.min(axis=0), plane.position.max(axis=0)
     pad = np.maximum(high - low, 1e-6) * (0.16, 0.1)
+    frame = np.stack([low - pad, high + pad]).astype(np.float64)
+    _name_types(figure, plane, frame)
     return finish_figure(
         figure,
         "Clusters and types, by resemblance",
-        plot=380,
+        plot=PLANE[1],
         subtitle=set_subtitle(markers),
-        xaxis={"title": "t-SNE 1", "range": [low[0] - pad[0], high[0] + pad[0]], **FRAMED},
-        yaxis={"title": "t-SNE 2", "range": [low[1] - pad[1], high[1] + pad[1]], **FRAMED},
+        xaxis={"title": "t-SNE 1", "range": frame[:, 0].tolist(), **FRAMED},
+        yaxis={"title": "t-SNE 2", "range": frame[:, 1].tolist(), **FRAMED},
     )
+
+
+def _name_types(figure: go.Figure, plane: ClusterPlane, frame: Float64) -> None:
+    """Name the reference's types above their points; no name covers a point or another name."""
+    known = np.array([name == REFERENCE for name in plane.set_name])
+    px = (plane.position - frame[0]) * (np.array(PLANE) / (frame[1] - frame[0]))
+    points = np.column_stack([px, np.full((len(px), 2), _POINT)])
+    types = [
+        name for name, of_reference in zip(plane.type_name, known, strict=True) if of_reference
+    ]
+    write_names(figure, types, plane.position[known], frame, fixed=points, boxed=False)
 
 
 def _add_set(
@@ -300,10 +339,10 @@ def _add_set(
     figure.add_scatter(
         x=plane.position[inside, 0],
         y=plane.position[inside, 1],
-        mode="markers+text",
-        text=[shorten(name, 16 if known else 5) for name in (types if known else names)],
-        textposition="top center" if known else "middle center",
-        textfont={"size": 11} | ({} if known else {"color": [text_on(fill) for fill in fills]}),
+        mode="markers" if known else "markers+text",
+        text=None if known else [escape(number_of(name)) for name in names],
+        textposition="middle center",
+        textfont={"size": 11, "color": [text_on(fill) for fill in fills]},
         cliponaxis=False,
         marker={
             "color": fills,

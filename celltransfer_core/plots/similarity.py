@@ -76,6 +76,8 @@ def similarity_heatmap(
     values = np.asarray(values, dtype=np.float64)
     if which == "p":
         values = np.clip(values, 0, 1)
+    by_column = which.endswith("_col")
+    best = "cluster of each type" if by_column else "type of each cluster"
     digits = 0 if which.startswith("count") else 2
     limits = _limits(which, values, int(score.kept.sum()))
     figure = draw_matrix(
@@ -95,8 +97,9 @@ def similarity_heatmap(
         unit=unit,
         digits=digits,
         axes=("cluster", "type of the reference"),
+        notes=[f"Frames mark the best {best}."],
     )
-    _frame_best(figure, values, limits, by_column=which.endswith("_col"))
+    _frame_best(figure, values, limits, by_column=by_column)
     return figure
 
 

@@ -38,8 +38,11 @@ FRAMED: dict[str, Any] = {
 }
 """An axis of a plane whose values mean nothing: a line around it, and no ticks."""
 
-_NARROW = 460
+NARROW = 460
 """Width in px at which every figure must still be legible."""
+
+LINE_LETTERS = 22
+"""Letters of a name on a line of an axis."""
 
 FEW_COLUMNS = 10
 """Most columns of a matrix whose values can be written in its cells at that width."""
@@ -62,7 +65,7 @@ def escape(text: object) -> str:
 
 
 def shorten(text: object, length: int = 30) -> str:
-    """Escape text for an axis or a legend, and cut it where it is too long.
+    """Escape text for an axis or a legend, and leave its middle out where it is too long.
 
     Parameters
     ----------
@@ -74,18 +77,49 @@ def shorten(text: object, length: int = 30) -> str:
     Returns
     -------
     str
+
+    Examples
+    --------
+    >>> shorten("granulocyte, segmented neutrophil", 26)
+    'granulocyte, se…neutrophil'
     """
     whole = str(text)
-    return escape(whole if len(whole) <= length else f"{whole[: length - 1]}…")
+    if len(whole) <= length:
+        return escape(whole)
+    # Names of types often share their beginning, and part at the end.
+    end = (length - 1) * 2 // 5
+    return escape(f"{whole[: length - 1 - end]}…{whole[len(whole) - end :]}")
+
+
+def wrap(text: object, width: int = LINE_LETTERS) -> str:
+    """Break text for an axis into two lines at most, its middle left out where it is longer.
+
+    Parameters
+    ----------
+    text : object
+        Turned into a string first.
+    width : int
+        Most characters of a line.
+
+    Returns
+    -------
+    str
+        Markup.
+    """
+    lines = textwrap.wrap(str(text), width, break_on_hyphens=False)
+    if len(lines) <= 1:
+        return shorten(text, width)
+    head, tail = lines[0], str(text)[len(lines[0]) :].strip()
+    return f"{escape(head)}<br>{shorten(tail, width)}"
 
 
 def shorten_voter(name: str, length: int = 22) -> str:
-    """Cut a voter's name before its colon, because its alignment follows the colon.
+    """Cut the encoders' names of a voter, because its alignment follows them.
 
     Parameters
     ----------
     name : str
-        Such as ``colour+shape:fgw``.
+        Such as ``colour+shape, with transport`` or ``colour+shape:fgw``.
     length : int
         Most characters.
 
@@ -96,10 +130,10 @@ def shorten_voter(name: str, length: int = 22) -> str:
     """
     if len(name) <= length:
         return name
-    encoder, colon, alignment = name.rpartition(":")
-    if not colon:
-        return f"{name[: length - 1]}…"
-    return f"{encoder[: max(length - len(alignment) - 2, 1)]}…:{alignment}"
+    mark = next((one for one in (", ", ":") if one in name), "")
+    encoder, _, alignment = name.rpartition(mark) if mark else (name, "", "")
+    left = max(length - len(mark) - len(alignment) - 1, 1)
+    return f"{encoder[:left]}…{mark}{alignment}"
 
 
 def _title(title: str, subtitle: str = "") -> str:
@@ -117,6 +151,7 @@ def finish_figure(
     plot: int,
     subtitle: str = "",
     legend: Sequence[str] = (),
+    notes: Sequence[str] = (),
     **layout: Any,
 ) -> go.Figure:
     """Set a figure's title, margins and, where it has one, the legend below the axis.
@@ -136,6 +171,9 @@ def finish_figure(
         Markup.
     legend : sequence of str
         Entries of the legend; none for no legend.
+    notes : sequence of str
+        Sentences on what this one figure shows beside what every one of its kind does; they
+        follow its caption, see :func:`celltransfer_core.plots.captions.caption_of`.
     **layout
         Given to ``update_layout`` last.
 
@@ -149,7 +187,7 @@ def finish_figure(
     widths = [7 * len(name) + 48 for name in legend]
     lines = 0
     if legend:
-        room = _NARROW - 20
+        room = NARROW - 20
         lines = 1 if sum(widths) < room else -(-len(legend) // max(1, room // max(widths)))
     bottom = 52 + 21 * lines
     figure.update_layout(
@@ -159,6 +197,7 @@ def finish_figure(
         paper_bgcolor=CLEAR,
         plot_bgcolor=CLEAR,
         showlegend=bool(legend),
+        meta={"notes": [*notes]},
         hoverlabel={"align": "left", "namelength": -1},
         modebar={"bgcolor": CLEAR, "color": "#6B7780", "activecolor": "#0B82B5"},
     )
@@ -188,12 +227,14 @@ def finish_figure(
     return figure.update_layout(**layout)
 
 
-def name_axis(names: Sequence[object], **axis: Any) -> dict[str, Any]:
+def name_axis(names: Sequence[object], *, wrapped: bool = False, **axis: Any) -> dict[str, Any]:
     """Describe an axis with names at positions 0, 1, …, even where names look like numbers.
 
     Parameters
     ----------
     names : sequence of object
+    wrapped : bool
+        Whether there is room for long names on two lines.
     **axis
         Further settings of the axis; they replace those made here.
 
@@ -205,7 +246,7 @@ def name_axis(names: Sequence[object], **axis: Any) -> dict[str, Any]:
     return {
         "tickmode": "array",
         "tickvals": list(range(len(names))),
-        "ticktext": [shorten(name, 24) for name in names],
+        "ticktext": [wrap(name) if wrapped else shorten(name, 26) for name in names],
         "ticklabelstandoff": 4,
         "range": [-0.5, len(names) - 0.5],
         "showgrid": False,

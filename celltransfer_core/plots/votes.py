@@ -161,7 +161,7 @@ def disagreement_figure(choices: Ints, names: Sequence[str]) -> go.Figure:
     low = float(np.floor(others.min() / 10) * 10) if len(others) else 0.0
     return draw_matrix(
         share,
-        [f"{number}  {shorten_voter(name, 20)}" for number, name in enumerate(names, start=1)],
+        [f"{number}  {shorten_voter(name, 18)}" for number, name in enumerate(names, start=1)],
         list(range(1, len(names) + 1)),
         [
             [
@@ -335,7 +335,8 @@ def transport_quality_figure(solves: Sequence[Solve]) -> go.Figure:
         col=1,
     )
     figure.update_xaxes(title_text="encoder", row=3, col=1)
-    return finish_figure(figure, title, plot=390)
+    notes = ["Crosses mark solves with a remark from the solver."] if any(remarked) else []
+    return finish_figure(figure, title, plot=390, notes=notes)
 
 
 def _side_by_side(groups: Ints) -> Float64:

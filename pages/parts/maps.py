@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from celltransfer_core.plots import CAPTIONS
+from celltransfer_core.plots import caption_of
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 from parts.assets import component
 from parts.here import Here
@@ -21,8 +21,9 @@ CHART = {
 
 def figure(drawn: Any, name: str, key: str = "") -> None:
     """Show a figure and how to read it."""
-    st.plotly_chart(drawn, key=key or name, config=CHART, alt=CAPTIONS[name])
-    st.caption(CAPTIONS[name])
+    caption = caption_of(name, drawn)
+    st.plotly_chart(drawn, key=key or name, config=CHART, alt=caption)
+    st.caption(caption)
 
 
 def cell_map(here: Here, figure: Any, title: str, key: str) -> list[str]:

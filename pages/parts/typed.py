@@ -12,6 +12,7 @@ from celltransfer_core.outputs import (
     describe_flags,
     differential_table,
     missing_transport,
+    voter_label,
     with_estimates,
 )
 from celltransfer_core.people import USUAL_COUNTS, Review
@@ -31,8 +32,11 @@ from parts.here import Here
 
 KINDS = {
     "types": "Types and slides",
-    "agreement": "Agreement",
-    "voters": "Voters",
+    "agreement": "How sure",
+    "expert": "Expert",
+}
+EXPERT = {
+    "voters": "Where voters part",
     "alignment": "With and without transport",
 }
 
@@ -40,20 +44,12 @@ KINDS = {
 def show_run(here: Here, run: RunResult, reviews: Sequence[Review] = ()) -> None:
     """Show what came out."""
     show_numbers(run)
-    kind = st.segmented_control(
-        "What to look at",
-        list(KINDS),
-        default="types",
-        format_func=KINDS.get,
-        key="kind",
-        required=True,
-        label_visibility="collapsed",
-    )
+    kind = choose_kind("kind", KINDS)
     if kind == "types":
         show_types(run, study_types.colours(here), reviews)
     elif kind == "agreement":
         show_agreement(here, run)
-    elif kind == "voters":
+    elif choose_kind("expert", EXPERT) == "voters":
         show_voters(run)
     else:
         show_alignment(run)
@@ -67,6 +63,19 @@ def show_run(here: Here, run: RunResult, reviews: Sequence[Review] = ()) -> None
         )
     for failure in run.failures:
         st.error(text.plain(f"{failure.encoder} had no vote. {failure.reason}"))
+
+
+def choose_kind(key: str, kinds: Mapping[str, str]) -> str:
+    """Let somebody choose what to look at."""
+    return st.segmented_control(
+        "What to look at",
+        list(kinds),
+        default=next(iter(kinds)),
+        format_func=kinds.get,
+        key=key,
+        required=True,
+        label_visibility="collapsed",
+    )
 
 
 def show_numbers(run: RunResult) -> None:
@@ -166,7 +175,7 @@ def show_agreement(here: Here, run: RunResult) -> None:
 
 def show_voters(run: RunResult) -> None:
     """Show where voters part."""
-    names = [voter.name for voter in run.voters]
+    names = [voter_label(voter) for voter in run.voters]
     if len(names) < 2:
         st.info("There is one voter only: nobody to compare it with.")
         return

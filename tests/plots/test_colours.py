@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
@@ -6,6 +8,7 @@ from celltransfer_core.plots import (
     CLUSTER_PALETTE,
     NONE_COLOUR,
     PALETTE,
+    SYMBOLS,
     cluster_colours,
     set_colours,
     type_colours,
@@ -56,14 +59,26 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+def differences(colours, kind) -> np.ndarray:
+    """CIEDE2000 of each two colours as such eyes see them."""
+    seen = np.clip(linear(colours) @ SIGHT[kind].T, 0, 1)
+    gamma = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    lab = rgb2lab(gamma[None])[0]
+    return deltaE_ciede2000(lab[:, None], lab[None])[np.triu_indices(len(lab), 1)]
+
+
 class TestColours:
     def test_they_part_for_every_kind_of_sight(self):
-        for kind, matrix in SIGHT.items():
-            seen = np.clip(linear(PALETTE) @ matrix.T, 0, 1)
-            gamma = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
-            lab = rgb2lab(gamma[None])[0]
-            distance = deltaE_ciede2000(lab[:, None], lab[None])[np.triu_indices(len(lab), 1)]
-            assert distance.min() > (18 if kind == "normal" else 13), kind
+        for kind in SIGHT:
+            least = differences(PALETTE[:8], kind).min()
+            assert least > (18 if kind == "normal" else 13), kind
+
+    def test_twenty_four_types_part_for_normal_eyes(self):
+        assert differences(PALETTE, "normal").min() > 11
+
+    def test_neighbouring_clusters_part_for_every_kind_of_sight(self):
+        for kind in SIGHT:
+            assert differences(CLUSTER_PALETTE, kind).min() > 9, kind
 
     @pytest.mark.parametrize("page", ["#FFFFFF", "#0E1117"])
     def test_they_stand_out_on_light_and_on_dark(self, page):
@@ -83,13 +98,23 @@ class TestColours:
 
     def test_up_to_eight_types_colours_alone_are_unique(self):
         types = [f"type {number}" for number in range(8)]
-        assert {type_colours(types)[name] for name in types} == set(PALETTE)
+        assert {type_colours(types)[name] for name in types} == set(PALETTE[:8])
         assert {type_symbols(types)[name] for name in types} == {"circle"}
 
-    def test_up_to_24_types_colour_and_symbol_are_unique(self):
+    def test_up_to_24_types_each_has_a_colour_and_eight_share_a_symbol(self):
         types = [f"type {number}" for number in range(24)]
         colours, symbols = type_colours(types), type_symbols(types)
-        assert len({(colours[name], symbols[name]) for name in types}) == 24
+        assert len({colours[name] for name in types}) == 24
+        assert Counter(symbols[name] for name in types) == dict.fromkeys(SYMBOLS, 8)
+
+    def test_near_clusters_have_colours_far_apart(self):
+        side = np.arange(5.0)
+        places = np.array(np.meshgrid(side, side)).reshape(2, -1).T
+        names = [str(number) for number in range(25)]
+        colours = cluster_colours(names, places)
+        apart = np.linalg.norm(places[:, None] - places[None], axis=2)
+        for one, other in np.argwhere(np.triu(apart <= 1.0, 1)):
+            assert colours[names[one]] != colours[names[other]]
 
     def test_a_new_type_leaves_most_colours_as_they_were(self):
         before = type_colours(BLOOD)

@@ -46,5 +46,5 @@ class TestClusterPlane:
         wbc, query, reference = figure.data
         assert len({wbc.marker.symbol, query.marker.symbol, reference.marker.symbol}) == 3
         assert list(query.text) == list("abcd")
-        assert list(reference.text) == list(BLOOD)
+        assert [label.text for label in figure.layout.annotations] == list(BLOOD)
         assert list(reference.marker.color) == [colours[name] for name in BLOOD]
