@@ -19,8 +19,9 @@ from celltransfer_core.studies import (
     study_config,
 )
 from celltransfer_core.vocabulary import QUERY
+from parts import text
 from parts.here import Here, open_page
-from parts.navigation import lead_on
+from parts.navigation import lead_to_next
 from parts.settings import show_choices
 from parts.typed import show_run
 from parts.work import CHANGED, COMING, begin, current_run, needs, state_of
@@ -124,7 +125,7 @@ here = open_page(
 settings = study_config(here.workspace, here.study)
 current = load_current(here.workspace, here.id)
 latest = current.run if current else load_run(here.workspace, here.id, stale=True)
-with st.expander("How cells are typed", icon=":material/tune:", expanded=latest is None):
+with text.expert("Expert: how cells are typed"):
     show_choices(here, settings)
 if state_of(here, "classify") != "done" and here.pooled(QUERY) and not is_enough(current):
     show_plan(here, settings)
@@ -136,11 +137,11 @@ if current and not current.fresh and not first:
     if is_enough(current):
         offer_transport_again(here)
     show_run(here, current.run, current.reviews)
-    lead_on("cells", "Go on: look at the cells")
+    lead_to_next(here.study, "classify")
 elif needs(here, "classify", "Type every cell", why):
     offer_transport_anyway(here, current)
     show_run(here, latest, current.reviews if current else ())
-    lead_on("cells", "Go on: look at the cells")
+    lead_to_next(here.study, "classify")
 elif latest is not None:
     st.header("A first result" if first else "The last result")
     if first and state_of(here, "classify") == "running":
@@ -152,4 +153,4 @@ elif latest is not None:
         )
     show_run(here, latest, current.reviews if current else ())
     if first:
-        lead_on("cells", "Go on: look at the cells")
+        lead_to_next(here.study, "classify")

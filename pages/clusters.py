@@ -3,21 +3,30 @@
 import numpy as np
 import streamlit as st
 
-from celltransfer_core.pipeline import central_first
-from celltransfer_core.plots import CAPTIONS, cluster_colours, map_figure
-from celltransfer_core.studies import load_clusters, load_map
+from celltransfer_core.plots import CAPTIONS, cluster_colours, group_places, map_figure
+from celltransfer_core.studies import load_map
 from celltransfer_core.vocabulary import QUERY
 from parts import maps, text
+from parts.chosen import chosen_cluster
+from parts.cluster_answers import TO_MATCH
+from parts.cluster_list import show_list
 from parts.cluster_settings import show_settings
-from parts.clustered import Clustered, load_clustered, offer_edits, offer_move, show_undo
-from parts.here import Here, open_page
-from parts.navigation import go, lead_on
-from parts.pictures import pictures
-from parts.work import begin, needs, state_of
+from parts.clustered import (
+    Clustered,
+    load_clustered,
+    offer_edits,
+    offer_move,
+    offer_split,
+    show_undo,
+)
+from parts.here import open_page
+from parts.navigation import go, lead_on, main_button
+from parts.reader import ask_outside
+from parts.seeming import show_seeming, warning_of
+from parts.whole_cluster import choose_order, ordered, show_whole
+from parts.work import map_follows, needs, state_of
 
-STRIP = 7
-A_PAGE = 12
-MOST_SHOWN = 48
+HEIGHT = 400  # px of the list, and of the gallery beside it
 
 
 def show_map(found: Clustered) -> None:
@@ -25,18 +34,21 @@ def show_map(found: Clustered) -> None:
     here, clusters = found.here, found.clusters
     drawn = load_map(here.workspace, here.id)
     if drawn is None:
+        map_follows(here)
         return
     of_query = np.array(drawn.sets) == QUERY
     cells = drawn.cells[of_query]
     labels = [found.label(int(number)) for number in clusters.names]
+    of_cells = [labels[cluster] for cluster in clusters.labels[cells]]
+    xy = drawn.xy[of_query]
     edits = len(here.workspace.decisions(here.id, "cluster"))
     title = "Query cells by cluster"
     picked = maps.cell_map(
         here,
         map_figure(
-            drawn.xy[of_query],
-            [labels[cluster] for cluster in clusters.labels[cells]],
-            cluster_colours(labels),
+            xy,
+            of_cells,
+            cluster_colours(labels, group_places(xy, of_cells, labels)),
             cells.tolist(),
             title,
             numbered=True,
@@ -52,7 +64,7 @@ def show_map(found: Clustered) -> None:
         if len(cells) < found.query.n_cells
         else ""
     )
-    st.caption(CAPTIONS["map_figure"] + sample)
+    st.caption(f"{CAPTIONS['map_figure']} Draw a lasso to pick cells.{sample}")
     if picked:
         show_picked(found, np.array(sorted({int(cell) for cell in picked})), cells)
 
@@ -60,73 +72,116 @@ def show_map(found: Clustered) -> None:
 def show_picked(found: Clustered, chosen: np.ndarray, on_map: np.ndarray) -> None:
     """Show cells that were picked on the map, and let them be moved to another cluster."""
     with st.container(border=True):
-        more = f", the first {MOST_SHOWN} are shown" if len(chosen) > MOST_SHOWN else ""
-        st.markdown(f"**{len(chosen):,} cells picked**{more}")
-        pictures(found.here, [found.query.cells[cell] for cell in chosen[:MOST_SHOWN]])
-        offer_move(found, chosen, on_map)
-
-
-def show_cluster(found: Clustered, position: int) -> None:
-    """Show one cluster: how large and dense, its middle and its rim, and what can be done."""
-    here, number = found.here, int(found.clusters.names[position])
-    ordered = central_first(found.clusters, position)
-    with st.container(border=True):
-        head, button = st.columns([5, 1], vertical_alignment="center")
-        density = found.clusters.density[position]
-        dense = "changed by hand" if np.isnan(density) else f"density {density:.2f}"
-        head.markdown(
-            f"**Cluster {text.plain(found.label(number))}** — {len(ordered):,} cells, {dense}"
+        st.markdown(f"**{text.count(len(chosen), 'cell')} picked on the map**")
+        show_whole(
+            found.here,
+            chosen,
+            found.opinion,
+            found.shades,
+            key="picked on the map",
+            label="Cells picked on the map",
+            height=200,
         )
-        with button.popover("Edit", key=f"edit {number}", disabled=here.locked, width="stretch"):
-            offer_edits(found, number, ordered)
-        middle, rim = st.columns(2)
-        with middle:
-            st.caption("Most central")
-            pictures(here, [found.query.cells[cell] for cell in ordered[:STRIP]], size=60)
-        with rim:
-            st.caption("Most marginal")
-            last = ordered[STRIP:][::-1][:STRIP]
-            pictures(here, [found.query.cells[cell] for cell in last], size=60)
+        offer_move(found, chosen, "map", on_map)
 
 
-def show_clusters(found: Clustered) -> None:
-    """Show every cluster, the largest first."""
-    st.header(f"{len(found.clusters.names)} clusters, the largest first")
-    st.caption(
-        "Density is the share of a cluster's pairs of cells that are tied: near 1 it is of one "
-        "piece. Central cells show what a cluster is; marginal ones what else may be in it."
+@st.fragment
+def show_chosen(found: Clustered, number: int) -> None:
+    """Show one cluster with all its cells; those that are picked can be moved."""
+    ask_outside()
+    position = found.clusters.names.tolist().index(number)
+    purity = found.purity[position]
+    with st.container(gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"**Cluster {text.plain(found.label(number))}** · "
+                f"{text.count(purity.cells, 'cell')}",
+                width="content",
+            )
+            if np.isnan(found.clusters.density[position]):
+                st.markdown(":gray-badge[:material/edit: changed by hand]", width="content")
+            if warning := warning_of(purity):
+                st.markdown(warning, width="content")
+        show_seeming(purity, found.shades)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            order = choose_order()
+            offer_split(found, number)
+            offer_edits(found, number)
+    cells = ordered(found.clusters, position, found.opinion, purity.counts[0][0], order)
+    place = f"picked of {number}"
+
+    def pick(picked: list[int]) -> None:
+        st.session_state[place] = picked
+
+    show_whole(
+        found.here,
+        cells,
+        found.opinion,
+        found.shades,
+        key=f"cluster {number} {order}",
+        label=f"Cells of cluster {found.label(number)}",
+        height=HEIGHT,
+        on_pick=pick,
     )
-    order = np.argsort(-found.clusters.sizes, kind="stable")
-    page = 1
-    if len(order) > A_PAGE:
-        page = st.pagination(-(-len(order) // A_PAGE), key="page")
-    for position in order[(page - 1) * A_PAGE : page * A_PAGE]:
-        show_cluster(found, int(position))
+    picked = np.intersect1d(st.session_state.get(place, []), cells)
+    if len(picked):
+        offer_move(found, picked.astype(np.int64), "gallery")
+    else:
+        st.caption("Pick cells with the mouse or by Space to move them to another cluster.")
+    ask_outside()
 
 
-def go_on(here: Here) -> None:
+def show_densities(found: Clustered) -> None:
+    """Tell how closely the cells of each cluster hang together, folded away."""
+    with text.expert("Expert: how closely clusters hang together"):
+        st.dataframe(
+            {
+                "Cluster": [found.label(number) for number in found.clusters.names.tolist()],
+                "Cells": found.clusters.sizes,
+                "Density": found.clusters.density,
+            },
+            hide_index=True,
+            column_config={"Density": st.column_config.NumberColumn(format="%.2f")},
+        )
+        st.caption(
+            "Density is the share of a cluster's pairs of cells that are tied: near 1 it is of one "
+            "piece. It is not known of clusters that were changed by hand."
+        )
+
+
+def go_on(found: Clustered) -> None:
     """Lead on to the matches; edited clusters are matched anew."""
+    here = found.here
     if state_of(here, "matches") == "done" or here.locked:
         lead_on("matches", "Go on to matches")
-        return
-    st.divider()
-    st.markdown("These clusters are not matched to types yet.")
-    label = "Match the clusters to types"
-    if st.button(label, type="primary", icon=":material/arrow_forward:") and begin(here, "matches"):
+    elif main_button(
+        "Match the clusters to types",
+        icon=":material/arrow_forward:",
+        note="These clusters are not matched to types yet.",
+    ):
+        st.session_state[TO_MATCH] = True
         go("matches")
 
 
 here = open_page(
     "Clusters",
-    "Query cells that look alike. A cluster is then matched to a type as a whole, so it should "
-    "hold one kind of cell.",
+    "Query cells that look alike. A cluster is matched to a type as a whole, so it should hold one "
+    "kind of cell.",
 )
-unknown = load_clusters(here.workspace, here.id) is None
-with st.expander("How clusters are found", expanded=unknown):
-    show_settings(here)
 if needs(here, "clusters", "Find clusters"):
     found = load_clustered(here)
-    show_map(found)
+    order = np.argsort(-found.clusters.sizes, kind="stable")
+    numbers = found.clusters.names[order].tolist()
+    number = chosen_cluster(numbers, numbers[0])
     show_undo(found)
-    show_clusters(found)
-    go_on(here)
+    rows, chosen = st.columns([2, 3], gap="medium")
+    with rows:
+        show_list(found, numbers, number)
+    with chosen:
+        show_chosen(found, number)
+    show_map(found)
+    show_densities(found)
+    show_settings(here)
+    go_on(found)
+else:
+    show_settings(here)

@@ -16,9 +16,10 @@ from parts.here import Here, attempt, open_page, readable
 from parts.image_set import show_set
 from parts.looks import show_overlap
 from parts.must_find import choose_must_find
-from parts.navigation import lead_on
+from parts.navigation import TASKS, go, lead_to_next, main_button, next_step
 from parts.reference_check import show_reference_check
-from parts.study_types import colours
+from parts.study_types import colours, has_labels
+from parts.work import at_work, begin, state_of
 
 FEW = 20
 
@@ -82,6 +83,12 @@ def show_section(here: Here, role: Role) -> None:
         show_set(here, image_set)
     if role == REFERENCE:
         show_types(here)
+    elif role == QUERY and has_labels(here.workspace, here.id):
+        st.info(
+            "The query's folders or tables name types. They are not looked at; **Evaluate** can "
+            "measure with them.",
+            icon=":material/visibility_off:",
+        )
     if here.locked or (role == QUERY and sets):
         return
     with (
@@ -93,6 +100,21 @@ def show_section(here: Here, role: Role) -> None:
             st.rerun()
 
 
+def go_on(here: Here) -> None:
+    """Offer to type the cells, all at one stroke; where that is done, lead on to what is next."""
+    filled = {REFERENCE, QUERY} <= here.workspace.filled(here.id)
+    if not filled:
+        st.info("Next: add images to the reference and to the query.")
+    elif not (readable(here, REFERENCE) and readable(here, QUERY)):
+        st.info("Next: settle what stands above beside a set that cannot be read yet.")
+    elif next_step(here.study).page != "data":
+        lead_to_next(here.study, "data")
+    elif main_button(TASKS["data"], key="type my cells", disabled=here.locked) and begin(
+        here, "classify"
+    ):
+        go("matches")
+
+
 here = open_page(
     "Data",
     "Two folders of single-cell images: a reference with known types, and a query to be typed.",
@@ -101,15 +123,14 @@ if not here.locked:
     for role in (REFERENCE, QUERY):
         if not here.workspace.sets(here.id, role):
             attempt(here.workspace.add_set, here.id, role, SECTIONS[role][0])
-for section in SECTIONS:
-    show_section(here, section)
+at_work(here, done=state_of(here, "classify") in ("done", "waiting"))
+for column, role in zip(st.columns(2, gap="medium"), (REFERENCE, QUERY), strict=True):
+    with column:
+        show_section(here, role)
+others = here.workspace.sets(here.id, "extra")
+with st.expander("Extra sets, without labels (optional)", expanded=bool(others)):
+    show_section(here, "extra")
 show_overlap(here)
 show_framing(here)
 show_reference_check(here)
-filled = {REFERENCE, QUERY} <= here.workspace.filled(here.id)
-if filled and readable(here, REFERENCE) and readable(here, QUERY):
-    lead_on("embeddings", "Go on to embeddings")
-elif filled:
-    st.info("Next: settle what stands above beside a set that cannot be read yet.")
-else:
-    st.info("Next: add images to the reference and to the query.")
+go_on(here)

@@ -8,7 +8,14 @@ import streamlit as st
 from celltransfer_core.config import voter_name
 from celltransfer_core.encoders import AvailableEncoder
 from celltransfer_core.pipeline import CellMap, Clusters, layouts
-from celltransfer_core.plots import CAPTIONS, cluster_colours, map_figure, set_colours, type_symbols
+from celltransfer_core.plots import (
+    CAPTIONS,
+    cluster_colours,
+    group_places,
+    map_figure,
+    set_colours,
+    type_symbols,
+)
 from celltransfer_core.runtime import home
 from celltransfer_core.studies import (
     layout_of,
@@ -21,9 +28,9 @@ from celltransfer_core.vocabulary import QUERY, REFERENCE
 from parts import maps, study_types, text
 from parts.encoder_list import find_encoders, show_encoders, show_more_encoders
 from parts.here import Here, open_page
-from parts.navigation import lead_on
+from parts.navigation import lead_to_next
 from parts.pictures import pictures
-from parts.work import begin, needs, state_of
+from parts.work import begin, map_follows, needs, state_of
 
 MOST_SHOWN = 48
 
@@ -110,16 +117,22 @@ def group_cells(
     colours = study_types.colours(here)
     if way == "Cluster":
         role, names = QUERY, clusters.names[clusters.labels]
-        colours = cluster_colours([str(number) for number in clusters.names])
     cells = zip(drawn.sets, drawn.cells, strict=True)
-    return [str(names[cell]) if of == role else "" for of, cell in cells], colours
+    groups = [str(names[cell]) if of == role else "" for of, cell in cells]
+    if way == "Cluster":
+        numbers = [str(number) for number in clusters.names]
+        colours = cluster_colours(numbers, group_places(drawn.xy, groups, numbers))
+    return groups, colours
 
 
 def show_map(here: Here) -> None:
     """Show all cells in one plane, and those that were picked."""
     drawn = load_map(here.workspace, here.id)
     sets = {role: here.pooled(role) for role in (REFERENCE, QUERY)}
-    if drawn is None or not all(sets.values()):
+    if not all(sets.values()):
+        return
+    if drawn is None:
+        map_follows(here)
         return
     clusters = load_clusters(here.workspace, here.id)
     ways = ["Type", "Set", *(["Cluster"] if clusters else [])]
@@ -167,6 +180,7 @@ def show_picked(here: Here, sets: Mapping[str, Any], ids: Sequence[str]) -> None
             here,
             [dataset.cells[cell] for cell in cells[:MOST_SHOWN]],
             titles=titles[:MOST_SHOWN],
+            as_seen=True,
             role=role,
         )
 
@@ -177,12 +191,11 @@ here = open_page(
     "Everything after this step works on these numbers.",
 )
 encoders = find_encoders(str(home()))
-with st.expander("Encoders, and who votes", expanded=load_map(here.workspace, here.id) is None):
+with text.expert("Expert: encoders, and who votes"):
     show_encoders(encoders)
     choose_voters(here, encoders)
-with st.expander("More encoders"):
     show_more_encoders(encoders)
 if needs(here, "embed", "Look at every cell"):
     show_outcome(here)
     show_map(here)
-    lead_on("clusters", "Go on to clusters")
+    lead_to_next(here.study, "embeddings")

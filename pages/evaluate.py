@@ -6,10 +6,27 @@ import streamlit as st
 
 from celltransfer_core.evaluation import OT
 from celltransfer_core.evaluation.report import LABELS_USED
-from celltransfer_core.studies import evaluation_path, load_evaluation, protocol_of
+from celltransfer_core.studies import (
+    evaluation_path,
+    load_evaluation,
+    protocol_of,
+    study_labels,
+)
+from celltransfer_core.vocabulary import QUERY, REFERENCE, and_more
+from parts import text
+from parts.errors_shown import choose_prediction, show_errors
 from parts.here import Here, open_page
-from parts.measured import ALIGNMENTS, show_matches, show_methods, show_numbers, show_reading
-from parts.study_types import colours
+from parts.measured import (
+    ALIGNMENTS,
+    choose_filtering,
+    show_matches,
+    show_methods,
+    show_numbers,
+    show_reading,
+)
+from parts.methods_compared import show_comparison
+from parts.navigation import lead_on
+from parts.study_types import colours, has_labels, reference_types
 from parts.work import at_work, offer_work
 
 EXTRA = {"linear": "Linear probe", "nmtune": "NMTune"}
@@ -77,10 +94,29 @@ def show_files(folder: Path) -> None:
     st.caption("Names of files and true types stand in the table of every cell: mind who gets it.")
 
 
-here = open_page(
-    "Evaluate",
-    "How right every method is on these cells, for their types came with them.",
-)
+def say_what_is_missing(here: Here) -> None:
+    """Say why nothing can be measured, and how to mend it."""
+    if here.pooled(REFERENCE) is None or here.pooled(QUERY) is None:
+        st.info("Add images first: a reference with known types, and a query.")
+    elif names := sorted(set(study_labels(here.workspace, here.id).tolist()) - {""}):
+        st.info(
+            f"None of the query's types ({text.plain(and_more(names))}) is one of the reference "
+            f"({text.plain(and_more(reference_types(here)))}), so nothing can be measured. Give "
+            "both the same names: types can be renamed on the Data page."
+        )
+    else:
+        st.info(
+            "The types of the query are not known, so nothing can be measured. If you know them, "
+            "bring the query in once more with them: one folder a type, or a table `labels.csv` "
+            "with the columns `file` and `label`. They are read on this page alone."
+        )
+    lead_on("data", "Go to Data")
+
+
+here = open_page("Evaluate", "How right every method is on cells whose types are known.")
+if not has_labels(here.workspace, here.id):
+    say_what_is_missing(here)
+    st.stop()
 st.warning(
     f"{LABELS_USED} Every other page works as if they were not there.", icon=":material/visibility:"
 )
@@ -88,8 +124,7 @@ choose(here)
 path = evaluation_path(here.workspace, here.id)
 found = load_evaluation(here.workspace, here.id)
 if path is None:
-    st.info("Add images first: a reference with known types, and a query.")
-    st.page_link("data.py", icon=":material/upload:")
+    say_what_is_missing(here)
 elif not at_work(here, done=found is not None) and found is None:
     if any(path.parent.glob("evaluate-*.joblib")):
         st.info("Something has changed since it was last measured.")
@@ -100,11 +135,18 @@ elif not at_work(here, done=found is not None) and found is None:
     offer_work(here, "evaluate", "Measure")
 if path is not None and found is not None:
     show_numbers(found)
-    methods, matches, reading, files = st.tabs(
-        ["Methods", "Matches", "A person's answers", "Files"]
+    filtering = choose_filtering(found)
+    best = next(ot for ot in reversed(OT) if ot in found.protocol.ot)
+    methods, errors, why, matches, reading, files = st.tabs(
+        ["Methods", "Errors", "Why one is behind", "Matches", "A person's answers", "Files"]
     )
     with methods:
-        show_methods(found)
+        show_methods(found, filtering)
+    with errors:
+        method = choose_prediction(found, "Method", "method", filtering, ("ensemble", best))
+        show_errors(here, found, colours(here), method)
+    with why:
+        show_comparison(found, filtering)
     with matches:
         show_matches(found, colours(here))
     with reading:

@@ -1,5 +1,6 @@
-"""Export: take results away, repeat them elsewhere, sign the study off."""
+"""Export: take the typed cells away, sign the study off, and what colleagues may need besides."""
 
+import datetime as dt
 from collections import Counter
 from pathlib import Path
 
@@ -25,75 +26,133 @@ from celltransfer_core.outputs import (
 from celltransfer_core.runtime import write_atomically
 from celltransfer_core.studies import CurrentRun, current_job, load_map
 from celltransfer_core.types import Progress
+from celltransfer_core.web import report_url
 from parts import text
+from parts.colours_switch import original_colours
 from parts.here import Here, attempt, open_page
 from parts.must_find import show_must_find
+from parts.navigation import main_button
+from parts.reader import when_named
 from parts.takeaways import (
     Takeaways,
     content_key,
     file_name,
+    make_table,
     offer_csv,
     offer_parquet,
     offer_prepared,
+    show_cells,
     show_table,
 )
 from parts.work import current_run
 
+SHEET = 900  # px: height of the report on the page
+
 
 def read(here: Here, current: CurrentRun) -> Takeaways:
     """Read the study's tables, with pseudonyms or without as the reader chooses."""
-    hidden = st.toggle(
-        "Pseudonyms instead of names of files, slides and patients",
-        key="hidden",
-        help="In every table, picture and report below. They are the same in all of them.",
-    )
+    state = st.session_state
+    hidden = bool(state.get("hidden"))
     pseudonyms = Pseudonyms.of_study(here.workspace.secret, here.id) if hidden else None
-    with_names = False
-    if hidden:
-        st.download_button(
-            "Which pseudonym is whose (keep this to yourself)",
-            lambda: csv_bytes(pseudonyms.table(current.run.query)),
-            file_name(here, "pseudonyms.csv"),
-            key="pseudonyms",
-            icon=":material/key:",
-            on_click="ignore",
-        )
-    else:
-        with_names = st.toggle("Show names of files in previews", key="with names")
     tables = StudyTables(current.run, current.reviews, pseudonyms)
+    with_names = bool(state.get("with names")) and not hidden
     return Takeaways(here, tables, content_key(here, current), hidden, with_names)
 
 
-def offer_cells(files: Takeaways) -> None:
-    """Offer the typed cells."""
-
-    def write_h5ad(path: Path, progress: Progress) -> None:  # noqa: ARG001
-        formats.write_h5ad(files.tables.cells(), files.tables.manifest, path)
-
-    with st.container(border=True):
-        made = show_table(
-            files,
-            "cells",
-            "Typed cells",
-            "One row an image: what was predicted and how surely, what readers said, what counts "
-            "in the end, who said so and when.",
+def choose(files: Takeaways) -> None:
+    """Let the reader choose which columns and names are shown."""
+    with st.container(horizontal=True, gap="medium"):
+        st.toggle("All columns", key="all columns")
+        st.toggle("Names of files", key="with names", disabled=files.hidden)
+        st.toggle(
+            "Pseudonyms",
+            key="hidden",
+            help="In place of the names of files, slides and patients: in every table, picture and "
+            "report of this page, and the same in all of them.",
         )
-        with st.container(horizontal=True):
-            offer_csv(made, "cells", files.file_name("cells.csv"))
-            offer_parquet(made, "cells", files.file_name("cells.parquet"))
-            offer_prepared(files, "h5ad", ".h5ad", "h5ad", write_h5ad)
+        if pseudonyms := files.tables.pseudonyms:
+            st.download_button(
+                "Which pseudonym is whose (keep this to yourself)",
+                lambda: csv_bytes(pseudonyms.table(files.tables.run.query)),
+                file_name(files.here, "pseudonyms.csv"),
+                key="pseudonyms",
+                icon=":material/key:",
+                on_click="ignore",
+            )
+
+
+def take_away(files: Takeaways) -> None:
+    """Show the typed cells, and offer them with the report."""
+    tables, final = files.tables, files.tables.final
+    people = int(((final.reviewed != "") & ~final.unsure).sum())
+    flagged = int((tables.run.flagged & (final.reviewed == "")).sum())
+    st.markdown(
+        f"**{tables.run.query.n_cells:,} cells are typed**: {people:,} by people, the others by "
+        f"prediction. {flagged:,} flagged ones were not looked at."
+    )
+
+    def write_excel(path: Path, progress: Progress) -> None:  # noqa: ARG001
+        write_workbook(tables.workbook(), path)
+
+    buttons = st.container(horizontal=True)
+    choose(files)
+    made = show_cells(files)
+    with buttons:
+        offer_prepared(files, "tables", ".xlsx", "Excel", write_excel, at_once=True)
+        offer_csv(made, "cells", files.file_name("cells.csv"))
+        report = offer_report(files)
+    if report:
+        show_report(files.here, report)
+
+
+def offer_report(files: Takeaways) -> Path | None:
+    """Offer the report; return it once it is there."""
+    study, tables = files.here.study, files.tables
+    plane = load_map(files.here.workspace, study.id)
+    original = original_colours()
+    # A draft bears the day; a signed report that of its signature, and keeps its bytes.
+    today = "" if study.signed else dt.datetime.now(dt.UTC).date().isoformat()
+
+    def write(path: Path, progress: Progress) -> None:
+        page = report_html(
+            tables.run,
+            tables.reviews,
+            About(study.name, study.drawn, study.signed_by, study.signed or "", today),
+            plane=plane,
+            pseudonyms=tables.pseudonyms,
+            original=original,
+            progress=progress,
+        )
+        write_atomically(path, page.encode())
+
+    return offer_prepared(files, "report", ".html", "report", write, today, original)
+
+
+def show_report(here: Here, report: Path) -> None:
+    """Show the report itself."""
+    url = report_url(here.workspace, here.id, report, st.get_option("server.baseUrlPath") or "")
+    st.subheader("The report")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.link_button("Open it alone, to print", url, icon=":material/print:")
+        st.caption("One HTML file that opens without this program and without a network.")
+    with st.container(border=True):
+        st.iframe(url, height=SHEET, alt="The report")
 
 
 def offer_table(files: Takeaways, name: str, heading: str, explained: str, file: str) -> None:
     """Offer a table as CSV, with a preview."""
     with st.container(border=True):
         made = show_table(files, name, heading, explained)
-        with st.container(horizontal=True):
-            offer_csv(made, name, file)
+        offer_csv(made, name, file)
 
 
 def offer_tables(files: Takeaways) -> None:
-    """Offer all other tables."""
+    """Offer all other tables, for colleagues who compute with them."""
+
+    def write_h5ad(path: Path, progress: Progress) -> None:  # noqa: ARG001
+        formats.write_h5ad(files.tables.cells(), files.tables.manifest, path)
+
+    st.caption("The Excel file above has all of them, one sheet a table.")
     offer_table(
         files,
         "differential",
@@ -102,23 +161,20 @@ def offer_tables(files: Takeaways) -> None:
         "Artefacts are not counted.",
         files.file_name("differential.csv"),
     )
-    left, right = st.columns(2)
-    with left:
-        offer_table(
-            files,
-            "matches",
-            "Matches",
-            "One row a cluster: its type, its score, who confirmed it.",
-            "matches.csv",
-        )
-    with right:
-        offer_table(
-            files,
-            "clusters",
-            "Clusters",
-            "One row an image: the cluster that it is in.",
-            "clusters.csv",
-        )
+    offer_table(
+        files,
+        "matches",
+        "Matches",
+        "One row a cluster: its type, its score, who confirmed it.",
+        "matches.csv",
+    )
+    offer_table(
+        files,
+        "clusters",
+        "Clusters",
+        "One row an image: the cluster that it is in.",
+        "clusters.csv",
+    )
     offer_table(
         files,
         "quality",
@@ -133,25 +189,16 @@ def offer_tables(files: Takeaways) -> None:
         "Every answer in the order of time, also those that were changed later.",
         "reviews.csv",
     )
+    with st.container(border=True):
+        st.markdown("**Typed cells for programs**  \nWith all columns, as Parquet and AnnData.")
+        with st.container(horizontal=True):
+            made = make_table(files.key, files.hidden, "cells", files.tables)
+            offer_parquet(made, "cells", files.file_name("cells.parquet"))
+            offer_prepared(files, "h5ad", ".h5ad", "h5ad file", write_h5ad)
     st.caption(
         "Texts in CSV files that a spreadsheet would take for a formula begin with an apostrophe; "
         "Excel, Parquet and h5ad hold them as they are."
     )
-
-
-def offer_workbook(files: Takeaways) -> None:
-    """Offer all tables as one Excel workbook."""
-    tables = files.tables
-
-    def write(path: Path, progress: Progress) -> None:  # noqa: ARG001
-        write_workbook(tables.all(), path)
-
-    with st.container(border=True):
-        st.markdown(
-            "**Excel workbook**  \nAll tables above in one file, one sheet a table. Numbers are "
-            "numbers and texts stay texts."
-        )
-        offer_prepared(files, "tables", ".xlsx", "Excel", write)
 
 
 def offer_images(files: Takeaways) -> None:
@@ -167,98 +214,59 @@ def offer_images(files: Takeaways) -> None:
             progress=progress,
         )
 
-    with st.container(border=True):
-        st.markdown(
-            "**Images by type**  \nOne folder a final type, in a zip. Images are written anew as "
-            "8-bit PNG at their own size, so that nothing that the files held beside the picture "
-            "goes with them. Writing that is part of a picture stays in it."
-        )
-        with st.expander("Preview"):
-            counts = Counter(tables.final.final[tables.run.query.cell_index].tolist())
-            rows = [{"Folder": name, "Images": count} for name, count in sorted(counts.items())]
-            st.dataframe(pd.DataFrame(rows), hide_index=True)
-        offer_prepared(files, "images", ".zip", "zip", write)
-
-
-def offer_report(files: Takeaways) -> None:
-    """Offer the report."""
-    study, tables = files.here.study, files.tables
-    plane = load_map(files.here.workspace, study.id)
-
-    def write(path: Path, progress: Progress) -> None:
-        page = report_html(
-            tables.run,
-            tables.reviews,
-            About(study.name, study.drawn, study.signed_by, study.signed or ""),
-            plane=plane,
-            pseudonyms=tables.pseudonyms,
-            progress=progress,
-        )
-        write_atomically(path, page.encode())
-
-    with st.container(border=True):
-        st.markdown(
-            "**Report**  \nOne HTML file that opens without this program and without a network: "
-            "every plot, the clusters with pictures of their cells, what reviews say, and the "
-            "manifest."
-        )
-        with st.expander("Preview"):
-            confirmed = sum(match.confirmed for match in tables.run.matches)
-            st.markdown(
-                f"- Composition and differential count, before and after review\n"
-                f"- {len(tables.run.matches)} clusters with pictures, {confirmed} confirmed\n"
-                f"- Similarities, maps and {len(tables.run.voters)} voters\n"
-                f"- {len(tables.reviews):,} answers of readers, and the accuracy they stand for\n"
-                f"- Manifest and command line\n"
-                f"- “{RESEARCH_USE}”"
-            )
-        offer_prepared(files, "report", ".html", "HTML", write)
+    st.markdown(
+        "One folder a final type, in a zip. Images are written anew as 8-bit PNG at their own "
+        "size, so that nothing that the files held beside the picture goes with them. Writing that "
+        "is part of a picture stays in it."
+    )
+    counts = Counter(tables.final.final[tables.run.query.cell_index].tolist())
+    rows = [{"Folder": name, "Images": count} for name, count in sorted(counts.items())]
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    offer_prepared(files, "images", ".zip", "zip", write)
 
 
 def offer_repeat(files: Takeaways) -> None:
     """Show how to get the same result from a shell."""
     here, tables = files.here, files.tables
-    with st.container(border=True):
-        st.markdown(
-            "**Repeat it on the command line**  \nPut the same images into the folders `reference` "
-            "(one sub-folder a type) and `query`, save the clusters, the matches and the answers "
-            "above as `clusters.csv`, `matches.csv` and `reviews.csv` beside them, and run this. "
-            "It gives the same predictions, unless a transport is under way or offered above."
+    st.markdown(
+        "Put the same images into the folders `reference` (one sub-folder a type) and `query`, "
+        "save the clusters, the matches and the answers above as `clusters.csv`, `matches.csv` and "
+        "`reviews.csv` beside them, and run this. It gives the same predictions, unless a "
+        "transport is under way or offered above."
+    )
+    extras = {one.name: one.um_per_px for one in here.workspace.sets(here.id, "extra")}
+    reviews = "reviews.csv" if tables.reviews else None
+    st.code(
+        command_line(
+            tables.run.config,
+            extras=extras,
+            channels=shown_channels(tables.run),
+            reviews=reviews,
+            new_types=tables.new_types,
+        ),
+        language="bash",
+        wrap_lines=True,
+    )
+    if files.hidden:
+        st.caption(
+            "Save the three tables without pseudonyms for this: they must name your own files."
         )
-        extras = {one.name: one.um_per_px for one in here.workspace.sets(here.id, "extra")}
-        reviews = "reviews.csv" if tables.reviews else None
-        st.code(
-            command_line(
-                tables.run.config,
-                extras=extras,
-                channels=shown_channels(tables.run),
-                reviews=reviews,
-                new_types=tables.new_types,
-            ),
-            language="bash",
-            wrap_lines=True,
+    if here.workspace.decisions(here.id, "label"):
+        st.caption(
+            "Labels of the reference were mended in this study: save the labels that count (Data "
+            "page, Check of the reference) as labels.csv in its folder first."
         )
-        if files.hidden:
-            st.caption(
-                "Save the three tables without pseudonyms for this: they must name your own files."
-            )
-        if here.workspace.decisions(here.id, "label"):
-            st.caption(
-                "Labels of the reference were mended in this study: save the labels that count "
-                "(Data page, Check of the reference) as labels.csv in its folder first."
-            )
-        if any(one.mapping for one in here.workspace.sets(here.id, "reference")):
-            st.caption("Types were renamed in this study: name the sub-folders as it does.")
-        with st.expander("Manifest"):
-            st.json(tables.manifest, expanded=1)
-        st.download_button(
-            "Manifest (JSON)",
-            lambda: json_bytes(tables.manifest),
-            files.file_name("manifest.json"),
-            key="manifest",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+    if any(one.mapping for one in here.workspace.sets(here.id, "reference")):
+        st.caption("Types were renamed in this study: name the sub-folders as it does.")
+    st.download_button(
+        "Manifest: inputs, settings, versions (JSON)",
+        lambda: json_bytes(tables.manifest),
+        files.file_name("manifest.json"),
+        key="manifest",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    st.json(tables.manifest, expanded=1)
 
 
 def offer_signature(here: Here, tables: StudyTables) -> None:
@@ -285,31 +293,36 @@ def offer_signature(here: Here, tables: StudyTables) -> None:
     busy = bool(job and job.active)
     if busy:
         st.caption("Work is under way in this study: sign when it is done.")
-    sure = st.checkbox(
-        f"I, {text.plain(here.reader)}, have looked at the results and sign them off.", key="sure"
-    )
-    if st.button(
+    i = f"I, {text.plain(here.reader)}," if here.reader else "I"
+    sure = st.checkbox(f"{i} have looked at the results and sign them off.", key="sure")
+    main_button(
         "Sign off",
-        type="primary",
         icon=":material/verified:",
         disabled=not sure or busy,
         key="sign",
-    ) and attempt(here.workspace.sign, here.id, here.reader):
-        st.rerun()
+        note="" if sure else "To sign off, tick below that you have looked at the results.",
+        on_click=sign,
+        args=(here,),
+    )
 
 
-here = open_page(
-    "Export",
-    "Take the typed cells away as tables, pictures or a report, and sign the study off when it is "
-    "done.",
-)
+def sign(here: Here) -> None:
+    """Sign the study off; who has no name yet is asked for it first."""
+    if here.reader:
+        attempt(here.workspace.sign, here.id, here.reader)
+    else:
+        when_named(lambda name: attempt(here.workspace.sign, here.id, name))
+
+
+here = open_page("Export", f"Take the typed cells away, then sign the study off. {RESEARCH_USE}")
 if current := current_run(here, "Type every cell"):
-    st.warning(RESEARCH_USE, icon=":material/science:")
     files = read(here, current)
-    offer_cells(files)
-    offer_tables(files)
-    offer_workbook(files)
-    offer_images(files)
-    offer_report(files)
-    offer_repeat(files)
+    take_away(files)
     offer_signature(here, files.tables)
+    st.header("For colleagues")
+    with st.expander("Other tables and formats", icon=":material/table:"):
+        offer_tables(files)
+    with st.expander("Pictures, one folder a type", icon=":material/folder_zip:"):
+        offer_images(files)
+    with st.expander("Repeat it on the command line", icon=":material/terminal:"):
+        offer_repeat(files)

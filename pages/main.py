@@ -9,22 +9,34 @@ from celltransfer_core.errors import CellTransferError
 from celltransfer_core.web import SignInError
 from parts import text
 from parts.assets import ASSETS
-from parts.here import ask_reader, open_workspace, reader_name
+from parts.colours_switch import show_switch
+from parts.here import open_workspace
+from parts.keys import show_keys
 from parts.opened import open_chosen
+from parts.page_list import run_through
+from parts.reader import (
+    NAME,
+    STUDY,
+    ask_name,
+    ask_reader,
+    reader_name,
+    remember,
+    waits_for_name,
+)
 from parts.sign_in import is_outside
 
 outside = is_outside()
 icon = None if outside else ASSETS / "icon.svg"  # files of pages lie behind the sign-in
-st.set_page_config(page_title="CellTransfer", page_icon=icon, layout="wide")
-
-# Streamlit greys the words along axes more than WCAG AA allows.
-st.html(
-    "<style>.js-plotly-plot :is(.xtick text, .ytick text, .xtitle, .ytitle) "
-    "{fill: currentColor !important}</style>"
+st.set_page_config(
+    page_title="CellTransfer", page_icon=icon, layout="wide", initial_sidebar_state=256
 )
+
+st.html(ASSETS / "page" / "page.css")
 if st.context.theme.type == "dark":
     # Streamlit writes white on primary buttons, which the dark theme's light blue is too light for.
     st.html("<style>[data-testid^='stBaseButton-primary'] {color: #0B1216}</style>")
+
+st.session_state.pop("dock", None)
 
 if outside:
     st.title("CellTransfer")
@@ -40,15 +52,6 @@ except SignInError as error:
     st.button("Sign out", icon=":material/logout:", on_click=st.logout)
     st.stop()
 
-ICONS = {
-    "done": ":material/check_circle:",
-    "stale": ":material/update:",
-    "next": ":material/arrow_circle_right:",
-    "running": ":material/hourglass_top:",
-    "failed": ":material/error:",
-    "waiting": ":material/radio_button_unchecked:",
-}
-
 try:
     space = open_workspace()
 except CellTransferError as error:
@@ -57,33 +60,7 @@ except CellTransferError as error:
 opened = open_chosen(space)
 current = opened.study
 
-
-def step(name: str, heading: str, state: str) -> st.Page:
-    """Declare the page of one step, marked with its state."""
-    return st.Page(f"{name}.py", title=heading, icon=ICONS[opened.states[state]])
-
-
-help_page = st.Page("help.py", title="Help", icon=":material/help:")
-evaluate = st.Page("evaluate.py", title="Evaluate", icon=":material/analytics:")
-page = st.navigation(
-    {
-        "": [
-            st.Page("start.py", title="Start", icon=":material/home:", default=True),
-            st.Page("studies.py", title="Studies", icon=":material/folder_open:"),
-        ],
-        "Steps": [
-            step("data", "1 · Data", "data"),
-            step("embeddings", "2 · Embeddings", "embed"),
-            step("clusters", "3 · Clusters", "clusters"),
-            step("matches", "4 · Matches", "matches"),
-            step("classify", "5 · Classify", "classify"),
-            step("cells", "6 · Cells", "classify"),
-            step("review", "7 · Review", "reviewed"),
-            step("export", "8 · Export", "signed"),
-        ],
-        "More": [*([evaluate] if opened.labelled else []), help_page],
-    }
-)
+page = run_through(opened.steps, labelled=opened.labelled)
 
 
 @st.fragment(run_every=3.0)
@@ -107,10 +84,20 @@ with st.sidebar:
         st.button("Sign out", icon=":material/logout:", on_click=st.logout)
     else:
         ask_reader()
+        reader = reader_name()
+    kept = {} if st.user.get("is_logged_in") else {NAME: reader}
+    remember(**kept, **({} if opened.problem else {STUDY: current.id if current else ""}))
+    if current:
+        show_switch()
+    show_keys()
     st.caption(f"{RESEARCH_USE} CellTransfer {__version__}")
 
 if opened.problem:
     st.error(text.sentence(opened.problem))
+if opened.gone:
+    st.warning(text.sentence(opened.gone), icon=":material/search_off:")
+if waits_for_name():
+    ask_name()
 try:
     with space.one_look():
         page.run()

@@ -1,21 +1,22 @@
 """Matches: which type each cluster is. A person's answer counts more than any score."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from celltransfer_core.vocabulary import NONE_TYPE
 from parts import text
-from parts.cluster_answers import confirm_all, step, undo
+from parts.chosen import choose_cluster, chosen_cluster
+from parts.cluster_answers import confirm_all, step
 from parts.evidence import show_evidence
 from parts.here import open_page
+from parts.keys import KEYS
 from parts.matched import Matched, load_matched
-from parts.navigation import lead_on
 from parts.one_cluster import show_cluster
+from parts.split_clusters import match_parts
 from parts.without_cluster import show_filtered
-from parts.work import needs
+from parts.work import lead_to_review, needs
 
 SURE = 0.5
 
@@ -28,8 +29,45 @@ MARKS = {
 }
 
 
-def show_strip(matched: Matched) -> None:
-    """Show how every cluster stands; one is chosen."""
+def show_ways(matched: Matched, position: int) -> None:
+    """Show which cluster is looked at, how many are settled, and the way to others."""
+    st.session_state["choose cluster"] = matched.number(position)
+
+    def name(number: int) -> str:
+        one = matched.position(number)
+        place = matched.order.index(one) + 1
+        match = matched.matches[one]
+        taken = "none of these" if match.matched_type == NONE_TYPE else match.matched_type
+        return (
+            f"Cluster {matched.label(one)} ({place} of {len(matched.order)}) · "
+            f"{match.cells:,} cells · {taken}, {matched.state(one)}"
+        )
+
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
+        st.selectbox(
+            "Cluster",
+            [matched.number(one) for one in matched.order],
+            format_func=name,
+            key="choose cluster",
+            on_change=lambda: choose_cluster(st.session_state["choose cluster"]),
+            label_visibility="collapsed",
+        )
+        for label, icon, by in (
+            ("Previous", ":material/arrow_back:", -1),
+            ("Next", ":material/arrow_forward:", 1),
+        ):
+            st.button(
+                label,
+                key=label.lower(),
+                shortcut=KEYS[label.lower()],
+                icon=icon,
+                on_click=step,
+                args=(matched, by),
+            )
+
+
+def show_settled(matched: Matched) -> None:
+    """Tell how many clusters are settled."""
     done = [match for match in matched.matches if match.confirmed]
     share = sum(match.cells for match in done) / matched.query.n_cells
     st.progress(
@@ -37,44 +75,6 @@ def show_strip(matched: Matched) -> None:
         text=f"**{len(done)} of {len(matched.matches)} clusters are settled by a person**, "
         f"{100 * share:.0f} % of the cells",
     )
-    st.segmented_control(
-        "Clusters, the largest first: "
-        + ", ".join(f"{mark} {name}" for name, mark in MARKS.items()),
-        matched.order,
-        format_func=lambda position: (
-            f"{MARKS[matched.state(position)]} {text.plain(matched.label(position))}"
-        ),
-        key="cluster",
-        required=True,
-    )
-
-
-def offer_ways(matched: Matched) -> None:
-    """Offer to go to other clusters, to undo, and to confirm many."""
-    with st.container(horizontal=True):
-        for label, key, icon, by in (
-            ("Previous", "K", ":material/arrow_back:", -1),
-            ("Next", "J", ":material/arrow_forward:", 1),
-        ):
-            st.button(
-                label,
-                key=label.lower(),
-                shortcut=key,
-                icon=icon,
-                on_click=step,
-                args=(matched, by),
-            )
-        st.button(
-            "Undo my last answer",
-            key="undo",
-            shortcut="Z",
-            icon=":material/undo:",
-            on_click=undo,
-            args=(matched,),
-            disabled=matched.here.locked or not matched.here.own_decisions("match"),
-        )
-        offer_all(matched, matched.waiting())
-    st.caption("By keyboard: every button shows its key.")
 
 
 def offer_all(matched: Matched, waiting: Sequence[int]) -> None:
@@ -90,15 +90,16 @@ def offer_all(matched: Matched, waiting: Sequence[int]) -> None:
         sure = [position for position in waiting if matched.matches[position].score >= least]
         for position in sure:
             match = matched.matches[position]
+            mixed = ", :orange[seems mixed]" if matched.purity[position].mixed else ""
             st.markdown(
                 f"Cluster {text.plain(matched.label(position))}: "
-                f"**{text.plain(match.matched_type)}** ({match.score:.2f}, {match.cells:,} cells)"
+                f"**{text.plain(match.matched_type)}** ({match.score:.2f}, {match.cells:,} cells"
+                f"{mixed})"
             )
         st.caption("A high score can be wrong: look at each cluster once, before or after.")
         st.button(
             f"Confirm these {len(sure)}",
             key="confirm all",
-            type="primary",
             on_click=confirm_all,
             args=(matched, sure),
             disabled=not sure,
@@ -114,27 +115,25 @@ def show_table(matched: Matched) -> None:
                 "Cells": match.cells,
                 "Type": "none of these" if match.matched_type == NONE_TYPE else match.matched_type,
                 "State": matched.state(position),
-                "Score": match.score,
-                "Runner-up": match.runner_up,
-                "Its score": match.runner_up_score,
+                "Encoders say": f"{100 * purity.share:.0f} % {purity.counts[0][0]}",
+                "Seems": "mixed" if purity.mixed else "",
+                "Next most alike": match.runner_up,
                 "Other sets say": match.tsne_type if match.reason else "",
                 "By": match.by,
             }
             for position in matched.order
-            for match in [matched.matches[position]]
+            for match, purity in [(matched.matches[position], matched.purity[position])]
         ]
     )
-    bar: Any = st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f")
 
     def open_row() -> None:
         """Show the cluster whose row was clicked."""
         if clicked := st.session_state["table"]["selection"]["rows"]:
-            st.session_state["cluster"] = matched.order[clicked[0]]
+            choose_cluster(matched.number(matched.order[clicked[0]]))
 
     st.dataframe(
         rows,
         hide_index=True,
-        column_config={"Score": bar, "Its score": bar},
         on_select=open_row,
         selection_mode="single-row",
         key="table",
@@ -143,7 +142,7 @@ def show_table(matched: Matched) -> None:
 
 
 def go_on(matched: Matched) -> None:
-    """Lead on to the classification."""
+    """Lead on to the review."""
     if left := len(matched.waiting()):
         st.caption(
             f"{left} {'cluster is' if left == 1 else 'clusters are'} not confirmed yet. You can go "
@@ -159,24 +158,25 @@ def go_on(matched: Matched) -> None:
     if matched.slips:
         named = [text.plain(matched.label(position)) for position in matched.slips]
         st.warning(f"Look again at {text.possible_slips(named)}.", icon=":material/visibility:")
-    lead_on("classify", "Go on: type every cell")
+    lead_to_review(matched.here, quiet=bool(matched.waiting()))
 
 
 here = open_page(
     "Matches",
-    "Each cluster is proposed a type. Look at its cells beside the type's own and say whether "
-    "that is right: a dozen answers here are worth more than anything else you can do.",
+    "Is each cluster what it is proposed to be? Compare its cells with the reference's.",
 )
+match_parts(here)
 if needs(here, "matches", "Match the clusters to types"):
     matched = load_matched(here)
-    if st.session_state.get("cluster") not in matched.order:
-        st.session_state["cluster"] = (matched.waiting() or matched.order)[0]
-    shown = st.session_state["cluster"]
-    show_strip(matched)
-    with st.container(border=True):
-        show_cluster(matched, shown)
-        offer_ways(matched)
+    first = (matched.waiting() or matched.order)[0]
+    number = chosen_cluster(matched.clusters.names.tolist(), matched.number(first))
+    shown = matched.position(number)
+    show_ways(matched, shown)
+    show_cluster(matched, shown)
+    st.header("All clusters")
+    show_settled(matched)
     show_table(matched)
+    offer_all(matched, matched.waiting())
     show_filtered(matched)
     show_evidence(matched, shown)
     go_on(matched)

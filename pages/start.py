@@ -5,9 +5,11 @@ import streamlit as st
 from celltransfer_core.about import RESEARCH_USE
 from celltransfer_core.studies import current_job, open_demo
 from parts import text
-from parts.assets import ASSETS
-from parts.here import Here, attempt, open_workspace, reader_name
-from parts.navigation import begin_study, go, next_step, open_study
+from parts.assets import ASSETS, component
+from parts.here import Here, attempt, open_workspace
+from parts.image_set import HINTS, UPLOAD
+from parts.navigation import begin_study, lead_to_next, next_step, open_study
+from parts.reader import reader_name
 from parts.work import begin, needs, state_of
 
 space = open_workspace()
@@ -35,8 +37,18 @@ def show_open_study(here: Here) -> None:
             )
         if active:
             needs(here, "classify", "")
-        elif st.button(f"Go on: {step.task}", type="primary", icon=":material/arrow_forward:"):
-            go(step.page)
+    lead_to_next(here.study, "start")
+
+
+def offer_own_cells() -> None:
+    """Take the folder of a reference before there is a study: the new one goes on with it."""
+    begun = component(*UPLOAD)(
+        key="own cells",
+        data={"name": "Your reference", "hint": HINTS["reference"]},
+        on_begun_change=lambda: None,
+    )
+    if begun.begun:
+        begin_study("My cells")
 
 
 if not space.studies() and not space.studies(deleted=True):
@@ -57,8 +69,10 @@ chosen = st.session_state.get("study")
 if chosen:
     show_open_study(Here(space, space.study(chosen), reader_name()))
 
-st.header("Three ways in")
-demo, new, folders = st.columns(3)
+own, demo, new = st.columns([2, 1, 1])
+with own.container(border=True, height="stretch"):
+    st.markdown("**Your own cells**: the reference first, then the query")
+    offer_own_cells()
 with demo.container(border=True, height="stretch"):
     st.markdown("**See it at work**")
     st.markdown("A small study of **drawn** cells, ready on every page. Nothing can break.")
@@ -71,11 +85,6 @@ with new.container(border=True, height="stretch"):
         name = st.text_input("Name", placeholder="Such as: May smears, site B", max_chars=120)
         if st.form_submit_button("New study", icon=":material/add:", width="stretch"):
             attempt(begin_study, name)
-with folders.container(border=True, height="stretch"):
-    st.markdown("**Your own cells**")
-    st.markdown("Two folders of images: a reference, one sub-folder a type, and a query.")
-    if st.button("Open my folders", icon=":material/drive_folder_upload:", width="stretch"):
-        begin_study("My cells")
 
 st.header("How it works")
 st.image(

@@ -5,8 +5,9 @@ import streamlit as st
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.studies import RECENT, ROLES, Study
 from parts import text
-from parts.here import attempt, open_workspace, reader_name
-from parts.navigation import begin_study, close_study, go, next_step
+from parts.here import attempt, open_workspace
+from parts.navigation import begin_study, close_study, go, lead_to_next, next_step
+from parts.reader import reader_name, when_named
 
 AGES = {0: "at any time", 7: "more than a week ago", 30: "more than a month ago"}
 
@@ -79,9 +80,8 @@ def show(study: Study) -> None:
                 f"changed {text.when(study.changed)}{signed}"
             )
         with buttons.container(horizontal=True, horizontal_alignment="right"):
-            kind = "secondary" if is_open else "primary"
             label = "Go on" if is_open else "Open"
-            if st.button(label, key=f"open {study.id}", type=kind, help=step.task):
+            if st.button(label, key=f"open {study.id}", help=step.task):
                 go(step.page, study.id)
             with st.popover("More", key=f"more {study.id}"):
                 if study.signed:
@@ -95,10 +95,13 @@ def show(study: Study) -> None:
                 share(study)
 
 
-def sweep(age: int) -> None:
+def sweep(age: int, who: str) -> None:
     """Delete for good; the page tells what was freed."""
+    if not who:
+        when_named(lambda name: sweep(age, name))
+        return
     try:
-        st.session_state["swept"] = space.sweep(age, who=reader_name())
+        st.session_state["swept"] = space.sweep(age, who=who)
     except CellTransferError as error:
         st.session_state["not swept"] = str(error)
 
@@ -119,7 +122,7 @@ def delete_for_good(age: int) -> None:
         type="primary",
         icon=":material/delete_forever:",
         on_click=sweep,
-        args=(age,),
+        args=(age, reader_name()),
     ):
         st.rerun()
 
@@ -169,6 +172,8 @@ if not every:
     st.info("There is no study yet. Begin one above, or open the demo on the Start page.")
 for one in every:
     show(one)
+    if st.session_state.get("study") == one.id:
+        lead_to_next(one, "studies")
 
 if gone:
     with st.expander(f"Deleted studies ({len(gone)})"):

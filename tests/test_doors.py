@@ -23,6 +23,7 @@ from celltransfer_core.web import (
     file_url,
     image_url,
     person,
+    report_url,
     routes,
     upload_access,
 )
@@ -40,6 +41,7 @@ ROUTES = {
     ("POST", "/ct/files/{set}/zip"): "upload",
     ("POST", "/ct/files/{set}/folder"): "upload",
     ("GET", "/ct/export/{study}/{file}"): "download",
+    ("GET", "/ct/report/{study}/{file}"): "report",
 }
 """What a request needs: a token of this purpose, for the study, set or file in its path."""
 
@@ -109,6 +111,8 @@ def request(space, image_set, method, path):
         return image_url(space, study, cell, size=20), b"", {}
     if kind == "download":
         return file_url(space, study, prepared(space, study), "x.zip"), b"", {}
+    if kind == "report":
+        return report_url(space, study, prepared(space, study)), b"", {}
     access = upload_access(space, image_set)
     what = path.rpartition("{set}")[2]
     body = {
@@ -190,8 +194,12 @@ def test_a_token_of_one_purpose_opens_nothing_else(space, sets):
     access = upload_access(space, sets[0])
     assert ask("GET", access["url"], b"", {access["header"]: token}).status in REFUSED
     file = request(space, sets[0], "GET", "/ct/export/{study}/{file}")[0]
-    for other in (token, access["token"]):
+    report = request(space, sets[0], "GET", "/ct/report/{study}/{file}")[0]
+    tokens = [url.partition("t=")[2] for url in (file, report)]
+    for other in (token, access["token"], tokens[1]):
         assert ask("GET", file.partition("?")[0] + f"?t={other}").status in REFUSED
+    for other in (token, access["token"], tokens[0]):
+        assert ask("GET", report.partition("?")[0] + f"?t={other}").status in REFUSED
 
 
 def test_every_page_is_listed():
@@ -265,23 +273,20 @@ def test_without_an_identity_nobody_sees_a_study(space, sets, open_page, monkeyp
 def test_the_name_of_a_decision(monkeypatch, about, name):
     import streamlit as st
 
-    from parts.here import reader_name
+    from parts.reader import reader_name
 
     sign_in(monkeypatch, **about)
     monkeypatch.setattr(st, "session_state", {"reader": "Mallory"})
     assert reader_name() == name
 
 
-def test_who_gives_no_name_is_the_account_that_the_app_runs_under(monkeypatch):
-    import getpass
-
+def test_who_gives_no_name_has_none_and_never_the_servers_account(monkeypatch):
     import streamlit as st
 
-    from parts.here import reader_name
+    from parts.reader import reader_name
 
     monkeypatch.setattr(st, "session_state", {"reader": ""})
-    monkeypatch.setattr(getpass, "getuser", lambda: "ann")
-    assert reader_name() == "ann"
+    assert reader_name() == ""
 
 
 def test_a_damaged_key_is_said_on_the_page(space, sets, open_page):  # noqa: F811

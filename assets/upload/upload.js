@@ -1,7 +1,7 @@
 // Sends dropped folders, zips, or a folder on the server to one set of a study.
 // Files go in batches, a few at a time; what the server has is not sent again. Where another image or
 // table has a name already, nothing is sent until somebody has said what to do. An upload lives
-// beside the page: it goes on while other pages of the app are looked at. Uses sha256.js.
+// beside the page: it goes on while other pages of the app are looked at. Uses sha256.js and zone.js.
 
 const IN_FLIGHT = 2;
 const TRIES = 5;
@@ -607,23 +607,12 @@ class View {
   }
 
   build() {
-    const picker = (label, properties) => {
-      const input = element("input", { type: "file", hidden: true, multiple: true, ...properties });
-      input.addEventListener("change", () => {
-        const found = [...input.files].map((file) => ({
-          name: file.webkitRelativePath || file.name,
-          file,
-        }));
-        input.value = ""; // the same again must count as a change
-        if (found.length) send(this.upload, this.access, async () => found);
-      });
-      const button = element("button", { type: "button", textContent: label });
-      button.addEventListener("click", () => input.click());
-      return [button, input];
+    const take = (find) => {
+      const { access, upload } = this;
+      if (!this.locked) send(upload, access, () => find(upload));
     };
-    const [folder, folderInput] = picker("Choose a folder", { webkitdirectory: true });
-    const [zip, zipInput] = picker("Choose a zip", { accept: ".zip", multiple: false });
-    this.hint = element("p", { className: "hint" });
+    const { zone, hint, buttons } = zoneFor("Drop a folder or a zip here", take);
+    [this.zone, this.hint, this.buttons, this.add] = [zone, hint, buttons, take];
     this.path = element("input", { type: "text", autocomplete: "off", spellcheck: false });
     this.take = element("button", { type: "submit", textContent: "Import" });
     this.places = element("span", { className: "hint" });
@@ -644,14 +633,6 @@ class View {
         untilAnswered(upload, (query) => importFolder(upload, access, path, query)),
       );
     });
-    this.buttons = [folder, zip];
-    this.zone = element(
-      "div",
-      { className: "zone", role: "group" },
-      element("p", { className: "lead", textContent: "Drop a folder or a zip here" }),
-      this.hint,
-      element("div", { className: "buttons" }, folder, zip, folderInput, zipInput),
-    );
     this.bar = element("progress", { max: 1 });
     this.headline = element("span", { className: "headline" });
     this.more = element("span", { className: "more" });
@@ -680,41 +661,6 @@ class View {
         this.live,
       ),
     );
-    this.acceptDrops();
-  }
-
-  acceptDrops() {
-    let inside = 0;
-    const mark = () => this.zone.classList.toggle("over", inside > 0);
-    this.zone.addEventListener("dragenter", (event) => {
-      event.preventDefault();
-      inside += 1;
-      mark();
-    });
-    this.zone.addEventListener("dragleave", () => {
-      inside -= 1;
-      mark();
-    });
-    this.zone.addEventListener("dragover", (event) => event.preventDefault());
-    this.zone.addEventListener("drop", (event) => {
-      event.preventDefault();
-      inside = 0;
-      mark();
-      if (this.locked) return;
-      // Both lists are gone once this handler returns.
-      const entries = [...event.dataTransfer.items]
-        .filter((item) => item.kind === "file")
-        .map((item) => item.webkitGetAsEntry())
-        .filter(Boolean);
-      const files = [...event.dataTransfer.files].map((file) => ({ name: file.name, file }));
-      const { upload } = this;
-      send(upload, this.access, async () => {
-        if (!entries.length) return files;
-        const found = [];
-        for (const entry of entries) await collect(entry, "", found, upload);
-        return found;
-      });
-    });
   }
 
   // Returns what ends this showing; a later one may have begun before it is called.
@@ -740,6 +686,11 @@ class View {
     this.server.hidden = !options.roots.length;
     this.places.textContent = `Allowed: ${options.roots.join(", ")}`;
     this.draw();
+    if (chosen && options.takes && !upload.active) {
+      const find = chosen;
+      chosen = undefined;
+      this.add(find);
+    }
     return () => {
       if (this.showing === showing) this.leave();
     };
@@ -842,8 +793,12 @@ addEventListener("beforeunload", (event) => {
 });
 
 export default function mount({ parentElement, data, setTriggerValue }) {
-  if (!views.has(parentElement)) views.set(parentElement, new View(parentElement));
+  const begins = !data.access;
+  if (!views.has(parentElement)) {
+    views.set(parentElement, new (begins ? Beginning : View)(parentElement));
+  }
   const view = views.get(parentElement);
+  if (begins) return view.show(data, () => setTriggerValue("begun", true));
   return view.show(data.access, data, (upload) =>
     setTriggerValue("finished", { state: upload.state, files: upload.done }),
   );

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from celltransfer_core.about import RESEARCH_USE
+from celltransfer_core.cli.columns import add_label_columns
 from celltransfer_core.cli.options import (
     add_channels,
-    add_label_columns,
     add_new_types,
     add_settings,
     add_skip,

@@ -10,11 +10,11 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from celltransfer_core.cli.columns import add_label_columns
 from celltransfer_core.cli.options import (
     Parser,
     add_channels,
     add_common,
-    add_label_columns,
     add_new_types,
     add_types_at,
     names_given,

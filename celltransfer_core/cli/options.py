@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import argparse
 import csv
-import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from celltransfer_core.cli.columns import add_label_columns
 from celltransfer_core.config.config import PRESETS, SETTINGS
 from celltransfer_core.config.settings import Setting
 from celltransfer_core.data.levels import TypesAt, read_level
-from celltransfer_core.data.table_columns import CHOSEN
 from celltransfer_core.evaluation.protocol import METHODS, OT
 
 NAMES_HELP = (
@@ -148,29 +147,6 @@ def add_types_at(folders: argparse._ActionsContainer) -> None:
         "inside them, innermost for the one that each image lies in; of one set where SET, its "
         "folder or the folder's name, stands before it; may be repeated",
     )
-
-
-def add_label_columns(folders: argparse._ActionsContainer) -> None:
-    """Add which columns of a table of labels are meant."""
-    folders.add_argument(
-        "--label-columns",
-        type=_columns,
-        action="append",
-        default=[],
-        metavar="[SET:]file=A,label=B",
-        help="columns of labels.csv that hold the files and their types, where they are called "
-        "otherwise; of one set where SET, its folder or the folder's name, stands before them; may "
-        "be repeated",
-    )
-
-
-def _columns(text: str) -> tuple[str, dict[str, str]]:
-    # A column's name may hold a comma, and an equals sign.
-    before, *parts = re.split(rf"(?:^|[,:])\s*({'|'.join(CHOSEN)})\s*=", text)
-    found = dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
-    if not found or not all(found.values()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form file=NAME,label=NAME")
-    return before.strip(), found
 
 
 def _level(text: str) -> tuple[str, TypesAt]:

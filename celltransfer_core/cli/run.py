@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from celltransfer_core.about import RESEARCH_USE
+from celltransfer_core.cli.columns import review_columns
 from celltransfer_core.cli.doubts import describe_doubts
 from celltransfer_core.cli.options import (
     add_folders,
@@ -57,7 +58,20 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "--reviews",
         type=Path,
         metavar="FILE",
-        help="a reviews.csv with readers' answers on query cells: they update the vote",
+        help="answers on query cells, which update the vote: a reviews.csv, any table with "
+        "a column of files (or sha256) and one of types, or a folder of images by type",
+    )
+    annotations.add_argument(
+        "--review-columns",
+        type=review_columns,
+        metavar="file=A,label=B",
+        help="columns of that table that hold the files and the types, if called otherwise",
+    )
+    annotations.add_argument(
+        "--reviewer",
+        default="",
+        metavar="NAME",
+        help="who gave these answers, where the file does not say; by default the file's name",
     )
     add_new_types(annotations)
     add_work(parser)
@@ -89,7 +103,13 @@ def _run(options: argparse.Namespace) -> None:
                 say(line)
         clusters = read_clusters(options.clusters_from, query) if options.clusters_from else None
         confirmations, reviews = read_said(
-            options.matches, options.reviews, query, type_names(reference), options.new_types
+            options.matches,
+            options.reviews,
+            query,
+            type_names(reference),
+            options.new_types,
+            columns=options.review_columns,
+            reader=options.reviewer,
         )
         result = run(
             reference,

@@ -41,8 +41,9 @@ from .suspicions import (
     count_unseen as count_unseen,
     find_suspicions as find_suspicions,
 )
-from .table_bytes import TableText as TableText
-from .table_rows import TableHeader as TableHeader
+from .table_bytes import TableText as TableText, decode_table as decode_table
+from .table_columns import ColumnsError as ColumnsError
+from .table_rows import TableHeader as TableHeader, read_header as read_header
 from .tables import (
     LABELS_FILE as LABELS_FILE,
     METADATA_FILE as METADATA_FILE,

@@ -136,6 +136,11 @@ class Dataset:
             return self.scales[:1] * self.n_cells
         return tuple(self.scales[self.scale_numbers[index]] for index in self._first)
 
+    @cached_property
+    def scales_in_use(self) -> frozenset[PixelScale]:
+        """The scales that its cells have."""
+        return frozenset(self.cell_scales)
+
     @property
     def deep(self) -> bool:
         """Whether a set that it is made of has images of other numbers than 8 bit."""

@@ -81,6 +81,32 @@ class Canvas:
         width = np.float32(max(softness, self.step))
         return np.clip(0.5 - distance / width, 0, 1)
 
+    def around(self, x: float, y: float, reach: float) -> tuple[slice, slice]:
+        """Find the pixels near a place.
+
+        Parameters
+        ----------
+        x, y : float
+            From the cell's centre, µm.
+        reach : float
+            In µm, along both axes.
+
+        Returns
+        -------
+        rows, columns : slice
+            Empty where nothing of the plane is near.
+        """
+        column, row = (
+            (place + centre + self.half_side) / self.step - 0.5
+            for place, centre in zip((x, y), self.centre.tolist(), strict=True)
+        )
+        span = reach / self.step + 1
+        across, down = (
+            slice(max(0, int(at - span)), max(0, min(self.n, int(at + span) + 2)))
+            for at in (column, row)
+        )
+        return down, across
+
     def dots(self, spots: Iterable[tuple[float, float, float]]) -> Float32:
         """Compute the share of each pixel that lies inside round spots.
 

@@ -203,6 +203,8 @@ _DRAWN: Mapping[str, Callable[[Canvas], Cell]] = MappingProxyType(
     }
 )
 
+_RIM = 0.3  # µm: width of a red cell's edge
+
 CELL_TYPES = tuple(_DRAWN)
 """Types that :func:`draw_cell` knows."""
 
@@ -251,13 +253,15 @@ def _red_cells(canvas: Canvas, cell: Cell) -> Float32:
         if np.hypot(*place) < clear or any(np.hypot(*(place - o)) < 6.3 for o in places):
             continue
         places.append(place)
-        across, down = canvas.x - place[0], canvas.y - place[1]
         angle = rng.uniform(0, np.pi)
+        # Beyond its rim a cell adds nothing.
+        rows, columns = canvas.around(float(place[0]), float(place[1]), radius + _RIM)
+        across, down = canvas.x[rows, columns] - place[0], canvas.y[rows, columns] - place[1]
         along = np.float32(np.cos(angle)) * across + np.float32(np.sin(angle)) * down
         aside = np.float32(np.cos(angle)) * down - np.float32(np.sin(angle)) * across
         distance = np.hypot(along, aside / np.float32(ratio))
         pallor = np.exp(-((distance / np.float32(0.42 * radius)) ** 2))
-        plane += canvas.cover(distance - np.float32(radius), 0.3) * (
+        plane[rows, columns] += canvas.cover(distance - np.float32(radius), _RIM) * (
             1 - np.float32(rng.uniform(0.45, 0.7)) * pallor
         )
     return plane * outside

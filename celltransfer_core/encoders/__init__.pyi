@@ -9,7 +9,12 @@ from .catalogue import (
     parse_encoders as parse_encoders,
     published_encoder as published_encoder,
 )
-from .embedding import BATCH_SIZE as BATCH_SIZE, embed as embed, encode as encode
+from .embedding import (
+    BATCH_SIZE as BATCH_SIZE,
+    embed as embed,
+    embed_together as embed_together,
+    encode as encode,
+)
 from .foundation import (
     FoundationEncoder as FoundationEncoder,
     batch_size as batch_size,

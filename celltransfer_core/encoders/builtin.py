@@ -271,15 +271,37 @@ class DescriptorEncoder:
 
     def __init__(self, spec: EncoderSpec, describe: Callable[[_Cell], Float64]) -> None:
         self.spec = spec
-        self._describe = describe
+        self.describe = describe
 
     def encode(self, images: Sequence[RGBImage], extents: Float32) -> Float32:
         """Embed a batch; see :class:`celltransfer_core.encoders.Encoder`."""
-        rows = [
-            self._describe(_prepare(image, float(extent), self.spec.input_size))
-            for image, extent in zip(images, extents, strict=True)
-        ]
-        return np.array(rows, dtype=np.float32)
+        return describe([self], images, extents)[0]
+
+
+def describe(
+    encoders: Sequence[DescriptorEncoder], images: Sequence[RGBImage], extents: Float32
+) -> list[Float32]:
+    """Embed a batch with several of these encoders; what all of them need is computed once.
+
+    Parameters
+    ----------
+    encoders : sequence of DescriptorEncoder
+        Of one input size.
+    images : sequence of ndarray of uint8, each (h, w, 3)
+    extents : ndarray of float32, shape (n,)
+        As for :class:`celltransfer_core.encoders.Encoder`.
+
+    Returns
+    -------
+    list of ndarray of float32, each (n, dim)
+        One an encoder.
+    """
+    rows: list[list[Float64]] = [[] for _ in encoders]
+    for image, extent in zip(images, extents, strict=True):
+        cell = _prepare(image, float(extent), encoders[0].spec.input_size)
+        for of_encoder, encoder in zip(rows, encoders, strict=True):
+            of_encoder.append(encoder.describe(cell))
+    return [np.array(of_encoder, dtype=np.float32) for of_encoder in rows]
 
 
 _DESCRIBE = {"colour": _colour, "texture": _texture, "shape": _shape}

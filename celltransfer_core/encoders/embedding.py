@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 
-from celltransfer_core.encoders.registry import Encoder
+from celltransfer_core.encoders.builtin import DescriptorEncoder, describe
+from celltransfer_core.encoders.registry import BUILTIN, Encoder, EncoderSpec
 from celltransfer_core.errors import CellTransferError, EncoderError
 from celltransfer_core.framing.crops import Crops
 from celltransfer_core.runtime.batches import in_batches
@@ -61,45 +62,160 @@ def embed(
     OutputError
         If the cache cannot be written to.
     """
-    spec = encoder.spec
-    stage = f"embedding {spec.id}"
-    table = f"embedding/{spec.id}@{spec.version}/{crops.variant}"
+    return embed_together(
+        crops, [encoder], cache, batch_size=batch_size, workers=workers, progress=progress
+    )[0]
+
+
+def embed_together(
+    crops: Crops,
+    encoders: Sequence[Encoder],
+    cache: Cache,
+    *,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> list[Float32]:
+    """Embed every cell of a set with encoders that share what they need; see :func:`embed`.
+
+    Parameters
+    ----------
+    crops : Crops
+        Of n cells; each is read, cut and prepared once for all encoders.
+    encoders : sequence of Encoder
+        One, or a group of :func:`grouped`.
+    cache, batch_size, workers, progress
+        As for :func:`embed`.
+
+    Returns
+    -------
+    list of ndarray of float32, each (n, dim)
+        One an encoder.
+
+    Raises
+    ------
+    EncoderError, ImageError, OutputError
+        As :func:`embed`; an error of one encoder ends the work of all.
+    """
+    stage = embedding_stage([encoder.spec.id for encoder in encoders])
+    specs = [encoder.spec for encoder in encoders]
+    tables = [_table(crops, spec) for spec in specs]
     keys = crops.dataset.cells
-    known, rows = cache.get(table, keys, spec.dim)
+    kept = [cache.get(table, keys, spec.dim) for table, spec in zip(tables, specs, strict=True)]
+    known = np.all([found for found, _ in kept], axis=0)
     missing = np.flatnonzero(~known)
     done = int(known.sum())
-    size = batch_size or max(BATCH_SIZE, encoder.batch)
+    size = batch_size or max(BATCH_SIZE, *(encoder.batch for encoder in encoders))
     progress(stage, done, len(keys))
     batches = in_batches(missing, size)
-    encoded = _in_workers if encoder.in_workers else _decoded_ahead
-    for batch, found in encoded(crops, encoder, batches, workers):
-        rows[batch] = found
-        cache.put(table, [keys[cell] for cell in batch], found)
+    encoded = _in_workers if encoders[0].in_workers else _decoded_ahead
+    for batch, found in encoded(crops, encoders, batches, workers):
+        names = [keys[cell] for cell in batch]
+        for table, (_, rows), new in zip(tables, kept, found, strict=True):
+            rows[batch] = new
+            cache.put(table, names, new)
         done += len(batch)
         progress(stage, done, len(keys))
-    if len(rows) > 1 and (rows == rows[0]).all():
-        raise EncoderError(
-            f"The encoder {spec.id} gives every cell the same embedding; "
-            "check its input, or leave it out of --encoders."
-        )
-    return rows
+    for spec, (_, rows) in zip(specs, kept, strict=True):
+        if len(rows) > 1 and (rows == rows[0]).all():
+            raise EncoderError(
+                f"The encoder {spec.id} gives every cell the same embedding; "
+                "check its input, or leave it out of --encoders."
+            )
+    return [rows for _, rows in kept]
+
+
+def kept_rows(crops: Crops, spec: EncoderSpec, cache: Cache) -> Float32 | None:
+    """Read the rows of a set that were embedded before, without the encoder.
+
+    Parameters
+    ----------
+    crops : Crops
+        Of one source and one scale.
+    spec : EncoderSpec
+    cache : Cache
+
+    Returns
+    -------
+    ndarray of float32, shape (n, dim), or None
+        None if one is missing.
+    """
+    known, rows = cache.get(_table(crops, spec), crops.dataset.cells, spec.dim)
+    return rows if known.all() else None
+
+
+def _table(crops: Crops, spec: EncoderSpec) -> str:
+    return f"embedding/{spec.id}@{spec.version}/{crops.variant}"
+
+
+def embedding_stage(encoders: Sequence[str]) -> str:
+    """Name the stage in which some encoders embed, as progress tells it.
+
+    Parameters
+    ----------
+    encoders : sequence of str
+        Their ids.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> embedding_stage(["colour", "shape"])
+    'embedding colour+shape'
+    """
+    return f"embedding {'+'.join(encoders)}"
+
+
+def grouped(encoders: Sequence[str]) -> list[tuple[str, ...]]:
+    """Group encoders that share what they need of a cell: the built-in ones.
+
+    Parameters
+    ----------
+    encoders : sequence of str
+        Their ids.
+
+    Returns
+    -------
+    list of tuple of str
+        Each in one group, in the order of their first members.
+
+    Examples
+    --------
+    >>> grouped(["cell", "colour", "dinov2", "shape"])
+    [('cell',), ('colour', 'shape'), ('dinov2',)]
+    """
+    built_in = {spec.id for spec in BUILTIN}
+    groups: dict[str, tuple[str, ...]] = {}
+    for name in encoders:
+        key = BUILTIN[0].loader if name in built_in else f"{name} alone"
+        groups[key] = (*groups.get(key, ()), name)
+    return list(groups.values())
 
 
 def _in_workers(
-    crops: Crops, encoder: Encoder, batches: Sequence[Ints], workers: int | None
-) -> Iterator[tuple[Ints, Float32]]:
+    crops: Crops, encoders: Sequence[Encoder], batches: Sequence[Ints], workers: int | None
+) -> Iterator[tuple[Ints, list[Float32]]]:
     tasks = [crops.take(batch) for batch in batches]
-    for index, found in run_tasks(partial(_encode_crops, encoder), tasks, workers=workers):
+    for index, found in run_tasks(partial(_encode_crops, encoders), tasks, workers=workers):
         yield batches[index], found
 
 
-def _encode_crops(encoder: Encoder, crops: Crops) -> Float32:
-    return encode(encoder, _decode(crops, encoder, range(len(crops))), crops.extents)
+def _encode_crops(encoders: Sequence[Encoder], crops: Crops) -> list[Float32]:
+    images = _decode(crops, encoders[0], range(len(crops)))
+    alike = [one for one in encoders if isinstance(one, DescriptorEncoder)]
+    if len(alike) < len(encoders):
+        return [encode(one, images, crops.extents) for one in encoders]
+    return _checked(
+        [one.spec for one in alike], partial(describe, alike, images, crops.extents), len(images)
+    )
 
 
 def _decoded_ahead(
-    crops: Crops, encoder: Encoder, batches: Sequence[Ints], workers: int | None
-) -> Iterator[tuple[Ints, Float32]]:
+    crops: Crops, encoders: Sequence[Encoder], batches: Sequence[Ints], workers: int | None
+) -> Iterator[tuple[Ints, list[Float32]]]:
+    (encoder,) = encoders
     threads = workers or cpu_count()
     with ThreadPoolExecutor(threads) as pool:
         # Two batches in hand: one being encoded, one being decoded.
@@ -110,7 +226,7 @@ def _decoded_ahead(
                 parts = in_batches(following, _DECODED)
                 ahead.append([pool.submit(_decode, crops, encoder, part) for part in parts])
             images = [image for future in ahead.pop(0) for image in future.result()]
-            yield batch, encode(encoder, images, crops.extents[batch])
+            yield batch, [encode(encoder, images, crops.extents[batch])]
 
 
 def _decode(crops: Crops, encoder: Encoder, cells: Sequence[int]) -> list[RGBImage]:
@@ -137,24 +253,36 @@ def encode(encoder: Encoder, images: Sequence[RGBImage], extents: Float32) -> Fl
     EncoderError
         If the encoder fails, or its rows have a wrong shape or are not finite.
     """
-    name, dim = encoder.spec.id, encoder.spec.dim
+
+    def work() -> list[Float32]:
+        return [encoder.encode(images, extents)]
+
+    return _checked([encoder.spec], work, len(images))[0]
+
+
+def _checked(
+    specs: Sequence[EncoderSpec], work: Callable[[], Sequence[Float32]], count: int
+) -> list[Float32]:
+    """Encode a batch of so many images, and check the rows of each encoder."""
     try:
-        rows = np.asarray(encoder.encode(images, extents), dtype=np.float32)
+        found = [np.asarray(rows, dtype=np.float32) for rows in work()]
     except CellTransferError:
         raise
     except Exception as error:
+        names = " + ".join(spec.id for spec in specs)
         raise EncoderError(
-            f"The encoder {name} failed ({type(error).__name__}: {error}); "
+            f"The encoder {names} failed ({type(error).__name__}: {error}); "
             "leave it out of --encoders, or mend it."
         ) from error
-    if rows.shape != (len(images), dim):
-        raise EncoderError(
-            f"The encoder {name} gave an array of shape {rows.shape} for {len(images)} images of "
-            f"{dim} numbers each; check what its description says."
-        )
-    if not np.isfinite(rows).all():
-        raise EncoderError(
-            f"The encoder {name} gave values that are no numbers (NaN or infinite); "
-            "leave it out of --encoders, or mend it."
-        )
-    return rows
+    for spec, rows in zip(specs, found, strict=True):
+        if rows.shape != (count, spec.dim):
+            raise EncoderError(
+                f"The encoder {spec.id} gave an array of shape {rows.shape} for {count} images of "
+                f"{spec.dim} numbers each; check what its description says."
+            )
+        if not np.isfinite(rows).all():
+            raise EncoderError(
+                f"The encoder {spec.id} gave values that are no numbers (NaN or infinite); "
+                "leave it out of --encoders, or mend it."
+            )
+    return found

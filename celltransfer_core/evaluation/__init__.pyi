@@ -1,3 +1,10 @@
+from .comparison import (
+    Comparison as Comparison,
+    Mistake as Mistake,
+    Pair as Pair,
+    compare as compare,
+    mistakes as mistakes,
+)
 from .filtering import majority_confirmations as majority_confirmations
 from .measured import evaluate as evaluate
 from .metrics import (
@@ -37,6 +44,7 @@ from .result import (
     Evaluation as Evaluation,
     Gain as Gain,
     Point as Point,
+    Prediction as Prediction,
     Reading as Reading,
     Row as Row,
 )

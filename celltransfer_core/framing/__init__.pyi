@@ -10,6 +10,7 @@ from .nucleus import (
     draw_cut as draw_cut,
     find_nucleus as find_nucleus,
     look_at as look_at,
+    square as square,
 )
 from .quality import (
     FAULTS as FAULTS,

@@ -62,8 +62,38 @@ class Crops:
         -------
         ndarray of uint8, shape (h, w, 3)
         """
+        return self.recoloured(self.field(cell), cell)
+
+    def field(self, cell: int) -> RGBImage:
+        """Read and cut one cell: what encoders see of it, in the camera's own colours.
+
+        Parameters
+        ----------
+        cell : int
+
+        Returns
+        -------
+        ndarray of uint8, shape (h, w, 3)
+        """
+        image = self.dataset.read(cell)
+        nucleus = self.nuclei[cell] if self.nuclei is not None else None
+        return cut(image, nucleus) if nucleus is not None else image
+
+    def recoloured(self, image: RGBImage, cell: int) -> RGBImage:
+        """Bring an image of one cell to the colours that encoders see.
+
+        Parameters
+        ----------
+        image : ndarray of uint8, shape (h, w, 3)
+            Its field, of any size.
+        cell : int
+
+        Returns
+        -------
+        ndarray of uint8, shape (h, w, 3)
+        """
         colour = self._colour_of(self.dataset.cell_sources[cell])
-        image = self._balanced(self._cut(cell), cell)
+        image = self._balanced(image, cell)
         return colour(image) if colour is not None else image
 
     def resized(self, cells: Sequence[int], side: int) -> NDArray[np.uint8]:
@@ -79,7 +109,7 @@ class Crops:
         -------
         ndarray of uint8, shape (k, side, side, 3)
         """
-        images = np.stack([self._balanced(resize(self._cut(cell), side), cell) for cell in cells])
+        images = np.stack([self._balanced(resize(self.field(cell), side), cell) for cell in cells])
         sources = self.dataset.cell_sources[cells]
         for source in np.unique(sources):
             colour, of = self._colour_of(source), sources == source
@@ -88,11 +118,6 @@ class Crops:
                 tall = colour(images[of].reshape(-1, side, 3))
                 images[of] = tall.reshape(-1, side, side, 3)
         return images
-
-    def _cut(self, cell: int) -> RGBImage:
-        image = self.dataset.read(cell)
-        nucleus = self.nuclei[cell] if self.nuclei is not None else None
-        return cut(image, nucleus) if nucleus is not None else image
 
     def _balanced(self, image: RGBImage, cell: int) -> RGBImage:
         # Cells without a nucleus too: the map of colours is made for images in this light.
@@ -123,7 +148,7 @@ class Crops:
         if self.white is not None:
             parts.append("white-{}.{}.{}".format(*self.white))
         parts += [f"lab-{colour.key}" for colour in self.colours.values()]
-        scales = sorted({self._scale_key(scale) for scale in set(self.dataset.cell_scales)})
+        scales = sorted({self._scale_key(scale) for scale in self.dataset.scales_in_use})
         return "-".join(parts) + "".join(scales)
 
     def _scale_key(self, scale: PixelScale) -> str:

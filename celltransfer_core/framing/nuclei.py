@@ -17,7 +17,7 @@ from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Bools, Float32, Ints, Progress, silent
 
-BATCH = 128
+BATCH = 32
 """Cells of a task."""
 
 _OWN = 7  # columns of a kept row: found, x, y, extent, red, green, blue; then the measures

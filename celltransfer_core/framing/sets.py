@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
+from celltransfer_core.about import __version__
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.framing.colour import Colour, ColourMap, White
 from celltransfer_core.framing.crops import Crops
-from celltransfer_core.framing.nuclei import BATCH, Nuclei, find_nuclei
+from celltransfer_core.framing.nuclei import Nuclei, find_nuclei
 from celltransfer_core.runtime.batches import evenly_spaced, in_batches
-from celltransfer_core.runtime.cache import Cache
+from celltransfer_core.runtime.cache import Cache, fingerprint, uncached
+from celltransfer_core.runtime.progress import counted_together
 from celltransfer_core.runtime.tasks import run_tasks
-from celltransfer_core.types import Float64, Progress, silent
+from celltransfer_core.types import Float64, Ints, Progress, silent
 
 Mode = Literal["auto", "nucleus", "none"]
 """Whether cells are cut around their nuclei, see :func:`frame_sets`."""
@@ -28,11 +31,16 @@ MIN_SHARE_FOUND = 0.8
 """Share of nuclei that must be found in every set for ``auto`` to frame."""
 
 _COLOUR_SAMPLE = 1000  # cells a set that Lab moments are taken from
+_COLOUR_BATCH = 128  # cells that are summed up at once: another number changes the last digits
 _COLOUR_SIDE = 64  # rows and columns of each at most: more takes longer and changes nothing
 
 
 def lab_moments(
-    crops: Crops, *, workers: int | None = None, progress: Progress = silent
+    crops: Crops,
+    *,
+    cache: Cache | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
 ) -> tuple[Float64, Float64]:
     """Measure the mean and spread of a set's colours.
 
@@ -40,6 +48,8 @@ def lab_moments(
     ----------
     crops : Crops
         At most 1,000 cells are measured, evenly along the order of content hashes.
+    cache : Cache, optional
+        Keeps them, by the cells that were measured and all that decides their pixels.
     workers : int, optional
         Processes; all processors by default.
     progress : callable
@@ -49,12 +59,29 @@ def lab_moments(
     mean, std : ndarray of float64, shape (3,)
         In Lab, over pixels on a regular grid of each cell; each cell counts the same.
     """
-    chosen = evenly_spaced(len(crops), _COLOUR_SAMPLE)
-    batches = in_batches(chosen, BATCH)
-    sums = np.zeros((len(batches), 2, 3))
+    chosen = _measured_cells(crops)
+    progress("colour", 0, len(chosen))
+    cells = [crops.dataset.cells[cell] for cell in chosen]
+    key = fingerprint(["colour", __version__, crops.variant, _COLOUR_SIDE, _COLOUR_BATCH, cells])
+    work = partial(_measure_colours, crops, chosen, workers, progress)
+    found = (cache.once if cache else uncached)(key, work)
+    progress("colour", len(chosen), len(chosen))
+    return found
+
+
+def _measured_cells(crops: Crops) -> Ints:
+    return evenly_spaced(len(crops), _COLOUR_SAMPLE)
+
+
+def _measure_colours(
+    crops: Crops, chosen: Ints, workers: int | None, progress: Progress
+) -> tuple[Float64, Float64]:
+    batches = in_batches(chosen, _COLOUR_BATCH)
+    sums, done = np.zeros((len(batches), 2, 3)), 0
     for index, found in run_tasks(_lab_sums, [crops.take(b) for b in batches], workers=workers):
         sums[index] = found
-        progress("colour", int(np.count_nonzero(sums[:, 1, 0])), len(batches))
+        done += len(batches[index])
+        progress("colour", done, len(chosen))
     first, second = sums.sum(axis=0) / len(chosen)
     return first, np.sqrt(np.maximum(second - first**2, 0))
 
@@ -122,9 +149,10 @@ def frame_sets(
     """
     nuclei: dict[str, Nuclei] = {}
     if mode != "none":
+        parts = counted_together(progress, [len(dataset) for dataset in sets.values()])
         nuclei = {
-            name: find_nuclei(dataset, cache, workers=workers, progress=progress)
-            for name, dataset in sets.items()
+            name: find_nuclei(dataset, cache, workers=workers, progress=part)
+            for (name, dataset), part in zip(sets.items(), parts, strict=True)
         }
     framed, reason = choose_framing(mode, _by_source(sets, nuclei))
     white = None
@@ -143,18 +171,25 @@ def frame_sets(
     }
     if colour != "none":
         target = (reference, _largest_source(sets[reference]))
-        crops = _with_colour_maps(crops, target, workers, progress)
+        crops = _with_colour_maps(crops, target, cache, workers, progress)
     return Framing(crops, framed, reason, nuclei)
 
 
 def _with_colour_maps(
-    crops: Mapping[str, Crops], target: tuple[str, str], workers: int | None, progress: Progress
+    crops: Mapping[str, Crops],
+    target: tuple[str, str],
+    cache: Cache,
+    workers: int | None,
+    progress: Progress,
 ) -> dict[str, Crops]:
     """Bring the colours of every source of every set to those of one of them."""
+    sources = [(name, part) for name, one in crops.items() for _, part in one.by_source()]
+    counts = counted_together(progress, [len(_measured_cells(part)) for _, part in sources])
     moments = {
-        (name, part.dataset.sources[0]): lab_moments(part, workers=workers, progress=progress)
-        for name, one in crops.items()
-        for _, part in one.by_source()
+        (name, part.dataset.sources[0]): lab_moments(
+            part, cache=cache, workers=workers, progress=count
+        )
+        for (name, part), count in zip(sources, counts, strict=True)
     }
     return {
         name: replace(

@@ -1,3 +1,12 @@
+from .answer_files import read_elsewhere as read_elsewhere
+from .brought_in import (
+    BroughtIn as BroughtIn,
+    Said as Said,
+    answers_before_and_after as answers_before_and_after,
+    bring_in as bring_in,
+    said_in_folders as said_in_folders,
+    said_in_table as said_in_table,
+)
 from .check_table import (
     Mended as Mended,
     check_table as check_table,
@@ -43,14 +52,19 @@ from .sentences import (
     describe_flags as describe_flags,
     describe_left_out as describe_left_out,
     describe_reclassification as describe_reclassification,
+    describe_sample as describe_sample,
     describe_sensitivity as describe_sensitivity,
     describe_share as describe_share,
     interval as interval,
     missing_transport as missing_transport,
     percent as percent,
+    voter_label as voter_label,
 )
 from .study_tables import StudyTables as StudyTables
 from .tables import (
+    BY_PREDICTION as BY_PREDICTION,
+    TAKEN_FIRST as TAKEN_FIRST,
+    cells_table as cells_table,
     clusters_table as clusters_table,
     matches_table as matches_table,
     predictions_table as predictions_table,

@@ -48,6 +48,7 @@ class KnownTypes:
         path : str
             The table that it stands in.
         line : int
+            0 where the name is that of a folder.
 
         Returns
         -------
@@ -101,6 +102,7 @@ class KnownTypes:
 
     def _told(self, name: str, lines: Sequence[int]) -> str:
         shown = ", ".join(map(str, lines[:_LINES])) + ("…" if len(lines) > _LINES else "")
+        where = [f"line{'s' if len(lines) > 1 else ''} {shown}"] if any(lines) else []
         like = close_match(name, self._types)
-        meant = f"; did you mean {like}?" if like else ""
-        return f"{name} (line{'s' if len(lines) > 1 else ''} {shown}{meant})"
+        told = "; ".join([*where, *([f"did you mean {like}?"] if like else [])])
+        return f"{name} ({told})" if told else name

@@ -8,7 +8,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from celltransfer_core.plots.captions import CAPTIONS
+from celltransfer_core.plots.captions import caption_of
 from celltransfer_core.plots.colours import NONE_COLOUR
 
 if TYPE_CHECKING:
@@ -17,31 +17,54 @@ if TYPE_CHECKING:
     from celltransfer_core.framing.crops import Crops
 
 
-_PICTURE = 72  # px
+_PICTURE = 96  # px
+_SHEET = 900  # px: height of a printed page that a figure and its caption may take
 
 # Nothing is loaded from anywhere. Plotly compiles functions to draw maps, hence unsafe-eval.
-_POLICY = (
+POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline' 'unsafe-eval'"
 )
+"""What a page may load: nothing but what it holds."""
+
+# As wide as A4 within its margins, so that figures, which are drawn for the screen, print whole.
 _STYLE = """
 :root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #15191d; background: #fff;
-       max-width: 62rem; margin: 0 auto; padding: 1.5rem; }
-h1 { font-size: 1.9rem; margin: 0 0 .2rem; } h2 { font-size: 1.35rem; margin: 2.5rem 0 .6rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #15191d; background: #fff;
+       max-width: 696px; margin: 0 auto; padding: 1.5rem; }
+h1 { font-size: 1.8rem; line-height: 1.2; margin: 0 0 .3rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.3rem; margin: 2.2rem 0 .6rem; } h3 { font-size: 1.05rem; margin: 1.4rem 0 .4rem; }
 .note { background: #fff6dd; border: 1px solid #d9b95c; border-radius: .4rem;
         padding: .6rem .9rem; }
+.lead { font-size: 1.1rem; }
 .quiet, figcaption { color: #4a545c; font-size: .9rem; }
 figure { margin: 1rem 0 1.6rem; break-inside: avoid; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { text-align: left; padding: .35rem .5rem; border-bottom: 1px solid #d5dce2;
+th, td { text-align: left; padding: .3rem .45rem; border-bottom: 1px solid #d5dce2;
          vertical-align: top; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+tr.total td { font-weight: 650; border-top: 2px solid #8b96a1; }
+td.same { background: #e3f0f7; font-weight: 650; } td.other { background: #fdeee0; }
 .cells { display: flex; flex-wrap: wrap; gap: 3px; }
-.cells img { border-radius: 3px; width: 56px; height: 56px; object-fit: contain; }
-.dot { display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin-right: .4em; }
+.cells img { border-radius: 3px; width: 44px; height: 44px; object-fit: contain; }
+td .cells { flex-wrap: nowrap; } td .cells img { width: 34px; height: 34px; }
+.type { display: inline-block; position: relative; padding-left: 1.1em; }
+.dot { position: absolute; left: 0; top: .4em; width: .7em; height: .7em; border-radius: 50%; }
+.upright th.n { writing-mode: vertical-rl; transform: rotate(180deg); }
 pre { background: #eff3f6; padding: .8rem; overflow: auto; font-size: .8rem; }
 .scroll { overflow-x: auto; }
+@page { size: A4; margin: 14mm 12mm 16mm; @bottom-right { content: counter(page) " / "
+        counter(pages); font: 9pt system-ui, sans-serif; color: #4a545c; } }
+@media print {
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  body { padding: 0; }
+  .scroll, pre { overflow: visible; } pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+  thead { display: table-header-group; }
+  tr, .cells, .note { break-inside: avoid; }
+  h1, h2, h3 { break-after: avoid; }
+  p { orphans: 3; widows: 3; }
+  figure, .scroll { zoom: var(--fit, 1); }
+}
 """
 
 
@@ -52,10 +75,13 @@ class Page:
     ----------
     colours : dict of str to str
         Of types.
+    original : bool
+        Whether cells are shown in the camera's own colours, or as encoders see them.
     """
 
-    def __init__(self, colours: dict[str, str]) -> None:
+    def __init__(self, colours: dict[str, str], *, original: bool = True) -> None:
         self.colours = colours
+        self.original = original
         self.parts: list[str] = []
         self.figures = 0
 
@@ -77,6 +103,15 @@ class Page:
         """
         self.add(f"<h2>{html.escape(text)}</h2>")
 
+    def subheading(self, text: str) -> None:
+        """Add a heading within a part.
+
+        Parameters
+        ----------
+        text : str
+        """
+        self.add(f"<h3>{html.escape(text)}</h3>")
+
     def text(self, text: str) -> None:
         """Add a paragraph.
 
@@ -95,17 +130,25 @@ class Page:
             Key of :data:`celltransfer_core.plots.captions.CAPTIONS`.
         figure : plotly Figure
         """
+        import plotly.graph_objects as go
+
         self.figures += 1
-        drawn = figure.to_html(
+        # Tools that pick cells work in the app alone.
+        drawn = go.Figure(figure).update_layout(dragmode=False)
+        markup = drawn.to_html(
             full_html=False,
             include_plotlyjs=False,
             div_id=f"figure-{self.figures}",
-            config={"displaylogo": False, "responsive": True},
+            config={"displayModeBar": False, "responsive": True},
         )
-        self.add(f"<figure>{drawn}<figcaption>{html.escape(CAPTIONS[kind])}</figcaption>")
+        fit = min(1.0, _SHEET / (drawn.layout.height or 1))
+        caption = html.escape(caption_of(kind, figure))
+        self.add(f"<figure style='--fit:{fit:.2f}'>{markup}<figcaption>{caption}</figcaption>")
         self.add("</figure>")
 
-    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def table(
+        self, heads: Sequence[str], rows: Sequence[Sequence[str]], total: Sequence[str] = ()
+    ) -> None:
         """Add a table, with columns that look like numbers aligned to the right.
 
         Parameters
@@ -113,10 +156,12 @@ class Page:
         heads : sequence of str, length n
         rows : sequence of sequence of str, length n each
             Cells as HTML.
+        total : sequence of str, length n, optional
+            A last row that sums the others up.
         """
 
         def cell(tag: str, text: str, column: int) -> str:
-            number = all(row[column][:1].isdigit() or row[column] in "–" for row in rows)
+            number = all(_is_number(row[column]) for row in rows)
             return f"<{tag}{' class=n' if number else ''}>{text}</{tag}>"
 
         head = "".join(cell("th", html.escape(name), n) for n, name in enumerate(heads))
@@ -124,6 +169,9 @@ class Page:
             "<tr>" + "".join(cell("td", text, n) for n, text in enumerate(row)) + "</tr>"
             for row in rows
         )
+        if total:
+            last = "".join(cell("td", text, n) for n, text in enumerate(total))
+            body += f"<tr class=total>{last}</tr>"
         self.add(f"<div class=scroll><table><thead><tr>{head}</tr></thead>{body}</table></div>")
 
     def chip(self, name: str) -> str:
@@ -139,7 +187,28 @@ class Page:
             HTML.
         """
         shade = self.colours.get(name, NONE_COLOUR)
-        return f"<span class=dot style='background:{shade}'></span>{html.escape(name)}"
+        dot = f"<span class=dot style='background:{shade}'></span>"
+        return f"<span class=type>{dot}{html.escape(name)}</span>"
+
+    def pictures(self, crops: Crops, cells: Sequence[int], title: str) -> str:
+        """Write pictures of cells side by side.
+
+        Parameters
+        ----------
+        crops : Crops
+        cells : sequence of int
+        title : str
+            What they are, for who cannot see them.
+
+        Returns
+        -------
+        str
+            HTML.
+        """
+        alt = html.escape(title, quote=True)
+        addresses = (data_uri(crops, cell, original=self.original) for cell in cells)
+        tiles = "".join(f'<img src="{address}" alt="{alt}">' for address in addresses)
+        return f"<div class=cells>{tiles}</div>"
 
     def html(self, title: str) -> str:
         """Write the page, which loads nothing from anywhere.
@@ -157,20 +226,26 @@ class Page:
 
         return (
             "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
             "<meta name='viewport' content='width=device-width, initial-scale=1'>"
             f"<title>{html.escape(title)} – CellTransfer</title><style>{_STYLE}</style>"
             f"<script>{get_plotlyjs()}</script></head><body>{''.join(self.parts)}</body></html>\n"
         )
 
 
-def data_uri(crops: Crops, cell: int) -> str:
+def _is_number(text: str) -> bool:
+    return text.lstrip("+−")[:1].isdigit() or text in "–"
+
+
+def data_uri(crops: Crops, cell: int, *, original: bool = True) -> str:
     """Write a cell's small picture as an address that holds its bytes.
 
     Parameters
     ----------
     crops : Crops
     cell : int
+    original : bool
+        In the camera's own colours; otherwise as encoders see the cell. Both show the same field.
 
     Returns
     -------
@@ -179,7 +254,7 @@ def data_uri(crops: Crops, cell: int) -> str:
     """
     from PIL import Image
 
-    image = Image.fromarray(crops[cell])
+    image = Image.fromarray(crops.field(cell) if original else crops[cell])
     image.thumbnail((_PICTURE, _PICTURE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=85)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from celltransfer_core.framing.quality import FAULTS, Fault, Quality, Shift, judge_quality
-from celltransfer_core.outputs.page import Page, data_uri
+from celltransfer_core.outputs.page import Page
 from celltransfer_core.pipeline.result import RunResult
 from celltransfer_core.types import Progress, silent
 from celltransfer_core.vocabulary import QUERY
@@ -156,8 +155,5 @@ def add_quality(page: Page, result: RunResult, progress: Progress = silent) -> N
     for done, (fault, sentence) in enumerate(told.items(), start=1):
         page.text(sentence)
         cells = quality.worst_first(fault)[:_MOST_PICTURES].tolist()
-        tiles = "".join(
-            f"<img src='{data_uri(crops, cell)}' alt='{html.escape(fault)}'>" for cell in cells
-        )
-        page.add(f"<div class=cells>{tiles}</div>")
+        page.add(page.pictures(crops, cells, fault))
         progress("pictures", done, len(told))

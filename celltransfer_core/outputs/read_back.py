@@ -8,26 +8,23 @@ errors that name the line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from celltransfer_core.data.dataset import Dataset
-from celltransfer_core.data.formula_guard import unguarded
-from celltransfer_core.data.table_bytes import check_readable, read_text
-from celltransfer_core.data.table_rows import read_rows
 from celltransfer_core.errors import DataError
 from celltransfer_core.matching.matches import Confirmation
-from celltransfer_core.outputs.entries import decimal, moment, truth, whole
+from celltransfer_core.outputs.answer_files import checked_answers
+from celltransfer_core.outputs.entries import decimal, whole
+from celltransfer_core.outputs.handed_back import hash_in, rows_of_file, truth_in
 from celltransfer_core.outputs.known_types import KnownTypes, NewTypes
-from celltransfer_core.outputs.pseudonyms import is_pseudonym
+from celltransfer_core.outputs.query_cells import CheckedCells
 from celltransfer_core.people.reviews import Review
 from celltransfer_core.pipeline.result import Clusters
 from celltransfer_core.types import Float64
-from celltransfer_core.vocabulary import ANSWERS, DISPUTED, NONE_TYPE
-
-_SHOWN = 3  # lines that a message tells of
+from celltransfer_core.vocabulary import NONE_TYPE
 
 
 def read_matches(
@@ -61,20 +58,31 @@ def read_matches(
 
 
 def read_answers(
-    path: Path, query: Dataset, types: Sequence[str], new_types: NewTypes = ()
+    path: Path,
+    query: Dataset,
+    types: Sequence[str],
+    new_types: NewTypes = (),
+    *,
+    columns: Mapping[str, str] | None = None,
+    reader: str = "",
 ) -> tuple[Review, ...]:
-    """Read readers' answers from a file like ``reviews.csv``.
+    """Read readers' answers from a ``reviews.csv``, another table, or a folder of images by type.
 
     Parameters
     ----------
     path : Path
-        Columns file, sha256, type, reader and time, and blind if there is one; the oldest answer
-        first. A cell is found by its hash, or by its file where that is empty.
+        A table with a column of types and one of files or ``sha256``; reader, time, blind and
+        chance if they are there; the oldest answer first. A cell is found by its hash, or by its
+        file where that is empty. Or a folder of images, each in a sub-folder of its type.
     query : Dataset
     types : sequence of str
         Of the reference.
     new_types : NewTypes
         Types that may be named though the reference lacks them.
+    columns : mapping from str to str, optional
+        Columns that are to be taken for ``file`` and ``label``.
+    reader : str
+        Who answered, where the file does not say; by default the name of the file.
 
     Returns
     -------
@@ -86,7 +94,7 @@ def read_answers(
         If a column or a value is wrong, a type is none of those, or a cell is not of this query.
     """
     known = KnownTypes(types, new_types)
-    found = _answers(path, query, known)
+    found = checked_answers(path, query, known, columns=columns, reader=reader)
     known.stop()
     return found
 
@@ -97,6 +105,9 @@ def read_said(
     query: Dataset,
     types: Sequence[str],
     new_types: NewTypes = (),
+    *,
+    columns: Mapping[str, str] | None = None,
+    reader: str = "",
 ) -> tuple[tuple[Confirmation, ...], tuple[Review, ...]]:
     """Read all that people said, so that every unknown type is told at once.
 
@@ -104,7 +115,7 @@ def read_said(
     ----------
     matches, reviews : Path, optional
         See :func:`read_matches` and :func:`read_answers`.
-    query, types, new_types
+    query, types, new_types, columns, reader
         See :func:`read_answers`.
 
     Returns
@@ -119,16 +130,20 @@ def read_said(
     """
     known = KnownTypes(types, new_types)
     confirmed = _matches(matches, known) if matches else ()
-    answered = _answers(reviews, query, known) if reviews else ()
+    answered: tuple[Review, ...] = ()
+    if reviews:
+        answered = checked_answers(reviews, query, known, columns=columns, reader=reader)
     known.stop()
     return confirmed, answered
 
 
 def _matches(path: Path, known: KnownTypes) -> tuple[Confirmation, ...]:
     found: dict[int, Confirmation] = {}
-    for line, row in _rows(path, "matches", ("cluster", "matched_type", "confirmed")):
+    for line, row in rows_of_file(path, "matches", ("cluster", "matched_type", "confirmed")):
         # Filled down too far: a row of nothing but ticks.
-        if not (row["cluster"] or row["matched_type"]) or not _truth(path, line, row, "confirmed"):
+        if not (row["cluster"] or row["matched_type"]) or not truth_in(
+            str(path), line, row, "confirmed"
+        ):
             continue
         where = f"{path}, line {line}"
         try:
@@ -140,39 +155,13 @@ def _matches(path: Path, known: KnownTypes) -> tuple[Confirmation, ...]:
         if not row["matched_type"]:
             raise DataError(f"{where}: cluster {cluster} is confirmed without a matched_type.")
         name = known.find(row["matched_type"], (NONE_TYPE,), str(path), line)
-        cells, held = row.get("cells", ""), _hash(path, line, row)
+        cells, held = row.get("cells", ""), hash_in(str(path), line, row)
         try:
             count = whole(cells) if cells else None
         except ValueError:
             raise DataError(f"{where}: {cells!r} is no number of cells.") from None
         found[cluster] = Confirmation(cluster, name, row.get("by", ""), count, held)
     return tuple(found.values())
-
-
-def _answers(path: Path, query: Dataset, known: KnownTypes) -> tuple[Review, ...]:
-    cells = _Cells(path, query, "look at it again, and take this row out")
-    reviews = []
-    for line, row in _rows(path, "reviews", ("file", "sha256", "type", "reader", "time")):
-        if not (row["file"] or row["sha256"] or row["type"]):
-            continue
-        where, cell = f"{path}, line {line}", cells.find(line, row)
-        if cell is None:
-            continue
-        if not row["reader"] or not row["reader"].isprintable():
-            raise DataError(f"{where}: it does not say who the reader is.")
-        try:
-            time = moment(row["time"])
-        except ValueError:
-            raise DataError(
-                f"{where}: {row['time']!r} is no time (as 2026-01-31T12:00:00)."
-            ) from None
-        answer = known.find(row["type"], {*ANSWERS} - {DISPUTED}, str(path), line)
-        blind = _truth(path, line, row, "blind")
-        chance = _chance(path, line, row)
-        reviews.append(Review(query.cells[cell], answer, row["reader"], time, blind, chance))
-    cells.stop_at_replaced()
-    cells.stop_at_missing()
-    return tuple(reviews)
 
 
 def read_clusters(path: Path, query: Dataset) -> Clusters:
@@ -196,11 +185,11 @@ def read_clusters(path: Path, query: Dataset) -> Clusters:
         If a column or a value is wrong, a file is another image now, or a cell has no cluster or
         two.
     """
-    cells = _Cells(path, query, "cluster the cells again")
+    cells = CheckedCells(path, query, "cluster the cells again")
     numbers = np.full(query.n_cells, -1, dtype=np.int64)
     centrality: Float64 = np.ones(query.n_cells)
-    for line, row in _rows(path, "clusters", ("file", "cluster")):
-        cell = cells.find(line, row)
+    for line, row in rows_of_file(path, "clusters", ("file", "cluster")):
+        cell = cells.find(f"line {line}", row["file"], hash_in(str(path), line, row))
         if cell is None:
             continue
         where, file = f"{path}, line {line}", row["file"] or query.first_file[cell]
@@ -232,90 +221,3 @@ def read_clusters(path: Path, query: Dataset) -> Clusters:
         names=names,
         sigma=float("nan"),
     )
-
-
-class _Cells:
-    """Finds the query's cells that rows speak of; remembers rows of images that are others now."""
-
-    def __init__(self, path: Path, query: Dataset, remedy: str) -> None:
-        self._path, self._remedy = path, remedy
-        self._cells = {cell: number for number, cell in enumerate(query.cells)}
-        self._by_file = dict(zip(query.files, query.sha256, strict=True))
-        self._replaced: list[tuple[int, str]] = []
-        self._missing: list[tuple[int, str]] = []
-
-    def find(self, line: int, row: Mapping[str, str]) -> int | None:
-        """Return the number of a row's cell; None if it is not there."""
-        file, told = row["file"], _hash(self._path, line, row)
-        cell = self._cells.get(told or self._by_file.get(file, ""))
-        if cell is None:
-            kept = self._replaced if told and file in self._by_file else self._missing
-            kept.append((line, file or told))
-        return cell
-
-    def stop_at_replaced(self) -> None:
-        """Stop if images are others now."""
-        if self._replaced:
-            raise DataError(f"{self._told(self._replaced, 'another image now')}; {self._remedy}.")
-
-    def stop_at_missing(self) -> None:
-        """Stop if images are not there."""
-        if self._missing:
-            told = self._told(self._missing, "not in the query")
-            raise DataError(f"{told}; was the file made for another one?")
-
-    def _told(self, rows: Sequence[tuple[int, str]], what: str) -> str:
-        (line, name), *more = rows
-        lines = ", ".join(str(line) for line, _ in more[:_SHOWN]) + "…" * (len(more) > _SHOWN)
-        also = f", and so it is in {len(more)} more (line {lines})" if more else ""
-        return f"{self._path}, line {line}: {name} is {what}{also}"
-
-
-def _hash(path: Path, line: int, row: Mapping[str, str]) -> str:
-    if is_pseudonym(told := row.get("sha256", "").lower()):
-        raise DataError(
-            f"{path}, line {line}, has a pseudonym in place of a hash; export the table without "
-            "pseudonyms."
-        )
-    return told
-
-
-def _truth(path: Path, line: int, row: Mapping[str, str], column: str) -> bool:
-    try:
-        return truth(row.get(column, ""))
-    except ValueError:
-        raise DataError(
-            f"{path}, line {line}: {column} is {row[column]!r}; write true or false."
-        ) from None
-
-
-def _chance(path: Path, line: int, row: Mapping[str, str]) -> float | None:
-    told = row.get("chance", "")
-    try:
-        chance = decimal(told) if told else None
-    except ValueError:
-        chance = 0.0
-    if chance is not None and not 0 < chance <= 1:
-        raise DataError(
-            f"{path}, line {line}: chance is {told!r}; leave it as it was exported, or empty."
-        )
-    return chance
-
-
-def _rows(path: Path, sheet: str, needs: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Give each row of a table, or of a workbook's sheet, with its line: values by column."""
-    told = read_text(path, bounded=False, sheet=sheet).text
-    check_readable(told, str(path), bounded=False)
-    table = read_rows(_mended(told), str(path), needs, bounded=False)
-    for line, row in zip(table.lines, table.rows, strict=True):
-        values = (unguarded(value.strip()) for value in row)
-        filled = dict.fromkeys(table.columns, "") | dict(zip(table.columns, values, strict=False))
-        yield line, {name: value.strip() for name, value in filled.items()}
-
-
-def _mended(text: str) -> str:
-    """Undo that UTF-8 was read as Windows-1252 and saved so (``Ãœ`` for ``Ü``)."""
-    try:
-        return text.encode("cp1252").decode("utf-8-sig")
-    except UnicodeError:
-        return text

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from celltransfer_core.about import RESEARCH_USE, __version__
 from celltransfer_core.outputs.command import command_line, shown_channels
@@ -14,11 +17,12 @@ from celltransfer_core.outputs.manifests import manifest, without_names
 from celltransfer_core.outputs.page import Page
 from celltransfer_core.outputs.pseudonyms import Pseudonyms
 from celltransfer_core.outputs.quality import add_quality
-from celltransfer_core.outputs.report_cells import add_composition, add_reviews, add_voters
+from celltransfer_core.outputs.report_cells import add_reviews, add_voters
 from celltransfer_core.outputs.report_clusters import add_map, add_matches, add_similarities
+from celltransfer_core.outputs.report_counts import add_differential
 from celltransfer_core.outputs.sentences import describe_flags
-from celltransfer_core.people.accuracy import review_progress
-from celltransfer_core.people.reviews import Review, final_types
+from celltransfer_core.people.reviews import FinalTypes, Review, final_types, last_answers
+from celltransfer_core.pipeline.inferred import infer_run
 from celltransfer_core.pipeline.maps import CellMap
 from celltransfer_core.pipeline.result import RunResult, type_names
 from celltransfer_core.plots.colours import type_colours
@@ -37,6 +41,9 @@ class About:
     signed_by: str = ""
     signed: str = ""
     """Time of the signature, ISO 8601; empty where the study is not signed."""
+    date: str = ""
+    """Day of the report, such as ``2026-11-29``, where the study is not signed: whoever asks for
+    the report says so. That of a signed study bears the day of the signature."""
 
 
 def report_html(
@@ -46,6 +53,7 @@ def report_html(
     *,
     plane: CellMap | None = None,
     pseudonyms: Pseudonyms | None = None,
+    original: bool = True,
     progress: Progress = silent,
 ) -> str:
     """Write a study as a self-contained page.
@@ -60,6 +68,8 @@ def report_html(
         The map of cells; left out by default.
     pseudonyms : Pseudonyms, optional
         For the names of slides; names of files are left out then.
+    original : bool
+        Whether cells are shown in the camera's own colours, or as encoders see them.
     progress : callable
 
     Returns
@@ -77,54 +87,62 @@ def report_html(
     if pseudonyms:
         described = without_names(described)
         result = replace(result, query=pseudonyms.dataset(result.query))
-    page = Page(type_colours(type_names(result.reference), result.types))
+    page = Page(type_colours(type_names(result.reference), result.types), original=original)
     final = final_types(result.query.cells, result.predicted, reviews)
-    types = final.final.tolist()
-    _add_summary(page, result, about, reviews, types)
-    add_composition(page, result, reviews, types)
-    add_quality(page, result, progress)
+    inference = infer_run(result, reviews)
+    _add_head(page, result, about, reviews, final)
+    add_differential(page, result, final, inference)
+    add_reviews(page, result, reviews, final, inference)
     add_matches(page, result, progress)
-    page.heading("How clusters and types compare")
+    add_quality(page, result, progress)
+    page.heading("How the types were found")
+    _add_numbers(page, result)
+    add_voters(page, result)
     add_similarities(page, result.scores[QUERY], result.plane, result.clusters.names.tolist())
     if plane:
         add_map(page, result, plane)
-    add_voters(page, result)
-    add_reviews(page, result, reviews, final)
     _add_command(page, result, described, reviews="reviews.csv" if reviews else None)
     return page.html(about.study)
 
 
-def _add_summary(
-    page: Page,
-    result: RunResult,
-    about: About,
-    reviews: Sequence[Review],
-    final: Sequence[str],
+def _add_head(
+    page: Page, result: RunResult, about: About, reviews: Sequence[Review], final: FinalTypes
 ) -> None:
+    """Add what the report is of, its date, who stands for it, and the outcome in one sentence."""
     page.add(f"<h1>{html.escape(about.study)}</h1>")
-    page.add(f"<p class=quiet>Report of CellTransfer {__version__}</p>")
+    day = about.signed[:10] or about.date
+    when = f" of {day}" if day else ""
+    page.add(f"<p class=quiet>Report{html.escape(when)}, CellTransfer {__version__}</p>")
+    signed = f"Signed off by {about.signed_by}, {about.signed[:16].replace('T', ' ')} UTC."
+    page.text(signed if about.signed else "Not signed off.")
     page.add(f"<p class=note><strong>{html.escape(RESEARCH_USE)}</strong></p>")
     if about.drawn:
         page.text("The cells of this study are drawn, not photographed.")
-    page.text(
-        f"Signed off by {about.signed_by}, {about.signed[:16].replace('T', ' ')} UTC."
-        if about.signed
-        else "Not signed off."
+    changed = int((final.final != np.array(result.predicted)).sum())
+    known = set(result.query.cells)
+    readers = Counter(
+        reader for cell, given in last_answers(reviews).items() if cell in known for reader in given
     )
-    answered = review_progress(result.query.cells, result.predicted, reviews).answered
-    changed = sum(one != other for one, other in zip(final, result.predicted, strict=True))
-    rows = {
-        "Query cells": f"{result.query.n_cells:,}",
-        "Reference cells": f"{result.reference.n_cells:,}",
-        "Types of the reference": f"{len(type_names(result.reference))}",
-        "Clusters": f"{len(result.clusters.names)}",
-        "Matches that a person confirmed": f"{sum(m.confirmed for m in result.matches)}",
-        "Cells flagged for review": f"{int(result.flagged.sum()):,}",
-        "Cells that a person reviewed": f"{answered:,}",
-        "Cells whose final type is not the predicted one": f"{changed:,}",
-    }
-    page.table(("", "Count"), [(html.escape(name), value) for name, value in rows.items()])
+    answered = int((final.reviewed != "").sum())
+    by = ", ".join(f"{name} ({count:,})" for name, count in sorted(readers.items()))
+    told = (
+        f"{answered:,} were looked at by people: {by}. {changed:,} got another type than predicted."
+        if answered
+        else "Nobody has looked at one yet."
+    )
+    lead = f"{result.query.n_cells:,} cells were typed. {told}"
+    page.add(f"<p class=lead>{html.escape(lead)}</p>")
     page.text(describe_flags(result.flags))
+
+
+def _add_numbers(page: Page, result: RunResult) -> None:
+    """Add what the types rest on, in numbers."""
+    page.text(
+        f"{result.query.n_cells:,} cells of the query were compared with "
+        f"{result.reference.n_cells:,} reference cells of {len(type_names(result.reference))} "
+        f"types, and grouped into {len(result.clusters.names)} clusters, of which a person "
+        f"confirmed {sum(match.confirmed for match in result.matches)}."
+    )
     if result.filtered:
         left = ", ".join(f"{name} ({count:,})" for name, count in result.filtered.items())
         page.text(f"Types of the reference that no cluster matches, and are left out: {left}.")

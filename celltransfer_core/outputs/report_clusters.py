@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from celltransfer_core.matching.matches import Match
 from celltransfer_core.matching.plane import ClusterPlane
 from celltransfer_core.matching.scores import Similarity
-from celltransfer_core.outputs.page import Page, data_uri
+from celltransfer_core.outputs.page import Page
 from celltransfer_core.pipeline.edits import central_first
 from celltransfer_core.pipeline.maps import CellMap
 from celltransfer_core.pipeline.result import RunResult, type_names
@@ -20,10 +20,6 @@ from celltransfer_core.plots.planes import cluster_plane_figure, score_plane_fig
 from celltransfer_core.plots.similarity import similarity_heatmap
 from celltransfer_core.types import Progress
 from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE
-
-if TYPE_CHECKING:
-    from celltransfer_core.framing.crops import Crops
-
 
 _PER_CLUSTER = 6
 _PER_TYPE = 4
@@ -45,9 +41,11 @@ def add_matches(page: Page, result: RunResult, progress: Progress) -> None:
         If an image is gone.
     """
     page.heading("What the clusters are")
+    colours = "in original colours" if page.original else "as the encoders see them"
     page.text(
-        "Each cluster of query cells is matched to a type as a whole. Cells on the left are its "
-        "most central ones; those on the right are reference cells of the matched type."
+        "Each cluster of query cells is matched to a type as a whole. Beside its most central "
+        f"cells stand reference cells of that type, all {colours}. The score tells how "
+        "alike the two are."
     )
     query, reference = result.framing.crops[QUERY], result.framing.crops[REFERENCE]
     order = np.argsort(-result.clusters.sizes, kind="stable").tolist()
@@ -59,27 +57,31 @@ def add_matches(page: Page, result: RunResult, progress: Progress) -> None:
         shown = done < _MOST_CLUSTERS
         if shown and name not in examples:
             typed = np.flatnonzero(result.reference.cell_labels == name)
-            examples[name] = _pictures(reference, typed[:_PER_TYPE].tolist(), name)
+            examples[name] = page.pictures(reference, typed[:_PER_TYPE].tolist(), name)
         middle = central_first(result.clusters, cluster)[:_PER_CLUSTER].tolist()
         title = f"cell of cluster {result.clusters.names[cluster]}"
-        reason = f"confirmed by {match.by}" if match.confirmed else match.reason or "proposed"
         rows.append(
             (
                 f"{result.clusters.names[cluster]}",
                 f"{match.cells:,}",
-                _pictures(query, middle, title) if shown else "",
-                page.chip("none of these" if name == NONE_TYPE else name),
-                f"{match.score:.2f}",
-                f"{html.escape(match.runner_up)} {match.runner_up_score:.2f}",
-                html.escape(reason),
+                page.pictures(query, middle, title) if shown else "",
+                _told(page, match),
                 examples[name] if shown else "",
             )
         )
         progress("report", done + 1, len(order))
-    page.table(
-        ("Cluster", "Cells", "", "Matched type", "Score", "Runner-up", "Word", "Reference"), rows
-    )
+    page.table(("Cluster", "Cells", "Most central", "Matched type, score", "Reference"), rows)
     _add_types_without_cluster(page, result)
+
+
+def _told(page: Page, match: Match) -> str:
+    """Write what a cluster is matched to, who says so, and the type that comes next."""
+    name = "none of these" if match.matched_type == NONE_TYPE else match.matched_type
+    reason = f"confirmed by {match.by}" if match.confirmed else match.reason or "proposed"
+    return (
+        f"{page.chip(name)} {match.score:.2f}<br><span class=quiet>{html.escape(reason)}<br>"
+        f"next: {html.escape(match.runner_up)} {match.runner_up_score:.2f}</span>"
+    )
 
 
 def _add_types_without_cluster(page: Page, result: RunResult) -> None:
@@ -96,8 +98,8 @@ def _add_types_without_cluster(page: Page, result: RunResult) -> None:
             (
                 page.chip(name),
                 "kept by a person" if kept else "left out",
-                _pictures(query, alike.tolist(), f"query cell most like {name}"),
-                _pictures(reference, typed[:_PER_TYPE].tolist(), name),
+                page.pictures(query, alike.tolist(), f"query cell most like {name}"),
+                page.pictures(reference, typed[:_PER_TYPE].tolist(), name),
             )
         )
     if rows:
@@ -106,12 +108,6 @@ def _add_types_without_cluster(page: Page, result: RunResult) -> None:
             "out; a rare type may still lie among the cells of another."
         )
         page.table(("Type", "Word", "Query cells most like it", "Reference"), rows)
-
-
-def _pictures(crops: Crops, cells: Sequence[int], title: str) -> str:
-    alt = html.escape(title, quote=True)
-    tiles = "".join(f'<img src="{data_uri(crops, cell)}" alt="{alt}">' for cell in cells)
-    return f"<div class=cells>{tiles}</div>"
 
 
 def add_similarities(

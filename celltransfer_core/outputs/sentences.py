@@ -88,8 +88,8 @@ def describe_accuracy(inference: Inference) -> str:
     if more := inference.missing_blind:
         cells = f"{more} more blind cell{'s' if more > 1 else ''}"
         return (
-            f"How often predictions are right is not known yet: {cells} must be answered on the "
-            f"Review page ({inference.tally.blind} of {ESTIMATED_FROM} are)."
+            f"How often predictions are right is not known yet: {cells} must be answered "
+            f"({inference.tally.blind} of {ESTIMATED_FROM} are)."
         )
     found = inference.right()
     return (
@@ -198,7 +198,7 @@ def describe_composition(inference: Inference) -> str:
         cells = f"{more} more drawn cell{'s' if more > 1 else ''}"
         return (
             "Intervals tell of chance in counting alone, not of wrong types. To know of both, "
-            f"answer {cells} on the Review page."
+            f"answer {cells}."
         )
     return (
         f"Shares are corrected by {inference.tally.drawn} answers on cells drawn by chance, and "

@@ -12,6 +12,7 @@ from celltransfer_core.outputs.manifests import manifest, without_names
 from celltransfer_core.outputs.pseudonyms import Pseudonyms
 from celltransfer_core.outputs.quality import quality_table
 from celltransfer_core.outputs.tables import (
+    cells_table,
     clusters_table,
     matches_table,
     reviewed_table,
@@ -71,15 +72,28 @@ class StudyTables:
         return without_names(described) if self.pseudonyms else described
 
     def all(self) -> dict[str, pd.DataFrame]:
-        """Make every table, as the command line and the pages write them.
+        """Make every table, as the command line writes them.
 
         Returns
         -------
         dict from name to DataFrame
             predictions, clusters, matches, differential and quality; reviews where there are any.
         """
+        return {"predictions": self.predictions(), **self._beside_cells()}
+
+    def workbook(self) -> dict[str, pd.DataFrame]:
+        """Make the sheets of a study's workbook, what a person takes away first.
+
+        Returns
+        -------
+        dict from name to DataFrame
+            cells, differential, clusters, matches and quality; reviews where there are any.
+        """
+        others = self._beside_cells()
+        return {"cells": self.cells(), "differential": others.pop("differential"), **others}
+
+    def _beside_cells(self) -> dict[str, pd.DataFrame]:
         tables = {
-            "predictions": self.cells(),
             "clusters": self.clusters(),
             "matches": self.matches(),
             "differential": self.differential(),
@@ -87,14 +101,23 @@ class StudyTables:
         }
         return {**tables, "reviews": self.answers()} if self.reviews else tables
 
-    def cells(self) -> pd.DataFrame:
-        """Make the table of typed cells, see :func:`reviewed_table`.
+    def predictions(self) -> pd.DataFrame:
+        """Make the table of predictions and answers, see :func:`reviewed_table`.
 
         Returns
         -------
         DataFrame
         """
         return self._hide(reviewed_table(self._pseudonymised, self.reviews))
+
+    def cells(self) -> pd.DataFrame:
+        """Make the table of typed cells as a person takes it away, see :func:`cells_table`.
+
+        Returns
+        -------
+        DataFrame
+        """
+        return self._hide(cells_table(self._pseudonymised, self.reviews))
 
     def answers(self) -> pd.DataFrame:
         """List every answer, see :func:`reviews_table`.

@@ -16,15 +16,21 @@ import numpy as np
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.people.calibration import Calibration, calibrate, prediction_sets
 from celltransfer_core.people.queue import random_sample
-from celltransfer_core.people.reviews import Review, final_types
+from celltransfer_core.people.reviews import FinalTypes, Review, final_types
 from celltransfer_core.people.updated import KINDS, UpdatedVote
 from celltransfer_core.pipeline.contents import cluster_hashes
 from celltransfer_core.pipeline.result import RunResult
-from celltransfer_core.types import Ints
-from celltransfer_core.vocabulary import QUERY
+from celltransfer_core.types import Ints, Labels
+from celltransfer_core.vocabulary import QUERY, UNSURE
 
 if TYPE_CHECKING:
     import pandas as pd
+
+TAKEN_FIRST = ("file", "final_type", "decided_by", "confidence", "flagged")
+"""What a person takes away of each cell: the first columns of a study's table of cells."""
+
+BY_PREDICTION = "prediction"
+"""Who decided a cell's final type where no reader did."""
 
 
 def predictions_table(result: RunResult) -> pd.DataFrame:
@@ -117,7 +123,9 @@ def reviewed_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame
     DataFrame
         The columns of :func:`predictions_table` as they are; then reviewed_type (empty where
         nobody answered), final_type, reviewed_by and reviewed_at, see
-        :func:`celltransfer_core.people.reviews.final_types`. Where the vote was updated with
+        :func:`celltransfer_core.people.reviews.final_types`, and decided_by: the readers whose
+        answers make the final type, :data:`BY_PREDICTION` where it is the prediction, or empty
+        where readers dispute it. Where the vote was updated with
         answers, not_ruled_out has the types of the prediction set, joined by ``|``, see
         :func:`celltransfer_core.people.calibration.prediction_sets`; types with too few cells in
         the random sample are always among them.
@@ -129,12 +137,37 @@ def reviewed_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame
     table["final_type"] = final.final[cell]
     table["reviewed_by"] = final.reader[cell]
     table["reviewed_at"] = final.time[cell]
+    table["decided_by"] = _deciders(final)[cell]
     if result.updated:
         drawn = random_sample(result.query.cells, reviews, seed=result.config.seed)
         sets = prediction_sets(result.updated, drawn)
         left = ["|".join(compress(result.types, held)) for held in sets.holds.tolist()]
         table["not_ruled_out"] = np.array(left)[cell]
     return table
+
+
+def _deciders(final: FinalTypes) -> Labels:
+    """Tell who made the final type of each cell."""
+    predicted = (final.reviewed == "") | (final.reviewed == UNSURE)
+    return np.where(predicted, BY_PREDICTION, np.where(final.disputed, "", final.reader))
+
+
+def cells_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame:
+    """Make the table of typed cells as a person takes it away: one row a file of the query.
+
+    Parameters
+    ----------
+    result : RunResult
+    reviews : sequence of Review
+        In the order they were made.
+
+    Returns
+    -------
+    DataFrame
+        All columns of :func:`reviewed_table`, :data:`TAKEN_FIRST` before the others.
+    """
+    table = reviewed_table(result, reviews)
+    return table[[*TAKEN_FIRST, *(name for name in table if name not in TAKEN_FIRST)]]
 
 
 def reviews_table(query: Dataset, reviews: Sequence[Review]) -> pd.DataFrame:
@@ -149,19 +182,20 @@ def reviews_table(query: Dataset, reviews: Sequence[Review]) -> pd.DataFrame:
     -------
     DataFrame
         file, sha256, type, reader, time, blind, chance (with which the queue drew the cell, empty
-        where it was chosen otherwise); the oldest first. Answers on cells that are no longer there
-        are left out.
+        where it was chosen otherwise), and where answers were brought in their source; the oldest
+        first. Answers on cells that are no longer there are left out.
     """
     import pandas as pd
 
     files = dict(zip(query.cells, query.first_file, strict=True))
     rows = [
-        (files[r.cell], r.cell, r.answer, r.reader, r.time, r.blind, _chance(r))
+        (files[r.cell], r.cell, r.answer, r.reader, r.time, r.blind, _chance(r), r.source)
         for r in reviews
         if r.cell in files
     ]
-    columns = ["file", "sha256", "type", "reader", "time", "blind", "chance"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ["file", "sha256", "type", "reader", "time", "blind", "chance", "source"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table if any(r.source for r in reviews) else table.drop(columns="source")
 
 
 def _chance(review: Review) -> str:

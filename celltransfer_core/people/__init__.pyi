@@ -56,6 +56,7 @@ from .queue import (
     random_sample as random_sample,
     review_queue as review_queue,
     sample_order as sample_order,
+    wait_for_blind as wait_for_blind,
 )
 from .readers import (
     Concordance as Concordance,
@@ -68,6 +69,7 @@ from .reviews import (
     FinalTypes as FinalTypes,
     Review as Review,
     final_types as final_types,
+    last_answers as last_answers,
     read_reviews as read_reviews,
     settled_answers as settled_answers,
 )

@@ -67,7 +67,8 @@ def draws_of(cells: Sequence[str], reviews: Sequence[Review], *, seed: int = 0) 
     -------
     Draws
         Of reviews from before chances were kept, :func:`random_sample` alone was drawn by chance.
-        Unsure, disputed and skipped cells have no answer that counts.
+        Unsure, disputed and skipped cells have no answer that counts. Of a drawn cell those count
+        that were given here: one that was brought in could be anything that was to be proven.
     """
     place = {cell: number for number, cell in enumerate(cells)}
     weights: dict[int, float] = {}
@@ -80,10 +81,12 @@ def draws_of(cells: Sequence[str], reviews: Sequence[Review], *, seed: int = 0) 
         cell = place.get(review.cell)
         if cell is None or cell in seen:
             continue
-        if review.chance:
+        if review.chance and not review.source:
             weights[cell] = 1 / ((len(cells) - len(seen)) * review.chance)
         seen.add(cell)
     settled = {place[c]: name for c, name in settled_answers(reviews).items() if c in place}
+    here = settled_answers([one for one in reviews if not one.source])
+    settled |= {cell: here.get(cells[cell], SKIPPED) for cell in weights}
     counted = {
         cell: name
         for cell, name in sorted(settled.items())

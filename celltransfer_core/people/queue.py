@@ -310,6 +310,33 @@ def seen_cells(
     return seen, {cell: at for cell, at in skipped.items() if cell not in answered}
 
 
+def wait_for_blind(
+    cells: Sequence[str], reviews: Sequence[Review], *, share: float = BLIND_SHARE, seed: int = 0
+) -> Bools:
+    """Find the cells of the random sample that have no blind answer yet.
+
+    Parameters
+    ----------
+    cells : sequence of str, length n
+        Hashes of the query's cells.
+    reviews : sequence of Review
+    share : float
+    seed : int
+        All as for :func:`review_queue`.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        Those that :func:`review_queue` shows blind. Whoever sees their predictions before can no
+        longer tell how often predictions are right.
+    """
+    waiting = np.zeros(len(cells), dtype=bool)
+    waiting[sample_order(cells, seed)[: _sample_size(len(cells), share)]] = True
+    seen, skipped = seen_cells(cells, reviews, blind=True)
+    seen[[*skipped]] = False
+    return np.asarray(waiting & ~seen, dtype=bool)
+
+
 def random_sample(
     cells: Sequence[str], reviews: Sequence[Review], *, share: float = BLIND_SHARE, seed: int = 0
 ) -> list[int]:

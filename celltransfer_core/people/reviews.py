@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,9 @@ class Review:
     chance: float | None = None
     """Probability with which the queue drew the cell for its place; None where it was chosen
     otherwise, or not kept."""
+    source: str = ""
+    """File that the answer was brought in from; empty where it was given here. One that was brought
+    in counts for its cell alone: nothing is known of how the cell came to be looked at."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,30 @@ def read_reviews(payloads: Iterable[Mapping[str, Any]]) -> list[Review]:
     Parameters
     ----------
     payloads : iterable of mapping
-        Of decisions of the kind ``review``: the fields of :class:`Review`; others are ignored.
+        Of decisions of the kind ``review``, the oldest first: the fields of :class:`Review`, its
+        source as ``from``, and ``counts`` where one that was brought in counts like those given
+        here; others are ignored. An answer of None takes back what its reader said of the cell.
 
     Returns
     -------
     list of Review
-        In the same order.
+        In the same order. What was taken back is as if the cell had been skipped: its place in the
+        queue stays what it was, on which the chances of later cells rest.
     """
-    return [
-        Review(p["cell"], p["answer"], p["reader"], p["time"], bool(p["blind"]), p.get("chance"))
-        for p in payloads
-    ]
+    found: list[Review] = []
+    given: dict[tuple[str, str], list[int]] = {}
+    for p in payloads:
+        places = given.setdefault((p["cell"], p["reader"]), [])
+        if p["answer"] is None:
+            for place in places:
+                found[place] = replace(found[place], answer=SKIPPED)
+            continue
+        places.append(len(found))
+        chance, source = p.get("chance"), "" if p.get("counts") else p.get("from", "")
+        found.append(
+            Review(p["cell"], p["answer"], p["reader"], p["time"], bool(p["blind"]), chance, source)
+        )
+    return found
 
 
 def final_types(

@@ -6,8 +6,6 @@ from .aligned import (
     unaligned as unaligned,
 )
 from .browse import (
-    CELL_ORDERS as CELL_ORDERS,
-    find_cells as find_cells,
     nearest_reference as nearest_reference,
     split_by_alignment as split_by_alignment,
     votes_of_cell as votes_of_cell,
@@ -33,7 +31,20 @@ from .features import (
     level_sources as level_sources,
     representation as representation,
 )
+from .filters import (
+    CELL_ORDERS as CELL_ORDERS,
+    REVIEWED as REVIEWED,
+    WHOLE as WHOLE,
+    CellFacts as CellFacts,
+    CellFilter as CellFilter,
+    CellOrder as CellOrder,
+    cell_facts as cell_facts,
+    faults_of as faults_of,
+    fitting_cells as fitting_cells,
+    sort_cells as sort_cells,
+)
 from .inferred import infer_run as infer_run
+from .likeness import likeness as likeness
 from .maps import (
     MAP_CELLS as MAP_CELLS,
     CellMap as CellMap,
@@ -48,10 +59,21 @@ from .named import (
     identify as identify,
     score_sets as score_sets,
 )
+from .phases import Sizes as Sizes, estimate_phases as estimate_phases
 from .prepared import (
     embed_sets as embed_sets,
     load_encoders as load_encoders,
     prepare as prepare,
+)
+from .purity import (
+    MIXED as MIXED,
+    Opinion as Opinion,
+    Purity as Purity,
+    by_disagreement as by_disagreement,
+    cluster_purity as cluster_purity,
+    opinion_of_run as opinion_of_run,
+    quick_opinion as quick_opinion,
+    split_mixed as split_mixed,
 )
 from .reference_check import (
     ReferenceCheck as ReferenceCheck,

@@ -1,26 +1,20 @@
-"""Cells of a run as people look at them: which fit, their neighbours, the votes on each (3.4).
+"""Cells of a run as people look at them: their neighbours, and the votes on each (3.4).
 
-In: the result of a run. Out: cell numbers in a chosen order, or what decided one cell.
+In: the result of a run. Out: what decided one cell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
-from celltransfer_core.classify.voting import cell_weights, voters_split
+from celltransfer_core.classify.voting import cell_weights
 from celltransfer_core.neighbors.knn import normalized_entropy
 from celltransfer_core.people.updated import KINDS
 from celltransfer_core.pipeline.result import RunResult, Voter
-from celltransfer_core.types import Bools, Ints
-
-CellOrder = Literal[
-    "least agreement", "most agreement", "most divided voters", "central first", "by hash"
-]
-CELL_ORDERS: tuple[CellOrder, ...] = get_args(CellOrder)
+from celltransfer_core.types import Ints
 
 
 def split_by_alignment(voters: Sequence[Voter]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -43,67 +37,6 @@ def split_by_alignment(voters: Sequence[Voter]) -> tuple[tuple[int, ...], tuple[
         (aligned if voter.encoders in seen else unaligned).append(number)
         seen.add(voter.encoders)
     return tuple(unaligned), tuple(aligned)
-
-
-def find_cells(
-    result: RunResult,
-    *,
-    types: Collection[str] = (),
-    clusters: Collection[int] = (),
-    agreement: tuple[float, float] = (0.0, 1.0),
-    divided: float = 0.0,
-    flagged: bool = False,
-    among: Ints | None = None,
-    order: CellOrder = "least agreement",
-) -> Ints:
-    """List the query cells that fit every condition.
-
-    Parameters
-    ----------
-    result : RunResult
-    types : collection of str
-        Predicted types; all where there are none.
-    clusters : collection of int
-        Numbers of clusters, as in tables; all where there are none.
-    agreement : (float, float)
-        From and to, both included.
-    divided : float
-        Least share of the pairs of voters that differ.
-    flagged : bool
-        Flagged cells alone.
-    among : ndarray of int64, optional
-        Cells to choose from.
-    order : str
-        One of :data:`CELL_ORDERS`; ties by hash.
-
-    Returns
-    -------
-    ndarray of int64
-    """
-    vote = result.vote
-    split = voters_split(vote.choices)
-    # An agreement shown as 0.60 counts as 0.60.
-    agreed = np.round(vote.agreement, 6)
-    fits = (agreed >= agreement[0]) & (agreed <= agreement[1]) & (split >= divided)
-    if types:
-        fits &= np.isin(np.array(result.types)[vote.winner], list(types))
-    if clusters:
-        fits &= np.isin(result.clusters.names[result.clusters.labels], list(clusters))
-    if flagged:
-        fits &= result.flagged
-    if among is not None:
-        chosen: Bools = np.zeros(len(fits), dtype=bool)
-        chosen[among] = True
-        fits &= chosen
-    cells = np.flatnonzero(fits)
-    ranks = {
-        "least agreement": agreed,
-        "most agreement": -agreed,
-        "most divided voters": -split,
-        "central first": -result.clusters.centrality,
-        "by hash": np.zeros(len(fits)),
-    }
-    return cells[np.argsort(ranks[order][cells], kind="stable")]
 
 
 def nearest_reference(voters: Sequence[Voter], cell: int) -> Ints:

@@ -7,6 +7,7 @@ encoders all work.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from celltransfer_core.data.background import over_one_background
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.data.type_names import answer_named
 from celltransfer_core.encoders.catalogue import encoder_names, how_to_get, load_encoder
-from celltransfer_core.encoders.embedding import embed
+from celltransfer_core.encoders.embedding import embed_together, grouped, kept_rows
 from celltransfer_core.encoders.registry import Encoder, published_encoders
 from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.framing.crops import Crops
@@ -23,6 +24,7 @@ from celltransfer_core.framing.sets import frame_sets
 from celltransfer_core.pipeline.features import Embeddings
 from celltransfer_core.pipeline.result import Failure, Prepared, type_names
 from celltransfer_core.runtime.cache import Cache
+from celltransfer_core.runtime.progress import counted_together
 from celltransfer_core.types import Float32, Progress, silent
 from celltransfer_core.vocabulary import QUERY, REFERENCE, and_more
 
@@ -151,18 +153,29 @@ def embed_sets(
     """
     embeddings: dict[str, dict[str, Float32]] = {name: {} for name in crops}
     failures = []
-    for encoder in encoders:
+    by_id = {encoder.spec.id: encoder for encoder in encoders}
+    waiting = grouped([*by_id])
+    while waiting:
+        group = waiting.pop(0)
+        together = [by_id[name] for name in group]
+        parts = counted_together(progress, [len(cells) for cells in crops.values()])
         try:
             found = {
-                name: embed_by_scale(cells, encoder, cache, workers, progress)
-                for name, cells in crops.items()
+                name: _embed_parts(cells, together, cache, workers, part)
+                for (name, cells), part in zip(crops.items(), parts, strict=True)
             }
         except EncoderError as error:
-            failures.append(Failure(encoder.spec.id, str(error)))
+            if len(group) > 1:  # each by itself: one that fails is left out, not those beside it
+                waiting = [*((name,) for name in group), *waiting]
+            else:
+                failures.append(Failure(group[0], str(error)))
             continue
         for name, rows in found.items():
-            embeddings[name][encoder.spec.id] = rows
-    return embeddings, tuple(failures)
+            embeddings[name] |= dict(zip(group, rows, strict=True))
+    # In the order in which they were named.
+    named = [name for name in by_id if name in next(iter(embeddings.values()))]
+    ordered = {of: {name: rows[name] for name in named} for of, rows in embeddings.items()}
+    return ordered, tuple(failures)
 
 
 def embed_by_scale(
@@ -187,10 +200,53 @@ def embed_by_scale(
     EncoderError
         If the encoder fails.
     """
+    return _embed_parts(crops, [encoder], cache, workers, progress)[0]
+
+
+def with_kept_embeddings(prepared: Prepared, cache: Cache) -> Prepared | None:
+    """Read the embeddings of sets that were prepared before; no encoder is loaded.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        With or without its embeddings.
+    cache : Cache
+
+    Returns
+    -------
+    Prepared or None
+        None if some row is kept no more.
+    """
+    embeddings: dict[str, dict[str, Float32]] = {}
+    for name, crops in prepared.framing.crops.items():
+        parts = crops.by_scale()
+        order = np.argsort(np.concatenate([cells for cells, _ in parts]))
+        embeddings[name] = {}
+        for spec in prepared.encoders:
+            rows = [kept_rows(part, spec, cache) for _, part in parts]
+            found = [one for one in rows if one is not None]
+            if len(found) < len(rows):
+                return None
+            embeddings[name][spec.id] = np.concatenate(found)[order]
+    return replace(prepared, embeddings=embeddings)
+
+
+def _embed_parts(
+    crops: Crops,
+    encoders: Sequence[Encoder],
+    cache: Cache,
+    workers: int | None,
+    progress: Progress,
+) -> list[Float32]:
+    """Embed the sources of a set, each by itself, with a group of encoders."""
     parts = crops.by_scale()
-    rows = [embed(part, encoder, cache, workers=workers, progress=progress) for _, part in parts]
+    counts = counted_together(progress, [len(cells) for cells, _ in parts])
+    found = [
+        embed_together(part, encoders, cache, workers=workers, progress=count)
+        for (_, part), count in zip(parts, counts, strict=True)
+    ]
     order = np.argsort(np.concatenate([cells for cells, _ in parts]))
-    return np.concatenate(rows)[order]
+    return [np.concatenate(rows)[order] for rows in zip(*found, strict=True)]
 
 
 def usable_voters(

@@ -18,6 +18,10 @@ CAPTIONS: dict[str, str] = {
         "are right, and how many of all errors are among those you review. The dotted line is what "
         "reviewing at random would catch."
     ),
+    "error_matrix_figure": (
+        "Rows are true types, columns predicted ones. On the diagonal the method is right; "
+        "everything beside it is an error. Shades are shares of a row, or of a column."
+    ),
     "reliability_figure": (
         "Of cells with a given confidence, how many are right. On the diagonal confidence means "
         "what it says; below it the vote is too sure of itself."

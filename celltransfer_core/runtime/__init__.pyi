@@ -15,4 +15,5 @@ from .files import (
     write_together as write_together,
     write_whole as write_whole,
 )
+from .progress import Phase as Phase, counted_together as counted_together
 from .tasks import run_tasks as run_tasks

@@ -1,6 +1,10 @@
+from .answers import (
+    Answer as Answer,
+    list_answers as list_answers,
+    revised_payloads as revised_payloads,
+)
 from .current import (
     CurrentRun as CurrentRun,
-    has_first_vote as has_first_vote,
     load_current as load_current,
 )
 from .demo import (
@@ -13,6 +17,7 @@ from .demo import (
 from .desks import HELD as HELD
 from .embeddings_read import query_embeddings as query_embeddings
 from .erasure import RECENT as RECENT, Sweep as Sweep
+from .job_plan import expected_seconds as expected_seconds, plan_job as plan_job
 from .job_process import run_job as run_job
 from .kept import (
     has_result as has_result,
@@ -31,12 +36,15 @@ from .label_mends import (
     label_payload as label_payload,
     mended_reference as mended_reference,
 )
+from .opinions import load_opinion as load_opinion, split_edits as split_edits
 from .payloads import (
     aside_payloads as aside_payloads,
+    brought_payloads as brought_payloads,
     edit_payload as edit_payload,
     match_payloads as match_payloads,
     name_payload as name_payload,
     review_payloads as review_payloads,
+    split_payloads as split_payloads,
 )
 from .preparations import (
     export_path as export_path,
@@ -45,6 +53,7 @@ from .preparations import (
     wait as wait,
 )
 from .processes import (
+    arrived as arrived,
     cancel as cancel,
     current_job as current_job,
     silence as silence,
@@ -65,7 +74,15 @@ from .reference_checks import (
     load_check as load_check,
     mended_cells as mended_cells,
 )
+from .rematched import match_edited as match_edited
 from .renamed import decisions_now as decisions_now
+from .saved_filters import (
+    FILTER as FILTER,
+    FilterAddress as FilterAddress,
+    filter_payloads as filter_payloads,
+    saved_filters as saved_filters,
+)
+from .speeds import learn_speeds as learn_speeds, load_speeds as load_speeds
 from .stages import (
     STAGES as STAGES,
     Stage as Stage,
@@ -81,6 +98,14 @@ from .standing import (
     standing_decisions as standing_decisions,
     standing_names as standing_names,
 )
+from .steps import (
+    RECOMMENDED as RECOMMENDED,
+    Mark as Mark,
+    Step as Step,
+    Steps as Steps,
+    steps_of as steps_of,
+)
+from .timetable import Outlook as Outlook, Timetable as Timetable, outlook_of as outlook_of
 from .truth import study_labels as study_labels
 from .work import bring_up_to as bring_up_to
 from .workspace import Workspace as Workspace

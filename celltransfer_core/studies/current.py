@@ -96,22 +96,6 @@ def load_current(workspace: Workspace, study: str) -> CurrentRun | None:
     return CurrentRun(run, reviews, fresh, first, f"{path.stem} {stamp}")
 
 
-def has_first_vote(workspace: Workspace, study: str) -> bool:
-    """Tell whether the vote without transport is there for the present state of a study.
-
-    Parameters
-    ----------
-    workspace : Workspace
-    study : str
-
-    Returns
-    -------
-    bool
-    """
-    snapshot = workspace.snapshot(study)
-    return bool(keys_of(workspace, snapshot)) and has_result(_first(workspace, snapshot))
-
-
 def _present(workspace: Workspace, snapshot: Snapshot) -> Path:
     """Return where the result of a study as it is lies, or will lie."""
     keys = keys_of(workspace, snapshot)
@@ -148,15 +132,25 @@ def usable_result(workspace: Workspace, snapshot: Snapshot, named: Named) -> Pat
         run: RunResult | None = load_result(path)
         if run is None or not np.array_equal(run.clusters.labels, named.clusters.labels):
             continue
-        if prepared is None or not _same_sets(run, prepared):
+        if prepared is None or not same_sets(run, prepared):
             continue
         if run.configured(config) == config:
             return path
     return None
 
 
-def _same_sets(run: RunResult, prepared: Prepared) -> bool:
-    """Tell whether a run was made of the images, types and tables that a study has now."""
+def same_sets(run: RunResult, prepared: Prepared) -> bool:
+    """Tell whether a run was made of the images, types and tables that a study has now.
+
+    Parameters
+    ----------
+    run : RunResult
+    prepared : Prepared
+
+    Returns
+    -------
+    bool
+    """
     pairs = [(run.reference, prepared.reference), (run.query, prepared.query)]
     pairs += [
         (one, prepared.extras[name]) for name, one in run.extras.items() if name in prepared.extras

@@ -139,6 +139,7 @@ class JobRow(_Row):
     owner: Mapped[str | None]
     beat: Mapped[float] = mapped_column(default=0.0)
     phase_began: Mapped[float] = mapped_column(default=0.0)
+    timetable: Mapped[list[Any] | None] = mapped_column(JSON)
     created: Mapped[str]
     ended: Mapped[str | None]
     cancel: Mapped[bool] = mapped_column(default=False)

@@ -74,7 +74,8 @@ class DecisionTable(Database):
         ----------
         study : str
         kind : str
-            ``match``, ``cluster``, ``cluster-name``, ``keep``, ``review`` or ``label``.
+            ``match``, ``cluster``, ``cluster-name``, ``keep``, ``review``, ``label`` or
+            ``filter``.
         payload : mapping
             JSON values: what was decided, and of which cells.
         who : str

@@ -44,15 +44,42 @@ def query_embeddings(prepared: Prepared, cache: Cache) -> Float32:
     CellTransferError
         If an encoder or an image cannot be read any more, or the encoder is another one now.
     """
+    return with_embeddings(prepared, cache, prepared.cluster_on).cluster_features
+
+
+def with_embeddings(
+    prepared: Prepared, cache: Cache, encoders: Sequence[str] | None = None
+) -> Prepared:
+    """Read the embeddings of prepared sets.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        With or without its embeddings.
+    cache : Cache
+        See :func:`query_embeddings`.
+    encoders : sequence of str, optional
+        Those to read, of the reference and the query alone; by default all, of every set.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    CellTransferError
+        As :func:`query_embeddings`.
+    """
     specs = {spec.id: spec for spec in prepared.encoders}
+    sets = [*prepared.framing.crops] if encoders is None else [REFERENCE, QUERY]
     rows = {
         name: {
             encoder: _kept_rows(prepared.framing.crops[name], specs[encoder], cache)
-            for encoder in prepared.cluster_on
+            for encoder in (specs if encoders is None else encoders)
         }
-        for name in (REFERENCE, QUERY)
+        for name in sets
     }
-    return replace(prepared, embeddings=rows).cluster_features
+    return replace(prepared, embeddings=rows)
 
 
 @dataclass

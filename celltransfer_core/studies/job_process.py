@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from celltransfer_core.errors import CellTransferError, OutputError
 from celltransfer_core.studies.owners import answer_for, end_all
@@ -64,12 +65,18 @@ def run_job(workspace: Workspace, job_id: str) -> None:
 
 def _work(workspace: Workspace, job: Job) -> tuple[str, str]:
     """Do the work of a job; return its state after it, and the message."""
-    # Not before the job has begun: it takes some seconds.
-    from celltransfer_core.studies.work import bring_up_to
-
+    target: Any = job.target
     try:
         progress = Reporter(workspace, job.id, job.owner or "")
-        bring_up_to(workspace, job.study, job.target, progress)  # type: ignore[arg-type]
+        progress("reading", 0, 1)
+        # Not before the job has begun: it takes some seconds.
+        from celltransfer_core.studies.job_plan import plan_job
+        from celltransfer_core.studies.speeds import learn_speeds
+        from celltransfer_core.studies.work import bring_up_to
+
+        progress.expect(plan_job(workspace, job.study, target))
+        bring_up_to(workspace, job.study, target, progress)
+        learn_speeds(workspace, progress.ended())
     except CellTransferError as error:
         return "failed", str(error)
     except MemoryError:

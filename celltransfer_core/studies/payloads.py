@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from celltransfer_core.people.reviews import Review
 from celltransfer_core.pipeline.edits import shorten_hashes
 from celltransfer_core.pipeline.result import Clusters
-from celltransfer_core.studies.records import clean_name
+from celltransfer_core.studies.records import clean_name, one_form
 from celltransfer_core.types import Ints
 from celltransfer_core.vocabulary import ARTEFACT, NONE_TYPE
 
@@ -119,8 +120,39 @@ def edit_payload(
     }
 
 
+def split_payloads(
+    key: str, cells: Sequence[str], inside: Ints, parts: Ints, cluster: int
+) -> list[Payload]:
+    """Write a split of a cluster into parts as it is kept (kind ``cluster``).
+
+    Parameters
+    ----------
+    key, cells
+        See :func:`edit_payload`.
+    inside : ndarray of int64, shape (k,)
+        The cluster's cells.
+    parts : ndarray of int64, shape (k,)
+        Part of each. Those of part 0 keep the cluster's number; each other part is a new cluster.
+    cluster : int
+        Number of the cluster.
+
+    Returns
+    -------
+    list of dict
+        Edits of one stroke, which are undone together.
+    """
+    rest = np.unique(parts[parts > 0]).tolist()
+    return [
+        {
+            **edit_payload(key, cells, inside[parts == part], None, "split", cluster),
+            "together": len(rest),
+        }
+        for part in rest
+    ]
+
+
 def review_payloads(
-    answers: Sequence[tuple[str, str, bool]],
+    answers: Sequence[tuple[str, str | None, bool]],
     reader: str,
     time: str,
     *,
@@ -130,9 +162,9 @@ def review_payloads(
 
     Parameters
     ----------
-    answers : sequence of (str, str, bool)
-        Hash, answer, and whether the prediction was hidden. They were given at one stroke, and
-        are undone so.
+    answers : sequence of (str, str or None, bool)
+        Hash, answer, and whether the prediction was hidden; None takes back what the reader said
+        of the cell before. They were given at one stroke, and are undone so.
     reader : str
     time : str
         UTC, ISO 8601.
@@ -148,6 +180,35 @@ def review_payloads(
     if chance is not None:
         given["chance"] = chance
     return [{"cell": cell, "answer": a, "blind": blind, **given} for cell, a, blind in answers]
+
+
+def brought_payloads(reviews: Sequence[Review], source: str, *, counts: bool) -> list[Payload]:
+    """Write answers that were given elsewhere as they are kept (kind ``review``).
+
+    Parameters
+    ----------
+    reviews : sequence of Review
+        They come in at one stroke, and are undone so.
+    source : str
+        Name of the file that they came from.
+    counts : bool
+        Whether they count like answers given here, as those of this study's own queue do; see
+        :attr:`~celltransfer_core.people.reviews.Review.source`.
+
+    Returns
+    -------
+    list of dict
+    """
+    given: Payload = {"together": len(reviews), "from": one_form(source)}
+    if counts:
+        given["counts"] = True
+    payloads = []
+    for one in reviews:
+        chance = {} if one.chance is None or not counts else {"chance": one.chance}
+        said = {"cell": one.cell, "answer": one.answer, "blind": one.blind and counts}
+        reader = clean_name(one.reader)
+        payloads.append({**said, "reader": reader, "time": one.time, **chance, **given})
+    return payloads
 
 
 def aside_payloads(cells: Sequence[str], why: str, reader: str, time: str) -> list[Payload]:
@@ -166,5 +227,5 @@ def aside_payloads(cells: Sequence[str], why: str, reader: str, time: str) -> li
     -------
     list of dict
     """
-    answers = [(cell, ARTEFACT, False) for cell in cells]
+    answers: list[tuple[str, str | None, bool]] = [(cell, ARTEFACT, False) for cell in cells]
     return [{**one, "aside": why} for one in review_payloads(answers, reader, time)]

@@ -118,6 +118,31 @@ def states(workspace: Workspace, study: str, *, read: bool = True) -> dict[Stage
     return found
 
 
+def arrived(workspace: Workspace, study: str) -> frozenset[str]:
+    """Tell which results of a study's present state are there.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    frozenset of str
+        Stages, ``unaligned`` for the vote without transport, and ``map``: a page that waits is
+        drawn anew when there is one more.
+    """
+    keys = stage_keys(workspace, study)
+    if not keys:
+        return frozenset()
+    drawn = MAPS[layout_of(workspace.study(study))]
+    paths = {name: workspace.result_path(study, name, key) for name, key in keys.items()}
+    paths["unaligned"] = workspace.result_path(study, "classify", keys["unaligned"])
+    found = {name for name, path in paths.items() if has_result(path)}
+    shown = has_result(workspace.result_path(study, drawn, keys["embed"]))
+    return frozenset(found | ({"map"} if shown else set()))
+
+
 def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
     """Bring a study up to a stage, in a process of its own.
 

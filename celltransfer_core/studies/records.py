@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -74,7 +74,8 @@ class Decision:
     study: str
     kind: str
     """``match``, ``cluster`` (an edit), ``cluster-name``, ``keep`` (of a type), ``review`` or
-    ``label`` (of a reference cell); or ``types``, an earlier mapping of a set's types."""
+    ``label`` (of a reference cell), ``filter`` (saved under a name); or ``types``, an earlier
+    mapping of a set's types."""
     payload: Mapping[str, Any]
     """JSON values; which ones depends on the kind."""
     who: str
@@ -105,6 +106,9 @@ class Job:
     created: str
     ended: str | None
     cancel: bool
+    timetable: Sequence[Any] | None = None
+    """Its phases, and how long each takes: see :mod:`celltransfer_core.studies.timetable`. None
+    before it has begun, and where an earlier version ran it."""
 
     @property
     def active(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,8 @@ from celltransfer_core.pipeline.edits import edit_clusters
 from celltransfer_core.pipeline.maps import Layout, draw_map
 from celltransfer_core.pipeline.mended import with_reference
 from celltransfer_core.pipeline.named import detect, identify
-from celltransfer_core.pipeline.prepared import prepare
+from celltransfer_core.pipeline.phases import DRAWN_MAP
+from celltransfer_core.pipeline.prepared import prepare, with_kept_embeddings
 from celltransfer_core.pipeline.reference_check import check_reference
 from celltransfer_core.pipeline.result import Clusters, Named, Prepared, RunResult
 from celltransfer_core.pipeline.runs import transfer
@@ -83,16 +85,7 @@ def bring_up_to(workspace: Workspace, study_id: str, target: Target, progress: P
     work = _Work(workspace, study_id, keys, mended, layout_of(study), progress)
     if work.is_done(target):
         return
-    prepared = work.embed(draw=target != "matches")
-    if target == "embed":
-        return
-    clusters = work.cluster(prepared)
-    if target == "clusters":
-        return
-    named = work.match(prepared, clusters)
-    if target == "matches":
-        return
-    if not work.classify(prepared, named):
+    if not work.do(target):
         bring_up_to(workspace, study_id, target, progress)
 
 
@@ -131,14 +124,42 @@ class _Work:
             self.progress(phase, 1, 1)
         return result
 
-    def embed(self, *, draw: bool) -> Prepared:
-        """Frame and embed the sets (3.1), draw the map of the cells, and mend labels."""
+    def do(self, target: Target) -> bool:
+        """Do the stages up to one; False if somebody edited the clusters meanwhile.
+
+        The map takes seconds that no result waits for: it is drawn last, but before the transport.
+        """
+        prepared = self.embed()
+        draw = partial(self.draw, prepared)
+        prepared = with_reference(prepared, relabelled(prepared.reference, self.mended))
+        if target != "embed":
+            clusters = self.cluster(prepared)
+            if target != "clusters":
+                named = self.match(prepared, clusters)
+                if target == "classify" and not self.classify(prepared, named, draw):
+                    return False
+        if target != "matches":
+            draw()
+        return True
+
+    def embed(self) -> Prepared:
+        """Frame and embed the sets (3.1), with the labels that came with the reference."""
+        kept: Prepared | None = load_result(self.path("embed"))
+        if kept and not kept.failures:  # an encoder that failed may have been mended
+            _check_types(relabelled(kept.reference, self.mended))
+            # Settings that do not bear on embeddings may be other ones since.
+            config = study_config(self.workspace, self.workspace.study(self.study))
+            now = replace(kept, config=config)
+            if found := with_kept_embeddings(now, self.workspace.cache):
+                return found
         prepared = _prepare(self.workspace, self.study, self.mended, self.progress)
-        if not has_result(self.path("embed")):
+        if not kept:
             save_result(self.path("embed"), replace(prepared, embeddings={}))
-        if draw:
-            self.once(self.map_path, "drawing the map", lambda: draw_map(prepared, self.layout))
-        return with_reference(prepared, relabelled(prepared.reference, self.mended))
+        return prepared
+
+    def draw(self, prepared: Prepared) -> None:
+        """Draw the map of the cells."""
+        self.once(self.map_path, DRAWN_MAP, lambda: draw_map(prepared, self.layout))
 
     def cluster(self, prepared: Prepared) -> Clusters:
         """Find clusters (A.1), before the edits of people."""
@@ -154,10 +175,11 @@ class _Work:
 
         return self.once(self.path("matches"), "matches", make)
 
-    def classify(self, prepared: Prepared, named: Named) -> bool:
+    def classify(self, prepared: Prepared, named: Named, draw: Callable[[], object]) -> bool:
         """Align and vote (3.3, 3.4); False if somebody edited the clusters meanwhile.
 
-        Where transport counts, a vote without it is kept first, unless one with transport is shown.
+        Where transport counts, a vote without it is kept first, unless one with transport is
+        shown, and the map is drawn then.
         """
         workspace, study = self.workspace, self.study
         if workspace.study(study).drawn and not workspace.decisions(study):
@@ -174,6 +196,7 @@ class _Work:
             shown = usable_result(workspace, workspace.snapshot(study), named)
             if not has_result(early) and (shown is None or not load_result(shown).aligned):
                 save_result(early, found)
+            draw()
 
         if not has_result(path):
             confirmed = _confirm(workspace, study, named, prepared)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from celltransfer_core.errors import OutputError, StudyError
+from celltransfer_core.runtime.progress import Phase
 from celltransfer_core.studies.database import Database, JobRow, StudyRow, to_record
 from celltransfer_core.studies.records import Job, now
+from celltransfer_core.studies.timetable import Timetable
 
 GRACE = 5.0
 """Seconds that a cancelled job has to end by itself."""
@@ -282,7 +285,23 @@ class Reporter:
 
     def __init__(self, jobs: JobTable, job: str, owner: str) -> None:
         self.jobs, self.job, self.owner = jobs, job, owner
-        self.phase, self.last = "", 0.0
+        self.phase, self.began, self.last = "", 0.0, 0.0
+        self.timetable = Timetable()
+
+    def expect(self, phases: Sequence[Phase]) -> None:
+        """Take the phases that are expected, when the first one has begun.
+
+        Parameters
+        ----------
+        phases : sequence of Phase
+            See :func:`celltransfer_core.studies.job_plan.plan_job`.
+        """
+        self.timetable = Timetable.of(phases).begin(self.phase, 0.0)
+        self._write(timetable=self.timetable.written)
+
+    def ended(self) -> Timetable:
+        """Return how long each phase took, when the last one has ended."""
+        return self.timetable.end(time.monotonic() - self.began)
 
     def __call__(self, phase: str, done: int, total: int) -> None:
         """Take a step of progress.
@@ -297,13 +316,18 @@ class Reporter:
         Cancelled
             If somebody cancelled the job, or another process ended it.
         """
-        began = phase != self.phase
-        if not began and done < total and time.monotonic() - self.last < _PAUSE:
+        began, moment = phase != self.phase, time.monotonic()
+        if not began and done < total and moment - self.last < _PAUSE:
             return
         values: dict[str, Any] = {"phase": phase, "done": done, "total": total}
         if began:
-            values["phase_began"] = time.monotonic()
-        self.phase, self.last = phase, time.monotonic()
+            self.timetable = self.timetable.begin(phase, moment - self.began, done, total)
+            values |= {"phase_began": moment, "timetable": self.timetable.written}
+            self.began = moment
+        self.phase, self.last = phase, moment
+        self._write(**values)
+
+    def _write(self, **values: Any) -> None:
         with suppress(OutputError):
             job = self.jobs.update_job(self.job, self.owner, **values)
             if job is None or job.cancel:

@@ -1,7 +1,9 @@
 from .addresses import (
+    CELL as CELL,
     current_workspace as current_workspace,
     file_url as file_url,
     image_url as image_url,
+    report_url as report_url,
 )
 from .door import Door as Door
 from .endpoints import download_routes as download_routes, routes as routes

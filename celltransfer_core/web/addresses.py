@@ -6,6 +6,7 @@ workspace's secret, holds for one purpose and one study, set or file, and expire
 
 from __future__ import annotations
 
+import hashlib
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -14,10 +15,19 @@ from urllib.parse import urlencode
 
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
+from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.runtime.cache import home
+from celltransfer_core.studies.label_mends import mended_reference
+from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.stages import stage_keys
 from celltransfer_core.studies.workspace import Workspace
+from celltransfer_core.vocabulary import QUERY, REFERENCE
+
+CELL = "{cell}"
+"""What stands in an address for the number of any cell."""
+
+_DIGITS = 10  # of a cell's number
 
 PREFIX = "ct"
 """First part of every path; Streamlit does not use it."""
@@ -118,6 +128,7 @@ def image_url(
     *,
     size: int,
     cut: bool = False,
+    original: bool = False,
     outline: bool = False,
     role: str = "query",
 ) -> str:
@@ -129,12 +140,14 @@ def image_url(
     study_id : str
     sha256 : str
         Of the cell; or, as digits, its number in the set that ``role`` names, ``reference`` or
-        ``query``.
+        ``query``; or ``{cell}``, to put such a number in its place.
     size : int
         Its longest side in px, see :data:`~celltransfer_core.web.pictures.MIN_SIZE`.
     cut : bool
         The square that encoders see (cut and recoloured), once that is known; the whole image
         until then.
+    original : bool
+        That square in the camera's own colours; of meaning with ``cut`` alone.
     outline : bool
         The whole image with the frame of that square drawn on it.
     role : str
@@ -153,11 +166,68 @@ def image_url(
         query["v"] = channels
     if cut or outline:
         query |= {
-            "show": "outline" if outline else "cut",
+            "show": "outline" if outline else "field" if original else "cut",
             "role": role,
             "v": framing_version(workspace.folder, study_id, bucket),
         }
+    if sha256 == CELL or is_number(sha256):
+        query["n"] = _numbering(workspace.folder, study_id, role, bucket)
     return f"{PREFIX}/image/{study_id}/{sha256}?{urlencode(query)}"
+
+
+def is_number(cell: str) -> bool:
+    """Tell whether a cell is named by its number; a hash is far longer."""
+    return len(cell) < _DIGITS and cell.isdecimal()
+
+
+def numbered_set(workspace: Workspace, snapshot: Snapshot, role: str) -> Dataset | None:
+    """Return the set whose cells addresses number.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    snapshot : Snapshot
+    role : str
+
+    Returns
+    -------
+    Dataset or None
+        All cells of the query, or those of the reference that count; None for other roles, and
+        without any image.
+    """
+    if role == REFERENCE:
+        return mended_reference(workspace, snapshot.study.id)
+    return workspace.pool_sets(snapshot.of_role(role)) if role == QUERY else None
+
+
+def numbering_of(workspace: Workspace, snapshot: Snapshot, role: str) -> str:
+    """Return a text that changes whenever a number stands for another cell.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    snapshot : Snapshot
+    role : str
+
+    Returns
+    -------
+    str
+    """
+
+    def make() -> str:
+        dataset = numbered_set(workspace, snapshot, role)
+        return hashlib.sha256("".join(dataset.cells if dataset else ()).encode()).hexdigest()[:12]
+
+    return workspace.derive(snapshot, f"numbering of {role}", make)
+
+
+@lru_cache(maxsize=64)
+def _numbering(folder: Path, study_id: str, role: str, bucket: int) -> str:  # noqa: ARG001
+    try:
+        workspace = _workspace(folder)
+        return numbering_of(workspace, workspace.snapshot(study_id), role)
+    except CellTransferError:
+        return ""
 
 
 @lru_cache(maxsize=64)
@@ -226,3 +296,24 @@ def file_url(workspace: Workspace, study: str, path: Path, name: str) -> str:
     """
     token = sign(workspace, "download", [study, path.name, name])
     return f"{PREFIX}/export/{study}/{path.name}?{urlencode({'t': token})}"
+
+
+def report_url(workspace: Workspace, study: str, path: Path, base: str = "") -> str:
+    """Return the address under which a page shows a prepared report in a frame.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+    path : Path
+        Of the report, from :func:`~celltransfer_core.studies.preparations.export_path`.
+    base : str
+        Path that the app is served under, if any.
+
+    Returns
+    -------
+    str
+        From the server's root on. It holds for :data:`LIFETIME` seconds at least.
+    """
+    token = sign(workspace, "report", [study, path.name])
+    return f"{mount_point(base)}/report/{study}/{path.name}?{urlencode({'t': token})}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Route
 
 from celltransfer_core.web.addresses import mount_point
-from celltransfer_core.web.downloads import send_file
+from celltransfer_core.web.downloads import send_file, show_report
 from celltransfer_core.web.handling import guarded, in_thread
 from celltransfer_core.web.pictures import send_picture
 from celltransfer_core.web.uploads import import_folder, list_or_take_files, take_zip
@@ -45,5 +45,8 @@ def download_routes(base: str = "") -> list[Route]:
     -------
     list of Route
     """
-    path = f"{mount_point(base)}/export/{{study}}/{{file}}"
-    return [Route(path, in_thread(send_file), methods=["GET"])]
+    root = mount_point(base)
+    return [
+        Route(f"{root}/export/{{study}}/{{file}}", in_thread(send_file), methods=["GET"]),
+        Route(f"{root}/report/{{study}}/{{file}}", in_thread(show_report), methods=["GET"]),
+    ]

@@ -26,7 +26,8 @@ POLICY = {
     "font-src": "'self' data:",
     "connect-src": "'self'",
     "worker-src": "'self' blob:",
-    "frame-src": "'none'",
+    # The report in a frame of the Export page; no page of ours lets itself be framed.
+    "frame-src": "'self'",
     "object-src": "'none'",
     "base-uri": "'self'",
     "form-action": "'self'",

@@ -1,4 +1,4 @@
-"""The route that sends pictures of cells: whole, cut as encoders see them, or with the cut drawn.
+"""The route that sends pictures of cells: whole, cut, cut and recoloured, or with the cut drawn.
 
 Only images of the study in the address are sent, found by their content hash.
 """
@@ -11,7 +11,9 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -22,19 +24,25 @@ from celltransfer_core.errors import CellTransferError
 from celltransfer_core.framing.crops import Crops
 from celltransfer_core.framing.nucleus import draw_cut, find_nucleus
 from celltransfer_core.studies.kept import embedded_of
-from celltransfer_core.studies.label_mends import mended_reference
 from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.stages import keys_of
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.types import RGBImage
-from celltransfer_core.vocabulary import QUERY, REFERENCE
-from celltransfer_core.web.addresses import LIFETIME, current_workspace, read_token
+from celltransfer_core.vocabulary import QUERY
+from celltransfer_core.web.addresses import (
+    LIFETIME,
+    current_workspace,
+    is_number,
+    numbered_set,
+    numbering_of,
+    read_token,
+)
 
 MIN_SIZE, MAX_SIZE = 16, 2048
 """Longest side of a picture that can be asked for, in px; pictures are never enlarged."""
 
 _JPEG_UP_TO = 320  # px: larger pictures are looked at closely, and lose nothing
-_DIGITS = 10  # of a cell's number; its hash is far longer
+_SHOWS = {"whole", "cut", "field", "outline"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class _Picture:
     """None while it is not known how cells are cut."""
     cell: int
 
-    @property
+    @cached_property
     def tag(self) -> str:
         """Strong entity tag: changes whenever a byte may."""
         seen = self.crops.variant if self.crops is not None else f"whole {self.wanted.version}"
@@ -94,6 +102,10 @@ def _draw(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> tuple[
     with _pixels(workspace, snapshot, picture) as image:
         shown = Image.fromarray(image)
         shown.thumbnail((size, size), Image.Resampling.LANCZOS)
+    if (
+        picture.wanted.show == "cut" and picture.crops is not None
+    ):  # small images are soon recoloured
+        shown = Image.fromarray(picture.crops.recoloured(np.asarray(shown), picture.cell))
     if size <= _JPEG_UP_TO:
         shown.save(file, "JPEG", quality=90)
         return file.getvalue(), "image/jpeg"
@@ -105,8 +117,8 @@ def _draw(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> tuple[
 def _pixels(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> Iterator[RGBImage]:
     """Read what is drawn; large images are read few at a time, and count until they are drawn."""
     wanted, crops = picture.wanted, picture.crops
-    if wanted.show == "cut" and crops is not None:
-        yield crops[picture.cell]
+    if wanted.show in ("cut", "field") and crops is not None:
+        yield crops.field(picture.cell)
         return
     with decoded(read_stored(workspace.images, wanted.sha256)) as pixels:
         needed = pixels.deep or pixels.channels
@@ -161,19 +173,19 @@ def send_picture(request: Request) -> Response:
     except ValueError:
         return _refuse(400, "The size is a number of pixels.")
     show = asked.get("show", "whole")
-    if show not in {"whole", "cut", "outline"}:
-        return _refuse(400, "A cell is shown whole, cut, or with the cut's outline.")
+    if show not in _SHOWS:
+        return _refuse(400, "A cell is shown whole, cut, as its field, or with the cut's outline.")
     wanted = _Wanted(study, sha256, size, show, asked.get("role", QUERY), asked.get("v", ""))
     try:
         snapshot = workspace.snapshot(study)
-        numbered = len(sha256) < _DIGITS and sha256.isdecimal()
-        if numbered:
-            sha256 = _nth(workspace, snapshot, wanted.role, int(sha256))
-            wanted = replace(wanted, sha256=sha256)
-        if not workspace.has_image(study, sha256):
+        if numbered := is_number(sha256):
+            wanted = replace(wanted, sha256=_nth(workspace, snapshot, wanted.role, int(sha256)))
+        if not (wanted.sha256 if numbered else workspace.has_image(study, sha256)):
             return _refuse(404, "The study has no such image.")
         picture, lasting = _locate(workspace, snapshot, wanted)
-        lasting = lasting and not numbered  # a number is another cell's once images are added
+        if numbered:  # a number is another cell's once images are added
+            now = numbering_of(workspace, snapshot, wanted.role)
+            lasting = lasting and asked.get("n") == now
         headers = {
             "ETag": picture.tag,
             "Cache-Control": f"private, max-age={2 * LIFETIME}" if lasting else "private, no-cache",
@@ -191,10 +203,5 @@ def send_picture(request: Request) -> Response:
 
 def _nth(workspace: Workspace, snapshot: Snapshot, role: str, number: int) -> str:
     """Find the hash of a cell by its number; an empty text if there is none."""
-    if role not in (QUERY, REFERENCE):
-        return ""
-    if role == REFERENCE:  # maps number the cells that count
-        dataset = mended_reference(workspace, snapshot.study.id)
-    else:
-        dataset = workspace.pool_sets(snapshot.of_role(role))
+    dataset = numbered_set(workspace, snapshot, role)
     return dataset.cells[number] if dataset and number < len(dataset) else ""

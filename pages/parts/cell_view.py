@@ -6,17 +6,18 @@ from typing import Any
 import streamlit as st
 
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.framing import draw_cut
+from celltransfer_core.framing import square
 from celltransfer_core.people import Calibration, Review, calibrate, prediction_sets, random_sample
 from celltransfer_core.pipeline import RunResult
 from celltransfer_core.vocabulary import NONE_TYPE, QUERY
 from parts import text
 from parts.assets import component
+from parts.colours_switch import original_colours
 from parts.deciders import show_deciders
 from parts.here import Here
 from parts.pictures import large_chip, picture_url
 
-LARGE = 1024  # px
+LARGE = 2048  # px
 
 
 def show_cell(
@@ -26,6 +27,7 @@ def show_cell(
     match = run.matches[run.clusters.labels[cell]]
     number = int(run.clusters.names[run.clusters.labels[cell]])
     large_chip(run.types[run.vote.winner[cell]], shades)
+    show_picture(here, run, cell)
     flag = ":orange-badge[:material/flag: flagged] " if run.flagged[cell] else ""
     if match.matched_type == NONE_TYPE:
         matched = "which fits none of the types"
@@ -46,7 +48,6 @@ def show_cell(
     )
     show_deciders(run, cell)
     show_set(run, reviews, cell)
-    show_picture(here, run, cell)
 
 
 def show_set(run: RunResult, reviews: Sequence[Review], cell: int) -> None:
@@ -66,41 +67,78 @@ def show_set(run: RunResult, reviews: Sequence[Review], cell: int) -> None:
 
 
 def show_picture(here: Here, run: RunResult, cell: int) -> None:
-    """Show a cell large: as the encoders see it, and its whole field in original colours."""
+    """Show a cell large, and say how large it is."""
+    show_views(here, run, cell)
     crops = run.framing.crops[QUERY]
-    sha = run.query.cells[cell]
-    # A result from before the scale was known is shown with it all the same.
-    known = crops.dataset.cell_scales[cell].um_per_px
-    scale = known or here.workspace.sets(here.id, QUERY)[0].um_per_px or 0
+    nucleus = crops.nuclei[cell] if crops.nuclei is not None else None
+    um = _um_per_px(here, run, cell)
+    facts = []
+    if nucleus is not None:
+        extent = f"{nucleus.extent * um:.1f} µm" if um else f"{nucleus.extent:.0f} px"
+        facts.append(f"Nucleus {extent} across")
+    if not um:
+        facts.append("No scale bar: say the µm per pixel on the Data page")
+    if facts:
+        st.caption("; ".join(facts) + ".")
+
+
+def show_views(
+    here: Here, run: RunResult, cell: int, coming: Sequence[int] = (), *, height: str = "420px"
+) -> None:
+    """Show a cell in original colours and as the encoders see it, to zoom and to pan together.
+
+    The one in the colours that the reader chose for all pages stands first; where there is no room
+    for both, it stands alone until the other is asked for. ``coming`` are cells whose pictures are
+    loaded ahead. All of it has the ``height``, a length in CSS, so that nothing below moves.
+    """
+    crops = run.framing.crops[QUERY]
     try:
-        image, seen = crops.dataset.read(cell), crops[cell]
+        high, wide = crops.dataset.read(cell).shape[:2]
     except (CellTransferError, OSError):
         st.error("The image of this cell cannot be read any more.")
         return
+    whole = field = (0, 0, wide, high)
     nucleus = crops.nuclei[cell] if crops.nuclei is not None else None
-    field: dict[str, Any] = {
-        "label": "Whole image, original colours",
-        "url": picture_url(here, sha, LARGE),
-        "um": max(image.shape) * scale,
-    }
     if nucleus is not None:
-        field = {
-            "label": field["label"],
-            "plain": field,
-            "url": picture_url(here, sha, LARGE, outline=True),
-            "um": max(draw_cut(image, nucleus).shape) * scale,
-        }
-    cut = {
-        "label": "As the encoders see it",
-        "url": picture_url(here, sha, LARGE, cut=True),
-        "um": max(seen.shape) * scale,
-    }
-    component("cells", "viewer")(key="cells viewer", data={"views": [cut, field]})
-    height, width = image.shape[:2]
-    facts = [f"{width} x {height} px"]
-    if nucleus is not None:
-        extent = f"{nucleus.extent * scale:.1f} µm" if scale else f"{nucleus.extent:.0f} px"
-        facts.append(f"nucleus {extent} across")
-    if not scale:
-        facts.append("no scale bar: say the µm per pixel on the Data page")
-    st.caption("; ".join(facts) + ".")
+        left, top, side = square(nucleus)
+        field = (left, top, side, side)
+    views = [
+        {"label": "Original colours", "whole": True, "box": whole},
+        {"label": "As the encoders see it", "whole": False, "box": field},
+    ]
+    if not (run.framing.framed or crops.colours):
+        views.pop()
+    elif not original_colours():
+        views.reverse()
+    component("cells", "viewer")(
+        key="cells viewer",
+        data={
+            "cell": run.query.cells[cell],
+            "views": [{**view, "url": _address(here, run, cell, view)} for view in views],
+            "framed": nucleus is not None,
+            "field": field,
+            "all": _around(whole, field),
+            "um": _um_per_px(here, run, cell),
+            "height": height,
+            "ahead": [_address(here, run, one, view) for one in coming for view in views],
+        },
+    )
+
+
+def _address(here: Here, run: RunResult, cell: int, view: Mapping[str, Any]) -> str:
+    seen = not view["whole"]
+    return picture_url(here, run.query.cells[cell], LARGE, cut=seen, as_seen=seen)
+
+
+def _around(*boxes: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Return the box around some, each given by left, top, width and height."""
+    left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    right, bottom = max(box[0] + box[2] for box in boxes), max(box[1] + box[3] for box in boxes)
+    return left, top, right - left, bottom - top
+
+
+def _um_per_px(here: Here, run: RunResult, cell: int) -> float:
+    """Return the size of a pixel; 0 if it is not known."""
+    # A result from before the scale was known is shown with it all the same.
+    known = run.framing.crops[QUERY].dataset.cell_scales[cell].um_per_px
+    return known or here.workspace.sets(here.id, QUERY)[0].um_per_px or 0.0

@@ -8,6 +8,7 @@ from celltransfer_core.people import Review, ReviewQueue, review_queue
 from celltransfer_core.pipeline import RunResult, select_cells
 from celltransfer_core.studies import CurrentRun
 from parts import text
+from parts.filters import choice_address, link_to_cells
 from parts.here import Here
 
 ORDERS = {
@@ -18,6 +19,7 @@ ORDERS = {
     "type": "Type by type",
     "disagreement": "Where voters differ most",
 }
+READING = {"shared": "Share the work", "second": "Read all for yourself"}
 ALL = ("all", "")
 MUST_FIND = ("must find", "")
 
@@ -42,8 +44,8 @@ def queue_of(here: Here, run: RunResult, reviews: Sequence[Review]) -> ReviewQue
     )
 
 
-def choose(here: Here, current: CurrentRun) -> str:
-    """Let the reader choose cells and their order; return how to go through them."""
+def choose(here: Here, current: CurrentRun) -> None:
+    """Let the reader choose cells, their order, and how to read beside others."""
     run, reviews = current.run, current.reviews
     others = {one.reader for one in reviews} - {here.reader}
     clusters = run.clusters.names.tolist()
@@ -62,7 +64,7 @@ def choose(here: Here, current: CurrentRun) -> str:
         "read": lambda _: "Cells that others read",
         "disputed": lambda _: "Cells that readers dispute",
     }
-    columns = st.columns([3, 3, 4], vertical_alignment="bottom")
+    columns = st.columns(4 if others else 3, vertical_alignment="bottom")
     columns[0].selectbox("Cells", which, format_func=lambda w: labels[w[0]](w[1]), key="which")
     columns[1].selectbox(
         "Order",
@@ -73,27 +75,16 @@ def choose(here: Here, current: CurrentRun) -> str:
         "all cells, answers on drawn ones tell of all, and so do answers at random. All others "
         "update the vote and count for the cells themselves.",
     )
-    with columns[2]:
-        way = st.segmented_control(
-            "Show",
-            ["One by one", "Several"],
-            default="One by one",
-            required=True,
-            key="way",
-        )
     if others:
-        names = ", ".join(sorted(others))
-        st.segmented_control(
-            f"{text.plain(names)} read too. You, {text.plain(here.reader)}:",
-            ["shared", "second"],
-            default="shared",
-            format_func={
-                "shared": "share the work",
-                "second": "read all for yourself",
-            }.get,
-            required=True,
+        names = text.listed(sorted(others))
+        columns[2].selectbox(
+            "With other readers",
+            list(READING),
+            format_func=READING.get,
             key="reading",
-            help="Sharing: what others answered does not come again. For yourself: it does, so "
-            "that your answers and theirs can be compared.",
+            help=f"{names} read too. Sharing: what others answered does not come again. For "
+            "yourself: it does, so that your answers and theirs can be compared.",
         )
-    return way
+    with columns[-1]:
+        chosen = st.session_state.get("which", first_choice(run))
+        link_to_cells("Several at once", **choice_address(*chosen))

@@ -7,15 +7,16 @@ import streamlit as st
 
 from celltransfer_core.config import Config, setting
 from celltransfer_core.studies import study_config
+from parts import text
 from parts.here import Here
 from parts.settings import choose_number, choose_word
 from parts.work import begin, state_of
 
 
 def show_settings(here: Here) -> None:
-    """Show how clusters are found, and let it be changed."""
+    """Show how clusters are found, folded away, and let it be changed."""
     config = study_config(here.workspace, here.study)
-    with st.form("settings"):
+    with text.expert("Expert: how clusters are found"), st.form("settings"):
         chosen: dict[str, Any] = {
             "clusters": choose_word(here, setting("clusters"), config, marked=True),
             "n_clusters": choose_number(

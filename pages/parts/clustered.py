@@ -8,19 +8,29 @@ import streamlit as st
 
 from celltransfer_core.data import Dataset
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.pipeline import Clusters, extend_selection, split_in_two
+from celltransfer_core.pipeline import (
+    Clusters,
+    Opinion,
+    Purity,
+    cluster_purity,
+    extend_selection,
+)
 from celltransfer_core.studies import (
     edit_payload,
     load_clusters,
+    load_opinion,
     load_prepared,
     name_payload,
     query_embeddings,
+    split_edits,
     stage_keys,
     standing_names,
 )
 from celltransfer_core.vocabulary import QUERY
 from parts import text
 from parts.here import Here
+from parts.keys import KEYS
+from parts.study_types import colours
 
 NEW = -1
 
@@ -39,6 +49,12 @@ class Clustered:
     clusters: Clusters
     names: Mapping[int, str]
     """Names that people gave to clusters, by number."""
+    opinion: Opinion
+    """What the encoders say of each cell, before people's answers."""
+    purity: tuple[Purity, ...]
+    """How pure each cluster seems by that, by position."""
+    shades: Mapping[str, str]
+    """The colour of each type."""
 
     def label(self, number: int) -> str:
         """Write what a cluster goes by."""
@@ -52,7 +68,17 @@ def load_clustered(here: Here) -> Clustered:
     clusters = load_clusters(here.workspace, here.id)
     decisions = here.workspace.decisions(here.id, "cluster-name")
     key = stage_keys(here.workspace, here.id)["clusters"]
-    return Clustered(here, key, query, clusters, standing_names(clusters, query.cells, decisions))
+    opinion = load_opinion(here.workspace, here.id)
+    return Clustered(
+        here,
+        key,
+        query,
+        clusters,
+        names=standing_names(clusters, query.cells, decisions),
+        opinion=opinion,
+        purity=cluster_purity(opinion, clusters.labels),
+        shades=colours(here),
+    )
 
 
 def keep_edit(
@@ -82,58 +108,77 @@ def show_undo(found: Clustered) -> None:
         what = "name" if last.kind == "cluster-name" else last.payload.get("what", "edit")
         number = last.payload.get("cluster")
         label = f"Undo: {what} of cluster {number}" if number is not None else f"Undo: {what}"
-        if st.button(label, icon=":material/undo:", key="undo", disabled=here.locked) and here.undo(
-            last.kind
-        ):
+        if st.button(
+            label,
+            icon=":material/undo:",
+            key="undo",
+            shortcut=KEYS["undo"],
+            disabled=here.locked,
+        ) and here.undo(last.kind):
             st.rerun()
 
 
-def offer_edits(found: Clustered, number: int, ordered: np.ndarray) -> None:
-    """Offer to rename, split or merge a cluster; ``ordered`` are its cells."""
+def offer_split(found: Clustered, number: int) -> None:
+    """Offer to split a cluster by what tells its cells apart."""
     here = found.here
-    with st.form(f"name {number}", border=False):
-        given = st.text_input("Name", found.names.get(number, ""), max_chars=60)
-        if st.form_submit_button("Rename") and here.decide(
-            "cluster-name", name_payload(found.query.cells, ordered, number, given)
-        ):
-            st.rerun()
     if st.button(
-        "Split in two",
+        "Split",
         key=f"split {number}",
+        shortcut=KEYS["mixed"],
         icon=":material/call_split:",
-        help="Its cells are parted in the two groups that differ most.",
+        disabled=here.locked,
+        help="It is parted by what the encoders take its cells for, and how alike they are.",
     ):
-        inside = np.sort(ordered)
         try:
-            part = split_in_two(embeddings(here)[inside])
+            with st.spinner("Splitting…"):
+                edits = split_edits(here.workspace, here.id, number)
         except CellTransferError as error:
             st.error(text.sentence(error))
         else:
-            keep_edit(found, inside[part], None, "split", number)
-    others = [int(other) for other in found.clusters.names if other != number]
-    if others:
-        into = st.selectbox(
-            "Merge into",
-            others,
-            key=f"into {number}",
-            format_func=lambda other: f"cluster {found.label(other)}",
-        )
-        if st.button("Merge", key=f"merge {number}", icon=":material/call_merge:"):
-            keep_edit(found, ordered, into, "merge", number)
+            if here.decide_all("cluster", edits):
+                st.rerun()
 
 
-def offer_move(found: Clustered, chosen: np.ndarray, on_map: np.ndarray) -> None:
-    """Let cells that were picked on the map be moved to another cluster."""
+def offer_edits(found: Clustered, number: int) -> None:
+    """Offer to rename a cluster, or to merge it into another one."""
     here = found.here
-    with st.form("move", border=False):
+    inside = np.flatnonzero(found.clusters.names[found.clusters.labels] == number)
+    with st.popover("Edit", key=f"edit {number}", disabled=here.locked):
+        with st.form(f"name {number}", border=False):
+            given = st.text_input("Name", found.names.get(number, ""), max_chars=60)
+            if st.form_submit_button("Rename") and here.decide(
+                "cluster-name", name_payload(found.query.cells, inside, number, given)
+            ):
+                st.rerun()
+        others = [int(other) for other in found.clusters.names if other != number]
+        if others:
+            into = st.selectbox(
+                "Merge into",
+                others,
+                key=f"into {number}",
+                format_func=lambda other: f"cluster {found.label(other)}",
+            )
+            if st.button("Merge", key=f"merge {number}", icon=":material/call_merge:"):
+                keep_edit(found, inside, into, "merge", number)
+
+
+def offer_move(
+    found: Clustered, chosen: np.ndarray, where: str, on_map: np.ndarray | None = None
+) -> None:
+    """Let cells that were picked be moved to another cluster.
+
+    ``on_map`` are the cells that a map shows, where they were picked there: others follow them.
+    """
+    here = found.here
+    with st.form(f"move {where}", border=False):
         to = st.selectbox(
-            "Move them to",
+            f"Move {text.count(len(chosen), 'picked cell')} to",
             [NEW, *found.clusters.names.tolist()],
             format_func=lambda n: "a new cluster" if n == NEW else f"cluster {found.label(n)}",
             disabled=here.locked,
         )
         if st.form_submit_button("Move", icon=":material/move_item:", disabled=here.locked):
-            if len(on_map) < found.query.n_cells:
+            if on_map is not None and len(on_map) < found.query.n_cells:
                 chosen = extend_selection(embeddings(here), on_map, chosen)
             keep_edit(found, chosen, None if to == NEW else to, "move")
 

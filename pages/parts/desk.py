@@ -12,6 +12,7 @@ from celltransfer_core.people import ReviewQueue
 from celltransfer_core.pipeline import RunResult
 from celltransfer_core.studies import HELD, now, review_payloads
 from parts.here import Here
+from parts.reader import when_named
 from parts.study_types import typed_name
 
 
@@ -30,10 +31,6 @@ class Desk:
     """The cell that lay there when the reader went back."""
     shown: str | None = None
     """The cell that was last drawn."""
-    grid: list[str] = field(default_factory=list)
-    """Cells that are shown several at once."""
-    passed: set[str] = field(default_factory=set)
-    picked: set[str] = field(default_factory=set)
     taken: Sequence[str] = ()
     """Cells that are this reader's alone."""
     renew: float = 0.0
@@ -71,6 +68,8 @@ def keep_answers(
     here: Here, answers: Sequence[tuple[str, str, bool]], chance: float | None = None
 ) -> bool:
     """Keep answers (cell, answer, blind): on disk when this returns."""
+    if not here.reader:
+        return when_named(lambda name: keep_answers(here.of(name), answers, chance))
     payloads = review_payloads(answers, here.reader, now(), chance=chance)
     seen = st.session_state.get("pulse", "")
     try:
@@ -139,7 +138,7 @@ def undo(here: Here) -> None:
         if last in desk.past:
             desk.past = desk.past[: desk.past.index(last)]
         desk.turn_to(len(desk.past))
-        desk.current, desk.grid = last, []
+        desk.current = last
 
 
 def next_cell(here: Here, run: RunResult, queue: ReviewQueue) -> tuple[str, bool] | None:
@@ -153,7 +152,7 @@ def next_cell(here: Here, run: RunResult, queue: ReviewQueue) -> tuple[str, bool
         # The queue is another one after every answer; who went back comes back to where they were.
         first = next((one for one in (desk.current, desk.left) if one in waiting), None)
         first_cell = () if first is None else (first[0],)
-        given = take(here, first_cell, [cell for cell, _ in waiting], 1)
+        given = take(here, first_cell, [cell for cell, _ in waiting])
         desk.current = next((one for one in (first, *waiting) if one and one[0] in given), None)
         if desk.current in waiting:
             chance = float(queue.chances[waiting.index(desk.current)])
@@ -164,36 +163,17 @@ def next_cell(here: Here, run: RunResult, queue: ReviewQueue) -> tuple[str, bool
     return desk.current
 
 
-def take(here: Here, shown: Sequence[str], waiting: Sequence[str], most: int) -> Sequence[str]:
-    """Choose cells that lie before no other reader; those that are shown stay if they can."""
-    desk, wanted, most = desk_of(here), [*dict.fromkeys((*shown, *waiting))], len(shown) or most
+def take(here: Here, shown: Sequence[str], waiting: Sequence[str]) -> Sequence[str]:
+    """Choose a cell that lies before no other reader; the one that is shown stays if it can."""
+    desk, wanted = desk_of(here), [*dict.fromkeys((*shown, *waiting))]
     desk.elsewhere = False
     alone = here.locked or st.session_state.get("reading") == "second"
     if alone or (shown and {*shown} <= {*desk.taken} and time.monotonic() < desk.renew):
-        return wanted[:most]
+        return wanted[:1]
     try:
-        given = here.workspace.take(here.id, here.reader, wanted, most)
+        given = here.workspace.take(here.id, here.reader, wanted, 1)
     except CellTransferError:  # where nothing can be written, nobody answers either
-        return wanted[:most]
+        return wanted[:1]
     desk.taken, desk.renew = given, time.monotonic() + HELD / 2
     desk.elsewhere = bool(wanted) and not given
     return given
-
-
-def pick(here: Here, cells: Sequence[str], on: bool) -> None:
-    """Pick cells of the grid, or leave them out."""
-    desk = desk_of(here)
-    desk.picked = desk.picked | set(cells) if on else desk.picked - set(cells)
-
-
-def pass_by(here: Here) -> None:
-    """Leave the cells of the grid for later."""
-    desk = desk_of(here)
-    desk.passed |= set(desk.grid)
-    desk.grid = []
-
-
-def answer_picked(here: Here, cells: Sequence[str], name: str) -> None:
-    """Give all picked cells one answer."""
-    if keep_answers(here, [(cell, name, False) for cell in cells]):
-        pick(here, cells, False)

@@ -25,8 +25,13 @@ MATRICES = {
 
 
 def show_evidence(matched: Matched, position: int) -> None:
-    """Show what the proposals are made from."""
-    st.header("What the proposals rest on")
+    """Show what the proposals are made from, folded away."""
+    with text.expert("Expert: what the proposals rest on"):
+        show_kinds(matched, position)
+
+
+def show_kinds(matched: Matched, position: int) -> None:
+    """Show one of the figures."""
     labels = [matched.label(one) for one in range(len(matched.matches))]
     kinds = {
         "heat": "Heat maps (Figs 9, 10)",

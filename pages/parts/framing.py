@@ -29,34 +29,41 @@ def show_framing(here: Here) -> None:
         "So that cells from two microscopes look alike to an encoder, each is cut to a square "
         "around its stained nucleus. The frame shows what is kept."
     )
-    config = study_config(here.workspace, here.study)
-    cut, colour = st.columns(2)
-    with cut:
-        choose(here, setting("framing"), config)
-    with colour:
-        choose(here, setting("colour"), config)
     sets = {role: found for role in HEADINGS if (found := readable(here, role)) is not None}
+    prepared = load_prepared(here.workspace, here.id) if len(sets) == len(HEADINGS) else None
+    with text.expert("Expert: framing and colour"):
+        config = study_config(here.workspace, here.study)
+        cut, colour = st.columns(2)
+        with cut:
+            choose(here, setting("framing"), config)
+        with colour:
+            choose(here, setting("colour"), config)
+        if prepared is not None and prepared.framing.nuclei:
+            show_sizes(prepared)
     if not sets:
         st.info("Add images to see what framing does to them.")
         return
-    prepared = load_prepared(here.workspace, here.id) if len(sets) == len(HEADINGS) else None
-    if prepared is not None and prepared.framing.nuclei:
-        show_sizes(prepared)
-    for role, dataset in sets.items():
-        if prepared is not None and role in prepared.framing.nuclei:
-            cells, found = np.arange(dataset.n_cells), prepared.framing.nuclei[role].found
-            scope = "all cells"
-        else:
-            with st.spinner("Looking for nuclei…"):
-                cells, found = try_framing(dataset, here.workspace.cache, A_TRIAL)
-            scope = f"a trial on {len(cells)} cells"
-        st.markdown(
-            f"**{HEADINGS[role]}**: nucleus found in {int(found.sum()):,} of {len(found):,} cells "
-            f"({scope})"
-        )
-        show_cuts(here, role, dataset, cells, found)
+    for column, (role, dataset) in zip(st.columns(2, gap="medium"), sets.items(), strict=False):
+        with column:
+            show_role(here, role, dataset, prepared)
     if prepared is not None:
         show_quality(here, prepared)
+
+
+def show_role(here: Here, role: str, dataset: Dataset, prepared: Prepared | None) -> None:
+    """Tell in how many cells of one set a nucleus was found, and show their cuts."""
+    if prepared is not None and role in prepared.framing.nuclei:
+        cells, found = np.arange(dataset.n_cells), prepared.framing.nuclei[role].found
+        scope = "all cells"
+    else:
+        with st.spinner("Looking for nuclei…"):
+            cells, found = try_framing(dataset, here.workspace.cache, A_TRIAL)
+        scope = f"a trial on {len(cells)} cells"
+    st.markdown(
+        f"**{HEADINGS[role]}**: nucleus found in {int(found.sum()):,} of {len(found):,} cells "
+        f"({scope})"
+    )
+    show_cuts(here, role, dataset, cells, found)
 
 
 def choose(here: Here, chosen: Setting, config: Config) -> None:

@@ -1,24 +1,20 @@
 """Who looks at which study: one record that a page makes once and hands to all that it calls."""
 
-import getpass
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import unquote
 
 import streamlit as st
 
 from celltransfer_core.data import Dataset
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.studies import Study, Workspace, mended_reference
-from celltransfer_core.studies.records import MAX_NAME, Decision, one_form
+from celltransfer_core.studies.records import Decision
 from celltransfer_core.vocabulary import REFERENCE
-from celltransfer_core.web import current_workspace, person
+from celltransfer_core.web import current_workspace
 from parts import text
-from parts.assets import component
-
-_NAME_COOKIE = "celltransfer_reader"
-_LONGEST_NAME = 60  # characters
+from parts.dock import main_button
+from parts.reader import reader_name, when_named
 
 
 @dataclass(frozen=True)
@@ -44,6 +40,10 @@ class Here:
         """What the study sets otherwise than the default configuration."""
         return self.study.options
 
+    def of(self, reader: str) -> "Here":
+        """Return the same of another reader, such as one who has just given a name."""
+        return replace(self, reader=reader)
+
     def pooled(self, role: str) -> Dataset | None:
         """Return the cells of all sets of a role, with the labels that count."""
         if role == REFERENCE:
@@ -59,10 +59,15 @@ class Here:
 
     def decide(self, kind: str, payload: Mapping[str, Any]) -> bool:
         """Keep a decision under the reader's name; tell whether it went, and show why not."""
-        return attempt(self.workspace.decide, self.id, kind, payload, self.reader)
+        return self.decide_all(kind, [payload])
 
     def decide_all(self, kind: str, payloads: Sequence[Mapping[str, Any]]) -> bool:
-        """Keep several decisions, all or none; tell whether it went, and show why not."""
+        """Keep several decisions, all or none; tell whether it went, and show why not.
+
+        Who has no name yet is asked for it first.
+        """
+        if not self.reader:
+            return when_named(lambda name: self.of(name).decide_all(kind, payloads))
         return attempt(self.workspace.decide_all, self.id, kind, payloads, self.reader)
 
     def undo(self, kind: str) -> tuple[Decision, ...]:
@@ -109,11 +114,13 @@ def open_workspace() -> Workspace:
 
 
 def open_page(title: str, caption: str) -> Here:
-    """Write a page's head; without an open study, say where to get one and stop."""
+    """Write a page's head; without an open study, lead to where one is opened, and stop."""
     chosen = st.session_state.get("study")
     if not chosen:
-        st.info("No study is open. Open or begin one on the Studies page.")
-        st.page_link("studies.py", icon=":material/folder_open:")
+        st.title(title)
+        st.info("No study is open: open one, or begin one, on the Studies page.")
+        if main_button("Choose a study", icon=":material/folder_open:"):
+            st.switch_page("studies.py")
         st.stop()
     workspace = open_workspace()
     here = Here(workspace, workspace.study(chosen), reader_name())
@@ -128,35 +135,3 @@ def open_page(title: str, caption: str) -> Here:
             icon=":material/lock:",
         )
     return here
-
-
-def reader_name() -> str:
-    """Return the name that decisions are kept under, and found again."""
-    signed_in = st.user.get("is_logged_in")
-    given = person(st.user) if signed_in else st.session_state.get("reader", "")
-    return one_form(given)[:MAX_NAME].strip() or _account()
-
-
-def _account() -> str:
-    """Return the name of the account that the app runs under."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container an account may have none
-        return "unnamed"
-
-
-def ask_reader() -> None:
-    """Ask for the name that decisions are kept under; the browser remembers it."""
-    if "reader" not in st.session_state:
-        kept = unquote(st.context.cookies.get(_NAME_COOKIE, ""))
-        st.session_state["reader"] = one_form(kept)[:_LONGEST_NAME] or _account()
-    # Set anew in every run: a button that leads to another page would clear it otherwise.
-    st.session_state["reader"] = st.session_state["reader"]
-    st.text_input(
-        "Your name",
-        key="reader",
-        max_chars=_LONGEST_NAME,
-        help="Decisions are kept under this name. This browser remembers it.",
-    )
-    data = {"name": st.session_state["reader"], "cookie": _NAME_COOKIE}
-    component("reader", "reader")(key="reader kept", data=data)

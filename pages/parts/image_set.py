@@ -30,6 +30,8 @@ from parts.pictures import pictures
 from parts.type_questions import open_questions, show_questions
 
 A_PAGE = 48
+UPLOAD = ("upload", "upload", "sha256", "zone")
+"""The zone for folders: one component, for what is chosen on one page goes on on another."""
 
 HINTS: Mapping[Role, str] = {
     "reference": (
@@ -54,11 +56,10 @@ APART: Mapping[Role, str] = {"reference": _ANOTHER, "query": "", "extra": _ANOTH
 def show_set(here: Here, image_set: ImageSet) -> None:
     """Show one set: what came in, what did not, and what can be changed."""
     with st.container(border=True):
-        head, button = st.columns([5, 1], vertical_alignment="center")
+        row = st.container(horizontal=True, vertical_alignment="center")
+        head = row.container(width="stretch")
         head.markdown(f"**{text.plain(image_set.name)}**")
-        with button.popover(
-            "Edit", key=f"edit {image_set.id}", disabled=here.locked, width="stretch"
-        ):
+        with row.popover("Edit", key=f"edit {image_set.id}", disabled=here.locked):
             offer_changes(here, image_set)
         if not here.locked:
             add_files(here, image_set)
@@ -143,7 +144,7 @@ def offer_table_out(here: Here, image_set: ImageSet) -> None:
 
 def add_files(here: Here, image_set: ImageSet) -> None:
     """Offer to drop or choose a folder; the page is drawn anew once it is here."""
-    component("upload", "upload", "sha256")(
+    component(*UPLOAD)(
         key=f"upload {image_set.id}",
         data={
             "access": upload_access(here.workspace, image_set),
@@ -151,6 +152,8 @@ def add_files(here: Here, image_set: ImageSet) -> None:
             "hint": HINTS[image_set.role],
             "apart": APART[image_set.role],
             "named": image_set.role == REFERENCE,  # others' names can tell types
+            # What was chosen on the Start page is of the study that began with it.
+            "takes": image_set.role == REFERENCE and st.session_state.get("begun") == here.id,
             "roots": [str(root) for root in import_roots()],
             "locked": here.locked,
         },

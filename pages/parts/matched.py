@@ -1,18 +1,27 @@
 """The clusters of a study with their matches, as the Matches page shows them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from celltransfer_core.config import Config
 from celltransfer_core.data import Dataset
 from celltransfer_core.matching import Match, Similarity
-from celltransfer_core.pipeline import Clusters, Named, cluster_state, possible_slips
+from celltransfer_core.pipeline import (
+    Clusters,
+    Named,
+    Opinion,
+    Purity,
+    cluster_purity,
+    cluster_state,
+    possible_slips,
+)
 from celltransfer_core.studies import (
     Standing,
     load_current,
     load_named,
+    load_opinion,
     standing_names,
     study_config,
 )
@@ -43,6 +52,10 @@ class Matched:
     """Names that people gave to clusters, by number."""
     slips: Mapping[int, str]
     """Positions of clusters whose name may be a slip, and what the encoders take them for."""
+    opinion: Opinion
+    """What the encoders say of each cell, before people's answers."""
+    purity: tuple[Purity, ...]
+    """How pure each cluster seems by that."""
     order: list[int]
     """Positions, the largest cluster first."""
 
@@ -70,6 +83,14 @@ class Matched:
         """Return the number of a cluster."""
         return int(self.clusters.names[position])
 
+    def of(self, reader: str) -> "Matched":
+        """Return the same of another reader, such as one who has just given a name."""
+        return replace(self, here=self.here.of(reader))
+
+    def position(self, number: int) -> int:
+        """Return the position of the cluster that goes by a number."""
+        return self.clusters.names.tolist().index(number)
+
     def label(self, position: int) -> str:
         """Write what a cluster goes by."""
         number = self.number(position)
@@ -96,6 +117,7 @@ def load_matched(here: Here) -> Matched:
     named, standing = load_named(here.workspace, here.id)
     query = here.pooled(QUERY)
     current = load_current(here.workspace, here.id)
+    opinion = load_opinion(here.workspace, here.id)
     decisions = here.workspace.decisions(here.id, "cluster-name")
     return Matched(
         here,
@@ -108,5 +130,7 @@ def load_matched(here: Here) -> Matched:
         standing={one.confirmation.cluster: one for one in standing},
         names=standing_names(named.clusters, query.cells, decisions),
         slips=possible_slips(current.run) if current else {},
+        opinion=opinion,
+        purity=cluster_purity(opinion, named.clusters.labels),
         order=np.argsort(-named.clusters.sizes, kind="stable").tolist(),
     )

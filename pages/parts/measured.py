@@ -14,6 +14,7 @@ from celltransfer_core.evaluation.report import (
     figures,
     identification_table,
     matched_clusters,
+    method_name,
     reader_figure,
     reader_table,
     results_table,
@@ -64,20 +65,25 @@ def show_numbers(found: Evaluation) -> None:
         if not np.isnan(ceiling):
             note = "Nearest neighbours among the query's own labelled cells, by cross-validation."
             st.metric("With the query's labels", f"{ceiling:.1f} %", help=note, width="content")
-    st.caption(
-        f"Of the vote with {OT_NAMES[best]}. " + " ".join(text.plain(note) for note in found.notes)
-    )
+    st.caption(f"Of the vote with {OT_NAMES[best]}, over {len(found.scored):,} cells.")
+    with text.expert("Expert: how this was measured"):
+        for note in found.notes:
+            st.markdown(text.plain(note))
 
 
-def show_methods(found: Evaluation) -> None:
-    """Show the figures of all methods."""
-    filtering = st.segmented_control(
+def choose_filtering(found: Evaluation) -> str:
+    """Let the choice of types be made that figures are shown of."""
+    return st.segmented_control(
         "Types and names of clusters",
         [name for name in FILTERING if name in found.protocol.filtering],
         default=found.protocol.filtering[-1] if "true" not in found.protocol.filtering else "true",
         format_func=lambda name: FILTERING[name],
         required=True,
     )
+
+
+def show_methods(found: Evaluation, filtering: str) -> None:
+    """Show the figures of all methods."""
     table = results_table(found)
     yardstick = table["method"].str.startswith(("majority", "ceiling"))
     show_results(table[(table["filtering"] == filtering) | yardstick])
@@ -85,6 +91,10 @@ def show_methods(found: Evaluation) -> None:
         "In percent; from and to are the 95 % interval of the accuracy, the last columns the share "
         "of each type's cells that were found. A click on a head sorts."
     )
+    with text.expert():
+        codes = pd.DataFrame({"method": table["method"].map(method_name), "code": table["method"]})
+        st.markdown("What each method is called in the files and on the command line.")
+        st.dataframe(codes.drop_duplicates(), hide_index=True)
     for number, (name, drawn) in enumerate(figures(found, filtering)):
         maps.figure(drawn, name, f"{name} {number}")
 
@@ -95,7 +105,7 @@ def show_results(table: pd.DataFrame) -> None:
     recalls = [name for name in table if name.startswith("recall_")]
     shown = pd.DataFrame(
         {
-            "method": table["method"],
+            "method": table["method"].map(method_name),
             "alignment": table["ot"].map(ALIGNMENTS),
             "accuracy": table["accuracy"],
             "from": table["accuracy_low"],

@@ -1,19 +1,28 @@
 """Ways from page to page, and how far a study is."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import streamlit as st
 
-from celltransfer_core.studies import Study, current_job, states
+from celltransfer_core.studies import Step, Steps, Study, steps_of
 from parts import text
+from parts.dock import main_button
 from parts.here import open_workspace
 
-_STEPS = {
-    "embed": ("embeddings", "Let the encoders look at the cells"),
-    "clusters": ("clusters", "Find clusters of cells that look alike"),
-    "matches": ("matches", "Match the clusters to types"),
-    "classify": ("classify", "Type every cell"),
+TASKS: Mapping[Step, str] = {
+    "data": "Type my cells",
+    "embeddings": "Let the encoders look at the cells",
+    "clusters": "Find clusters of cells that look alike",
+    "matches": "Match the clusters to types",
+    "classify": "Type every cell",
+    "review": "Review the doubtful cells",
+    "export": "Sign off and take the table away",
 }
+"""What is to be done at each step."""
+
+STEPS = "steps"
+"""Where the session keeps how far the open study was when the page was begun."""
 
 
 class NextStep(NamedTuple):
@@ -26,34 +35,42 @@ class NextStep(NamedTuple):
 
 
 def next_step(study: Study) -> NextStep:
-    """Tell how far a study is and what comes next."""
+    """Tell how far a study is and what comes next: as the sidebar marks it, if it is the open one.
+
+    A study among many is only glanced at.
+    """
+    known: Mapping[str, Steps] = st.session_state.get(STEPS, {})
     try:
-        return _next_step(study)
+        found = known.get(study.id) or steps_of(open_workspace(), study.id, read=False)
     except Exception as error:  # one study that cannot be read does not hide the others
         return NextStep("data", "See what is wrong", text.reason(error))
-
-
-def _next_step(study: Study) -> NextStep:
-    space = open_workspace()
-    reached = states(space, study.id, read=False)
+    step, mark = found.next, found.marks[found.next]
     if study.signed:
         return NextStep("export", "Take the table away", f"signed off by {study.signed_by}")
-    if "waiting" in reached.values():
+    if found.marks["data"].state != "done":
         return NextStep("data", "Add a reference and a query", "waits for images")
-    job = current_job(space, study.id)
-    for stage, (page, task) in _STEPS.items():
-        if reached[stage] == "done":
-            continue
-        if reached[stage] == "running":
-            return NextStep(page, task, "at work")
-        if job and job.state == "failed":
-            return NextStep(page, task, "stopped at an error")
-        changed = "settings changed, to be computed again" if reached[stage] == "stale" else ""
-        return NextStep(page, task, changed or f"next: {task[:1].lower()}{task[1:]}")
-    if not space.decisions(study.id, "match"):
-        return NextStep("matches", "Confirm what the clusters are", "typed, no match confirmed")
-    reviewed = len({d.payload.get("cell") for d in space.decisions(study.id, "review")})
-    return NextStep("review", "Review the doubtful cells", f"typed, {reviewed:,} cells reviewed")
+    task = TASKS[step]
+    if step == "matches" and mark.of:
+        done = f"{mark.done} of {text.count(mark.of, 'cluster')} settled" if mark.done else ""
+        return NextStep(
+            step, "Confirm what the clusters are", f"typed, {done or 'no match confirmed'}"
+        )
+    if step == "review":
+        return NextStep(step, task, f"typed, {mark.done} of {mark.of} cells reviewed")
+    if step == "export":
+        return NextStep(step, task, "typed, confirmed and reviewed")
+    return NextStep(step, task, _computing(found, f"next: {task[:1].lower()}{task[1:]}"))
+
+
+def _computing(found: Steps, otherwise: str) -> str:
+    """Tell how what is computed stands, in a few words."""
+    reached = {mark.state for mark in found.marks.values()}
+    said = {
+        "running": "at work",
+        "failed": "stopped at an error",
+        "stale": "settings changed, to be computed again",
+    }
+    return next((words for state, words in said.items() if state in reached), otherwise)
 
 
 def go(page: str, study: str | None = None) -> None:
@@ -77,11 +94,19 @@ def close_study() -> None:
 
 def begin_study(name: str) -> None:
     """Begin a study and go to where its images are added."""
-    go("data", open_workspace().create(name).id)
+    st.session_state["begun"] = made = open_workspace().create(name).id
+    go("data", made)
 
 
-def lead_on(page: str, label: str) -> None:
-    """Lead on to the next step, at a page's end."""
-    st.divider()
-    if st.button(label, type="primary", icon=":material/arrow_forward:", key="following"):
+def lead_on(page: str, label: str, note: str = "", *, quiet: bool = False) -> None:
+    """Lead on to the next step, by the page's main button; see ``main_button``."""
+    icon = ":material/arrow_forward:"
+    if main_button(label, icon=icon, key="following", note=note, quiet=quiet):
         go(page)
+
+
+def lead_to_next(study: Study, page: str) -> None:
+    """Lead to what the study waits for, by the page's main button; not to the page itself."""
+    step = next_step(study)
+    if step.page != page:
+        lead_on(step.page, f"Go on: {step.task[:1].lower()}{step.task[1:]}")

@@ -1,4 +1,4 @@
-"""One cell to review: its pictures, what was predicted, and cells of the reference."""
+"""One cell to review: what was predicted, and cells of the reference."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,36 +10,15 @@ from celltransfer_core.vocabulary import NONE_TYPE
 from parts import text
 from parts.deciders import show_deciders
 from parts.here import Here
-from parts.pictures import large_chip, picture_source, reference_tiles
+from parts.pictures import large_chip, reference_tiles
 
-PICTURE = 640  # px
 TILE = 92  # px
 NEIGHBOURS = 6
 EXAMPLES = 5
 
 
-def show_large(here: Here, run: RunResult, cell: str, coming: Sequence[str]) -> None:
-    """Show a cell cut as the encoders see it, and its whole field; load the next ones."""
-    views = [("Whole image, original colours", {"outline": run.framing.framed})]
-    if run.framing.framed:
-        views.insert(0, ("As the encoders see it", {"cut": True}))
-    figures = "".join(
-        "<figure style='margin:0;flex:1 1 200px;max-width:420px'>"
-        f"<img src='{picture_source(here, cell, PICTURE, **how)}' alt='{label}' style='width:100%;"
-        "aspect-ratio:1;object-fit:contain;border-radius:6px;background:#8881'>"
-        f"<figcaption style='font-size:.85rem;opacity:.8'>{label}</figcaption></figure>"
-        for label, how in views
-    )
-    ahead = "".join(
-        f"<img src='{picture_source(here, one, PICTURE, **how)}' alt='' style='display:none'>"
-        for one in coming
-        for _, how in views
-    )
-    st.html(f"<div style='display:flex;gap:12px;flex-wrap:wrap'>{figures}{ahead}</div>")
-
-
-def show_prediction(here: Here, run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
-    """Show what was predicted, and the reference cells that are most alike."""
+def show_prediction(run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
+    """Show what was predicted, and how sure that is."""
     match = run.matches[run.clusters.labels[cell]]
     choices = run.vote.choices[: len(run.voters), cell]
     same = int((choices == run.vote.winner[cell]).sum())
@@ -52,6 +31,10 @@ def show_prediction(here: Here, run: RunResult, cell: int, shades: Mapping[str, 
         f"\nCluster {run.clusters.names[run.clusters.labels[cell]]}, matched to "
         f"{text.plain(matched)}."
     )
+
+
+def show_why(here: Here, run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
+    """Show who decided, and the reference cells that are most alike."""
     show_deciders(run, cell)
     voter = max(run.voters, key=lambda one: one.weight)
     st.caption("Most alike in the reference")

@@ -4,94 +4,91 @@ import numpy as np
 import streamlit as st
 
 from celltransfer_core.matching import Match
-from celltransfer_core.pipeline import central_first
 from celltransfer_core.studies import Standing
 from celltransfer_core.vocabulary import MOST_LETTERS, NONE_TYPE, REFERENCE
 from parts import text
-from parts.cluster_answers import answer, answer_new, take_back
+from parts.cluster_answers import answer, answer_new, last_kind, split, take_back, undo
+from parts.filters import link_to_cells
+from parts.gallery import gallery
+from parts.keys import KEYS, type_key
 from parts.matched import Matched
-from parts.pictures import chip, large_chip, pictures
+from parts.pictures import chip
+from parts.seeming import show_seeming, warning_of
+from parts.whole_cluster import choose_order, ordered, show_whole
 
-# Streamlit keeps C and R for itself; A, J, K, N, T and Z are keys of other buttons of the page.
-KEYS = "1234567890BDEFGHILMOPQSUVWXY"
-CELLS = 18
-PICTURE = 68  # px
+HEIGHT = 420  # px of a gallery
 CLOSE = 0.1
+LOW = "<style>.st-key-types button {min-height: 2rem; padding: .1rem .6rem}</style>"
+"""Buttons of types are low, so that the pictures below are in view with them."""
 
 
 def show_cluster(matched: Matched, position: int) -> None:
     """Show one cluster beside a type, and take an answer."""
     match, scores, types = matched.matches[position], matched.scores, matched.types
-    show_head(matched, position)
-    ranked = np.argsort(-scores.p[position], kind="stable").tolist()
-    ranked.sort(key=lambda n: types[n] != match.matched_type)
-    shown = st.pills(
-        "Compare with the reference's cells (match score)",
-        ranked,
-        default=ranked[0],
-        format_func=lambda n: f"{text.plain(types[n])} · {max(scores.p[position, n], 0):.2f}",
-        key=f"beside {matched.number(position)} {match.matched_type}",
-        required=True,
-    )
-    of_cluster, of_type = st.columns(2, gap="medium")
+    number = matched.number(position)
+    with st.container(gap="xsmall"):
+        show_head(matched, position)
+        show_seeming(matched.purity[position], matched.shades)
+        offer_answers(matched, position)
+        offer_types(matched, position)
+        show_doubts(matched, position)
+    of_cluster, of_type = st.columns(2, gap="small")
     with of_cluster:
-        inside = central_first(matched.clusters, position)
-        st.markdown(f"**Cluster {text.plain(matched.label(position))}**")
-        st.caption(f"{len(inside):,} query cells, the most central first")
-        pictures(
+        order = choose_order()
+        cells = ordered(matched.clusters, position, matched.opinion, match.matched_type, order)
+        show_whole(
             matched.here,
-            [matched.query.cells[cell] for cell in inside[:CELLS]],
-            titles=[f"query cell {place}" for place in range(1, CELLS + 1)],
-            size=PICTURE,
+            cells,
+            matched.opinion,
+            matched.shades,
+            key=f"cluster {number} {order}",
+            label=f"Cells of cluster {matched.label(position)}",
+            height=HEIGHT,
         )
+        link_to_cells("Type its cells one by one", cluster=number)
     with of_type:
-        show_type(matched, types[shown])
-    offer_types(matched, position)
+        ranked = np.argsort(-scores.p[position], kind="stable").tolist()
+        ranked.sort(key=lambda n: types[n] != match.matched_type)
+        shown = st.selectbox(
+            "Compare with the reference's",
+            ranked,
+            format_func=lambda n: f"{types[n]} in the reference",
+            key=f"beside {number} {match.matched_type}",
+            label_visibility="collapsed",
+            help="The most alike type comes first.",
+        )
+        show_reference(matched, types[shown], HEIGHT, key=f"reference {types[shown]}")
 
 
-def show_type(matched: Matched, name: str) -> None:
-    """Show what the reference calls a type."""
-    st.html(f"<div style='font-weight:650'>{chip(name, matched.shades)}</div>")
-    show_reference(matched, name, CELLS)
-
-
-def show_reference(matched: Matched, name: str, most: int) -> None:
-    """Show cells that the reference calls by a type's name."""
-    cells = np.flatnonzero(matched.reference.cell_labels == name)
-    st.caption(f"{len(cells):,} reference cells, in no order")
-    shown = cells[:most]  # in the order of hashes
-    pictures(
+def show_reference(matched: Matched, name: str, height: int, *, key: str) -> None:
+    """Show all cells that the reference calls by a type's name."""
+    cells = np.flatnonzero(matched.reference.cell_labels == name)  # in the order of hashes
+    gallery(
         matched.here,
-        [matched.reference.cells[cell] for cell in shown],
-        titles=[f"reference, {name}"] * len(shown),
-        size=PICTURE,
+        key,
+        cells.tolist(),
+        names=[name],
+        of=[0] * len(cells),
+        shades=matched.shades,
+        label=f"Reference cells of type {name}",
         role=REFERENCE,
+        height=height,
     )
 
 
 def show_head(matched: Matched, position: int) -> None:
-    """Tell what a cluster is taken for, and why; the first answers stand beside it."""
+    """Tell what a cluster is taken for, and by whom."""
     match = matched.matches[position]
-    head, answers = st.columns([5, 4], vertical_alignment="center")
-    with head:
-        if match.matched_type == NONE_TYPE:
-            st.html("<div style='font-size:1.35rem;font-weight:650'>None of these types</div>")
-        else:
-            large_chip(match.matched_type, matched.shades)
-        st.markdown(how_it_stands(match, matched.standing.get(matched.number(position))))
-        scored = match.matched_type in matched.types
-        sentence = f"Match score **{match.score:.2f}**" if scored else ""
-        if match.runner_up:
-            sentence += f"{', n' if scored else 'N'}ext is {text.plain(match.runner_up)} with "
-            sentence += f"**{match.runner_up_score:.2f}**"
-        st.markdown(
-            sentence,
-            help="A match score goes from 0 to 1: how alike the cluster's cells and the type's "
-            "are to the encoders. It ranks types; it does not say how probable they are.",
+    name = "None of these types" if match.matched_type == NONE_TYPE else match.matched_type
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.html(
+            f"<div style='font-size:1.3rem;font-weight:650'>{chip(name, matched.shades)}</div>",
+            width="content",
         )
-    with answers:
-        offer_answers(matched, position)
-    show_doubts(matched, position)
+        standing = matched.standing.get(matched.number(position))
+        st.markdown(how_it_stands(match, standing), width="content")
+        if not match.confirmed and (warning := warning_of(matched.purity[position])):
+            st.markdown(warning, width="content")
 
 
 def show_doubts(matched: Matched, position: int) -> None:
@@ -112,13 +109,16 @@ def show_doubts(matched: Matched, position: int) -> None:
             icon=":material/alt_route:",
         )
     elif not match.confirmed and match.score - match.runner_up_score < CLOSE:
-        st.caption(":material/balance: Two types come close: compare the cells of both.")
+        st.caption(
+            f":material/balance: {text.plain(match.runner_up)} comes close: compare the cells of "
+            "both."
+        )
 
 
 def how_it_stands(match: Match, standing: Standing | None) -> str:
     """Tell who confirmed what a cluster is, if anybody did."""
     if standing is None:
-        return ":gray-badge[:material/help: proposed] Nobody has confirmed it yet."
+        return ":gray-badge[:material/help: proposed, not confirmed yet]"
     by = f"by {text.plain(match.by)}, {text.when(standing.at)}"
     if standing.share == 1:
         return f":green-badge[:material/check: confirmed] {by}"
@@ -134,11 +134,11 @@ def offer_answers(matched: Matched, position: int) -> None:
     own = match.confirmed and matched.standing[number].share == 1
     none = match.matched_type == NONE_TYPE
     name = "none" if none else text.plain(match.matched_type)
-    with st.container(horizontal=True, horizontal_alignment="right"):
+    with st.container(horizontal=True, gap="xsmall", key="answers"):
         st.button(
             "Confirmed" if own else f"Confirm {name}",
             key=f"confirm {number}",
-            shortcut="A",
+            shortcut=KEYS["accept"],
             type="primary",
             icon=":material/check:",
             on_click=answer,
@@ -149,38 +149,58 @@ def offer_answers(matched: Matched, position: int) -> None:
             st.button(
                 "None of these",
                 key=f"none {number}",
-                shortcut="N",
+                shortcut=KEYS[NONE_TYPE],
                 icon=":material/block:",
                 on_click=answer,
                 args=(matched, position, NONE_TYPE),
                 disabled=locked,
             )
+        st.button(
+            "Mixed: split it",
+            key=f"split {number}",
+            shortcut=KEYS["mixed"],
+            icon=":material/call_split:",
+            on_click=split,
+            args=(matched, position),
+            disabled=locked or match.cells < 2,
+            help="It is parted by what the encoders take its cells for, and you are asked of each "
+            "part. What you said of other clusters stands.",
+        )
         if match.confirmed:
             st.button(
                 "Take back",
                 key=f"take back {number}",
-                shortcut="T",
+                shortcut=KEYS["take back"],
                 icon=":material/remove_done:",
                 on_click=take_back,
                 args=(matched, position),
                 disabled=locked,
             )
+        st.button(
+            "Undo",
+            key="undo",
+            shortcut=KEYS["undo"],
+            icon=":material/undo:",
+            on_click=undo,
+            args=(matched,),
+            disabled=locked or last_kind(matched.here) is None,
+            help="Takes your last answer back, or your last split.",
+        )
 
 
 def offer_types(matched: Matched, position: int) -> None:
     """Offer one button and key a type."""
-    match, number = matched.matches[position], matched.number(position)
-    st.caption("It is another type:" if not match.confirmed else "Change it to:")
-    with st.container(horizontal=True, vertical_alignment="center"):
+    number = matched.number(position)
+    st.html(LOW)
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="types"):
         for place, name in enumerate([*matched.types, *matched.new_types]):
             st.button(
                 text.plain(name),
                 key=f"type {place} {number}",
-                shortcut=KEYS[place] if place < len(KEYS) else None,
+                shortcut=type_key(place),
                 on_click=answer,
                 args=(matched, position, name),
                 disabled=matched.here.locked,
-                type="primary" if match.confirmed and name == match.matched_type else "secondary",
             )
         offer_new_type(matched, position)
 
@@ -188,12 +208,10 @@ def offer_types(matched: Matched, position: int) -> None:
 def offer_new_type(matched: Matched, position: int) -> None:
     """Let a type be named that the reference lacks."""
     field = f"new type {matched.number(position)}"
-    with st.popover(
-        "A type that is not here", icon=":material/new_label:", disabled=matched.here.locked
-    ):
+    with st.popover("Another type", icon=":material/new_label:", disabled=matched.here.locked):
         with st.form(f"name {field}", border=False):
             st.text_input(
-                "Name of the type",
+                "Name of a type that is not here",
                 key=field,
                 max_chars=MOST_LETTERS,
                 placeholder="such as plasma cell",

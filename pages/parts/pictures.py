@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from celltransfer_core.vocabulary import QUERY, REFERENCE
-from celltransfer_core.web import image_url
+from celltransfer_core.web import CELL, image_url
+from parts.colours_switch import original_colours
 from parts.here import Here
 
 THUMBNAIL = 72  # px
@@ -29,9 +30,37 @@ def large_chip(
     st.html(f"<div style='font-size:{rem}rem;font-weight:{weight}'>{chip(name, shades)}</div>")
 
 
-def picture_url(here: Here, cell: str, size: int, role: str = QUERY, **how: bool) -> str:
-    """Return the address of a cell's picture."""
-    return image_url(here.workspace, here.id, cell, size=size, role=role, **how)
+def picture_url(
+    here: Here,
+    cell: str,
+    size: int,
+    role: str = QUERY,
+    *,
+    cut: bool = False,
+    outline: bool = False,
+    as_seen: bool = False,
+) -> str:
+    """Return the address of a cell's picture.
+
+    ``cut`` shows what encoders see of it, in the colours that the reader chose for all pages; with
+    ``as_seen``, in those that encoders see.
+    """
+    original = cut and not as_seen and original_colours()
+    return image_url(
+        here.workspace,
+        here.id,
+        cell,
+        size=size,
+        role=role,
+        cut=cut,
+        original=original,
+        outline=outline,
+    )
+
+
+def picture_pattern(here: Here, role: str = QUERY) -> str:
+    """Return the address of a cell's field: ``{cell}`` is to be its number, ``{size}`` its px."""
+    return picture_url(here, CELL, 0, role, cut=True).replace("size=0", "size={size}")
 
 
 def picture_source(here: Here, cell: str, size: int, role: str = QUERY, **how: bool) -> str:
@@ -47,21 +76,26 @@ def pictures(
     size: int = THUMBNAIL,
     cut: bool = True,
     outline: bool = False,
+    as_seen: bool = False,
     role: str = QUERY,
+    one_row: bool = False,
 ) -> None:
     """Show cells side by side; they load as they come into view.
 
-    ``cells`` are hashes; ``titles`` are read out, and shown when the mouse rests on a cell.
+    ``cells`` are hashes; ``titles`` are read out, and shown when the mouse rests on a cell. In
+    ``one_row`` those that have no room are cut off.
     """
     tiles = []
     for number, cell in enumerate(cells):
         title = html.escape(titles[number] if titles else f"cell {cell[:8]}", quote=True)
-        url = picture_url(here, cell, 2 * size, role, cut=cut, outline=outline)
+        url = picture_url(here, cell, 2 * size, role, cut=cut, outline=outline, as_seen=as_seen)
         tiles.append(
             f"<img src='{url}' width='{size}' height='{size}' loading='lazy' alt='{title}' "
-            f"title='{title}' style='object-fit:contain;border-radius:4px;background:#8881'>"
+            f"title='{title}' "
+            "style='flex:none;object-fit:contain;border-radius:4px;background:#8881'>"
         )
-    st.html(f"<div style='display:flex;flex-wrap:wrap;gap:4px'>{''.join(tiles)}</div>")
+    wrap = "nowrap;overflow:hidden" if one_row else "wrap"
+    st.html(f"<div style='display:flex;flex-wrap:{wrap};gap:4px'>{''.join(tiles)}</div>")
 
 
 def reference_tiles(

@@ -25,6 +25,7 @@ from celltransfer_core.vocabulary import REFERENCE
 from parts import text
 from parts.here import Here, readable
 from parts.pictures import large_chip, picture_source, reference_tiles
+from parts.reader import ask_outside, when_named
 from parts.study_types import colours
 from parts.takeaways import file_name
 from parts.work import at_work, offer_work
@@ -77,12 +78,13 @@ def show_reference_check(here: Here) -> None:
     job = current_job(here.workspace, here.id)
     if job and (job.active or job.target == "check") and at_work(here, done=False):
         return
-    offer_work(here, "check", "Check the reference")
+    offer_work(here, "check", "Check the reference", aside=True)
 
 
 @st.fragment
 def _go_through(here: Here) -> None:
     """Show one cell after the other; a decision draws this part alone anew."""
+    ask_outside()
     with here.workspace.one_look():
         found = load_check(here.workspace, here.id)
         if found is None:  # somebody changed the reference meanwhile
@@ -166,7 +168,7 @@ def _show_pictures(here: Here, sha: str, coming: Sequence[str]) -> None:
     framed = prepared is not None and prepared.framing.framed
     views = [("Whole image, original colours", {"outline": framed})]
     if framed:
-        views.insert(0, ("As the encoders see it", {"cut": True}))
+        views.insert(0, ("As the encoders see it", {"cut": True, "as_seen": True}))
     figures = "".join(
         "<figure style='margin:0;flex:1 1 200px;max-width:270px'>"
         f"<img src='{picture_source(here, sha, PICTURE, REFERENCE, **how)}' alt='{label}' "
@@ -304,6 +306,9 @@ def _turn(here: Here, place: int) -> None:
 def _decide(here: Here, sha: str, label: str, to: str, hashes: Sequence[str]) -> None:
     """Keep what was decided of a label, and go on to the next cell that nobody decided on."""
     reading = _reading(here)
+    if not here.reader:
+        when_named(lambda name: _decide(here.of(name), sha, label, to, hashes))
+        return
     if reading.shown != sha:  # a key that is pressed twice speaks of the cell that was seen, once
         return
     seen = st.session_state.get("pulse", "")

@@ -1,4 +1,4 @@
-"""Files to take away: tables with a preview, and large ones that are prepared beside the page."""
+"""Files to take away: typed cells, tables with a preview, and files prepared beside the page."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from celltransfer_core.outputs import StudyTables, csv_bytes, parquet_bytes
+from celltransfer_core.outputs import TAKEN_FIRST, StudyTables, csv_bytes, parquet_bytes
 from celltransfer_core.studies import (
     CurrentRun,
     export_path,
@@ -21,8 +21,23 @@ from celltransfer_core.types import Progress
 from celltransfer_core.web import file_url
 from parts import text
 from parts.here import Here
+from parts.pictures import picture_url
 
 FIRST_ROWS = 5
+MOST_ROWS = 1000  # of the typed cells on the page
+PICTURE = 44  # px
+
+HEADS = {
+    "file": "File",
+    "final_type": "Final type",
+    "decided_by": "Decided by",
+    "confidence": "Confidence",
+    "flagged": "Flagged",
+}
+"""Of what a person takes away of each cell; other columns are called as in the files."""
+
+SHARES = ("agreement", "confidence", "calibrated_confidence")
+PARTS = ("share:", "say:")
 
 Writer = Callable[[Path, Progress], object]
 
@@ -66,13 +81,64 @@ def make_table(key: str, hidden: bool, name: str, _tables: StudyTables) -> pd.Da
     return getattr(_tables, name)()
 
 
+def in_percent(table: pd.DataFrame) -> pd.DataFrame:
+    """Write what is a share of one in percent."""
+    shares = [name for name in table if name in SHARES or str(name).startswith(PARTS)]
+    return table.assign(**{name: 100 * table[name] for name in shares})
+
+
+def _heads(table: pd.DataFrame) -> dict[str, object]:
+    """Say how the columns of a table are shown, percentages with one decimal."""
+    heads: dict[str, object] = {}
+    for name in table:
+        label, told = HEADS.get(name), f"In the files: {name}"
+        if name in SHARES or str(name).startswith(PARTS):
+            heads[name] = st.column_config.NumberColumn(label, format="%.1f %%", help=told)
+        elif name in ("percent", "low", "high", "estimate", "estimate_low", "estimate_high"):
+            heads[name] = st.column_config.NumberColumn(format="%.1f %%")
+        elif label:
+            heads[name] = st.column_config.Column(label, help=told)
+    return heads
+
+
+def _shown(files: Takeaways, made: pd.DataFrame) -> pd.DataFrame:
+    """Leave out names of files and hashes, which may tell types, unless they are asked for."""
+    private = [name for name in ("file", "sha256") if name in made]
+    return made if files.hidden or files.with_names else made.drop(columns=private)
+
+
+def show_cells(files: Takeaways) -> pd.DataFrame:
+    """Show the typed cells with their pictures, what a person takes away first; return them all."""
+    made = make_table(files.key, files.hidden, "cells", files.tables)
+    rows = made.head(MOST_ROWS)
+    shown = _shown(files, rows)
+    if not st.session_state.get("all columns"):
+        shown = shown[[name for name in TAKEN_FIRST if name in shown]]
+    here, cells = files.here, files.tables.run.query.cells
+    pseudonyms = files.tables.pseudonyms
+    whose = {pseudonyms.of("sha256", cell): cell for cell in cells} if pseudonyms else {}
+    pictures = [
+        picture_url(here, whose.get(cell, cell), 2 * PICTURE, cut=True) for cell in rows["sha256"]
+    ]
+    shown = in_percent(shown)
+    shown.insert(0, "Cell", pictures)
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height=390,
+        row_height=PICTURE + 4,
+        column_config={**_heads(shown), "Cell": st.column_config.ImageColumn("Cell", width=70)},
+    )
+    left = "" if len(made) == len(rows) else f"The first {len(rows):,} of {len(made):,}. "
+    names = "" if "file" in shown else "Names of files may tell types: here they show on demand. "
+    st.caption(f"{left}{names}The files hold every cell and all {len(made.columns)} columns.")
+    return made
+
+
 def preview(files: Takeaways, made: pd.DataFrame) -> None:
     """Show the first rows; names of files may tell types and are shown on demand."""
-    private = [name for name in ("file", "sha256") if name in made]
-    shown = made.head(FIRST_ROWS)
-    if private and not (files.hidden or files.with_names):
-        shown = shown.drop(columns=private)
-    st.dataframe(shown, hide_index=True)
+    shown = in_percent(_shown(files, made.head(FIRST_ROWS)))
+    st.dataframe(shown, hide_index=True, column_config=_heads(shown))
     rows = f"The first {len(shown)} of {len(made):,} rows" if len(made) > len(shown) else "All rows"
     without = ", without names of files" if len(shown.columns) < len(made.columns) else ""
     st.caption(f"{rows}{without}; {len(made.columns)} columns.")
@@ -82,8 +148,7 @@ def show_table(files: Takeaways, name: str, heading: str, explained: str) -> pd.
     """Show what a table holds, with a preview; return it."""
     st.markdown(f"**{heading}**  \n{explained}")
     made = make_table(files.key, files.hidden, name, files.tables)
-    with st.expander("Preview"):
-        preview(files, made)
+    preview(files, made)
     return made
 
 
@@ -101,30 +166,44 @@ def _offer(write: Callable[[], bytes], label: str, file: str, key: str) -> None:
     st.download_button(label, write, file, key=key, icon=":material/download:", on_click="ignore")
 
 
-def offer_prepared(files: Takeaways, name: str, suffix: str, label: str, write: Writer) -> None:
-    """Offer a file that takes time: prepare it on a click, then give it away."""
+def offer_prepared(
+    files: Takeaways,
+    name: str,
+    suffix: str,
+    label: str,
+    write: Writer,
+    *decides: object,
+    at_once: bool = False,
+) -> Path | None:
+    """Offer a file that takes time: prepare it, then give it away; return it once it is there.
+
+    It is begun ``at_once``, or on a click. ``decides`` is what else decides its content.
+    """
     here = files.here
     variant = f"{name}-pseudonyms" if files.hidden else name
-    path = export_path(
-        here.workspace, here.id, variant, suffix, files.key, here.study.name, here.study.signed
-    )
+    study = here.study
+    of = (files.key, study.name, study.signed, *decides)
+    path = export_path(here.workspace, here.id, variant, suffix, *of)
     state = preparation(path)
     if path.is_file() and state is None:
         st.link_button(
-            f"{label} ({text.size(path.stat().st_size)})",
+            f"{label[:1].upper()}{label[1:]} ({text.size(path.stat().st_size)})",
             file_url(here.workspace, here.id, path, files.file_name(f"{name}{suffix}")),
             icon=":material/download:",
         )
-    elif state is not None and not state.problem:
+        return path
+    if at_once and state is None:
+        start_preparation(path, write)
+        state = preparation(path)
+    if state is not None and not state.problem:
         follow(path, label)
-    else:
-        if state is not None:
-            st.error(text.sentence(state.problem))
-        if st.button(
-            f"Prepare the {label} file", key=f"prepare {name}", icon=":material/hourglass_top:"
-        ):
-            start_preparation(path, write)
-            st.rerun()
+        return None
+    if state is not None:
+        st.error(text.sentence(state.problem))
+    if st.button(f"Prepare the {label}", key=f"prepare {name}", icon=":material/hourglass_top:"):
+        start_preparation(path, write)
+        st.rerun()
+    return None
 
 
 @st.fragment(run_every=1.0)
@@ -135,6 +214,4 @@ def follow(path: Path, label: str) -> None:
         st.rerun()
     share = state.done / state.total if state.total else 0.0
     count = f" {state.done:,} of {state.total:,}" if state.total > 1 else ""
-    st.progress(
-        share, text=f"Preparing the {label} file…{count} You can leave this page meanwhile."
-    )
+    st.progress(share, text=f"Preparing the {label}…{count} You can leave this page meanwhile.")

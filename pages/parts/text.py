@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.vocabulary import and_more
@@ -75,3 +76,8 @@ def reason(error: Exception) -> str:
     if isinstance(error, CellTransferError):
         return str(error)
     return f"A fault of ours ({type(error).__name__}: {error}). Please report it."
+
+
+def expert(label: str = "Expert") -> DeltaGenerator:
+    """Fold away what only somebody who knows the method reads: its numbers and its settings."""
+    return st.expander(label, icon=":material/science:")

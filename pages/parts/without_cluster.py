@@ -6,8 +6,11 @@ from celltransfer_core.studies import decisions_now
 from celltransfer_core.vocabulary import NONE_TYPE
 from parts import text
 from parts.matched import Matched
-from parts.one_cluster import PICTURE, show_reference
+from parts.one_cluster import show_reference
 from parts.pictures import chip, pictures
+
+PICTURE = 84  # px
+HEIGHT = 190  # px of the gallery beside
 
 
 def show_filtered(matched: Matched) -> None:
@@ -91,7 +94,7 @@ def show_without_cluster(matched: Matched, name: str, *, kept: bool) -> None:
                 size=PICTURE,
             )
         with theirs:
-            show_reference(matched, name, len(alike))
+            show_reference(matched, name, HEIGHT, key=f"without cluster {name}")
 
 
 def keep(matched: Matched, name: str, kept: bool) -> None:

@@ -1,17 +1,21 @@
 """Long work, as pages show it: what is missing, how to begin it, how far it is."""
 
+import math
+
 import streamlit as st
 
 from celltransfer_core.pipeline import drift
 from celltransfer_core.studies import (
     CurrentRun,
+    Outlook,
     Stage,
     Target,
     Workspace,
+    arrived,
     cancel,
     current_job,
-    has_first_vote,
     load_current,
+    outlook_of,
     silence,
     start,
     states,
@@ -19,15 +23,19 @@ from celltransfer_core.studies import (
 from celltransfer_core.studies.records import Job
 from celltransfer_core.studies.work_list import GRACE
 from parts.here import Here, attempt
+from parts.navigation import go, main_button
+from parts.reader import ask_outside
 from parts.text import plain, seconds_left
 
 _PHASES = {
     "reading": "Reading the images",
     "framing": "Finding nuclei",
+    "colour": "Comparing colours",
+    "drawing the cells": "Drawing the cells",
     "drawing the map": "Drawing the map",
     "clusters": "Finding clusters",
     "matches": "Matching clusters to types",
-    "vote": "Classifying and voting",
+    "vote": "First vote",
     "checking the reference": "Checking the reference",
     "evaluate": "Measuring every method",
     "identify shared types": "Finding shared types",
@@ -36,6 +44,7 @@ _PHASES = {
 }
 
 
+_SOON = 2.0  # seconds
 _LONG = 15.0  # seconds without a sign of life after which a page says so
 
 _SILENT = {
@@ -59,7 +68,8 @@ def needs(here: Here, stage: Stage, button: str, stale: str = CHANGED) -> bool:
     state = state_of(here, stage)
     if state == "waiting":
         st.info("Add images first: a reference with known types, and a query to be typed.")
-        st.page_link("data.py", icon=":material/upload:")
+        if main_button("Add images", icon=":material/upload:"):
+            go("data")
         return False
     if at_work(here, done=state == "done") or state == "done":
         return state == "done"
@@ -103,7 +113,7 @@ def offer_transport(here: Here, found: CurrentRun) -> None:
             "counts too, and it is not computed yet.",
             icon=":material/sync:",
         )
-        offer_work(here, "classify", "Compute the transport")
+        offer_work(here, "classify", "Compute the transport", aside=True)
     elif moved.pays:
         st.info(
             "What you confirmed counts in the vote already. The transport was made to other "
@@ -111,7 +121,7 @@ def offer_transport(here: Here, found: CurrentRun) -> None:
             "run it again will pay.",
             icon=":material/sync:",
         )
-        offer_work(here, "classify", "Run the transport again")
+        offer_work(here, "classify", "Run the transport again", aside=True)
     else:
         st.caption(
             ":material/school: What you confirmed since the last transport counts in the vote "
@@ -123,7 +133,7 @@ def at_work(here: Here, *, done: bool) -> bool:
     """Show work that is under way, or why it stopped before it was done."""
     job = current_job(here.workspace, here.id)
     if job and job.active:
-        _watch(here.workspace, here.id, has_first_vote(here.workspace, here.id))
+        _watch(here.workspace, here.id, arrived(here.workspace, here.id))
         return True
     if job and job.state in ("failed", "stopped", "cancelled") and not done:
         _show_end(job)
@@ -150,27 +160,43 @@ def begin(here: Here, target: Target) -> bool:
     return attempt(start, here.workspace, here.id, target)
 
 
-def offer_work(here: Here, target: Target, button: str) -> None:
-    """Offer to begin work."""
-    if st.button(
-        button, type="primary", icon=":material/play_arrow:", disabled=here.locked
-    ) and begin(here, target):
+def offer_work(here: Here, target: Target, button: str, *, aside: bool = False) -> None:
+    """Offer to begin work: by the page's main button, or where it stands if it is ``aside``."""
+    draw = st.button if aside else main_button
+    if draw(button, icon=":material/play_arrow:", disabled=here.locked) and begin(here, target):
         st.rerun()
+
+
+def lead_to_review(here: Here, note: str = "", *, quiet: bool = False) -> None:
+    """Lead on to the review; a transport that confirmed clusters call for is computed meanwhile.
+
+    ``note`` and ``quiet`` are those of ``main_button``.
+    """
+    label, icon = "Go on: review the doubtful cells", ":material/arrow_forward:"
+    if not main_button(label, icon=icon, key="following", note=note, quiet=quiet):
+        return
+    found = load_current(here.workspace, here.id)
+    pays = found is None or found.lacks_transport or (not found.fresh and drift(found.run).pays)
+    if not pays or here.locked or begin(here, "classify"):
+        go("review")
 
 
 @st.fragment(run_every=1.0)
-def _watch(workspace: Workspace, study: str, voted: bool) -> None:
-    """Show progress until the work has ended, or has given a first vote."""
+def _watch(workspace: Workspace, study: str, there: frozenset[str]) -> None:
+    """Show progress until the work has ended, or has given a result that the page can show."""
     job = current_job(workspace, study)
-    if job is None or not job.active or has_first_vote(workspace, study) != voted:
+    if job is None or not job.active or arrived(workspace, study) != there:
         st.rerun()
-    share = job.done / job.total if job.total else 0.0
+    silent = silence(job)
+    outlook = outlook_of(job, silent)
     with st.container(border=True):
-        st.progress(min(share, 1.0), text=_progress_of(job))
+        st.progress(min(outlook.share, 1.0) if outlook else 0.0, text=_promise(job, outlook))
         if job.cancel:
             st.caption(f"It ends within {GRACE:.0f} seconds or so; what is finished is kept.")
             return
-        if (silent := silence(job)) > _LONG:
+        if phase := _phase_of(job, outlook):
+            st.caption(phase)
+        if silent > _LONG:
             st.warning(_SILENT[job.state].format(silent=seconds_left(silent)))
         else:
             st.caption("You can close this page: the work goes on, and what is finished is kept.")
@@ -178,22 +204,52 @@ def _watch(workspace: Workspace, study: str, voted: bool) -> None:
             attempt(cancel, workspace, job.id)
 
 
-def _progress_of(job: Job) -> str:
-    """Write what a job does, how far that is, and how long it takes yet."""
+def _promise(job: Job, outlook: Outlook | None) -> str:
+    """Write how long the whole job takes yet."""
     if job.cancel:
         return "**Stopping…**"
-    began = _PHASES.get(job.phase, job.phase[:1].upper() + job.phase[1:]) or "Starting"
-    count = f" {job.done:,} of {job.total:,}" if job.total > 1 else ""
-    left = ""
-    spent = job.beat - job.phase_began
-    if job.done and job.total > job.done and spent > 1:
-        left = seconds_left(spent / job.done * (job.total - job.done))
-        left = f" · about {left} left in this step"
-    return f"**{began}…**{count}{left}"
+    if outlook is None:
+        return "**Starting…**"
+    if outlook.left < _SOON:
+        return "**Nearly there**"
+    # In steps that nobody can take for a promise to the second.
+    return f"**About {seconds_left(5 * math.ceil(outlook.left / 5))} left**"
+
+
+def _phase_of(job: Job, outlook: Outlook | None) -> str:
+    """Write what a job does now, and how far that is."""
+    if not job.phase:
+        return ""
+    name = _PHASES.get(job.phase, job.phase[:1].upper() + job.phase[1:])
+    count = f": {job.done:,} of {job.total:,}" if job.total > 1 else ""
+    number = f"Step {outlook.number} of {outlook.of} · " if outlook and outlook.of > 1 else ""
+    return f"{number}{plain(name)}{count}"
+
+
+def map_follows(here: Here) -> None:
+    """Tell that the map is being drawn, and show it when it is there; or offer to draw it."""
+    job = current_job(here.workspace, here.id)
+    if job and job.active:
+        _wait_for_map(here.workspace, here.id)
+    else:
+        st.caption("The map of the cells is not drawn yet.")
+        offer_work(here, "embed", "Draw the map", aside=True)
+
+
+@st.fragment(run_every=1.0)
+def _wait_for_map(workspace: Workspace, study: str) -> None:
+    job = current_job(workspace, study)
+    if job is None or not job.active or "map" in arrived(workspace, study):
+        st.rerun()
+    st.info(
+        "The map follows. It takes some seconds that no result waits for.",
+        icon=":material/scatter_plot:",
+    )
 
 
 def reload_current(here: Here) -> CurrentRun:
     """Return the typed cells within a fragment, the vote updated with all answers up to now."""
+    ask_outside()
     found = load_current(here.workspace, here.id)
     if found is None:  # somebody changed what comes before, on another page
         st.rerun(scope="app")

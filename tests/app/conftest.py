@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
 
 from celltransfer_core.studies import Workspace, bring_up_to
@@ -61,18 +62,22 @@ def transported(finished):
 
 
 @pytest.fixture
-def open_page(home):
+def open_page(home, monkeypatch):
     """Open a page of the app: ``open_page("clusters", study.id)`` gives an AppTest that ran.
 
     Further arguments go into the session's state before the page runs.
     """
 
-    def opened(page, study=None, **state):
+    def opened(page, study=None, cookies=(), address=(), **state):
+        monkeypatch.setattr(ContextProxy, "cookies", dict(cookies))
         app = AppTest.from_file(str(PAGES / "main.py"), default_timeout=60)
         if study is not None:
             app.query_params["study"] = study
+        for key, value in dict(address).items():
+            app.query_params[key] = value
         for key, value in {"reader": "Ann", **state}.items():
-            app.session_state[key] = value
+            if value is not None:
+                app.session_state[key] = value
         return app.switch_page(f"{page}.py").run()
 
     return opened

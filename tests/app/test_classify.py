@@ -272,8 +272,8 @@ def test_a_signed_study_keeps_its_choices(finished, open_page):
     assert next(one for one in app.slider if one.key == "flag_threshold").disabled
 
 
-def test_it_leads_on_to_the_cells(finished, open_page):
+def test_it_leads_on_to_what_is_next(finished, open_page):
     app = open_page("classify", finished[1].id)
     next(one for one in app.button if one.key == "following").click().run()
     assert not app.exception
-    assert app.title[0].value == "Cells"
+    assert app.title[0].value == "Matches"

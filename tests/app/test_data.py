@@ -52,7 +52,28 @@ def test_a_filled_study_leads_on(finished, open_page):
     assert "42 cells in 42 files" in said(page)
     assert "Reference**: nucleus found in" in said(page)
     assert "Under 20 cells: eosinophil (14), lymphocyte (14), neutrophil (14)" in said(page)
-    assert page.button("following").label == "Go on to embeddings"
+    assert page.button("following").label == "Go on: confirm what the clusters are"
+
+
+def test_one_button_types_the_cells_and_leads_to_the_matches(finished, open_page, monkeypatch):
+    space, study = finished
+    space.change_options(study.id, framing="none")
+    started = []
+    monkeypatch.setattr("parts.work.start", lambda _, *asked: started.append(asked))
+    page = open_page("data", study.id)
+    page.button("type my cells").click().run()
+    assert not page.exception
+    assert started == [(study.id, "classify")]
+    assert page.title[0].value == "Matches"
+
+
+def test_types_that_the_query_names_are_told_of_and_not_shown(finished, space, study, open_page):
+    told = "They are not looked at"
+    assert told not in said(open_page("data", finished[1].id))
+    fill(space, study, [("lymphocyte/1.png", png(1)), ("monocyte/2.png", png(2))])
+    fill(space, study, [("x/lymphocyte/3.png", png(3)), ("x/other/4.png", png(4))], "query")
+    page = open_page("data", study.id)
+    assert told in said(page)
 
 
 def test_few_cells_one_type_and_unusable_files_are_said(space, study, open_page):

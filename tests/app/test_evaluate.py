@@ -1,8 +1,11 @@
+import json
 import shutil
 
 import numpy as np
 import pytest
 
+from celltransfer_core.evaluation import compare, mistakes
+from celltransfer_core.evaluation.report import describe_comparison, prediction_name
 from celltransfer_core.pipeline import shorten_hashes
 from celltransfer_core.studies import (
     Workspace,
@@ -15,6 +18,7 @@ from celltransfer_core.studies import (
     study_labels,
 )
 from celltransfer_core.types import silent
+from parts import text
 from tests.app.conftest import OPTIONS
 from tests.app.test_classify import button, metrics, text_of
 
@@ -60,11 +64,25 @@ def test_labels_of_the_query_are_read_for_evaluation_alone(measured):
     assert prepared.query.labels is None
 
 
-def test_a_query_without_types_has_no_such_page(finished, open_page):
+def test_without_types_the_page_says_what_is_missing(finished, open_page):
     space, study = finished
     assert set(study_labels(space, study.id)) == {""}
     app = open_page("evaluate", study.id)
-    assert "How right every method is" not in text_of(app)
+    assert not app.exception
+    assert "The types of the query are not known" in app.info[0].value
+    assert "`labels.csv` with the columns `file` and `label`" in app.info[0].value
+    assert not app.get("plotly_chart")
+    assert all(one.label != "Measure" for one in app.button)
+
+
+def test_types_that_the_reference_lacks_are_named(measured, open_page):
+    space, study = measured
+    (reference,) = space.sets(study.id, "reference")
+    names = {name: f"my {name}" for name in ("eosinophil", "lymphocyte")}
+    space.change_set(reference.id, mapping=names)
+    app = open_page("evaluate", study.id)
+    assert not app.exception
+    assert "None of the query's types (eosinophil, lymphocyte) is one of" in app.info[0].value
 
 
 def test_figures_are_shown_with_a_warning(measured, open_page):
@@ -82,6 +100,9 @@ def test_figures_are_shown_with_a_warning(measured, open_page):
         "With the query's labels": metrics(app)["With the query's labels"],
     }
     table = app.dataframe[0].value
+    assert "Vote of all encoders" in set(table["method"])
+    codes = app.dataframe[1].value.set_index("method")["code"]
+    assert codes["Nearest neighbours on shape"] == "knn:shape"
     assert list(table["accuracy"]) == sorted(table["accuracy"], reverse=True)
     assert {"Optimal transport", "No alignment"} <= set(table["alignment"])
     assert len(app.get("plotly_chart")) >= 4
@@ -113,3 +134,47 @@ def test_a_word_on_a_match_makes_the_figures_stale(measured, open_page):
     payload = {"cells": cells, "type": "lymphocyte", "cluster": 0}
     space.decide(study.id, "match", payload, "Ann")
     assert evaluation_path(space, study.id) != before
+
+
+def selected(app, key):
+    return next(one for one in app.selectbox if one.key.startswith(key))
+
+
+def test_errors_are_shown_by_pair_of_types(measured, open_page):
+    space, study = measured
+    found = load_evaluation(space, study.id)
+    app = open_page("evaluate", study.id)
+    assert not app.exception
+    assert selected(app, "method").value == ("ensemble", "fgw", "true")
+    assert [one.value for one in app.success] == ["No cell is wrong."]
+    commonest = ("majority", "none", "false")
+    selected(app, "method").set_value(commonest).run()
+    assert not app.exception
+    (wrong,) = mistakes(found.truth, found.predictions[commonest].predicted)
+    pairs = selected(app, "pair")
+    assert pairs.options == ["All 10 errors", "eosinophil taken for lymphocyte: 10 cells"]
+    pairs.set_value(0).run()
+    assert not app.exception
+    (tiles,) = [one for one in app.get("bidi_component") if "errors" in one.proto.id]
+    shown = json.loads(tiles.proto.json)
+    assert shown["cells"] == [*wrong.cells]
+    assert shown["names"] == ["lymphocyte"]
+    assert shown["notes"][0] == "truly eosinophil"
+
+
+def test_two_methods_are_compared_in_a_sentence(measured, open_page):
+    space, study = measured
+    found = load_evaluation(space, study.id)
+    app = open_page("evaluate", study.id)
+    keys = (("majority", "none", "false"), ("ensemble", "fgw", "true"))
+    selected(app, "first method").set_value(keys[0])
+    selected(app, "second method").set_value(keys[1]).run()
+    assert not app.exception
+    truth, *both = (
+        labels[found.scored]
+        for labels in (found.truth, *(found.predictions[key].predicted for key in keys))
+    )
+    told = describe_comparison(compare(truth, *both), *(prediction_name(*key[:2]) for key in keys))
+    assert text.sentence(told) in text_of(app)
+    selected(app, "second method").set_value(keys[0]).run()
+    assert "Choose two methods." in text_of(app)

@@ -1,4 +1,6 @@
+import datetime as dt
 import io
+import json
 import zipfile
 
 import numpy as np
@@ -6,7 +8,7 @@ import pandas as pd
 import pytest
 
 from celltransfer_core.errors import ImageError
-from celltransfer_core.outputs import write_run
+from celltransfer_core.outputs import TAKEN_FIRST, write_run
 from celltransfer_core.studies import bring_up_to, load_current, load_run, wait
 from celltransfer_core.types import silent
 from tests.web.asking import ask
@@ -29,13 +31,47 @@ def answer(space, study, cell, word, reader="Ann"):
 def prepare(app, name):
     """Press the button, wait until the file is there, and get it as a browser would."""
     button(app, f"prepare {name}").click().run()
+    return prepared(app, name)
+
+
+def prepared(app, name):
+    """Wait until a file is there, and get it as a browser would."""
     assert not app.exception
     wait()
     app.run()
-    (link,) = [one.proto.url for one in app.get("link_button") if f"export-{name}" in one.proto.url]
+    links = [one.proto.url for one in app.get("link_button")]
+    (link,) = [url for url in links if f"export-{name}" in url and "/export/" in url]
     answered = ask("GET", link)
     assert answered.status == 200
     return answered
+
+
+def first_columns(path):
+    """Read the predictions of a run, the columns first that a person takes away."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return table[[*TAKEN_FIRST, *(name for name in table if name not in TAKEN_FIRST)]]
+
+
+def test_what_a_person_takes_away_comes_first(open_page, finished):
+    space, study = finished
+    app = open_page("export", study.id)
+    assert not app.exception
+    first = app.dataframe[0]
+    assert [*first.value] == ["Cell", "final_type", "decided_by", "confidence", "flagged"]
+    assert len(first.value) == len(space.pooled(study.id, "query").files)
+    assert first.value["confidence"].max() > 1  # in percent
+    config = json.loads(first.proto.columns)
+    assert config["confidence"]["type_config"]["format"] == "%.1f %%"
+    assert config["Cell"]["type_config"]["type"] == "image"
+    assert ask("GET", first.value["Cell"][0]).status == 200
+    assert "30 cells are typed**: 0 by people, the others by prediction." in text_of(app)
+    wait()
+    app.run()
+    buttons = [one.proto.label for one in app.get("link_button")]
+    assert buttons[0].startswith("Excel (")
+    app = open_page("export", study.id, **{"all columns": True, "with names": True})
+    assert [*app.dataframe[0].value][:6] == ["Cell", *TAKEN_FIRST]
+    assert "predicted_type" in app.dataframe[0].value
 
 
 def test_everything_is_offered_with_a_preview(open_page, finished):
@@ -43,12 +79,11 @@ def test_everything_is_offered_with_a_preview(open_page, finished):
     app = open_page("export", study.id)
     assert not app.exception
     labels = [one.proto.label for one in app.get("download_button")]
-    assert labels == ["CSV", "Parquet", *["CSV"] * 5, "Manifest (JSON)"]
+    assert labels == [*["CSV"] * 6, "Parquet", "Manifest: inputs, settings, versions (JSON)"]
     assert "For research use only" in text_of(app)
     assert "--clusters-from clusters.csv" in app.code[0].value
     tables = [one.value for one in app.dataframe]
     assert len(tables) == 7
-    assert "predicted_type" in tables[0]
     names = set(space.pooled(study.id, "query").files)
     assert not any(names & set(table.astype(str).to_numpy().ravel()) for table in tables)
 
@@ -70,15 +105,25 @@ def test_the_page_gives_the_bytes_of_the_command_line(
     app = open_page("export", study.id)
     assert not app.exception
     current = load_current(space, study.id)
-    for form in ("parquet", "xlsx"):
-        write_run(current.run, tmp_path, form, current.reviews)
-    for name, data in offered.items():
-        twin = tmp_path / name.replace("cells.", "predictions.")
+    write_run(current.run, tmp_path, "xlsx", current.reviews)
+    of_the_page = dict(offered)
+    cells = pd.read_csv(io.BytesIO(of_the_page.pop("cells.csv")), dtype=str, keep_default_na=False)
+    pd.testing.assert_frame_equal(cells, first_columns(tmp_path / "predictions.csv"))
+    parquet = pd.read_parquet(io.BytesIO(of_the_page.pop("cells.parquet")))
+    assert [*parquet] == [*cells]
+    for name, data in of_the_page.items():
         if name != "reviews.csv" or reviewed:
-            assert twin.read_bytes() == data, name
+            assert (tmp_path / name).read_bytes() == data, name
     names = {"cells.csv", "cells.parquet", "clusters.csv", "matches.csv", "differential.csv"}
     assert {*offered} >= names | {"quality.csv", "reviews.csv", "manifest.json"}
-    assert prepare(app, "tables").body == (tmp_path / "tables.xlsx").read_bytes()
+    book = pd.read_excel(io.BytesIO(prepared(app, "tables").body), sheet_name=None)
+    run_book = pd.read_excel(tmp_path / "tables.xlsx", sheet_name=None)
+    assert [*book][:2] == ["cells", "differential"]
+    predictions = run_book.pop("predictions")
+    pd.testing.assert_frame_equal(book.pop("cells")[[*predictions]], predictions)
+    assert {*book} == {*run_book}
+    for name, sheet in run_book.items():
+        pd.testing.assert_frame_equal(book[name], sheet)
     if reviewed:
         assert "--new-types==blast" in app.code[0].value
 
@@ -88,12 +133,13 @@ def test_names_are_shown_on_demand_and_pseudonyms_instead(open_page, finished):
     names = set(space.pooled(study.id, "query").files)
     app = open_page("export", study.id, **{"with names": True})
     assert set(app.dataframe[0].value["file"]) <= names
-    app = open_page("export", study.id, hidden=True)
+    app = open_page("export", study.id, hidden=True, **{"all columns": True})
     assert not app.exception
     first = app.dataframe[0].value
     assert first["file"].str.fullmatch("file-[0-9a-f]{16}").all()
+    assert ask("GET", first["Cell"][0]).status == 200
     assert first["slide"].str.fullmatch("slide-[0-9a-f]{16}").all()
-    assert "Which pseudonym" in app.get("download_button")[0].proto.label
+    assert any("Which pseudonym" in one.proto.label for one in app.get("download_button"))
 
 
 def test_reviews_are_in_the_preview(open_page, finished):
@@ -102,14 +148,11 @@ def test_reviews_are_in_the_preview(open_page, finished):
     cell = int(np.argmin(run.query.first_file))
     other = next(name for name in run.types if name != run.predicted[cell])
     answer(space, study, run.query.cells[cell], other)
-    app = open_page("export", study.id)
+    app = open_page("export", study.id, **{"all columns": True})
     row = app.dataframe[0].value.iloc[0]
-    assert row[["predicted_type", "reviewed_type", "final_type", "reviewed_by"]].tolist() == [
-        run.predicted[cell],
-        other,
-        other,
-        "Ann",
-    ]
+    shown = ["predicted_type", "reviewed_type", "final_type", "reviewed_by", "decided_by"]
+    assert row[shown].tolist() == [run.predicted[cell], other, other, "Ann", "Ann"]
+    assert "1 by people" in text_of(app)
 
 
 def test_images_by_final_type(open_page, finished):
@@ -133,9 +176,31 @@ def test_the_report_and_what_is_made_anew_after_a_review(open_page, finished):
     answer(space, study, space.pooled(study.id, "query").cells[0], "artefact")
     app.run()
     assert button(app, "prepare report")
-    assert "artefact (1)" in prepare(app, "report").body.decode()
+    page = prepare(app, "report").body.decode()
+    assert "artefact (1)" in page
+    assert f"Report of {dt.datetime.now(dt.UTC).date()}" in page
     kept = list(space.result_path(study.id, "x", "y").parent.glob("export-report-*"))
     assert len(kept) == 1
+
+
+def test_the_preview_is_the_report_itself(open_page, finished):
+    _, study = finished
+    app = open_page("export", study.id)
+    assert not app.get("iframe")
+    body = prepare(app, "report").body
+    (frame,) = app.get("iframe")
+    shown = ask("GET", frame.proto.src)
+    assert shown.body == body
+    assert shown.headers["content-security-policy"].startswith("sandbox allow-scripts; ")
+
+
+def test_the_report_shows_cells_as_the_pages_do(open_page, finished):
+    _, study = finished
+    pages = [
+        prepare(open_page("export", study.id, **{"original colours": original}), "report").body
+        for original in (True, False)
+    ]
+    assert pages[0] != pages[1]
 
 
 def test_h5ad(open_page, finished):
@@ -168,7 +233,21 @@ def test_signing_off_asks_once_more(open_page, finished):
     assert space.study(study.id).signed_by == "Ann"
     assert "Signed off by Ann" in text_of(app)
     assert all(one.key != "sign" for one in app.button)
-    assert "Signed off by Ann" in prepare(app, "report").body.decode()
+    report = prepare(app, "report").body
+    assert "Signed off by Ann" in report.decode()
+    assert f"Report of {space.study(study.id).signed[:10]}" in report.decode()
+
+
+def test_who_has_no_name_is_asked_for_it_before_signing(open_page, finished):
+    space, study = finished
+    app = open_page("export", study.id, reader="")
+    next(one for one in app.checkbox if one.key == "sure").check().run()
+    button(app, "sign").click().run()
+    assert not app.exception
+    assert space.study(study.id).signed is None
+    next(one for one in app.text_input if one.key == "name asked").set_value("Ben")
+    next(one for one in app.button if one.label == "Keep my answer").click().run()
+    assert space.study(study.id).signed_by == "Ben"
 
 
 def test_without_a_result_it_says_what_to_do(open_page, finished):

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from celltransfer_core.pipeline import shorten_hashes
+from celltransfer_core.pipeline import cluster_purity, shorten_hashes
 from celltransfer_core.studies import (
     Workspace,
     bring_up_to,
     load_clusters,
     load_current,
     load_named,
+    load_opinion,
     stage_keys,
     study_config,
 )
@@ -41,7 +42,22 @@ def name_all_but_neutrophils(app, finished):
         button(app, f"type {position % 2} {position}").click().run()
 
 
-def test_the_largest_cluster_comes_first_with_what_there_is_to_know(finished, open_page):
+@pytest.fixture
+def shown_cells(monkeypatch):
+    """Collect what galleries are given to show, by role."""
+    found = {"query": [], "reference": []}
+
+    def keep(here, key, cells, *, role="query", **_):
+        found[role].append([*cells])
+
+    monkeypatch.setattr("parts.whole_cluster.gallery", keep)
+    monkeypatch.setattr("parts.one_cluster.gallery", keep)
+    return found
+
+
+def test_the_largest_cluster_comes_first_with_what_there_is_to_know(
+    finished, open_page, shown_cells
+):
     space, study = finished
     app = open_page("matches", study.id)
     assert not app.exception
@@ -49,15 +65,40 @@ def test_the_largest_cluster_comes_first_with_what_there_is_to_know(finished, op
     assert at(app) == max(range(len(matches)), key=lambda n: matches[n].cells)
     first = matches[at(app)]
     said = text_of(app)
-    assert "Nobody has confirmed it yet" in said
-    assert f"Match score **{first.score:.2f}**" in said
-    assert f"{first.cells:,} query cells, the most central first" in said
+    assert "proposed, not confirmed yet" in said
+    labels = load_clusters(space, study.id).labels
+    inside = np.flatnonzero(labels == at(app)).tolist()
+    assert sorted(shown_cells["query"][-1]) == inside
+    reference = space.pooled(study.id, "reference")
+    of_type = np.flatnonzero(reference.cell_labels == first.matched_type).tolist()
+    assert shown_cells["reference"][0] == of_type
     table = app.dataframe[0].value
     assert set(table["Cluster"]) == {str(match.cluster) for match in matches}
     assert set(table["State"]) == {"proposed"}
     score = load_named(space, study.id)[0].scores[QUERY]
-    compared = next(one for one in app.button_group if one.label.startswith("Compare"))
+    compared = next(one for one in app.selectbox if one.label.startswith("Compare"))
+    assert compared.options[0] == f"{first.matched_type} in the reference"
     assert len(compared.options) == len(score.types)
+
+
+def test_all_cells_of_a_cluster_are_shown_in_the_order_that_is_asked_for(
+    finished, open_page, shown_cells
+):
+    space, study = finished
+    app = open_page("matches", study.id)
+    central = shown_cells["query"][-1]
+    order = next(one for one in app.button_group if one.key == "order of cells")
+    order.set_value("marginal").run()
+    assert shown_cells["query"][-1] == central[::-1]
+    order = next(one for one in app.button_group if one.key == "order of cells")
+    order.set_value("disagreeing").run()
+    assert not app.exception
+    cells = shown_cells["query"][-1]
+    assert sorted(cells) == sorted(central)
+    opinion = load_opinion(space, study.id)
+    taken = matched(finished)[at(app)].matched_type
+    agree = [opinion.types[opinion.winner[cell]] == taken for cell in cells]
+    assert agree == sorted(agree)  # those that disagree come first
 
 
 def test_confirming_goes_to_disk_and_on_to_the_next_cluster(finished, open_page):
@@ -145,12 +186,15 @@ def test_steps_go_round(finished, open_page):
     assert at(app) != shown or len(matched(finished)) == 1
 
 
-def test_what_is_filtered_out_is_counted(finished, open_page):
+def test_what_is_filtered_out_is_counted(finished, open_page, shown_cells):
     space, study = finished
     app = open_page("matches", study.id)
     name_all_but_neutrophils(app, finished)
     assert "no query cell can be typed as one of them" in text_of(app)
-    assert "14 reference cells, in no order" in text_of(app)
+    neutrophils = np.flatnonzero(
+        space.pooled(study.id, "reference").cell_labels == "neutrophil"
+    ).tolist()
+    assert neutrophils in shown_cells["reference"]
     assert "No cluster is matched to neutrophil, and no cell will be typed so" in text_of(app)
     space.change_options(study.id, filtering="none")
     assert "Filtering is switched off" in text_of(open_page("matches", study.id))
@@ -216,10 +260,10 @@ def test_a_signed_study_cannot_be_changed(finished, open_page):
     assert button(app, f"none {at(app)}").disabled
 
 
-def test_it_leads_on_to_the_classification(finished, open_page):
+def test_it_leads_on_to_the_review(finished, open_page):
     app = open_page("matches", finished[1].id)
     button(app, "following").click().run()
-    assert app.title[0].value == "Classify"
+    assert app.title[0].value == "Review"
 
 
 @pytest.mark.parametrize("page", ["matches", "classify", "cells"])
@@ -286,3 +330,114 @@ def test_a_name_that_the_encoders_speak_against_is_to_be_looked_at_again(finishe
     assert f"Look again at the name of cluster {shown}: it may be a slip" in text_of(app)
     app = open_page("review", study.id)
     assert f"Matches page at the name of cluster {shown}: it may be a slip" in text_of(app)
+
+
+def split_edits(space, study):
+    return [one.payload for one in space.decisions(study.id, "cluster")]
+
+
+def test_a_mixed_cluster_is_split_matched_and_asked_again(finished, open_page, monkeypatch):
+    space, study = finished
+    started = []
+    monkeypatch.setattr("parts.work.start", lambda _, __, target: started.append(target))
+    app = open_page("matches", study.id)
+    other = at(app)
+    button(app, f"type 0 {other}").click().run()  # what was said of another cluster stands
+    mixed = at(app)
+    before = load_clusters(space, study.id)
+    button(app, f"split {mixed}").click().run()
+    assert not app.exception
+    edits = split_edits(space, study)
+    assert {(one["what"], one["cluster"], one["to"]) for one in edits} == {("split", mixed, None)}
+    after = load_clusters(space, study.id)
+    assert len(after.names) == len(before.names) + len(edits)
+    named = load_named(space, study.id)[0]  # matched at once, by no job
+    assert started == []
+    assert {match.cluster: match.matched_type for match in named.matches if match.confirmed} == {
+        other: "eosinophil"
+    }
+    parts = [mixed, *range(before.names.max() + 1, after.names.max() + 1)]
+    assert at(app) == mixed
+    seen = []
+    while at(app) in parts and at(app) not in seen:  # the parts come before any other cluster
+        seen.append(at(app))
+        button(app, f"type {len(seen)} {at(app)}").click().run()
+    assert sorted(seen) == sorted(parts)
+    assert not app.exception
+
+
+def test_a_split_is_taken_back_by_undo(finished, open_page):
+    space, study = finished
+    before = load_clusters(space, study.id)
+    app = open_page("matches", study.id)
+    shown = at(app)
+    button(app, f"confirm {shown}").click().run()
+    app = open_page("matches", study.id, cluster=shown)
+    button(app, f"split {shown}").click().run()
+    # What was said of the whole is not said of its parts.
+    assert not any(match.confirmed for match in matched(finished))
+    assert "proposed, not confirmed yet" in text_of(app)
+    button(app, "undo").click().run()
+    assert not app.exception
+    np.testing.assert_array_equal(load_clusters(space, study.id).labels, before.labels)
+    assert split_edits(space, study) == []
+    assert at(app) == shown
+    button(app, "undo").click().run()
+    assert matched(finished)[shown].confirmed
+
+
+def test_who_splits_without_a_name_is_asked_for_it_first(finished, open_page):
+    space, study = finished
+    app = open_page("matches", study.id, reader="")
+    shown = at(app)
+    button(app, f"split {shown}").click().run()
+    assert split_edits(space, study) == []
+    next(one for one in app.text_input if one.key == "name asked").set_value("Ben")
+    button(app, "Keep my answer").click().run()
+    assert not app.exception
+    assert {one.who for one in space.decisions(study.id, "cluster")} == {"Ben"}
+    assert at(app) == shown
+    button(app, f"confirm {shown}").click().run()
+    assert at(app) > shown  # a part, which has a new number
+
+
+def test_a_larger_study_is_matched_by_a_job_after_a_split(finished, open_page, monkeypatch):
+    _, study = finished
+    started = []
+    monkeypatch.setattr("parts.work.start", lambda _, __, target: started.append(target))
+    monkeypatch.setattr("celltransfer_core.studies.rematched.AT_ONCE", 10)
+    app = open_page("matches", study.id)
+    button(app, f"split {at(app)}").click().run()
+    assert not app.exception
+    assert started == ["matches"]
+    app.run()
+    assert started == ["matches"]  # once
+
+
+def test_it_says_how_pure_a_cluster_seems(finished, open_page, monkeypatch):
+    space, study = finished
+    app = open_page("matches", study.id)
+    purity = cluster_purity(load_opinion(space, study.id), load_clusters(space, study.id).labels)
+    first = purity[at(app)]
+    assert first.cells == matched(finished)[at(app)].cells
+    said = " ".join(one.proto.body for one in app.get("html"))
+    assert f"Of {first.cells} cells the encoders take {first.counts[0][1]} (" in said
+    says = app.dataframe[0].value.set_index("Cluster")["Encoders say"]
+    assert says[str(at(app))] == f"{100 * first.share:.0f} % {first.counts[0][0]}"
+    assert ("seems mixed" in text_of(app)) == first.mixed
+    monkeypatch.setattr("celltransfer_core.pipeline.purity.MIXED", 1.0)
+    assert "seems mixed: look through all its cells" in text_of(open_page("matches", study.id))
+
+
+@pytest.mark.parametrize("page", ["matches", "clusters"])
+def test_a_cluster_has_an_address(finished, open_page, page):
+    study = finished[1]
+    last = int(min(matched(finished), key=lambda match: match.cells).cluster)
+    app = open_page(page, study.id, address={"cluster": str(last)})
+    assert at(app) == last
+    app = open_page(page, study.id, address={"cluster": "999"})
+    assert not app.exception
+    assert at(app) != 999
+    assert app.query_params["cluster"] in (str(at(app)), [str(at(app))])
+    app = open_page(page, study.id, address={"cluster": "<b>"})
+    assert not app.exception

@@ -18,7 +18,7 @@ def blurred(finished, monkeypatch):
         severity[[2, 5, 7]] = (2.0, 4.0, 3.0)
         return replace(found, severity={**found.severity, "blurred": severity})
 
-    for module in ("parts.quality", "parts.faults"):
+    for module in ("parts.quality", "celltransfer_core.pipeline.filters"):
         monkeypatch.setattr(importlib.import_module(module), "judge_quality", judge)
     return finished
 
@@ -64,6 +64,7 @@ def test_all_cells_with_a_fault_are_set_aside_at_one_stroke_and_come_back(blurre
 def test_cells_are_chosen_by_what_is_wrong_with_their_pictures(blurred, open_page):
     _, study = blurred
     page = open_page("cells", study.id)
-    page.button_group("cells faults").set_value(["blurred"]).run()
+    page.toggle("cells blind").set_value(True)
+    page.multiselect("cells faults").set_value(["blurred"]).run()
     assert not page.exception
     assert "**3 of 30 cells**" in said(page)

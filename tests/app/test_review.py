@@ -1,4 +1,5 @@
 from dataclasses import replace
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -21,6 +22,7 @@ from celltransfer_core.studies import (
     stages,
 )
 from celltransfer_core.vocabulary import SKIPPED, UNSURE
+from parts.keys import KEYS, PAGES, TYPE_KEYS
 
 
 def text_of(app):
@@ -237,22 +239,36 @@ def test_two_readers_are_compared(open_page, finished):
     assert "3 alike (100 %)" in text_of(app).replace("\\", "")
 
 
-def test_several_cells_get_one_type_at_a_stroke(open_page, finished):
-    space, study = finished
-    app = open_page("review", study.id, way="Several")
-    assert not app.exception
-    grid = app.session_state["desk"].grid
-    assert len(grid) == 24
-    assert button(app, "give 0").disabled
-    for cell in grid[:3]:
-        button(app, f"pick {cell}").click().run()
-    assert "3 cells are picked" in text_of(app)
-    button(app, "give 1").click().run()
-    assert [p["cell"] for p in answers(space, study)] == grid[:3]
-    assert not any(p["blind"] for p in answers(space, study))
-    assert app.session_state["desk"].grid == grid[3:]
-    button(app, "undo").click().run()
-    assert answers(space, study) == []
+@pytest.mark.parametrize(
+    ("which", "address"),
+    [(("all", ""), "reviewed=no"), (("cluster", 0), "cluster=0"), (("flagged", ""), "flagged=1")],
+)
+def test_several_at_once_are_answered_in_the_gallery(open_page, finished, which, address):
+    study = finished[1]
+    app = open_page("review", study.id, which=which)
+    link = next(one for one in app.get("page_link") if one.proto.label == "Several at once")
+    assert link.proto.page == "cells"
+    assert parse_qs(link.proto.query_string) == parse_qs(f"study={study.id}&{address}")
+
+
+def test_keys_are_those_of_the_table(open_page, finished):
+    """A key that a page gives a button of its own would mean something else on the next page."""
+    given = {}
+    for page in ("review", "matches", "cells", "answers"):
+        app = open_page(page, finished[1].id)
+        assert not app.exception
+        keys = [one.proto.shortcut for one in app.button if one.proto.shortcut]
+        assert len(keys) == len({*keys}), page
+        given |= dict.fromkeys(keys, page)
+    assert {*given} <= {key.lower() for key in (*KEYS.values(), *TYPE_KEYS)}
+
+
+def test_no_key_means_two_things():
+    letters = [*KEYS.values(), *TYPE_KEYS]
+    assert len(letters) == len({*letters})
+    assert not {"C", "R"} & {*letters}  # Streamlit's own
+    listed = {key for keys in PAGES.values() for key in keys}
+    assert {*KEYS.values()} <= listed
 
 
 def test_a_signed_study_takes_no_answer(open_page, finished):

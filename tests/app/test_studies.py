@@ -80,7 +80,7 @@ def test_a_signed_study_is_not_renamed(open_page, finished):
 def test_a_study_that_is_gone_is_said(open_page, finished):
     app = open_page("studies", "nothere")
     assert not app.exception
-    assert "no such study" in app.toast[0].value
+    assert "no such study" in app.warning[0].value
 
 
 def test_deleted_studies_are_deleted_for_good_after_a_second_look(open_page, finished):

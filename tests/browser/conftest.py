@@ -16,8 +16,8 @@ def start_app():
     """Start an app on a folder; all are ended with the session."""
     started = []
 
-    def start(home, port=None, *options):
-        started.append(App(Path(home), port or free_port(), options))
+    def start(home, port=None, *options, script="app.py"):
+        started.append(App(Path(home), port or free_port(), options, script))
         return started[-1].start()
 
     yield start

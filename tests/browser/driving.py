@@ -60,6 +60,7 @@ class App:
     home: Path
     port: int
     options: tuple[str, ...] = ()
+    script: str = "app.py"
     process: subprocess.Popen | None = None
 
     @property
@@ -72,7 +73,7 @@ class App:
 
     def start(self):
         """Start, and wait until it answers."""
-        command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+        command = [sys.executable, "-m", "streamlit", "run", self.script]
         options = ["--server.headless=true", f"--server.port={self.port}"]
         with (self.home / "app.log").open("ab") as log:
             self.process = subprocess.Popen(

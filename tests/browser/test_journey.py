@@ -220,7 +220,7 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
     expect(page.get_by_text("Transport is being computed")).to_have_count(0, timeout=FILLED)
     assert [job.state for job in app.space.jobs(study)][:2] == ["done", "stopped"]
     page.get_by_role("button", name="Go on: look at the cells").click()
-    expect(page.get_by_role("heading", name="Most alike in the reference")).to_be_visible()
+    expect(page.get_by_role("listbox", name="Cells that fit")).to_be_visible(timeout=SOON)
     again(page)
 
     # Review by keyboard, with a reload on the way.
@@ -241,6 +241,7 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
         page.get_by_role("button", name="CSV").first.click()
     table = pd.read_csv(download.value.path())
     assert len(table) == QUERY_CELLS
+    assert [*table][:5] == ["file", "final_type", "decided_by", "confidence", "flagged"]
     assert table["reviewed_type"].notna().sum() == 6
     page.get_by_role("checkbox", name="have looked at the results").check(force=True)
     page.get_by_role("button", name="Sign off").click()

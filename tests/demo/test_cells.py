@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from celltransfer_core.demo import CELL_TYPES, QUERY_STYLE, REFERENCE_STYLE, draw_cell
+from celltransfer_core.demo.canvas import Canvas
 from celltransfer_core.framing import find_nucleus
 
 
@@ -66,3 +67,14 @@ def test_draw_cell_repeats_and_knows_its_types():
     np.testing.assert_array_equal(first, again)
     with pytest.raises(ValueError, match="monocyte"):
         draw_cell("unicorn", np.random.default_rng(2))
+
+
+def test_the_pixels_around_a_place_are_all_within_its_window():
+    canvas = Canvas(QUERY_STYLE, np.random.default_rng(3))
+    for x, y, reach in [(0, 0, 3.0), (-9, 4, 2.5), (8.5, -8, 4.0), (40, 0, 2.0)]:
+        rows, columns = canvas.around(x, y, reach)
+        inside = np.zeros((canvas.n, canvas.n), dtype=bool)
+        inside[rows, columns] = True
+        near = np.hypot(canvas.x - x, canvas.y - y) <= reach
+        assert not (near & ~inside).any()
+        assert inside.sum() <= (2 * reach / canvas.step + 5) ** 2

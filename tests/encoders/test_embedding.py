@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from celltransfer_core.data import resize
-from celltransfer_core.encoders import BATCH_SIZE, BUILTIN, embed, load_encoder
+from celltransfer_core.data import Dataset, resize
+from celltransfer_core.encoders import BATCH_SIZE, BUILTIN, embed, embed_together, load_encoder
 from celltransfer_core.errors import CellTransferError, EncoderError, ImageError
 from celltransfer_core.framing import Crops
 from celltransfer_core.runtime import Cache
@@ -143,6 +143,26 @@ def test_worker_processes_give_the_same_rows(crops, cache, tmp_path):
     alone = embed(crops, encoder, cache, workers=1)
     together = embed(crops, encoder, Cache(tmp_path / "other"), workers=2)
     np.testing.assert_array_equal(alone, together)
+
+
+def test_built_in_encoders_share_what_they_read(crops, cache, tmp_path, monkeypatch):
+    encoders = [load_encoder(name) for name in ("colour", "texture", "shape")]
+    alone = [embed(crops, encoder, cache, workers=1) for encoder in encoders]
+    read, reading = [], Dataset.read
+    monkeypatch.setattr(Dataset, "read", lambda self, cell: read.append(1) or reading(self, cell))
+    other = Cache(tmp_path / "other")
+    embed(crops, encoders[0], other, batch_size=10, workers=1)  # some may be there already
+    del read[:]
+    together = embed_together(crops, encoders, other, workers=1)
+    assert len(read) == len(crops)
+    for found, expected in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    del read[:]
+    assert all(
+        (embed(crops, encoder, other, workers=1) == rows).all()
+        for encoder, rows in zip(encoders, alone, strict=True)
+    )
+    assert read == []
 
 
 def test_a_file_that_vanishes_is_no_fault_of_the_encoder(tmp_path, rng, cache):

@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image, ImageDraw
 from skimage.color import rgb2lab
 
-from celltransfer_core.data import PixelScale, pool, read_dataset, resize
+from celltransfer_core.data import Dataset, PixelScale, pool, read_dataset, resize
 from celltransfer_core.framing import (
     MEASURES,
     ColourMap,
@@ -19,6 +19,7 @@ from celltransfer_core.framing import (
     cut,
     find_nuclei,
     find_nucleus,
+    frame_sets,
     lab_moments,
     look_at,
     nuclei as nuclei_module,
@@ -229,6 +230,32 @@ def test_lab_brings_the_querys_colours_to_the_references(frame):
     for moment in (0, 1):
         distance = [np.abs(found[moment] - target[moment]).max() for found in (before, after)]
         assert distance[1] < 0.35 * distance[0]
+
+
+def test_colours_are_measured_once(reference, query, cache, monkeypatch):
+    seen = []
+
+    def framed():
+        return frame_sets(
+            {"reference": reference, "query": query},
+            mode="auto",
+            colour="balanced",
+            cache=cache,
+            workers=1,
+            progress=lambda *told: seen.append(told),
+        )
+
+    first, both = framed(), len(reference) + len(query)
+    assert seen[-1] == ("colour", both, both)  # both sets are one stage
+    assert ("framing", both, both) in seen
+    monkeypatch.setattr(Dataset, "read", None)
+    again = framed()
+    assert [crops.variant for crops in again.crops.values()] == [
+        crops.variant for crops in first.crops.values()
+    ]
+    monkeypatch.undo()
+    other = lab_moments(again.crops["query"], cache=cache, workers=1)
+    assert not np.array_equal(other[0], first.crops["query"].colours[""].source_mean)
 
 
 def test_a_background_is_brought_to_another_colour():

@@ -55,7 +55,7 @@ def test_the_report_shows_the_worst_pictures_of_each_fault(spoilt):
     section = "".join(page.parts)
     assert "1 of 30 cells has no nucleus that was found." in section
     assert section.count("<img") >= 2
-    assert "alt='blurred'" in section
+    assert 'alt="blurred"' in section
 
 
 def test_pseudonyms_hide_hashes_and_names_in_the_table(spoilt):

@@ -1,6 +1,7 @@
 import html
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from celltransfer_core.matching import Confirmation
 from celltransfer_core.outputs import (
     About,
     Pseudonyms,
+    data_uri,
     report_html,
 )
 from celltransfer_core.people import (
@@ -65,19 +67,128 @@ def test_it_holds_every_figure_and_asks_nobody(page):
     shown = set(re.findall(r"<figcaption>(.*?)</figcaption>", body))
     of_evaluation = {
         "accuracy_figure",
+        "error_matrix_figure",
         "agreement_worth_figure",
         "reliability_figure",
         "low_label_figure",
         "reader_figure",
     }
     without = {"types_figure", "sizes_figure", *of_evaluation}
-    assert shown == {html.escape(text) for kind, text in CAPTIONS.items() if kind not in without}
+    told = {kind: html.escape(text) for kind, text in CAPTIONS.items() if kind not in without}
+    assert all(any(one.startswith(text) for one in shown) for text in told.values())
+    assert all(one.startswith(tuple(told.values())) for one in shown)
     assert page.count("plotly.js v") == 1
     assert not re.search(r"""(?:src|href)\s*=\s*["']?(?!data:)[a-z/]""", body)
     assert "default-src 'none'" in page
     assert body.count("data:image/jpeg;base64,") >= 2 * 6
     assert "For research use only" in body
     assert "drawn, not photographed" in body
+
+
+def visible(page):
+    """Take the markup out of a report."""
+    body = re.sub(r"<script.*?</script>|<style.*?</style>", "", page, flags=re.DOTALL)
+    return html.unescape(re.sub(r"<[^>]+>", " ", body))
+
+
+def rows_of(page, after):
+    """Read the table after a heading: a list of texts for each row."""
+    table = page.split(f">{after}</h", 1)[1].split("<table", 1)[1].split("</table>", 1)[0]
+    return [
+        [" ".join(visible(cell).split()) for cell in re.findall(r"<t[dh].*?</t[dh]>", row)]
+        for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL)
+    ]
+
+
+def test_the_differential_stands_first_before_and_after_review(result, reviews, plane):
+    cell = result.query.cells.index(reviews[0].cell)
+    was = result.predicted[cell]
+    other = next(name for name in result.types if name != was)
+    changed = [replace(reviews[0], answer=other), *reviews[1:]]
+    page = report_html(result, changed, About("x"), plane=plane)
+    headings = re.findall(r"<h2>(.*?)</h2>", page)
+    assert headings[:2] == ["Differential count", "What people said"]
+    head, *rows, total = rows_of(page, "Differential count")
+    assert head[1:6] == ["Predicted", "Percent", "After review", "Percent", "Change"]
+    found = {row[0]: row[1:] for row in rows}
+    counts = Counter(result.predicted)
+    artefact = result.predicted[result.query.cells.index(reviews[-1].cell)]
+    for name in result.types:
+        change = (name == other) - (name == was) - (name == artefact)
+        now = counts[name] + change
+        assert found[name][0] == str(counts[name])
+        assert found[name][1] == f"{100 * counts[name] / result.query.n_cells:.1f} %"
+        assert found[name][2:4] == [str(now), f"{100 * now / (result.query.n_cells - 1):.1f} %"]
+        assert found[name][4] == (f"{change:+}".replace("-", "−") if change else "0")
+    assert total[:2] == ["All cells", str(result.query.n_cells)]
+    assert total[3] == str(result.query.n_cells - 1)
+    assert "1 artefact is no cell" in page
+    assert "Final composition" in page
+    predicted = report_html(result, [], About("x"), plane=plane)
+    assert rows_of(predicted, "Differential count")[0] == [
+        "Type",
+        "Predicted",
+        "Percent",
+        "95 % interval",
+    ]
+
+
+def test_reviewed_types_are_set_against_predicted_ones_and_the_sample_is_told(result, reviews):
+    cell = result.query.cells.index(reviews[0].cell)
+    was = result.predicted[cell]
+    other = next(name for name in result.types if name != was)
+    changed = [replace(reviews[0], answer=other), *reviews[1:]]
+    page = report_html(result, changed, About("x"))
+    assert f"5 of {result.query.n_cells} cells: 4 drawn by chance (4 of them blind" in page
+    head, *rows = rows_of(page, "Predicted against reviewed")
+    matrix = {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
+    assert int(matrix[was][other]) >= 1
+    assert sum(int(row["Cells"]) for row in matrix.values()) == 5
+    assert sum(int(row[ARTEFACT] or 0) for row in matrix.values()) == 1
+
+
+def test_it_bears_the_day_that_it_is_given_or_that_of_the_signature(result):
+    draft = report_html(result, [], About("x", date="2026-11-29"))
+    assert "Report of 2026-11-29, CellTransfer" in draft
+    assert "Not signed off." in draft
+    signed = About("x", signed_by="Dr K", signed="2025-02-03T04:05:06")
+    first = report_html(result, [], signed)
+    assert "Report of 2025-02-03, CellTransfer" in first
+    assert report_html(result, [], replace(signed, date="2026-11-29")) == first
+
+
+def test_nothing_in_it_needs_the_app(page):
+    told = visible(page)
+    assert not re.search(r"lasso|click|the \w+ page|mouse", told, re.IGNORECASE)
+    body = page.split("</script>", 1)[1]
+    assert body.count('"displayModeBar": false') == body.count("Plotly.newPlot(") > 0
+    assert '"dragmode":"lasso"' not in page
+
+
+def test_it_is_laid_out_for_a_sheet_of_paper(page):
+    style = page.split("<style>", 1)[1].split("</style>", 1)[0]
+    assert "size: A4" in style
+    assert re.search(r"thead \{ display: table-header-group", style)
+    assert re.search(r"tr, .*break-inside: avoid", style)
+    # Figures that are higher than a sheet are made smaller.
+    for fit in re.findall(r"--fit:([\d.]+)", page):
+        assert 0 < float(fit) <= 1
+
+
+def test_cells_are_shown_in_original_colours_or_as_encoders_see_them(result, monkeypatch):
+    crops = dict(result.framing.crops)
+    stained = replace(crops[QUERY], white=(255, 250, 245))
+    assert not np.array_equal(stained[0], stained.field(0))
+    assert data_uri(stained, 0) == data_uri(crops[QUERY], 0)
+    assert data_uri(stained, 0, original=False) != data_uri(stained, 0)
+    asked = []
+    monkeypatch.setattr(
+        "celltransfer_core.outputs.page.data_uri",
+        lambda _, __, original: asked.append(original) or "data:,",
+    )
+    report_html(result, [], About("x"), original=False)
+    assert asked
+    assert not any(asked)
 
 
 def test_types_without_a_cluster_stand_with_the_cells_most_like_them(result, plane):
@@ -148,7 +259,7 @@ def test_pseudonyms_reach_the_report(result, reviews, query):
 
 def test_what_reviews_say(page, result, reviews):
     body = page.split("</script>", 1)[1]
-    assert "16 more blind cells must be answered on the Review page (4 of 20 are)." in body
+    assert "16 more blind cells must be answered (4 of 20 are)." in body
     assert "Not counted: " in body
     assert "Reclassified: " in body
     assert "Intervals tell of chance in counting alone" in body

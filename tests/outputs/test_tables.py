@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 
 from celltransfer_core.outputs import (
+    BY_PREDICTION,
+    TAKEN_FIRST,
+    cells_table,
     differential_table,
     manifest,
     predictions_table,
@@ -61,8 +64,9 @@ def test_reviews_follow_the_predictions_and_change_none(result, answer):
     table = reviewed_table(result, reviews)
     plain = predictions_table(result)
     pd.testing.assert_frame_equal(table[plain.columns], plain)
-    assert [*table.columns[-4:]] == ["reviewed_type", "final_type", "reviewed_by", "reviewed_at"]
-    shown = table.set_index("sha256").iloc[:, -4:].T
+    said = ["reviewed_type", "final_type", "reviewed_by", "reviewed_at", "decided_by"]
+    assert [*table.columns[-5:]] == said
+    shown = table.set_index("sha256")[said[:4]].T
     cells = result.query.cells
     assert shown[cells[0]].tolist() == [other, other, "Ann", "2025-01-01T00:01:00"]
     assert shown[cells[1]].tolist() == [ARTEFACT, ARTEFACT, "Ben", "2025-01-01T00:02:00"]
@@ -71,6 +75,24 @@ def test_reviews_follow_the_predictions_and_change_none(result, answer):
     every = reviews_table(result.query, [*reviews, replace(reviews[0], cell="gone")])
     assert every["type"].tolist() == [UNSURE, other, ARTEFACT, UNSURE]
     assert every["file"].tolist() == [result.query.first_file[cell] for cell in (0, 0, 1, 2)]
+
+
+def test_what_a_person_takes_away_comes_first_and_no_column_is_lost(result, answer):
+    other = next(name for name in result.types if name != result.predicted[0])
+    reviews = [
+        answer(0, other),
+        answer(0, other, "Ben", 1),
+        answer(1, UNSURE, minute=2),
+        answer(2, result.types[0], minute=3),
+        answer(2, result.types[1], "Ben", 4),
+    ]
+    table, plain = cells_table(result, reviews), reviewed_table(result, reviews)
+    assert tuple(table.columns[:5]) == TAKEN_FIRST
+    assert TAKEN_FIRST == ("file", "final_type", "decided_by", "confidence", "flagged")
+    pd.testing.assert_frame_equal(table[[*plain]], plain)
+    by = table.set_index("sha256")["decided_by"]
+    cells = result.query.cells
+    assert [by[cells[cell]] for cell in range(4)] == ["Ann; Ben", BY_PREDICTION, "", BY_PREDICTION]
 
 
 def test_shares_are_of_the_vote_before_and_after_answers(result):

@@ -6,10 +6,8 @@ import pytest
 from celltransfer_core.config import DEFAULT, PAPER
 from celltransfer_core.people import KINDS, Annotations
 from celltransfer_core.pipeline import (
-    CELL_ORDERS,
     Voter,
     estimate_run,
-    find_cells,
     nearest_reference,
     run,
     split_by_alignment,
@@ -67,46 +65,6 @@ def test_larger_work_takes_longer_and_more_workers_less():
 def test_sides_are_told_apart_by_order():
     voters = [voter(("a",), [[0]]), voter(("a",), [[0]], "fgw"), voter(("b",), [[0]], "centre")]
     assert split_by_alignment(voters) == ((0, 2), (1,))
-
-
-def test_every_condition_counts(typed):
-    everything = find_cells(typed)
-    assert sorted(everything.tolist()) == list(range(typed.query.n_cells))
-    name = typed.types[0]
-    of_type = find_cells(typed, types=[name])
-    assert {typed.predicted[cell] for cell in of_type} == {name}
-    assert len(of_type) == typed.predicted.count(name)
-    number = int(typed.clusters.names[0])
-    of_cluster = find_cells(typed, clusters=[number])
-    assert len(of_cluster) == typed.clusters.sizes[0]
-    both = find_cells(typed, types=[name], clusters=[number])
-    assert set(both.tolist()) == set(of_type.tolist()) & set(of_cluster.tolist())
-    some = np.array([0, 3, 5])
-    assert sorted(find_cells(typed, among=some).tolist()) == [0, 3, 5]
-    assert len(find_cells(typed, agreement=(0.0, 0.99))) == (typed.vote.agreement <= 0.99).sum()
-    assert len(find_cells(typed, flagged=True)) == typed.flagged.sum()
-
-
-def test_a_split_of_voters_can_be_asked_for(typed):
-    choices = typed.vote.choices
-    differ = (choices != choices[0]).any(axis=0)
-    assert set(find_cells(typed, divided=0.01).tolist()) == set(np.flatnonzero(differ).tolist())
-
-
-@pytest.mark.parametrize("order", CELL_ORDERS)
-def test_orders(typed, order):
-    cells = find_cells(typed, order=order)
-    keys = {
-        "least agreement": typed.vote.agreement,
-        "most agreement": -typed.vote.agreement,
-        "central first": -typed.clusters.centrality,
-        "by hash": np.arange(typed.query.n_cells),
-    }
-    if order in keys:
-        assert (np.diff(np.round(keys[order][cells], 6)) >= 0).all()
-    else:
-        split = (typed.vote.choices != typed.vote.choices[0]).any(axis=0)[cells]
-        assert not (~split[:-1] & split[1:]).any()
 
 
 def test_neighbours_of_one_voter_come_in_its_order():

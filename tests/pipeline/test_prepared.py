@@ -51,6 +51,23 @@ def test_one_encoder_of_five_fails_and_the_others_go_on(reference, query, store)
     assert "NaN" in manifest(found)["failures"][0]["reason"]
 
 
+def test_a_built_in_encoder_that_fails_takes_no_other_along(reference, query, cache, monkeypatch):
+    def fail(cell):
+        raise ZeroDivisionError("no paint")
+
+    shape = load_encoder("shape")
+    shape.describe = fail
+    real_load = load_encoder
+    monkeypatch.setattr(
+        prepared, "load_encoder", lambda name: shape if name == "shape" else real_load(name)
+    )
+    voters = (("colour",), ("shape",), ("texture",))
+    found = run(reference, query, replace(FAST, encoders=voters), cache=cache, workers=1)
+    assert [failure.encoder for failure in found.failures] == ["shape"]
+    assert "no paint" in found.failures[0].reason
+    assert {voter.encoders for voter in found.voters} == {("colour",), ("texture",)}
+
+
 @pytest.mark.usefixtures("with_broken")
 @pytest.mark.parametrize("name", ["nan", "constant"])
 def test_no_encoder_left(name, reference, query, store):

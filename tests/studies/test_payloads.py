@@ -6,6 +6,7 @@ from celltransfer_core.studies import (
     match_payloads,
     name_payload,
     review_payloads,
+    split_payloads,
 )
 from celltransfer_core.vocabulary import NONE_TYPE
 
@@ -48,6 +49,17 @@ def test_names_and_edits_of_clusters():
         "what": "split",
         "cluster": 0,
     }
+
+
+def test_a_split_is_one_stroke_of_which_the_first_part_stays():
+    inside, parts = np.array([0, 1, 2, 3]), np.array([0, 2, 0, 1])
+    first, second = split_payloads("k", CELLS, inside, parts, 5)
+    assert [first["cells"], second["cells"]] == [
+        shorten_hashes([CELLS[3]]),
+        shorten_hashes([CELLS[1]]),
+    ]
+    for one in (first, second):
+        assert (one["what"], one["to"], one["cluster"], one["together"]) == ("split", None, 5, 2)
 
 
 def test_answers_to_cells_say_how_many_were_given_at_a_stroke():

@@ -5,8 +5,8 @@ import pytest
 
 from celltransfer_core.pipeline import shorten_hashes
 from celltransfer_core.studies import (
+    arrived,
     bring_up_to,
-    has_first_vote,
     load_current,
     load_named,
     load_run,
@@ -60,12 +60,12 @@ def test_a_first_vote_comes_before_transport(space, drawn_study):
     bring_up_to(space, drawn_study, "matches", silent)
     confirm(space, drawn_study)
     assert load_current(space, drawn_study) is None
-    assert not has_first_vote(space, drawn_study)
+    assert "unaligned" not in arrived(space, drawn_study)
     first = watched(space, drawn_study)
     assert (first.fresh, first.first, first.lacks_transport) == (False, True, True)
     assert not first.run.aligned
     assert first.run.updated  # the answer counts in it
-    assert has_first_vote(space, drawn_study)
+    assert "unaligned" in arrived(space, drawn_study)
     keys = stage_keys(space, drawn_study)
     names = {f"classify-{keys[what]}.joblib" for what in ("unaligned", "classify")}
     assert {*results(space, drawn_study)} == names

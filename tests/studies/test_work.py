@@ -1,16 +1,22 @@
 import numpy as np
 import pytest
 
+from celltransfer_core.data import Dataset
+from celltransfer_core.encoders import embedding
 from celltransfer_core.errors import StudyError
+from celltransfer_core.framing import nuclei, sets
 from celltransfer_core.pipeline import layouts, shorten_hashes
 from celltransfer_core.studies import (
+    arrived,
     bring_up_to,
     evaluation_path,
+    expected_seconds,
     load_clusters,
     load_map,
     load_named,
     load_prepared,
     load_run,
+    plan_job,
     stage_keys,
     start,
     states,
@@ -118,3 +124,96 @@ def test_the_map_can_be_laid_out_by_umap(space, finished):
     assert shown.xy.shape == (72, 2)
     space.change_options(finished, layout=None)
     assert load_map(space, finished).layout == "t-SNE"
+
+
+def phases_of(space, study, target="classify", look=len):
+    """Bring a study up to a stage; list the phases in the order in which they began."""
+    seen = []
+
+    def progress(phase, done, total):
+        if phase not in seen:
+            seen.append(phase)
+            look(phase)
+
+    bring_up_to(space, study, target, progress)
+    return seen
+
+
+def test_the_map_comes_after_the_types_and_before_transport(space, drawn_study):
+    space.change_options(drawn_study, transport="always")
+    shown = {}
+
+    def look(phase):
+        if phase == "drawing the map" or phase.startswith("aligning"):
+            shown[phase.split(" ")[0]] = arrived(space, drawn_study)
+
+    order = phases_of(space, drawn_study, look=look)
+    kinds = [phase.split(" ")[0] for phase in order if not phase.startswith("embedding")]
+    assert kinds == ["framing", "colour", "clusters", "matches", "vote", "drawing", "aligning"]
+    typed = {"embed", "clusters", "matches", "unaligned"}
+    assert shown == {"drawing": typed, "aligning": typed | {"map"}}
+    assert arrived(space, drawn_study) == typed | {"map", "classify"}
+
+
+def test_stages_are_done_before_their_map(space, drawn_study):
+    def look(phase):
+        if phase == "drawing the map":
+            assert set(states(space, drawn_study).values()) == {"done"}
+            assert load_map(space, drawn_study) is None
+            assert load_run(space, drawn_study) is not None
+
+    assert phases_of(space, drawn_study, look=look)[-1] == "drawing the map"
+    assert load_map(space, drawn_study) is not None
+
+
+def test_a_later_job_reads_no_image_again(space, drawn_study, monkeypatch):
+    first = phases_of(space, drawn_study, "clusters")
+    assert {"framing", "colour"} <= {*first}
+
+    def refuse(*_, **__):
+        raise AssertionError("an image is read again")
+
+    monkeypatch.setattr(Dataset, "read", refuse)
+    for module in (nuclei, sets, embedding):
+        monkeypatch.setattr(module, "run_tasks", refuse)
+    monkeypatch.setattr(work, "prepare", refuse)
+    assert phases_of(space, drawn_study) == ["matches", "vote"]
+    assert len(load_run(space, drawn_study).predicted) == 30
+
+
+def test_rows_that_the_cache_lost_are_made_again(space, drawn_study):
+    bring_up_to(space, drawn_study, "matches", silent)
+    for table in space.cache.folder.glob("embedding_*"):
+        table.unlink()
+    later = phases_of(space, drawn_study)
+    assert "vote" in later
+    assert any(phase.startswith("embedding") for phase in later)
+
+
+def test_settings_that_came_after_the_embedding_count(space, drawn_study):
+    bring_up_to(space, drawn_study, "embed", silent)
+    space.change_options(drawn_study, clusters="louvain", subset_size=20)
+    bring_up_to(space, drawn_study, "classify", silent)
+    found = load_run(space, drawn_study)
+    assert (found.config.clusters, found.clusters.method) == ("louvain", "louvain")
+    assert found.parts == 2
+
+
+def test_a_plan_names_the_phases_that_come(space, drawn_study):
+    def planned(target="classify"):
+        return [phase.name for phase in plan_job(space, drawn_study, target)]
+
+    def came(target="classify"):
+        return ["reading", *phases_of(space, drawn_study, target)]
+
+    assert planned("clusters") == (plan := planned())[: plan.index("matches")] + plan[-1:]
+    assert planned("check")[-1] == "checking the reference"
+    assert all(phase.seconds > 0 for phase in plan_job(space, drawn_study, "classify"))
+    whole = expected_seconds(space, drawn_study)
+    assert planned("matches") == came("matches")
+    assert planned() == ["reading", "vote", "drawing the map"] == came()
+    assert expected_seconds(space, drawn_study) < whole / 2
+    assert planned() == ["reading"]
+    assert planned("evaluate") == ["reading", "evaluate", "identify shared types", "reader"]
+    space.change_options(drawn_study, transport="always", layout="UMAP")
+    assert planned() == ["reading", "vote", "drawing the map", "aligning shape+colour"] == came()

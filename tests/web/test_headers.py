@@ -57,7 +57,7 @@ def test_pages_load_nothing_from_elsewhere_and_stand_in_no_frame():
     policy = visit(scripts=scripts).headers["content-security-policy"]
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["frame-ancestors"] == rules["object-src"] == "'none'"
-    assert rules["default-src"] == rules["connect-src"] == "'self'"
+    assert rules["default-src"] == rules["connect-src"] == rules["frame-src"] == "'self'"
     assert set(scripts) < set(rules["script-src"].split())
     assert not {"*", "http:", "https:"} & set(policy.replace(";", " ").split())
     assert "'unsafe-inline'" not in rules["script-src"]

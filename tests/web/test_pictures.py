@@ -7,7 +7,16 @@ from PIL import Image
 
 from celltransfer_core.data import Dataset
 from celltransfer_core.data.dataset import stored_at
-from celltransfer_core.framing import MEASURES, Crops, Framing, Nuclei, Nucleus, cut, draw_cut
+from celltransfer_core.framing import (
+    MEASURES,
+    Crops,
+    Framing,
+    Nuclei,
+    Nucleus,
+    balance,
+    cut,
+    draw_cut,
+)
 from celltransfer_core.web import addresses, image_url, pictures
 from celltransfer_core.web.addresses import framing_version
 from tests.counting import statements
@@ -170,7 +179,8 @@ def embedded(space, study, sha256, monkeypatch):
         np.array([NUCLEUS.background], np.float32),
         np.zeros((1, len(MEASURES)), np.float32),
     )
-    prepared = SimpleNamespace(framing=Framing({"query": Crops(dataset, nuclei)}, True, "cut"))
+    crops = Crops(dataset, nuclei, white=(240, 250, 200))  # behind it, all light
+    prepared = SimpleNamespace(framing=Framing({"query": crops}, True, "cut"))
     monkeypatch.setattr(addresses, "stage_keys", lambda *_: {"embed": "key"})
     monkeypatch.setattr(pictures, "keys_of", lambda *_: {"embed": "key"})
     monkeypatch.setattr(pictures, "embedded_of", lambda *_: prepared)
@@ -181,10 +191,38 @@ def embedded(space, study, sha256, monkeypatch):
 
 def test_the_cut_is_what_encoders_see(space, study, sha256, embedded):
     answer = ask("GET", image_url(space, study, sha256, size=1000, cut=True))
-    assert np.array_equal(answer.image, cut(embedded.read(0), NUCLEUS))
+    field = cut(embedded.read(0), NUCLEUS)
+    assert np.array_equal(answer.image, balance(field, NUCLEUS.background, (240, 250, 200)))
+    assert not np.array_equal(answer.image, field)
     assert "max-age" in answer.headers["cache-control"]
     whole = ask("GET", image_url(space, study, sha256, size=1000))
     assert answer.headers["etag"] != whole.headers["etag"]
+
+
+def test_what_encoders_see_is_shown_in_original_colours_too(space, study, sha256, embedded):
+    url = image_url(space, study, sha256, size=1000, cut=True, original=True)
+    answer = ask("GET", url)
+    assert np.array_equal(answer.image, cut(embedded.read(0), NUCLEUS))
+    assert "max-age" in answer.headers["cache-control"]
+    seen = ask("GET", image_url(space, study, sha256, size=1000, cut=True))
+    assert answer.headers["etag"] != seen.headers["etag"]
+
+
+@pytest.mark.parametrize("original", [False, True])
+def test_a_number_is_kept_by_the_browser_until_it_is_another_cells(
+    space, study, query, sha256, embedded, original
+):
+    url = image_url(space, study, "{cell}", size=20, cut=True, original=original)
+    answer = ask("GET", url.replace("{cell}", "0"))
+    by_hash = image_url(space, study, sha256, size=20, cut=True, original=original)
+    assert answer.body == ask("GET", by_hash).body
+    assert "max-age=86400" in answer.headers["cache-control"]
+    file = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(file, "PNG")
+    space.receive(query.id, [("2.png", file.getvalue())])
+    place = space.pooled(study, "query").cells.index(sha256)
+    answer = ask("GET", url.replace("{cell}", str(place)))
+    assert answer.headers["cache-control"] == "private, no-cache"
 
 
 def test_the_cut_is_drawn_on_the_whole_image(space, study, sha256, embedded):

@@ -1,3 +1,10 @@
+from .comparisons import (
+    describe_comparison as describe_comparison,
+    method_name as method_name,
+    p_value as p_value,
+    prediction_name as prediction_name,
+)
+from .error_matrix import Share as Share, error_matrix_figure as error_matrix_figure
 from .html import results_html as results_html
 from .markdown import markdown_table as markdown_table, results_markdown as results_markdown
 from .plots import (

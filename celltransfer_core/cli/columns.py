@@ -1,0 +1,54 @@
+"""Options that tell which columns of a table are meant: a text in, names of columns out."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from celltransfer_core.data.table_columns import CHOSEN
+
+
+def add_label_columns(folders: argparse._ActionsContainer) -> None:
+    """Add which columns of a table of labels are meant."""
+    folders.add_argument(
+        "--label-columns",
+        type=_columns,
+        action="append",
+        default=[],
+        metavar="[SET:]file=A,label=B",
+        help="columns of labels.csv that hold the files and their types, where they are called "
+        "otherwise; of one set where SET, its folder or the folder's name, stands before them; may "
+        "be repeated",
+    )
+
+
+def _columns(text: str) -> tuple[str, dict[str, str]]:
+    # A column's name may hold a comma, and an equals sign.
+    before, *parts = re.split(rf"(?:^|[,:])\s*({'|'.join(CHOSEN)})\s*=", text)
+    found = dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
+    if not found or not all(found.values()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form file=NAME,label=NAME")
+    return before.strip(), found
+
+
+def review_columns(text: str) -> dict[str, str]:
+    """Read which columns of a table of answers are meant.
+
+    Parameters
+    ----------
+    text : str
+        As ``file=A,label=B``.
+
+    Returns
+    -------
+    dict from str to str
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is not of this form.
+    """
+    before, columns = _columns(text)
+    if before:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form file=NAME,label=NAME")
+    return columns

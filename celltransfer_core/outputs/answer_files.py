@@ -1,0 +1,112 @@
+"""Files of answers: a path in, what is said there out, or the answers where everything fits.
+
+A ``reviews.csv``, another table, a workbook, or a folder of images with a sub-folder a type.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.data.folders import find_files
+from celltransfer_core.data.table_bytes import read_text
+from celltransfer_core.errors import DataError
+from celltransfer_core.outputs.brought_in import (
+    Said,
+    find_conflicts,
+    said_in_folders,
+    said_in_table,
+)
+from celltransfer_core.outputs.known_types import KnownTypes
+from celltransfer_core.outputs.query_cells import CheckedCells
+from celltransfer_core.people.reviews import Review
+from celltransfer_core.vocabulary import ANSWERS, DISPUTED
+
+
+def read_elsewhere(path: Path, columns: Mapping[str, str] | None = None) -> tuple[Said, ...]:
+    """Read what a table, or a folder with a sub-folder a type, says of cells.
+
+    Parameters
+    ----------
+    path : Path
+    columns : mapping from str to str, optional
+        Columns of the table that are to be taken for ``file`` and ``label``.
+
+    Returns
+    -------
+    tuple of Said
+
+    Raises
+    ------
+    DataError
+        If it cannot be read; see :func:`~celltransfer_core.outputs.brought_in.said_in_table`.
+    """
+    if path.is_dir():
+        names = [name for name in find_files(path)[0] if "/" in name]
+        return said_in_folders({name: _content(path / name) for name in names})
+    written = read_text(path, bounded=False, sheet="reviews")
+    return said_in_table(written.text, str(path), columns)
+
+
+def checked_answers(
+    path: Path,
+    query: Dataset,
+    known: KnownTypes,
+    *,
+    columns: Mapping[str, str] | None = None,
+    reader: str = "",
+) -> tuple[Review, ...]:
+    """Read answers of which every one must fit.
+
+    Parameters
+    ----------
+    path : Path
+    query : Dataset
+    known : KnownTypes
+        It remembers names that are no type; whoever calls stops at these.
+    columns : mapping from str to str, optional
+        See :func:`read_elsewhere`.
+    reader : str
+        Who answered, where the file does not say; by default the name of the file.
+
+    Returns
+    -------
+    tuple of Review
+        Answers without a time have that of the file.
+
+    Raises
+    ------
+    DataError
+        If a value is wrong, a cell is not of this query, or two answers contradict each other.
+    """
+    cells = CheckedCells(path, query, "look at it again, and take this row out")
+    said = read_elsewhere(path, columns)
+    stamp = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).isoformat(timespec="seconds")
+    placed = []
+    for one in said:
+        cell = cells.find(one.place, one.file, one.sha256, folders=not one.sorted_by_type)
+        if cell is None:
+            continue
+        answer = known.find(one.type_name, {*ANSWERS} - {DISPUTED}, str(path), one.line)
+        who, time = one.reader or reader or path.stem, one.time or stamp
+        review = Review(query.cells[cell], answer, who, time, one.blind, one.chance, one.source)
+        placed.append((one, review))
+    cells.stop_at_replaced()
+    cells.stop_at_missing()
+    for first, second in find_conflicts(placed).values():
+        raise DataError(
+            f"{path}, {first.place} and {second.place}, call one cell {first.type_name} and "
+            f"{second.type_name}; keep one."
+        )
+    return tuple(review for _, review in placed)
+
+
+def _content(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from error

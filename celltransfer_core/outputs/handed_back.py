@@ -1,0 +1,220 @@
+"""Tables that people hand back: their rows in, each row's values by column and checked out.
+
+Also tables that a spreadsheet saved again, and sheets of a workbook. Values that cannot be used are
+errors that name the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from celltransfer_core.data.formula_guard import unguarded
+from celltransfer_core.data.table_bytes import check_readable, read_text
+from celltransfer_core.data.table_rows import read_rows
+from celltransfer_core.errors import DataError
+from celltransfer_core.outputs.entries import decimal, moment, truth
+from celltransfer_core.outputs.pseudonyms import is_pseudonym
+
+
+def rows_of_file(
+    path: Path, sheet: str, needs: Iterable[str]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Give each row of a table, or of a workbook's sheet.
+
+    Parameters
+    ----------
+    path : Path
+    sheet : str
+        Of a workbook, if it is there.
+    needs : iterable of str
+        Columns that must be there.
+
+    Yields
+    ------
+    line : int
+    values : dict from column to str
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read, or lacks a column.
+    """
+    told = read_text(path, bounded=False, sheet=sheet).text
+    check_readable(told, str(path), bounded=False)
+    yield from rows_of_text(told, str(path), needs)
+
+
+def rows_of_text(
+    text: str, name: str, needs: Iterable[str], columns: Mapping[str, str] | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Give each row of a table's text; see :func:`rows_of_file`.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        Of the table, for messages.
+    needs : iterable of str
+    columns : mapping from str to str, optional
+        Columns that a person chose for ``file`` and ``label``.
+
+    Yields
+    ------
+    line : int
+    values : dict from column to str
+
+    Raises
+    ------
+    ColumnsError
+        If a column is not there, or two could be meant.
+    DataError
+        If it is no table.
+    """
+    table = read_rows(_mended(text), name, needs, columns, bounded=False)
+    for line, row in zip(table.lines, table.rows, strict=True):
+        values = (unguarded(value.strip()) for value in row)
+        filled = dict.fromkeys(table.columns, "") | dict(zip(table.columns, values, strict=False))
+        yield line, {name: value.strip() for name, value in filled.items()}
+
+
+def hash_in(name: str, line: int, row: Mapping[str, str]) -> str:
+    """Read the hash of a row's image.
+
+    Parameters
+    ----------
+    name : str
+        Of the table, for messages.
+    line : int
+    row : mapping from column to str
+
+    Returns
+    -------
+    str
+        Empty if the row has none.
+
+    Raises
+    ------
+    DataError
+        If a pseudonym stands there.
+    """
+    if is_pseudonym(told := row.get("sha256", "").lower()):
+        raise DataError(
+            f"{name}, line {line}, has a pseudonym in place of a hash; export the table without "
+            "pseudonyms."
+        )
+    return told
+
+
+def truth_in(name: str, line: int, row: Mapping[str, str], column: str) -> bool:
+    """Read whether something is so; see :func:`hash_in`.
+
+    Parameters
+    ----------
+    name, line, row
+    column : str
+
+    Returns
+    -------
+    bool
+        False where the column is empty or not there.
+
+    Raises
+    ------
+    DataError
+        If it is neither yes nor no.
+    """
+    try:
+        return truth(row.get(column, ""))
+    except ValueError:
+        raise DataError(
+            f"{name}, line {line}: {column} is {row[column]!r}; write true or false."
+        ) from None
+
+
+def chance_in(name: str, line: int, row: Mapping[str, str]) -> float | None:
+    """Read the chance with which the queue drew a row's cell; see :func:`hash_in`.
+
+    Parameters
+    ----------
+    name, line, row
+
+    Returns
+    -------
+    float or None
+        None where there is none.
+
+    Raises
+    ------
+    DataError
+        If it is no probability.
+    """
+    told = row.get("chance", "")
+    try:
+        chance = decimal(told) if told else None
+    except ValueError:
+        chance = 0.0
+    if chance is not None and not 0 < chance <= 1:
+        raise DataError(
+            f"{name}, line {line}: chance is {told!r}; leave it as it was exported, or empty."
+        )
+    return chance
+
+
+def reader_in(name: str, line: int, row: Mapping[str, str]) -> str:
+    """Read who the reader is; see :func:`hash_in`.
+
+    Parameters
+    ----------
+    name, line, row
+
+    Returns
+    -------
+    str
+        Empty where the table has no such column.
+
+    Raises
+    ------
+    DataError
+        If the column is there and says nothing that can be read.
+    """
+    if "reader" not in row:
+        return ""
+    if not row["reader"] or not row["reader"].isprintable():
+        raise DataError(f"{name}, line {line}: it does not say who the reader is.")
+    return row["reader"]
+
+
+def time_in(name: str, line: int, row: Mapping[str, str]) -> str:
+    """Read when something was said; see :func:`hash_in`.
+
+    Parameters
+    ----------
+    name, line, row
+
+    Returns
+    -------
+    str
+        ISO 8601; empty where the table has no such column.
+
+    Raises
+    ------
+    DataError
+        If the column is there and holds no time.
+    """
+    if "time" not in row:
+        return ""
+    try:
+        return moment(row["time"])
+    except ValueError:
+        raise DataError(
+            f"{name}, line {line}: {row['time']!r} is no time (as 2026-01-31T12:00:00)."
+        ) from None
+
+
+def _mended(text: str) -> str:
+    """Undo that UTF-8 was read as Windows-1252 and saved so (``Ãœ`` for ``Ü``)."""
+    try:
+        return text.encode("cp1252").decode("utf-8-sig")
+    except UnicodeError:
+        return text

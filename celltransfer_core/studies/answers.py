@@ -1,0 +1,181 @@
+"""All answers of a study's readers: decisions in; who said what, when, and what before, out.
+
+Answers to cells and to clusters, also those that were changed or taken back since. What was undone
+is as if it had never been said.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from celltransfer_core.studies.payloads import Payload, review_payloads
+from celltransfer_core.studies.records import Decision, now
+from celltransfer_core.studies.renamed import decisions_now
+from celltransfer_core.studies.workspace import Workspace
+from celltransfer_core.vocabulary import NONE_TYPE, SKIPPED
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer, with the names that types have now."""
+
+    decision: int
+    """Number of the decision that keeps it, ascending in time."""
+    kind: Literal["cell", "cluster"]
+    cells: tuple[str, ...]
+    """Hash of the cell; shortened hashes of a cluster's cells."""
+    cluster: int | None
+    """Number that the cluster had."""
+    reader: str
+    who: str
+    """Whose decision it is, who alone can change it: the reader, or whoever brought it in."""
+    at: str
+    """When it was given, ISO 8601."""
+    said: str | None
+    """A type or another answer; None where an earlier one was taken back."""
+    before: str
+    """What the reader had said of the cell, or people of most of the cluster; empty for nothing."""
+    blind: bool
+    source: str
+    """File that it was brought in from; empty where it was given here."""
+    left: tuple[str, ...]
+    """Those of the cells for which it still stands; none once another answer followed on all."""
+
+    @property
+    def stands(self) -> bool:
+        """Whether it counts now."""
+        return bool(self.left) and self.said is not None
+
+
+def list_answers(workspace: Workspace, study: str) -> tuple[Answer, ...]:
+    """List all answers to cells and clusters.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    tuple of Answer
+        The latest first, without cells that were skipped. Kept in memory until anything in the
+        study is another.
+    """
+    snapshot = workspace.snapshot(study)
+
+    def make() -> tuple[Answer, ...]:
+        found = [
+            *_of_cells(decisions_now(workspace, snapshot, "review")),
+            *_of_clusters(decisions_now(workspace, snapshot, "match")),
+        ]
+        return tuple(sorted(found, key=lambda one: -one.decision))
+
+    return workspace.derive(snapshot, "answers", make)
+
+
+def _of_cells(decisions: Sequence[Decision]) -> list[Answer]:
+    found: list[Answer] = []
+    last: dict[tuple[str, str], int] = {}
+    for decision in decisions:
+        p = decision.payload
+        if p["answer"] == SKIPPED:
+            continue
+        of = p["cell"], p["reader"]
+        before = last.get(of)
+        said = found[before].said if before is not None else None
+        if before is not None:
+            found[before] = replace(found[before], left=())
+        last[of] = len(found)
+        found.append(
+            Answer(
+                decision=decision.id,
+                kind="cell",
+                cells=(p["cell"],),
+                cluster=None,
+                reader=p["reader"],
+                who=decision.who,
+                at=p["time"],
+                said=p["answer"],
+                before=said or "",
+                blind=bool(p["blind"]),
+                source=p.get("from", ""),
+                left=(p["cell"],),
+            )
+        )
+    return found
+
+
+def _of_clusters(decisions: Sequence[Decision]) -> list[Answer]:
+    last: dict[str, int] = {}
+    before: list[str] = []
+    for number, decision in enumerate(decisions):
+        cells = decision.payload["cells"]
+        known = [decisions[last[one]].payload["type"] or "" for one in cells if one in last]
+        most = Counter(known).most_common(1)
+        before.append(most[0][0] if most and 2 * most[0][1] > len(cells) else "")
+        last.update(dict.fromkeys(cells, number))
+    return [
+        Answer(
+            decision=decision.id,
+            kind="cluster",
+            cells=tuple(decision.payload["cells"]),
+            cluster=decision.payload.get("cluster"),
+            reader=decision.who,
+            who=decision.who,
+            at=decision.at,
+            said=decision.payload["type"],
+            before=before[number],
+            blind=False,
+            source="",
+            left=tuple(one for one in decision.payload["cells"] if last[one] == number),
+        )
+        for number, decision in enumerate(decisions)
+    ]
+
+
+def revised_payloads(
+    answers: Sequence[Answer], said: str | None, types: Sequence[str]
+) -> dict[str, list[Payload]]:
+    """Write other answers in place of some, as they are kept.
+
+    Parameters
+    ----------
+    answers : sequence of Answer
+        Those that do not stand are passed over.
+    said : str or None
+        What is true of all of them; None takes them back.
+    types : sequence of str
+        Of the reference; any other type of a cluster is marked as new.
+
+    Returns
+    -------
+    dict from kind of decision to list of dict
+        All of a kind are one stroke. The new answers are not blind: whoever revises has seen more
+        than the cell.
+    """
+    cells = [one for one in answers if one.stands and one.kind == "cell"]
+    clusters = [one for one in answers if one.stands and one.kind == "cluster"]
+    new = {} if said in (None, NONE_TYPE, *types) else {"new": True}
+    time = now()
+    found: dict[str, list[Payload]] = {}
+    if cells:
+        found["review"] = [
+            {**payload, "together": len(cells)}
+            for one in cells
+            for payload in review_payloads([(one.cells[0], said, False)], one.reader, time)
+        ]
+    if clusters:
+        found["match"] = [
+            {
+                "cells": [*one.left],
+                "type": said,
+                "cluster": one.cluster,
+                "together": len(clusters),
+                **new,
+            }
+            for one in clusters
+        ]
+    return found

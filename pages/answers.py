@@ -1,0 +1,16 @@
+"""Answers: who said what of cells and clusters, to be looked through, revised, and brought in."""
+
+import streamlit as st
+
+from parts.bring_answers import show_bring_in
+from parts.here import open_page
+from parts.my_answers import show_answers
+
+here = open_page(
+    "Answers", "All that readers said of cells and clusters: look through it, revise it."
+)
+listed, brought = st.tabs(["All answers", "Bring answers in"])
+with listed:
+    show_answers(here)
+with brought:
+    show_bring_in(here)

@@ -1,0 +1,30 @@
+"""How every page shows cells: in the camera's own colours, or as the encoders see them."""
+
+import streamlit as st
+
+from parts.keys import KEYS
+
+_KEPT = "original colours"
+
+
+def original_colours() -> bool:
+    """Tell whether cells are shown in original colours: until somebody switches, they are."""
+    return bool(st.session_state.get(_KEPT, True))
+
+
+def show_switch() -> None:
+    """Offer the switch; the button says how cells are shown now."""
+    now = "Original colours" if original_colours() else "As the encoders see it"
+    st.button(
+        now,
+        key="colours switch",
+        icon=":material/palette:",
+        shortcut=KEYS[_KEPT],
+        help="How all pages show cells. Encoders see colours brought to one scale.",
+        on_click=_switch,
+        width="stretch",
+    )
+
+
+def _switch() -> None:
+    st.session_state[_KEPT] = not original_colours()

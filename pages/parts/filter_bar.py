@@ -1,0 +1,279 @@
+"""The line of filters on the Cells page, and what each of them leaves."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from celltransfer_core.people import Calibration
+from celltransfer_core.pipeline import CELL_ORDERS, REVIEWED, WHOLE, CellFacts, CellFilter
+from celltransfer_core.vocabulary import ARTEFACT, DISPUTED, NONE_TYPE
+from parts import text
+from parts.filters import WIDGET, View, change_view, keep_view
+from parts.here import Here
+from parts.quality import NAMES
+
+ORDERS = {
+    "least agreement": "Least agreement first",
+    "most agreement": "Most agreement first",
+    "most divided voters": "Where voters differ most",
+    "least confident": "Least confident first",
+    "most confident": "Most confident first",
+    "central first": "Most central of their cluster first",
+    "predicted type": "By predicted type",
+    "final type": "By final type",
+    "cluster": "By cluster",
+    "slide": "By slide",
+    "patient": "By patient",
+    "flagged first": "Flagged first",
+    "last answered": "Last answered first",
+    "like the pinned": "Most like the pinned cell first",
+    "by hash": "In no order",
+}
+ANSWERED = {
+    "any": "All",
+    "no": "Not yet",
+    "yes": "Reviewed",
+    "me": "By me",
+    "others": "By others",
+}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What the line of filters is drawn from."""
+
+    here: Here
+    facts: CellFacts
+    view: View
+    types: Sequence[str]
+    """Of the study, in its order."""
+
+    def bind(self, field: str, shown: Any, read: Callable[[Any], Any]) -> dict[str, Any]:
+        """Return what a widget needs to show a filter and to change it."""
+        key = WIDGET.format(field)
+        st.session_state[key] = shown  # whoever set it: an address, a chip, a saved filter
+        return {"key": key, "on_change": _change, "args": (self.here, field, key, read)}
+
+
+def _change(here: Here, field: str, key: str, read: Callable[[Any], Any]) -> None:
+    change_view(here, **{field: read(st.session_state[key])})
+
+
+def show_filters(bar: Bar) -> None:
+    """Offer the filters and the order."""
+    wanted = bar.view.wanted
+    groups = (
+        ("Type", "category", _types, wanted.types or wanted.final),
+        ("Answers", "how_to_reg", _answers, wanted.changed or wanted.reviewed != "any"),
+        ("Doubt", "flag", _doubt, any(label.group == "Doubt" for label in _chips(bar))),
+        ("Where", "location_on", _where, any(label.group == "Where" for label in _chips(bar))),
+    )
+    for name, icon, show, used in groups:
+        label = f"{name} ●" if used else name
+        with st.popover(
+            label, icon=f":material/{icon}:", type="tertiary", key=f"cells filter {name}"
+        ):
+            show(bar)
+    with st.popover("Sort", icon=":material/sort:", type="tertiary", key="cells sort"):
+        _order(bar)
+
+
+def _many(bar: Bar, field: str, label: str, options: Iterable[Any], **how: Any) -> None:
+    """Let several values be chosen; those of an address that are not here can be taken out."""
+    chosen = getattr(bar.view.wanted, field)
+    st.multiselect(
+        label,
+        [*dict.fromkeys([*options, *chosen])],
+        placeholder="all",
+        **bar.bind(field, list(chosen), tuple),
+        **how,
+    )
+
+
+def _types(bar: Bar) -> None:
+    _many(bar, "types", "Predicted type", bar.types)
+    others = [name for name in (NONE_TYPE, ARTEFACT, DISPUTED) if name in set(bar.facts.final)]
+    _many(
+        bar,
+        "final",
+        "Final type",
+        [*bar.types, *others],
+        help="What cells count as: the answer where there is one, the prediction elsewhere.",
+    )
+
+
+def _answers(bar: Bar) -> None:
+    st.segmented_control(
+        "Reviewed",
+        REVIEWED,
+        format_func=ANSWERED.get,
+        required=True,
+        **bar.bind("reviewed", bar.view.wanted.reviewed, str),
+    )
+    st.toggle(
+        "Changed by me",
+        help="Your answer is another type than the prediction.",
+        **bar.bind("changed", bar.view.wanted.changed, bool),
+    )
+
+
+def _doubt(bar: Bar) -> None:
+    facts, wanted = bar.facts, bar.view.wanted
+    for field, label, cells in (
+        ("flagged", "Flagged", facts.flagged),
+        ("unknown", "Unlike everything named so far", facts.unknown),
+        ("must_find", "May be of a type not to be missed", facts.must_find),
+    ):
+        if field == "flagged" or cells.any() or getattr(wanted, field):
+            st.toggle(
+                f"{label} ({int(cells.sum()):,})",
+                **bar.bind(field, getattr(wanted, field), bool),
+            )
+    st.slider(
+        "Agreement",
+        0.0,
+        1.0,
+        step=0.01,
+        help="Share of the vote that a cell's type won.",
+        **bar.bind("agreement", wanted.agreement, tuple),
+    )
+    if isinstance(facts.calibration, Calibration):
+        st.slider(
+            "Confidence",
+            0.0,
+            1.0,
+            step=0.01,
+            help="How often such cells are right, as typed cells tell.",
+            **bar.bind("confidence", wanted.confidence, tuple),
+        )
+    else:
+        needed = text.count(facts.calibration.missing, "more cell")
+        st.caption(f"Confidence cannot be filtered yet: {needed} must be typed to calibrate it.")
+    st.slider(
+        "Voters differ at least",
+        0,
+        100,
+        step=5,
+        format="%d %%",
+        help="Share of the pairs of voters that give the cell different types.",
+        **bar.bind("divided", round(100 * wanted.divided), lambda percent: percent / 100),
+    )
+
+
+def _where(bar: Bar) -> None:
+    facts, query = bar.facts, bar.facts.query
+    _many(bar, "clusters", "Cluster", np.unique(facts.clusters).tolist())
+    if query.slide:
+        _many(bar, "slides", "Slide", sorted({*query.slide} - {""}))
+    if query.patient:
+        _many(bar, "patients", "Patient", sorted({*query.patient} - {""}))
+    if facts.faults:
+        counts = {fault: int(cells.sum()) for fault, cells in facts.faults.items()}
+        _many(
+            bar,
+            "faults",
+            "Pictures that are",
+            counts,
+            format_func=lambda fault: f"{NAMES.get(fault, fault)} ({counts.get(fault, 0):,})",
+        )
+    st.toggle("Choose on the map", key="cells map", help="A lasso chooses the cells to show.")
+    named = bool(bar.view.wanted.file)
+    if named or st.toggle("Search file names (they can tell types)", key="cells by name"):
+        st.text_input("Part of the file name", **bar.bind("file", bar.view.wanted.file, str.strip))
+
+
+def _order(bar: Bar) -> None:
+    query, calibrated = bar.facts.query, isinstance(bar.facts.calibration, Calibration)
+    missing = {
+        "slide": not query.slide,
+        "patient": not query.patient,
+        "least confident": not calibrated,
+        "most confident": not calibrated,
+        "like the pinned": not bar.view.pin,
+    }
+    st.radio(
+        "Order",
+        [order for order in CELL_ORDERS if not missing.get(order) or order == bar.view.order],
+        format_func=ORDERS.get,
+        **bar.bind("order", bar.view.order, str),
+    )
+    if not bar.view.pin:
+        st.caption("Likeness: press P on a cell of the gallery to pin it.")
+
+
+@dataclass(frozen=True)
+class _Chip:
+    group: str
+    label: str
+    without: Mapping[str, Any]
+    """Fields as they are without it."""
+
+
+def _chips(bar: Bar) -> list[_Chip]:
+    """List what is asked for, each with what takes it away."""
+    wanted, bare = bar.view.wanted, CellFilter()
+    found = []
+    for field, group, label in (
+        ("types", "Type", "predicted {}"),
+        ("final", "Type", "final type {}"),
+        ("clusters", "Where", "cluster {}"),
+        ("slides", "Where", "slide {}"),
+        ("patients", "Where", "patient {}"),
+    ):
+        for one in getattr(wanted, field):
+            left = tuple(other for other in getattr(wanted, field) if other != one)
+            found.append(_Chip(group, label.format(text.plain(str(one))), {field: left}))
+    for fault in wanted.faults:
+        left = tuple(other for other in wanted.faults if other != fault)
+        found.append(_Chip("Where", NAMES.get(fault, fault).lower(), {"faults": left}))
+    for field, group, label in (
+        ("reviewed", "Answers", f"reviewed: {ANSWERED[wanted.reviewed].lower()}"),
+        ("changed", "Answers", "changed by me"),
+        ("flagged", "Doubt", "flagged"),
+        ("unknown", "Doubt", "unlike everything named"),
+        ("must_find", "Doubt", "not to be missed"),
+        ("agreement", "Doubt", "agreement {:.2f} to {:.2f}".format(*wanted.agreement)),
+        ("divided", "Doubt", f"voters differ {100 * wanted.divided:.0f} % or more"),
+        ("file", "Where", f"file name with “{text.plain(wanted.file)}”"),
+    ):
+        if getattr(wanted, field) != getattr(bare, field):
+            found.append(_Chip(group, label, {field: getattr(bare, field)}))
+    if wanted.confidence != WHOLE:
+        label = "confidence {:.2f} to {:.2f}".format(*wanted.confidence)
+        if not isinstance(bar.facts.calibration, Calibration):
+            label += " (not yet: too few typed cells)"
+        found.append(_Chip("Doubt", label, {"confidence": WHOLE}))
+    if bar.view.only:
+        found.append(_Chip("Map", "chosen cells alone", {"only": ""}))
+    if bar.view.pin:
+        order = View.order if bar.view.order == "like the pinned" else bar.view.order
+        found.append(_Chip("Sort", f"pinned: {bar.view.pin[:6]}", {"pin": "", "order": order}))
+    return found
+
+
+def show_chips(bar: Bar) -> None:
+    """Show what is asked for; each can be taken away, and all at once."""
+    chips = _chips(bar)
+    for number, chip in enumerate(chips):
+        st.button(
+            chip.label,
+            key=f"cells chip {number}",
+            icon=":material/close:",
+            icon_position="right",
+            type="tertiary",
+            help="Take this filter away",
+            on_click=change_view,
+            args=(bar.here,),
+            kwargs=chip.without,
+        )
+    if len(chips) > 1:
+        st.button(
+            "Clear all",
+            key="cells clear",
+            type="tertiary",
+            on_click=keep_view,
+            args=(bar.here, View(cell=bar.view.cell, blind=bar.view.blind)),
+        )

@@ -1,0 +1,232 @@
+"""What the Cells page shows, as it stands in its address; links from other pages lead to it.
+
+=============  ==================================================================================
+parameter      meaning
+=============  ==================================================================================
+``type``       predicted type; once for each, as ``final``, ``slide``, ``patient``, ``cluster``
+``final``      what cells count as: a type, ``none``, ``artefact`` or ``disputed``
+``reviewed``   ``no``, ``yes``, ``me`` or ``others``
+``changed``    ``1``: the reader's own answer is another type than the prediction
+``flagged``    ``1``; so ``unknown``, and ``must-find``: may be a type that must not be missed
+``cluster``    the number that it goes by
+``slide``      as in the tables of the study, and ``patient``
+``agreement``  from and to, such as ``0.2-0.6``
+``confidence`` likewise, calibrated
+``divided``    least percentage of the pairs of voters that differ
+``fault``      what is wrong with the picture
+``file``       part of the file's name: names can tell types
+``only``       some cells alone, packed by :func:`pack_cells`: a lasso on the map, or any choice
+``blind``      ``1``: cells that wait for a blind answer stand among the others
+``sort``       one of ``CELL_ORDERS``
+``pin``        the cell that others are compared with, by the first letters of its hash
+``cell``       the cell that is open, likewise
+=============  ==================================================================================
+"""
+
+import base64
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import streamlit as st
+
+from celltransfer_core.pipeline import CELL_ORDERS, REVIEWED, WHOLE, CellFilter, CellOrder
+from parts.here import Here
+
+PAGE = "cells"
+LETTERS = 16  # of a cell's hash in an address
+WIDGET = "cells {}"
+"""Key of the widget that shows a field of the filter."""
+
+_KEPT = "cells view"
+
+_NAMES = {
+    "type": "types",
+    "final": "final",
+    "slide": "slides",
+    "patient": "patients",
+    "fault": "faults",
+}
+_SWITCHES = {
+    "changed": "changed",
+    "flagged": "flagged",
+    "unknown": "unknown",
+    "must-find": "must_find",
+}
+_RANGES = ("agreement", "confidence")
+
+
+@dataclass(frozen=True)
+class View:
+    """Which cells are shown, in which order, and the one that is open."""
+
+    wanted: CellFilter = field(default_factory=CellFilter)
+    only: str = ""
+    """Some cells alone, see :func:`pack_cells`."""
+    blind: bool = False
+    """Whether cells that wait for a blind answer are shown too."""
+    order: CellOrder = "least agreement"
+    pin: str = ""
+    """First letters of the hash of the cell that others are compared with."""
+    cell: str = ""
+    """First letters of the hash of the cell that is open."""
+
+    @property
+    def choice(self) -> "View":
+        """The same without the open cell: what makes the list of cells."""
+        return replace(self, cell="")
+
+
+def write_view(view: View) -> dict[str, list[str]]:
+    """Write what is shown as parameters of an address; what leaves nothing out is left out."""
+    wanted = view.wanted
+    found: dict[str, list[str]] = {name: list(getattr(wanted, of)) for name, of in _NAMES.items()}
+    found["cluster"] = [str(number) for number in wanted.clusters]
+    found["reviewed"] = [wanted.reviewed] if wanted.reviewed != "any" else []
+    found |= {name: ["1"] if getattr(wanted, of) else [] for name, of in _SWITCHES.items()}
+    for name in _RANGES:
+        low, high = getattr(wanted, name)
+        found[name] = [f"{low:g}-{high:g}"] if (low, high) != WHOLE else []
+    found["divided"] = [f"{100 * wanted.divided:g}"] if wanted.divided else []
+    found["sort"] = [view.order] if view.order != View.order else []
+    found["blind"] = ["1"] if view.blind else []
+    given = {"file": wanted.file, "only": view.only, "pin": view.pin, "cell": view.cell}
+    found |= {name: [value] if value else [] for name, value in given.items()}
+    return {name: values for name, values in found.items() if values}
+
+
+def read_view(address: Mapping[str, Sequence[str]]) -> View:
+    """Read what is shown from parameters of an address; what cannot be read is passed over."""
+
+    def last(name: str) -> str:
+        return [*(address.get(name) or [""])][-1]
+
+    wanted: dict[str, Any] = {
+        of: tuple(dict.fromkeys(address.get(name, ()))) for name, of in _NAMES.items()
+    }
+    numbers = [number for number in address.get("cluster", ()) if number.isdecimal()]
+    wanted["clusters"] = tuple(dict.fromkeys(int(number) for number in numbers))
+    wanted |= {of: last(name) == "1" for name, of in _SWITCHES.items()}
+    for name in _RANGES:
+        with suppress(ValueError):
+            low, high = (float(end) for end in last(name).split("-"))
+            if 0 <= low <= high <= 1:
+                wanted[name] = (low, high)
+    with suppress(ValueError):
+        percent = float(last("divided"))
+        wanted["divided"] = percent / 100 if 0 <= percent <= 100 else 0.0
+    if (reviewed := last("reviewed")) in REVIEWED:
+        wanted["reviewed"] = reviewed
+    order = last("sort")
+    return View(
+        CellFilter(**wanted, file=last("file")),
+        only=last("only"),
+        blind=last("blind") == "1",
+        order=order if order in CELL_ORDERS else View.order,
+        pin=last("pin"),
+        cell=last("cell"),
+    )
+
+
+def pack_cells(cells: Iterable[int], n: int) -> str:
+    """Write some of n cells so short that an address can hold them."""
+    chosen = np.zeros(n, dtype=bool)
+    chosen[[*cells]] = True
+    packed = zlib.compress(np.packbits(chosen).tobytes(), 9)
+    return f"{n}.{base64.urlsafe_b64encode(packed).decode().rstrip('=')}"
+
+
+def unpack_cells(text: str, n: int) -> np.ndarray | None:
+    """Read which of n cells were packed; None where it was of other cells, or cannot be read."""
+    count, _, packed = text.partition(".")
+    if count != str(n):
+        return None
+    size = -(-n // 8)
+    try:
+        bits = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
+        held = zlib.decompressobj().decompress(bits, size + 1)
+    except (ValueError, zlib.error):
+        return None
+    if len(held) != size:
+        return None
+    return np.unpackbits(np.frombuffer(held, np.uint8), count=n).astype(bool)
+
+
+def choice_address(kind: str, value: object = "") -> dict[str, list[str]]:
+    """Write a choice of cells of the Review page as parameters of an address."""
+    return {
+        "flagged": {"flagged": ["1"]},
+        "must find": {"must-find": ["1"]},
+        "unknown": {"unknown": ["1"]},
+        "type": {"type": [str(value)]},
+        "cluster": {"cluster": [str(value)]},
+        "read": {"reviewed": ["others"]},
+        "disputed": {"final": ["disputed"]},
+    }.get(kind, {"reviewed": ["no"]})
+
+
+def _parameters(filters: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Write filters as other pages give them: a value, several, or True."""
+    written = {}
+    for name, value in filters.items():
+        several = value if isinstance(value, list | tuple) else [value]
+        found = [
+            "1" if one is True else str(one) for one in several if one is not False and one != ""
+        ]
+        if found:
+            written[name.replace("_", "-")] = found
+    return written
+
+
+def cells_address(here: Here, **filters: Any) -> str:
+    """Return the address of the Cells page with some filters, relative to the pages.
+
+    ``filters`` are named as in the address, such as ``type="blast"`` or ``cell=hash``.
+    """
+    return f"{PAGE}?{urlencode({'study': here.id, **_parameters(filters)}, doseq=True)}"
+
+
+def link_to_cells(label: str, **filters: Any) -> None:
+    """Link to the Cells page with some filters; see :func:`cells_address`."""
+    address = {"study": [str(st.session_state.get("study", ""))], **_parameters(filters)}
+    st.page_link(f"{PAGE}.py", label=label, icon=":material/grid_view:", query_params=address)
+
+
+_PARAMETERS = {"cluster", "reviewed", "divided", "sort", "blind", "file", "only", "pin", "cell"}
+_PARAMETERS |= {*_NAMES, *_SWITCHES, *_RANGES}
+
+
+def view_of(here: Here) -> View:
+    """Return what is shown: as the address says; on a return to the page, as it was left."""
+    asked = {name: st.query_params.get_all(name) for name in _PARAMETERS if name in st.query_params}
+    study, view = st.session_state.get(_KEPT, (here.id, View()))
+    # Streamlit forgets widgets of a page that was left.
+    stayed = WIDGET.format("agreement") in st.session_state
+    if asked or stayed:
+        view = read_view(asked)
+    elif study != here.id:
+        view = View()
+    keep_view(here, view)
+    return view
+
+
+def keep_view(here: Here, view: View) -> None:
+    """Show something else from now on; the address says so."""
+    st.session_state[_KEPT] = (here.id, view)
+    address = {"study": [here.id], **write_view(view)}
+    now = {name: st.query_params.get_all(name) for name in st.query_params}
+    if now != address:
+        st.query_params.from_dict(address)
+
+
+def change_view(here: Here, **changes: Any) -> None:
+    """Change some of what is shown: fields of :class:`View`, or of its filter."""
+    _, view = st.session_state[_KEPT]
+    own = {one.name for one in fields(View)}
+    of_filter = {name: value for name, value in changes.items() if name not in own}
+    changed = {name: value for name, value in changes.items() if name in own}
+    keep_view(here, replace(view, wanted=replace(view.wanted, **of_filter), **changed))

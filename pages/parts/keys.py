@@ -1,0 +1,137 @@
+"""Keys, the same on every page: in goes what somebody may do, out comes the key that does it.
+
+Buttons and galleries take their keys from here, and the overlay that ``?`` opens lists them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from celltransfer_core.vocabulary import ARTEFACT, NONE_TYPE, SKIPPED, UNSURE
+from parts.assets import component
+
+TYPE_KEYS = "1234567890DEFGHIQVWYB"
+"""One a type, in the study's order. The other letters mean something else."""
+
+KEYS: Mapping[str, str] = {
+    "accept": "A",
+    NONE_TYPE: "N",
+    UNSURE: "U",
+    ARTEFACT: "X",
+    SKIPPED: "S",
+    "next": "J",
+    "previous": "K",
+    "undo": "Z",
+    "take back": "T",
+    "mixed": "M",
+    "pin": "P",
+    "original colours": "O",
+    "loupe": "L",
+    "all keys": "?",
+}
+"""From what is done to its key."""
+
+ANSWERS: Mapping[str, str] = {
+    NONE_TYPE: "None of these",
+    UNSURE: "Unsure",
+    ARTEFACT: "Artefact",
+}
+"""What a cell can be beside a type, and the words on its button."""
+
+_TYPES = f"{TYPE_KEYS[0]} … {TYPE_KEYS[8]}, {TYPE_KEYS[9]}, {TYPE_KEYS[10]} …"
+_GIVE = {_TYPES: "Give the type that bears this key"}
+_OTHERS = {
+    KEYS[NONE_TYPE]: ANSWERS[NONE_TYPE],
+    KEYS[UNSURE]: ANSWERS[UNSURE],
+    KEYS[ARTEFACT]: "Artefact: a smudge, two cells, dirt",
+}
+PAGES: Mapping[str, Mapping[str, str]] = {
+    "Every page": {
+        KEYS["all keys"]: "Show all keys",
+        "Escape": "Close; leave a field, so that keys work again",
+        KEYS["original colours"]: "Original colours, or as the encoders see the cells",
+    },
+    "Review": {
+        KEYS["accept"]: "Accept the prediction",
+        **_GIVE,
+        **_OTHERS,
+        KEYS[SKIPPED]: "Skip: the cell comes back at the end",
+        KEYS["previous"]: "Back to the cell before",
+        KEYS["undo"]: "Undo",
+    },
+    "Cells": {
+        KEYS["accept"]: "Accept the prediction of each picked cell",
+        **_GIVE,
+        **_OTHERS,
+        KEYS["undo"]: "Undo",
+        KEYS["previous"]: "Previous cell",
+        KEYS["next"]: "Next cell",
+        KEYS["pin"]: "Pin the cell: the most alike come first",
+    },
+    "Clusters": {
+        KEYS["mixed"]: "Split the cluster",
+        KEYS["undo"]: "Undo",
+    },
+    "Matches": {
+        KEYS["accept"]: "Confirm the proposed type",
+        **_GIVE,
+        KEYS[NONE_TYPE]: ANSWERS[NONE_TYPE],
+        KEYS["mixed"]: "Mixed: split the cluster",
+        KEYS["take back"]: "Take the answer back",
+        KEYS["undo"]: "Undo",
+        KEYS["previous"]: "Previous cluster",
+        KEYS["next"]: "Next cluster",
+    },
+    "Every gallery": {
+        "Arrows": "Go along the cells",
+        "Shift + arrows": "Pick a range",
+        "Space": "Pick a cell, or leave it out",
+        "Ctrl + A": "Pick all",
+        "Escape": "Pick none",
+        "Enter": "Open the cell",
+        KEYS["loupe"]: "Loupe under the mouse, on or off",
+    },
+}
+"""What the overlay lists: by page, from key to what it does there."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer that cells can be given."""
+
+    name: str
+    """What is handed back."""
+    label: str
+    key: str
+    """One upper-case letter or digit, empty for none."""
+    shade: str = ""
+
+
+def type_key(number: int) -> str | None:
+    """Return the key of a study's type, by its place in the study's order; None past the last."""
+    return TYPE_KEYS[number] if number < len(TYPE_KEYS) else None
+
+
+def type_choices(types: Sequence[str], shades: Mapping[str, str] | None = None) -> list[Choice]:
+    """Make one answer a type, in the study's order, with their keys and colours."""
+    shades = shades or {}
+    return [
+        Choice(name, name, type_key(number) or "", shades.get(name, ""))
+        for number, name in enumerate(types)
+    ]
+
+
+def other_choices() -> list[Choice]:
+    """Make the answers that are no type: none of these, unsure, artefact."""
+    return [Choice(name, label, KEYS[name]) for name, label in ANSWERS.items()]
+
+
+def show_keys() -> None:
+    """Let all keys be listed, by a button and by ``?``; keep keys at work wherever the focus is."""
+    component("keys", "keys")(
+        key="keys",
+        data={
+            "title": "All keys",
+            "key": KEYS["all keys"],
+            "pages": [[page, [*map(list, keys.items())]] for page, keys in PAGES.items()],
+        },
+    )

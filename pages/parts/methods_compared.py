@@ -1,0 +1,79 @@
+"""Why one method is behind another: the cells that one has right and the other wrong, by type."""
+
+import pandas as pd
+import streamlit as st
+
+from celltransfer_core.evaluation import OT, Comparison, Evaluation, compare
+from celltransfer_core.evaluation.report import describe_comparison, p_value, prediction_name
+from parts import text
+from parts.errors_shown import choose_prediction
+
+
+def show_comparison(found: Evaluation, filtering: str) -> None:
+    """Let two methods be chosen, and tell what parts them."""
+    best, other = _first_two(found, filtering)
+    left, right = st.columns(2)
+    with left:
+        first = choose_prediction(found, "This method", "first method", filtering, best)
+    with right:
+        second = choose_prediction(found, "beside this one", "second method", filtering, other)
+    if first.key == second.key:
+        st.info("Choose two methods.")
+        return
+    truth, one, two = (
+        labels[found.scored] for labels in (found.truth, first.predicted, second.predicted)
+    )
+    compared = compare(truth, one, two)
+    names = (prediction_name(*first.key[:2]), prediction_name(*second.key[:2]))
+    st.markdown(text.sentence(describe_comparison(compared, *names)))
+    _show_types(compared, names)
+    with text.expert():
+        st.markdown(
+            "p is McNemar's exact test on the cells that one of the two has right and the other "
+            "wrong; the interval is exact too, given how many these are (Clopper and Pearson). p "
+            "by type is Holm-corrected over the types. Pairs that you pick because they lie far "
+            "apart look surer than they are."
+        )
+
+
+def _first_two(found: Evaluation, filtering: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Choose what is compared at first: the most accurate method, and the vote as it stands."""
+    rows = [row for row in found.rows if row.filtering == filtering]
+    ordered = sorted(rows, key=lambda row: -row.accuracy)
+    keys = [(row.method, row.ot) for row in ordered]
+    keys = [key for key in keys if key[0] != "majority" and not key[0].startswith("ceiling")]
+    vote = ("ensemble", next(ot for ot in reversed(OT) if ot in found.protocol.ot))
+    best = keys[0]
+    return best, vote if vote in keys and vote != best else keys[min(1, len(keys) - 1)]
+
+
+def _show_types(compared: Comparison, names: tuple[str, str]) -> None:
+    """Show the cells of each true type that each of the two has right."""
+    table = pd.DataFrame(
+        [
+            {
+                "True type": name,
+                "Cells": pair.cells,
+                "first": 100 * pair.first / pair.cells,
+                "second": 100 * pair.second / pair.cells,
+                "only first": pair.only_first,
+                "only second": pair.only_second,
+                "chance": p_value(compared.p_by_type[name]),
+            }
+            for name, pair in sorted(compared.by_type.items(), key=lambda item: -abs(item[1].lead))
+        ]
+    )
+    percent = st.column_config.NumberColumn
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "first": percent("First right", format="%.1f %%", help=names[0]),
+            "second": percent("Second right", format="%.1f %%", help=names[1]),
+            "only first": percent("Only the first right", help="Cells."),
+            "only second": percent("Only the second right", help="Cells."),
+            "chance": st.column_config.Column(
+                "Chance", help="How often chance alone would part them so far."
+            ),
+        },
+    )

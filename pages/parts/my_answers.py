@@ -1,0 +1,255 @@
+"""The list of all answers: filtered, and revised by whoever gave them."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from celltransfer_core.data import Dataset
+from celltransfer_core.studies import Answer, list_answers, load_current, revised_payloads
+from celltransfer_core.vocabulary import NONE_TYPE, QUERY
+from parts import text
+from parts.assets import ASSETS
+from parts.filters import LETTERS, link_to_cells
+from parts.here import Here
+from parts.keys import ANSWERS, KEYS
+from parts.pictures import picture_url, pictures
+from parts.reader import ask_outside
+from parts.study_types import all_types, reference_types
+
+PICTURE = 96  # px
+ROW = 56  # px
+HEIGHT = 420  # px
+SHOWN_LARGE = 5
+TAKEN_BACK = "taken back"
+WHICH = {
+    "stands": "Those that stand now",
+    "changed": "Another type than predicted",
+    "revised": "Changed from what was said before",
+    "brought in": "Brought in from elsewhere",
+    "all": "All, also those that were changed since",
+}
+
+
+@st.fragment
+def show_answers(here: Here) -> None:
+    """Show the answers that fit, and what can be done with those that are picked."""
+    ask_outside()
+    st.html(ASSETS / "review" / "answers.css")
+    with here.workspace.one_look():
+        answers = list_answers(here.workspace, here.id)
+        if not answers:
+            st.info("Nobody has answered yet. Answers of Review, Cells and Matches stand here.")
+            offer_undo(here)
+            return
+        table = table_of(here, answers)
+        shown = choose_answers(here, answers, table)
+        st.markdown(
+            f"**{text.count(len(shown), 'answer')}** of {len(answers):,}. Pick rows to look at "
+            "them or to revise them; a column's head sorts."
+        )
+        picked = [answers[row] for row in show_table(table.loc[shown])]
+        revise(here, picked)
+
+
+def table_of(here: Here, answers: Sequence[Answer]) -> pd.DataFrame:
+    """Make the rows of all answers, each numbered by its place among them."""
+    query = here.pooled(QUERY)
+    current = load_current(here.workspace, here.id)
+    cells: Sequence[str] = current.run.query.cells if current else ()
+    predicted: Sequence[str] = current.run.predicted if current else ()
+    files = dict(zip(query.cells, query.first_file, strict=True)) if query else {}
+    rows = []
+    for one in answers:
+        cell = whole_hash(query, one.cells[0]) if one.cells else ""
+        at = bisect_left(cells, cell)
+        guess = predicted[at] if at < len(cells) and cells[at] == cell else ""
+        of_cell = one.kind == "cell"
+        rows.append(
+            {
+                "Picture": picture_url(here, cell, PICTURE, cut=True) if cell in files else None,
+                "What": "Cell"
+                if of_cell
+                else f"Cluster {one.cluster}, {text.count(len(one.cells), 'cell')}",
+                "Answer": worded(one.said),
+                "Predicted": guess if of_cell else "",
+                "Before": worded(one.before),
+                "Reader": one.reader,
+                "When": pd.Timestamp(one.at),
+                "Stands": one.stands,
+                "File": files.get(cell, "") if of_cell else "",
+                "From": one.source,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def worded(said: str | None) -> str:
+    """Write an answer as its button does."""
+    return TAKEN_BACK if said is None else ANSWERS.get(said, said)
+
+
+def whole_hash(query: Dataset | None, start: str) -> str:
+    """Find the cell whose hash begins so; empty if it is not there."""
+    if query is None:
+        return ""
+    at = bisect_left(query.cells, start)
+    return query.cells[at] if at < query.n_cells and query.cells[at].startswith(start) else ""
+
+
+def choose_answers(here: Here, answers: Sequence[Answer], table: pd.DataFrame) -> list[int]:
+    """Let answers be filtered; return the rows that fit."""
+    first = st.columns(3, vertical_alignment="bottom")
+    which = first[0].selectbox("Which", [*WHICH], format_func=WHICH.get, key="answers which")
+    readers = first[1].multiselect(
+        "Reader", sorted({one.reader for one in answers}), placeholder="all", key="answers readers"
+    )
+    said = first[2].multiselect(
+        "Answer", sorted(set(table["Answer"])), placeholder="all", key="answers said"
+    )
+    second = st.columns(3, vertical_alignment="bottom")
+    kind = second[0].selectbox(
+        "Of", ["cells and clusters", "cells", "clusters"], key="answers kind"
+    )
+    words = second[1].text_input(
+        "Text", placeholder="file, type, reader …", key="answers text", icon=":material/search:"
+    )
+    with second[2]:
+        offer_undo(here)
+    fits = pd.Series(data=True, index=table.index)
+    cells = table["What"] == "Cell"
+    fits &= {"cells": cells, "clusters": ~cells}.get(kind, fits)
+    if which == "changed":
+        fits &= (
+            table["Stands"] & (table["Predicted"] != "") & (table["Answer"] != table["Predicted"])
+        )
+    else:
+        fits &= {
+            "stands": table["Stands"],
+            "revised": table["Before"] != "",
+            "brought in": table["From"] != "",
+        }.get(which, fits)
+    fits &= table["Reader"].isin(readers) if readers else fits
+    fits &= table["Answer"].isin(said) if said else fits
+    if words:
+        columns = ["What", "Predicted", "Answer", "Before", "Reader", "File", "From"]
+        line = table[columns].agg(" ".join, axis=1).str.casefold()
+        fits &= line.str.contains(words.casefold(), regex=False)
+    return table.index[fits].tolist()
+
+
+def show_table(table: pd.DataFrame) -> list[int]:
+    """Show rows of answers; return the numbers of those that are picked."""
+    drawn = st.dataframe(
+        table,
+        hide_index=True,
+        height=min(HEIGHT, ROW * (len(table) + 1)),
+        row_height=ROW,
+        key="answers table",
+        on_select="rerun",
+        selection_mode="multi-row",
+        column_config={
+            "Picture": st.column_config.ImageColumn(width=70),
+            "When": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+            "Stands": st.column_config.CheckboxColumn(width=60),
+        },
+    )
+    rows = drawn["selection"]["rows"]
+    return [int(table.index[row]) for row in rows if row < len(table)]
+
+
+def revise(here: Here, picked: Sequence[Answer]) -> None:
+    """Show what is picked, and let its reader say something else or take it back."""
+    if not picked:
+        return
+    query = here.pooled(QUERY)
+    mine = [one for one in picked if one.stands and one.who == here.reader]
+    with st.container(key="revise", border=True, gap="xsmall"):
+        with st.container(horizontal=True, gap="small"):
+            for one in picked[:SHOWN_LARGE]:
+                cell = whole_hash(query, one.cells[0]) if one.cells else ""
+                if cell:
+                    show_picked(here, cell, worded(one.said))
+        if len(mine) < len(picked):
+            st.caption(
+                f"{text.count(len(picked) - len(mine), 'answer')} of these cannot be revised: "
+                "another reader's, or changed since. To say something beside it, follow the link."
+            )
+        if mine:
+            offer_revision(here, mine)
+
+
+def show_picked(here: Here, cell: str, said: str) -> None:
+    """Show a cell, and lead to its address."""
+    with st.container(width=120, gap="xxsmall"):
+        pictures(here, [cell], titles=[said], size=64)
+        link_to_cells(text.plain(said), cell=cell[:LETTERS])
+
+
+def offer_revision(here: Here, mine: Sequence[Answer]) -> None:
+    """Offer to change answers, or to take them back."""
+    only_cells = all(one.kind == "cell" for one in mine)
+    choices = [*all_types(here), *(ANSWERS if only_cells else (NONE_TYPE,))]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        said = st.selectbox(
+            "It is",
+            choices,
+            format_func=worded,
+            index=None,
+            placeholder="Choose what is right",
+            label_visibility="collapsed",
+            key=f"answers revised {mine[0].decision} {len(mine)}",
+            width=240,
+        )
+        st.button(
+            f"Change {text.count(len(mine), 'answer')}",
+            key="answers change",
+            icon=":material/edit:",
+            disabled=here.locked or said is None,
+            on_click=keep,
+            args=(here, mine, said),
+        )
+        st.button(
+            "Take back",
+            key="answers back",
+            icon=":material/undo:",
+            shortcut=KEYS["take back"],
+            disabled=here.locked,
+            on_click=keep,
+            args=(here, mine, None),
+        )
+
+
+def keep(here: Here, mine: Sequence[Answer], said: str | None) -> None:
+    """Keep what was revised, all of a kind at one stroke."""
+    for kind, payloads in revised_payloads(mine, said, reference_types(here)).items():
+        if not here.decide_all(kind, payloads):
+            return
+    here.mark_seen()
+
+
+def offer_undo(here: Here) -> None:
+    """Offer to undo what the reader decided last, of cells or of clusters."""
+    own = [one for one in here.own_decisions() if one.kind in ("review", "match")]
+    last = own[-1] if own else None
+    many = last.payload.get("together", 1) if last else 0
+    what = {"review": "cell", "match": "cluster"}
+    st.button(
+        f"Undo {many:,} answers" if many > 1 else "Undo",
+        key="answers undo",
+        shortcut=KEYS["undo"],
+        icon=":material/undo:",
+        disabled=here.locked or last is None,
+        on_click=undo,
+        args=(here, last.kind if last else ""),
+        help=f"Takes back your last answer, to {text.count(many, what[last.kind])}."
+        if last
+        else None,
+    )
+
+
+def undo(here: Here, kind: str) -> None:
+    """Take back what the reader decided last, and what came with it."""
+    here.undo(kind)
+    here.mark_seen()

@@ -1,0 +1,106 @@
+"""All pages, as the sidebar lists them: the steps with their marks, and what may be looked at."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from celltransfer_core.studies import Mark, Step, Steps
+from parts import text
+from parts.navigation import main_button
+
+MAIN_STEPS: Mapping[Step, str] = {
+    "data": "Data",
+    "matches": "Matches",
+    "review": "Review",
+    "export": "Export",
+}
+"""What a person does, in its order; all between is computed."""
+
+COMPUTED: Mapping[Step, str] = {
+    "embeddings": "Embeddings",
+    "clusters": "Clusters",
+    "classify": "Classify",
+}
+
+_ICONS = {
+    "done": ":material/check_circle:",
+    "partly": ":material/clock_loader_40:",
+    "open": ":material/radio_button_unchecked:",
+    "stale": ":material/update:",
+    "running": ":material/hourglass_top:",
+    "failed": ":material/error:",
+    "next": ":material/arrow_circle_right:",
+}
+_WORDS = {
+    "done": "Done.",
+    "partly": "Partly done.",
+    "open": "Not done yet.",
+    "stale": "Out of date: something before it has changed.",
+    "running": "At work.",
+    "failed": "Stopped at an error.",
+    "next": "Next.",
+}
+
+
+def run_through(steps: Steps | None, *, labelled: bool) -> Any:
+    """Declare all pages and return the one that is asked for.
+
+    ``labelled`` tells whether the query's types are known. A page that cannot be used yet is not
+    listed, but says what it needs to whoever comes by its address.
+    """
+    icon = ":material/{}:".format
+
+    def page(name: str, title: str, mark: str, *, listed: bool = True, **more: Any) -> Any:
+        seen = "visible" if listed else "hidden"
+        return st.Page(f"{name}.py", title=title, icon=icon(mark), visibility=seen, **more)
+
+    looked_at = [
+        *(_step(one, heading, steps) for one, heading in COMPUTED.items()),
+        page("cells", "Cells", "grid_view"),
+        page("answers", "Answers", "rule"),
+        page("evaluate", "Evaluate", "analytics", listed=labelled),
+    ]
+    return st.navigation(
+        {
+            "": [
+                page("start", "Start", "home", default=True),
+                page("studies", "Studies", "folder_open"),
+            ],
+            "Steps": [
+                _step(one, f"{number} · {heading}", steps)
+                for number, (one, heading) in enumerate(MAIN_STEPS.items(), 1)
+            ],
+            "To look at": looked_at,
+            "More": [page("help", "Help", "help"), *_unknown()],
+        },
+        expanded=True,
+    )
+
+
+def _step(step: Step, heading: str, steps: Steps | None) -> Any:
+    """Declare the page of a step, with its mark, and in words what that means."""
+    mark = steps.marks[step] if steps else Mark()
+    is_next = steps is not None and steps.next == step
+    state = "next" if is_next and mark.state not in ("running", "failed", "done") else mark.state
+    counted = f" · {mark.done} of {mark.of}" if mark.of and mark.state != "done" else ""
+    return st.Page(
+        f"{step}.py", title=f"{heading}{counted}", icon=_ICONS[state], help=_WORDS[state]
+    )
+
+
+def _unknown() -> list[Any]:
+    """Declare a page for an address that no page has, to say so there."""
+    asked = urlsplit(st.context.url or "").path.rstrip("/").rpartition("/")[2]
+    known = {*MAIN_STEPS, *COMPUTED, "", "start", "studies", "cells", "answers", "evaluate", "help"}
+    if asked in known:
+        return []
+
+    def show() -> None:
+        st.title("There is no such page")
+        st.markdown(f"This app has no page **{text.plain(asked)}**. The sidebar lists all pages.")
+        if main_button("Go to the start", icon=":material/home:"):
+            st.switch_page("start.py")
+
+    return [st.Page(show, title="No such page", url_path=asked, visibility="hidden")]

@@ -1,0 +1,90 @@
+"""Who reads: the name that decisions are kept under, asked for once, and the last study.
+
+A browser remembers both. Whoever signed in has that name; nobody else has one before they give it.
+"""
+
+from collections.abc import Callable
+from urllib.parse import unquote
+
+import streamlit as st
+
+from celltransfer_core.studies.records import MAX_NAME, one_form
+from celltransfer_core.web import person
+from parts.assets import component
+
+NAME, STUDY = "celltransfer_reader", "celltransfer_study"
+"""Cookies."""
+
+_LONGEST_NAME = 60  # characters
+_WAITING = "waits for a name"
+
+
+def reader_name() -> str:
+    """Return the name that decisions are kept under, and found again; empty before it is given."""
+    signed_in = st.user.get("is_logged_in")
+    given = person(st.user) if signed_in else st.session_state.get("reader", "")
+    return one_form(given)[:MAX_NAME].strip()
+
+
+def remembered(cookie: str) -> str:
+    """Return what this browser remembers."""
+    return unquote(st.context.cookies.get(cookie, ""))
+
+
+def remember(**cookies: str) -> None:
+    """Have this browser remember something by the name of its cookie; empty, it forgets."""
+    component("browser", "cookies")(key="remembered", data={"cookies": cookies})
+
+
+def ask_reader() -> None:
+    """Show the name that decisions are kept under, to be given or changed."""
+    if "reader" not in st.session_state:
+        st.session_state["reader"] = one_form(remembered(NAME))[:_LONGEST_NAME]
+    # Set anew in every run: a button that leads to another page would clear it otherwise.
+    st.session_state["reader"] = st.session_state["reader"]
+    st.text_input(
+        "Your name",
+        key="reader",
+        max_chars=_LONGEST_NAME,
+        placeholder="Asked at your first answer",
+        help="Decisions are kept under this name. This browser remembers it.",
+    )
+
+
+def when_named(act: Callable[[str], object]) -> bool:
+    """Ask for the reader's name on the page drawn next, then do ``act`` with it; False as yet."""
+    st.session_state[_WAITING] = act
+    return False
+
+
+def waits_for_name() -> bool:
+    """Tell whether something waits for the reader's name."""
+    return _WAITING in st.session_state
+
+
+def ask_outside() -> None:
+    """Draw the whole page anew where a name is asked for: a fragment calls this first."""
+    if waits_for_name():
+        st.rerun(scope="app")
+
+
+def _take_name() -> None:
+    """Take the name, and do what waited for it."""
+    if name := one_form(st.session_state["name asked"]).strip():
+        st.session_state["reader"] = name
+        st.session_state.pop(_WAITING)(name)
+
+
+def _forget() -> None:
+    st.session_state.pop(_WAITING, None)
+
+
+@st.dialog("What is your name?", on_dismiss=_forget)
+def ask_name() -> None:
+    """Ask for the name under which an answer is to be kept; without one it is not kept."""
+    if not waits_for_name():
+        st.rerun()
+    st.markdown("Answers are kept with the name of who gave them. You are asked once.")
+    with st.form("name", border=False):
+        st.text_input("Your name", key="name asked", max_chars=_LONGEST_NAME)
+        st.form_submit_button("Keep my answer", type="primary", on_click=_take_name)

@@ -1,0 +1,51 @@
+"""How pure a cluster seems: what the encoders take its cells for, as a bar and in words."""
+
+import html
+from collections.abc import Callable, Mapping
+
+import streamlit as st
+
+from celltransfer_core.pipeline import Purity
+from celltransfer_core.plots import NONE_COLOUR
+from parts import text
+from parts.pictures import chip
+
+_NAMED = 3  # types that the sentence names
+
+
+def words_of(purity: Purity, write: Callable[[str], str] = str) -> str:
+    """Say what the encoders take the cells of a cluster for; ``write`` writes a type's name."""
+    (first, most), *others = purity.counts
+    named = [f"{most:,} ({100 * purity.share:.0f} %) for {write(first)}"]
+    named += [f"{count:,} for {write(name)}" for name, count in others[: _NAMED - 1]]
+    rest = purity.cells - most - sum(count for _, count in others[: _NAMED - 1])
+    if rest:
+        named.append(f"{rest:,} for others")
+    return f"Of {text.count(purity.cells, 'cell')} the encoders take {', '.join(named)}."
+
+
+def bar(purity: Purity, shades: Mapping[str, str], *, height: int = 10) -> str:
+    """Write the bar as HTML; each part's words show under the mouse."""
+    parts = "".join(
+        f"<span title='{html.escape(f'{name}: {count:,}', quote=True)}' style='flex:{count} 0 2px;"
+        f"background:{shades.get(name, NONE_COLOUR)}'></span>"
+        for name, count in purity.counts
+    )
+    said = html.escape(words_of(purity), quote=True)
+    return (
+        f"<div role='img' aria-label='{said}' style='display:flex;gap:1px;height:{height}px;"
+        f"border-radius:4px;overflow:hidden'>{parts}</div>"
+    )
+
+
+def show_seeming(purity: Purity, shades: Mapping[str, str]) -> None:
+    """Show what the encoders take a cluster's cells for."""
+    said = words_of(purity, lambda name: chip(name, shades))
+    st.html(f"{bar(purity, shades)}<div style='font-size:.875rem;margin-top:.3rem'>{said}</div>")
+
+
+def warning_of(purity: Purity) -> str:
+    """Warn of a cluster that seems mixed; empty if it does not."""
+    if not purity.mixed:
+        return ""
+    return ":orange-badge[:material/call_split: seems mixed: look through all its cells]"

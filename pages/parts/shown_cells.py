@@ -1,0 +1,120 @@
+"""The cells that the Cells page shows: result, answers and filters in, cells in order out."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from celltransfer_core.people import Review, wait_for_blind
+from celltransfer_core.pipeline import (
+    CellFacts,
+    RunResult,
+    cell_facts,
+    faults_of,
+    fitting_cells,
+    likeness,
+    sort_cells,
+)
+from parts.filters import LETTERS, View, unpack_cells
+from parts.here import Here
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What lies before a reader."""
+
+    here: Here
+    run: RunResult
+    reviews: Sequence[Review]
+    facts: CellFacts
+    view: View
+    waiting: np.ndarray
+    """Which query cells wait for a blind answer: they can be typed on Review alone."""
+    cells: np.ndarray
+    """The query cells that are shown, in their order."""
+    left_out: int
+    """Cells that fit and wait for a blind answer, so that they are not shown."""
+    moved: bool
+    """Whether answers since would put the cells into another order."""
+    can_answer: bool
+    """Whether answers can be given: to the present result of a study that is not signed off."""
+
+    def find(self, letters: str) -> int | None:
+        """Return the cell whose hash begins with some letters."""
+        return find_cell(self.run, letters)
+
+
+def find_cell(run: RunResult, letters: str) -> int | None:
+    """Return the query cell whose hash begins with some letters, None where there is none."""
+    at = bisect_left(run.query.cells, letters)
+    found = letters and at < run.query.n_cells and run.query.cells[at].startswith(letters)
+    return at if found else None
+
+
+def letters_of(run: RunResult, cell: int) -> str:
+    """Return the letters that stand for a query cell in an address."""
+    return run.query.cells[cell][:LETTERS]
+
+
+def shown_cells(
+    here: Here, run: RunResult, reviews: Sequence[Review], view: View, *, present: bool
+) -> Shown:
+    """Find the cells to show, in their order."""
+    facts, waiting = _facts(here, run, reviews)
+    fits = fitting_cells(facts, view.wanted)
+    if view.only:
+        only = unpack_cells(view.only, len(fits))
+        fits &= False if only is None else only
+    shown = fits if view.blind else fits & ~waiting
+    pinned = find_cell(run, view.pin)
+    alike = None if pinned is None else likeness(run.features, pinned)
+    fresh = sort_cells(facts, np.flatnonzero(shown), view.order, alike)
+    cells = _steady(here, run, view, fresh)
+    return Shown(
+        here,
+        run,
+        reviews,
+        facts,
+        view,
+        waiting,
+        cells,
+        left_out=int((fits & ~shown).sum()),
+        moved=not np.array_equal(cells, fresh),
+        can_answer=present and not here.locked,
+    )
+
+
+def _facts(here: Here, run: RunResult, reviews: Sequence[Review]) -> tuple[CellFacts, np.ndarray]:
+    """Collect what is known of the cells, once for each state of the vote and its answers."""
+    second = st.session_state.get("reading") == "second"
+    made_of = (here.id, here.reader, second, here.locked, run.config, tuple(reviews))
+    kept = st.session_state.get("cells facts")
+    if kept is None or kept[0] is not run.vote or kept[1] != made_of:
+        earlier = kept and kept[2][0]
+        same = earlier is not None and earlier.query is run.query
+        facts = cell_facts(run, reviews, here.reader, earlier.faults if same else faults_of(run))
+        counted = [one for one in reviews if one.reader == here.reader or not second]
+        waiting = wait_for_blind(run.query.cells, counted, seed=run.config.seed)
+        if here.locked:  # nobody is asked any more
+            waiting = np.zeros_like(waiting)
+        kept = st.session_state["cells facts"] = (run.vote, made_of, (facts, waiting))
+    return kept[2]
+
+
+def _steady(here: Here, run: RunResult, view: View, fresh: np.ndarray) -> np.ndarray:
+    """Keep cells where they are while they are answered; what fits newly comes at the end."""
+    shown = (here.id, view.choice, run.query.cells)
+    kept = st.session_state.get("cells order kept")
+    cells = fresh
+    if kept is not None and kept[0] == shown:
+        still = kept[1][np.isin(kept[1], fresh)]
+        cells = np.concatenate([still, fresh[~np.isin(fresh, still)]])
+    st.session_state["cells order kept"] = (shown, cells)
+    return cells
+
+
+def sort_anew() -> None:
+    """Put the cells into the order that they have by now."""
+    st.session_state.pop("cells order kept", None)

@@ -1,0 +1,77 @@
+"""All cells of a cluster in one gallery, in the order that shows what is asked."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import numpy as np
+import streamlit as st
+
+from celltransfer_core.pipeline import Clusters, Opinion, by_disagreement, central_first
+from parts.gallery import gallery
+from parts.here import Here
+
+ORDERS = {
+    "central": "Central",
+    "marginal": "Marginal",
+    "disagreeing": "Disagreeing",
+}
+
+HELP = (
+    "Which cells come first. Central ones show what the cluster is; marginal ones what else may be "
+    "in it. Disagreeing ones are those that the encoders take for another type than the cluster."
+)
+
+
+def ordered(
+    clusters: Clusters, position: int, opinion: Opinion, type_name: str, order: str
+) -> np.ndarray:
+    """Order the cells of a cluster."""
+    cells = central_first(clusters, position)
+    if order == "marginal":
+        return cells[::-1]
+    return by_disagreement(opinion, cells, type_name) if order == "disagreeing" else cells
+
+
+def choose_order() -> str:
+    """Offer the orders; the one that was chosen last stays from cluster to cluster."""
+    chosen = st.segmented_control(
+        "Order of the cells",
+        list(ORDERS),
+        default="central",
+        format_func=ORDERS.get,
+        key="order of cells",
+        required=True,
+        label_visibility="collapsed",
+        help=HELP,
+    )
+    return str(chosen)
+
+
+def show_whole(
+    here: Here,
+    cells: Sequence[int] | np.ndarray,
+    opinion: Opinion,
+    shades: Mapping[str, str],
+    *,
+    key: str,
+    label: str,
+    height: int,
+    picked: Collection[int] = (),
+    on_pick: Callable[[list[int]], None] | None = None,
+) -> None:
+    """Show cells of the query; each bears what the encoders take it for."""
+    winner = opinion.winner[cells]
+    sure = opinion.probabilities[cells, winner]
+    gallery(
+        here,
+        key,
+        list(cells),
+        names=opinion.types,
+        of=winner.tolist(),
+        shades=shades,
+        notes=[f"encoders {100 * share:.0f} %" for share in sure],
+        label=label,
+        height=height,
+        picked=picked,
+        can_pick=on_pick is not None,
+        on_pick=on_pick,
+    )
