@@ -556,7 +556,7 @@ function clamp(index, all) {
 // Whether a key belongs to a field that is typed into, or to a dialog.
 function typing(event) {
   return event.composedPath().some((one) => {
-    if (!one.matches) return false;
+    if (!(one instanceof Element)) return false; // window.matches is the heading of that name
     if (one.matches("input:not([type=checkbox], [type=radio], [type=range])")) return true;
     return one.isContentEditable || one.matches("textarea, select, dialog, [role=dialog]");
   });

@@ -16,7 +16,7 @@ NAME, STUDY = "celltransfer_reader", "celltransfer_study"
 """Cookies."""
 
 _LONGEST_NAME = 60  # characters
-_WAITING = "waits for a name"
+_WAITING, _ASKED = "waits for a name", "is asked for a name"
 
 
 def reader_name() -> str:
@@ -54,6 +54,7 @@ def ask_reader() -> None:
 def when_named(act: Callable[[str], object]) -> bool:
     """Ask for the reader's name on the page drawn next, then do ``act`` with it; False as yet."""
     st.session_state[_WAITING] = act
+    st.session_state.pop(_ASKED, None)
     return False
 
 
@@ -63,8 +64,8 @@ def waits_for_name() -> bool:
 
 
 def ask_outside() -> None:
-    """Draw the whole page anew where a name is asked for: a fragment calls this first."""
-    if waits_for_name():
+    """Draw the whole page anew where a name is to be asked for: a fragment calls this first."""
+    if waits_for_name() and _ASKED not in st.session_state:
         st.rerun(scope="app")
 
 
@@ -84,7 +85,9 @@ def ask_name() -> None:
     """Ask for the name under which an answer is to be kept; without one it is not kept."""
     if not waits_for_name():
         st.rerun()
+    st.session_state[_ASKED] = True
     st.markdown("Answers are kept with the name of who gave them. You are asked once.")
     with st.form("name", border=False):
         st.text_input("Your name", key="name asked", max_chars=_LONGEST_NAME)
         st.form_submit_button("Keep my answer", type="primary", on_click=_take_name)
+    component("browser", "focus")(key="name focus")

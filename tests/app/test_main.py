@@ -150,6 +150,19 @@ def test_a_name_is_asked_at_the_first_answer_which_is_then_kept(open_page, finis
     assert all(one.key != "name asked" for one in app.text_input)
 
 
+def test_a_name_is_asked_from_a_part_of_a_page_too(open_page, finished):
+    space, study = finished
+    app = open_page("review", study.id, reader="")
+    next(one for one in app.button if one.key == "type 0").click().run()
+    assert not app.exception
+    assert space.decisions(study.id, "review") == ()
+    next(one for one in app.text_input if one.key == "name asked").set_value("Zoë")
+    button(app, "Keep my answer").click().run()
+    assert not app.exception
+    (kept,) = space.decisions(study.id, "review")
+    assert (kept.who, kept.payload["reader"]) == ("Zoë", "Zoë")
+
+
 def test_the_browser_remembers_the_name(open_page, finished):
     app = open_page("matches", finished[1].id, {"celltransfer_reader": "Zo%C3%AB"}, reader=None)
     assert app.session_state["reader"] == "Zoë"

@@ -1,11 +1,16 @@
 """How long the dashboard takes with a large study, and how much memory its server needs.
 
     python tests/benchmarks/dashboard.py [--files 17000] [--keep DIR]
+    python tests/benchmarks/dashboard.py --quick [--reference DIR --query DIR]
 
 Cells are drawn, chosen in a browser as folders, embedded, grouped, matched and typed as a user
 would; then every page is opened twice, a cell is typed and a cluster confirmed by a key. Seconds
 are those until the page stands still in the browser; memory is the server's alone, since work
 runs in processes of its own. Needs Linux and Chromium. The last line is the headline.
+
+With ``--quick`` it is measured how long a visitor waits for the first typed result: from two folders
+(drawn ones unless they are given), and of the demo; beside what the bare functions take for the
+same, in one process without an app, by turns. Clicks are counted.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -25,6 +31,7 @@ from playwright.sync_api import expect, sync_playwright
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from celltransfer_core.demo import REFERENCE_TYPES, draw_demo
+from celltransfer_core.studies import arrived, current_job
 from tests.browser.driving import STEPS, App, free_port, settle
 
 LONG = 1_800_000  # ms
@@ -144,11 +151,154 @@ def decide(page, table, url, study):
         expect(settled).not_to_have_text(before)
 
 
+BARE = """
+import sys, time
+from pathlib import Path
+from celltransfer_core.data import read_dataset
+from celltransfer_core.demo import draw_demo
+from celltransfer_core.pipeline import run
+from celltransfer_core.runtime import Cache
+began = time.perf_counter()
+reference, query, cache, drawn = map(Path, sys.argv[1:])
+if not reference.exists():
+    draw_demo(drawn)
+found = run(
+    read_dataset(reference, labelled=True), read_dataset(query), cache=Cache(cache)
+)
+print(time.perf_counter() - began)
+"""
+
+
+def bare(reference, query, *, drawn=None):
+    """Type cells by the pipeline's functions alone; return seconds."""
+    with tempfile.TemporaryDirectory() as cache:
+        command = [sys.executable, "-c", BARE, reference, query, cache, drawn or ""]
+        ended = subprocess.run(
+            command, capture_output=True, check=True, text=True, cwd=Path(__file__).parents[2]
+        )
+    return float(ended.stdout.split()[-1])
+
+
+class Visitor:
+    """Somebody who opens the app for the first time, and counts clicks."""
+
+    def __init__(self, page):
+        self.page, self.clicks = page, 0
+
+    def click(self, role, name):
+        """Click what has a role and a name."""
+        settle(self.page)
+        self.page.get_by_role(role, name=name).first.click(timeout=LONG)
+        self.clicks += 1
+
+    def choose(self, role, folder):
+        """Choose a folder for a role, and wait until its cells are shown."""
+        zone = self.page.get_by_role("group", name=f"Add images to {role}")
+        zone.locator("input[webkitdirectory]").set_input_files(folder)
+        self.clicks += 1
+        shown = self.page.get_by_text(re.compile(r"[\d,]+ cells in [\d,]+ files"))
+        expect(shown).to_have_count(1 if role == "Reference" else 2, timeout=LONG)
+
+    def wait_for_types(self, app, began):
+        """Wait for the first typed result and then for the map; return the seconds of either."""
+        space = app.space
+        (study,) = [one.id for one in space.studies() if space.jobs(one.id)]
+        seconds = []
+        for what in ("unaligned", "map"):
+            while what not in arrived(space, study):
+                job = current_job(space, study)
+                assert job.active, job.message
+                time.sleep(0.1)
+            seconds.append(time.perf_counter() - began)
+        self.page.goto(f"{app.url}/classify?study={study}")
+        expect(self.page.get_by_text("Mean agreement")).to_be_visible(timeout=LONG)
+        return seconds
+
+
+def visit(chromium, folder, act):
+    """Start an app on an empty workspace and act as its first visitor; return what came of it."""
+    folder.mkdir(parents=True)
+    app = App(folder, free_port()).start()
+    try:
+        page = chromium.new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(120_000)
+        page.goto(app.url)
+        settle(page)
+        visitor = Visitor(page)
+        seconds = act(visitor, app)
+        page.close()
+        return (*seconds, visitor.clicks)
+    finally:
+        app.kill()
+
+
+def measure_waiting(chromium, folder, reference, query):
+    """Measure a visitor's wait for two folders and for the demo, by turns with bare functions."""
+
+    def two_folders(visitor, app):
+        began = time.perf_counter()
+        visitor.click("button", "Open my folders")
+        visitor.choose("Reference", reference)
+        visitor.choose("Query", query)
+        visitor.click("button", "Type my cells")
+        return visitor.wait_for_types(app, began)
+
+    def demo(visitor, app):
+        began = time.perf_counter()
+        visitor.click("button", "Open the demo study")
+        return visitor.wait_for_types(app, began)
+
+    drawn = folder / "demo"
+    turns = [
+        ("two folders", two_folders, lambda: bare(reference, query)),
+        ("demo", demo, lambda: bare(drawn / "reference", drawn / "query", drawn=drawn)),
+    ]
+    print(
+        f"{'from the first click to':24} {'types, s':>9} {'map, s':>7} {'bare, s':>8} {'share':>6}"
+    )
+    shares = {}
+    for name, act, alone in turns:
+        typed, mapped, clicks = visit(chromium, folder / name, act)
+        functions = alone()
+        shares[name] = (typed, typed / functions, clicks)
+        print(f"{name:24} {typed:9.1f} {mapped:7.1f} {functions:8.1f} {typed / functions:6.2f}")
+    return shares
+
+
+def main_quick(options):
+    """Measure the wait for the first typed result."""
+    folder = Path(tempfile.mkdtemp())
+    reference, query = options.reference, options.query
+    if reference is None:
+        draw_demo(folder / "drawn", reference_per_type=60, query_cells=510)
+        reference, query = folder / "drawn" / "reference", folder / "drawn" / "query"
+    try:
+        with sync_playwright() as playwright:
+            chromium = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            )
+            shares = measure_waiting(chromium, folder, reference, query)
+            chromium.close()
+    finally:
+        shutil.rmtree(folder)
+    told = (
+        f"{name} {seconds:.0f} s ({share:.2f} of the bare functions, {clicks} clicks)"
+        for name, (seconds, share, clicks) in shares.items()
+    )
+    print(f"First typed result: {'; '.join(told)}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=17_000)
     parser.add_argument("--keep", type=Path, help="a folder for the cells and the workspace")
+    parser.add_argument("--quick", action="store_true", help="the wait for the first result alone")
+    parser.add_argument("--reference", type=Path, help="with --quick: a folder a type")
+    parser.add_argument("--query", type=Path, help="with --quick: a folder of images")
     options = parser.parse_args()
+    if options.quick:
+        main_quick(options)
+        return
     folder = options.keep or Path(tempfile.mkdtemp())
     query = int(options.files * QUERY_SHARE)
     per_type = (options.files - query) // len(REFERENCE_TYPES)

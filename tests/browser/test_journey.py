@@ -128,7 +128,8 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
     app = start_app(tmp_path / "home")
     app.space.create("Another study")  # so that the first visit does not fill the demo
     page.goto(app.url)
-    page.get_by_role("button", name="Open my folders").click()
+    page.get_by_role("textbox", name="Name", exact=True).fill("My cells")
+    page.get_by_role("button", name="New study").click()
     page.wait_for_url(re.compile(r"data\?study="), timeout=SOON)
     study = re.search("study=([^&]+)", page.url)[1]
 
@@ -166,27 +167,26 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
     assert "pixels" in reasons["monocyte/bomb.png"]
     assert not (tmp_path / "escape.png").exists()
 
-    # Embedding: a reload while it runs shows the same work.
-    step(page, "2 · Embeddings")
-    page.get_by_role("button", name="Look at every cell").click()
+    # One button for all that is computed: a reload while it runs shows the same work.
+    page.get_by_role("button", name="Type my cells").click()
+    expect(page.get_by_role("heading", name="Matches")).to_be_visible(timeout=SOON)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible(timeout=SOON)
     again(page)
-    expect(page.get_by_text("query cells are embedded")).to_be_visible(timeout=FILLED)
     assert len(app.space.jobs(study)) == 1
-    page.get_by_role("button", name="Go on to clusters").click()
-    page.get_by_role("button", name="Find clusters", exact=True).click()
-    found = page.get_by_role("heading", name="clusters, the largest first")
-    expect(found).to_be_visible(timeout=FILLED)
-    again(page)
-    page.get_by_role("button", name="Match the clusters to types").click()
 
     # Matches by keyboard alone, with a reload on the way.
     settled = page.get_by_text(re.compile(r"\d+ of \d+ clusters are settled"))
     expect(settled).to_have_text(re.compile("^0 of"), timeout=FILLED)
     clusters = int(settled.inner_text().split()[2])
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=FILLED)
     for key, number in (("n", 1), ("z", 0)):
         settle(page)
         page.keyboard.press(key)
+        if number:  # the first answer asks whose it is
+            name = page.get_by_role("dialog").get_by_role("textbox", name="Your name")
+            expect(name).to_be_focused(timeout=SOON)
+            page.keyboard.type("Ann")
+            page.keyboard.press("Enter")
         expect(settled).to_have_text(re.compile(f"^{number} of"), timeout=SOON)
     for number in range(1, clusters + 1):
         settle(page)
@@ -196,21 +196,18 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
             again(page)
     expect(page.get_by_text("Every cluster is settled by a person")).to_be_visible()
     reader = page.get_by_role("textbox", name="Your name")
-    reader.fill("Ann")
-    reader.press("Enter")
-    settle(page)
-    page.get_by_role("button", name="Go on: type every cell").click()
-    expect(page.get_by_role("heading", name="Classify")).to_be_visible(timeout=SOON)
-    settle(page)
+    # What was confirmed calls for a transport, which is computed while one reviews.
+    page.get_by_role("button", name="Go on: review the doubtful cells").click()
+    kill_while(app, study, "aligning")
+    expect(page.get_by_role("heading", name="Review")).to_be_visible(timeout=SOON)
+    step(page, "Classify")
     expect(reader).to_have_value("Ann")
     again(page)
     expect(reader).to_have_value("Ann", timeout=SOON)
 
-    # Classification survives its own end, then the server's.
-    page.get_by_role("button", name="Type every cell", exact=True).click()
-    kill_while(app, study, "aligning")
+    # It survives its own end, then the server's.
     expect(page.get_by_text("stopped").first).to_be_visible(timeout=SOON)
-    page.get_by_role("button", name="Type every cell", exact=True).click()
+    page.get_by_role("button", name="Compute the transport", exact=True).click()
     expect(page.get_by_role("button", name="Cancel")).to_be_visible(timeout=SOON)
     app.kill()
     app.start()
@@ -219,12 +216,12 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
     # Of the first vote, perhaps; the one with transport follows.
     expect(page.get_by_text("Transport is being computed")).to_have_count(0, timeout=FILLED)
     assert [job.state for job in app.space.jobs(study)][:2] == ["done", "stopped"]
-    page.get_by_role("button", name="Go on: look at the cells").click()
+    step(page, "Cells")
     expect(page.get_by_role("listbox", name="Cells that fit")).to_be_visible(timeout=SOON)
     again(page)
 
     # Review by keyboard, with a reload on the way.
-    step(page, "7 · Review")
+    step(page, "3 · Review")
     for number in range(1, 7):
         settle(page)
         page.keyboard.press("1")
@@ -235,7 +232,7 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
             again(page)
     assert len(app.space.decisions(study, "review")) == 6
 
-    step(page, "8 · Export")
+    step(page, "4 · Export")
     again(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").first.click()

@@ -76,6 +76,24 @@ def test_a_folder_is_taken_and_shown(page, app, study, folder):
     expect(page.get_by_text("Files left out (3)")).to_be_visible()
 
 
+def test_a_folder_chosen_on_the_start_page_begins_a_study(page, app, study, folder):
+    page.goto(app.url)
+    zone = page.get_by_role("group", name="Your reference")
+    with page.expect_file_chooser() as chooser:  # one click to the system's dialog
+        zone.get_by_role("button", name="Choose a folder").click(timeout=60_000)
+    chooser.value.set_files(folder)
+    page.wait_for_url(re.compile(r"data\?study="), timeout=60_000)
+    made = re.search("study=([^&]+)", page.url)[1]
+    assert made != study
+    expect(headline(page)).to_have_text("Done: 270 files taken.", timeout=60_000)
+    assert types_kept(app, made) == dict.fromkeys(TYPES, PER_TYPE)
+    # It is of that study alone, which the next visit opens by itself.
+    page.goto(f"{app.url}/data?study={study}")
+    expect(page.get_by_text("No images yet.").first).to_be_visible(timeout=60_000)
+    page.goto(app.url)
+    expect(page.get_by_text("waits for images")).to_be_visible(timeout=60_000)
+
+
 def test_a_reload_in_the_middle_sends_nothing_twice(page, app, study, folder):
     sent = []
     held = []
