@@ -74,6 +74,7 @@ NEEDS = {
     "matches": "study",
     "classify": "study",
     "cells": "study",
+    "answers": "study",
     "review": "study",
     "export": "study",
     "evaluate": "study",

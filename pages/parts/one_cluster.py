@@ -53,11 +53,11 @@ def show_cluster(matched: Matched, position: int) -> None:
             "Compare with the reference's",
             ranked,
             format_func=lambda n: f"{types[n]} in the reference",
-            key=f"beside {number} {match.matched_type}",
+            key=f"beside {number} {ranked[0]}",
             label_visibility="collapsed",
             help="The most alike type comes first.",
         )
-        show_reference(matched, types[shown], HEIGHT, key=f"reference {types[shown]}")
+        show_reference(matched, types[shown], HEIGHT, key=f"reference {shown}")
 
 
 def show_reference(matched: Matched, name: str, height: int, *, key: str) -> None:

@@ -32,6 +32,7 @@ AS_THEY_ARE = {
     "TextInput.default",
     "TextInput.placeholder",
     "Selectbox.options",
+    "Selectbox.raw_value",
     "MultiSelect.options",
     "BidiComponent.json",  # for scripts of ours
     "PlotlyChart.spec",

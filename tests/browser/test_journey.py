@@ -23,7 +23,7 @@ def test_the_demo_through_a_killed_server_to_two_readers(start_app, tmp_path, br
     app.kill()
     app.start()
     page.goto(f"{app.url}/?study={study}")
-    expect(page.get_by_text("cells reviewed")).to_be_visible(timeout=FILLED)
+    expect(page.get_by_text("clusters settled")).to_be_visible(timeout=FILLED)
     (job,) = app.space.jobs(study)  # the one from before: nobody had to begin again
     assert job.state == "done"
 

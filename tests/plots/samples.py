@@ -11,6 +11,7 @@ from celltransfer_core.evaluation import Point, agreement_curve, reliability
 from celltransfer_core.evaluation.report import (
     accuracy_figure,
     agreement_worth_figure,
+    error_matrix_figure,
     low_label_figure,
     reader_figure,
     reliability_figure,
@@ -130,6 +131,7 @@ def every_figure(name: str) -> dict[str, go.Figure]:
         "accuracy_figure": accuracy_figure(
             [name, "ensemble"], [50.0, 60.0], [70.0, 55.0], (50.0, 60.0), name
         ),
+        "error_matrix_figure": error_matrix_figure(np.array(cells), np.array(cells[::-1]), types),
         "agreement_worth_figure": agreement_worth_figure({name: agreement_curve(*make_trusted())}),
         "reliability_figure": reliability_figure({name: reliability(*make_trusted())}),
         "reader_figure": reader_figure(

@@ -13,6 +13,7 @@ import pytest
 
 from celltransfer_core.evaluation.report import (
     accuracy_figure,
+    error_matrix,
     low_label_figure,
     plots as evaluation_plots,
 )
@@ -60,7 +61,7 @@ class TestEveryFigure:
     def test_a_caption_for_each_and_no_other(self):
         figures = {
             name
-            for module in (counts, maps, planes, similarity, votes, evaluation_plots)
+            for module in (counts, maps, planes, similarity, votes, evaluation_plots, error_matrix)
             for name, function in inspect.getmembers(module, inspect.isfunction)
             if name.endswith(("_figure", "_heatmap")) and function.__module__ == module.__name__
         }
