@@ -14,6 +14,14 @@ from tests.browser.driving import FILLED, SOON, STEPS, again, drop, look_at, see
 PER_TYPE, QUERY_CELLS = 40, 90
 
 
+def give_name(page, name):
+    """Say whose answers these are: the first one asks."""
+    asked = page.get_by_role("dialog").get_by_role("textbox", name="Your name")
+    expect(asked).to_be_focused(timeout=SOON)
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+
+
 def test_the_demo_through_a_killed_server_to_two_readers(start_app, tmp_path, browser, page):
     app = start_app(tmp_path)
     page.goto(app.url)
@@ -24,6 +32,7 @@ def test_the_demo_through_a_killed_server_to_two_readers(start_app, tmp_path, br
     app.start()
     page.goto(f"{app.url}/?study={study}")
     expect(page.get_by_text("clusters settled")).to_be_visible(timeout=FILLED)
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=FILLED)
     (job,) = app.space.jobs(study)  # the one from before: nobody had to begin again
     assert job.state == "done"
 
@@ -39,6 +48,7 @@ def test_the_demo_through_a_killed_server_to_two_readers(start_app, tmp_path, br
         look_at(tab, app, study, "matches")
         expect(tab.get_by_text(re.compile(f"^{said} of .* clusters are settled"))).to_be_visible()
     page.get_by_role("button", name=re.compile(r"Confirm (?!several)")).first.click()
+    give_name(page, "Ann")
     for tab in (page, other):
         more = tab.get_by_text(re.compile(f"^{said + 1} of .* clusters are settled"))
         expect(more).to_be_visible(timeout=SOON)
@@ -49,6 +59,7 @@ def test_the_demo_through_a_killed_server_to_two_readers(start_app, tmp_path, br
 def test_the_mouse_on_a_point_of_a_map_shows_the_cell(demo, page):
     app, study = demo
     look_at(page, app, study, "clusters")
+    page.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
     chart = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
     picture = page.locator("img.hovered")
     expect(page.get_by_text("WebGL is not supported")).to_have_count(0)
@@ -183,10 +194,7 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
         settle(page)
         page.keyboard.press(key)
         if number:  # the first answer asks whose it is
-            name = page.get_by_role("dialog").get_by_role("textbox", name="Your name")
-            expect(name).to_be_focused(timeout=SOON)
-            page.keyboard.type("Ann")
-            page.keyboard.press("Enter")
+            give_name(page, "Ann")
         expect(settled).to_have_text(re.compile(f"^{number} of"), timeout=SOON)
     for number in range(1, clusters + 1):
         settle(page)
@@ -200,9 +208,12 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
     page.get_by_role("button", name="Go on: review the doubtful cells").click()
     kill_while(app, study, "aligning")
     expect(page.get_by_role("heading", name="Review")).to_be_visible(timeout=SOON)
-    step(page, "Classify")
+    page.get_by_role("link", name="Classify").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Classify", timeout=SOON)
+    settle(page)
     expect(reader).to_have_value("Ann")
-    again(page)
+    page.reload()
+    settle(page)
     expect(reader).to_have_value("Ann", timeout=SOON)
 
     # It survives its own end, then the server's.
