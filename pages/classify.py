@@ -130,6 +130,7 @@ with text.expert("Expert: how cells are typed"):
 if state_of(here, "classify") != "done" and here.pooled(QUERY) and not is_enough(current):
     show_plan(here, settings)
 first = bool(current and current.first)
+work = "Compute the transport" if first else "Type every cell"
 why = "This is the vote without transport: transport is not computed yet." if first else CHANGED
 if current and not current.fresh and not first:
     # What people confirmed since the transport counts in the vote already.
@@ -138,7 +139,7 @@ if current and not current.fresh and not first:
         offer_transport_again(here)
     show_run(here, current.run, current.reviews)
     lead_to_next(here.study, "classify")
-elif needs(here, "classify", "Type every cell", why):
+elif needs(here, "classify", work, why):
     offer_transport_anyway(here, current)
     show_run(here, latest, current.reviews if current else ())
     lead_to_next(here.study, "classify")

@@ -208,6 +208,7 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
     page.get_by_role("button", name="Go on: review the doubtful cells").click()
     kill_while(app, study, "aligning")
     expect(page.get_by_role("heading", name="Review")).to_be_visible(timeout=SOON)
+    settle(page)
     page.get_by_role("link", name="Classify").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Classify", timeout=SOON)
     settle(page)
