@@ -8,9 +8,9 @@ would; then every page is opened twice, a cell is typed and a cluster confirmed 
 are those until the page stands still in the browser; memory is the server's alone, since work
 runs in processes of its own. Needs Linux and Chromium. The last line is the headline.
 
-With ``--quick`` it is measured how long a visitor waits for the first typed result: from two folders
-(drawn ones unless they are given), and of the demo; beside what the bare functions take for the
-same, in one process without an app, by turns. Clicks are counted.
+With ``--quick`` it is measured how long a visitor waits for the first typed result: from two
+folders (drawn ones unless they are given), and of the demo; beside what the bare functions take
+for the same, in one process without an app, by turns. Clicks are counted.
 """
 
 from __future__ import annotations
