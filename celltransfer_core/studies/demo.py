@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from celltransfer_core.demo.sets import PER_TYPE, QUERY_CELLS, draw_demo, plan_query
+from celltransfer_core.demo.sets import draw_demo, plan_query
 from celltransfer_core.demo.styles import QUERY_STYLE, REFERENCE_STYLE, REFERENCE_TYPES, Style
 from celltransfer_core.people.queue import sample_order
 from celltransfer_core.pipeline.edits import shorten_hashes
@@ -23,6 +23,9 @@ from celltransfer_core.studies.records import Role, Study
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.types import Progress, silent
 from celltransfer_core.vocabulary import UNSURE
+
+PER_TYPE, QUERY_CELLS = 24, 130
+"""Cells that are drawn: few, because somebody waits for them."""
 
 DEMO_NAME = "Demo: drawn cells"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from celltransfer_core.demo.sets import PER_TYPE, QUERY_CELLS
 from celltransfer_core.demo.styles import REFERENCE_TYPES
 from celltransfer_core.pipeline.phases import (
     DRAWN_MAP,
@@ -20,6 +19,7 @@ from celltransfer_core.pipeline.phases import (
 from celltransfer_core.pipeline.votes import transport_counts
 from celltransfer_core.runtime.environment import cpu_count
 from celltransfer_core.runtime.progress import Phase
+from celltransfer_core.studies.demo import PER_TYPE, QUERY_CELLS
 from celltransfer_core.studies.kept import has_result
 from celltransfer_core.studies.reference_checks import check_path
 from celltransfer_core.studies.snapshots import Snapshot

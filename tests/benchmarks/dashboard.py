@@ -158,10 +158,11 @@ from celltransfer_core.data import read_dataset
 from celltransfer_core.demo import draw_demo
 from celltransfer_core.pipeline import run
 from celltransfer_core.runtime import Cache
+from celltransfer_core.studies.demo import PER_TYPE, QUERY_CELLS
 began = time.perf_counter()
 reference, query, cache, drawn = map(Path, sys.argv[1:])
 if not reference.exists():
-    draw_demo(drawn)
+    draw_demo(drawn, reference_per_type=PER_TYPE, query_cells=QUERY_CELLS)
 found = run(
     read_dataset(reference, labelled=True), read_dataset(query), cache=Cache(cache)
 )
@@ -246,8 +247,11 @@ def measure_waiting(chromium, folder, reference, query):
         return visitor.wait_for_types(app, began)
 
     def demo(visitor, app):
+        app.space.create("Another study")
+        visitor.page.goto(app.url)
+        settle(visitor.page)
         began = time.perf_counter()
-        visitor.page.goto(app.url)  # the first visit opens the demo by itself
+        visitor.click("button", "Open the demo study")
         return visitor.wait_for_types(app, began)
 
     drawn = folder / "drawn demo"
@@ -255,9 +259,7 @@ def measure_waiting(chromium, folder, reference, query):
         ("two folders", two_folders, lambda: bare(reference, query)),
         ("demo", demo, lambda: bare(drawn / "reference", drawn / "query", drawn=drawn)),
     ]
-    print(
-        f"{'from the first act to':24} {'types, s':>9} {'map, s':>7} {'bare, s':>8} {'share':>6}"
-    )
+    print(f"{'from the first act to':24} {'types, s':>9} {'map, s':>7} {'bare, s':>8} {'share':>6}")
     shares = {}
     for name, act, alone in turns:
         typed, mapped, clicks = visit(chromium, folder / name, act)
