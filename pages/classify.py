@@ -20,6 +20,7 @@ from celltransfer_core.studies import (
 )
 from celltransfer_core.vocabulary import QUERY
 from parts import text
+from parts.clicks import clicked
 from parts.here import Here, open_page
 from parts.navigation import lead_to_next
 from parts.settings import show_choices
@@ -79,7 +80,8 @@ def offer_transport_anyway(here: Here, current: CurrentRun) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(missing_transport(current.run), width="content")
         if (
-            st.button(
+            clicked(
+                st.button,
                 "Compute it all the same",
                 key="transport anyway",
                 type="tertiary",
@@ -101,8 +103,12 @@ def offer_transport_again(here: Here) -> None:
     """Offer a transport that hardly pays to whoever wants it all the same."""
     if (
         not here.locked
-        and st.button(
-            "Run it again all the same", key="again", type="tertiary", icon=":material/moving:"
+        and clicked(
+            st.button,
+            "Run it again all the same",
+            key="again",
+            type="tertiary",
+            icon=":material/moving:",
         )
         and begin(here, "classify")
     ):

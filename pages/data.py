@@ -10,6 +10,7 @@ from celltransfer_core.plots import CAPTIONS, types_figure
 from celltransfer_core.studies import Role
 from celltransfer_core.vocabulary import QUERY, REFERENCE, and_more
 from parts import text
+from parts.clicks import clicked
 from parts.framing import show_framing
 from parts.full_list import show_full_list
 from parts.here import Here, attempt, open_page, readable
@@ -96,7 +97,9 @@ def show_section(here: Here, role: Role) -> None:
         st.form(f"add {role}", border=False),
     ):
         name = st.text_input("Its name", placeholder="Such as: site B", max_chars=120)
-        if st.form_submit_button("Add") and attempt(here.workspace.add_set, here.id, role, name):
+        if clicked(st.form_submit_button, "Add", key=f"add set {role}") and attempt(
+            here.workspace.add_set, here.id, role, name
+        ):
             st.rerun()
 
 

@@ -26,6 +26,7 @@ from celltransfer_core.studies import (
 )
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 from parts import maps, study_types, text
+from parts.clicks import clicked
 from parts.encoder_list import find_encoders, show_encoders, show_more_encoders
 from parts.here import Here, open_page
 from parts.navigation import lead_to_next
@@ -57,7 +58,7 @@ def choose_voters(here: Here, found: Sequence[AvailableEncoder]) -> None:
             help="The more voters agree on a cell, the surer its type.",
         )
         st.caption("Clusters are found on the joined encoders, or on the first single one.")
-        if st.form_submit_button("Use these", disabled=here.locked):
+        if clicked(st.form_submit_button, "Use these", key="use these", disabled=here.locked):
             keep_voters(here, together, alone)
 
 

@@ -14,6 +14,7 @@ from celltransfer_core.studies import (
 )
 from celltransfer_core.vocabulary import QUERY, REFERENCE, and_more
 from parts import text
+from parts.clicks import clicked
 from parts.errors_shown import choose_prediction, show_errors
 from parts.here import Here, open_page
 from parts.measured import (
@@ -65,7 +66,7 @@ def choose(here: Here) -> None:
             bool(protocol.low_label),
             help="Everything three times over for each number of cells.",
         )
-        if st.form_submit_button("Set", disabled=here.locked):
+        if clicked(st.form_submit_button, "Set", key="set settings", disabled=here.locked):
             methods = [m for m in protocol.methods if m.removeprefix("ensemble-") not in EXTRA]
             methods += [m for name in probes for m in (name, f"ensemble-{name}")]
             chosen = {

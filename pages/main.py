@@ -9,6 +9,7 @@ from celltransfer_core.errors import CellTransferError
 from celltransfer_core.web import SignInError
 from parts import text
 from parts.assets import ASSETS
+from parts.clicks import forget_clicks
 from parts.colours_switch import show_switch
 from parts.here import open_workspace
 from parts.keys import show_keys
@@ -61,6 +62,7 @@ opened = open_chosen(space)
 current = opened.study
 
 page = run_through(opened.steps, labelled=opened.labelled)
+forget_clicks(page.url_path)
 
 
 @st.fragment(run_every=3.0)

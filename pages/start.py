@@ -6,6 +6,7 @@ from celltransfer_core.about import RESEARCH_USE
 from celltransfer_core.studies import current_job, open_demo
 from parts import text
 from parts.assets import ASSETS, component
+from parts.clicks import clicked
 from parts.here import Here, attempt, open_workspace
 from parts.image_set import HINTS, UPLOAD
 from parts.navigation import begin_study, lead_to_next, next_step, open_study
@@ -76,14 +77,22 @@ with own.container(border=True, height="stretch"):
 with demo.container(border=True, height="stretch"):
     st.markdown("**See it at work**")
     st.markdown("A small study of **drawn** cells, ready on every page. Nothing can break.")
-    if st.button("Open the demo study", icon=":material/draw:", width="stretch"):
+    if clicked(
+        st.button, "Open the demo study", key="demo", icon=":material/draw:", width="stretch"
+    ):
         open_the_demo()
         st.rerun()
 with new.container(border=True, height="stretch"):
     st.markdown("**New study**")
     with st.form("new study", border=False):
         name = st.text_input("Name", placeholder="Such as: May smears, site B", max_chars=120)
-        if st.form_submit_button("New study", icon=":material/add:", width="stretch"):
+        if clicked(
+            st.form_submit_button,
+            "New study",
+            key="new study",
+            icon=":material/add:",
+            width="stretch",
+        ):
             attempt(begin_study, name)
 
 st.header("How it works")

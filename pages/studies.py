@@ -5,6 +5,7 @@ import streamlit as st
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.studies import RECENT, ROLES, Study
 from parts import text
+from parts.clicks import clicked
 from parts.here import attempt, open_workspace
 from parts.navigation import begin_study, close_study, go, lead_to_next, next_step
 from parts.reader import reader_name, when_named
@@ -27,7 +28,9 @@ def rename(study: Study) -> None:
     """Offer another name."""
     with st.form(f"rename {study.id}", border=False):
         name = st.text_input("New name", study.name, max_chars=120)
-        if st.form_submit_button("Rename") and attempt(space.rename, study.id, name):
+        if clicked(st.form_submit_button, "Rename", key=f"save name {study.id}") and attempt(
+            space.rename, study.id, name
+        ):
             st.rerun()
 
 
@@ -81,16 +84,18 @@ def show(study: Study) -> None:
             )
         with buttons.container(horizontal=True, horizontal_alignment="right"):
             label = "Go on" if is_open else "Open"
-            if st.button(label, key=f"open {study.id}", help=step.task):
+            if clicked(st.button, label, key=f"open {study.id}", help=step.task):
                 go(step.page, study.id)
             with st.popover("More", key=f"more {study.id}"):
                 if study.signed:
                     st.caption("Signed off: it can be read and duplicated.")
                 else:
                     rename(study)
-                if st.button("Duplicate", key=f"copy {study.id}", icon=":material/content_copy:"):
+                if clicked(
+                    st.button, "Duplicate", key=f"copy {study.id}", icon=":material/content_copy:"
+                ):
                     duplicate(study)
-                if st.button("Delete", key=f"delete {study.id}", icon=":material/delete:"):
+                if clicked(st.button, "Delete", key=f"delete {study.id}", icon=":material/delete:"):
                     delete(study)
                 share(study)
 
@@ -134,7 +139,8 @@ def offer_sweep() -> None:
     )
     found = space.sweepable(age)
     studies = text.count(found.studies, "study", "studies")
-    if st.button(
+    if clicked(
+        st.button,
         f"Delete {studies} for good ({text.size(found.size)})",
         key="sweep deleted",
         icon=":material/delete_forever:",
@@ -158,13 +164,19 @@ latest = next((study for study in gone if study.id == st.session_state.get("dele
 if latest:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{text.plain(latest.name)}** was deleted.")
-        if st.button("Undo", icon=":material/undo:", key="undo"):
+        if clicked(st.button, "Undo", icon=":material/undo:", key="undo"):
             restore(latest)
 
 with st.form("new", border=True):
     entry, button = st.columns([2, 1], vertical_alignment="bottom")
     new = entry.text_input("Name of a new study", max_chars=120)
-    if button.form_submit_button("New study", icon=":material/add:", width="stretch"):
+    if clicked(
+        button.form_submit_button,
+        "New study",
+        key="new study",
+        icon=":material/add:",
+        width="stretch",
+    ):
         attempt(begin_study, new)
 
 every = space.studies()
@@ -180,7 +192,7 @@ if gone:
         for one in gone:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(text.plain(one.name))
-                if st.button("Restore", key=f"restore {one.id}"):
+                if clicked(st.button, "Restore", key=f"restore {one.id}"):
                     restore(one)
         offer_sweep()
 if erased := space.erasures():

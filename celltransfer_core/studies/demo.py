@@ -24,7 +24,7 @@ from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.types import Progress, silent
 from celltransfer_core.vocabulary import UNSURE
 
-PER_TYPE, QUERY_CELLS = 24, 130
+PER_TYPE, QUERY_CELLS = 20, 104
 """Cells that are drawn: few, because somebody waits for them."""
 
 DEMO_NAME = "Demo: drawn cells"

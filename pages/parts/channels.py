@@ -4,6 +4,7 @@ import streamlit as st
 
 from celltransfer_core.data import FAR_BELOW, Dataset, describe_scale, parse_channels
 from celltransfer_core.studies import ImageSet
+from parts.clicks import clicked
 from parts.here import Here, attempt
 
 _GREY, _COLOUR = "One channel, as grey", "Three channels, as red, green and blue"
@@ -54,8 +55,8 @@ def offer_channels(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
             )
             for at, (name, column) in enumerate(zip(names, columns, strict=False))
         ]
-        if st.button(
-            "Show these channels", key=f"channels {image_set.id}", disabled=here.locked
+        if clicked(
+            st.button, "Show these channels", key=f"channels {image_set.id}", disabled=here.locked
         ) and attempt(here.workspace.change_set, image_set.id, channels=",".join(map(str, wanted))):
             st.rerun()
 

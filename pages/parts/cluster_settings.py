@@ -8,6 +8,7 @@ import streamlit as st
 from celltransfer_core.config import Config, setting
 from celltransfer_core.studies import study_config
 from parts import text
+from parts.clicks import clicked
 from parts.here import Here
 from parts.settings import choose_number, choose_word
 from parts.work import begin, state_of
@@ -35,8 +36,12 @@ def show_settings(here: Here) -> None:
         chosen["sigma"] = choose_number(
             here, setting("sigma"), config, label="σ, where it is a number", start=0.5
         )
-        if st.form_submit_button(
-            "Use these settings", icon=":material/refresh:", disabled=here.locked
+        if clicked(
+            st.form_submit_button,
+            "Use these settings",
+            key="use settings",
+            icon=":material/refresh:",
+            disabled=here.locked,
         ) and here.change_options(
             **{name: value for name, value in chosen.items() if value != getattr(config, name)}
         ):

@@ -28,6 +28,7 @@ from celltransfer_core.studies import (
 )
 from celltransfer_core.vocabulary import QUERY
 from parts import text
+from parts.clicks import clicked
 from parts.here import Here
 from parts.keys import KEYS
 from parts.study_types import colours
@@ -108,7 +109,8 @@ def show_undo(found: Clustered) -> None:
         what = "name" if last.kind == "cluster-name" else last.payload.get("what", "edit")
         number = last.payload.get("cluster")
         label = f"Undo: {what} of cluster {number}" if number is not None else f"Undo: {what}"
-        if st.button(
+        if clicked(
+            st.button,
             label,
             icon=":material/undo:",
             key="undo",
@@ -121,7 +123,8 @@ def show_undo(found: Clustered) -> None:
 def offer_split(found: Clustered, number: int) -> None:
     """Offer to split a cluster by what tells its cells apart."""
     here = found.here
-    if st.button(
+    if clicked(
+        st.button,
         "Split",
         key=f"split {number}",
         shortcut=KEYS["mixed"],
@@ -146,7 +149,7 @@ def offer_edits(found: Clustered, number: int) -> None:
     with st.popover("Edit", key=f"edit {number}", disabled=here.locked):
         with st.form(f"name {number}", border=False):
             given = st.text_input("Name", found.names.get(number, ""), max_chars=60)
-            if st.form_submit_button("Rename") and here.decide(
+            if clicked(st.form_submit_button, "Rename", key=f"save name {number}") and here.decide(
                 "cluster-name", name_payload(found.query.cells, inside, number, given)
             ):
                 st.rerun()
@@ -158,7 +161,7 @@ def offer_edits(found: Clustered, number: int) -> None:
                 key=f"into {number}",
                 format_func=lambda other: f"cluster {found.label(other)}",
             )
-            if st.button("Merge", key=f"merge {number}", icon=":material/call_merge:"):
+            if clicked(st.button, "Merge", key=f"merge {number}", icon=":material/call_merge:"):
                 keep_edit(found, inside, into, "merge", number)
 
 
@@ -177,7 +180,13 @@ def offer_move(
             format_func=lambda n: "a new cluster" if n == NEW else f"cluster {found.label(n)}",
             disabled=here.locked,
         )
-        if st.form_submit_button("Move", icon=":material/move_item:", disabled=here.locked):
+        if clicked(
+            st.form_submit_button,
+            "Move",
+            key="move",
+            icon=":material/move_item:",
+            disabled=here.locked,
+        ):
             if on_map is not None and len(on_map) < found.query.n_cells:
                 chosen = extend_selection(embeddings(here), on_map, chosen)
             keep_edit(found, chosen, None if to == NEW else to, "move")

@@ -7,6 +7,7 @@ import streamlit as st
 from celltransfer_core.data import TableHeader
 from celltransfer_core.studies import ImageSet, Workspace
 from parts import text
+from parts.clicks import clicked
 from parts.here import Here, attempt
 
 MEANINGS: Mapping[str, str] = {"file": "Files", "label": "Types"}
@@ -42,7 +43,12 @@ def ask_columns(here: Here, image_set: ImageSet, table: str, header: TableHeader
             )
             for need in header.needs
         }
-        if not st.form_submit_button("Use these columns", disabled=here.locked):
+        if not clicked(
+            st.form_submit_button,
+            "Use these columns",
+            key=f"use columns {table} {image_set.id}",
+            disabled=here.locked,
+        ):
             return
     if None in chosen.values():
         st.error("Choose a column for each.")

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from parts.clicks import clicked
+
 
 def main_button(
     label: str,
@@ -30,12 +32,11 @@ def main_button(
     with dock:
         if note:
             st.markdown(note, width="content")
-        return st.button(
-            label,
-            key=key,
-            icon=icon,
-            type="primary" if first and not quiet else "secondary",
-            disabled=disabled,
-            on_click=on_click,
-            args=args,
-        )
+        looks = {
+            "icon": icon,
+            "type": "primary" if first and not quiet else "secondary",
+            "disabled": disabled,
+        }
+        if on_click is None:
+            return clicked(st.button, label, key=key, **looks)
+        return st.button(label, key=key, on_click=on_click, args=args, **looks)

@@ -15,6 +15,7 @@ from celltransfer_core.encoders import (
     available_encoders,
 )
 from parts import text
+from parts.clicks import clicked
 from parts.here import attempt
 
 
@@ -81,7 +82,7 @@ def show_more_encoders(found: Sequence[AvailableEncoder]) -> None:
         accept_multiple_files=True,
         help="The guide “Bring your own encoder” on the Help page says what the JSON holds.",
     )
-    if files and st.button("Add this encoder", icon=":material/add:"):
+    if files and clicked(st.button, "Add this encoder", key="add encoder", icon=":material/add:"):
         take_in(files)
 
 

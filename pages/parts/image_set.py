@@ -21,6 +21,7 @@ from celltransfer_core.web import import_roots, upload_access
 from parts import text
 from parts.assets import component
 from parts.channels import show_numbers
+from parts.clicks import clicked
 from parts.columns import show_columns
 from parts.file_names import names_wanted
 from parts.here import Here, attempt
@@ -117,13 +118,17 @@ def offer_changes(here: Here, image_set: ImageSet) -> None:
             help="With it for every set of reference and query, nuclei are compared in µm, not "
             "in pixels.",
         )
-        if st.form_submit_button("Save", disabled=here.locked) and attempt(
-            here.workspace.change_set, image_set.id, name=name, um_per_px=scale
-        ):
+        if clicked(
+            st.form_submit_button, "Save", key=f"save {image_set.id}", disabled=here.locked
+        ) and attempt(here.workspace.change_set, image_set.id, name=name, um_per_px=scale):
             st.rerun()
     sure = st.checkbox("Remove this set with its images", key=f"sure {image_set.id}")
-    if st.button(
-        "Remove", key=f"remove {image_set.id}", icon=":material/delete:", disabled=not sure
+    if clicked(
+        st.button,
+        "Remove",
+        key=f"remove {image_set.id}",
+        icon=":material/delete:",
+        disabled=not sure,
     ) and attempt(here.workspace.remove_set, image_set.id):
         st.rerun()
 
@@ -136,8 +141,8 @@ def offer_table_out(here: Here, image_set: ImageSet) -> None:
             f"Mend {table} and add it again, or take it out. Until then the set has no images to "
             "work with, for nobody knows what the table should have said."
         )
-        if st.button(
-            f"Take {table} out", key=f"out {table} {image_set.id}", disabled=here.locked
+        if clicked(
+            st.button, f"Take {table} out", key=f"out {table} {image_set.id}", disabled=here.locked
         ) and attempt(here.workspace.take_out_table, image_set.id, table):
             st.rerun()
 
@@ -288,7 +293,12 @@ def offer_mapping(here: Here, image_set: ImageSet) -> None:
                 disabled=["Type in this set", "Cells"] if not here.locked else True,
                 key=f"types {image_set.id} {image_set.revision}",
             )
-            if st.form_submit_button("Save types", disabled=here.locked):
+            if clicked(
+                st.form_submit_button,
+                "Save types",
+                key=f"save types {image_set.id}",
+                disabled=here.locked,
+            ):
                 wanted = edited["Type in the study"].fillna("").str.strip()
                 mapping = dict(zip(edited["Type in this set"], wanted, strict=True))
                 if attempt(here.workspace.change_set, image_set.id, mapping=mapping):

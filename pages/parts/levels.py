@@ -7,6 +7,7 @@ import streamlit as st
 from celltransfer_core.data import INNERMOST, Level, levels_of
 from celltransfer_core.studies import ImageSet
 from parts import text
+from parts.clicks import clicked
 from parts.here import Here, attempt
 
 
@@ -32,7 +33,12 @@ def ask_level(here: Here, image_set: ImageSet, levels: Sequence[Level]) -> None:
             "Folders above the types are then not used. They can serve as slides: add a "
             "metadata.csv with the columns file, slide."
         )
-        asked = st.form_submit_button("These are the types", disabled=here.locked)
+        asked = clicked(
+            st.form_submit_button,
+            "These are the types",
+            key=f"level {image_set.id}",
+            disabled=here.locked,
+        )
     if asked and chosen is None:
         st.error("Choose one of the levels first.")
     elif asked:

@@ -13,6 +13,7 @@ import streamlit as st
 
 from celltransfer_core.config import PRESETS, SETTINGS, Config, Setting, panel
 from celltransfer_core.studies import Study
+from parts.clicks import clicked
 from parts.here import Here
 
 NUMBER = "number"
@@ -97,8 +98,12 @@ def show_choices(here: Here, config: Config) -> None:
                 choose = choose_switch if setting.kind == "switch" else choose_number
                 chosen[setting.name] = choose(here, setting, config)
         st.caption("A change of what is compared also finds clusters anew.")
-        if st.form_submit_button(
-            "Use these choices", icon=":material/check:", disabled=here.locked
+        if clicked(
+            st.form_submit_button,
+            "Use these choices",
+            key="use choices",
+            icon=":material/check:",
+            disabled=here.locked,
         ):
             keep(here, config, chosen)
 

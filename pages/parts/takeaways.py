@@ -20,6 +20,7 @@ from celltransfer_core.studies import (
 from celltransfer_core.types import Progress
 from celltransfer_core.web import file_url
 from parts import text
+from parts.clicks import clicked
 from parts.here import Here
 from parts.pictures import picture_url
 
@@ -200,7 +201,9 @@ def offer_prepared(
         return None
     if state is not None:
         st.error(text.sentence(state.problem))
-    if st.button(f"Prepare the {label}", key=f"prepare {name}", icon=":material/hourglass_top:"):
+    if clicked(
+        st.button, f"Prepare the {label}", key=f"prepare {name}", icon=":material/hourglass_top:"
+    ):
         start_preparation(path, write)
         st.rerun()
     return None

@@ -22,6 +22,7 @@ from celltransfer_core.studies import (
 )
 from celltransfer_core.studies.records import Job
 from celltransfer_core.studies.work_list import GRACE
+from parts.clicks import clicked
 from parts.here import Here, attempt
 from parts.navigation import go, main_button
 from parts.reader import ask_outside
@@ -200,7 +201,7 @@ def _watch(workspace: Workspace, study: str, there: frozenset[str]) -> None:
             st.warning(_SILENT[job.state].format(silent=seconds_left(silent)))
         else:
             st.caption("You can close this page: the work goes on, and what is finished is kept.")
-        if st.button("Cancel", icon=":material/stop_circle:"):
+        if clicked(st.button, "Cancel", key="cancel work", icon=":material/stop_circle:"):
             attempt(cancel, workspace, job.id)
 
 
