@@ -17,7 +17,7 @@ from parts.navigation import lead_to_next
 from parts.open_cell import show_names, show_open, show_reasons
 from parts.reader import waits_for_name
 from parts.saved_filters import show_saved
-from parts.shown_cells import shown_cells, sort_anew
+from parts.shown_cells import shown_cells, sort_anew, tell_lost
 from parts.study_types import all_types, colours
 from parts.work import current_run, reload_current
 
@@ -72,6 +72,7 @@ def show_cells(here: Here, run: RunResult, reviews: Sequence[Review], *, present
                 on_click=sort_anew,
             )
         tell_left_out(shown)
+    tell_lost(shown)
     cell = shown.find(shown.view.cell)
     with_map = bool(st.session_state.get("cells map"))
     beside = cell is not None or with_map

@@ -70,7 +70,7 @@ def show_plan(here: Here, config: Config) -> None:
         )
         st.page_link("matches.py", icon=":material/arrow_back:")
     elif share < 1:
-        st.caption(f"{100 * share:.0f} % of the cells are in clusters that a person confirmed.")
+        st.caption(f"{100 * share:.1f} % of the cells are in clusters that a person confirmed.")
 
 
 def offer_transport_anyway(here: Here, current: CurrentRun) -> None:

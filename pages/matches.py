@@ -73,7 +73,7 @@ def show_settled(matched: Matched) -> None:
     st.progress(
         share,
         text=f"**{len(done)} of {len(matched.matches)} clusters are settled by a person**, "
-        f"{100 * share:.0f} % of the cells",
+        f"{100 * share:.1f} % of the cells",
     )
 
 
@@ -115,7 +115,7 @@ def show_table(matched: Matched) -> None:
                 "Cells": match.cells,
                 "Type": "none of these" if match.matched_type == NONE_TYPE else match.matched_type,
                 "State": matched.state(position),
-                "Encoders say": f"{100 * purity.share:.0f} % {purity.counts[0][0]}",
+                "Encoders say": f"{100 * purity.share:.1f} % {purity.counts[0][0]}",
                 "Seems": "mixed" if purity.mixed else "",
                 "Next most alike": match.runner_up,
                 "Other sets say": match.tsne_type if match.reason else "",

@@ -220,7 +220,8 @@ class Gallery {
 
   // Tell the server, and go on telling until it has heard.
   act(what, ...rest) {
-    const serial = Math.max(Date.now(), (this.serial ?? 0) + 1);
+    // A clock that was set back must not make it older than what the server has heard.
+    const serial = Math.max(Date.now(), (this.serial ?? this.data.done) + 1);
     this.serial = serial;
     if (what === "pick") this.waiting = this.waiting.filter(([, one]) => one !== "pick");
     this.waiting.push([serial, what, ...rest]);

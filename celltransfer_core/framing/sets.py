@@ -248,7 +248,8 @@ def choose_framing(mode: Mode, nuclei: Mapping[str, Nuclei]) -> tuple[bool, str]
         for name, found in nuclei.items()
     )
     left = sum(int((~found.found).sum()) for found in nuclei.values())
-    whole = f"; the {left:,} cells without one are left whole" if left else ""
+    cells = "1 cell without one is" if left == 1 else f"{left:,} cells without one are"
+    whole = f"; {cells} left whole" if left else ""
     if mode == "nucleus":
         return True, f"cut around the nucleus, as asked for ({counts}){whole}"
     if all(found.found.mean() >= MIN_SHARE_FOUND for found in nuclei.values()):

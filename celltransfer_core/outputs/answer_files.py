@@ -45,7 +45,11 @@ def read_elsewhere(path: Path, columns: Mapping[str, str] | None = None) -> tupl
         If it cannot be read; see :func:`~celltransfer_core.outputs.brought_in.said_in_table`.
     """
     if path.is_dir():
-        names = [name for name in find_files(path)[0] if "/" in name]
+        there = find_files(path)[0]
+        names = [name for name in there if "/" in name]
+        if not names:
+            what = "its images lie in no sub-folder" if there else "it holds no image"
+            raise DataError(f"{path}: {what}; give a folder with one sub-folder a type.")
         return said_in_folders({name: _content(path / name) for name in names})
     written = read_text(path, bounded=False, sheet="reviews")
     return said_in_table(written.text, str(path), columns)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 CAPTIONS: dict[str, str] = {
     "accuracy_figure": (
-        "Accuracy of every encoder without alignment (dark), and what aligning adds (blue) or "
+        "Accuracy of every encoder without alignment (grey), and what aligning adds (blue) or "
         "takes away (striped). The last bar is the ensemble's vote; the line on it is its 95 % "
         "interval, or in a mean of pairs their standard deviation."
     ),
@@ -24,7 +24,8 @@ CAPTIONS: dict[str, str] = {
     ),
     "reliability_figure": (
         "Of cells with a given confidence, how many are right. On the diagonal confidence means "
-        "what it says; below it the vote is too sure of itself."
+        "what it says; below it the vote is too sure of itself. In brackets stands how far the two "
+        "are apart on average."
     ),
     "reader_figure": (
         "What answers are worth: a reader confirms every cluster, then types cell after cell. The "
@@ -41,7 +42,8 @@ CAPTIONS: dict[str, str] = {
     ),
     "agreement_figure": (
         "Each cell's agreement is the share of the vote that its type won. Cells left of the "
-        "dashed line are flagged for you to look at."
+        "dashed line are flagged for you to look at until enough cells are typed; then confidence "
+        "decides."
     ),
     "types_figure": (
         "How many cells of each type the set holds. Types with few cells are learned less well."
@@ -68,7 +70,7 @@ CAPTIONS: dict[str, str] = {
         "are named. A query cluster whose neighbours are of another type than its own deserves a "
         "look. The axes' values mean nothing."
     ),
-    "differential_figure": ("The share of each type on every slide, with 95 % intervals."),
+    "differential_figure": ("The share of each type, with its 95 % interval."),
     "confusion_figure": (
         "How two opinions on the same cells compare, in cells; shades are shares of a row. Cells "
         "off the diagonal are typed differently by the two; neither is known to be right."

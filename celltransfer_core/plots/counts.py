@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def _bars(counts: Mapping[str, int], colours: Mapping[str, str], title: str) -> 
 
 def _share(share: float) -> str:
     # Few cells are not none.
-    return f"{100 * share:.0f} %" if share >= 0.005 or not share else "&lt;1 %"
+    return f"{100 * share:.1f} %" if share >= 0.0005 or not share else "&lt;0.1 %"
 
 
 def composition_figure(counts: dict[str, int], colours: dict[str, str]) -> go.Figure:
@@ -170,15 +170,44 @@ def sizes_figure(sizes: Mapping[str, Float64], title: str, axis: str) -> go.Figu
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of a differential count, from the top: the slides of each type stand together."""
+    """Rows of a differential count, from the top: the slides of each type stand together.
+
+    A single slide needs no rows of its own: there is one a type.
+    """
 
     slides: Sequence[str]
     types: Sequence[str]
 
     @property
+    def single(self) -> bool:
+        """Whether all cells are of one slide."""
+        return len(self.slides) == 1
+
+    @property
     def step(self) -> float:
         """Distance between two types: their slides, and an empty row for the type's name."""
-        return len(self.slides) + 1.0
+        return 1.0 if self.single else len(self.slides) + 1.0
+
+    def axis(self) -> dict[str, Any]:
+        """Describe the axis: slides by name, or the types of the single one."""
+        if self.single:
+            return name_axis(
+                self.types, wrapped=True, range=[len(self.types) - 0.5, -0.5], title="type"
+            )
+        return {
+            "tickvals": [
+                number * self.step + place
+                for number in range(len(self.types))
+                for place in range(len(self.slides))
+            ],
+            "ticktext": [
+                shorten(name or "all cells", 20) for _ in self.types for name in self.slides
+            ],
+            "title": "slide",
+            "range": [self.step * len(self.types) - 1.5, -1.5],
+            "showgrid": False,
+            "zeroline": False,
+        }
 
     def places(self, table: pd.DataFrame) -> Float64:
         """Find the row of each row of a table, shape (rows of the table,)."""
@@ -221,7 +250,7 @@ def differential_figure(
     else:
         _add_count(figure, "predicted", table, rows.places(table) - 0.18, colours, hollow=True)
         _add_count(figure, "reviewed", after, rows.places(after) + 0.18, colours)
-    for number, name in enumerate(types):
+    for number, name in enumerate(() if rows.single else types):
         figure.add_annotation(
             x=0,
             xref="paper",
@@ -235,24 +264,22 @@ def differential_figure(
     top = max([100.0 if len(types) == 1 else 0.0, *highest])
     return finish_figure(
         figure,
-        "Differential count by slide" if len(slides) > 1 else "Differential count",
-        plot=max(140, int(20 * rows.step * len(types))),
+        _title_of(slides),
+        plot=max(140, int((30 if rows.single else 20) * rows.step * len(types))),
         subtitle="○ predicted &nbsp; ● after review" if after is not None else "",
         notes=[_what_bars_cover(table if after is None else after)],
-        xaxis={"title": "% of the slide's cells", "range": [-1, min(top * 1.04, 101)]},
-        yaxis={
-            "tickvals": [
-                number * rows.step + place
-                for number in range(len(types))
-                for place in range(len(slides))
-            ],
-            "ticktext": [shorten(slide or "all cells", 20) for _ in types for slide in slides],
-            "title": "slide",
-            "range": [rows.step * len(types) - 1.5, -1.5],
-            "showgrid": False,
-            "zeroline": False,
+        xaxis={
+            "title": "% of all cells" if slides == [""] else "% of the slide's cells",
+            "range": [-1, min(top * 1.04, 101)],
         },
+        yaxis=rows.axis(),
     )
+
+
+def _title_of(slides: Sequence[str]) -> str:
+    if len(slides) > 1:
+        return "Differential count by slide"
+    return f"Differential count of {shorten(slides[0])}" if slides[0] else "Differential count"
 
 
 def _what_bars_cover(table: pd.DataFrame) -> str:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-LINES = ("#0B6E99", "#C2571A", "#4B7A4F", "#7A4E8A", "#15191D")
-"""Colours of lines that stand for methods, not for types."""
+LINES = ("#0B6E99", "#C2571A", "#4B7A4F", "#7A4E8A", "#7D8791")
+"""Colours of lines that stand for methods, not for types; they are seen on light and on dark."""
 
 DARK, MIDDLE, PALE = "#5C6670", "#8B96A1", "#B4C0C8"
 LINE = "rgba(128,128,128,0.55)"

@@ -35,7 +35,7 @@ _LEAST_ERROR = 1e-17
 
 
 def agreement_figure(agreement: Float64, threshold: float) -> go.Figure:
-    """Draw how far the voters agree, and below which agreement a cell is flagged.
+    """Draw how far the voters agree, and how many cells lie under a threshold.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def agreement_figure(agreement: Float64, threshold: float) -> go.Figure:
     centres = (edges[:-1] + edges[1:]) / 2
     below = agreement < threshold
     labels = (
-        f"flagged for review ({int(below.sum()):,})",
-        f"not flagged ({int((~below).sum()):,})",
+        f"under the threshold ({int(below.sum()):,})",
+        f"the others ({int((~below).sum()):,})",
     )
     figure = go.Figure()
     for label, cells, colour in (
@@ -133,7 +133,7 @@ def confusion_figure(
             ]
             for row, one in enumerate(order)
         ],
-        f"{title} (same type: {same:.0f} %)",
+        f"{title} (same type: {same:.1f} %)",
         limits=(0.0, 100.0),
         unit="% of the row",
         digits=0,
@@ -264,7 +264,7 @@ def _add_changes(
             x=1,
             xref="paper",
             y=line,
-            text=f"{changed:.0f} % changed",
+            text=f"{changed:.1f} % changed",
             showarrow=False,
             xanchor="left",
             xshift=6,

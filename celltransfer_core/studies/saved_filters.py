@@ -68,9 +68,12 @@ def filter_payloads(
     Raises
     ------
     StudyError
-        If the name is empty or too long, or another filter is called so already.
+        If the name is empty or too long, another filter is called so already, or the one to
+        rename is gone.
     """
     name = clean_name(name)
+    if instead and instead not in kept:
+        raise StudyError(f"There is no filter {instead} any more: somebody renamed or deleted it.")
     if instead and name != instead and name in kept:
         raise StudyError(f"Another filter is called {name}; choose another name.")
     given: list[tuple[str, FilterAddress | None]] = [(name, address)]

@@ -105,7 +105,8 @@ def _answer(request: Request) -> tuple[Clash, int]:
     """Read what a person answered where names are taken; nothing until they were asked."""
     clash = next((c for c in CLASHES if c == request.query_params.get("clash", "ask")), None)
     number = request.query_params.get("number", "2")
-    if clash is None or not (number.isascii() and number.isdigit() and 1 < int(number) < 10_000):
+    countable = number.isascii() and number.isdigit() and len(number) < 5
+    if clash is None or not countable or int(number) < 2:
         raise RefusedError(400, "What is to be done with files of the same name is not understood.")
     return clash, int(number)
 

@@ -4,15 +4,31 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from parts import text
+
 NAME = "cluster"
+_MOST_DIGITS = 9  # of the number of a cluster: an address may hold thousands
+
+
+def cluster_number(written: str) -> int | None:
+    """Read the number of a cluster from an address; None where it is none."""
+    return int(written) if written.isdecimal() and len(written) <= _MOST_DIGITS else None
 
 
 def chosen_cluster(numbers: Sequence[int], otherwise: int) -> int:
     """Return the cluster that the address or the session names, if it is one of ``numbers``."""
     asked = st.query_params.get(NAME)
     # What this page wrote there itself is no wish: the session may have gone on since.
-    if asked and asked != st.session_state.get(f"{NAME} shown") and asked.isdecimal():
-        st.session_state[NAME] = int(asked)
+    if asked and asked != st.session_state.get(f"{NAME} shown"):
+        number = cluster_number(asked)
+        if number in numbers:
+            st.session_state[NAME] = number
+        else:
+            st.info(
+                f"There is no cluster {text.plain(asked[:_MOST_DIGITS])} here (any more): split, "
+                "merged or found anew, clusters get other numbers. Choose one below.",
+                icon=":material/link_off:",
+            )
     if st.session_state.get(NAME) not in numbers:
         st.session_state[NAME] = otherwise
     st.query_params[NAME] = st.session_state[f"{NAME} shown"] = str(st.session_state[NAME])

@@ -6,6 +6,7 @@ import streamlit as st
 
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.studies import match_payloads, split_edits, stage_keys
+from celltransfer_core.studies.records import Decision
 from parts import text
 from parts.chosen import choose_cluster
 from parts.here import Here
@@ -17,6 +18,8 @@ ASKED_AGAIN = "asked again"
 """Numbers of the clusters that a mixed one was split in: they come next."""
 TO_MATCH = "to match"
 """Whether clusters were split and wait to be matched."""
+_UNSAID = "unsaid"
+"""Whether a split took the cluster's answer back just before it."""
 
 
 def keep_answers(matched: Matched, answers: Sequence[tuple[int, str | None]]) -> bool:
@@ -80,9 +83,10 @@ def split(matched: Matched, position: int) -> None:
     except CellTransferError as error:
         st.error(text.sentence(error))
         return
-    if matched.matches[position].confirmed and not keep_answers(matched, [(position, None)]):
+    confirmed = matched.matches[position].confirmed
+    if confirmed and not keep_answers(matched, [(position, None)]):
         return
-    if here.decide_all("cluster", edits):
+    if here.decide_all("cluster", [{**edit, _UNSAID: confirmed} for edit in edits]):
         first = int(matched.clusters.names.max()) + 1
         st.session_state[ASKED_AGAIN] = (number, *range(first, first + len(edits)))
         st.session_state[TO_MATCH] = True
@@ -107,10 +111,23 @@ def last_kind(here: Here) -> str | None:
     return mine[-1] if mine else None
 
 
+def undo_last(here: Here, kind: str) -> tuple[Decision, ...]:
+    """Take back what a reader did last of a kind; after a split its cluster's answer stands again.
+
+    A split of a cluster with an answer is kept as two strokes, of two kinds.
+    """
+    undone = here.undo(kind)
+    if undone and undone[-1].payload.get(_UNSAID):
+        said = here.own_decisions("match")
+        if said and said[-1].id < undone[0].id:  # nothing was said since
+            here.undo("match")
+    return undone
+
+
 def undo(matched: Matched) -> None:
     """Take this reader's last answer or split back, or all that were given at one stroke."""
     kind = last_kind(matched.here)
-    if kind and (undone := matched.here.undo(kind)):
+    if kind and (undone := undo_last(matched.here, kind)):
         if kind == "match":
             matched.here.mark_seen()
         number = undone[-1].payload.get("cluster")

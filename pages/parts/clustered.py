@@ -29,6 +29,7 @@ from celltransfer_core.studies import (
 from celltransfer_core.vocabulary import QUERY
 from parts import text
 from parts.clicks import clicked
+from parts.cluster_answers import undo_last
 from parts.here import Here
 from parts.keys import KEYS
 from parts.study_types import colours
@@ -116,7 +117,7 @@ def show_undo(found: Clustered) -> None:
             key="undo",
             shortcut=KEYS["undo"],
             disabled=here.locked,
-        ) and here.undo(last.kind):
+        ) and undo_last(here, last.kind):
             st.rerun()
 
 

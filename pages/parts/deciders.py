@@ -20,9 +20,9 @@ def show_deciders(run: RunResult, cell: int) -> None:
         return
     shares = dict(zip(KINDS, run.updated.cell_weights[cell].tolist(), strict=True))
     listed = ", ".join(
-        f"{100 * share:.0f} % {DECIDERS[kind]}"
+        f"{100 * share:.1f} % {DECIDERS[kind]}"
         for kind, share in sorted(shares.items(), key=lambda item: -item[1])
-        if share >= 0.005
+        if share >= 0.0005
     )
     st.caption(f"Who decided: {listed}.")
     distance = run.updated.distance[cell]

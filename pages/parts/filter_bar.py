@@ -228,7 +228,8 @@ def _chips(bar: Bar) -> list[_Chip]:
             found.append(_Chip(group, label.format(text.plain(str(one))), {field: left}))
     for fault in wanted.faults:
         left = tuple(other for other in wanted.faults if other != fault)
-        found.append(_Chip("Where", NAMES.get(fault, fault).lower(), {"faults": left}))
+        named = NAMES.get(fault) or f"fault {text.plain(fault)}"
+        found.append(_Chip("Where", named.lower(), {"faults": left}))
     for field, group, label in (
         ("reviewed", "Answers", f"reviewed: {ANSWERED[wanted.reviewed].lower()}"),
         ("changed", "Answers", "changed by me"),
@@ -250,7 +251,8 @@ def _chips(bar: Bar) -> list[_Chip]:
         found.append(_Chip("Map", "chosen cells alone", {"only": ""}))
     if bar.view.pin:
         order = View.order if bar.view.order == "like the pinned" else bar.view.order
-        found.append(_Chip("Sort", f"pinned: {bar.view.pin[:6]}", {"pin": "", "order": order}))
+        pinned = text.plain(bar.view.pin[:6])
+        found.append(_Chip("Sort", f"pinned: {pinned}", {"pin": "", "order": order}))
     return found
 
 

@@ -35,6 +35,7 @@ import numpy as np
 import streamlit as st
 
 from celltransfer_core.pipeline import CELL_ORDERS, REVIEWED, WHOLE, CellFilter, CellOrder
+from parts.chosen import cluster_number
 from parts.here import Here
 
 PAGE = "cells"
@@ -106,10 +107,10 @@ def read_view(address: Mapping[str, Sequence[str]]) -> View:
         return [*(address.get(name) or [""])][-1]
 
     wanted: dict[str, Any] = {
-        of: tuple(dict.fromkeys(address.get(name, ()))) for name, of in _NAMES.items()
+        of: tuple(dict.fromkeys(filter(None, address.get(name, ())))) for name, of in _NAMES.items()
     }
-    numbers = [number for number in address.get("cluster", ()) if number.isdecimal()]
-    wanted["clusters"] = tuple(dict.fromkeys(int(number) for number in numbers))
+    numbers = [cluster_number(number) for number in address.get("cluster", ())]
+    wanted["clusters"] = tuple(dict.fromkeys(one for one in numbers if one is not None))
     wanted |= {of: last(name) == "1" for name, of in _SWITCHES.items()}
     for name in _RANGES:
         with suppress(ValueError):

@@ -122,6 +122,7 @@ def show_results(table: pd.DataFrame) -> None:
     st.dataframe(
         shown,
         hide_index=True,
+        placeholder="",
         column_config={
             **dict.fromkeys(numbers, percent),
             "method": st.column_config.TextColumn(pinned=True),

@@ -222,8 +222,16 @@ def offer_revision(here: Here, mine: Sequence[Answer]) -> None:
 
 
 def keep(here: Here, mine: Sequence[Answer], said: str | None) -> None:
-    """Keep what was revised, all of a kind at one stroke."""
-    for kind, payloads in revised_payloads(mine, said, reference_types(here)).items():
+    """Keep what was revised, all of a kind at one stroke, unless it was changed meanwhile."""
+    listed = {one.decision: one for one in list_answers(here.workspace, here.id)}
+    present = [listed[one.decision] for one in mine if one.decision in listed]
+    if changed := len(mine) - sum(one.stands for one in present):
+        st.warning(
+            f"{text.count(changed, 'answer')} had been changed since you saw this list, in another "
+            "window or by another reader. That stands as it is; look again before you revise it.",
+            icon=":material/sync_problem:",
+        )
+    for kind, payloads in revised_payloads(present, said, reference_types(here)).items():
         if not here.decide_all(kind, payloads):
             return
     here.mark_seen()

@@ -123,7 +123,7 @@ def how_it_stands(match: Match, standing: Standing | None) -> str:
     if standing.share == 1:
         return f":green-badge[:material/check: confirmed] {by}"
     return (
-        f":blue-badge[:material/redo: carried over] {100 * standing.share:.0f} % of its cells were "
+        f":blue-badge[:material/redo: carried over] {100 * standing.share:.1f} % of its cells were "
         f"confirmed before, {by}."
     )
 

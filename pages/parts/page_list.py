@@ -56,6 +56,9 @@ def run_through(steps: Steps | None, *, labelled: bool) -> Any:
         seen = "visible" if listed else "hidden"
         return st.Page(f"{name}.py", title=title, icon=icon(mark), visibility=seen, **more)
 
+    asked = urlsplit(st.context.url or "").path.rstrip("/").rpartition("/")[2]
+    # The start has no name in its address; who writes one is led on.
+    apart = {"url_path": "home"} if asked == "start" else {}
     looked_at = [
         *(_step(one, heading, steps) for one, heading in COMPUTED.items()),
         page("cells", "Cells", "grid_view"),
@@ -65,7 +68,7 @@ def run_through(steps: Steps | None, *, labelled: bool) -> Any:
     return st.navigation(
         {
             "": [
-                page("start", "Start", "home", default=True),
+                page("start", "Start", "home", default=True, **apart),
                 page("studies", "Studies", "folder_open"),
             ],
             "Steps": [
@@ -73,7 +76,7 @@ def run_through(steps: Steps | None, *, labelled: bool) -> Any:
                 for number, (one, heading) in enumerate(MAIN_STEPS.items(), 1)
             ],
             "To look at": looked_at,
-            "More": [page("help", "Help", "help"), *_unknown()],
+            "More": [page("help", "Help", "help"), *_elsewhere(asked)],
         },
         expanded=True,
     )
@@ -90,14 +93,15 @@ def _step(step: Step, heading: str, steps: Steps | None) -> Any:
     )
 
 
-def _unknown() -> list[Any]:
-    """Declare a page for an address that no page has, to say so there."""
-    asked = urlsplit(st.context.url or "").path.rstrip("/").rpartition("/")[2]
-    known = {*MAIN_STEPS, *COMPUTED, "", "start", "studies", "cells", "answers", "evaluate", "help"}
+def _elsewhere(asked: str) -> list[Any]:
+    """Declare a page for an address that no page has: to lead to the start, or to say so there."""
+    known = {*MAIN_STEPS, *COMPUTED, "", "studies", "cells", "answers", "evaluate", "help"}
     if asked in known:
         return []
 
     def show() -> None:
+        if asked == "start":
+            st.switch_page("start.py")
         st.title("There is no such page")
         st.markdown(f"This app has no page **{text.plain(asked)}**. The sidebar lists all pages.")
         if main_button("Go to the start", icon=":material/home:"):

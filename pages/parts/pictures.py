@@ -83,8 +83,11 @@ def pictures(
     """Show cells side by side; they load as they come into view.
 
     ``cells`` are hashes; ``titles`` are read out, and shown when the mouse rests on a cell. In
-    ``one_row`` those that have no room are cut off.
+    ``one_row`` those that have no room are cut off; several rows are as wide as there is room, so
+    pictures may be larger than ``size``.
     """
+    fill = not one_row and len(cells) > 1
+    side = "width:100%;height:auto;aspect-ratio:1;" if fill else ""
     tiles = []
     for number, cell in enumerate(cells):
         title = html.escape(titles[number] if titles else f"cell {cell[:8]}", quote=True)
@@ -92,10 +95,14 @@ def pictures(
         tiles.append(
             f"<img src='{url}' width='{size}' height='{size}' loading='lazy' alt='{title}' "
             f"title='{title}' "
-            "style='flex:none;object-fit:contain;border-radius:4px;background:#8881'>"
+            f"style='{side}flex:none;object-fit:contain;border-radius:4px;background:#8881'>"
         )
-    wrap = "nowrap;overflow:hidden" if one_row else "wrap"
-    st.html(f"<div style='display:flex;flex-wrap:{wrap};gap:4px'>{''.join(tiles)}</div>")
+    laid = (
+        f"grid;grid-template-columns:repeat(auto-fill,minmax({size}px,1fr))"
+        if fill
+        else "flex;overflow:hidden"
+    )
+    st.html(f"<div style='display:{laid};gap:4px'>{''.join(tiles)}</div>")
 
 
 def reference_tiles(

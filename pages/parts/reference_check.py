@@ -76,8 +76,11 @@ def show_reference_check(here: Here) -> None:
         _go_through(here)
         return
     job = current_job(here.workspace, here.id)
-    if job and (job.active or job.target == "check") and at_work(here, done=False):
+    if job and job.active:  # the page shows it, once
+        st.caption("It can be made when the work above has ended.")
         return
+    if job and job.target == "check":
+        at_work(here, done=False)
     offer_work(here, "check", "Check the reference", aside=True)
 
 
@@ -197,11 +200,11 @@ def _show_reason(
     own = 100 * shares[found.types.index(label)]
     if proposed != label:
         st.markdown(
-            f"Proposed: **{text.plain(proposed)}**, {100 * shares.max():.0f} %; "
-            f"{text.plain(label)} {own:.0f} %."
+            f"Proposed: **{text.plain(proposed)}**, {100 * shares.max():.1f} %; "
+            f"{text.plain(label)} {own:.1f} %."
         )
     else:
-        st.markdown(f"The others say {text.plain(label)} too, {own:.0f} %.")
+        st.markdown(f"The others say {text.plain(label)} too, {own:.1f} %.")
     if said is not None:
         given = said.payload["type"]
         now = f"**{text.plain(given)}**" if given else "**left out**"

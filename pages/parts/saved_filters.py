@@ -86,5 +86,8 @@ def _decide(here: Here, name: str, address: FilterAddress | None, instead: str =
         st.session_state["pulse"] = here.workspace.decide_unseen(
             here.id, FILTER, payloads, here.reader, st.session_state.get("pulse", "")
         )
+        saved = payloads[-1]
+        if address is not None and kept.get(saved["name"], address) != saved["address"]:
+            st.toast(f"The filter {text.plain(saved['name'])} was there already: it is this now.")
     except CellTransferError as error:
         st.session_state["cells filter problem"] = str(error)

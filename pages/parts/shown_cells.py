@@ -115,6 +115,25 @@ def _steady(here: Here, run: RunResult, view: View, fresh: np.ndarray) -> np.nda
     return cells
 
 
+def tell_lost(shown: Shown) -> None:
+    """Tell what an address asks for that this query does not hold."""
+    view, cells = shown.view, shown.run.query.n_cells
+    lost = {
+        "The pinned cell is not in this query: cells stand by their agreement. Pin another one.": (
+            view.pin and shown.find(view.pin) is None
+        ),
+        "The cell of this address is not in this query. Open another one.": (
+            view.cell and shown.find(view.cell) is None
+        ),
+        "The cells chosen in this address are of another query. Take “chosen cells alone” away.": (
+            view.only and unpack_cells(view.only, cells) is None
+        ),
+    }
+    for sentence, is_so in lost.items():
+        if is_so:
+            st.warning(sentence, icon=":material/link_off:")
+
+
 def sort_anew() -> None:
     """Put the cells into the order that they have by now."""
     st.session_state.pop("cells order kept", None)

@@ -56,9 +56,10 @@ def show_run(here: Here, run: RunResult, reviews: Sequence[Review] = ()) -> None
     if run.updated:
         annotations = run.updated.annotations
         changed = int((run.updated.vote.winner != run.updated.ensemble.winner).sum())
+        given = {"confirmed cluster": annotations.clusters, "typed cell": annotations.cells}
+        told = [text.count(len(ones), what) for what, ones in given.items() if len(ones)]
         st.caption(
-            f":material/school: {text.count(len(annotations.clusters), 'confirmed cluster')} "
-            f"and {text.count(len(annotations.cells), 'typed cell')} have updated the vote: "
+            f":material/school: {' and '.join(told)} updated the vote: "
             f"{changed:,} cells have another type than the encoders alone would give them."
         )
     for failure in run.failures:
@@ -81,7 +82,7 @@ def choose_kind(key: str, kinds: Mapping[str, str]) -> str:
 def show_numbers(run: RunResult) -> None:
     """Tell the outcome in a few numbers."""
     confirmed = sum(match.confirmed for match in run.matches)
-    flagged = int(run.flagged.sum())
+    flagged = int((run.flags.flagged & ~run.flags.typed).sum())
     numbers = {
         "Query cells": (f"{run.query.n_cells:,}", None),
         "Types found": (f"{len(set(run.predicted))} of {len(run.types)}", None),
@@ -93,7 +94,10 @@ def show_numbers(run: RunResult) -> None:
                 "right: for that, review some cells."
             ),
         ),
-        "Flagged": (f"{flagged:,}", f"{100 * flagged / run.query.n_cells:.1f} % of the cells."),
+        "Flagged": (
+            f"{flagged:,}",
+            f"{100 * flagged / run.query.n_cells:.1f} % of the cells; nobody has typed them yet.",
+        ),
     }
     with st.container(horizontal=True, gap="small"):
         for label, (value, note) in numbers.items():

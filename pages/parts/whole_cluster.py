@@ -68,7 +68,7 @@ def show_whole(
         names=opinion.types,
         of=winner.tolist(),
         shades=shades,
-        notes=[f"encoders {100 * share:.0f} %" for share in sure],
+        notes=[f"encoders {100 * share:.1f} %" for share in sure],
         label=label,
         height=height,
         picked=picked,

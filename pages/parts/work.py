@@ -118,7 +118,7 @@ def offer_transport(here: Here, found: CurrentRun) -> None:
     elif moved.pays:
         st.info(
             "What you confirmed counts in the vote already. The transport was made to other "
-            f"proportions ({100 * moved.total_variation:.0f} % of the cells have moved): to "
+            f"proportions ({100 * moved.total_variation:.1f} % of the cells have moved): to "
             "run it again will pay.",
             icon=":material/sync:",
         )

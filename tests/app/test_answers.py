@@ -93,6 +93,22 @@ def test_an_answer_is_taken_back_and_the_vote_forgets_it(open_page, answered):
     assert len(rows(app)) == 3
 
 
+def test_what_was_changed_in_another_window_is_not_revised_unseen(open_page, answered):
+    space, study, run = answered
+    two = type_names(run.reference)[1]
+    app = pick(open_page("answers", study.id), 2, 3)
+    next(at for at in app.selectbox if at.label == "It is").set_value(two)
+    app.run()
+    say(space, study, [run.query.cells[1]], UNSURE)  # one of the two, meanwhile
+    button(app, "answers change").click().run()
+    assert "1 answer had been changed since you saw this list" in text_of(app)
+    assert [(p["cell"], p["answer"]) for p in answers(space, study)[-2:]] == [
+        (run.query.cells[1], UNSURE),
+        (run.query.cells[2], two),
+    ]
+    assert answers(space, study)[-1]["together"] == 1
+
+
 def test_others_answers_cannot_be_revised(open_page, answered):
     app = pick(open_page("answers", answered[1].id), 1)
     assert "1 answer of these cannot be revised" in text_of(app)

@@ -271,6 +271,17 @@ def test_a_pinned_cell_puts_the_most_alike_first(finished, at):
     assert not address(app)
 
 
+def test_what_an_address_asks_for_and_the_query_lacks_is_told(finished, at):
+    app = at(finished[1], pin="f" * 16, cell="zz", only="3.abc", fault="[a](b)")
+    assert not app.exception
+    told = " ".join(one.value for one in app.warning)
+    assert "The pinned cell is not in this query" in told
+    assert "The cell of this address is not in this query" in told
+    assert "The cells chosen in this address are of another query" in told
+    chips = [one.label for one in app.button if (one.key or "").startswith("cells chip")]
+    assert "fault \\[a\\]\\(b\\)" in chips
+
+
 def test_filters_are_saved_shared_renamed_and_deleted(finished, at):
     space, study = finished
     app = at(study, flagged="1", agreement="0-0.5")
@@ -279,6 +290,12 @@ def test_filters_are_saved_shared_renamed_and_deleted(finished, at):
     assert not app.exception
     kept = {"flagged": ["1"], "agreement": ["0-0.5"]}
     assert saved_filters(space, study.id) == {"Ann's doubts": kept}
+    assert not app.toast
+    app = at(study, flagged="1")
+    widget(app, "text_input", "cells filter name").set_value("Ann's doubts")
+    button(app, "Save").click().run()
+    assert "was there already" in app.toast[0].value
+    assert saved_filters(space, study.id) == {"Ann's doubts": {"flagged": ["1"]}}
     theirs = filter_payloads({}, "Ben's", {"reviewed": ["no"]})
     space.decide_all(study.id, FILTER, theirs, "Ben")
     app.run()

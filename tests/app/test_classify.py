@@ -151,7 +151,9 @@ def test_the_threshold_flags_without_computing_again(finished, open_page):
     assert states(space, study.id)["classify"] == "done"
     run = load_run(space, study.id)
     assert run.flagged.sum() >= (run.vote.agreement < 1).sum()
-    assert metrics(app)["Flagged"].startswith(str(int(run.flagged.sum())))
+    waiting = int((run.flagged & ~run.flags.typed).sum())
+    assert metrics(app)["Flagged"] == str(waiting)
+    assert f"{waiting} of " in text_of(app)
     space.change_options(study.id, flag_threshold=0.25)  # in another browser
     app.run()
     assert next(one for one in app.slider if one.key == "flag_threshold").value == 0.25

@@ -251,3 +251,13 @@ def test_very_many_types_are_shortened(space, study, open_page):
     assert not page.exception
     assert "-type, 008 (1) and 11 more. So few" in said(page).replace("\\", "")
     assert "All types (20)" in [expander.label for expander in page.expander]
+
+
+@pytest.mark.parametrize("page", ["data", "embeddings", "clusters", "cells", "evaluate"])
+def test_a_page_shows_work_under_way_once(finished, open_page, page):
+    space, study = finished
+    job = space.add_job(study.id, "check")
+    app = open_page(page, study.id)
+    assert not app.exception
+    assert [one.key for one in app.button].count("cancel work") <= 1
+    assert space.job(job.id).active

@@ -57,7 +57,7 @@ def test_an_address_holds_all_that_is_shown():
 @pytest.mark.parametrize(
     "address",
     [
-        {"cluster": ["x", "-1"]},
+        {"cluster": ["x", "-1", "9" * 5000]},
         {"agreement": ["0.9-0.1"]},
         {"agreement": ["0-2"]},
         {"agreement": ["nan-1"]},
@@ -68,6 +68,7 @@ def test_an_address_holds_all_that_is_shown():
         {"sort": ["by taste"]},
         {"flagged": ["yes"]},
         {"type": []},
+        {"type": [""], "fault": [""]},
     ],
 )
 def test_what_cannot_be_read_is_passed_over(address):

@@ -110,6 +110,14 @@ def test_an_address_that_no_page_has_says_so(open_page, home, monkeypatch):
     assert "No such page" not in pages
 
 
+def test_the_start_asked_for_by_name_is_led_to(open_page, home, monkeypatch):
+    monkeypatch.setattr(ContextProxy, "url", "http://localhost:8501/base/start")
+    pages = listed(monkeypatch)
+    assert not open_page("studies").exception
+    assert pages["No such page"][1]["url_path"] == "start"
+    assert pages["start.py"][1]["url_path"] != "start"
+
+
 @pytest.mark.parametrize("page", ["data", "matches", "cells", "review", "export", "evaluate"])
 def test_a_step_without_a_study_leads_to_the_studies(open_page, home, page):
     app = open_page(page)

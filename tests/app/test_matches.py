@@ -168,7 +168,7 @@ def test_a_word_that_was_said_of_most_cells_is_carried_over(finished, open_page)
     space.decide(study.id, "match", payload, "Ben")
     app = open_page("matches", study.id, cluster=0)
     assert not app.exception
-    assert f"{100 * len(most) / len(inside):.0f} % of its cells were confirmed" in text_of(app)
+    assert f"{100 * len(most) / len(inside):.1f} % of its cells were confirmed" in text_of(app)
     assert "carried over" in set(app.dataframe[0].value["State"])
     button(app, "confirm 0").click().run()
     standing = load_named(space, study.id)[1]
@@ -382,8 +382,11 @@ def test_a_split_is_taken_back_by_undo(finished, open_page):
     np.testing.assert_array_equal(load_clusters(space, study.id).labels, before.labels)
     assert split_edits(space, study) == []
     assert at(app) == shown
-    button(app, "undo").click().run()
-    assert matched(finished)[shown].confirmed
+    assert matched(finished)[shown].confirmed  # one act, one undo
+    app = open_page("matches", study.id, cluster=shown)
+    button(app, f"split {shown}").click().run()
+    button(open_page("clusters", study.id), "undo").click().run()
+    assert matched(finished)[shown].confirmed  # from the other page too
 
 
 def test_who_splits_without_a_name_is_asked_for_it_first(finished, open_page):
@@ -423,7 +426,7 @@ def test_it_says_how_pure_a_cluster_seems(finished, open_page, monkeypatch):
     said = " ".join(one.proto.body for one in app.get("html"))
     assert f"Of {first.cells} cells the encoders take {first.counts[0][1]} (" in said
     says = app.dataframe[0].value.set_index("Cluster")["Encoders say"]
-    assert says[str(at(app))] == f"{100 * first.share:.0f} % {first.counts[0][0]}"
+    assert says[str(at(app))] == f"{100 * first.share:.1f} % {first.counts[0][0]}"
     assert ("seems mixed" in text_of(app)) == first.mixed
     monkeypatch.setattr("celltransfer_core.pipeline.purity.MIXED", 1.0)
     assert "seems mixed: look through all its cells" in text_of(open_page("matches", study.id))
@@ -438,6 +441,7 @@ def test_a_cluster_has_an_address(finished, open_page, page):
     app = open_page(page, study.id, address={"cluster": "999"})
     assert not app.exception
     assert at(app) != 999
+    assert "There is no cluster 999 here" in text_of(app)
     assert app.query_params["cluster"] in (str(at(app)), [str(at(app))])
-    app = open_page(page, study.id, address={"cluster": "<b>"})
-    assert not app.exception
+    for written in ("<b>", "9" * 5000):
+        assert not open_page(page, study.id, address={"cluster": written}).exception

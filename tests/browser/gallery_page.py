@@ -33,28 +33,29 @@ def answer(cells: list[int], name: str) -> None:
             types[cell] = NAMES.index(name)
 
 
-gallery(
-    Here(space, study, "Ann"),
-    "many",
-    left,
-    names=NAMES,
-    of=[types[cell] for cell in left],
-    shades={"basophil": "#4477aa", "monocyte": "#cc6677"},
-    notes=[f"cell {cell}" for cell in left],
-    flagged=[1],
-    reviewed=[2],
-    label="Many cells",
-    can_pick=True,
-    choices=[
-        Choice("basophil", "Basophil", "1", "#4477aa"),
-        Choice("monocyte", "Monocyte", "2", "#cc6677"),
-        Choice("none", "None of these", "N"),
-    ],
-    on_answer=answer,
-    on_undo=lambda: did.append("undo"),
-    on_open=lambda cell: did.append(f"open {cell}"),
-    on_pick=lambda cells: st.session_state.update(picked=cells),
-)
+if not st.toggle("Without it"):
+    gallery(
+        Here(space, study, "Ann"),
+        "many",
+        left,
+        names=NAMES,
+        of=[types[cell] for cell in left],
+        shades={"basophil": "#4477aa", "monocyte": "#cc6677"},
+        notes=[f"cell {cell}" for cell in left],
+        flagged=[1],
+        reviewed=[2],
+        label="Many cells",
+        can_pick=True,
+        choices=[
+            Choice("basophil", "Basophil", "1", "#4477aa"),
+            Choice("monocyte", "Monocyte", "2", "#cc6677"),
+            Choice("none", "None of these", "N"),
+        ],
+        on_answer=answer,
+        on_undo=lambda: did.append("undo"),
+        on_open=lambda cell: did.append(f"open {cell}"),
+        on_pick=lambda cells: st.session_state.update(picked=cells),
+    )
 st.text_input("A field")
 st.button("A button", shortcut="1", on_click=lambda: did.append("button"))
 st.button("Draw anew")

@@ -134,6 +134,20 @@ def test_quick_answers_are_all_kept_and_cells_that_go_leave_the_rest_in_place(sh
     expect(shown.box.locator(".cursor")).to_have_attribute("aria-posinset", "4")
 
 
+def test_an_answer_counts_though_the_clock_was_set_back(shown, page):
+    shown.tile(1).click()
+    page.keyboard.press("1")
+    shown.has_done("basophil [0]")
+    switch = page.get_by_text("Without it")
+    switch.click()
+    expect(shown.box).to_have_count(0)
+    page.clock.set_fixed_time("2020-01-01T00:00:00Z")
+    switch.click()
+    shown.tile(2).click()
+    page.keyboard.press("2")
+    shown.has_done("basophil [0]", "monocyte [1]")
+
+
 def test_place_and_picks_stay_while_the_page_is_drawn_anew(shown, page):
     shown.box.evaluate("(box) => box.scrollTo(0, 50000)")
     here = shown.tiles.nth(30)

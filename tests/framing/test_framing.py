@@ -176,7 +176,8 @@ def nuclei_with(share, n=100):
     [
         ("auto", (0.95, 0.8), True, "80 of 100 nuclei found in query"),
         ("auto", (0.99, 0.79), False, "too few nuclei"),
-        ("nucleus", (0.99, 0.1), True, "91 cells without one are left whole"),
+        ("nucleus", (0.99, 0.1), True, "; 91 cells without one are left whole"),
+        ("auto", (0.99, 1.0), True, "; 1 cell without one is left whole"),
         ("none", (), False, "as asked for"),
     ],
 )

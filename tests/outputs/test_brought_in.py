@@ -199,3 +199,11 @@ def test_types_are_counted_before_and_after(result, answer):
     assert {name: two for name, (_, two) in counted.items()} == {
         name: after.count(name) for name in {*predicted, "x"}
     }
+
+
+def test_a_folder_without_sorted_images_is_refused_with_what_it_lacks(tmp_path):
+    with pytest.raises(DataError, match="it holds no image; give a folder with one sub-folder"):
+        read_elsewhere(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"x")
+    with pytest.raises(DataError, match="its images lie in no sub-folder; give a folder with one"):
+        read_elsewhere(tmp_path)

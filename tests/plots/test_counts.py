@@ -9,7 +9,7 @@ from celltransfer_core.plots import (
     types_figure,
 )
 from celltransfer_core.vocabulary import QUERY, REFERENCE
-from tests.plots.samples import make_slides
+from tests.plots.samples import BLOOD, make_slides
 
 
 class TestBars:
@@ -17,10 +17,10 @@ class TestBars:
         figure = composition_figure({"a": 1, "b": 7}, {"a": "#111111", "b": "#222222"})
         assert list(figure.data[0].x) == [7, 1]
         assert list(figure.data[0].marker.color) == ["#222222", "#111111"]
-        assert list(figure.data[0].text) == ["7 (88 %)", "1 (12 %)"]
+        assert list(figure.data[0].text) == ["7 (87.5 %)", "1 (12.5 %)"]
 
     def test_few_are_not_none(self):
-        assert types_figure({"a": 999, "b": 1}, {}).data[0].text[1] == "1 (&lt;1 %)"
+        assert types_figure({"a": 9_999, "b": 1}, {}).data[0].text[1] == "1 (&lt;0.1 %)"
 
     def test_very_many_types_are_no_list(self):
         counts = {f"type {number}": 1 + number for number in range(300)}
@@ -56,6 +56,16 @@ class TestDifferential:
         assert len(figure.data[0].x) == len(figure.layout.shapes) == 10
         assert {(shape.x0, shape.x1) for shape in figure.layout.shapes} == {(12, 31)}
         assert len(set(figure.data[0].y)) == 10
+
+    def test_a_single_slide_has_a_row_for_each_type(self, colours):
+        figure = differential_figure(make_slides(names=("",)), colours)
+        assert list(figure.layout.yaxis.ticktext) == list(BLOOD)
+        assert list(figure.data[0].y) == list(range(len(BLOOD)))
+        assert figure.layout.yaxis.title.text == "type"
+        assert figure.layout.xaxis.title.text == "% of all cells"
+        assert not figure.layout.annotations
+        named = differential_figure(make_slides(names=("slide-1",)), colours)
+        assert "Differential count of slide-1" in named.layout.title.text
 
     def test_before_and_after_review(self):
         after = make_slides().assign(percent=25.0)

@@ -16,7 +16,7 @@ class TestAgreement:
         agreement = np.array([0.1, 0.59, 0.6, 1.0])
         below, above = agreement_figure(agreement, 0.6).data
         assert (sum(below.y), sum(above.y)) == (2, 2)
-        assert below.name == "flagged for review (2)"
+        assert below.name == "under the threshold (2)"  # confidence may flag others
 
 
 class TestConfusion:
@@ -28,7 +28,7 @@ class TestConfusion:
         np.testing.assert_allclose(shown.z[1], [0, 0, 100])
         assert np.isnan(np.array(shown.z[2], dtype=float)).all()
         assert list(figure.layout.xaxis.ticktext) == ["a", "b", "none"]
-        assert "50 %" in figure.layout.title.text
+        assert "same type: 50.0 %" in figure.layout.title.text
         assert "2 cells" in shown.hovertext[0][0]
 
 
@@ -55,7 +55,7 @@ class TestVoters:
         np.testing.assert_allclose(unaligned.x, agree[[0, 2]])
         np.testing.assert_allclose(aligned.x, agree[[1, 3]])
         changed = 100 * (vote.choices[0] != vote.choices[1]).mean()
-        assert figure.layout.annotations[0].text == f"{changed:.0f} % changed"
+        assert figure.layout.annotations[0].text == f"{changed:.1f} % changed"
 
     def test_without_aligned_voters_nothing_changes(self):
         voters, _ = make_voters()

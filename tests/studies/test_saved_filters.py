@@ -48,6 +48,8 @@ def test_names_that_cannot_be(save):
     save("Two", DOUBT)
     with pytest.raises(StudyError, match="Another filter is called Two"):
         save("Two", DOUBT, instead="One")
+    with pytest.raises(StudyError, match="There is no filter Three any more"):
+        save("Four", DOUBT, instead="Three")
     with pytest.raises(StudyError, match="at least one letter"):
         save(" \n", DOUBT)
 

@@ -105,7 +105,8 @@ def test_files_sent_one_by_one_replace_nothing_unasked(space, study, query):
     assert "other content" in answer.json["refused"][0]["reason"]
     assert post(space, query, batch(B[:1]), "?clash=both&number=7").json["taken"] == 1
     assert "1 (7).png" in space.known_files(query.id)
-    for wrong in ("?clash=all", "?clash=both&number=1", "?clash=both&number=x"):
+    numbers = ("1", "x", "9" * 5000)
+    for wrong in ("?clash=all", *(f"?clash=both&number={number}" for number in numbers)):
         assert post(space, query, batch(B), wrong).status == 400
 
 

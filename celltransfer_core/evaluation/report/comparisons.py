@@ -43,9 +43,28 @@ def method_name(method: str) -> str:
     kind, _, encoders = method.partition(":")
     if kind in _WHOLE:
         return _WHOLE[kind]
+    return f"{_ON[kind]} {encoders_name(encoders)}"
+
+
+def encoders_name(encoders: str) -> str:
+    """Name encoders that stand side by side in plain words.
+
+    Parameters
+    ----------
+    encoders : str
+        Joined by plus signs.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> encoders_name("cell+colour+shape")
+    'cell, colour and shape'
+    """
     *others, last = encoders.split("+")
-    on = f"{', '.join(others)} and {last}" if others else last
-    return f"{_ON[kind]} {on}"
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def prediction_name(method: str, ot: str, filtering: str = "") -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from celltransfer_core.evaluation.metrics import Curve
+from celltransfer_core.evaluation.report.comparisons import encoders_name, method_name
 from celltransfer_core.evaluation.report.sentences import OT_NAMES
 from celltransfer_core.evaluation.result import Evaluation
 from celltransfer_core.plots.colours import SET_PALETTE, SYMBOLS
@@ -19,7 +20,6 @@ from celltransfer_core.plots.style import (
     finish_figure,
     name_axis,
     shorten,
-    shorten_voter,
 )
 
 if TYPE_CHECKING:
@@ -85,13 +85,13 @@ def accuracy_figure(
         y=[len(names) - 1],
         mode="markers",
         name="interval",
-        marker={"color": "#15191D", "size": 5},
+        marker={"color": LINES[1], "size": 5},
         error_x={
             "type": "data",
             "symmetric": False,
             "array": [interval[1] - after[-1]],
             "arrayminus": [after[-1] - interval[0]],
-            "color": "#15191D",
+            "color": LINES[1],
         },
         hoverinfo="skip",
         showlegend=False,
@@ -103,9 +103,7 @@ def accuracy_figure(
         legend=[label for *_, label in bars],
         barmode="stack",
         xaxis={"title": "accuracy, %", "range": [0, 100]},
-        yaxis=name_axis(
-            [shorten_voter(name) for name in names], range=[len(names) - 0.5, -0.5], title="encoder"
-        ),
+        yaxis=name_axis(names, wrapped=True, range=[len(names) - 0.5, -0.5], title="encoder"),
     )
 
 
@@ -179,7 +177,7 @@ def reliability_figure(found: Mapping[str, Reliability]) -> go.Figure:
     _add_diagonal(figure, "as it should be")
     names = []
     for number, (name, one) in enumerate(found.items()):
-        names.append(f"{shorten(name)} (ECE {one.expected_calibration_error:.1f})")
+        names.append(f"{shorten(name)} ({one.expected_calibration_error:.1f} points off)")
         filled = one.cells > 0
         figure.add_scatter(
             x=one.confidence[filled],
@@ -291,6 +289,11 @@ def reader_figure(points: Sequence[Point]) -> go.Figure:
     )
 
 
+def _voter(method: str) -> str:
+    kind, _, encoders = method.partition(":")
+    return encoders_name(encoders) if kind == "knn" else method_name(method)
+
+
 def figures(evaluation: Evaluation, filtering: str) -> list[tuple[str, Figure]]:
     """Draw the figures of one choice of types.
 
@@ -317,7 +320,7 @@ def figures(evaluation: Evaluation, filtering: str) -> list[tuple[str, Figure]]:
         if ot == "none" or not methods or methods[-1] != "ensemble":
             continue
         bars = accuracy_figure(
-            [method.removeprefix("knn:") for method in methods],
+            [_voter(method) for method in methods],
             [rows[method, "none", filtering].accuracy for method in methods],
             [rows[method, ot, filtering].accuracy for method in methods],
             rows["ensemble", ot, filtering].accuracy_interval,
