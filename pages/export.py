@@ -86,9 +86,10 @@ def take_away(files: Takeaways) -> None:
     tables, final = files.tables, files.tables.final
     people = int(((final.reviewed != "") & ~final.unsure).sum())
     flagged = int((tables.run.flagged & (final.reviewed == "")).sum())
+    unseen = f"Nobody has looked at {text.count(flagged, 'flagged cell')}." if flagged else ""
     st.markdown(
-        f"**{tables.run.query.n_cells:,} cells are typed**: {people:,} by people, the others by "
-        f"prediction. {flagged:,} flagged ones were not looked at."
+        f"**{text.count(tables.run.query.n_cells, 'cell is typed', 'cells are typed')}**: "
+        f"{people:,} by people, the others by prediction. {unseen}"
     )
 
     def write_excel(path: Path, progress: Progress) -> None:  # noqa: ARG001
