@@ -33,6 +33,7 @@ from celltransfer_core.cli.settings import (
     read_extras,
     read_query,
     read_reference,
+    with_types,
     without_missing,
     write_log,
 )
@@ -74,6 +75,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from celltransfer_core.pipeline.result import type_names
     from celltransfer_core.runtime.files import check_writable
 
     config, protocol = config_and_protocol(options)
@@ -95,7 +97,7 @@ def _evaluate(options: argparse.Namespace) -> None:
                 say(line)
         found = evaluate_sets(
             sets,
-            config,
+            with_types(config, type_names(sets.reference)),
             protocol,
             options.out,
             workers=options.workers,

@@ -27,6 +27,7 @@ from celltransfer_core.cli.settings import (
     read_extras,
     read_query,
     read_reference,
+    with_types,
     without_missing,
     write_log,
 )
@@ -114,7 +115,7 @@ def _run(options: argparse.Namespace) -> None:
         result = run(
             reference,
             query,
-            config,
+            with_types(config, type_names(reference)),
             extras=extras,
             confirmations=confirmations,
             reviews=reviews,

@@ -63,6 +63,38 @@ def _value(setting: Setting, given: Any) -> Any:
     return voters if setting.kind == "voters" else voters[0]
 
 
+def with_types(config: Config, types: Sequence[str]) -> Config:
+    """Read the types that options name, once the reference is known.
+
+    Parameters
+    ----------
+    config : Config
+    types : sequence of str
+        Of the reference.
+
+    Returns
+    -------
+    Config
+        What is no type by itself is read as several with commas between them. Where types are
+        expected and none is ruled out, all others are.
+    """
+    named = {
+        name: tuple(
+            dict.fromkeys(
+                one
+                for told in getattr(config, name)
+                for one in ([told] if told in types else map(str.strip, told.split(",")))
+            )
+        )
+        for name, one in SETTINGS.items()
+        if one.kind == "types"
+    }
+    if named["expect"] and not named["absent"]:
+        wanted = {one for several in named.values() for one in several}
+        named["absent"] = tuple(one for one in types if one not in wanted)
+    return replace(config, **named)  # type: ignore[arg-type]
+
+
 def config_and_protocol(options: argparse.Namespace) -> tuple[Config, Protocol]:
     """Make what an evaluation was asked to measure.
 

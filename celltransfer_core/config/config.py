@@ -58,6 +58,11 @@ class Config(TransferSettings, IdentificationSettings):
         Types to keep though no cluster matches them: rare ones that a person has seen.
     must_find : tuple of str
         Types that must not be missed: they are kept, and cells that may be one are flagged.
+    expect : tuple of str
+        Types that a person expects in the query: they are kept likewise.
+    absent : tuple of str
+        Types that the query cannot hold, as a person said: left out of naming, of the means that
+        sets are centred on, and of what is drawn, but not of a person's answers.
     weights : {"matches", "uniform"}
         Draw the reference to the proportions that the matches give, or at random (the paper).
     alignment : {"fgw", "centre", "none"}
@@ -174,14 +179,16 @@ class Config(TransferSettings, IdentificationSettings):
         """
         from celltransfer_core.matching.matches import shared_types
 
+        named = {match.matched_type for match in matches}
+        possible = [name for name in types if name not in self.absent or name in named]
         if self.filtering == "none":
-            return tuple(types)
-        return shared_types(matches, types, self.always_kept)
+            return tuple(possible)
+        return shared_types(matches, possible, self.always_kept)
 
     @property
     def always_kept(self) -> tuple[str, ...]:
         """Types that are kept though no cluster matches them."""
-        return tuple(dict.fromkeys((*self.keep, *self.must_find)))
+        return tuple(dict.fromkeys((*self.keep, *self.must_find, *self.expect)))
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(

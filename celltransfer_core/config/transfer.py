@@ -71,6 +71,34 @@ class TransferSettings:
             )
         },
     )
+    expect: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "setting": Setting(
+                kind="types",
+                stages=("draws",),
+                takes="types of the reference",
+                help="types that the query is known to hold: they are kept though no cluster "
+                "matches them; unless --absent is given too, all others are ruled out",
+                metavar="TYPE",
+                own=True,
+            )
+        },
+    )
+    absent: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "setting": Setting(
+                kind="types",
+                stages=("matches", "draws"),
+                takes="types of the reference",
+                help="types that the query cannot hold: no cluster is matched to them unless a "
+                "person says so",
+                metavar="TYPE",
+                own=True,
+            )
+        },
+    )
     weights: Literal["matches", "uniform"] = field(
         default="matches",
         metadata={

@@ -217,7 +217,12 @@ def match_score(score_row: Float64, score_col: Float64) -> Float64:
 
 
 def combine_encoders(
-    cosine: Float64, snr: Float64, kept: Bools, encoders: Sequence[str], types: Sequence[str]
+    cosine: Float64,
+    snr: Float64,
+    kept: Bools,
+    encoders: Sequence[str],
+    types: Sequence[str],
+    possible: Bools | None = None,
 ) -> Similarity:
     r"""Combine the encoders' cosine matrices into scores (A.2, steps 1–7; eqs 20–23).
 
@@ -234,6 +239,9 @@ def combine_encoders(
     kept : ndarray of bool, shape (E,)
     encoders : sequence of str, length E
     types : sequence of str, length T
+    possible : ndarray of bool, shape (T,), optional
+        Types that a cluster may be; the others score −1 with all clusters, and no score depends on
+        them. All by default.
 
     Returns
     -------
@@ -250,13 +258,15 @@ def combine_encoders(
     [0, 2]
     """
     used = cosine[kept]
-    mean_row = np.mean([squashed_scores(matrix, axis=1) for matrix in used], axis=0)
-    mean_col = np.mean([squashed_scores(matrix, axis=0) for matrix in used], axis=0)
+    columns = np.arange(len(types)) if possible is None else np.flatnonzero(possible)
+    mean_row, mean_col = (np.full(used.shape[1:], -1.0) for _ in range(2))
+    among = used[:, :, columns]
+    mean_row[:, columns] = np.mean([squashed_scores(matrix, axis=1) for matrix in among], axis=0)
+    mean_col[:, columns] = np.mean([squashed_scores(matrix, axis=0) for matrix in among], axis=0)
     count_row, count_col = np.zeros_like(mean_row), np.zeros_like(mean_col)
-    n_clusters, n_types = mean_row.shape
-    for matrix in used:
-        count_row[np.arange(n_clusters), matrix.argmax(axis=1)] += 1
-        count_col[matrix.argmax(axis=0), np.arange(n_types)] += 1
+    for matrix in among:
+        count_row[np.arange(len(matrix)), columns[matrix.argmax(axis=1)]] += 1
+        count_col[matrix.argmax(axis=0), columns] += 1
     score_row = (mean_row + 2 * count_row / len(used) - 1) / 2
     score_col = (mean_col + 2 * count_col / len(used) - 1) / 2
     return Similarity(
@@ -283,6 +293,7 @@ def similarity(
     type_names: Sequence[str],
     *,
     centred: bool,
+    possible: Bools | None = None,
 ) -> Similarity:
     """Score every cluster against every type (A.2).
 
@@ -298,8 +309,10 @@ def similarity(
         Positions in ``type_names``.
     type_names : sequence of str, length T
     centred : bool
-        Subtract each set's own mean before cosines are taken. The signal-to-noise ratio is always
-        computed on raw embeddings.
+        Subtract each set's own mean before cosines are taken; the reference's is over possible
+        types. The signal-to-noise ratio is always computed on raw embeddings.
+    possible : ndarray of bool, shape (T,), optional
+        See :func:`combine_encoders`.
 
     Returns
     -------
@@ -319,16 +332,17 @@ def similarity(
     ['a', 'c']
     """
     n_clusters = int(clusters.max()) + 1
+    counted = None if possible is None else possible[types].astype(np.float64)
     snr, cosine = [], []
     for encoder, Xt in query.items():
         Xs = reference[encoder]
         snr.append(signal_to_noise(Xt, clusters, Xs))
         if centred:
-            Xt, Xs = centre(Xt), centre(Xs)
+            Xt, Xs = centre(Xt), centre(Xs, counted)
         cosine.append(mean_cosine(Xt, clusters, Xs, types, (n_clusters, len(type_names))))
     ratios = np.array(snr)
     return combine_encoders(
-        np.stack(cosine), ratios, select_encoders(ratios), tuple(query), type_names
+        np.stack(cosine), ratios, select_encoders(ratios), tuple(query), type_names, possible
     )
 
 
@@ -339,12 +353,13 @@ def reference_similarity(
     kept: Bools,
     *,
     centred: bool,
+    possible: Bools | None = None,
 ) -> Similarity:
     """Score the reference's own types against each other: its points in Fig. 4 (3.2).
 
     Parameters
     ----------
-    reference, types, type_names, centred
+    reference, types, type_names, centred, possible
         See :func:`similarity`.
     kept : ndarray of bool, shape (E,)
         Encoders that the query's scores are computed from.
@@ -355,10 +370,16 @@ def reference_similarity(
         With each type as a cluster.
     """
     size = (len(type_names), len(type_names))
+    counted = None if possible is None else possible[types].astype(np.float64)
     cosine = []
     for X in reference.values():
-        Y = centre(X) if centred else X
+        Y = centre(X, counted) if centred else X
         cosine.append(mean_cosine(Y, types, Y, types, size))
     return combine_encoders(
-        np.stack(cosine), np.full(len(cosine), np.nan), kept, tuple(reference), type_names
+        np.stack(cosine),
+        np.full(len(cosine), np.nan),
+        kept,
+        tuple(reference),
+        type_names,
+        possible,
     )

@@ -165,22 +165,29 @@ def score_sets(
     dict from set name to Similarity
         The query first, then the reference's own types, then the extra sets.
     """
-    centred = config.features == "centred"
     reference = embeddings[REFERENCE]
-    scores = {
-        QUERY: similarity(
-            embeddings[QUERY], clusters.labels, reference, types, type_names, centred=centred
-        )
-    }
+    possible = np.array([name not in config.absent for name in type_names])
+    score = partial(
+        similarity,
+        reference=reference,
+        types=types,
+        type_names=type_names,
+        centred=config.features == "centred",
+        possible=possible,
+    )
+    scores = {QUERY: score(embeddings[QUERY], clusters.labels)}
     scores[REFERENCE] = reference_similarity(
-        reference, types, type_names, scores[QUERY].kept, centred=centred
+        reference,
+        types,
+        type_names,
+        scores[QUERY].kept,
+        centred=config.features == "centred",
+        possible=possible,
     )
     for name in embeddings:
         if name not in (QUERY, REFERENCE):
             found = find_clusters(
                 representation(embeddings, cluster_on, config, query=name)[1], config
             )
-            scores[name] = similarity(
-                embeddings[name], found.labels, reference, types, type_names, centred=centred
-            )
+            scores[name] = score(embeddings[name], found.labels)
     return scores

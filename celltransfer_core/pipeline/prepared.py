@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from celltransfer_core.config.config import DEFAULT, Config
+from celltransfer_core.config.config import DEFAULT, Config, setting
 from celltransfer_core.data.background import over_one_background
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.data.type_names import answer_named
@@ -63,12 +63,7 @@ def prepare(
             f"The reference has a type named {taken[0]!r}, which is also an answer to a cluster or "
             "a cell; rename the type or leave it out."
         )
-    for option, names in (("--keep", config.keep), ("--must-find", config.must_find)):
-        if wrong := sorted({*names} - {*reference.cell_labels.tolist()}):
-            raise DataError(
-                f"{option} cannot be {', '.join(wrong)}; it takes types of the reference: "
-                f"{and_more(type_names(reference))}."
-            )
+    check_named_types(config, type_names(reference))
     scales = config.um_per_px or (None, None)
     reference, query = reference.with_um_per_px(scales[0]), query.with_um_per_px(scales[1])
     sets = {REFERENCE: reference, QUERY: query, **(extras or {})}
@@ -97,6 +92,38 @@ def prepare(
         embeddings=embeddings,
         voters=usable_voters(config, embeddings[QUERY], failures),
     )
+
+
+def check_named_types(config: Config, types: Sequence[str]) -> None:
+    """Check the types that a configuration names against those of the reference.
+
+    Parameters
+    ----------
+    config : Config
+    types : sequence of str
+
+    Raises
+    ------
+    DataError
+        If the reference lacks one, one is ruled out and wanted at once, or fewer than two are left.
+    """
+    for name in ("keep", "must_find", "expect", "absent"):
+        option, named = setting(name).option, getattr(config, name)
+        if wrong := sorted({*named} - {*types}):
+            raise DataError(
+                f"{option} cannot be {', '.join(wrong)}; it takes types of the reference: "
+                f"{and_more(types)}."
+            )
+        if name != "absent" and (both := sorted({*named} & {*config.absent})):
+            raise DataError(
+                f"{option} and --absent both name {', '.join(both)}; a type that the query cannot "
+                "hold is not looked for."
+            )
+    if config.absent and len({*types} - {*config.absent}) < 2:
+        raise DataError(
+            f"--absent leaves {and_more(sorted({*types} - {*config.absent})) or 'no type'}; "
+            "at least two types must be possible."
+        )
 
 
 def load_encoders(config: Config) -> tuple[tuple[Encoder, ...], tuple[Failure, ...]]:

@@ -212,7 +212,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def configured(options: argparse.Namespace, case: Case) -> Config:
     """Configure the run of a case."""
-    return replace(DEFAULT, encoders=options.encoders)
+    config = replace(DEFAULT, encoders=options.encoders)
+    if options.told == "nothing":
+        return config
+    expected = sorted({*case.reference.labels} - {*case.absent})
+    return replace(config, expect=tuple(expected), absent=case.absent)
 
 
 def main() -> None:
