@@ -23,6 +23,7 @@ from parts import text
 from parts.clicks import clicked
 from parts.here import Here, open_page
 from parts.navigation import lead_to_next
+from parts.sample import show_ruled_out
 from parts.settings import show_choices
 from parts.typed import show_run
 from parts.work import CHANGED, COMING, begin, current_run, needs, state_of
@@ -131,6 +132,8 @@ here = open_page(
 settings = study_config(here.workspace, here.study)
 current = load_current(here.workspace, here.id)
 latest = current.run if current else load_run(here.workspace, here.id, stale=True)
+if latest is not None:
+    show_ruled_out(here, latest)
 with text.expert("Expert: how cells are typed"):
     show_choices(here, settings)
 if state_of(here, "classify") != "done" and here.pooled(QUERY) and not is_enough(current):

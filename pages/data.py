@@ -19,6 +19,7 @@ from parts.looks import show_overlap
 from parts.must_find import choose_must_find
 from parts.navigation import TASKS, go, lead_to_next, main_button, next_step
 from parts.reference_check import show_reference_check
+from parts.sample import show_sample
 from parts.study_types import colours, has_labels
 from parts.work import at_work, begin, state_of
 
@@ -130,6 +131,7 @@ at_work(here, done=state_of(here, "classify") in ("done", "waiting"))
 for column, role in zip(st.columns(2, gap="medium"), (REFERENCE, QUERY), strict=True):
     with column:
         show_section(here, role)
+show_sample(here)
 others = here.workspace.sets(here.id, "extra")
 with st.expander("Extra sets, without labels (optional)", expanded=bool(others)):
     show_section(here, "extra")

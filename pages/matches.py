@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from celltransfer_core.studies import load_current
 from celltransfer_core.vocabulary import NONE_TYPE
 from parts import text
 from parts.chosen import choose_cluster, chosen_cluster
@@ -14,6 +15,7 @@ from parts.here import open_page
 from parts.keys import KEYS
 from parts.matched import Matched, load_matched
 from parts.one_cluster import show_cluster
+from parts.sample import show_ruled_out
 from parts.split_clusters import match_parts
 from parts.without_cluster import show_filtered
 from parts.work import lead_to_review, needs
@@ -150,7 +152,8 @@ def go_on(matched: Matched) -> None:
         )
     else:
         st.success("Every cluster is settled by a person.", icon=":material/done_all:")
-    if left_out := matched.left_out():
+    left_out = [name for name in matched.left_out() if name not in matched.config.absent]
+    if left_out:
         st.caption(
             f"No cluster is matched to {text.listed(left_out)}, and no cell will be typed so. Look "
             "above whether there are such cells."
@@ -171,6 +174,8 @@ if needs(here, "matches", "Match the clusters to types"):
     first = (matched.waiting() or matched.order)[0]
     number = chosen_cluster(matched.clusters.names.tolist(), matched.number(first))
     shown = matched.position(number)
+    if current := load_current(here.workspace, here.id):
+        show_ruled_out(here, current.run)
     show_ways(matched, shown)
     show_cluster(matched, shown)
     st.header("All clusters")

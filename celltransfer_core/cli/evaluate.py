@@ -21,6 +21,7 @@ from celltransfer_core.cli.options import (
     add_method,
     add_new_types,
     add_protocol,
+    add_sample,
     add_skip,
     add_work,
 )
@@ -37,6 +38,7 @@ from celltransfer_core.cli.settings import (
     without_missing,
     write_log,
 )
+from celltransfer_core.config.samples import find_sample
 from celltransfer_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -70,7 +72,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="of the reader's answers that are wrong",
     )
-    add_skip(add_method(parser))
+    method = add_method(parser)
+    add_sample(method)
+    add_skip(method)
     add_work(parser)
 
 
@@ -85,6 +89,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise DataError(
             f"--reader-errors cannot be {options.reader_errors:g}; it takes 0 to below 1."
         )
+    if options.sample:
+        find_sample(options.sample)  # a wrong name shows before thousands of images are read
     check_writable(options.out)
     with closing(Screen(quiet=options.quiet)) as screen:
         sets = _read_sets(options, config, screen)
@@ -97,7 +103,7 @@ def _evaluate(options: argparse.Namespace) -> None:
                 say(line)
         found = evaluate_sets(
             sets,
-            with_types(config, type_names(sets.reference)),
+            with_types(config, type_names(sets.reference), options.sample),
             protocol,
             options.out,
             workers=options.workers,

@@ -16,8 +16,10 @@ from typing import Any, NoReturn
 
 from celltransfer_core.cli.columns import add_label_columns
 from celltransfer_core.config.config import PRESETS, SETTINGS
+from celltransfer_core.config.samples import sample_kinds
 from celltransfer_core.config.settings import Setting
 from celltransfer_core.data.levels import TypesAt, read_level
+from celltransfer_core.errors import DataError
 from celltransfer_core.evaluation.protocol import METHODS, OT
 
 NAMES_HELP = (
@@ -235,6 +237,25 @@ def add_method(parser: argparse.ArgumentParser, *, run: bool = False) -> argpars
     offered = {"always", "run"} if run else {"always"}
     add_settings(method, [name for name, one in SETTINGS.items() if one.offered in offered])
     return method
+
+
+def add_sample(method: argparse._ArgumentGroup) -> None:
+    """Add the kind of sample that the query is."""
+    method.add_argument(
+        "--sample",
+        metavar="KIND",
+        help="what the query is, and so which types it can hold; --expect, --absent, --keep and "
+        f"--must-find overrule it for the types that they name: {_listed_kinds()}; a samples.toml "
+        "in CELLTRANSFER_HOME adds kinds",
+    )
+
+
+def _listed_kinds() -> str:
+    try:
+        kinds = sample_kinds().values()
+    except DataError:  # told by the command that uses it; --help must not fail
+        return "the user's samples.toml cannot be read"
+    return ", ".join(f"{one.kind} ({one.title})" for one in kinds).replace("%", "%%")
 
 
 def add_settings(method: argparse._ArgumentGroup, names: Sequence[str]) -> None:

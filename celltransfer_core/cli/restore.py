@@ -25,7 +25,7 @@ def add_restore(parser: argparse.ArgumentParser) -> None:
 
 
 def _restore(options: argparse.Namespace) -> None:
-    from celltransfer_core.runtime.cache import home
+    from celltransfer_core.runtime.home_folder import home
     from celltransfer_core.studies.backups import restore
 
     database = home().absolute() / "studies.sqlite"

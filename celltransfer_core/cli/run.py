@@ -17,6 +17,7 @@ from celltransfer_core.cli.options import (
     add_folders,
     add_method,
     add_new_types,
+    add_sample,
     add_skip,
     add_work,
 )
@@ -31,6 +32,7 @@ from celltransfer_core.cli.settings import (
     without_missing,
     write_log,
 )
+from celltransfer_core.config.samples import find_sample
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +46,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         help="what tables are written as beside CSV; xlsx is one Excel workbook, tables.xlsx",
     )
     method = add_method(parser, run=True)
+    add_sample(method)
     add_skip(method)
     annotations = parser.add_argument_group("annotations", "answers and edits of an earlier run")
     annotations.add_argument(
@@ -87,8 +90,10 @@ def _run(options: argparse.Namespace) -> None:
 
     say = (lambda *_: None) if options.quiet else print
     config = without_missing(config_of(options), skip=options.skip_missing, say=say)
+    if options.sample:
+        find_sample(options.sample)  # a wrong name shows before thousands of images are read
     if options.matches:
-        read_matches(options.matches)  # what cannot be read shows before thousands of images are
+        read_matches(options.matches)  # likewise what cannot be read
     check_writable(options.out)
     workers = options.workers
     with closing(Screen(quiet=options.quiet)) as screen:
@@ -115,7 +120,7 @@ def _run(options: argparse.Namespace) -> None:
         result = run(
             reference,
             query,
-            with_types(config, type_names(reference)),
+            with_types(config, type_names(reference), options.sample),
             extras=extras,
             confirmations=confirmations,
             reviews=reviews,

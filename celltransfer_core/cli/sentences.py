@@ -166,7 +166,11 @@ def describe_run(result: RunResult) -> str:
 
     from celltransfer_core.framing.quality import judge_quality
     from celltransfer_core.outputs.quality import describe_faults, describe_shifts
-    from celltransfer_core.outputs.sentences import describe_flags, missing_transport
+    from celltransfer_core.outputs.sentences import (
+        describe_flags,
+        describe_ruled_out,
+        missing_transport,
+    )
     from celltransfer_core.pipeline.votes import has_alignment
 
     lines = ["", f"framing: {result.framing.reason}"]
@@ -188,10 +192,15 @@ def describe_run(result: RunResult) -> str:
         )
         if match.reason:
             lines.append(f"{'':>15}  t-SNE proposes {match.tsne_type}: {match.reason}")
-    if result.filtered:
-        left = and_more([f"{name} ({count:,} cells)" for name, count in result.filtered.items()])
+    if absent := [name for name in result.filtered if name in result.config.absent]:
+        lines += ["", f"types that you ruled out: {and_more(absent)}"]
+    for sentence in describe_ruled_out(result).values():
+        lines.append(f"  {sentence} If they are, run again without --absent for that type.")
+    unmatched = {n: count for n, count in result.filtered.items() if n not in absent}
+    if unmatched:
+        left = and_more([f"{name} ({count:,} cells)" for name, count in unmatched.items()])
         lines += ["", f"types that no cluster matches, left out: {left}"]
-        for name in [*result.filtered][: FIRST if len(result.filtered) > MANY else MANY]:
+        for name in [*unmatched][: FIRST if len(unmatched) > MANY else MANY]:
             cells = result.alike[scores.types.index(name)][:_FILES_OF_A_TYPE]
             files = ", ".join(result.query.first_file[cell] for cell in cells)
             lines.append(f"  query cells most like {name}: {files}")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from celltransfer_core.cli.per_set import chosen_channels, label_columns, pixel_sizes, types_levels
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.config.config import SETTINGS, Config, config_from
+from celltransfer_core.config.samples import find_sample
 from celltransfer_core.config.settings import Setting, as_tuples, voter_name
 from celltransfer_core.errors import DataError
 from celltransfer_core.evaluation.protocol import Protocol, with_concatenations
@@ -63,7 +64,7 @@ def _value(setting: Setting, given: Any) -> Any:
     return voters if setting.kind == "voters" else voters[0]
 
 
-def with_types(config: Config, types: Sequence[str]) -> Config:
+def with_types(config: Config, types: Sequence[str], kind: str | None = None) -> Config:
     """Read the types that options name, once the reference is known.
 
     Parameters
@@ -71,12 +72,20 @@ def with_types(config: Config, types: Sequence[str]) -> Config:
     config : Config
     types : sequence of str
         Of the reference.
+    kind : str, optional
+        Kind of sample that the query is, see :mod:`celltransfer_core.config.samples`.
 
     Returns
     -------
     Config
-        What is no type by itself is read as several with commas between them. Where types are
-        expected and none is ruled out, all others are.
+        What is no type by itself is read as several with commas between them. What options say of a
+        type overrules its kind of sample. Without one, where types are expected and none is ruled
+        out, all others are.
+
+    Raises
+    ------
+    DataError
+        If there is no such kind.
     """
     named = {
         name: tuple(
@@ -89,9 +98,14 @@ def with_types(config: Config, types: Sequence[str]) -> Config:
         for name, one in SETTINGS.items()
         if one.kind == "types"
     }
-    if named["expect"] and not named["absent"]:
-        wanted = {one for several in named.values() for one in several}
-        named["absent"] = tuple(one for one in types if one not in wanted)
+    wanted = {one for several in named.values() for one in several}
+    rest = [one for one in types if one not in wanted]
+    if kind:
+        states = find_sample(kind).states_of(rest)
+        for name, state in (("expect", "expected"), ("absent", "absent")):
+            named[name] += tuple(one for one in rest if states[one] == state)
+    elif named["expect"] and not named["absent"]:
+        named["absent"] = tuple(rest)
     return replace(config, **named)  # type: ignore[arg-type]
 
 

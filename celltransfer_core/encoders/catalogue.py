@@ -19,8 +19,8 @@ from celltransfer_core.encoders.weights import (
     with_version,
 )
 from celltransfer_core.errors import EncoderError
-from celltransfer_core.runtime.cache import home
 from celltransfer_core.runtime.files import write_whole
+from celltransfer_core.runtime.home_folder import home
 
 SHIPPED = ASSETS / "encoders"
 """Encoders that CellTransfer trained and brings with it, each with its model card."""

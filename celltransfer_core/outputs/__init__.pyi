@@ -52,6 +52,7 @@ from .sentences import (
     describe_flags as describe_flags,
     describe_left_out as describe_left_out,
     describe_reclassification as describe_reclassification,
+    describe_ruled_out as describe_ruled_out,
     describe_sample as describe_sample,
     describe_sensitivity as describe_sensitivity,
     describe_share as describe_share,

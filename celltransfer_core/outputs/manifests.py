@@ -18,6 +18,7 @@ from celltransfer_core.data.dataset import Dataset, PixelScale
 from celltransfer_core.people.updated import KINDS, UpdatedVote
 from celltransfer_core.pipeline.result import Clusters, Prepared, RunResult
 from celltransfer_core.runtime.versions import versions
+from celltransfer_core.types import Ints
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 
@@ -53,6 +54,7 @@ def manifest(result: RunResult) -> dict[str, Any]:
             "confirmed": sum(match.confirmed for match in result.matches),
         },
         "filtered_types": dict(result.filtered),
+        **({"look_like_ruled_out": _counts(result.ruled_out)} if result.ruled_out else {}),
         "kept_types": list(result.types),
         "expected_proportions": [_rounded(value) for value in result.proportions],
         "alignment": {
@@ -80,6 +82,10 @@ def manifest(result: RunResult) -> dict[str, Any]:
         ],
         "versions": versions(),
     }
+
+
+def _counts(cells: Mapping[str, Ints]) -> dict[str, int]:
+    return {name: len(some) for name, some in cells.items()}
 
 
 def _update_manifest(updated: UpdatedVote, clusters: Clusters) -> dict[str, Any]:

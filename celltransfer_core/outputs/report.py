@@ -20,7 +20,7 @@ from celltransfer_core.outputs.quality import add_quality
 from celltransfer_core.outputs.report_cells import add_reviews, add_voters
 from celltransfer_core.outputs.report_clusters import add_map, add_matches, add_similarities
 from celltransfer_core.outputs.report_counts import add_differential
-from celltransfer_core.outputs.sentences import describe_flags
+from celltransfer_core.outputs.sentences import describe_flags, describe_ruled_out
 from celltransfer_core.people.reviews import FinalTypes, Review, final_types, last_answers
 from celltransfer_core.pipeline.inferred import infer_run
 from celltransfer_core.pipeline.maps import CellMap
@@ -143,9 +143,17 @@ def _add_numbers(page: Page, result: RunResult) -> None:
         f"types, and grouped into {len(result.clusters.names)} clusters, of which a person "
         f"confirmed {sum(match.confirmed for match in result.matches)}."
     )
-    if result.filtered:
-        left = ", ".join(f"{name} ({count:,})" for name, count in result.filtered.items())
-        page.text(f"Types of the reference that no cluster matches, and are left out: {left}.")
+    absent = result.config.absent
+    if expected := result.config.expect:
+        page.text(f"Types that were expected in the query: {', '.join(expected)}.")
+    if absent:
+        page.text(f"Types that were ruled out in the query: {', '.join(absent)}.")
+    for sentence in describe_ruled_out(result, dict.fromkeys(absent, "a person")).values():
+        page.text(sentence)
+    if left := [f"{n} ({count:,})" for n, count in result.filtered.items() if n not in absent]:
+        page.text(
+            f"Types of the reference that no cluster matches, and are left out: {', '.join(left)}."
+        )
 
 
 def _add_command(

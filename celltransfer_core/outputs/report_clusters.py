@@ -88,7 +88,7 @@ def _add_types_without_cluster(page: Page, result: RunResult) -> None:
     """Add the query cells most like each type that no cluster is matched to."""
     matched = {match.matched_type for match in result.matches}
     query, reference = result.framing.crops[QUERY], result.framing.crops[REFERENCE]
-    rows = []
+    rows, out = [], ("left out", "ruled out by a person")
     for name, alike in zip(type_names(result.reference), result.alike, strict=True):
         kept = name in result.config.always_kept
         if name in matched or not (kept or name in result.filtered):
@@ -97,7 +97,7 @@ def _add_types_without_cluster(page: Page, result: RunResult) -> None:
         rows.append(
             (
                 page.chip(name),
-                "kept by a person" if kept else "left out",
+                "kept by a person" if kept else out[name in result.config.absent],
                 page.pictures(query, alike.tolist(), f"query cell most like {name}"),
                 page.pictures(reference, typed[:_PER_TYPE].tolist(), name),
             )

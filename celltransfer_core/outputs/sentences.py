@@ -6,6 +6,7 @@ Figures of the core go in, short plain English comes out; the interval first, th
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from celltransfer_core.config.settings import voter_name
 from celltransfer_core.matching.matches import confirmed_share
@@ -346,3 +347,33 @@ def voter_label(voter: Voter) -> str:
     """
     words = {"none": "", "centre": ", centred", "fgw": ", with transport"}
     return voter_name(voter.encoders) + words[voter.alignment]
+
+
+def describe_ruled_out(result: RunResult, by: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Tell what speaks for types that a person ruled out: cells that look so, and answers.
+
+    Parameters
+    ----------
+    result : RunResult
+    by : mapping from type to str, optional
+        Who ruled it out; "you" unless given.
+
+    Returns
+    -------
+    dict from type to str
+        Types of ``config.absent`` alone that something speaks for.
+    """
+    said = {}
+    for name in result.config.absent:
+        alike = len((result.ruled_out or {}).get(name, ()))
+        inside = sum(one.cells for one in result.matches if one.matched_type == name)
+        given = result.updated.annotations.cells if result.updated else ()
+        typed = sum(answer == name for _, answer in given)
+        words = {
+            f"{alike:,} {'cell looks' if alike == 1 else 'cells look'} like {name}": alike,
+            f"{inside:,} cells lie in clusters confirmed as {name}": inside,
+            f"{typed:,} {'cell was' if typed == 1 else 'cells were'} typed as {name}": typed,
+        }
+        if told := [word for word, cells in words.items() if cells]:
+            said[name] = f"{'; '.join(told)}, which {(by or {}).get(name, 'you')} ruled out."
+    return said

@@ -138,6 +138,8 @@ class RunResult:
     updated: UpdatedVote | None = None
     """The vote updated with answers, if there were any; see
     :func:`~celltransfer_core.pipeline.updates.update_vote`."""
+    ruled_out: Mapping[str, Ints] | None = None
+    """Query cells that look like types of ``config.absent``, by type; None for none."""
 
     @property
     def aligned(self) -> bool:

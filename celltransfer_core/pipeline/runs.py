@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from celltransfer_core.config.config import DEFAULT, Config
 from celltransfer_core.data.dataset import Dataset
@@ -22,6 +23,7 @@ from celltransfer_core.pipeline.result import (
     check_confirmations,
     type_names,
 )
+from celltransfer_core.pipeline.ruled_out import ruled_out_cells
 from celltransfer_core.pipeline.updates import update_vote
 from celltransfer_core.pipeline.votes import (
     ensemble_vote,
@@ -31,7 +33,7 @@ from celltransfer_core.pipeline.votes import (
     weigh,
 )
 from celltransfer_core.runtime.cache import Cache
-from celltransfer_core.types import Progress, silent
+from celltransfer_core.types import Ints, Progress, silent
 
 
 def run(
@@ -132,27 +134,29 @@ def transfer(
     config, embeddings = prepared.config, prepared.comparable
     # Types that no cluster is matched to are filtered out (3.2); subsets are drawn (5.2).
     plan = plan_transfer(prepared, named)
+    finish = partial(_vote, prepared, named, plan, ruled_out_cells(prepared, plan))
     # Entropy-weighted k-NN in each voter's embeddings predicts the query's types (3.4).
     voters = predict_unaligned(
         embeddings, prepared.voters, plan, config, cache=cache, progress=progress
     )
     if not transport_counts(config, plan.confirmed):
-        return _vote(prepared, named, plan, voters)
+        return finish(voters)
     if first:
-        first(_vote(prepared, named, plan, voters))
+        first(finish(voters))
     # The reference is transported onto the query (3.3, eqs 2–4), and predicts them again (3.4).
     aligned, solves = predict_aligned(
         embeddings, voters, plan, config, cache=cache, workers=workers, progress=progress
     )
     # All of them vote, by their weights (3.4).
     both = tuple(voter for pair in zip(voters, aligned, strict=True) for voter in pair)
-    return _vote(prepared, named, plan, both, solves)
+    return finish(both, solves)
 
 
 def _vote(
     prepared: Prepared,
     named: Named,
     plan: TransferPlan,
+    ruled_out: Mapping[str, Ints],
     voters: tuple[Voter, ...],
     solves: tuple[Solve, ...] = (),
 ) -> RunResult:
@@ -183,4 +187,5 @@ def _vote(
         solves=solves,
         vote=ensemble_vote(voters),
         features=prepared.cluster_features,
+        ruled_out=ruled_out,
     )

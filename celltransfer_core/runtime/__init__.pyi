@@ -2,7 +2,6 @@ from .cache import (
     MAX_RESULT_BYTES as MAX_RESULT_BYTES,
     Cache as Cache,
     fingerprint as fingerprint,
-    home as home,
 )
 from .cluster import on_cluster as on_cluster
 from .environment import SCHEDULER as SCHEDULER, cpu_count as cpu_count
@@ -15,5 +14,6 @@ from .files import (
     write_together as write_together,
     write_whole as write_whole,
 )
+from .home_folder import home as home
 from .progress import Phase as Phase, counted_together as counted_together
 from .tasks import run_tasks as run_tasks

@@ -27,6 +27,7 @@ import numpy as np
 from celltransfer_core.errors import OutputError
 from celltransfer_core.runtime.checked import load_checked, save_checked
 from celltransfer_core.runtime.files import make_file, make_folder, read_if_whole
+from celltransfer_core.runtime.home_folder import home
 from celltransfer_core.types import Bools, Float32
 
 Result = TypeVar("Result")
@@ -37,19 +38,6 @@ MAX_RESULT_BYTES = 4_000_000_000
 _CHECK = 4  # bytes of a row's checksum
 
 _AT_ONCE = 500  # parameters a statement; SQLite's oldest limit is 999
-
-
-def home() -> Path:
-    """Return the folder for what is kept between runs: ``CELLTRANSFER_HOME``, or the user's own.
-
-    Returns
-    -------
-    Path
-    """
-    from platformdirs import user_data_path
-
-    configured = os.environ.get("CELLTRANSFER_HOME")
-    return Path(configured) if configured else user_data_path("celltransfer", appauthor=False)
 
 
 def fingerprint(*parts: Any) -> str:

@@ -76,6 +76,13 @@ from .reference_checks import (
 )
 from .rematched import match_edited as match_edited
 from .renamed import decisions_now as decisions_now
+from .sample_types import (
+    EXPECT as EXPECT,
+    FEWEST_TYPES as FEWEST_TYPES,
+    ExpectedTypes as ExpectedTypes,
+    expect_payloads as expect_payloads,
+    expected_types as expected_types,
+)
 from .saved_filters import (
     FILTER as FILTER,
     FilterAddress as FilterAddress,

@@ -30,8 +30,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from celltransfer_core.errors import OutputError, StudyError, one_line
-from celltransfer_core.runtime.cache import Cache, home
+from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.runtime.files import make_file, make_folder, make_private
+from celltransfer_core.runtime.home_folder import home
 from celltransfer_core.studies.backups import DamagedError, advice, back_up, check_whole, renew
 from celltransfer_core.studies.engine import DAMAGED, explain, open_engine, patiently, writing
 from celltransfer_core.studies.records import now

@@ -74,8 +74,8 @@ class DecisionTable(Database):
         ----------
         study : str
         kind : str
-            ``match``, ``cluster``, ``cluster-name``, ``keep``, ``review``, ``label`` or
-            ``filter``.
+            ``match``, ``cluster``, ``cluster-name``, ``keep``, ``expect``, ``review``, ``label``
+            or ``filter``.
         payload : mapping
             JSON values: what was decided, and of which cells.
         who : str

@@ -18,7 +18,13 @@ from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.vocabulary import ANSWERS, REFERENCE, check_new_type
 
-_NAMED_IN = {"match": "type", "review": "answer", "keep": "type", "label": "type"}
+_NAMED_IN = {
+    "match": "type",
+    "review": "answer",
+    "keep": "type",
+    "expect": "type",
+    "label": "type",
+}
 """Kinds of decisions that name a type, and where in their payload."""
 
 

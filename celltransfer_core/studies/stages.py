@@ -24,6 +24,7 @@ from celltransfer_core.pipeline.votes import transport_counts
 from celltransfer_core.studies.label_mends import mended_labels
 from celltransfer_core.studies.records import Decision, ImageSet, Study
 from celltransfer_core.studies.renamed import decisions_now, types_now
+from celltransfer_core.studies.sample_types import expected_of
 from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.vocabulary import ANSWERS, QUERY, REFERENCE
@@ -91,8 +92,10 @@ def _make_config(workspace: Workspace, snapshot: Snapshot) -> Config:
     given = snapshot.study.options
     options = {n: as_tuples(value) for n, value in given.items() if n not in beside}
     preset = PRESETS.get(options.pop("preset", "default"), DEFAULT)
+    told = expected_of(workspace, snapshot, options.get("must_find", ()))
+    options |= {"expect": told.expected, "absent": told.absent} if told.said else {}
     if kept := _kept_types(workspace, snapshot):
-        options["keep"] = kept
+        options["keep"] = tuple(name for name in kept if name not in told.absent)
     # Every set has its own; where they are two numbers, the command line can repeat them.
     reference, query = ({s.um_per_px for s in snapshot.of_role(r)} for r in (REFERENCE, QUERY))
     if len(reference) == len(query) == 1 and all(scales := (*reference, *query)):

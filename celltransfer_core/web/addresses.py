@@ -17,7 +17,7 @@ from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.runtime.cache import home
+from celltransfer_core.runtime.home_folder import home
 from celltransfer_core.studies.label_mends import mended_reference
 from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.stages import stage_keys

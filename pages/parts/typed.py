@@ -113,8 +113,11 @@ def show_types(run: RunResult, colours: Mapping[str, str], reviews: Sequence[Rev
         composition_figure({**dict.fromkeys(run.types, 0), **found}, dict(colours)),
         "composition_figure",
     )
+    if absent := [name for name in run.filtered if name in run.config.absent]:
+        st.caption(f"Not in this sample, as was said on Data: {text.listed(absent)}.")
+    if left := [name for name in run.filtered if name not in absent]:
+        st.caption(f"Filtered out, so no cell can be one: {text.listed(left)}.")
     if run.filtered:
-        st.caption(f"Filtered out, so no cell can be one: {text.listed(list(run.filtered))}.")
         show_full_list("All types that are filtered out", list(run.filtered))
     inference = infer_run(run, reviews)
     table = differential_table(run, inference=inference)

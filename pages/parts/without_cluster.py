@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from celltransfer_core.studies import decisions_now
+from celltransfer_core.studies import decisions_now, expected_types
 from celltransfer_core.vocabulary import NONE_TYPE
 from parts import text
 from parts.matched import Matched
 from parts.one_cluster import show_reference
 from parts.pictures import chip, pictures
+from parts.sample import offer_way_back
 
 PICTURE = 84  # px
 HEIGHT = 190  # px of the gallery beside
@@ -15,12 +16,15 @@ HEIGHT = 190  # px of the gallery beside
 
 def show_filtered(matched: Matched) -> None:
     """Tell which types take no part, and which cells are most like them."""
-    config, left_out = matched.config, matched.left_out()
+    config = matched.config
+    ruled_out = [name for name in matched.left_out() if name in config.absent]
+    left_out = [name for name in matched.left_out() if name not in ruled_out]
     of_clusters = {match.matched_type for match in matched.matches}
     st.header("Types without a cluster")
     if config.filtering == "none":
-        st.markdown("Filtering is switched off: every type of the reference takes part.")
-    elif not left_out and not {*config.always_kept} - of_clusters:
+        others = " other" if ruled_out else ""
+        st.markdown(f"Filtering is switched off: every{others} type of the reference takes part.")
+    elif not ruled_out and not left_out and not {*config.always_kept} - of_clusters:
         st.markdown("None: every type of the reference takes part.")
     if left_out:
         st.markdown(
@@ -32,7 +36,24 @@ def show_filtered(matched: Matched) -> None:
     for name in matched.types:
         if name in left_out or (name in config.always_kept and name not in of_clusters):
             show_without_cluster(matched, name, kept=name not in left_out)
+    show_not_in_it(matched, ruled_out)
     count_others(matched)
+
+
+def show_not_in_it(matched: Matched, names: list[str]) -> None:
+    """Show the types that were ruled out, who did it, and the way back."""
+    here = matched.here
+    said = expected_types(here.workspace, here.id).said
+    for name in names:
+        with st.container(horizontal=True, vertical_alignment="center", border=True):
+            st.html(f"<div style='font-weight:650'>{chip(name, matched.shades)}</div>", width=200)
+            by = said[name]
+            st.markdown(
+                f":gray-badge[:material/block: not in this sample], as {text.plain(by.who)} said, "
+                f"{text.when(by.at)}",
+                width="stretch",
+            )
+            offer_way_back(here, name, key=f"way back {name}")
 
 
 def count_others(matched: Matched) -> None:

@@ -92,6 +92,11 @@ def test_types_that_begin_with_a_sign_are_read_again():
         assert tuple(parser.parse_known_args(arguments)[0].keep) == keep
 
 
+def test_expecting_types_rules_out_no_others_where_nobody_did():
+    assert "--sample any" in command_line(replace(DEFAULT, expect=("a",)))
+    assert "--sample" not in command_line(replace(DEFAULT, expect=("a",), absent=("b",)))
+
+
 def test_new_types_with_commas_and_signs_are_read_again():
     names = ("-x", "plasma cell, atypical", '"quoted"', "=1")
     arguments = shlex.split(command_line(DEFAULT, new_types=names).replace("\\\n", ""))
