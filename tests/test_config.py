@@ -43,6 +43,8 @@ OTHER = {
     "filtering": "none",
     "keep": ("lymphocyte",),
     "must_find": ("lymphocyte",),
+    "expect": ("lymphocyte",),
+    "absent": ("monocyte",),
     "weights": "uniform",
     "alignment": "centre",
     "transport": "always",
@@ -80,9 +82,9 @@ STAGE_OF = {
     **dict.fromkeys(("encoders", "framing", "colour", "um_per_px", "cluster_encoder"), "embed"),
     **dict.fromkeys(("clusters", "n_clusters", "graph", "sigma", "resolution"), "clusters"),
     **dict.fromkeys(("features", "scale_blocks", "seed"), "clusters"),
-    **dict.fromkeys(
-        ("filtering", "keep", "must_find", "weights", "subset_size", "draws"), "classify"
-    ),
+    "absent": "matches",
+    **dict.fromkeys(("filtering", "keep", "must_find", "expect"), "classify"),
+    **dict.fromkeys(("weights", "subset_size", "draws"), "classify"),
     **dict.fromkeys(("alignment", "alpha", "mapping", "solver"), "classify"),
     **dict.fromkeys(("classifier", "class_weight"), "classify"),
     **dict.fromkeys(("transport", "vote_weights", "flag_error", "flag_threshold"), "none"),

@@ -2,7 +2,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.driving import FILLED
+from tests.browser.driving import FILLED, settle
 
 
 def test_answers_and_pictures_are_in_view_together_on_a_small_screen(demo, browser):
@@ -12,6 +12,7 @@ def test_answers_and_pictures_are_in_view_together_on_a_small_screen(demo, brows
     page.goto(f"{app.url}/matches?study={study}")
     picture = page.locator(".gallery img").first
     expect(picture).to_be_visible(timeout=FILLED)
+    settle(page)  # until then things move
     foot = page.get_by_test_id("stBottom").bounding_box()["y"]
     names = ("None of these", "Mixed: split it", "Undo", "Next", "neutrophil", "Another type")
     buttons = [page.get_by_role("button", name=re.compile(name)).last for name in names]
