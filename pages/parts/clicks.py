@@ -10,11 +10,8 @@ from collections.abc import Callable
 import streamlit as st
 
 
-def clicked(
-    draw: Callable[..., bool], label: str, *, key: str | None = None, **looks: object
-) -> bool:
+def clicked(draw: Callable[..., bool], label: str, *, key: str, **looks: object) -> bool:
     """Draw a button (``st.button``, ``st.form_submit_button``); tell once that it was clicked."""
-    key = key or label
     draw(label, key=key, on_click=_note, args=(key,), **looks)
     noted: set[str] = st.session_state.get("clicks", set())
     if found := key in noted:
