@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from celltransfer_core.config.identification import IdentificationSettings
 from celltransfer_core.config.settings import ConfigStage, Page, Setting
 from celltransfer_core.config.transfer import TransferSettings
+from celltransfer_core.config.voting import VotingSettings
 
 if TYPE_CHECKING:  # --help reads this file and must not wait for NumPy
     from celltransfer_core.matching.matches import Match
 
 
 @dataclass(frozen=True)
-class Config(TransferSettings, IdentificationSettings):
+class Config(VotingSettings, TransferSettings, IdentificationSettings):
     """Every setting of a run; the defaults are what measured best.
 
     Parameters
@@ -52,6 +53,8 @@ class Config(TransferSettings, IdentificationSettings):
         Of Louvain.
     features : {"centred", "raw"}
         Compare sets after each one's own mean is subtracted, or as they are (the paper).
+    naming : {"votes", "scores"}
+        Name clusters by the votes of their cells, or by the scores of A.2 (the paper).
     filtering : {"auto", "none"}
         Leave out types that no cluster matches, or keep all.
     keep : tuple of str
@@ -82,6 +85,9 @@ class Config(TransferSettings, IdentificationSettings):
     class_weight : {"balanced", "none"}
         Let a type's drawn cells count as neighbours in inverse proportion to their number, or each
         alike (the paper). Types that are rare in the query are drawn rarely.
+    transduction : {"discriminant", "none"}
+        Let types as they look in the query vote too, see
+        :mod:`~celltransfer_core.pipeline.discriminant`; or not (the paper).
     vote_weights : {"confirmed", "prior", "equal"}
         Weigh voters evenly, but aligned ones only as far as people confirmed the clusters that
         the alignment rests on; by what they do on the reference and how the sets mix; or evenly.

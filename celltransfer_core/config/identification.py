@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # --help reads this file and must not wait for NumPy
 
 @dataclass(frozen=True)
 class IdentificationSettings:
-    """The first half of ``Config``, which documents the parameters."""
+    """The first part of ``Config``, which documents the parameters."""
 
     encoders: tuple[tuple[str, ...], ...] = field(
         default=DEFAULT_ENCODERS,
@@ -226,6 +226,30 @@ class IdentificationSettings:
                 place=4,
                 label="What is compared",
                 paper="raw",
+            )
+        },
+    )
+    naming: Literal["votes", "scores"] = field(
+        default="votes",
+        metadata={
+            "setting": Setting(
+                kind="word",
+                stages=("matches",),
+                choices={
+                    "votes": Choice(
+                        "By the votes of its cells",
+                        "Each cell's nearest reference cells vote on the type of its cluster.",
+                    ),
+                    "scores": Choice(
+                        "By the scores of its mean",
+                        "Mean cosines of clusters and types, as in the paper.",
+                    ),
+                },
+                help="clusters are named by the votes of their cells, or by the paper's scores",
+                page="matches",
+                place=1,
+                label="How a cluster is named",
+                paper="scores",
             )
         },
     )

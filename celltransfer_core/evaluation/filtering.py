@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from celltransfer_core.evaluation.metrics import majority_types
 from celltransfer_core.evaluation.protocol import Protocol
 from celltransfer_core.matching.matches import Confirmation
-from celltransfer_core.pipeline.result import Clusters, Named
+from celltransfer_core.pipeline.clusters import Clusters
+from celltransfer_core.pipeline.result import Named
 from celltransfer_core.types import Labels
 from celltransfer_core.vocabulary import NONE_TYPE
 

@@ -153,7 +153,12 @@ def recipe(ot: str, config: Config) -> Config:
     """
     if ot == "none":
         return replace(
-            config, features="raw", weights="uniform", class_weight="none", vote_weights="equal"
+            config,
+            features="raw",
+            weights="uniform",
+            class_weight="none",
+            vote_weights="equal",
+            transduction="none",
         )
     if ot == "fgw-paper":
         return replace(
@@ -163,6 +168,7 @@ def recipe(ot: str, config: Config) -> Config:
             mapping="barycentric",
             class_weight="none",
             vote_weights="prior",
+            transduction="none",
         )
     if ot == "fgw":
         return config

@@ -12,9 +12,10 @@ from celltransfer_core.evaluation.protocol import LARGE, Protocol
 from celltransfer_core.evaluation.result import Identification
 from celltransfer_core.matching.matches import match_clusters
 from celltransfer_core.matching.plane import refine, tsne_plane
+from celltransfer_core.pipeline.clusters import Clusters
 from celltransfer_core.pipeline.features import representation
 from celltransfer_core.pipeline.named import find_clusters, score_sets
-from celltransfer_core.pipeline.result import Clusters, Prepared
+from celltransfer_core.pipeline.result import Prepared
 from celltransfer_core.types import Ints, Labels, Progress
 from celltransfer_core.vocabulary import QUERY
 

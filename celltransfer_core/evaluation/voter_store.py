@@ -27,8 +27,9 @@ from celltransfer_core.config.settings import voter_name
 from celltransfer_core.evaluation.protocol import MEMBERS, Protocol, recipe
 from celltransfer_core.evaluation.result import Prediction
 from celltransfer_core.pipeline.aligned import ALIGNERS, Gallery, align, drawn_rows, unaligned
+from celltransfer_core.pipeline.discriminant import fitted_probabilities, mean_of_voters
 from celltransfer_core.pipeline.draws import Draws, TransferPlan, plan_transfer
-from celltransfer_core.pipeline.result import Named, Prepared, Voter
+from celltransfer_core.pipeline.result import DISCRIMINANT, Named, Prepared, Voter
 from celltransfer_core.pipeline.votes import classify, ensemble_weights, plain_name
 from celltransfer_core.runtime.files import read_if_whole, write_atomically
 from celltransfer_core.runtime.tasks import run_tasks
@@ -147,8 +148,12 @@ class VoterStore:
             np.concatenate([group[-1].neighbours for group in groups], axis=1)
         )
         members = [member for group in groups for member in group]
+        names = list(alignments * len(groups))
+        if config.transduction == DISCRIMINANT:
+            members.append(self._fitted([group[0] for group in groups], self._kinds(ot)))
+            names.append(DISCRIMINANT)
         weights = ensemble_weights(
-            alignments * len(groups),
+            names,
             [member.accuracy for member in members],
             [member.mixing for member in members],
             config,
@@ -191,6 +196,21 @@ class VoterStore:
             )
             for voter, group in zip(self.prepared.voters, groups, strict=True)
         ]
+
+    def _fitted(self, plain: Sequence[VoterPrediction], kinds: Sequence[str]) -> VoterPrediction:
+        """Fit the types to the query, from what the unaligned voters predict."""
+        components = self.prepared.components
+        return VoterPrediction(
+            {
+                kind: fitted_probabilities(
+                    components, mean_of_voters(np.stack([one.probabilities[kind] for one in plain]))
+                )
+                for kind in kinds
+            },
+            float(np.mean([one.accuracy for one in plain])),
+            float(np.mean([one.mixing for one in plain])),
+            np.full((len(components), _NEIGHBOURS), -1),
+        )
 
     def _types(self, plan: TransferPlan, winner: Ints) -> Labels:
         names = np.array(plan.types)[winner]

@@ -85,6 +85,7 @@ def match_clusters(
     sizes: Ints,
     refinements: Sequence[Refinement] | None = None,
     confirmations: Sequence[Confirmation] = (),
+    votes: Float64 | None = None,
 ) -> tuple[Match, ...]:
     """Match every cluster with a type: the confirmed one, or the one of the best score (eq. 23).
 
@@ -95,6 +96,9 @@ def match_clusters(
         Cells in each cluster.
     refinements : sequence of Refinement, length C, optional
     confirmations : sequence of Confirmation
+    votes : ndarray of float64, shape (C, T), optional
+        Share of its cells' votes that each cluster gives to each type: counted instead of the
+        scores, if given.
 
     Returns
     -------
@@ -113,9 +117,10 @@ def match_clusters(
     """
     confirmed = {confirmation.cluster: confirmation for confirmation in confirmations}
     matches = []
-    for cluster, row in enumerate(np.clip(score.p, 0, 1)):
+    strength = score.p if votes is None else votes
+    for cluster, row in enumerate(np.clip(strength, 0, 1)):
         # Clipped scores may tie at 0: types are ranked by the scores before clipping.
-        order = np.argsort(-score.p[cluster], kind="stable")
+        order = np.argsort(-strength[cluster], kind="stable")
         answer = confirmed.get(cluster)
         matched = answer.type_name if answer else score.types[order[0]]
         others = [t for t in order if score.types[t] != matched]

@@ -30,7 +30,7 @@ def unit_rows(X: Float32) -> Float32:
     return np.divide(X, norms, out=np.zeros_like(X), where=norms > 0)
 
 
-def group_means(X: Float32, groups: Ints, n_groups: int) -> Float64:
+def group_means(X: Float32 | Float64, groups: Ints, n_groups: int) -> Float64:
     """Average the rows of each group.
 
     Parameters

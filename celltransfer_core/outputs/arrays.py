@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from celltransfer_core.pipeline.result import RunResult
+from celltransfer_core.pipeline.result import DISCRIMINANT, RunResult
 from celltransfer_core.vocabulary import QUERY
 
 _SCORES = (
@@ -72,6 +72,8 @@ def neighbour_arrays(result: RunResult) -> dict[str, Any]:
         "query_files": np.array(result.query.first_file),
     }
     for voter in result.voters:
+        if voter.alignment == DISCRIMINANT:  # it looks at no reference cell
+            continue
         arrays[f"{voter.name}/index"] = voter.neighbours.astype(np.int32)
         arrays[f"{voter.name}/distance"] = voter.distances
     return arrays

@@ -16,7 +16,8 @@ from celltransfer_core.about import __version__
 from celltransfer_core.config.config import SETTINGS
 from celltransfer_core.data.dataset import Dataset, PixelScale
 from celltransfer_core.people.updated import KINDS, UpdatedVote
-from celltransfer_core.pipeline.result import Clusters, Prepared, RunResult
+from celltransfer_core.pipeline.clusters import Clusters
+from celltransfer_core.pipeline.result import Prepared, RunResult
 from celltransfer_core.runtime.versions import versions
 from celltransfer_core.types import Ints
 from celltransfer_core.vocabulary import QUERY, REFERENCE

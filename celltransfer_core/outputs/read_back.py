@@ -22,7 +22,7 @@ from celltransfer_core.outputs.handed_back import hash_in, rows_of_file, truth_i
 from celltransfer_core.outputs.known_types import KnownTypes, NewTypes
 from celltransfer_core.outputs.query_cells import CheckedCells
 from celltransfer_core.people.reviews import Review
-from celltransfer_core.pipeline.result import Clusters
+from celltransfer_core.pipeline.clusters import Clusters
 from celltransfer_core.types import Float64
 from celltransfer_core.vocabulary import NONE_TYPE
 

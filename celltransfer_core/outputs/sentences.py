@@ -16,7 +16,7 @@ from celltransfer_core.people.flags import Errors, Flags
 from celltransfer_core.people.must_find import Sensitivity
 from celltransfer_core.people.readers import Concordance, Reclassification
 from celltransfer_core.people.tally import Tally
-from celltransfer_core.pipeline.result import RunResult, Voter
+from celltransfer_core.pipeline.result import DISCRIMINANT, RunResult, Voter
 from celltransfer_core.pipeline.votes import has_alignment, transport_counts
 
 
@@ -345,7 +345,12 @@ def voter_label(voter: Voter) -> str:
     str
         Such as ``colour+shape, with transport``.
     """
-    words = {"none": "", "centre": ", centred", "fgw": ", with transport"}
+    words = {
+        "none": "",
+        "centre": ", centred",
+        "fgw": ", with transport",
+        DISCRIMINANT: ", fitted to the query",
+    }
     return voter_name(voter.encoders) + words[voter.alignment]
 
 

@@ -10,6 +10,7 @@ from .browse import (
     split_by_alignment as split_by_alignment,
     votes_of_cell as votes_of_cell,
 )
+from .clusters import Clusters as Clusters
 from .contents import check_contents as check_contents, cluster_hashes as cluster_hashes
 from .draws import (
     Draws as Draws,
@@ -81,7 +82,7 @@ from .reference_check import (
     check_reference as check_reference,
 )
 from .result import (
-    Clusters as Clusters,
+    DISCRIMINANT as DISCRIMINANT,
     Named as Named,
     Prepared as Prepared,
     RunResult as RunResult,

@@ -13,12 +13,12 @@ import numpy as np
 from celltransfer_core.classify.voting import cell_weights
 from celltransfer_core.neighbors.knn import normalized_entropy
 from celltransfer_core.people.updated import KINDS
-from celltransfer_core.pipeline.result import RunResult, Voter
+from celltransfer_core.pipeline.result import DISCRIMINANT, RunResult, Voter
 from celltransfer_core.types import Ints
 
 
 def split_by_alignment(voters: Sequence[Voter]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Split the voters into unaligned and aligned ones.
+    """Split the voters that look at reference cells into unaligned and aligned ones.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def split_by_alignment(voters: Sequence[Voter]) -> tuple[tuple[int, ...], tuple[
     unaligned: list[int] = []
     aligned: list[int] = []
     for number, voter in enumerate(voters):
+        if voter.alignment == DISCRIMINANT:
+            continue
         (aligned if voter.encoders in seen else unaligned).append(number)
         seen.add(voter.encoders)
     return tuple(unaligned), tuple(aligned)

@@ -9,7 +9,7 @@ import numpy as np
 
 from celltransfer_core.errors import DataError
 from celltransfer_core.matching.matches import Confirmation
-from celltransfer_core.pipeline.result import Clusters, by_position
+from celltransfer_core.pipeline.clusters import Clusters, by_position
 
 
 def cluster_hashes(clusters: Clusters, cells: Sequence[str]) -> tuple[str, ...]:

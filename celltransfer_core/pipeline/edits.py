@@ -10,7 +10,7 @@ import numpy as np
 
 from celltransfer_core.errors import DataError
 from celltransfer_core.neighbors.search import nearest
-from celltransfer_core.pipeline.result import Clusters
+from celltransfer_core.pipeline.clusters import Clusters
 from celltransfer_core.types import Bools, Float32, Ints
 
 HASH_DIGITS = 16

@@ -8,6 +8,7 @@ paper; pooled references are levelled before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -75,11 +76,66 @@ def representation(
         else:
             source[into], target[into] = whole[rows], Xt
         if config.scale_blocks:
-            apart = centre(whole) if centred else whole
-            norm = np.linalg.norm(apart, axis=1).mean() or np.float32(1)
+            norm = _block_norm(whole, config)
             source[into] /= norm
             target[into] /= norm
     return source, target
+
+
+def between_laboratories(
+    embeddings: Embeddings,
+    voter: Sequence[str],
+    types: Ints,
+    config: Config,
+    *,
+    usable: Ints | None = None,
+) -> tuple[Float32, Float32]:
+    r"""Join a voter's embeddings where nobody knows yet which types the sets share.
+
+    The offset between the sets' means has two causes: another laboratory, and other cells. Only as
+    much of it is taken away as other cells cannot explain:
+
+    .. math:: a = \max\left(0, 1 - \frac{\operatorname{mean}_k \|\nu_k - \bar\nu\|^2}
+        {\|\bar x^t - \bar x^s\|^2}\right)
+
+    where :math:`\nu_k` is the mean of type k, so that the offset of a query of one type alone is
+    not believed: the shrinkage of James and Stein.
+
+    Parameters
+    ----------
+    embeddings, voter, config, usable
+        As for :func:`representation`.
+    types : ndarray of int64, shape (n,)
+        Type of each usable reference cell.
+
+    Returns
+    -------
+    Xs, Xt : ndarray of float32, shape (n, d) and (m, d)
+        The reference, centred, and the query, centred by that share for each encoder of the voter;
+        as they are if features are raw.
+    """
+    Xs, Xt = representation(embeddings, voter, config, usable=usable)
+    if config.features == "raw":
+        return Xs, Xt
+    rows = slice(None) if usable is None else usable
+    left = []
+    for member in voter:
+        whole = embeddings[REFERENCE][member]
+        own = whole[rows]
+        offset = embeddings[QUERY][member].mean(axis=0, dtype=np.float64)
+        offset -= own.mean(axis=0, dtype=np.float64)
+        means = np.stack([own[types == n].mean(axis=0, dtype=np.float64) for n in np.unique(types)])
+        spread = ((means - means.mean(axis=0)) ** 2).sum(axis=1).mean()
+        doubted = min(1.0, spread / max(float(offset @ offset), np.finfo(np.float64).tiny))
+        scaled = len(voter) > 1 and config.scale_blocks
+        left.append(doubted * offset / (_block_norm(whole, config) if scaled else 1))
+    return Xs, Xt + np.concatenate(left).astype(np.float32)
+
+
+def _block_norm(X: Float32, config: Config) -> np.floating[Any]:
+    """Average the length of an encoder's rows over the reference."""
+    apart = centre(X) if config.features == "centred" else X
+    return np.linalg.norm(apart, axis=1).mean() or np.float32(1)
 
 
 def add_discriminant(Xs: Float32, Xt: Float32, types: Ints) -> Float32:

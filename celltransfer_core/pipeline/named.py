@@ -20,9 +20,11 @@ from celltransfer_core.matching.matches import Confirmation, most_alike
 from celltransfer_core.matching.plane import refine, tsne_plane
 from celltransfer_core.matching.scores import Similarity, reference_similarity, similarity
 from celltransfer_core.neighbors.search import nearest
+from celltransfer_core.pipeline.cell_votes import cluster_votes
+from celltransfer_core.pipeline.clusters import Clusters
 from celltransfer_core.pipeline.contents import check_contents
 from celltransfer_core.pipeline.features import Embeddings, representation
-from celltransfer_core.pipeline.result import Clusters, Named, Prepared
+from celltransfer_core.pipeline.result import Named, Prepared
 from celltransfer_core.runtime.cache import Cache, fingerprint, uncached
 from celltransfer_core.types import Float32, Ints
 from celltransfer_core.vocabulary import QUERY, REFERENCE
@@ -84,7 +86,8 @@ def identify(
     refinements = tuple(refine(plane, scores[QUERY])) if prepared.extras else None
     reference, query = prepared.compared
     alike = most_alike(reference, prepared.reference_types, query, len(prepared.types))
-    return Named(clusters, scores, plane, refinements, alike, ()).confirm(confirmations)
+    votes = cluster_votes(prepared, clusters) if prepared.config.naming == "votes" else None
+    return Named(clusters, scores, plane, refinements, alike, (), votes).confirm(confirmations)
 
 
 def find_clusters(X: Float32, config: Config) -> Clusters:

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from celltransfer_core.classify.voting import Vote, cell_weights
+from celltransfer_core.clustering.components import principal_components
 from celltransfer_core.config.config import Config
 from celltransfer_core.config.settings import ConfigStage, voter_name
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.encoders.registry import EncoderSpec
-from celltransfer_core.errors import DataError
 from celltransfer_core.framing.sets import Framing
 from celltransfer_core.matching.matches import Confirmation, Match, match_clusters
 from celltransfer_core.matching.plane import ClusterPlane, Refinement
@@ -22,6 +22,7 @@ from celltransfer_core.neighbors.knn import normalized_entropy
 from celltransfer_core.people.flags import Flags, find_flags
 from celltransfer_core.people.must_find import cells_to_show
 from celltransfer_core.people.updated import UpdatedVote
+from celltransfer_core.pipeline.clusters import Clusters, by_position, check_confirmations
 from celltransfer_core.pipeline.features import (
     Embeddings,
     add_discriminant,
@@ -30,7 +31,10 @@ from celltransfer_core.pipeline.features import (
 )
 from celltransfer_core.transport.fgw import TransportLog
 from celltransfer_core.types import Bools, Float32, Float64, Ints
-from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE, check_new_type
+from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE
+
+DISCRIMINANT = "discriminant"
+"""Alignment of the voter whose types are fitted to the query itself."""
 
 GALLERY = 10
 """Nearest reference cells that are kept for each query cell and voter."""
@@ -45,34 +49,12 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Clusters:
-    """Clusters of one set of n cells."""
-
-    method: str
-    labels: Ints
-    """0 … C − 1, shape (n,)."""
-    centrality: Float64
-    """1 for a cluster's most central cell, shape (n,)."""
-    density: Float64
-    """Share of a cluster's pairs of cells that are connected, shape (C,); NaN where not known."""
-    names: Ints
-    """The number each cluster goes by in tables, shape (C,)."""
-    sigma: float
-    """Threshold of eq. 7 that was used; NaN for clusters from a file."""
-
-    @property
-    def sizes(self) -> Ints:
-        """Cells in each cluster, shape (C,)."""
-        return np.bincount(self.labels, minlength=len(self.names))
-
-
-@dataclass(frozen=True)
 class Voter:
     """One encoder or concatenation, aligned or not, and its predictions for m query cells."""
 
     encoders: tuple[str, ...]
     alignment: str
-    """``"none"``, ``"centre"`` or ``"fgw"``."""
+    """``"none"``, ``"centre"``, ``"fgw"`` or :data:`DISCRIMINANT`."""
     weight: float
     accuracy: float
     """Leave-one-out balanced accuracy on the reference."""
@@ -144,7 +126,7 @@ class RunResult:
     @property
     def aligned(self) -> bool:
         """Whether there are aligned voters beside the others."""
-        return len({voter.encoders for voter in self.voters}) < len(self.voters)
+        return len({voter.alignment for voter in self.voters} - {DISCRIMINANT}) > 1
 
     def configured(self, config: Config) -> Config:
         """Return its configuration with what another one says of things that it does not hold.
@@ -280,6 +262,11 @@ class Prepared:
             return self.compared[1]
         return add_discriminant(*self.compared, self.reference_types)
 
+    @cached_property
+    def components(self) -> Float64:
+        """First principal components of :attr:`cluster_features`, shape (m, 20 or fewer)."""
+        return principal_components(self.cluster_features)
+
 
 @dataclass(frozen=True)
 class Named:
@@ -294,6 +281,9 @@ class Named:
     """Query cells that are most like each type of the reference, shape (T, 8 or fewer); see
     :func:`celltransfer_core.matching.most_alike`."""
     matches: tuple[Match, ...]
+    votes: Float64 | None = None
+    """Share of its cells' votes that each cluster gives to each type, shape (C, T), if clusters are
+    named by them; see :func:`~celltransfer_core.pipeline.cell_votes.cluster_votes`."""
 
     def confirm(self, confirmations: Sequence[Confirmation]) -> Named:
         """Confirm some clusters; earlier confirmations are dropped.
@@ -315,7 +305,7 @@ class Named:
         check_confirmations(confirmations, self.scores[QUERY].types)
         confirmed = by_position(confirmations, self.clusters)
         matches = match_clusters(
-            self.scores[QUERY], self.clusters.sizes, self.refinements, confirmed
+            self.scores[QUERY], self.clusters.sizes, self.refinements, confirmed, self.votes
         )
         return replace(self, matches=matches)
 
@@ -333,65 +323,3 @@ def type_names(reference: Dataset) -> tuple[str, ...]:
         Sorted.
     """
     return tuple(sorted(set(reference.cell_labels.tolist())))
-
-
-def check_confirmations(confirmations: Sequence[Confirmation], types: Sequence[str]) -> None:
-    """Check the names of new types.
-
-    Parameters
-    ----------
-    confirmations : sequence of Confirmation
-    types : sequence of str
-        Of the reference; others are new.
-
-    Raises
-    ------
-    DataError
-        If a name cannot be used.
-    """
-    for one in confirmations:
-        if one.type_name in (*types, NONE_TYPE):
-            continue
-        try:
-            check_new_type(one.type_name)
-        except DataError as error:
-            raise DataError(
-                f"Cluster {one.cluster} is matched to no type of the reference, and a new one "
-                f"cannot be called that: {error}"
-            ) from None
-
-
-def by_position(
-    confirmations: Sequence[Confirmation], clusters: Clusters
-) -> tuple[Confirmation, ...]:
-    """Turn the numbers clusters go by into their positions.
-
-    Parameters
-    ----------
-    confirmations : sequence of Confirmation
-    clusters : Clusters
-
-    Returns
-    -------
-    tuple of Confirmation
-
-    Raises
-    ------
-    DataError
-        If there is no such cluster, or it is another one.
-    """
-    position = {int(name): index for index, name in enumerate(clusters.names)}
-    for one in confirmations:
-        if one.cluster not in position:
-            raise DataError(
-                f"The matches name cluster {one.cluster}, but clusters are numbered "
-                f"{clusters.names.min()} to {clusters.names.max()}; hand the clusters they were "
-                "made for back with --clusters-from."
-            )
-        size = int(clusters.sizes[position[one.cluster]])
-        if one.cells not in (None, size):
-            raise DataError(
-                f"The matches were made for other clusters (cluster {one.cluster} had "
-                f"{one.cells} cells, now {size}); hand those back with --clusters-from."
-            )
-    return tuple(replace(one, cluster=position[one.cluster]) for one in confirmations)

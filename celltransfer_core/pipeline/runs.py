@@ -10,19 +10,12 @@ from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.matching.matches import Confirmation
 from celltransfer_core.people.reviews import Review
 from celltransfer_core.people.updated import annotations_of
+from celltransfer_core.pipeline.clusters import Clusters, check_confirmations
+from celltransfer_core.pipeline.discriminant import discriminant_voter
 from celltransfer_core.pipeline.draws import TransferPlan, plan_transfer
 from celltransfer_core.pipeline.named import detect, identify
 from celltransfer_core.pipeline.prepared import prepare
-from celltransfer_core.pipeline.result import (
-    Clusters,
-    Named,
-    Prepared,
-    RunResult,
-    Solve,
-    Voter,
-    check_confirmations,
-    type_names,
-)
+from celltransfer_core.pipeline.result import Named, Prepared, RunResult, Solve, Voter, type_names
 from celltransfer_core.pipeline.ruled_out import ruled_out_cells
 from celltransfer_core.pipeline.updates import update_vote
 from celltransfer_core.pipeline.votes import (
@@ -139,17 +132,21 @@ def transfer(
     voters = predict_unaligned(
         embeddings, prepared.voters, plan, config, cache=cache, progress=progress
     )
+    # Types are fitted to the query's own cells, and vote too (not in the paper).
+    fitted: tuple[Voter, ...] = ()
+    if config.transduction == "discriminant":
+        fitted = (discriminant_voter(prepared.components, voters, prepared.cluster_on),)
     if not transport_counts(config, plan.confirmed):
-        return finish(voters)
+        return finish(voters + fitted)
     if first:
-        first(finish(voters))
+        first(finish(voters + fitted))
     # The reference is transported onto the query (3.3, eqs 2–4), and predicts them again (3.4).
     aligned, solves = predict_aligned(
         embeddings, voters, plan, config, cache=cache, workers=workers, progress=progress
     )
     # All of them vote, by their weights (3.4).
     both = tuple(voter for pair in zip(voters, aligned, strict=True) for voter in pair)
-    return finish(both, solves)
+    return finish(both + fitted, solves)
 
 
 def _vote(

@@ -30,7 +30,7 @@ from celltransfer_core.neighbors.knn import EntropyWeightedKNN
 from celltransfer_core.pipeline.aligned import Gallery, align, drawn_rows, unaligned
 from celltransfer_core.pipeline.draws import Draws, TransferPlan
 from celltransfer_core.pipeline.features import Embeddings
-from celltransfer_core.pipeline.result import GALLERY, RunResult, Solve, Voter
+from celltransfer_core.pipeline.result import DISCRIMINANT, GALLERY, RunResult, Solve, Voter
 from celltransfer_core.runtime.cache import MAX_RESULT_BYTES, Cache, fingerprint, uncached
 from celltransfer_core.runtime.environment import SCHEDULER
 from celltransfer_core.types import Float32, Float64, Progress, silent
@@ -373,7 +373,10 @@ def ensemble_weights(
         return voter_weights(accuracies, mixings)
     # Alignment to wrong proportions does harm, to confirmed ones good: tests/benchmarks/shifted.py.
     aligned = confirmed if config.vote_weights == "confirmed" else 1.0
-    weights = np.array([1.0 if name == plain_name(config) else aligned for name in alignments])
+    # The fitted types count as all unaligned voters together: tests/benchmarks/naming.py.
+    plain = list(alignments).count(plain_name(config))
+    weighed = {plain_name(config): 1.0, DISCRIMINANT: float(plain)}
+    weights = np.array([weighed.get(name, aligned) for name in alignments])
     return weights / weights.sum()
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from celltransfer_core.classify.voting import Vote
 from celltransfer_core.config.settings import voter_name
-from celltransfer_core.pipeline.result import Solve, Voter
+from celltransfer_core.pipeline.result import DISCRIMINANT, Solve, Voter
 from celltransfer_core.plots.colours import SET_PALETTE
 from celltransfer_core.plots.matrix import draw_matrix
 from celltransfer_core.plots.style import (
@@ -186,7 +186,8 @@ def transport_gain_figure(voters: Sequence[Voter], vote: Vote) -> go.Figure:
     Parameters
     ----------
     voters : sequence of Voter, length V
-        The unaligned voter of each encoder comes before the aligned one.
+        The unaligned voter of each encoder comes before the aligned one; the voter that is
+        fitted to the query is not drawn.
     vote : Vote
         Its ``choices`` are the voters', in the same order.
 
@@ -198,6 +199,8 @@ def transport_gain_figure(voters: Sequence[Voter], vote: Vote) -> go.Figure:
 
     of_encoders: dict[tuple[str, ...], list[int]] = {}
     for number, voter in enumerate(voters):
+        if voter.alignment == DISCRIMINANT:
+            continue
         of_encoders.setdefault(voter.encoders, []).append(number)
     lines = list(of_encoders.values())
     names = [voter_name(encoders) for encoders in of_encoders]

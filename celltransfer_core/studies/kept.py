@@ -17,10 +17,11 @@ from celltransfer_core.config.config import Config
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.data.relabelled import relabelled
 from celltransfer_core.evaluation.result import Evaluation
+from celltransfer_core.pipeline.clusters import Clusters
 from celltransfer_core.pipeline.edits import edit_clusters
 from celltransfer_core.pipeline.maps import CellMap
 from celltransfer_core.pipeline.mended import map_of, with_reference
-from celltransfer_core.pipeline.result import Clusters, Named, Prepared, RunResult
+from celltransfer_core.pipeline.result import Named, Prepared, RunResult
 from celltransfer_core.pipeline.votes import recount
 from celltransfer_core.runtime.checked import load_checked, save_checked
 from celltransfer_core.runtime.files import read_if_whole

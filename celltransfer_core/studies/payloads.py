@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from celltransfer_core.people.reviews import Review
+from celltransfer_core.pipeline.clusters import Clusters
 from celltransfer_core.pipeline.edits import shorten_hashes
-from celltransfer_core.pipeline.result import Clusters
 from celltransfer_core.studies.records import clean_name, one_form
 from celltransfer_core.types import Ints
 from celltransfer_core.vocabulary import ARTEFACT, NONE_TYPE

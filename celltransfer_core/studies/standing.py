@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from celltransfer_core.matching.matches import Confirmation
+from celltransfer_core.pipeline.clusters import Clusters
 from celltransfer_core.pipeline.edits import shorten_hashes
-from celltransfer_core.pipeline.result import Clusters
 from celltransfer_core.studies.records import Decision
 from celltransfer_core.types import Ints
 from celltransfer_core.vocabulary import NONE_TYPE

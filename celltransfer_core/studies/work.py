@@ -19,6 +19,7 @@ from celltransfer_core.errors import ImageError, StudyError
 from celltransfer_core.evaluation.measured import evaluate
 from celltransfer_core.evaluation.report.write import write_evaluation
 from celltransfer_core.evaluation.simulated_reader import simulate_reader
+from celltransfer_core.pipeline.clusters import Clusters
 from celltransfer_core.pipeline.edits import edit_clusters
 from celltransfer_core.pipeline.maps import Layout, draw_map
 from celltransfer_core.pipeline.mended import with_reference
@@ -26,7 +27,7 @@ from celltransfer_core.pipeline.named import detect, identify
 from celltransfer_core.pipeline.phases import DRAWN_MAP
 from celltransfer_core.pipeline.prepared import prepare, with_kept_embeddings
 from celltransfer_core.pipeline.reference_check import check_reference
-from celltransfer_core.pipeline.result import Clusters, Named, Prepared, RunResult
+from celltransfer_core.pipeline.result import Named, Prepared, RunResult
 from celltransfer_core.pipeline.runs import transfer
 from celltransfer_core.studies.current import usable_result
 from celltransfer_core.studies.damaged import ask_again, damaged_files

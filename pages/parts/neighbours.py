@@ -10,6 +10,7 @@ import streamlit as st
 from celltransfer_core.config import voter_name
 from celltransfer_core.outputs import missing_transport
 from celltransfer_core.pipeline import (
+    DISCRIMINANT,
     RunResult,
     nearest_reference,
     split_by_alignment,
@@ -70,7 +71,12 @@ def show_gallery(here: Here, run: RunResult, near: np.ndarray, shades: Mapping[s
 def show_voters(run: RunResult, cell: int) -> None:
     """Show what every voter predicts for a cell."""
     st.header("What each voter says")
-    kinds = {"none": "none", "centre": "means only", "fgw": "optimal transport"}
+    kinds = {
+        "none": "none",
+        "centre": "means only",
+        "fgw": "optimal transport",
+        DISCRIMINANT: "fitted to the query",
+    }
     votes = votes_of_cell(run, cell)
     rows = [
         {

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from celltransfer_core.pipeline import RunResult
+from celltransfer_core.pipeline import DISCRIMINANT, RunResult
 from celltransfer_core.vocabulary import NONE_TYPE
 from parts import text
 from parts.deciders import show_deciders
@@ -36,7 +36,8 @@ def show_prediction(run: RunResult, cell: int, shades: Mapping[str, str]) -> Non
 def show_why(here: Here, run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
     """Show who decided, and the reference cells that are most alike."""
     show_deciders(run, cell)
-    voter = max(run.voters, key=lambda one: one.weight)
+    with_neighbours = [one for one in run.voters if one.alignment != DISCRIMINANT]
+    voter = max(with_neighbours, key=lambda one: one.weight)
     st.caption("Most alike in the reference")
     near = [int(one) for one in voter.neighbours[cell][:NEIGHBOURS] if one >= 0]
     show_reference(here, run, near, shades)
