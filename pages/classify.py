@@ -126,8 +126,8 @@ def about(seconds: float) -> str:
 
 here = open_page(
     "Classify",
-    "Every query cell gets a type: each encoder votes, with and without alignment, and the vote "
-    "tells how far they agree.",
+    "Every query cell gets a type: each encoder votes, with and without alignment, and so do the "
+    "types fitted to the query's own cells. The vote tells how far they agree.",
 )
 settings = study_config(here.workspace, here.study)
 current = load_current(here.workspace, here.id)

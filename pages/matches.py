@@ -86,8 +86,10 @@ def offer_all(matched: Matched, waiting: Sequence[int]) -> None:
         icon=":material/done_all:",
         disabled=matched.here.locked or not waiting,
     ):
+        by_votes = matched.named.votes is not None
+        worth = "share of their cells' votes" if by_votes else "match score"
         least = st.slider(
-            "Proposals with a match score of at least", 0.0, 1.0, SURE, 0.05, key="least"
+            f"Proposals with a {worth} of at least", 0.0, 1.0, SURE, 0.05, key="least"
         )
         sure = [position for position in waiting if matched.matches[position].score >= least]
         for position in sure:
@@ -98,7 +100,7 @@ def offer_all(matched: Matched, waiting: Sequence[int]) -> None:
                 f"**{text.plain(match.matched_type)}** ({match.score:.2f}, {match.cells:,} cells"
                 f"{mixed})"
             )
-        st.caption("A high score can be wrong: look at each cluster once, before or after.")
+        st.caption("A high number can be wrong: look at each cluster once, before or after.")
         st.button(
             f"Confirm these {len(sure)}",
             key="confirm all",
@@ -119,7 +121,7 @@ def show_table(matched: Matched) -> None:
                 "State": matched.state(position),
                 "Encoders say": f"{100 * purity.share:.1f} % {purity.counts[0][0]}",
                 "Seems": "mixed" if purity.mixed else "",
-                "Next most alike": match.runner_up,
+                "Next likeliest": match.runner_up,
                 "Other sets say": match.tsne_type if match.reason else "",
                 "By": match.by,
             }

@@ -40,6 +40,7 @@ OTHER = {
     "sigma": 0.5,
     "resolution": 1.0,
     "features": "raw",
+    "naming": "scores",
     "filtering": "none",
     "keep": ("lymphocyte",),
     "must_find": ("lymphocyte",),
@@ -51,15 +52,16 @@ OTHER = {
     "alpha": 0.9,
     "mapping": "barycentric",
     "solver": "pot",
-    "classifier": "linear",
-    "class_weight": "none",
-    "vote_weights": "equal",
     "scale_blocks": False,
     "subset_size": 500,
     "draws": 5,
+    "seed": 7,
+    "classifier": "linear",
+    "class_weight": "none",
+    "transduction": "none",
+    "vote_weights": "equal",
     "flag_error": 0.05,
     "flag_threshold": 0.3,
-    "seed": 7,
 }
 """A value of every setting that is allowed and not the default."""
 
@@ -82,11 +84,12 @@ STAGE_OF = {
     **dict.fromkeys(("encoders", "framing", "colour", "um_per_px", "cluster_encoder"), "embed"),
     **dict.fromkeys(("clusters", "n_clusters", "graph", "sigma", "resolution"), "clusters"),
     **dict.fromkeys(("features", "scale_blocks", "seed"), "clusters"),
-    "absent": "matches",
+    # Votes of cells name their clusters.
+    **dict.fromkeys(("absent", "naming", "class_weight", "transduction"), "matches"),
     **dict.fromkeys(("filtering", "keep", "must_find", "expect"), "classify"),
     **dict.fromkeys(("weights", "subset_size", "draws"), "classify"),
     **dict.fromkeys(("alignment", "alpha", "mapping", "solver"), "classify"),
-    **dict.fromkeys(("classifier", "class_weight"), "classify"),
+    "classifier": "classify",
     **dict.fromkeys(("transport", "vote_weights", "flag_error", "flag_threshold"), "none"),
 }
 """First stage of a study that must be computed anew where a setting has changed, and transport
@@ -98,10 +101,12 @@ PRINTED = {
     "clusters": "node-degree",
     "sigma": "paper",
     "features": "raw",
+    "naming": "scores",
     "weights": "uniform",
     "transport": "always",
     "mapping": "barycentric",
     "class_weight": "none",
+    "transduction": "none",
     "vote_weights": "prior",
     "scale_blocks": False,
 }
@@ -340,9 +345,10 @@ def test_what_the_protocol_varies_and_what_the_preset_decides():
         "must_find",
         "alignment",
         "transport",
-        "classifier",
-        "vote_weights",
         "draws",
+        "classifier",
+        "transduction",
+        "vote_weights",
         "flag_error",
         "flag_threshold",
     ]
@@ -370,12 +376,14 @@ def test_the_command_line_repeats_every_setting():
 
 def test_panels_offer_what_the_pages_need():
     assert [one.name for one in panel("classify")] == [
+        "naming",
         "alignment",
         "weights",
         "filtering",
         "features",
         "classifier",
         "class_weight",
+        "transduction",
         "vote_weights",
         "transport",
         "draws",

@@ -87,7 +87,8 @@ class Config(VotingSettings, TransferSettings, IdentificationSettings):
         alike (the paper). Types that are rare in the query are drawn rarely.
     transduction : {"discriminant", "none"}
         Let types as they look in the query vote too, see
-        :mod:`~celltransfer_core.pipeline.discriminant`; or not (the paper).
+        :mod:`~celltransfer_core.pipeline.discriminant`, as much as all unaligned voters together
+        unless voters are weighed by ``prior``; or not (the paper).
     vote_weights : {"confirmed", "prior", "equal"}
         Weigh voters evenly, but aligned ones only as far as people confirmed the clusters that
         the alignment rests on; by what they do on the reference and how the sets mix; or evenly.

@@ -246,8 +246,8 @@ class IdentificationSettings:
                     ),
                 },
                 help="clusters are named by the votes of their cells, or by the paper's scores",
-                page="matches",
-                place=1,
+                page="classify",
+                place=0,
                 label="How a cluster is named",
                 paper="scores",
             )

@@ -41,7 +41,7 @@ class VotingSettings:
         metadata={
             "setting": Setting(
                 kind="word",
-                stages=("vote",),
+                stages=("matches", "vote"),
                 choices={
                     "balanced": Choice(
                         "The more, the fewer of its type are drawn",
@@ -63,7 +63,7 @@ class VotingSettings:
         metadata={
             "setting": Setting(
                 kind="word",
-                stages=("vote",),
+                stages=("matches",),  # clusters are named by it too; no other voter rests on it
                 choices={
                     "discriminant": Choice(
                         "They vote too",
@@ -98,7 +98,10 @@ class VotingSettings:
                         "By how it does on the reference",
                         "And by how well both sets mix. As the paper has it.",
                     ),
-                    "equal": Choice("Evenly", "Every voter the same."),
+                    "equal": Choice(
+                        "Evenly",
+                        "Every voter the same; the fitted types as all unaligned ones together.",
+                    ),
                 },
                 help="evenly, but aligned voters as far as clusters are confirmed (the default); "
                 "by what they do on the reference and how the sets mix; or evenly",

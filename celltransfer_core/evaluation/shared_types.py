@@ -23,7 +23,9 @@ from celltransfer_core.vocabulary import QUERY
 def measure_identification(
     prepared: Prepared, truth: Labels, protocol: Protocol, progress: Progress
 ) -> tuple[Identification, ...]:
-    """Measure how well the shared types are found, before and after the t-SNE vote.
+    """Measure how well the shared types are found by A.2, before and after the t-SNE vote.
+
+    The paper's table: clusters are named by its scores, whatever ``config.naming`` says.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Matches of clusters with types (3.2): from scores and confirmations to the types that are shared.
+"""Matches of clusters with types (3.2): from scores or votes, and confirmations, to shared types.
 
 Types that no cluster matches are filtered out before transport (3.3), and the matches tell what
 share of the query each kept type has.
@@ -31,7 +31,8 @@ class Match:
     matched_type: str
     """A type of the reference; ``"none"`` or a new type only if a person confirmed it."""
     score: float
-    """p of the matched type, clipped to [0, 1]; 0 if the reference lacks the type."""
+    """Share of its cells' votes that the matched type has, or that type's p of A.2, clipped to
+    [0, 1], where the paper's scores name clusters; 0 if the reference lacks the type."""
     runner_up: str
     runner_up_score: float
     tsne_type: str
@@ -87,11 +88,12 @@ def match_clusters(
     confirmations: Sequence[Confirmation] = (),
     votes: Float64 | None = None,
 ) -> tuple[Match, ...]:
-    """Match every cluster with a type: the confirmed one, or the one of the best score (eq. 23).
+    """Match every cluster with a type: the confirmed one, or the one of most votes or best score.
 
     Parameters
     ----------
     score : Similarity
+        Its p (eq. 23) count.
     sizes : ndarray of int64, shape (C,)
         Cells in each cluster.
     refinements : sequence of Refinement, length C, optional
@@ -216,9 +218,9 @@ def most_alike(Xs: Float32, types: Ints, Xt: Float32, n_types: int) -> Ints:
 def type_weights(matches: Sequence[Match], types: Sequence[str], *, floor: float = 0.0) -> Float64:
     """Estimate the share of the query that each type has, from the sizes of its clusters.
 
-    A confirmed cluster gives all its cells to its type. A proposed one gives its type the share p
-    of its cells, where p is its score, and spreads the rest evenly over all types. Clusters matched
-    with ``none`` do not count.
+    A confirmed cluster gives all its cells to its type. A proposed one gives its type as large a
+    share of its cells as its score says, and spreads the rest evenly over all types. Clusters
+    matched with ``none`` do not count.
 
     Parameters
     ----------

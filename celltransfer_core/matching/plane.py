@@ -30,12 +30,14 @@ class ClusterPlane:
     cluster: Ints
     """Number of the cluster within its set, or of the type, shape (P,)."""
     type_name: tuple[str, ...]
-    """Type of each point: matched by score, or the reference's own."""
+    """Type of each point: what a cluster is named by itself, or the reference's own."""
     p: Float64
-    """Match score of that type, clipped to [0, 1], shape (P,)."""
+    """Score of that type, clipped to [0, 1], shape (P,)."""
 
 
-def tsne_plane(scores: Mapping[str, Similarity], *, seed: int) -> ClusterPlane:
+def tsne_plane(
+    scores: Mapping[str, Similarity], *, seed: int, votes: Float64 | None = None
+) -> ClusterPlane:
     """Map the vectors cs of all sets (eq. 22) to a plane by t-SNE (3.2).
 
     Parameters
@@ -43,6 +45,9 @@ def tsne_plane(scores: Mapping[str, Similarity], *, seed: int) -> ClusterPlane:
     scores : mapping from set name to Similarity
         Among them ``"query"`` and ``"reference"``.
     seed : int
+    votes : ndarray of float64, shape (C, T), optional
+        What the query's clusters are named by instead of their scores; see
+        :func:`~celltransfer_core.matching.matches.match_clusters`. It moves no point.
 
     Returns
     -------
@@ -79,7 +84,8 @@ def tsne_plane(scores: Mapping[str, Similarity], *, seed: int) -> ClusterPlane:
     types: list[str] = []
     p: list[float] = []
     for name, score in scores.items():
-        for cluster, row in enumerate(score.p):
+        strength = score.p if votes is None or name != QUERY else votes
+        for cluster, row in enumerate(strength):
             best = cluster if name == REFERENCE else int(row.argmax())
             names.append(name)
             clusters.append(cluster)
@@ -94,10 +100,12 @@ class Refinement:
 
     type_name: str
     reason: str
-    """Why it differs from the type of the cluster's own score; empty where it does not."""
+    """Why it differs from the type that the cluster has by itself; empty where it does not."""
 
 
-def refine(plane: ClusterPlane, score: Similarity) -> list[Refinement]:
+def refine(
+    plane: ClusterPlane, score: Similarity, votes: Float64 | None = None
+) -> list[Refinement]:
     """Propose a type for each cluster from its scores and its neighbours in the plane (3.2).
 
     The cluster's own scores p, clipped to [0, 1], vote for each type. The five nearest points
@@ -110,6 +118,8 @@ def refine(plane: ClusterPlane, score: Similarity) -> list[Refinement]:
         From :func:`tsne_plane`.
     score : Similarity
         Scores of the query.
+    votes : ndarray of float64, shape (C, T), optional
+        Counted instead of the cluster's own scores; see :func:`tsne_plane`.
 
     Returns
     -------
@@ -134,16 +144,17 @@ def refine(plane: ClusterPlane, score: Similarity) -> list[Refinement]:
     [Refinement(type_name='a', reason='')]
     """
     sets = np.array(plane.set_name)
+    strength = score.p if votes is None else votes
     voters = np.flatnonzero(sets != QUERY)
     refinements = []
     for point in np.flatnonzero(sets == QUERY):
         cluster = int(plane.cluster[point])
         distance = np.linalg.norm(plane.position[voters] - plane.position[point], axis=1)
         near = voters[np.argsort(distance, kind="stable")[:TSNE_VOTERS]]
-        votes = np.clip(score.p[cluster], 0, 1)
+        points = np.clip(strength[cluster], 0, 1)
         for voter in near:
-            votes[score.types.index(plane.type_name[voter])] += plane.p[voter] / len(near)
-        winner = score.types[int(votes.argmax())]
+            points[score.types.index(plane.type_name[voter])] += plane.p[voter] / len(near)
+        winner = score.types[int(points.argmax())]
         reason = ""
         if winner != plane.type_name[point]:
             agreeing = [

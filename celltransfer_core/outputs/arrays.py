@@ -1,4 +1,4 @@
-"""Arrays of a run for programs: similarity scores (A.2; Figs 4, 9, 10, 11) and neighbours (3.4)."""
+"""Arrays of a run for programs: what clusters are named by (A.2; Figs 4, 9–11), and neighbours."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SCORES = (
 
 
 def similarity_arrays(result: RunResult) -> dict[str, Any]:
-    """Collect the similarity scores and the t-SNE plane (Figs 4, 9, 10 and 11).
+    """Collect the similarity scores and the t-SNE plane (Figs 4, 9, 10 and 11), and the votes.
 
     Parameters
     ----------
@@ -36,7 +36,8 @@ def similarity_arrays(result: RunResult) -> dict[str, Any]:
         ``SET/cosine`` (eq. 18), ``SET/snr``, ``SET/kept``, ``SET/mean_row``, ``SET/mean_col``,
         ``SET/count_row``, ``SET/count_col``, ``SET/score_row``, ``SET/score_col`` (eq. 21),
         ``SET/p`` (eq. 23) for the query, the reference and every extra set, with ``encoders``,
-        ``types`` and ``clusters`` to name their axes; ``plane/…`` for Fig. 4.
+        ``types`` and ``clusters`` to name their axes; ``plane/…`` for Fig. 4; ``query/votes``, the
+        share of its cells' votes that each cluster gives to each type, where they name clusters.
     """
     arrays: dict[str, Any] = {
         "encoders": np.array(result.scores[QUERY].encoders),
@@ -51,6 +52,8 @@ def similarity_arrays(result: RunResult) -> dict[str, Any]:
     for name, score in result.scores.items():
         for field in _SCORES:
             arrays[f"{name}/{field}"] = getattr(score, field)
+    if result.cluster_votes is not None:
+        arrays[f"{QUERY}/votes"] = result.cluster_votes
     return arrays
 
 
@@ -65,7 +68,8 @@ def neighbour_arrays(result: RunResult) -> dict[str, Any]:
     -------
     dict from name to ndarray
         ``VOTER/index`` and ``VOTER/distance``, shape (m, 10): positions in ``reference_files``, −1
-        where there are fewer; rows as in ``query_files``.
+        where there are fewer; rows as in ``query_files``. The voter that is fitted to the query has
+        none.
     """
     arrays: dict[str, Any] = {
         "reference_files": np.array(result.reference.first_file),

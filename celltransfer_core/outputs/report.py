@@ -98,7 +98,13 @@ def report_html(
     page.heading("How the types were found")
     _add_numbers(page, result)
     add_voters(page, result)
-    add_similarities(page, result.scores[QUERY], result.plane, result.clusters.names.tolist())
+    add_similarities(
+        page,
+        result.scores[QUERY],
+        result.plane,
+        result.clusters.names.tolist(),
+        result.cluster_votes,
+    )
     if plane:
         add_map(page, result, plane)
     _add_command(page, result, described, reviews="reviews.csv" if reviews else None)

@@ -15,6 +15,7 @@ from celltransfer_core.outputs.sentences import (
     describe_reclassification,
     describe_share,
     missing_transport,
+    voter_label,
 )
 from celltransfer_core.people.accuracy import review_progress
 from celltransfer_core.people.composition import Inference
@@ -48,7 +49,7 @@ def add_voters(page: Page, result: RunResult) -> None:
         "agreement_figure",
         agreement_figure(result.vote.agreement, result.config.flag_threshold),
     )
-    names = [voter.name for voter in result.voters]
+    names = [voter_label(voter) for voter in result.voters]
     page.figure("disagreement_figure", disagreement_figure(result.vote.choices, names))
     if result.aligned:
         page.figure("transport_gain_figure", transport_gain_figure(result.voters, result.vote))

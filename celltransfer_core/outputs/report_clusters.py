@@ -17,8 +17,8 @@ from celltransfer_core.pipeline.result import RunResult, type_names
 from celltransfer_core.plots.colours import type_symbols
 from celltransfer_core.plots.maps import map_figure
 from celltransfer_core.plots.planes import cluster_plane_figure, score_plane_figure
-from celltransfer_core.plots.similarity import similarity_heatmap
-from celltransfer_core.types import Progress
+from celltransfer_core.plots.similarity import similarity_heatmap, votes_heatmap
+from celltransfer_core.types import Float64, Progress
 from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE
 
 _PER_CLUSTER = 6
@@ -42,10 +42,12 @@ def add_matches(page: Page, result: RunResult, progress: Progress) -> None:
     """
     page.heading("What the clusters are")
     colours = "in original colours" if page.original else "as the encoders see them"
+    by_votes = result.cluster_votes is not None
+    score = "what share of the cells' votes the type has" if by_votes else "how alike the two are"
     page.text(
         "Each cluster of query cells is matched to a type as a whole. Beside its most central "
-        f"cells stand reference cells of that type, all {colours}. The score tells how "
-        "alike the two are."
+        f"cells stand reference cells of that type, all {colours}. The score tells "
+        f"{score}."
     )
     query, reference = result.framing.crops[QUERY], result.framing.crops[REFERENCE]
     order = np.argsort(-result.clusters.sizes, kind="stable").tolist()
@@ -111,9 +113,13 @@ def _add_types_without_cluster(page: Page, result: RunResult) -> None:
 
 
 def add_similarities(
-    page: Page, score: Similarity, plane: ClusterPlane, clusters: Sequence[object]
+    page: Page,
+    score: Similarity,
+    plane: ClusterPlane,
+    clusters: Sequence[object],
+    votes: Float64 | None = None,
 ) -> None:
-    """Add the similarity of clusters and types, on which matches rest (A.2; Figs 4, 9 and 11).
+    """Add what matches rest on: votes, similarity of clusters and types (A.2; Figs 4, 9 and 11).
 
     Parameters
     ----------
@@ -123,7 +129,11 @@ def add_similarities(
     plane : ClusterPlane
     clusters : sequence of int or str
         Names of the query's clusters.
+    votes : ndarray of float64, shape (C, T), optional
+        Share of its cells' votes that each cluster gives to each type, if they name it.
     """
+    if votes is not None:
+        page.figure("votes_heatmap", votes_heatmap(votes, clusters, score.types))
     page.figure("similarity_heatmap", similarity_heatmap(score, clusters))
     for encoder in score.encoders:
         page.figure(

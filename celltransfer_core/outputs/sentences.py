@@ -345,12 +345,9 @@ def voter_label(voter: Voter) -> str:
     str
         Such as ``colour+shape, with transport``.
     """
-    words = {
-        "none": "",
-        "centre": ", centred",
-        "fgw": ", with transport",
-        DISCRIMINANT: ", fitted to the query",
-    }
+    if voter.alignment == DISCRIMINANT:
+        return "fitted to the query"
+    words = {"none": "", "centre": ", centred", "fgw": ", with transport"}
     return voter_name(voter.encoders) + words[voter.alignment]
 
 

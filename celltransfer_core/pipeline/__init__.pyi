@@ -6,6 +6,7 @@ from .aligned import (
     unaligned as unaligned,
 )
 from .browse import (
+    CellVote as CellVote,
     nearest_reference as nearest_reference,
     split_by_alignment as split_by_alignment,
     votes_of_cell as votes_of_cell,

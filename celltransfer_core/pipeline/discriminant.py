@@ -94,11 +94,11 @@ def fitted_probabilities(components: Float64, start: Float32 | Float64) -> Float
 
     Examples
     --------
-    Two groups of cells, and a start that is nearly blind:
+    Two groups of cells, and a start that is wrong in the last one:
 
     >>> import numpy as np
     >>> components = np.array([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
-    >>> start = np.array([[0.6, 0.4]] * 3 + [[0.4, 0.6]] * 2 + [[0.6, 0.4]])
+    >>> start = np.array([[0.8, 0.2]] * 3 + [[0.2, 0.8]] * 2 + [[0.6, 0.4]])
     >>> fitted_probabilities(components, start).argmax(axis=1).tolist()
     [0, 0, 0, 1, 1, 1]
     """

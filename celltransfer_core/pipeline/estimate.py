@@ -26,7 +26,7 @@ class RunEstimate:
     """Steps and time of a run, once cells are embedded and clusters are matched."""
 
     voters: int
-    """Those that vote, aligned ones included."""
+    """Those that vote, aligned ones and the one that is fitted to the query included."""
     parts: int
     """Parts that the query is cut into."""
     transports: int
@@ -56,7 +56,7 @@ def estimate_run(
     ----------
     config : Config
     encoders : int
-        Voters before alignment doubles them: encoders and concatenations.
+        Unaligned voters: encoders and concatenations.
     reference : int
         Reference cells of the types that are kept.
     query : int
@@ -88,5 +88,5 @@ def estimate_run(
     if aligned:
         seconds += voting
         seconds += transports * size * target * _TRANSPORT / max(1, min(workers, parts * draws))
-    voters = encoders * (2 if aligned else 1)
+    voters = encoders * (2 if aligned else 1) + (config.transduction != "none")
     return RunEstimate(voters, parts, transports, size, target, first, seconds)

@@ -55,7 +55,9 @@ def detect(prepared: Prepared, cache: Cache | None = None) -> Clusters:
 def identify(
     prepared: Prepared, clusters: Clusters, confirmations: Sequence[Confirmation] = ()
 ) -> Named:
-    """Match the clusters of the query to types of the reference (A.2, 3.2).
+    """Match the clusters of the query to types of the reference (3.2).
+
+    By the votes of their cells, or by the scores of A.2, as ``config.naming`` says.
 
     Parameters
     ----------
@@ -82,11 +84,11 @@ def identify(
         prepared.cluster_on,
         prepared.config,
     )
-    plane = tsne_plane(scores, seed=prepared.config.seed)
-    refinements = tuple(refine(plane, scores[QUERY])) if prepared.extras else None
+    votes = cluster_votes(prepared, clusters) if prepared.config.naming == "votes" else None
+    plane = tsne_plane(scores, seed=prepared.config.seed, votes=votes)
+    refinements = tuple(refine(plane, scores[QUERY], votes)) if prepared.extras else None
     reference, query = prepared.compared
     alike = most_alike(reference, prepared.reference_types, query, len(prepared.types))
-    votes = cluster_votes(prepared, clusters) if prepared.config.naming == "votes" else None
     return Named(clusters, scores, plane, refinements, alike, (), votes).confirm(confirmations)
 
 

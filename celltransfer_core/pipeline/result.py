@@ -122,6 +122,8 @@ class RunResult:
     :func:`~celltransfer_core.pipeline.updates.update_vote`."""
     ruled_out: Mapping[str, Ints] | None = None
     """Query cells that look like types of ``config.absent``, by type; None for none."""
+    cluster_votes: Float64 | None = None
+    """What clusters were named by, shape (C, types of the reference); see :attr:`Named.votes`."""
 
     @property
     def aligned(self) -> bool:
@@ -270,7 +272,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Named:
-    """Clusters of the query, and the type that each is matched to (A.2)."""
+    """Clusters of the query, and the type that each is matched to (3.2)."""
 
     clusters: Clusters
     scores: Mapping[str, Similarity]

@@ -185,4 +185,5 @@ def _vote(
         vote=ensemble_vote(voters),
         features=prepared.cluster_features,
         ruled_out=ruled_out,
+        cluster_votes=named.votes,
     )

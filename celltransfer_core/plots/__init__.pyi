@@ -22,7 +22,10 @@ from .planes import (
     cluster_plane_figure as cluster_plane_figure,
     score_plane_figure as score_plane_figure,
 )
-from .similarity import similarity_heatmap as similarity_heatmap
+from .similarity import (
+    similarity_heatmap as similarity_heatmap,
+    votes_heatmap as votes_heatmap,
+)
 from .votes import (
     agreement_figure as agreement_figure,
     confusion_figure as confusion_figure,

@@ -1,4 +1,4 @@
-"""The matrices that matches are computed from (A.2; Figs 9 and 10), as heat maps."""
+"""What clusters are named by, as heat maps: the paper's scores (A.2; Figs 9, 10), cells' votes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MATRICES: Mapping[str, tuple[str, str]] = {
     "count_col": ("Encoders whose best cluster it is", "encoders"),
     "score_row": ("Row scores, encoders together", "score"),
     "score_col": ("Column scores, encoders together", "score"),
-    "p": ("Match scores", "score"),
+    "p": ("Scores of the paper (A.2)", "score"),
 }
 
 
@@ -39,7 +39,7 @@ def similarity_heatmap(
     *,
     encoder: str | None = None,
 ) -> go.Figure:
-    """Draw one of the matrices that matches are computed from (Figs 9, 10).
+    """Draw one of the matrices of the paper's scores (Figs 9, 10).
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ def similarity_heatmap(
         Names of the clusters.
     which : str
         ``"cosine"`` of one encoder (Fig. 9a), ``"count_row"``, ``"count_col"`` (Fig. 9b),
-        ``"mean_row"``, ``"mean_col"`` (Fig. 10a), ``"score_row"``, ``"score_col"``, or the match
-        scores ``"p"``.
+        ``"mean_row"``, ``"mean_col"`` (Fig. 10a), ``"score_row"``, ``"score_col"``, or the scores
+        ``"p"`` of A.2.
     encoder : str, optional
         Whose cosines; needed for ``"cosine"`` alone.
 
@@ -76,19 +76,60 @@ def similarity_heatmap(
     values = np.asarray(values, dtype=np.float64)
     if which == "p":
         values = np.clip(values, 0, 1)
-    by_column = which.endswith("_col")
-    best = "cluster of each type" if by_column else "type of each cluster"
-    digits = 0 if which.startswith("count") else 2
-    limits = _limits(which, values, int(score.kept.sum()))
-    figure = draw_matrix(
+    return _clusters_and_types(
         values,
         clusters,
         score.types,
+        title,
+        unit,
+        limits=_limits(which, values, int(score.kept.sum())),
+        digits=0 if which.startswith("count") else 2,
+        by_column=which.endswith("_col"),
+    )
+
+
+def votes_heatmap(votes: Float64, clusters: Sequence[object], types: Sequence[str]) -> go.Figure:
+    """Draw the share of its cells' votes that each cluster gives to each type.
+
+    Parameters
+    ----------
+    votes : ndarray of float64, shape (C, T)
+        See :func:`~celltransfer_core.pipeline.cell_votes.cluster_votes`.
+    clusters : sequence of int or str, length C
+        Names of the clusters.
+    types : sequence of str, length T
+
+    Returns
+    -------
+    plotly Figure
+    """
+    return _clusters_and_types(
+        votes, clusters, types, "Votes of the clusters' cells", "share", limits=(0.0, 1.0)
+    )
+
+
+def _clusters_and_types(
+    values: Float64,
+    clusters: Sequence[object],
+    types: Sequence[str],
+    title: str,
+    unit: str,
+    *,
+    limits: tuple[float, float],
+    digits: int = 2,
+    by_column: bool = False,
+) -> go.Figure:
+    """Draw a matrix of clusters and types, the best of each row or column framed."""
+    best = "cluster of each type" if by_column else "type of each cluster"
+    figure = draw_matrix(
+        values,
+        clusters,
+        types,
         [
             [
                 f"cluster {escape(cluster)}<br>{escape(name)}<br>"
                 f"{unit} {format_number(value, digits)}"
-                for name, value in zip(score.types, row, strict=True)
+                for name, value in zip(types, row, strict=True)
             ]
             for cluster, row in zip(clusters, values, strict=True)
         ],

@@ -161,7 +161,7 @@ def disagreement_figure(choices: Ints, names: Sequence[str]) -> go.Figure:
     low = float(np.floor(others.min() / 10) * 10) if len(others) else 0.0
     return draw_matrix(
         share,
-        [f"{number}  {shorten_voter(name, 18)}" for number, name in enumerate(names, start=1)],
+        [f"{number}  {shorten_voter(name, 20)}" for number, name in enumerate(names, start=1)],
         list(range(1, len(names) + 1)),
         [
             [

@@ -1,4 +1,4 @@
-"""What the proposed matches are made from: heat maps, score plane, all sets in one plane."""
+"""What proposals rest on: votes of cells, the paper's heat maps and score plane, all sets."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,14 @@ from celltransfer_core.plots import (
     score_plane_figure,
     similarity_heatmap,
     type_symbols,
+    votes_heatmap,
 )
 from parts import maps, text
 from parts.matched import Matched
 
+VOTES = "Votes of the clusters' cells: what proposals rest on"
 MATRICES = {
-    "p": "Match score, all encoders together",
+    "p": "Score of the paper (A.2), all encoders together",
     "score_row": "Row score: of all types, is it the one for this cluster? (Fig. 10)",
     "score_col": "Column score: of all clusters, is it the one for this type? (Fig. 10)",
     "mean_row": "Row scores without the count of encoders (Fig. 10)",
@@ -34,7 +36,7 @@ def show_kinds(matched: Matched, position: int) -> None:
     """Show one of the figures."""
     labels = [matched.label(one) for one in range(len(matched.matches))]
     kinds = {
-        "heat": "Heat maps (Figs 9, 10)",
+        "heat": "Votes, heat maps (Figs 9, 10)",
         "plane": "Score plane (Fig. 11)",
         "sets": "All sets (Fig. 4)",
     }
@@ -74,15 +76,15 @@ def show_kinds(matched: Matched, position: int) -> None:
 
 
 def show_heat(matched: Matched, labels: Sequence[str]) -> None:
-    """Show one of the matrices that scores are made from."""
-    scores = matched.scores
+    """Show the cells' votes, or one of the matrices that the paper's scores are made from."""
+    scores, votes = matched.scores, matched.named.votes
     cosines = {f"cosine {n}": f"How alike to the encoder {n} (Fig. 9)" for n in scores.encoders}
-    which = st.selectbox(
-        "What to show",
-        [*MATRICES, *cosines],
-        format_func=lambda name: {**MATRICES, **cosines}[name],
-        key="matrix",
-    )
+    first = {} if votes is None else {"votes": VOTES}
+    shown = {**first, **MATRICES, **cosines}
+    which = st.selectbox("What to show", [*shown], format_func=shown.get, key="matrix")
+    if which == "votes":
+        maps.figure(votes_heatmap(votes, labels, scores.types), "votes_heatmap")
+        return
     if which in MATRICES:
         figure = similarity_heatmap(scores, labels, which)
     else:

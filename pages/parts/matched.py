@@ -71,8 +71,13 @@ class Matched:
 
     @property
     def scores(self) -> Similarity:
-        """What the proposals are made from."""
+        """The paper's scores (A.2)."""
         return self.named.scores[QUERY]
+
+    @property
+    def strength(self) -> np.ndarray:
+        """What clusters are named by, shape (C, T): their cells' votes, or the paper's scores."""
+        return self.scores.p if self.named.votes is None else self.named.votes
 
     @property
     def types(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from celltransfer_core.evaluation.report import (
     reader_table,
     results_table,
 )
-from celltransfer_core.plots import similarity_heatmap
+from celltransfer_core.plots import similarity_heatmap, votes_heatmap
 from celltransfer_core.vocabulary import QUERY
 from parts import maps, text
 from parts.pictures import chip
@@ -169,7 +169,10 @@ def show_matches(found: Evaluation, shades: Mapping[str, str]) -> None:
     st.html(f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>")
     named = found.named.get("true") or found.named["false"]
     names = named.clusters.names.tolist()
-    maps.figure(similarity_heatmap(named.scores[QUERY], names), "similarity_heatmap")
+    scores = named.scores[QUERY]
+    if named.votes is not None:
+        maps.figure(votes_heatmap(named.votes, names, scores.types), "votes_heatmap")
+    maps.figure(similarity_heatmap(scores, names), "similarity_heatmap")
     if found.identification:
         show_identification(found)
 

@@ -8,9 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from celltransfer_core.config import voter_name
-from celltransfer_core.outputs import missing_transport
+from celltransfer_core.outputs import missing_transport, voter_label
 from celltransfer_core.pipeline import (
     DISCRIMINANT,
+    CellVote,
     RunResult,
     nearest_reference,
     split_by_alignment,
@@ -29,11 +30,12 @@ ALL = "every voter together"
 def show_neighbours(here: Here, run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
     """Show the most alike reference cells, with transport and without."""
     st.header("Most alike in the reference")
-    ways = [ALL, *dict.fromkeys(voter_name(voter.encoders) for voter in run.voters)]
+    sides = split_by_alignment(run.voters)
+    ways = [ALL, *dict.fromkeys(voter_name(run.voters[n].encoders) for n in sides[0])]
     who = st.selectbox("To", ways, key="cells who")
     for column, numbers, heading in zip(
         st.columns(2, gap="medium"),
-        split_by_alignment(run.voters),
+        sides,
         ("Without transport", "With transport"),
         strict=True,
     ):
@@ -68,19 +70,22 @@ def show_gallery(here: Here, run: RunResult, near: np.ndarray, shades: Mapping[s
         reference_tiles(here, hashes, types, shades, TILE)
 
 
+def name_of(vote: CellVote) -> str:
+    """Name a voter without its alignment, which stands beside it."""
+    if vote.voter is None:
+        return DECIDERS[vote.kind]
+    fitted = vote.voter.alignment == DISCRIMINANT
+    return voter_label(vote.voter) if fitted else voter_name(vote.voter.encoders)
+
+
 def show_voters(run: RunResult, cell: int) -> None:
     """Show what every voter predicts for a cell."""
     st.header("What each voter says")
-    kinds = {
-        "none": "none",
-        "centre": "means only",
-        "fgw": "optimal transport",
-        DISCRIMINANT: "fitted to the query",
-    }
+    kinds = {"none": "none", "centre": "means only", "fgw": "optimal transport", DISCRIMINANT: ""}
     votes = votes_of_cell(run, cell)
     rows = [
         {
-            "Voter": voter_name(one.voter.encoders) if one.voter else DECIDERS[one.kind],
+            "Voter": name_of(one),
             "Alignment": kinds[one.voter.alignment] if one.voter else "",
             "Says": one.type_name,
             "Probability": one.probability,
@@ -103,7 +108,13 @@ def show_voters(run: RunResult, cell: int) -> None:
         " A weight of 0 means that it was asked but does not count: voters with transport count as "
         "far as matches are confirmed."
     )
+    is_fitted = any(one.alignment == DISCRIMINANT for one in run.voters)
+    fitted = (
+        " The voter fitted to the query looks at no reference cell, and counts as all voters "
+        "without transport together."
+    )
     st.caption(
         "A voter's share in this cell is its weight times how clear its own view is."
+        + (fitted if is_fitted and run.config.vote_weights != "prior" else "")
         + (silent if any(one.weight == 0 for one in votes) else "")
     )

@@ -26,7 +26,7 @@ def show_prediction(run: RunResult, cell: int, shades: Mapping[str, str]) -> Non
     matched = "none of the types" if match.matched_type == NONE_TYPE else match.matched_type
     flag = " :orange-badge[flagged]" if run.flagged[cell] else ""
     st.markdown(
-        f"Predicted; {same} of {len(run.voters)} encoders' votes say so, agreement "
+        f"Predicted; {same} of {len(run.voters)} votes say so, agreement "
         f"{run.vote.agreement[cell]:.2f}.{flag}  "
         f"\nCluster {run.clusters.names[run.clusters.labels[cell]]}, matched to "
         f"{text.plain(matched)}."

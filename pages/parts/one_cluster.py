@@ -24,7 +24,7 @@ LOW = "<style>.st-key-types button {min-height: 2rem; padding: .1rem .6rem}</sty
 
 def show_cluster(matched: Matched, position: int) -> None:
     """Show one cluster beside a type, and take an answer."""
-    match, scores, types = matched.matches[position], matched.scores, matched.types
+    match, types = matched.matches[position], matched.types
     number = matched.number(position)
     with st.container(gap="xsmall"):
         show_head(matched, position)
@@ -47,7 +47,7 @@ def show_cluster(matched: Matched, position: int) -> None:
         )
         link_to_cells("Type its cells one by one", cluster=number)
     with of_type:
-        ranked = np.argsort(-scores.p[position], kind="stable").tolist()
+        ranked = np.argsort(-matched.strength[position], kind="stable").tolist()
         ranked.sort(key=lambda n: types[n] != match.matched_type)
         shown = st.selectbox(
             "Compare with the reference's",
@@ -55,7 +55,7 @@ def show_cluster(matched: Matched, position: int) -> None:
             format_func=lambda n: f"{types[n]} in the reference",
             key=f"beside {number} {ranked[0]}",
             label_visibility="collapsed",
-            help="The most alike type comes first.",
+            help="The likeliest type comes first.",
         )
         show_reference(matched, types[shown], HEIGHT, key=f"reference {shown}")
 

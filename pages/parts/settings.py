@@ -97,7 +97,11 @@ def show_choices(here: Here, config: Config) -> None:
             if setting not in words:
                 choose = choose_switch if setting.kind == "switch" else choose_number
                 chosen[setting.name] = choose(here, setting, config)
-        st.caption("A change of what is compared also finds clusters anew.")
+        st.caption(
+            "A change of what is compared also finds clusters anew. Clusters are named anew too "
+            "where their votes change: by what a neighbour counts, or types as they look in the "
+            "query. Your answers stand."
+        )
         if clicked(
             st.form_submit_button,
             "Use these choices",

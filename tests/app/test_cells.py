@@ -165,6 +165,8 @@ def test_every_voters_word_is_told(finished, at):
     table = app.dataframe[0].value
     said = votes_of_cell(run, cell)
     assert table["Says"].tolist() == [one.type_name for one in said]
+    assert table["Voter"].tolist()[-1] == "fitted to the query"
+    assert "counts as all voters without transport together" in text_of(app)
     np.testing.assert_allclose(table["Share of the vote"], [one.share for one in said])
     assert text_of(app).count(" nearest: ") == 1
     assert "it weighs nothing until a cluster is confirmed" in text_of(app)
@@ -180,6 +182,18 @@ def test_neighbours_of_one_voter_alone(transported, at):
     who.set_value("shape").run()
     assert not app.exception
     assert text_of(app).count(" nearest: ") == 2
+
+
+def test_neighbours_are_those_of_voters_that_look_at_reference_cells(finished, at):
+    space, study = finished
+    space.change_options(study.id, cluster_encoder=("colour",))  # no voter has it alone
+    bring_up_to(space, study.id, "classify", silent)
+    run = load_run(space, study.id)
+    assert run.voters[-1].encoders == ("colour",)
+    app = at(study, cell=run.query.cells[open_to_all(run)])
+    assert not app.exception
+    who = widget(app, "selectbox", "cells who")
+    assert who.options == ["every voter together", "shape+colour", "shape"]
 
 
 def test_every_voters_word_is_told_after_answers_too(finished, at):

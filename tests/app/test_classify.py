@@ -205,7 +205,7 @@ def test_choices_are_kept_and_an_old_result_is_said_to_be_old(finished, open_pag
     said = text_of(app)
     assert "out of date" in said
     assert "The last result" in said
-    assert "**What runs:** 2 voters on 30 query cells" in said
+    assert "**What runs:** 3 voters on 30 query cells" in said
     assert "No match is confirmed yet" in said
     button(app, "What measured best").click().run()
     assert space.study(study.id).options == {"encoders": study.options["encoders"]}

@@ -6,6 +6,7 @@ import pytest
 from celltransfer_core.config import DEFAULT, PAPER
 from celltransfer_core.people import KINDS, Annotations
 from celltransfer_core.pipeline import (
+    DISCRIMINANT,
     Voter,
     estimate_run,
     nearest_reference,
@@ -43,11 +44,12 @@ def test_the_plan_is_what_then_runs(typed):
 @pytest.mark.parametrize(
     ("config", "reference", "query", "expected"),
     [
-        (DEFAULT, 500, 700, (4, 1, 6, 500, 700)),  # matches decide: three draws each
+        (DEFAULT, 500, 700, (5, 1, 6, 500, 700)),  # matches decide: three draws each
+        (replace(DEFAULT, transduction="none"), 500, 700, (4, 1, 6, 500, 700)),
         (PAPER, 500, 700, (4, 1, 2, 500, 700)),  # all of the reference, uniform: one
         (PAPER, 5000, 5000, (4, 3, 18, 2000, 1667)),
-        (replace(DEFAULT, alignment="none"), 500, 700, (2, 1, 0, 500, 700)),
-        (replace(DEFAULT, alignment="centre"), 500, 700, (2, 1, 0, 500, 700)),
+        (replace(DEFAULT, alignment="none"), 500, 700, (3, 1, 0, 500, 700)),
+        (replace(DEFAULT, alignment="centre"), 500, 700, (3, 1, 0, 500, 700)),
         (replace(PAPER, alignment="centre"), 500, 700, (4, 1, 0, 500, 700)),
     ],
 )
@@ -63,7 +65,12 @@ def test_larger_work_takes_longer_and_more_workers_less():
 
 
 def test_sides_are_told_apart_by_order():
-    voters = [voter(("a",), [[0]]), voter(("a",), [[0]], "fgw"), voter(("b",), [[0]], "centre")]
+    voters = [
+        voter(("a",), [[0]]),
+        voter(("a",), [[0]], "fgw"),
+        voter(("b",), [[0]], "centre"),
+        voter(("a",), [[-1]], DISCRIMINANT),  # looks at no reference cell
+    ]
     assert split_by_alignment(voters) == ((0, 2), (1,))
 
 

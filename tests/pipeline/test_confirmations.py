@@ -6,7 +6,7 @@ import pytest
 from celltransfer_core.cli import describe_run
 from celltransfer_core.errors import DataError
 from celltransfer_core.matching import Confirmation
-from celltransfer_core.pipeline import run
+from celltransfer_core.pipeline import DISCRIMINANT, run
 from tests.pipeline.samples import FAST
 
 
@@ -85,9 +85,10 @@ def test_a_type_is_kept_though_no_cluster_is_matched_to_it(reference, query, sto
 
 def test_transport_weighs_as_far_as_clusters_are_confirmed(result, reference, query, store):
     def aligned_weight(found):
-        halves = {"centre": 0.0, "fgw": 0.0}
+        halves = {"centre": 0.0, "fgw": 0.0, DISCRIMINANT: 0.0}
         for voter in found.voters:
             halves[voter.alignment] += voter.weight
+        assert halves[DISCRIMINANT] == pytest.approx(halves["centre"])  # as all of them together
         return halves["fgw"] / halves["centre"]
 
     assert aligned_weight(result) == 0

@@ -10,7 +10,7 @@ from celltransfer_core.config import PAPER
 from celltransfer_core.data import pool, read_dataset
 from celltransfer_core.evaluation import true_labels
 from celltransfer_core.outputs import clusters_table, manifest, matches_table, predictions_table
-from celltransfer_core.pipeline import run
+from celltransfer_core.pipeline import DISCRIMINANT, run
 from tests.pipeline.samples import FAST, written
 
 
@@ -18,13 +18,16 @@ def test_every_cell_is_typed(result, query):
     assert len(result.predicted) == query.n_cells
     assert set(result.predicted) <= set(result.types)
     assert result.framing.framed
-    assert len(result.voters) == 4
     assert sum(voter.weight for voter in result.voters) == pytest.approx(1)
-    assert {voter.alignment for voter in result.voters} == {"centre", "fgw"}
+    assert [voter.alignment for voter in result.voters] == 2 * ["centre", "fgw"] + [DISCRIMINANT]
+    assert result.aligned
     assert len(result.solves) == 4
     assert all(solve.log.remarks == () for solve in result.solves)
     for voter in result.voters:
         np.testing.assert_allclose(voter.probabilities.sum(axis=1), 1)
+    *at_cells, fitted = result.voters
+    assert (fitted.neighbours == -1).all()
+    for voter in at_cells:
         assert voter.neighbours.min() >= 0
         # No cell stands twice in a gallery, though transport draws cells several times.
         assert all(len(set(near)) == len(near) for near in voter.neighbours.tolist())
@@ -82,6 +85,8 @@ def test_copies_are_typed_like_their_originals(result, reference, query, store, 
         {"clusters": "node-degree", "sigma": "paper"},
         {"classifier": "linear"},
         {"class_weight": "none"},
+        {"naming": "scores"},
+        {"transduction": "none"},
         {"vote_weights": "equal"},
         {"vote_weights": "prior"},
         {"framing": "none"},
@@ -96,7 +101,8 @@ def test_every_option_runs(change, reference, query, store):
     found = run(reference, query, replace(FAST, **change), cache=store, workers=1)
     assert len(found.predicted) == query.n_cells
     halves = 1 if change.get("alignment") == "none" or change == {"alignment": "centre"} else 2
-    assert len(found.voters) == 2 * halves
+    fitted = change != {"transduction": "none"}
+    assert len(found.voters) == 2 * halves + fitted
     if "subset_size" in change:
         assert found.parts == 3
 

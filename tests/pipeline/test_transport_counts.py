@@ -15,6 +15,7 @@ from celltransfer_core.outputs import (
 )
 from celltransfer_core.people import Review
 from celltransfer_core.pipeline import (
+    DISCRIMINANT,
     detect,
     estimate_run,
     identify,
@@ -66,7 +67,8 @@ def needed(reference, query, store):
 def test_when_transport_counts(config, confirmed, counts):
     assert transport_counts(config, confirmed) == counts
     plan = estimate_run(config, 2, 500, 700, confirmed=confirmed)
-    assert plan.voters == (4 if counts else 2)
+    fitted = config.transduction == "discriminant"
+    assert plan.voters == (4 if counts else 2) + fitted
     assert (plan.transports > 0) == (counts and config.alignment == "fgw")
     assert (plan.seconds > plan.first) == counts
 
@@ -76,14 +78,14 @@ def test_nothing_is_transported_before_a_cluster_is_confirmed(
 ):
     monkeypatch.setattr(votes, "align", None)  # nothing may ask for it
     found = run(reference, query, NEEDED, cache=store, workers=1)
-    assert [voter.alignment for voter in found.voters] == ["centre", "centre"]
+    assert [voter.alignment for voter in found.voters] == ["centre", "centre", DISCRIMINANT]
     assert not found.aligned
     assert found.solves == ()
     assert sum(voter.weight for voter in found.voters) == 1
 
 
 def test_the_vote_is_that_of_voters_without_weight_to_the_bit(needed, result):
-    assert [voter.weight for voter in result.voters] == [0.5, 0, 0.5, 0]
+    assert [voter.weight for voter in result.voters] == [0.25, 0, 0.25, 0, 0.5]
     same(votes_of(needed.vote, slice(None)), votes_of(result.vote, slice(None, None, 2)))
     for mine, other in zip(needed.voters, result.voters[::2], strict=True):
         same(mine, other)
@@ -103,7 +105,7 @@ def test_so_is_the_vote_that_answers_updated(needed, result, reference, query, s
         for config in (NEEDED, FAST)
     )
     assert mine.types == (*needed.types, "neutrophil", "new type")
-    rows = [0, 2, -4, -3, -2, -1]
+    rows = [0, 2, 4, -4, -3, -2, -1]
     same(votes_of(mine.vote, slice(None)), votes_of(other.vote, rows))
     for name in ("probabilities", "distance", "name_posteriors", "cell_weights"):
         np.testing.assert_array_equal(getattr(mine.updated, name), getattr(other.updated, name))

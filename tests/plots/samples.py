@@ -36,6 +36,7 @@ from celltransfer_core.plots import (
     type_colours,
     type_symbols,
     types_figure,
+    votes_heatmap,
 )
 from celltransfer_core.transport import TransportLog
 from celltransfer_core.vocabulary import QUERY, REFERENCE
@@ -115,6 +116,7 @@ def every_figure(name: str) -> dict[str, go.Figure]:
             xy, cells, cluster_colours(types), cells, name, numbered=True, axes=(name, name)
         ),
         "similarity_heatmap": similarity_heatmap(score, clusters, "cosine", encoder=f"mine {name}"),
+        "votes_heatmap": votes_heatmap(np.full((4, len(types)), 1 / len(types)), clusters, types),
         "score_plane_figure": score_plane_figure(score, clusters, colours, symbols=symbols),
         "score_plane_figure, one": score_plane_figure(score, clusters, colours, cluster=0),
         "cluster_plane_figure": cluster_plane_figure(plane, colours, clusters=clusters),

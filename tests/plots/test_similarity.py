@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from celltransfer_core.matching import combine_encoders
-from celltransfer_core.plots import similarity_heatmap
+from celltransfer_core.plots import similarity_heatmap, votes_heatmap
 from tests.plots.samples import BLOOD, heatmap, make_scores
 
 
@@ -50,3 +50,14 @@ class TestSimilarity:
             similarity_heatmap(score, range(4), "other")  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="No encoder 'other'"):
             similarity_heatmap(score, range(4), "cosine", encoder="other")
+
+    def test_votes_are_shares_and_the_most_of_each_cluster_are_framed(self):
+        votes = np.array([[0.7, 0.2, 0.1], [0.1, 0.0, 0.9]])
+        figure = votes_heatmap(votes, [4, 7], ["a", "b", "c"])
+        shown = heatmap(figure)
+        assert (shown.zmin, shown.zmax) == (0, 1)
+        np.testing.assert_array_equal(shown.z, votes)
+        assert [(round(s.x0 + 0.42), round(s.y0 + 0.38)) for s in figure.layout.shapes] == [
+            (0, 0),
+            (2, 1),
+        ]

@@ -45,6 +45,7 @@ def test_the_vote_is_counted_anew_without_work(space, drawn_study, monkeypatch):
     options = {
         **OPTIONS,
         "clusters": "louvain",
+        "naming": "scores",
         "mapping": "barycentric",
         "transport": "always",
     }
@@ -56,7 +57,7 @@ def test_the_vote_is_counted_anew_without_work(space, drawn_study, monkeypatch):
     assert set(states(space, drawn_study).values()) == {"done"}
     bring_up_to(space, drawn_study, "classify", silent)
     other = load_run(space, drawn_study)
-    assert [v.weight for v in found.voters] == [1.0, 0.0]
+    assert [v.weight for v in found.voters] == [0.5, 0.0, 0.5]
     assert all(0 < v.weight < 1 for v in other.voters)
     assert (other.vote.confidence != found.vote.confidence).any()
     assert other.flagged.sum() >= found.flagged.sum()
@@ -64,7 +65,7 @@ def test_the_vote_is_counted_anew_without_work(space, drawn_study, monkeypatch):
     measured = evaluation_path(space, drawn_study)
     space.change_options(drawn_study, vote_weights=None, flag_threshold=None)
     assert evaluation_path(space, drawn_study) != measured  # scores do depend on the weighing
-    assert [v.weight for v in load_run(space, drawn_study).voters] == [1.0, 0.0]
+    assert [v.weight for v in load_run(space, drawn_study).voters] == [0.5, 0.0, 0.5]
 
 
 def test_decisions_reach_the_matches_and_the_vote(space, finished):

@@ -103,7 +103,9 @@ def _clusters_of(page: Page, evaluation: Evaluation) -> None:
             for row in matched_clusters(evaluation)
         ],
     )
-    add_similarities(page, named.scores[QUERY], named.plane, named.clusters.names.tolist())
+    add_similarities(
+        page, named.scores[QUERY], named.plane, named.clusters.names.tolist(), named.votes
+    )
 
 
 def _neighbours_of(page: Page, evaluation: Evaluation) -> None:
