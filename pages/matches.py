@@ -87,7 +87,7 @@ def offer_all(matched: Matched, waiting: Sequence[int]) -> None:
         disabled=matched.here.locked or not waiting,
     ):
         by_votes = matched.named.votes is not None
-        worth = "share of their cells' votes" if by_votes else "match score"
+        worth = "share of their votes" if by_votes else "match score"
         least = st.slider(
             f"Proposals with a {worth} of at least", 0.0, 1.0, SURE, 0.05, key="least"
         )

@@ -54,7 +54,7 @@ class Config(VotingSettings, TransferSettings, IdentificationSettings):
     features : {"centred", "raw"}
         Compare sets after each one's own mean is subtracted, or as they are (the paper).
     naming : {"votes", "scores"}
-        Name clusters by the votes of their cells, or by the scores of A.2 (the paper).
+        Name clusters by the votes of their cells and means, or by the scores of A.2 (the paper).
     filtering : {"auto", "none"}
         Leave out types that no cluster matches, or keep all.
     keep : tuple of str

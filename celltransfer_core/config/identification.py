@@ -237,15 +237,17 @@ class IdentificationSettings:
                 stages=("matches",),
                 choices={
                     "votes": Choice(
-                        "By the votes of its cells",
-                        "Each cell's nearest reference cells vote on the type of its cluster.",
+                        "By the votes of its cells and its mean",
+                        "A third of the votes is its cells', by their nearest reference cells; the "
+                        "rest is by the likeness of its mean to the types'.",
                     ),
                     "scores": Choice(
                         "By the scores of its mean",
                         "Mean cosines of clusters and types, as in the paper.",
                     ),
                 },
-                help="clusters are named by the votes of their cells, or by the paper's scores",
+                help="clusters are named by the votes of their cells and means, or by the paper's "
+                "scores",
                 page="classify",
                 place=0,
                 label="How a cluster is named",

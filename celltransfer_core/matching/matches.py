@@ -31,7 +31,7 @@ class Match:
     matched_type: str
     """A type of the reference; ``"none"`` or a new type only if a person confirmed it."""
     score: float
-    """Share of its cells' votes that the matched type has, or that type's p of A.2, clipped to
+    """Share of its votes that the matched type has, or that type's p of A.2, clipped to
     [0, 1], where the paper's scores name clusters; 0 if the reference lacks the type."""
     runner_up: str
     runner_up_score: float
@@ -99,7 +99,7 @@ def match_clusters(
     refinements : sequence of Refinement, length C, optional
     confirmations : sequence of Confirmation
     votes : ndarray of float64, shape (C, T), optional
-        Share of its cells' votes that each cluster gives to each type: counted instead of the
+        Share of its votes that each cluster gives to each type: counted instead of the
         scores, if given.
 
     Returns

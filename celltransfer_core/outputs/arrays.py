@@ -37,7 +37,7 @@ def similarity_arrays(result: RunResult) -> dict[str, Any]:
         ``SET/count_row``, ``SET/count_col``, ``SET/score_row``, ``SET/score_col`` (eq. 21),
         ``SET/p`` (eq. 23) for the query, the reference and every extra set, with ``encoders``,
         ``types`` and ``clusters`` to name their axes; ``plane/…`` for Fig. 4; ``query/votes``, the
-        share of its cells' votes that each cluster gives to each type, where they name clusters.
+        share of its votes that each cluster gives to each type, where they name clusters.
     """
     arrays: dict[str, Any] = {
         "encoders": np.array(result.scores[QUERY].encoders),

@@ -43,7 +43,7 @@ def add_matches(page: Page, result: RunResult, progress: Progress) -> None:
     page.heading("What the clusters are")
     colours = "in original colours" if page.original else "as the encoders see them"
     by_votes = result.cluster_votes is not None
-    score = "what share of the cells' votes the type has" if by_votes else "how alike the two are"
+    score = "what share of its votes the type has" if by_votes else "how alike the two are"
     page.text(
         "Each cluster of query cells is matched to a type as a whole. Beside its most central "
         f"cells stand reference cells of that type, all {colours}. The score tells "
@@ -130,7 +130,7 @@ def add_similarities(
     clusters : sequence of int or str
         Names of the query's clusters.
     votes : ndarray of float64, shape (C, T), optional
-        Share of its cells' votes that each cluster gives to each type, if they name it.
+        Share of its votes that each cluster gives to each type, if they name it.
     """
     if votes is not None:
         page.figure("votes_heatmap", votes_heatmap(votes, clusters, score.types))

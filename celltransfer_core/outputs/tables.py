@@ -242,7 +242,7 @@ def matches_table(result: RunResult) -> pd.DataFrame:
         cluster, cells, matched_type, score, runner_up, runner_up_score, tsne_type, reason,
         confirmed, by, and sha256 of the cluster's cells, see
         :func:`celltransfer_core.pipeline.contents.cluster_hashes`. A score is the share of its
-        cells' votes that the cluster gives to the type; p of A.2 if ``config.naming`` is
+        votes that the cluster gives to the type; p of A.2 if ``config.naming`` is
         ``"scores"``. Change matched_type (a type, or
         "none"), set confirmed to true, and hand the file back with ``--matches``.
     """

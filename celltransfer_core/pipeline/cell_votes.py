@@ -1,7 +1,7 @@
-"""What the cells of each cluster are taken for, before anybody has named one (not in the paper).
+"""What speaks for each type in each cluster, before anybody has named one (not in the paper).
 
-In: prepared sets and the clusters of the query. Out: the share of its cells' votes that each
-cluster gives to each type.
+In: prepared sets, the clusters of the query and their scores (A.2). Out: the share of its votes
+that each cluster gives to each type: those of its cells, and that of its mean.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from celltransfer_core.matching.rows import group_means
+from celltransfer_core.matching.scores import Similarity
 from celltransfer_core.neighbors.knn import EntropyWeightedKNN
 from celltransfer_core.pipeline.clusters import Clusters
 from celltransfer_core.pipeline.discriminant import fitted_probabilities
@@ -16,32 +17,49 @@ from celltransfer_core.pipeline.features import between_laboratories
 from celltransfer_core.pipeline.result import Prepared
 from celltransfer_core.types import Float32, Float64
 
+OF_MEAN = 2 / 3
+"""Share of a cluster's votes that its mean has: tests/benchmarks/naming.py."""
 
-def cluster_votes(prepared: Prepared, clusters: Clusters) -> Float64:
-    """Let the cells of each cluster vote on its type.
+
+def cluster_votes(prepared: Prepared, clusters: Clusters, score: Similarity) -> Float64:
+    """Let the cells of each cluster, and its mean, vote on its type.
 
     Parameters
     ----------
     prepared : Prepared
     clusters : Clusters
         C clusters of the query.
+    score : Similarity
+        Of the clusters and the T types (A.2).
 
     Returns
     -------
     ndarray of float64, shape (C, T)
-        Each row sums to one; zero for types that were ruled out and for those that no cluster is
-        named by.
+        Each row sums to one; zero for types that were ruled out.
 
     Notes
     -----
-    Scores of cluster means (A.2) rest on sets that are centred as wholes, and types that are in one
-    set alone move these means. Here each query cell's nearest reference cells vote, in sets that
-    are moved only as far as
-    :func:`~celltransfer_core.pipeline.features.between_laboratories` believes in it; every voter
-    counts the same. Then the types that some cluster is named by so are fitted to the query, see
+    Two views of the same evidence err in different places. Scores of means (A.2) rest on sets that
+    are centred as wholes: they fail where many types are in one set alone, because these move the
+    means. Votes of cells rest on sets that are moved only as far as
+    :func:`~celltransfer_core.pipeline.features.between_laboratories` believes in it: they fail
+    where the sets share most types and the offset is large. So both count: the scores, clipped to
+    [0, 1] and scaled to sum to one, with :data:`OF_MEAN`, the cells with the rest.
+
+    Each query cell's nearest reference cells vote for it; every voter counts the same. Then the
+    types that some cluster is named by so are fitted to the query, see
     :func:`~celltransfer_core.pipeline.discriminant.fitted_probabilities`, unless
     ``config.transduction`` is ``"none"``.
     """
+    of_cells = _of_cells(prepared, clusters)
+    of_mean = np.clip(score.p, 0, 1)
+    total = of_mean.sum(axis=1, keepdims=True)
+    of_mean = np.where(total > 0, of_mean / np.where(total > 0, total, 1), of_cells)
+    return OF_MEAN * of_mean + (1 - OF_MEAN) * of_cells
+
+
+def _of_cells(prepared: Prepared, clusters: Clusters) -> Float64:
+    """Average the votes of each cluster's cells, shape (C, T)."""
     votes = _votes(prepared)
     shares = group_means(votes, clusters.labels, len(clusters.names))
     seen = np.unique(shares.argmax(axis=1))

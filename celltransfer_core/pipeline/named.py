@@ -57,7 +57,7 @@ def identify(
 ) -> Named:
     """Match the clusters of the query to types of the reference (3.2).
 
-    By the votes of their cells, or by the scores of A.2, as ``config.naming`` says.
+    By the votes of their cells and means, or by the scores of A.2, as ``config.naming`` says.
 
     Parameters
     ----------
@@ -84,7 +84,11 @@ def identify(
         prepared.cluster_on,
         prepared.config,
     )
-    votes = cluster_votes(prepared, clusters) if prepared.config.naming == "votes" else None
+    votes = (
+        cluster_votes(prepared, clusters, scores[QUERY])
+        if prepared.config.naming == "votes"
+        else None
+    )
     plane = tsne_plane(scores, seed=prepared.config.seed, votes=votes)
     refinements = tuple(refine(plane, scores[QUERY], votes)) if prepared.extras else None
     reference, query = prepared.compared

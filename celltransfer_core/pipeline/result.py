@@ -284,7 +284,7 @@ class Named:
     :func:`celltransfer_core.matching.most_alike`."""
     matches: tuple[Match, ...]
     votes: Float64 | None = None
-    """Share of its cells' votes that each cluster gives to each type, shape (C, T), if clusters are
+    """Share of its votes that each cluster gives to each type, shape (C, T), if clusters are
     named by them; see :func:`~celltransfer_core.pipeline.cell_votes.cluster_votes`."""
 
     def confirm(self, confirmations: Sequence[Confirmation]) -> Named:

@@ -59,11 +59,11 @@ CAPTIONS: dict[str, str] = {
     "similarity_heatmap": (
         "Every row is a cluster of the query, every column a type of the reference: the higher the "
         "number, the more alike they are. These are the paper's measures of a cluster's mean "
-        "(A.2); by default clusters are named by the votes of their cells."
+        "(A.2); by default clusters are named by these and the votes of their cells."
     ),
     "votes_heatmap": (
         "Every row is a cluster of the query, every column a type of the reference: the number is "
-        "the share of its cells' votes that the cluster gives to the type. Proposals rest on it."
+        "the share of its votes that the cluster gives to the type. Proposals rest on it."
     ),
     "score_plane_figure": (
         "Every point is a cluster and a type. Far right: of all types it is the one for this "

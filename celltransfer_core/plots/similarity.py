@@ -1,4 +1,4 @@
-"""What clusters are named by, as heat maps: the paper's scores (A.2; Figs 9, 10), cells' votes."""
+"""What clusters are named by, as heat maps: the paper's scores (A.2; Figs 9, 10), votes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def similarity_heatmap(
 
 
 def votes_heatmap(votes: Float64, clusters: Sequence[object], types: Sequence[str]) -> go.Figure:
-    """Draw the share of its cells' votes that each cluster gives to each type.
+    """Draw the share of its votes that each cluster gives to each type.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def votes_heatmap(votes: Float64, clusters: Sequence[object], types: Sequence[st
     plotly Figure
     """
     return _clusters_and_types(
-        votes, clusters, types, "Votes of the clusters' cells", "share", limits=(0.0, 1.0)
+        votes, clusters, types, "Votes of the clusters", "share", limits=(0.0, 1.0)
     )
 
 

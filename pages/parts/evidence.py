@@ -14,7 +14,7 @@ from celltransfer_core.plots import (
 from parts import maps, text
 from parts.matched import Matched
 
-VOTES = "Votes of the clusters' cells: what proposals rest on"
+VOTES = "Votes of the clusters: what proposals rest on"
 MATRICES = {
     "p": "Score of the paper (A.2), all encoders together",
     "score_row": "Row score: of all types, is it the one for this cluster? (Fig. 10)",
@@ -76,7 +76,7 @@ def show_kinds(matched: Matched, position: int) -> None:
 
 
 def show_heat(matched: Matched, labels: Sequence[str]) -> None:
-    """Show the cells' votes, or one of the matrices that the paper's scores are made from."""
+    """Show the votes of clusters, or one of the matrices that the paper's scores are made from."""
     scores, votes = matched.scores, matched.named.votes
     cosines = {f"cosine {n}": f"How alike to the encoder {n} (Fig. 9)" for n in scores.encoders}
     first = {} if votes is None else {"votes": VOTES}

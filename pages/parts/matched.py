@@ -76,7 +76,7 @@ class Matched:
 
     @property
     def strength(self) -> np.ndarray:
-        """What clusters are named by, shape (C, T): their cells' votes, or the paper's scores."""
+        """What clusters are named by, shape (C, T): their votes, or the paper's scores."""
         return self.scores.p if self.named.votes is None else self.named.votes
 
     @property

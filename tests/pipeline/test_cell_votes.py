@@ -24,13 +24,18 @@ def clusters(prepared):
     return detect(prepared)
 
 
+def votes_of(prepared, clusters):
+    named = identify(replace(prepared, config=replace(prepared.config, naming="scores")), clusters)
+    return cluster_votes(prepared, clusters, named.scores[QUERY])
+
+
 @pytest.mark.parametrize(
     "change",
     [{}, {"transduction": "none"}, {"features": "raw"}, {"class_weight": "none"}],
 )
 def test_each_cluster_gives_all_its_votes(prepared, clusters, change):
     prepared = replace(prepared, config=replace(FAST, **change))
-    votes = cluster_votes(prepared, clusters)
+    votes = votes_of(prepared, clusters)
     assert votes.shape == (len(clusters.names), len(prepared.types))
     assert (votes >= 0).all()
     np.testing.assert_allclose(votes.sum(axis=1), 1, rtol=1e-5)
@@ -39,9 +44,20 @@ def test_each_cluster_gives_all_its_votes(prepared, clusters, change):
 @pytest.mark.parametrize("transduction", ["discriminant", "none"])
 def test_a_type_that_was_ruled_out_gets_no_vote(prepared, clusters, transduction):
     config = replace(FAST, absent=("lymphocyte",), transduction=transduction)
-    votes = cluster_votes(replace(prepared, config=config), clusters)
+    votes = votes_of(replace(prepared, config=config), clusters)
     assert (votes[:, prepared.types.index("lymphocyte")] == 0).all()
     np.testing.assert_allclose(votes.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_the_mean_has_two_thirds_of_the_votes(prepared, clusters):
+    named = identify(prepared, clusters)
+    score = named.scores[QUERY]
+    clipped = np.clip(score.p, 0, 1)
+    silent = replace(score, p=np.full_like(score.p, -1))  # no type stands out for any mean
+    of_cells = cluster_votes(prepared, clusters, silent)
+    np.testing.assert_allclose(of_cells.sum(axis=1), 1, rtol=1e-5)
+    of_mean = clipped / clipped.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(named.votes, (2 * of_mean + of_cells) / 3, rtol=1e-6)
 
 
 def test_most_votes_name_a_cluster_and_a_person_outvotes_them(prepared, clusters):

@@ -153,7 +153,7 @@ def test_a_reference_of_two_microscopes(reference, query, drawn, store):
     rest = query.take(np.arange(15, 30))
     pooled = pool([reference, kept], names=["home", "away"])
     # One cluster of fifteen cells leaves types with a drawn cell or two.
-    config = replace(FAST, class_weight="none")
+    config = replace(FAST, class_weight="none", naming="scores")
     found = run(pooled, rest, config, cache=store, workers=1)
     truth = away.cell_labels[15:]
     assert np.mean(np.array(found.predicted) == truth) >= 0.8
