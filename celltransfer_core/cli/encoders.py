@@ -61,7 +61,16 @@ def _add_training(training: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="DIR",
-        help="labelled cells; again for more sets",
+        help="labelled cells; repeated, they are of several laboratories, whose types are joined "
+        "by name",
+    )
+    training.add_argument(
+        "--map",
+        type=_renaming,
+        action="append",
+        default=[],
+        metavar="FROM=TO",
+        help="call the type FROM of any set TO; nothing after the = leaves it out; may be repeated",
     )
     add_types_at(training)
     add_channels(training)
@@ -93,6 +102,15 @@ def _add_training(training: argparse.ArgumentParser) -> None:
         "(default: none)",
     )
     training.add_argument("--teacher-steps", type=int, metavar="N", help="of every wider network")
+    training.add_argument(
+        "--begin-with",
+        metavar="NAME.onnx",
+        help="begin with the weights of an encoder of this command, with the same --views and "
+        "--width, instead of random ones; takes fewer steps at a lower --learning-rate",
+    )
+    training.add_argument(
+        "--learning-rate", type=float, metavar="RATE", help="its maximum (default: 0.003)"
+    )
     training.add_argument("--seed", type=int, help="of everything that is random")
     training.add_argument(
         "--licence", default="not stated", help="of the weights, for whom you give them to"
@@ -155,13 +173,22 @@ def _add_encoder(options: argparse.Namespace) -> None:
     print(f"{spec.id} is added ({spec.dim} numbers a cell): use it with --encoders {spec.id}")
 
 
-_RECIPE = ("views", "steps", "batch", "width", "seed", "teacher_width", "teacher_steps")
+def _renaming(text: str) -> tuple[str, str]:
+    before, found, after = text.rpartition("=")
+    if not (found and before.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form FROM=TO")
+    return before.strip(), after.strip()
+
+
+_RECIPE = (
+    *("views", "steps", "batch", "width", "seed", "teacher_width", "teacher_steps"),
+    *("begin_with", "learning_rate"),
+)
 
 
 def _train_encoder(options: argparse.Namespace) -> None:
     from celltransfer_core.data.folders import read_dataset
-    from celltransfer_core.data.pooling import pool
-    from celltransfer_core.encoders.training.cells import pack
+    from celltransfer_core.encoders.training.cells import joined, pack
     from celltransfer_core.encoders.training.fit import train_encoder
     from celltransfer_core.encoders.training.recipe import recipe_from
     from celltransfer_core.runtime.cache import Cache
@@ -191,7 +218,7 @@ def _train_encoder(options: argparse.Namespace) -> None:
             )
             for folder in folders.values()
         ]
-        data = sets[0] if len(sets) == 1 else pool(sets, [{}] * len(sets), [*folders])
+        data = joined(sets, [*folders], dict(options.map))
         screen.close()
         say(describe_dataset("data", data))
         cells = pack(data, Cache(), kept, workers=options.workers, progress=screen)

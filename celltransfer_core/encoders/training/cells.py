@@ -1,4 +1,4 @@
-"""Cells to train an encoder on: a labelled data set in, crops with types and kinds out.
+"""Cells to train an encoder on: labelled sets in, crops with types, kinds and origin out.
 
 Not in the paper, which takes encoders as they are.
 """
@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from celltransfer_core.data.pooling import pool
+from celltransfer_core.data.type_names import same_type
+from celltransfer_core.encoders.training.kinds import groups_of, kinds_of
 from celltransfer_core.encoders.training.microscopes import FIELD
 from celltransfer_core.errors import DataError, OutputError
 from celltransfer_core.framing.nuclei import Nuclei, find_nuclei
@@ -24,6 +27,7 @@ from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.runtime.files import read_if_whole, write_atomically
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Ints, Labels, Progress, RGBImage, silent
+from celltransfer_core.vocabulary import and_more
 
 if TYPE_CHECKING:
     from celltransfer_core.data.dataset import Dataset
@@ -35,8 +39,6 @@ SIDE = 96
 
 _STORED = 144  # px, of the crops to draw views from
 _LEAST_CELLS = 10  # of a type, some held back
-_LEAST_KIND = 100  # cells; rarer kinds join the commonest of their type
-_HELD_BACK, _MOST_HELD_BACK = 0.15, 2500  # share and number of cells kept from training
 
 
 @dataclass(frozen=True)
@@ -48,37 +50,49 @@ class Cells:
     types: Labels
     """Shape (n,)."""
     kinds: Labels
-    """Finer classes than the types, from file names, see :func:`kinds_of`."""
+    """Finer classes than the types, see
+    :func:`~celltransfer_core.encoders.training.kinds.kinds_of`."""
     framed: bool
     """Whether crops are cut around nuclei."""
+    laboratories: Ints
+    """Number of the set that each is from, shape (n,)."""
+    groups: Labels
+    """Cells that were taken together, see
+    :func:`~celltransfer_core.encoders.training.kinds.groups_of`."""
 
     def __len__(self) -> int:
         return len(self.types)
 
 
-def kinds_of(dataset: Dataset) -> Labels:
-    """Derive finer kinds than the types from the beginnings of file names.
+def joined(sets: Sequence[Dataset], names: Sequence[str], mapping: Mapping[str, str]) -> Dataset:
+    """Join the sets of several laboratories, their types by name.
 
     Parameters
     ----------
-    dataset : Dataset
-        n labelled cells.
+    sets : sequence of Dataset
+        Labelled.
+    names : sequence of str
+        Of the sets.
+    mapping : mapping from str to str
+        What types of any set are called; those renamed to nothing are left out.
 
     Returns
     -------
-    ndarray of str, shape (n,)
-        ``type/PREFIX``, where the prefix is the name up to the first underscore; for a prefix with
-        fewer than 100 cells, the commonest kind of its type.
+    Dataset
+
+    Raises
+    ------
+    DataError
+        If no set has a type that is to be renamed.
     """
-    prefixes = [Path(name).stem.split("_")[0] for name in dataset.first_file]
-    kinds = [f"{a}/{b}" for a, b in zip(dataset.cell_labels, prefixes, strict=True)]
-    counts = Counter(kinds)
-    commonest: dict[str, str] = {}
-    for kind, _ in counts.most_common():
-        commonest.setdefault(kind.split("/")[0], kind)
-    return np.array(
-        [kind if counts[kind] >= _LEAST_KIND else commonest[kind.split("/")[0]] for kind in kinds]
-    )
+    if len(sets) == 1 and not mapping:
+        return sets[0]
+    known = {name for dataset in sets for name in dataset.labels or ()}
+    if missing := [name for name in mapping if not same_type(name, known)]:
+        raise DataError(
+            f"--map renames {', '.join(missing)}, but the types are {and_more(sorted(known))}."
+        )
+    return pool(sets, [mapping] * len(sets), names if len(sets) > 1 else None)
 
 
 def pack(
@@ -94,7 +108,8 @@ def pack(
     Parameters
     ----------
     dataset : Dataset
-        n labelled cells. Framed around their nuclei if enough are found, whole otherwise.
+        n labelled cells, of one set or several that were pooled. Framed around their nuclei if
+        enough are found in every set, whole otherwise.
     cache : Cache
         Of the nuclei.
     folder : Path
@@ -122,7 +137,8 @@ def pack(
             f"{', '.join(few)}."
         )
     nuclei = find_nuclei(dataset, cache, workers=workers, progress=progress)
-    framed = bool(nuclei.found.mean() >= MIN_SHARE_FOUND)
+    sources = dataset.cell_sources
+    framed = all(nuclei.found[sources == s].mean() >= MIN_SHARE_FOUND for s in np.unique(sources))
     path, mark = folder / "crops.npy", folder / "crops.json"
     key = {"cells": short_hash("\n".join(dataset.cells)), "framed": framed, "side": _STORED}
     try:
@@ -137,7 +153,14 @@ def pack(
         raise OutputError(
             f"{path} cannot be written or read ({error}); make room and run again."
         ) from error
-    return Cells(crops, dataset.cell_labels, kinds_of(dataset), framed)
+    return Cells(
+        crops,
+        dataset.cell_labels,
+        kinds_of(dataset),
+        framed,
+        dataset.cell_sources,
+        groups_of(dataset),
+    )
 
 
 def _write_crops(
@@ -186,53 +209,3 @@ def short_hash(text: str) -> str:
         16 hexadecimal digits of its SHA-256.
     """
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def split_cells(types: Labels, seed: int) -> tuple[Ints, Ints]:
-    """Hold some cells of every type back from training.
-
-    Parameters
-    ----------
-    types : ndarray of str, shape (n,)
-    seed : int
-
-    Returns
-    -------
-    training, held_back : ndarray of int64
-        Positions of the cells, ascending; 15 % of each type are held back, five cells at least and
-        2,500 of all types together at most.
-    """
-    rng = np.random.default_rng(seed)
-    share = min(_HELD_BACK, _MOST_HELD_BACK / len(types))
-    held = []
-    for name in np.unique(types):
-        cells = rng.permutation(np.flatnonzero(types == name))
-        held.append(cells[: max(5, round(share * len(cells)))])
-    held_back = np.sort(np.concatenate(held))
-    return np.setdiff1d(np.arange(len(types)), held_back), held_back
-
-
-def balanced_batches(
-    kinds: Ints, types: Ints, size: int, rng: np.random.Generator
-) -> Iterator[Ints]:
-    """Draw batches with types equally likely, kinds within a type, and cells within a kind.
-
-    Parameters
-    ----------
-    kinds, types : ndarray of int64, shape (n,)
-    size : int
-        Cells of a batch.
-    rng : Generator
-
-    Yields
-    ------
-    ndarray of int64, shape (size,)
-        Positions of cells, ascending; without end.
-    """
-    _, first, kind, count = np.unique(
-        kinds, return_index=True, return_inverse=True, return_counts=True
-    )
-    shares = 1 / (np.bincount(types[first])[types] * count[kind])
-    shares /= shares.sum()
-    while True:
-        yield np.sort(rng.choice(len(kinds), size, p=shares))

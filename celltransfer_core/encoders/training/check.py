@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from celltransfer_core.encoders.training.cells import SIDE, Cells, split_cells
+from celltransfer_core.encoders.training.cells import SIDE, Cells
 from celltransfer_core.encoders.training.held_back import HELD_BACK, held_back_view, plain_view
+from celltransfer_core.encoders.training.sampling import split_cells
 from celltransfer_core.framing.colour import ColourMap
 from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.types import Float32, Ints, Labels, RGBImage
@@ -57,7 +58,9 @@ def check_on_held_back(network: torch.nn.Module, cells: Cells, seed: int) -> tup
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.neighbors import KNeighborsClassifier
 
-    training, held_back = split_cells(cells.types, seed)
+    training, held_back = split_cells(
+        cells.types, seed, groups=cells.groups, laboratories=cells.laboratories
+    )
     rng = np.random.default_rng(seed)
     reference = _draw(cells.types, training, rng, lambda: _REFERENCE)
     shown = [plain_view(cells.crops[cell], SIDE) for cell in reference]

@@ -1,4 +1,4 @@
-"""An encoder from one labelled set, for microscopes it has not seen: cells in, an ONNX file out.
+"""An encoder from labelled sets, for microscopes it has not seen: cells in, an ONNX file out.
 
 A few small networks, each with a view of its own, learn to classify the kinds of cells through
 random microscopes (:mod:`~celltransfer_core.encoders.training.microscopes`), and to place cells of
@@ -9,6 +9,7 @@ own. Not in the paper, which takes encoders as they are.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -76,7 +77,16 @@ def train(
     ]
     return [
         train_one(
-            Task(view, f"{n}-{view}", view, recipe.width, steps[n], seed + 1000 * n), teachers
+            Task(
+                view,
+                f"{n}-{view}",
+                view,
+                recipe.width,
+                steps[n],
+                seed + 1000 * n,
+                (Path(recipe.begin_with), n) if recipe.begin_with else None,
+            ),
+            teachers,
         )
         for n, view in enumerate(recipe.views)
     ]
@@ -87,6 +97,7 @@ def _check_same_training(cells: Cells, recipe: Recipe, path: Path) -> None:
     settings = {
         **json.loads(json.dumps(asdict(recipe))),
         "cells": short_hash("".join(cells.kinds)),
+        "begin_with": _content(recipe.begin_with) if recipe.begin_with else "",
     }
     if not path.is_file():
         write_atomically(path, json.dumps(settings).encode())
@@ -95,6 +106,13 @@ def _check_same_training(cells: Cells, recipe: Recipe, path: Path) -> None:
             f"{path.parent} holds a training with other options or cells; repeat those to go on "
             "with it, delete the folder, or choose another --out."
         )
+
+
+def _content(file: str) -> str:
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    except OSError as error:
+        raise EncoderError(f"{file} cannot be read ({error}).") from error
 
 
 def train_encoder(

@@ -40,6 +40,27 @@ def contrastive_loss(points: Tensor, types: Tensor) -> Tensor:
     return -((log_shares * alike).sum(1) / alike.sum(1).clamp_min(1)).mean()
 
 
+def kinds_loss(scores: Tensor, possible: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy where a cell may be of several kinds.
+
+    Parameters
+    ----------
+    scores : Tensor of float32, shape (n, kinds)
+    possible : Tensor of bool, shape (n, kinds)
+        Kinds that each cell may be of: one at least.
+    smoothing : float
+        Weight of the mean over all kinds, as in PyTorch's ``label_smoothing``.
+
+    Returns
+    -------
+    Tensor
+        Mean over the cells of minus the logarithm of the share of the possible kinds together.
+    """
+    log_shares = scores.log_softmax(1)
+    own = log_shares.masked_fill(~possible, -1e9).logsumexp(1)
+    return -((1 - smoothing) * own + smoothing * log_shares.mean(1)).mean()
+
+
 def distillation_loss(scores: Tensor, teacher_scores: Sequence[Tensor]) -> Tensor:
     """Measure how far the predicted kinds are from those that the teachers predict.
 

@@ -33,7 +33,9 @@ _TO_YCC = ((0.299, 0.587, 0.114), (-0.1687, -0.3313, 0.5), (0.5, -0.4187, -0.081
 _COMPRESSED = 0.4  # share of images
 
 
-def random_microscopes(crops: Tensor, side: int, generator: Generator) -> Tensor:
+def random_microscopes(
+    crops: Tensor, side: int, generator: Generator, telling: Tensor | None = None
+) -> Tensor:
     """Show each cell through a microscope of its own.
 
     Parameters
@@ -44,6 +46,8 @@ def random_microscopes(crops: Tensor, side: int, generator: Generator) -> Tensor
         Of the result; a multiple of 8.
     generator : Generator
         On the device of the crops.
+    telling : Tensor of bool, shape (n,), optional
+        Cells whose surroundings tell their type: they always get those of another cell.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def random_microscopes(crops: Tensor, side: int, generator: Generator) -> Tensor
     images = crops.permute(0, 3, 1, 2).float() / 255
     draw = _Draw(generator, len(images))
     images = _move(images, side, draw)
-    images = _surround(images, draw)
+    images = _surround(images, draw, telling)
     images = _cover(images, draw)
     images = _cut_off(images, draw)
     images = _stain(images, draw)
@@ -131,15 +135,16 @@ def _move(images: Tensor, side: int, draw: _Draw) -> Tensor:
     return grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
-def _surround(images: Tensor, draw: _Draw) -> Tensor:
+def _surround(images: Tensor, draw: _Draw, telling: Tensor | None) -> Tensor:
     """Replace the surroundings of some by those of another cell, and of some by background."""
     import torch
 
     down, along = _axes(images)
     far = (along**2 + down**2).sqrt() > _wide(draw.uniform(0.8, 1.2))
     other, kind = images[draw.order()], draw.uniform(0, 1)
-    alone = _wide(_background(images)).expand_as(images)
-    images = torch.where((far & _wide(kind < 0.3))[:, None], other, images)
+    alone = _wide(background(images)).expand_as(images)
+    replaced = kind < 0.3 if telling is None else (kind < 0.3) | telling
+    images = torch.where((far & _wide(replaced))[:, None], other, images)
     return torch.where((far & _wide(kind > 0.9))[:, None], alone, images)
 
 
@@ -165,11 +170,21 @@ def _cut_off(images: Tensor, draw: _Draw) -> Tensor:
     outside = torch.zeros_like(images[:, 0], dtype=torch.bool)
     for place in (along, -along, down, -down):
         outside |= (place > _wide(draw.uniform(0.25, 1))) & _wide(draw.happens(0.06))
-    return torch.where(outside[:, None], _wide(_background(images)), images)
+    return torch.where(outside[:, None], _wide(background(images)), images)
 
 
-def _background(images: Tensor) -> Tensor:
-    """Take a light colour of each image, shape (n, 3)."""
+def background(images: Tensor) -> Tensor:
+    """Take a light colour of each image.
+
+    Parameters
+    ----------
+    images : Tensor of float32, shape (n, 3, h, w)
+
+    Returns
+    -------
+    Tensor of float32, shape (n, 3)
+        Of each channel, a value that 8 % of the pixels exceed.
+    """
     # Every fourth row and column: as good a quantile at a sixteenth of the time.
     some = images[:, :, ::4, ::4].flatten(2)
     return some.kthvalue(math.ceil(0.92 * some.shape[2]), dim=2).values
@@ -179,8 +194,8 @@ def _stain(images: Tensor, draw: _Draw) -> Tensor:
     """Mix the stains and cast the light, in optical density."""
     import torch
 
-    density, background = (_density(values) for values in (images, _background(images)))
-    stained = density - _wide(background)
+    light = density(background(images))
+    stained = density(images) - _wide(light)
     own = torch.eye(3, device=images.device)
     mixing = own + draw.normal(0.18, 3, 3) * (1 - own)
     mixing = mixing * (draw.gain(0.3, 3) * draw.gain(0.3, 1))[:, :, None]
@@ -192,14 +207,26 @@ def _stain(images: Tensor, draw: _Draw) -> Tensor:
     )
     stained = stained.sign() * stained.abs().clamp_min(1e-4) ** _wide(draw.gain(0.2, 1))
     cast = draw.uniform(0, 0.25, 1) + draw.uniform(0, 0.25, 3)
-    background = torch.where(draw.happens(0.5)[:, None], cast, background)
+    light = torch.where(draw.happens(0.5)[:, None], cast, light)
     down, along = _axes(images)
     slope = draw.normal(0.06, 2)
     shade = _wide(slope[:, 0]) * down + _wide(slope[:, 1]) * along
-    return (-(stained + _wide(background) + shade[:, None])).exp().clamp(0, 1)
+    return (-(stained + _wide(light) + shade[:, None])).exp().clamp(0, 1)
 
 
-def _density(images: Tensor) -> Tensor:
+def density(images: Tensor) -> Tensor:
+    """Turn light into optical density.
+
+    Parameters
+    ----------
+    images : Tensor of float32
+        In 0–1.
+
+    Returns
+    -------
+    Tensor of float32
+        Of the same shape; 0 for white, 4.6 for black.
+    """
     return -(images.clamp(0, 1) * 0.99 + 0.01).log()
 
 

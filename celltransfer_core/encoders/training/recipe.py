@@ -32,6 +32,9 @@ class Recipe:
         Of wider networks, one for each view, that are trained first and distilled; 0 for none.
     teacher_steps : int
         Of every wider network.
+    begin_with : str
+        ONNX file of an earlier training with these views and this width, whose weights the networks
+        begin with; nothing for random ones.
     """
 
     views: tuple[View, ...] = ("colour", "standardised")
@@ -42,6 +45,7 @@ class Recipe:
     seed: int = 0
     teacher_width: int = 0
     teacher_steps: int = 5000
+    begin_with: str = ""
 
 
 def recipe_from(**options: Any) -> Recipe:

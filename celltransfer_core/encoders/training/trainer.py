@@ -1,7 +1,8 @@
 """Training of one network: cells and a task in, a network out, continued from a checkpoint.
 
 A step shows each of its cells through two random microscopes and lowers three losses: that of
-classifying kinds, a contrastive one over types, and, with teachers, distillation. Not in the paper.
+classifying kinds, a contrastive one over types, and, with teachers, distillation. Cells of several
+laboratories also swap stains. Not in the paper.
 """
 
 from __future__ import annotations
@@ -16,18 +17,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from celltransfer_core.encoders.training.cells import SIDE, Cells, balanced_batches, split_cells
+from celltransfer_core.encoders.training.cells import SIDE, Cells
+from celltransfer_core.encoders.training.kinds import leaf_kinds
 from celltransfer_core.encoders.training.losses import (
     CONTRAST,
     contrastive_loss,
     distillation_loss,
+    kinds_loss,
     relation_loss,
 )
 from celltransfer_core.encoders.training.microscopes import random_microscopes
 from celltransfer_core.encoders.training.recipe import Recipe
+from celltransfer_core.encoders.training.sampling import (
+    balanced_batches,
+    split_cells,
+    telling_groups,
+)
+from celltransfer_core.encoders.training.warm_start import begin_with
 from celltransfer_core.errors import OutputError
 from celltransfer_core.runtime.files import write_whole
-from celltransfer_core.types import Ints, Progress, RGBImage
+from celltransfer_core.types import Bools, Ints, Labels, Progress, RGBImage
 
 if TYPE_CHECKING:
     import torch
@@ -54,6 +63,8 @@ class Task:
     width: int
     steps: int
     seed: int
+    begin_with: tuple[Path, int] | None = None
+    """ONNX file to take the first weights from, and the network's place in it."""
 
 
 def train_network(
@@ -88,7 +99,7 @@ def train_network(
         If the checkpoint or the log cannot be written.
     """
     device = _device()
-    state = _State(recipe, task, kinds=len(np.unique(cells.kinds)), device=device)
+    state = _State(recipe, task, kinds=len(_leaves_of(cells)[0]), device=device)
     guides = [copy.deepcopy(teacher).to(device) for teacher in teachers]
     checkpoint = folder / f"{task.file}.pt"
     if checkpoint.is_file():
@@ -97,6 +108,9 @@ def train_network(
         return state.average.cpu()
     batches = _Batches(cells, recipe, state)
     state.network.train()
+    if task.begin_with and not state.done:
+        begin_with(state.network, *task.begin_with, batches.draw().images)
+        state.average.load_state_dict(state.network.state_dict())
     losses: list[Tensor] = []
     started = saved = time.monotonic()
     while state.done < task.steps:
@@ -202,11 +216,15 @@ class _State:
 
 
 class _Batch(NamedTuple):
-    """Images of a step, each cell twice, with their kinds and types as numbers."""
+    """Images of a step, each cell twice, with their possible kinds, and types as numbers."""
 
     images: Tensor
-    kinds: Tensor
+    possible: Tensor
     types: Tensor
+
+
+def _leaves_of(cells: Cells) -> tuple[Labels, Bools]:
+    return leaf_kinds(cells.kinds, cells.types, cells.laboratories)
 
 
 class _Batches:
@@ -215,41 +233,60 @@ class _Batches:
     def __init__(self, cells: Cells, recipe: Recipe, state: _State) -> None:
         import torch
 
+        from celltransfer_core.encoders.training.stains import measure_stains
+
         self.state, self.device = state, state.device
-        self.training, _ = split_cells(cells.types, recipe.seed)
-        kinds, types = (
-            np.unique(labels, return_inverse=True)[1] for labels in (cells.kinds, cells.types)
+        groups, laboratories = cells.groups, cells.laboratories
+        self.training, _ = split_cells(
+            cells.types, recipe.seed, groups=groups, laboratories=laboratories
         )
-        self.drawn = balanced_batches(
-            kinds[self.training], types[self.training], recipe.batch, state.cells
+        types, kinds = (
+            np.unique(labels, return_inverse=True)[1] for labels in (cells.types, cells.kinds)
         )
+        levels = [level[self.training] for level in (types, laboratories, kinds)]
+        self.drawn = balanced_batches(levels, recipe.batch, state.cells)
         self.crops = _crops_on(self.device, cells.crops, self.training)
-        self.kinds = torch.from_numpy(kinds).to(self.device)
+        self.possible = torch.from_numpy(_leaves_of(cells)[1]).to(self.device)
         self.types = torch.from_numpy(types).to(self.device)
+        telling = telling_groups(cells.types, groups, laboratories)
+        self.telling = torch.from_numpy(telling).to(self.device)
+        self.stains = (
+            measure_stains(cells.crops, groups, laboratories, self.device)
+            if len(np.unique(laboratories)) > 1
+            else None
+        )
 
     def draw(self) -> _Batch:
         import torch
 
         drawn = next(self.drawn)
+        cells = _send(torch.from_numpy(self.training[drawn]), self.device)
         with torch.no_grad():
             crops = self.crops(drawn)
-            views = [random_microscopes(crops, SIDE, self.state.microscopes) for _ in range(2)]
+            views = [self._through_microscopes(crops, cells) for _ in range(2)]
             images = torch.cat(views).contiguous(memory_format=torch.channels_last)
-        cells = _send(torch.from_numpy(self.training[drawn]), self.device).repeat(2)
-        return _Batch(images, self.kinds[cells], self.types[cells])
+        cells = cells.repeat(2)
+        return _Batch(images, self.possible[cells], self.types[cells])
+
+    def _through_microscopes(self, crops: Tensor, cells: Tensor) -> Tensor:
+        from celltransfer_core.encoders.training.stains import swap_stains
+
+        generator = self.state.microscopes
+        if self.stains is not None:
+            crops = swap_stains(crops, cells, self.stains, generator)
+        return random_microscopes(crops, SIDE, generator, self.telling[cells])
 
 
 def _loss(network: CellNetwork, teachers: Sequence[CellNetwork], batch: _Batch) -> Tensor:
     import torch
-    from torch.nn.functional import cross_entropy
 
     device = batch.images.device
     half = _has_bfloat16(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=half):
         rows, scores, points = network(batch.images)
-    loss = cross_entropy(
-        scores.float(), batch.kinds, label_smoothing=_SMOOTHING
-    ) + CONTRAST * contrastive_loss(points.float(), batch.types)
+    loss = kinds_loss(scores.float(), batch.possible, _SMOOTHING) + CONTRAST * contrastive_loss(
+        points.float(), batch.types
+    )
     if teachers:
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):
             outputs = [teacher(batch.images) for teacher in teachers]
@@ -298,7 +335,8 @@ def _has_bfloat16(device: torch.device) -> bool:
 
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    # Without tiles a processor takes longer in half precision.
+    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def _follow(average: CellNetwork, network: CellNetwork, keep: float) -> None:
