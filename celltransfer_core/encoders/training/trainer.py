@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from celltransfer_core.encoders.training.network import CellNetwork, View
 
 
-_SMOOTHING, _DECAY, _AVERAGE = 0.1, 0.03, 0.998
+_SMOOTHING, _DECAY = 0.1, 0.03
+_AVERAGED, _MOST_AVERAGED = 0.1, 500  # share of the steps, and steps, that weights average over
 _WARM_UP = 0.1  # share of the steps
 _SAVE_EVERY = 60.0  # seconds
 _LOG_EVERY = 50  # steps
@@ -148,6 +149,7 @@ class _State:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser, recipe.learning_rate, total_steps=task.steps, pct_start=_WARM_UP
         )
+        self.memory = 1 - 1 / max(2, min(_MOST_AVERAGED, _AVERAGED * task.steps))
         self.microscopes = torch.Generator(device).manual_seed(task.seed)
         self.cells = np.random.default_rng(task.seed)
         # What the network itself draws, in MixStyle.
@@ -212,7 +214,7 @@ class _State:
         self.optimiser.step()
         self.schedule.step()
         self.done += 1
-        _follow(self.average, self.network, min(_AVERAGE, self.done / (self.done + 19)))
+        _follow(self.average, self.network, min(self.memory, self.done / (self.done + 19)))
 
 
 class _Batch(NamedTuple):
