@@ -1,7 +1,8 @@
 """How encoders carry types from one laboratory to the other: what encoders are chosen by.
 
-    python tests/benchmarks/laboratories.py --data DIR [cell] [NAME.onnx ...] [--pairs pbc:raabin,...]
-        [--held-back] [--draws 3] [--per-class 120] [--cells 150] [--surroundings raabin]
+    python tests/benchmarks/laboratories.py --data DIR [cell] [NAME.onnx ...]
+        [--pairs pbc:raabin,raabin:pbc] [--held-back] [--draws 3] [--per-class 120] [--cells 150]
+        [--surroundings raabin]
 
 Each encoder, a name or a file of `encoders train`, is the only voter. The reference is so many
 cells of each type of one laboratory, the query at most so many of each of the other; balanced
@@ -151,7 +152,8 @@ def compare_surroundings(options: argparse.Namespace, encoders: list[str], cache
         for kind in np.unique(types):
             there, before = labels[other] == kind, guesses["as they are"] == kind
             took = 100 * np.mean((guesses["elsewhere"] == kind)[there])
-            print(f"  set beside {kind}: {took:.1f} % taken for it, {100 * before[there].mean():.1f} before")
+            once = 100 * before[there].mean()
+            print(f"  set beside {kind}: {took:.1f} % taken for it, {once:.1f} before")
 
 
 def rows_of(encoder, images: np.ndarray) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-from itertools import islice
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +17,6 @@ from celltransfer_core.encoders.training import (
     CellNetwork,
     Committee,
     HalfInstanceNorm,
-    balanced_batches,
     cells as cells_module,
     check_on_held_back,
     contrastive_loss,
@@ -27,20 +24,18 @@ from celltransfer_core.encoders.training import (
     embed_images,
     fit as fit_module,
     held_back_view,
-    kinds_of,
     pack,
     plain_view,
     recipe_from,
     relation_loss,
-    split_cells,
     train,
     trainer as trainer_module,
     write_encoder,
 )
 from celltransfer_core.encoders.training.microscopes import (
-    _background,
     _cut_off,
     _Draw,
+    background,
     random_microscopes,
 )
 from celltransfer_core.errors import EncoderError, OutputError
@@ -87,7 +82,7 @@ def test_some_cells_end_at_the_edge_of_a_picture(stored):
     changed = (shown != same).any(dim=1)
     share = float(changed.any(dim=(1, 2)).float().mean())
     assert 0.1 < share < 0.3
-    light = _background(same[:1])
+    light = background(same[:1])
     assert float((shown.permute(0, 2, 3, 1)[changed] - light).abs().max()) == 0
     assert not changed[:, 60:84, 60:84].any()  # what is in the middle stays
 
@@ -156,35 +151,6 @@ def test_crops_of_an_interrupted_packing_are_cut_again(reference, tmp_path, monk
         with pytest.raises(KeyboardInterrupt):
             pack_cells(fewer)
     np.testing.assert_array_equal(pack_cells(reference).crops, whole)
-
-
-def test_kinds_are_what_names_begin_with(tmp_path):
-    names = ["n/BNE_1.png"] * 120 + ["n/SNE_2.png"] * 130 + ["n/MY_3.png"] * 5
-    names += ["e/1.png", "e/2.png"]
-    types = np.array(["n"] * 255 + ["e"] * 2)
-    kinds = kinds_of(SimpleNamespace(first_file=names, cell_labels=types))
-    assert set(kinds[:120]) == {"n/BNE"}
-    assert set(kinds[120:255]) == {"n/SNE"}  # rare ones join the commonest of their type
-    assert len(set(kinds[255:])) == 1
-    assert kinds[-1].startswith("e/")
-
-
-def test_parting_holds_cells_of_every_type_back():
-    types = np.array(["a"] * 400 + ["b"] * 20)
-    kept, held_back = split_cells(types, 0)
-    assert np.array_equal(np.sort(np.concatenate([kept, held_back])), np.arange(420))
-    counts = {name: int((types[held_back] == name).sum()) for name in "ab"}
-    assert counts == {"a": 60, "b": 5}
-    assert np.array_equal(split_cells(types, 0)[1], held_back)
-    assert not np.array_equal(split_cells(types, 1)[1], held_back)
-
-
-def test_batches_are_balanced_by_type_and_then_by_kind(rng):
-    kinds = np.array([0] * 1000 + [1] * 10 + [2] * 50)
-    types = np.array([0] * 1010 + [1] * 50)
-    drawn = np.concatenate(list(islice(balanced_batches(kinds, types, 64, rng), 60)))
-    shares = np.bincount(kinds[drawn]) / len(drawn)
-    np.testing.assert_allclose(shares, [0.25, 0.25, 0.5], atol=0.04)
 
 
 def test_contrastive_loss_is_that_of_its_formula(rng):

@@ -63,7 +63,7 @@ def recipe_from(**options: Any) -> Recipe:
     Raises
     ------
     EncoderError
-        If a view is not known or comes twice, or a number is too small.
+        If a view is not known or comes twice, or a number is out of range.
     """
     from celltransfer_core.encoders.training.network import VIEWS
 
@@ -81,6 +81,8 @@ def recipe_from(**options: Any) -> Recipe:
         raise EncoderError(
             "--steps, --teacher-steps and --batch cannot be under 2, --width not under 4."
         )
+    if not 0 < recipe.learning_rate < 1:
+        raise EncoderError("--learning-rate takes a number above 0 and below 1.")
     if recipe.teacher_width and recipe.teacher_width < recipe.width:
         raise EncoderError(
             f"--teacher-width is 0, for no teachers, or at least --width ({recipe.width})."

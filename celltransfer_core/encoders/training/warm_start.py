@@ -89,8 +89,8 @@ def _take_apart(network: CellNetwork, norms: list[nn.BatchNorm2d], images: Tenso
         network.embed(images)
         for norm in norms:
             mean, spread = found[norm]
-            norm.running_mean.copy_(mean)
-            norm.running_var.copy_(spread)
+            norm.get_buffer("running_mean").copy_(mean)
+            norm.get_buffer("running_var").copy_(spread)
             norm.bias.add_(mean)
             norm.weight.copy_((spread + norm.eps).sqrt())
     for hook in hooks:
