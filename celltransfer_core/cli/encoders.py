@@ -109,6 +109,13 @@ def _add_training(training: argparse.ArgumentParser) -> None:
         "--width, instead of random ones; takes fewer steps at a lower --learning-rate",
     )
     training.add_argument(
+        "--last-steps",
+        type=int,
+        metavar="N",
+        help="train a last layer over all networks when they are done (default: none); with "
+        "--begin-with and --steps 0 it alone, in minutes",
+    )
+    training.add_argument(
         "--learning-rate", type=float, metavar="RATE", help="its maximum (default: 0.003)"
     )
     training.add_argument("--seed", type=int, help="of everything that is random")
@@ -182,7 +189,7 @@ def _renaming(text: str) -> tuple[str, str]:
 
 _RECIPE = (
     *("views", "steps", "batch", "width", "seed", "teacher_width", "teacher_steps"),
-    *("begin_with", "learning_rate"),
+    *("begin_with", "learning_rate", "last_steps"),
 )
 
 

@@ -14,11 +14,18 @@ from celltransfer_core.encoders.training.check import Check
 from celltransfer_core.runtime.files import write_atomically, write_whole
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from celltransfer_core.encoders.training.network import CellNetwork
 
 
 def write_encoder(
-    networks: Sequence[CellNetwork], out: Path, fields: Mapping[str, str], checks: tuple[Check, ...]
+    networks: Sequence[CellNetwork],
+    out: Path,
+    fields: Mapping[str, str],
+    checks: tuple[Check, ...],
+    *,
+    last: nn.Linear | None = None,
 ) -> EncoderSpec:
     """Write networks as one encoder: an ONNX file, and its JSON beside it.
 
@@ -32,6 +39,8 @@ def write_encoder(
         ``name``, ``source``, ``licence`` and ``trained_on`` of the JSON.
     checks : tuple of Check
         Of all networks together; written to the JSON.
+    last : Linear, optional
+        A last layer over the networks.
 
     Returns
     -------
@@ -49,7 +58,7 @@ def write_encoder(
 
     from celltransfer_core.encoders.training.network import Committee
 
-    committee = Committee(list(networks)).eval()
+    committee = Committee(list(networks), last).eval()
     description = {
         **fields,
         "input_size": SIDE,

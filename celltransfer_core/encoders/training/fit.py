@@ -20,6 +20,7 @@ from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.encoders.training.cells import Cells, short_hash
 from celltransfer_core.encoders.training.check import check_on_held_back, describe_check
 from celltransfer_core.encoders.training.export import write_encoder
+from celltransfer_core.encoders.training.last_layer import train_last
 from celltransfer_core.encoders.training.recipe import Recipe
 from celltransfer_core.encoders.training.trainer import Task, train_network
 from celltransfer_core.errors import EncoderError
@@ -149,8 +150,10 @@ def train_encoder(
     """
     from celltransfer_core.encoders.training.network import Committee
 
-    networks = train(cells, recipe, out.with_suffix(".training"), progress=progress, report=report)
-    checks = check_on_held_back(Committee(networks).eval(), cells, recipe.seed)
+    folder = out.with_suffix(".training")
+    networks = train(cells, recipe, folder, progress=progress, report=report)
+    last = train_last(networks, cells, recipe, folder, progress) if recipe.last_steps else None
+    checks = check_on_held_back(Committee(networks, last).eval(), cells, recipe.seed)
     report(f"together: {describe_check(checks)}")
     fields = {
         "name": out.stem,
@@ -158,4 +161,4 @@ def train_encoder(
         "licence": licence,
         "trained_on": f"{len(cells)} cells of {trained_on}",
     }
-    return write_encoder(networks, out, fields, checks)
+    return write_encoder(networks, out, fields, checks, last=last)

@@ -16,6 +16,9 @@ VIEWS: tuple[View, ...] = ("colour", "standardised", "grey")
 """Input of a network: the colours as they are; each channel standardised image by image; the mean
 of the channels, standardised in the same way."""
 
+ROWS_BESIDE = 0.6
+"""Length of the networks' own rows beside what a last layer gives, whose length is 1."""
+
 _MIX = 0.5  # share of images whose channel statistics are mixed with another's
 
 
@@ -187,14 +190,26 @@ class Committee(nn.Module):
     Parameters
     ----------
     members : list of CellNetwork
+    last : Linear, optional
+        A last layer over the joined rows: what it gives comes first, on the unit sphere, then the
+        rows themselves at a length of :data:`ROWS_BESIDE`.
     """
 
-    def __init__(self, members: list[CellNetwork]) -> None:
+    def __init__(self, members: list[CellNetwork], last: nn.Linear | None = None) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.dim = sum(member.dim for member in members)
+        self.last = last
+        self.dim = sum(member.dim for member in members) + (last.out_features if last else 0)
+
+    def join(self, images: Tensor) -> Tensor:
+        """Join the rows of all networks, shape (n, 3, side, side) in 0–1 to (n, joined)."""
+        parts = [member.embed(images) for member in self.members]  # type: ignore[operator]
+        return torch.cat([nn.functional.normalize(part, dim=1) for part in parts], 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed images, shape (n, 3, side, side) in 0–1, to (n, dim)."""
-        parts = [member.embed(images) for member in self.members]  # type: ignore[operator]
-        return torch.cat([nn.functional.normalize(part, dim=1) for part in parts], 1)
+        rows = self.join(images)
+        if self.last is None:
+            return rows
+        told = nn.functional.normalize(self.last(rows), dim=1)
+        return torch.cat([told, rows * (ROWS_BESIDE / len(self.members) ** 0.5)], 1)

@@ -20,7 +20,7 @@ class Recipe:
     views : tuple of {'colour', 'standardised', 'grey'}
         One network is trained for each.
     steps : tuple of int
-        Of all networks, or one number for each.
+        Of all networks, or one number for each; 0 leaves them as ``begin_with`` has them.
     batch : int
         Cells of a step, each seen through two microscopes.
     width : int
@@ -35,6 +35,8 @@ class Recipe:
     begin_with : str
         ONNX file of an earlier training with these views and this width, whose weights the networks
         begin with; nothing for random ones.
+    last_steps : int
+        Of a last layer over all networks, which learns when they are done; 0 for none.
     """
 
     views: tuple[View, ...] = ("colour", "standardised")
@@ -46,6 +48,7 @@ class Recipe:
     teacher_width: int = 0
     teacher_steps: int = 5000
     begin_with: str = ""
+    last_steps: int = 0
 
 
 def recipe_from(**options: Any) -> Recipe:
@@ -77,10 +80,14 @@ def recipe_from(**options: Any) -> Recipe:
         raise EncoderError(
             f"--steps takes one number, or one for each of --views {','.join(recipe.views)}."
         )
-    if min(*recipe.steps, recipe.teacher_steps, recipe.batch) < 2 or recipe.width < 4:
+    least = 0 if recipe.begin_with else 2
+    if min(recipe.steps) < least or min(recipe.teacher_steps, recipe.batch) < 2 or recipe.width < 4:
         raise EncoderError(
-            "--steps, --teacher-steps and --batch cannot be under 2, --width not under 4."
+            "--steps, --teacher-steps and --batch cannot be under 2, --width not under 4; --steps "
+            "can be 0 with --begin-with."
         )
+    if recipe.last_steps < 0:
+        raise EncoderError("--last-steps cannot be under 0.")
     if not 0 < recipe.learning_rate < 1:
         raise EncoderError("--learning-rate takes a number above 0 and below 1.")
     if recipe.teacher_width and recipe.teacher_width < recipe.width:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from celltransfer_core.encoders.training.cells import SIDE, Cells
+from celltransfer_core.encoders.training.batches import Batch, Batches
+from celltransfer_core.encoders.training.cells import Cells
 from celltransfer_core.encoders.training.kinds import leaf_kinds
 from celltransfer_core.encoders.training.losses import (
     CONTRAST,
@@ -26,17 +27,11 @@ from celltransfer_core.encoders.training.losses import (
     kinds_loss,
     relation_loss,
 )
-from celltransfer_core.encoders.training.microscopes import random_microscopes
 from celltransfer_core.encoders.training.recipe import Recipe
-from celltransfer_core.encoders.training.sampling import (
-    balanced_batches,
-    split_cells,
-    telling_groups,
-)
 from celltransfer_core.encoders.training.warm_start import begin_with
 from celltransfer_core.errors import OutputError
 from celltransfer_core.runtime.files import write_whole
-from celltransfer_core.types import Bools, Ints, Labels, Progress, RGBImage
+from celltransfer_core.types import Progress
 
 if TYPE_CHECKING:
     import torch
@@ -99,15 +94,22 @@ def train_network(
     OutputError
         If the checkpoint or the log cannot be written.
     """
-    device = _device()
-    state = _State(recipe, task, kinds=len(_leaves_of(cells)[0]), device=device)
+    device = training_device()
+    kinds = len(leaf_kinds(cells.kinds, cells.types, cells.laboratories)[0])
+    state = _State(recipe, task, kinds=kinds, device=device)
     guides = [copy.deepcopy(teacher).to(device) for teacher in teachers]
     checkpoint = folder / f"{task.file}.pt"
     if checkpoint.is_file():
         state.load(checkpoint)
-    if state.done == task.steps:
+    if state.done == task.steps and checkpoint.is_file():
         return state.average.cpu()
-    batches = _Batches(cells, recipe, state)
+    batches = Batches(
+        cells,
+        recipe.batch,
+        recipe.seed,
+        drawing=state.cells,
+        microscopes=state.microscopes,
+    )
     state.network.train()
     if task.begin_with and not state.done:
         begin_with(state.network, *task.begin_with, batches.draw().images)
@@ -147,7 +149,7 @@ class _State:
             self.network.parameters(), recipe.learning_rate, weight_decay=_DECAY
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, recipe.learning_rate, total_steps=task.steps, pct_start=_WARM_UP
+            self.optimiser, recipe.learning_rate, total_steps=max(1, task.steps), pct_start=_WARM_UP
         )
         self.memory = 1 - 1 / max(2, min(_MOST_AVERAGED, _AVERAGED * task.steps))
         self.microscopes = torch.Generator(device).manual_seed(task.seed)
@@ -217,69 +219,7 @@ class _State:
         _follow(self.average, self.network, min(self.memory, self.done / (self.done + 19)))
 
 
-class _Batch(NamedTuple):
-    """Images of a step, each cell twice, with their possible kinds, and types as numbers."""
-
-    images: Tensor
-    possible: Tensor
-    types: Tensor
-
-
-def _leaves_of(cells: Cells) -> tuple[Labels, Bools]:
-    return leaf_kinds(cells.kinds, cells.types, cells.laboratories)
-
-
-class _Batches:
-    """Draws the training cells of each step and shows them through random microscopes."""
-
-    def __init__(self, cells: Cells, recipe: Recipe, state: _State) -> None:
-        import torch
-
-        from celltransfer_core.encoders.training.stains import measure_stains
-
-        self.state, self.device = state, state.device
-        groups, laboratories = cells.groups, cells.laboratories
-        self.training, _ = split_cells(
-            cells.types, recipe.seed, groups=groups, laboratories=laboratories
-        )
-        types, kinds = (
-            np.unique(labels, return_inverse=True)[1] for labels in (cells.types, cells.kinds)
-        )
-        levels = [level[self.training] for level in (types, laboratories, kinds)]
-        self.drawn = balanced_batches(levels, recipe.batch, state.cells)
-        self.crops = _crops_on(self.device, cells.crops, self.training)
-        self.possible = torch.from_numpy(_leaves_of(cells)[1]).to(self.device)
-        self.types = torch.from_numpy(types).to(self.device)
-        telling = telling_groups(cells.types, groups, laboratories)
-        self.telling = torch.from_numpy(telling).to(self.device)
-        self.stains = (
-            measure_stains(cells.crops, groups, laboratories, self.device)
-            if len(np.unique(laboratories)) > 1
-            else None
-        )
-
-    def draw(self) -> _Batch:
-        import torch
-
-        drawn = next(self.drawn)
-        cells = _send(torch.from_numpy(self.training[drawn]), self.device)
-        with torch.no_grad():
-            crops = self.crops(drawn)
-            views = [self._through_microscopes(crops, cells) for _ in range(2)]
-            images = torch.cat(views).contiguous(memory_format=torch.channels_last)
-        cells = cells.repeat(2)
-        return _Batch(images, self.possible[cells], self.types[cells])
-
-    def _through_microscopes(self, crops: Tensor, cells: Tensor) -> Tensor:
-        from celltransfer_core.encoders.training.stains import swap_stains
-
-        generator = self.state.microscopes
-        if self.stains is not None:
-            crops = swap_stains(crops, cells, self.stains, generator)
-        return random_microscopes(crops, SIDE, generator, self.telling[cells])
-
-
-def _loss(network: CellNetwork, teachers: Sequence[CellNetwork], batch: _Batch) -> Tensor:
+def _loss(network: CellNetwork, teachers: Sequence[CellNetwork], batch: Batch) -> Tensor:
     import torch
 
     device = batch.images.device
@@ -306,25 +246,13 @@ def _mean_of_last(losses: Sequence[Tensor]) -> float:
     return float(torch.stack(list(losses[-_LOG_EVERY:])).mean())
 
 
-def _crops_on(device: torch.device, crops: RGBImage, training: Ints) -> Callable[[Ints], Tensor]:
-    """Return a function that sends drawn crops to a device; a GPU holds all of them if they fit."""
-    import torch
+def training_device() -> torch.device:
+    """Choose where to train: a GPU where there is one.
 
-    if device.type == "cuda":
-        room, _ = torch.cuda.mem_get_info(device)
-        if len(training) * crops[0].nbytes < room / 2:
-            held = torch.from_numpy(crops[training]).to(device)
-            return lambda drawn: held[_send(torch.from_numpy(drawn), device)]
-    return lambda drawn: _send(torch.from_numpy(crops[training[drawn]]), device)
-
-
-def _send(values: Tensor, device: torch.device) -> Tensor:
-    if device.type == "cuda":
-        values = values.pin_memory()  # copies from other memory wait for all work before them
-    return values.to(device, non_blocking=True)
-
-
-def _device() -> torch.device:
+    Returns
+    -------
+    torch.device
+    """
     import torch
 
     from celltransfer_core.encoders.foundation import best_device
