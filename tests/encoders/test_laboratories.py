@@ -13,8 +13,11 @@ from PIL import Image
 from celltransfer_core.cli.main import main
 from celltransfer_core.data import read_dataset
 from celltransfer_core.demo import QUERY_STYLE, draw_cell
+from celltransfer_core.encoders import OnnxEncoder, encode
 from celltransfer_core.encoders.training import (
+    Batches,
     CellNetwork,
+    Committee,
     balanced_batches,
     begin_with,
     fit as fit_module,
@@ -30,6 +33,7 @@ from celltransfer_core.encoders.training import (
     swap_stains,
     telling_groups,
     train,
+    train_last,
     write_encoder,
 )
 from celltransfer_core.encoders.training.microscopes import _Draw, _surround
@@ -306,17 +310,79 @@ def test_training_on_two_laboratories_goes_on_where_it_was_stopped(
         train(cells, changed, tmp_path / "broken", report=str)
 
 
-@pytest.mark.usefixtures("unchecked")
+@pytest.fixture
+def few_views(monkeypatch):
+    monkeypatch.setattr("celltransfer_core.encoders.training.last_layer._VIEWS", 128)
+
+
+def test_a_last_layer_finds_what_tells_types_apart(cells, tmp_path, rng):
+    types = rng.integers(0, 3, 600)
+    rows = rng.normal(size=(600, 30)) * np.repeat([1.0, 0.3], [24, 6])  # little of it tells them
+    rows[:, 24:27] += np.eye(3)[types]
+    possible = np.eye(3, dtype=bool)[types]
+    np.savez(tmp_path / "last.npz", images=rows.astype(np.float32), possible=possible, types=types)
+    last = train_last([], cells, recipe_from(last_steps=200), tmp_path, lambda *_: None)
+    told = last(torch.from_numpy(rows).float()).numpy()
+
+    def right(points):
+        unit = points / np.linalg.norm(points, axis=1, keepdims=True)
+        nearest = (unit @ unit.T - 2 * np.eye(600)).argmax(axis=1)
+        return (types[nearest] == types).mean()
+
+    assert right(rows) < 0.65
+    assert right(told) > 0.85
+
+
+@pytest.mark.usefixtures("few_views")
+def test_a_last_layer_looks_once_and_leaves_the_networks(cells, written, tmp_path, monkeypatch):
+    networks, _ = written
+    before = [tensor.clone() for network in networks for tensor in network.state_dict().values()]
+    recipe = recipe_from(last_steps=2)
+    last = train_last(networks, cells, recipe, tmp_path, lambda *_: None)
+    after = [tensor for network in networks for tensor in network.state_dict().values()]
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    assert last.weight.shape == (256, 2 * 96)
+    assert not last.weight.requires_grad
+    monkeypatch.setattr(Batches, "draw", lambda *_: pytest.fail("looked again"))
+    again = train_last(networks, cells, recipe, tmp_path, lambda *_: None)
+    assert torch.equal(last.weight, again.weight)
+
+
+def test_a_last_layer_stands_before_the_rows_of_the_networks(written):
+    networks, _ = written
+    last = torch.nn.Linear(2 * 96, 5, bias=False)
+    images = torch.rand(3, 3, 96, 96)
+    with torch.no_grad():
+        rows, found = (Committee(networks, one).eval()(images) for one in (None, last))
+        told = torch.nn.functional.normalize(last(rows), dim=1)
+    torch.testing.assert_close(found[:, :5], told)
+    torch.testing.assert_close(found[:, 5:].norm(dim=1), torch.full((3,), 0.6))
+    torch.testing.assert_close(
+        torch.nn.functional.normalize(found[:, 5:], dim=1),
+        torch.nn.functional.normalize(rows, dim=1),
+    )
+
+
+@pytest.mark.usefixtures("unchecked", "few_views")
 def test_the_command_takes_several_laboratories(drawn, second, written, tmp_path, capsys):
     out = tmp_path / "both.onnx"
     words = ["encoders", "train", "--data", str(drawn / "reference"), "--data", str(second)]
-    words += ["--out", str(out), "--views", "colour,grey", "--width", "8", "--steps", "2"]
-    words += ["--batch", "8", "--workers", "1", "--begin-with", str(written[1])]
+    words += ["--out", str(out), "--views", "colour,grey", "--width", "8", "--steps", "0"]
+    words += ["--workers", "1", "--begin-with", str(written[1]), "--last-steps", "2"]
     assert main([*words, "--map", "granulocyte=neutrophil"]) == 0
     assert "data: 66 cells" in capsys.readouterr().out
     told = json.loads(out.with_suffix(".json").read_text())
     assert told["trained_on"] == "66 cells of reference, second"
-    assert told["dim"] == 2 * 96
+    assert told["dim"] == 256 + 2 * 96
+    crops = np.load(out.with_suffix(".training") / "crops.npy", mmap_mode="r")
+    images = [np.array(crop[24:120, 24:120]) for crop in crops[:4]]
+    encoder = OnnxEncoder("both", out)
+    rows = encode(encoder, images, np.full(len(images), np.nan, dtype=np.float32))
+    with torch.no_grad():
+        pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+        first = Committee(written[0]).eval()(pixels).numpy()
+    # The networks are those that it began with.
+    np.testing.assert_allclose(rows[:, 256:], first * 0.6 / 2**0.5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -326,6 +392,8 @@ def test_the_command_takes_several_laboratories(drawn, second, written, tmp_path
         (["--map", "=pink"], "is not of the form FROM=TO"),
         (["--map", "pink=red"], "--map renames pink"),
         (["--begin-with", "none.onnx"], "none.onnx cannot be read"),
+        (["--steps", "0"], "--steps can be 0 with --begin-with"),
+        (["--last-steps", "-1"], "--last-steps cannot be under 0"),
         (["--learning-rate", "0"], "--learning-rate takes a number above 0"),
     ],
 )

@@ -1,3 +1,4 @@
+from .batches import Batch as Batch, Batches as Batches
 from .cells import joined as joined, pack as pack
 from .check import check_on_held_back as check_on_held_back, embed_images as embed_images
 from .export import write_encoder as write_encoder
@@ -8,6 +9,7 @@ from .held_back import (
     plain_view as plain_view,
 )
 from .kinds import groups_of as groups_of, kinds_of as kinds_of, leaf_kinds as leaf_kinds
+from .last_layer import train_last as train_last
 from .losses import (
     contrastive_loss as contrastive_loss,
     distillation_loss as distillation_loss,
