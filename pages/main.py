@@ -56,7 +56,9 @@ except SignInError as error:
 try:
     space = open_workspace()
 except CellTransferError as error:
+    st.title("CellTransfer")
     st.error(text.sentence(error))
+    st.caption(f"{RESEARCH_USE} CellTransfer {__version__}")
     st.stop()
 opened = open_chosen(space)
 current = opened.study

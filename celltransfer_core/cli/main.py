@@ -16,6 +16,7 @@ from celltransfer_core.cli.check import add_check
 from celltransfer_core.cli.demo import add_demo
 from celltransfer_core.cli.encoders import add_encoders
 from celltransfer_core.cli.evaluate import add_evaluate
+from celltransfer_core.cli.migrate import add_migrate
 from celltransfer_core.cli.options import DONE, FAULT, INTERRUPTED, MENDABLE, Parser, add_common
 from celltransfer_core.cli.restore import add_restore
 from celltransfer_core.cli.run import add_run
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add_benchmark(commands.add_parser("benchmark", help="measure many pairs of sets"))
     add_encoders(commands.add_parser("encoders", help="list encoders; fetch, add or train one"))
     add_demo(commands.add_parser("demo", help="draw two small sets of cells to try things on"))
+    add_migrate(commands.add_parser("migrate", help="change the app's database for this version"))
     add_restore(commands.add_parser("restore", help="put a backup of the app's database back"))
     _add_job(commands.add_parser("job"))  # what the dashboard starts; of no use to people
     return parser

@@ -1,4 +1,4 @@
-"""Backups of a workspace's own database: a whole copy a day, the last few of them kept.
+"""Backups of a workspace's own database: a whole copy a day, and one before its tables change.
 
 A SQLite file goes in, copies come out beside it; :func:`restore` puts one back in its place.
 """
@@ -20,7 +20,9 @@ FOLDER = "backups"
 """Name of the folder beside the database."""
 
 KEPT = 5
-"""Number of copies that are kept."""
+"""Number of daily copies that are kept."""
+
+_DAY = "????-??-??"
 
 _ROTS = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _READERS = 0x4000_0002, 510  # bytes of a SQLite file that whoever has it open holds a lock on
@@ -75,10 +77,50 @@ def back_up(database: Path) -> Path | None:
         room = shutil.disk_usage(database.parent).free
         if connection.execute(earlier, [today]).fetchone() and room > 4 * database.stat().st_size:
             write_whole(place, lambda beside: _copy(connection, beside))
-            for old in backups(database)[KEPT:]:
+            for old in _copies(database, _DAY)[KEPT:]:
                 old.unlink(missing_ok=True)
             return place
     return None
+
+
+def back_up_before(database: Path, version: str) -> Path:
+    """Copy a database before its tables are changed for another version.
+
+    Parameters
+    ----------
+    database : Path
+        Of which nobody changes anything meanwhile.
+    version : str
+        The version that the tables are changed for.
+
+    Returns
+    -------
+    Path
+        The copy, with the time and the version in its name. It is not among those of which only
+        the last few are kept.
+
+    Raises
+    ------
+    DamagedError
+        If the copy is damaged.
+    OutputError
+        If it cannot be written.
+    """
+    moment = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H%M%S")
+    name = f"{database.stem}-{moment}-before-{version}{database.suffix}"
+    place = database.parent / FOLDER / name
+
+    def problem(reason: object) -> str:
+        return (
+            f"{database} must be changed for version {version}, but a backup cannot be written to "
+            f"{place.parent} ({reason}); free some space and try again. Nothing was changed."
+        )
+
+    try:
+        with closing(_connect(database)) as connection:
+            return write_whole(place, lambda beside: _copy(connection, beside), problem=problem)
+    except sqlite3.Error as error:
+        raise OutputError(problem(error)) from error
 
 
 def renew(database: Path) -> None:
@@ -104,7 +146,11 @@ def backups(database: Path) -> list[Path]:
     list of Path
         The latest first.
     """
-    found = (database.parent / FOLDER).glob(f"{database.stem}-*{database.suffix}")
+    return _copies(database, "*")
+
+
+def _copies(database: Path, when: str) -> list[Path]:
+    found = (database.parent / FOLDER).glob(f"{database.stem}-{when}{database.suffix}")
     return sorted(found, reverse=True)
 
 
@@ -174,8 +220,7 @@ def restore(database: Path, backup: Path | None = None) -> tuple[Path, Path]:
 def _reading(database: Path) -> Iterator[sqlite3.Connection]:
     """Read a database; pass over what goes wrong, unless that is damage."""
     try:
-        where = f"file:{quote(str(database))}?mode=ro"
-        with closing(sqlite3.connect(where, uri=True)) as connection:
+        with closing(_connect(database)) as connection:
             yield connection
     except UnicodeDecodeError as error:  # in a message of SQLite that quotes what is damaged
         raise DamagedError(str(error)) from error
@@ -184,6 +229,10 @@ def _reading(database: Path) -> Iterator[sqlite3.Connection]:
             raise DamagedError(str(error)) from error
     except OutputError:
         pass  # there is no room for a copy
+
+
+def _connect(database: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)
 
 
 def _check(connection: sqlite3.Connection) -> None:

@@ -35,6 +35,7 @@ from celltransfer_core.runtime.files import make_file, make_folder, make_private
 from celltransfer_core.runtime.home_folder import home
 from celltransfer_core.studies.backups import DamagedError, advice, back_up, check_whole, renew
 from celltransfer_core.studies.engine import DAMAGED, explain, open_engine, patiently, writing
+from celltransfer_core.studies.migration import migrate
 from celltransfer_core.studies.records import now
 from celltransfer_core.studies.signing_key import signing_key
 
@@ -206,10 +207,16 @@ def copy_row(row: Any, **changes: Any) -> Any:
 
 
 @lru_cache(maxsize=8)
-def _open_engine(url: str) -> Engine:
+def _open_engine(url: str, backed_up: bool) -> Engine:
     if (file := _file_of(url)) is not None:
         check_whole(file)
-    return open_engine(url, _Row.metadata)
+    engine = open_engine(url)
+    try:
+        migrate(engine, file, backed_up=backed_up)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
 
 
 def _file_of(url: str) -> Path | None:
@@ -229,18 +236,20 @@ class Database:
 
     Parameters
     ----------
-    folder, url
+    folder, url, backed_up
         See :class:`~celltransfer_core.studies.workspace.Workspace`.
     """
 
-    def __init__(self, folder: Path | None = None, url: str | None = None) -> None:
+    def __init__(
+        self, folder: Path | None = None, url: str | None = None, *, backed_up: bool = False
+    ) -> None:
         self.folder = (folder or home()).absolute()
         url = url or os.environ.get("CELLTRANSFER_DATABASE")
         self.url = url or f"sqlite:///{self.folder / _DATABASE}"
         self._backed_up = ""
         try:
             self._make_folders()
-            self._engine = _open_engine(self.url)
+            self._engine = _open_engine(self.url, backed_up)
         except SQLAlchemyError as error:
             reason = f": {said} ({_cause(error)})" if (said := explain(error)) else f" ({error})"
             raise OutputError(f"The workspace {self.folder} cannot be opened{reason}.") from error

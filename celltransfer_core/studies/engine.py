@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect, make_url
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import (
     DatabaseError,
     DBAPIError,
@@ -85,16 +85,13 @@ _OF_POSTGRESQL = {
 """By the beginning of the SQLSTATE."""
 
 
-def open_engine(url: str, tables: MetaData) -> Engine:
-    """Open a database; make the tables and columns that it lacks.
-
-    Several processes may open an empty one at once.
+def open_engine(url: str) -> Engine:
+    """Make the engine of a database, which connects at its first use.
 
     Parameters
     ----------
     url : str
         As SQLAlchemy writes it.
-    tables : MetaData
 
     Returns
     -------
@@ -107,7 +104,7 @@ def open_engine(url: str, tables: MetaData) -> Engine:
     OutputError
         If it is neither SQLite nor PostgreSQL.
     SQLAlchemyError
-        If it cannot be opened.
+        If there is no such address, or no driver for it.
     """
     kind = make_url(url).get_backend_name()
     if kind == "sqlite":
@@ -124,10 +121,6 @@ def open_engine(url: str, tables: MetaData) -> Engine:
         raise OutputError(
             f"CELLTRANSFER_DATABASE names a database of the kind {kind}; use SQLite or PostgreSQL."
         )
-    with engine.connect() as connection:
-        complete = not _lacking(connection, tables)
-    if not complete:
-        patiently(lambda: _make_tables(engine, tables))
     return engine
 
 
@@ -201,38 +194,6 @@ def _limit_waiting(connection: Any, _: Any) -> None:
     with closing(connection.cursor()) as cursor:
         cursor.execute(f"SET lock_timeout = '{_BUSY}s'")
     connection.commit()
-
-
-def _make_tables(engine: Engine, tables: MetaData) -> None:
-    """Make what an empty database, or an earlier version's, lacks; one process at a time."""
-    quoted = engine.dialect.identifier_preparer.quote
-    with writing(engine).begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('celltransfer'))")
-        tables.create_all(connection)
-        for table, column in _lacking(connection, tables):
-            kind = column.type.compile(engine.dialect)
-            connection.exec_driver_sql(
-                f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(column.name)} {kind}"
-            )
-
-
-def _lacking(connection: Connection, tables: MetaData) -> list[tuple[str, Any]]:
-    """List the columns that a database lacks, each with the name of its table."""
-    found = inspect(connection)
-    names = set(found.get_table_names())
-    there = {
-        (name, column["name"])
-        for name in tables.tables
-        if name in names
-        for column in found.get_columns(name)
-    }
-    return [
-        (table.name, column)
-        for table in tables.sorted_tables
-        for column in table.columns
-        if (table.name, column.name) not in there
-    ]
 
 
 def scrub(engine: Engine, tables: MetaData) -> None:

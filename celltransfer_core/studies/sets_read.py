@@ -44,8 +44,10 @@ def _key(image_set: ImageSet) -> tuple[str, ...]:
 class SetReader(FileTable):
     """Reads image sets; those used last are kept in memory."""
 
-    def __init__(self, folder: Path | None = None, url: str | None = None) -> None:
-        super().__init__(folder, url)
+    def __init__(
+        self, folder: Path | None = None, url: str | None = None, *, backed_up: bool = False
+    ) -> None:
+        super().__init__(folder, url, backed_up=backed_up)
         self._kept: dict[tuple[Any, ...], Dataset] = {}
 
     def dataset(self, image_set: ImageSet) -> Dataset:

@@ -72,8 +72,10 @@ class _Look(threading.local):
 class SnapshotReader(StudyTable, SetReader, DecisionTable):
     """Reads snapshots of studies; what is derived from the latest of each is kept in memory."""
 
-    def __init__(self, folder: Path | None = None, url: str | None = None) -> None:
-        super().__init__(folder, url)
+    def __init__(
+        self, folder: Path | None = None, url: str | None = None, *, backed_up: bool = False
+    ) -> None:
+        super().__init__(folder, url, backed_up=backed_up)
         self._derived: dict[tuple[str, str], tuple[str, Any]] = {}
         self._look = _Look()
 

@@ -30,11 +30,15 @@ class Workspace(SnapshotReader, JobTable, DeskTable, DuplicateTable, ErasureTabl
     url : str, optional
         Of a SQLite or PostgreSQL database, as SQLAlchemy writes it; ``CELLTRANSFER_DATABASE``, or
         a SQLite file in the folder by default.
+    backed_up : bool, optional
+        Whether a PostgreSQL database was backed up, so that its tables may be changed if an earlier
+        version made them. Of a SQLite file a copy is made before.
 
     Raises
     ------
     OutputError
-        If the folder or the database cannot be made.
+        If the folder or the database cannot be made, a newer version made it, or an earlier one
+        did and it was not backed up.
 
     Examples
     --------

@@ -1,11 +1,14 @@
 """What stands around every page: it is there whatever is wrong with the study or its database."""
 
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 import streamlit as st
 from streamlit.runtime.context import ContextProxy
 
+from celltransfer_core.about import __version__
 from celltransfer_core.errors import OutputError
 from celltransfer_core.studies import Workspace
 
@@ -27,6 +30,28 @@ def test_a_database_that_fails_ends_no_page_and_closes_no_study(
         assert not app.exception, page
         assert [one.value for one in app.error].count("The database is away.") == 1, page
         assert app.session_state["study"] == study.id
+
+
+def test_a_workspace_of_a_newer_version_is_said_and_nothing_else_is_shown(
+    open_page, finished, tmp_path, monkeypatch
+):
+    space, study = finished
+    with (
+        closing(sqlite3.connect(space.folder / "studies.sqlite")) as now,
+        closing(sqlite3.connect(tmp_path / "studies.sqlite")) as newer,
+    ):
+        now.backup(newer)
+        newer.execute("UPDATE alembic_version SET version_num = '9.0.0'")
+        newer.commit()
+    monkeypatch.setenv("CELLTRANSFER_HOME", str(tmp_path))
+    app = open_page("data", study.id)
+    assert not app.exception
+    assert [one.value for one in app.title] == ["CellTransfer"]
+    assert [one.value for one in app.error] == [
+        "This workspace was made by a newer version of CellTransfer; install at least 9.0.0."
+    ]
+    assert __version__ in app.caption[0].value
+    assert not app.button
 
 
 def test_a_study_with_an_option_of_a_later_version_hides_no_other(open_page, finished):

@@ -24,6 +24,7 @@ ON_BOTH = (
     "test_every_call",
     "test_jobs_one_owner",
     "test_jobs_way_out",
+    "test_migration",
     "test_received",
     "test_sets",
     "test_sets_read",
@@ -57,14 +58,19 @@ def database(request, home, monkeypatch):
     """Give each test a database of its own; the kind of it."""
     kind = getattr(request, "param", "sqlite")
     monkeypatch.delenv("CELLTRANSFER_DATABASE", raising=False)
-    if kind == "sqlite":
-        yield kind
-        return
-    url = postgres.new_database(request.getfixturevalue("postgres_folder"), next(_names))
-    monkeypatch.setenv("CELLTRANSFER_DATABASE", url)
-    open_engine = database_module._open_engine
+    if kind == "postgresql":
+        url = postgres.new_database(request.getfixturevalue("postgres_folder"), next(_names))
+        monkeypatch.setenv("CELLTRANSFER_DATABASE", url)
+    made, open_engine = [], database_module.open_engine
+
+    def opened(url):
+        made.append(open_engine(url))
+        return made[-1]
+
+    monkeypatch.setattr(database_module, "open_engine", opened)
     yield kind
-    open_engine(url).dispose()
+    for engine in made:
+        engine.dispose()
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,9 @@ from celltransfer_core.cli.main import main
 from celltransfer_core.errors import OutputError
 from celltransfer_core.studies import Workspace, backups as backups_module, database
 from celltransfer_core.studies.backups import backups, check_whole, restore
+from celltransfer_core.studies.migration import REVISION
+
+DATA = Path(__file__).parents[1] / "data"
 
 
 class Clock(dt.datetime):
@@ -51,7 +56,7 @@ def names(file):
 
 def closed(space):
     """Close all connections, so that the file holds all and may be changed."""
-    database._open_engine(space.url).dispose()
+    database._open_engine(space.url, False).dispose()
     database._open_engine.cache_clear()
 
 
@@ -203,3 +208,51 @@ def test_what_was_erased_is_in_no_backup(space, study, kept, go_to):
     assert space.sweep().studies == 1
     assert names(kept) == ["2026-05-02"]
     assert b"Never to be seen again" not in backups(kept)[0].read_bytes()
+
+
+@pytest.fixture
+def earlier(home):
+    """File of a database that an earlier version made."""
+    with zipfile.ZipFile(DATA / "workspace-0.1.0.zip") as archive:
+        archive.extract("studies.sqlite", home)
+    return home / "studies.sqlite"
+
+
+def dump(file):
+    with closing(sqlite3.connect(file)) as connection:
+        return [*connection.iterdump()]
+
+
+def test_before_the_tables_change_there_is_a_copy_that_stays(earlier, go_to, caplog):
+    before = dump(earlier)
+    go_to(1)
+    space = Workspace()
+    (copy,) = backups(earlier)
+    assert copy.name == f"studies-2026-05-01T120000-before-{REVISION}.sqlite"
+    (line,) = (one.getMessage() for one in caplog.records)
+    assert f"was changed for version {REVISION}" in line
+    assert str(copy) in line
+    assert dump(copy) == before != dump(earlier)
+    assert copy.stat().st_mode & 0o077 == 0
+    study = next(one for one in space.studies() if not one.signed)
+    with closing(sqlite3.connect(earlier)) as connection, connection:
+        connection.execute("UPDATE studies SET created = '2026-04-30T10:00:00.000+00:00'")
+    for day in range(1, 9):
+        go_to(day)
+        space.rename(study.id, f"Day {day}")
+    assert backups(earlier)[-1] == copy
+    assert len(backups(earlier)) == backups_module.KEPT + 1
+    closed(space)
+    assert main(["restore", "--backup", str(copy)]) == 0
+    assert dump(earlier) == before
+    assert study.name in {one.name for one in Workspace().studies()}
+
+
+def test_without_a_copy_the_tables_stay_as_they_are(earlier):
+    before = dump(earlier)
+    (earlier.parent / "backups").write_text("in the way")
+    with pytest.raises(OutputError, match=r"backup cannot be written .* Nothing was changed"):
+        Workspace()
+    assert dump(earlier) == before
+    (earlier.parent / "backups").unlink()
+    assert len(Workspace().studies()) == 2

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
@@ -205,3 +206,13 @@ def test_a_connection_that_was_cut_is_said_and_replaced(request):
         space._transact(work)
     assert space.study(study).name == "one"
     space._engine.dispose()
+
+
+def test_nothing_of_alembic_is_imported_to_open_what_is_of_today(space):
+    code = (
+        "import sys; from celltransfer_core.studies import Workspace; Workspace().studies(); "
+        "print([name for name in sys.modules if name.startswith('alembic')])"
+    )
+    words = [sys.executable, "-c", code]
+    ended = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"

@@ -1,0 +1,30 @@
+"""The command ``migrate``: change the database of the app's workspace for this version.
+
+In goes the word that a PostgreSQL database was backed up; out comes its revision. A SQLite database
+needs no such word, and is changed when it is opened.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from celltransfer_core.cli.options import add_common
+
+
+def add_migrate(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``migrate``."""
+    parser.set_defaults(command=_migrate)
+    parser.add_argument(
+        "--backed-up",
+        action="store_true",
+        help="the PostgreSQL database has been backed up; of SQLite a copy is made",
+    )
+    add_common(parser)
+
+
+def _migrate(options: argparse.Namespace) -> None:
+    from celltransfer_core.studies.migration import REVISION
+    from celltransfer_core.studies.workspace import Workspace
+
+    space = Workspace(backed_up=options.backed_up)
+    print(f"The workspace {space.folder} has the tables of version {REVISION}.")
