@@ -237,17 +237,17 @@ def test_a_change_that_fails_leaves_all_as_it_was(earlier, home, plain, monkeypa
         step.op.execute(text("DELETE FROM files"))
         step.op.execute(text("DELETE FROM nowhere"))
 
-    monkeypatch.setattr(step, "upgrade", fail)
-    for _ in range(2):
-        with pytest.raises(OutputError, match="nowhere"):
-            opened()
+    with monkeypatch.context() as broken:
+        broken.setattr(step, "upgrade", fail)
+        for _ in range(2):
+            with pytest.raises(OutputError, match="nowhere"):
+                opened()
     assert schema(plain) == before
     with plain.connect() as connection:
         assert all_rows(connection) == rows
     plain.dispose()
     assert backups(home / "studies.sqlite") == []
-    monkeypatch.undo()
-    monkeypatch.setenv("CELLTRANSFER_HOME", str(home))
+    assert len(opened().studies()) == 2
 
 
 def test_a_newer_workspace_is_refused_in_one_line(space, study, plain, home, capsys):
