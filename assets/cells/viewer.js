@@ -247,9 +247,9 @@ function middle([left, top, width, height]) {
 
 // A round length that takes up to a third of the frame.
 function drawBar({ frame, bar }, pxOfUm) {
-  bar.hidden = !Number.isFinite(pxOfUm);
-  if (bar.hidden) return;
   const most = frame.clientWidth / 3 / pxOfUm;
+  bar.hidden = !(most > 0 && most < Infinity); // no scale is known, or the frame has no room yet
+  if (bar.hidden) return;
   const power = 10 ** Math.floor(Math.log10(most));
   const length = [5, 2, 1].map((n) => n * power).find((n) => n <= most);
   const line = make("i");

@@ -21,10 +21,11 @@ def show_switch() -> None:
         icon=":material/palette:",
         shortcut=KEYS[_KEPT],
         help="How all pages show cells. Encoders see colours brought to one scale.",
-        on_click=_switch,
+        on_click=_show,
+        args=(not original_colours(),),  # the same result if the click is told twice
         width="stretch",
     )
 
 
-def _switch() -> None:
-    st.session_state[_KEPT] = not original_colours()
+def _show(original: bool) -> None:
+    st.session_state[_KEPT] = original

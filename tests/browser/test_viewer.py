@@ -3,8 +3,19 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.driving import SOON
+from tests.browser.driving import SOON, settle
 
+# What is drawn while the frame has no room, as when a page is left.
+WITHOUT_ROOM = """
+(viewer) => {
+  viewer.style.width = "0";
+  return new Promise((done) =>
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      viewer.style.width = "";
+      done();
+    })));
+}
+"""
 STYLE = "all => all.map((one) => [one.style.width, one.style.left, one.style.filter])"
 
 
@@ -54,6 +65,7 @@ def test_zoom_and_contrast_stay_from_cell_to_cell_and_the_switch_swaps_the_views
     expect(viewer.locator("img").first).not_to_have_attribute("src", before, timeout=SOON)
     expect(viewer.locator("img").first).to_have_css("filter", "brightness(1.2) contrast(2)")
     expect(viewer.get_by_role("slider", name="Zoom")).to_have_value(zoom)
+    settle(page)
     page.get_by_role("button", name="Original colours").click()
     first = viewer.get_by_role("group").first
     expect(first).to_contain_text("As the encoders see it", timeout=SOON)
@@ -62,3 +74,11 @@ def test_zoom_and_contrast_stay_from_cell_to_cell_and_the_switch_swaps_the_views
     page.keyboard.press("o")
     expect(tile).to_have_attribute("src", re.compile("show=field"), timeout=SOON)
     expect(first).to_contain_text("Original colours", timeout=SOON)
+
+
+def test_a_frame_without_room_is_drawn_without_an_error(viewer, page):
+    bar = viewer.locator(".bar").first
+    expect(bar).to_contain_text("µm")
+    said = bar.inner_text()
+    viewer.evaluate(WITHOUT_ROOM)
+    expect(bar).to_have_text(said)
