@@ -18,6 +18,7 @@ from parts.image_set import show_set
 from parts.looks import show_overlap
 from parts.must_find import choose_must_find
 from parts.navigation import TASKS, go, lead_to_next, main_button, next_step
+from parts.next_slides import offer_finished
 from parts.reference_check import show_reference_check
 from parts.sample import show_sample
 from parts.study_types import colours, has_labels
@@ -93,15 +94,15 @@ def show_section(here: Here, role: Role) -> None:
         )
     if here.locked or (role == QUERY and sets):
         return
-    with (
-        st.popover(f"Add a set to {heading.lower()}", icon=":material/add:"),
-        st.form(f"add {role}", border=False),
-    ):
-        name = st.text_input("Its name", placeholder="Such as: site B", max_chars=120)
-        if clicked(st.form_submit_button, "Add", key=f"add set {role}") and attempt(
-            here.workspace.add_set, here.id, role, name
-        ):
-            st.rerun()
+    with st.popover(f"Add a set to {heading.lower()}", icon=":material/add:"):
+        with st.form(f"add {role}", border=False):
+            name = st.text_input("Its name", placeholder="Such as: site B", max_chars=120)
+            if clicked(st.form_submit_button, "Add", key=f"add set {role}") and attempt(
+                here.workspace.add_set, here.id, role, name
+            ):
+                st.rerun()
+        if role == REFERENCE:
+            offer_finished(here)
 
 
 def go_on(here: Here) -> None:

@@ -32,6 +32,7 @@ from parts.colours_switch import original_colours
 from parts.here import Here, attempt, open_page
 from parts.must_find import show_must_find
 from parts.navigation import main_button
+from parts.next_slides import offer_next_slides
 from parts.reader import when_named
 from parts.takeaways import (
     Takeaways,
@@ -320,6 +321,7 @@ if current := current_run(here, "Type every cell"):
     files = read(here, current)
     take_away(files)
     offer_signature(here, files.tables)
+    offer_next_slides(files)
     st.header("For colleagues")
     with st.expander("Other tables and formats", icon=":material/table:"):
         offer_tables(files)

@@ -11,6 +11,12 @@ from .nmtune import (
     dominant_singular_loss as dominant_singular_loss,
 )
 from .probe import draw_cells as draw_cells
+from .taught_types import (
+    LinearTypes as LinearTypes,
+    TaughtTypes as TaughtTypes,
+    fit_types as fit_types,
+    teach_types as teach_types,
+)
 from .voting import (
     Vote as Vote,
     cell_weights as cell_weights,

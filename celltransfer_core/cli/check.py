@@ -30,6 +30,7 @@ from celltransfer_core.cli.settings import (
     without_missing,
     write_log,
 )
+from celltransfer_core.cli.studies import add_least_confidence, read_study, study_named
 
 if TYPE_CHECKING:
     from celltransfer_core.data.dataset import Dataset
@@ -45,8 +46,10 @@ def add_check(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="DIR",
-        help="typed cells: one sub-folder a type, or labels.csv; repeated, the sets are pooled",
+        help="typed cells: one sub-folder a type, or labels.csv; or study:NAME, a finished study; "
+        "repeated, the sets are pooled",
     )
+    add_least_confidence(folders)
     add_types_at(folders)
     add_channels(folders)
     add_label_columns(folders)
@@ -92,7 +95,9 @@ def _read(options: argparse.Namespace, screen: Screen) -> Dataset:
     levels = types_levels(options.types_at, options.reference)
     channels = chosen_channels(options.channels, options.reference)
     sets = [
-        read_dataset(
+        read_study(study, options.least_confidence)
+        if (study := study_named(folder))
+        else read_dataset(
             folder,
             labelled=True,
             types_at=levels.get(folder.resolve()),

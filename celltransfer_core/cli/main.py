@@ -16,8 +16,10 @@ from celltransfer_core.cli.check import add_check
 from celltransfer_core.cli.demo import add_demo
 from celltransfer_core.cli.encoders import add_encoders
 from celltransfer_core.cli.evaluate import add_evaluate
+from celltransfer_core.cli.export import add_export
 from celltransfer_core.cli.migrate import add_migrate
 from celltransfer_core.cli.options import DONE, FAULT, INTERRUPTED, MENDABLE, Parser, add_common
+from celltransfer_core.cli.predict import add_predict
 from celltransfer_core.cli.restore import add_restore
 from celltransfer_core.cli.run import add_run
 from celltransfer_core.errors import CellTransferError
@@ -76,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     add_evaluate(
         commands.add_parser("evaluate", help="measure every method on a query with known types")
     )
+    add_export(
+        commands.add_parser("export", help="take what a run or a study has taught to others")
+    )
+    add_predict(commands.add_parser("predict", help="type cells with an exported classifier"))
     add_check(commands.add_parser("check", help="find wrong labels in a reference"))
     add_benchmark(commands.add_parser("benchmark", help="measure many pairs of sets"))
     add_encoders(commands.add_parser("encoders", help="list encoders; fetch, add or train one"))

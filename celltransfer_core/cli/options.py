@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from celltransfer_core.cli.columns import add_label_columns
+from celltransfer_core.cli.studies import add_least_confidence
 from celltransfer_core.config.config import PRESETS, SETTINGS
 from celltransfer_core.config.samples import sample_kinds
 from celltransfer_core.config.settings import Setting
@@ -85,9 +86,11 @@ def add_folders(
         action="append",
         required=True,
         metavar="DIR",
-        help="typed cells: one sub-folder a type, or labels.csv; repeated, the sets are pooled, "
-        "each framed, centred and transported by itself",
+        help="typed cells: one sub-folder a type, or labels.csv; or study:NAME, a finished study "
+        "of the workspace by its name or id; repeated, the sets are pooled, each framed, centred "
+        "and transported by itself",
     )
+    add_least_confidence(folders)
     folders.add_argument(
         "--types",
         type=_chosen_types,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from celltransfer_core.cli.per_set import chosen_channels, label_columns, pixel_sizes, types_levels
 from celltransfer_core.cli.screen import Screen
+from celltransfer_core.cli.studies import read_study, study_named
 from celltransfer_core.config.config import SETTINGS, Config, config_from
 from celltransfer_core.config.samples import find_sample
 from celltransfer_core.config.settings import Setting, as_tuples, voter_name
@@ -243,6 +244,8 @@ def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
     DataError
         If a folder has no usable cell, or ``--types`` names a set or a type that is not there or
         leaves one type only.
+    StudyError
+        If a study that is named cannot be a reference.
     """
     from celltransfer_core.data.folders import read_dataset
     from celltransfer_core.data.pooling import pool
@@ -255,17 +258,20 @@ def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
     columns = label_columns(options.label_columns, (*options.reference, options.query))
     sets, mappings = [], []
     for name, folder in folders.items():
-        dataset = read_dataset(
-            folder,
-            labelled=True,
-            types_at=levels.get(folder.resolve()),
-            columns=columns.get(folder.resolve()),
-            # Whoever names the types of a set means them.
-            accepted=None if name in chosen else accepted_types(options),
-            channels=channels.get(folder.resolve()),
-            workers=options.workers,
-            progress=screen,
-        )
+        if study := study_named(folder):
+            dataset = read_study(study, options.least_confidence)
+        else:
+            dataset = read_dataset(
+                folder,
+                labelled=True,
+                types_at=levels.get(folder.resolve()),
+                columns=columns.get(folder.resolve()),
+                # Whoever names the types of a set means them.
+                accepted=None if name in chosen else accepted_types(options),
+                channels=channels.get(folder.resolve()),
+                workers=options.workers,
+                progress=screen,
+            )
         own = set(dataset.labels or ())
         wanted = {same_type(one, own) or one for one in chosen.get(name, own)}
         if missing := wanted - own:
@@ -356,7 +362,7 @@ def named_folders(folders: Sequence[Path], taken: Sequence[str] = ()) -> dict[st
     """
     names: dict[str, Path] = {}
     for folder in folders:
-        name = folder.resolve().name
+        name = str(folder) if study_named(folder) else folder.resolve().name
         while name in names or name in taken:
             name += "'"
         names[name] = folder

@@ -24,6 +24,11 @@ from .foundation import (
 )
 from .onnx import OnnxEncoder as OnnxEncoder, read_spec as read_spec
 from .pixels import standardise as standardise
+from .references import (
+    EncoderReference as EncoderReference,
+    encoder_reference as encoder_reference,
+    usable_encoder as usable_encoder,
+)
 from .registry import (
     BUILTIN as BUILTIN,
     DEFAULT_ENCODERS as DEFAULT_ENCODERS,

@@ -30,6 +30,7 @@ from .manifests import (
     manifest as manifest,
     without_names as without_names,
 )
+from .model_file import read_model as read_model, write_model as write_model
 from .page import Page as Page, data_uri as data_uri
 from .pseudonyms import Pseudonyms as Pseudonyms
 from .quality import (
@@ -71,6 +72,14 @@ from .tables import (
     predictions_table as predictions_table,
     reviewed_table as reviewed_table,
     reviews_table as reviews_table,
+)
+from .typed_cells import (
+    LEAST_CONFIDENCE as LEAST_CONFIDENCE,
+    TypedCell as TypedCell,
+    TypedCells as TypedCells,
+    find_typed_cells as find_typed_cells,
+    write_reference as write_reference,
+    write_reference_zip as write_reference_zip,
 )
 from .workbook import write_workbook as write_workbook
 from .write import write_run as write_run

@@ -55,7 +55,7 @@ def write_images(
     metadata of the files (names, places, devices, comments) stays behind. Names are reduced to
     characters that every system allows and never hold a folder.
     """
-    folders = _folders(types)
+    folders = type_folders(types)
     files: list[list[str]] = [[] for _ in range(query.n_cells)]
     for file, cell in zip(query.files, query.cell_index.tolist(), strict=True):
         files[cell].append(file)
@@ -65,7 +65,7 @@ def write_images(
             return pseudonyms.of("file", file)
         # Copies of one image may have the same file name in different folders.
         digest = hashlib.sha256(f"{query.cells[cell]} {file}".encode()).hexdigest()[:8]
-        return f"{_safe(Path(file).stem)}-{digest}"
+        return f"{safe_name(Path(file).stem)}-{digest}"
 
     def write(beside: Path) -> None:
         with zipfile.ZipFile(beside, "w") as archive:
@@ -89,18 +89,42 @@ def _png(query: Dataset, cell: int) -> bytes:
     return buffer.getvalue()
 
 
-def _folders(types: Sequence[str]) -> dict[str, str]:
-    """Name a folder for each type; no two differ in upper and lower case alone."""
+def type_folders(types: Sequence[str]) -> dict[str, str]:
+    """Name a folder for each type; no two differ in upper and lower case alone.
+
+    Parameters
+    ----------
+    types : sequence of str
+
+    Returns
+    -------
+    dict from type to name
+    """
     folders: dict[str, str] = {}
     taken: set[str] = set()
     for name in sorted({str(name) for name in types}):
-        folder, number = _safe(name), 2
+        folder, number = safe_name(name), 2
         while folder.casefold() in taken:
-            folder, number = f"{_safe(name)}-{number}", number + 1
+            folder, number = f"{safe_name(name)}-{number}", number + 1
         taken.add(folder.casefold())
         folders[name] = folder
     return folders
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
+    """Reduce a name to characters that every system allows; it never holds a folder.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> safe_name("a/b: c ")
+    'a_b_ c'
+    """
     return re.sub(r"[^\w .+-]", "_", name).strip(" .")[:80] or "unnamed"

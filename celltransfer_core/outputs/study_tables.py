@@ -108,7 +108,17 @@ class StudyTables:
         -------
         DataFrame
         """
-        return self._hide(reviewed_table(self._pseudonymised, self.reviews))
+        return self._hide(self.identified())
+
+    def identified(self) -> pd.DataFrame:
+        """Make the table of predictions and answers, with the hashes of images in any case.
+
+        Returns
+        -------
+        DataFrame
+            See :func:`reviewed_table`; for what is made of the images themselves.
+        """
+        return reviewed_table(self._pseudonymised, self.reviews)
 
     def cells(self) -> pd.DataFrame:
         """Make the table of typed cells as a person takes it away, see :func:`cells_table`.

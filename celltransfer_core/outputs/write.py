@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from celltransfer_core.errors import DataError
 from celltransfer_core.outputs.arrays import neighbour_arrays, similarity_arrays
 from celltransfer_core.outputs.formats import (
     TableFormat,
@@ -16,14 +18,20 @@ from celltransfer_core.outputs.formats import (
     write_h5ad,
 )
 from celltransfer_core.outputs.manifests import manifest
+from celltransfer_core.outputs.model_file import write_model
 from celltransfer_core.outputs.study_tables import StudyTables
 from celltransfer_core.outputs.workbook import write_workbook
 from celltransfer_core.people.reviews import Review
+from celltransfer_core.pipeline.portable import CellClassifier
 from celltransfer_core.pipeline.result import RunResult
 from celltransfer_core.runtime.files import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+MODEL = "model.zip"
+"""The classifier that a run has taught; see :mod:`celltransfer_core.outputs.model_file`."""
 
 
 def write_run(
@@ -67,6 +75,8 @@ def write_run(
     if table_format == "h5ad":
         path = folder / "predictions.h5ad"
         written.append(write_h5ad(tables["predictions"], described, path))
+    with suppress(DataError):  # two types at least are needed
+        written.append(write_model(CellClassifier().fit(result, reviews), folder / MODEL))
     if table_format == "xlsx":
         written.append(write_workbook(tables, folder / "tables.xlsx"))
     return written

@@ -28,6 +28,7 @@ from .edits import (
 )
 from .estimate import estimate_run as estimate_run
 from .features import (
+    Block as Block,
     Embeddings as Embeddings,
     add_discriminant as add_discriminant,
     level_sources as level_sources,
@@ -62,6 +63,10 @@ from .named import (
     score_sets as score_sets,
 )
 from .phases import Sizes as Sizes, estimate_phases as estimate_phases
+from .portable import (
+    CellClassifier as CellClassifier,
+    View as View,
+)
 from .prepared import (
     embed_sets as embed_sets,
     load_encoders as load_encoders,

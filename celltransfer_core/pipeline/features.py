@@ -8,6 +8,7 @@ paper; pooled references are levelled before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,47 @@ def representation(
             source[into] /= norm
             target[into] /= norm
     return source, target
+
+
+@dataclass(frozen=True)
+class Block:
+    """How the embeddings of one encoder stand in the rows that clusters are found on."""
+
+    encoder: str
+    mean: Float64
+    """Subtracted, shape (dim,)."""
+    scale: float
+    """What the rest is multiplied by."""
+
+
+def query_blocks(
+    embeddings: Embeddings, voter: Sequence[str], config: Config, reference: Float32
+) -> tuple[Block, ...]:
+    """Tell how :func:`representation` and :func:`add_discriminant` make the query's first columns.
+
+    Parameters
+    ----------
+    embeddings, voter, config
+        As for :func:`representation`.
+    reference : ndarray of float32, shape (n, d)
+        The reference's rows from there.
+
+    Returns
+    -------
+    tuple of Block
+        One an encoder, in the order of the columns: with them cells that come later get the same
+        rows, whatever cells come with them.
+    """
+    centred = config.features == "centred"
+    whole = np.linalg.norm(reference, axis=1).mean() or np.float32(1) if centred else 1.0
+    blocks = []
+    for member in voter:
+        X = embeddings[QUERY][member]
+        mean = X.mean(axis=0, dtype=np.float64) if centred else np.zeros(X.shape[1])
+        scaled = len(voter) > 1 and config.scale_blocks
+        norm = _block_norm(embeddings[REFERENCE][member], config) if scaled else 1.0
+        blocks.append(Block(member, mean, 1 / float(norm) / float(whole)))
+    return tuple(blocks)
 
 
 def between_laboratories(

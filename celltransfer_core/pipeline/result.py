@@ -24,9 +24,11 @@ from celltransfer_core.people.must_find import cells_to_show
 from celltransfer_core.people.updated import UpdatedVote
 from celltransfer_core.pipeline.clusters import Clusters, by_position, check_confirmations
 from celltransfer_core.pipeline.features import (
+    Block,
     Embeddings,
     add_discriminant,
     level_sources,
+    query_blocks,
     representation,
 )
 from celltransfer_core.transport.fgw import TransportLog
@@ -124,6 +126,9 @@ class RunResult:
     """Query cells that look like types of ``config.absent``, by type; None for none."""
     cluster_votes: Float64 | None = None
     """What clusters were named by, shape (C, types of the reference); see :attr:`Named.votes`."""
+    blocks: tuple[Block, ...] | None = None
+    """How the first columns of ``features`` are made of embeddings; None in results of earlier
+    versions."""
 
     @property
     def aligned(self) -> bool:
@@ -263,6 +268,11 @@ class Prepared:
         if self.config.features == "raw":
             return self.compared[1]
         return add_discriminant(*self.compared, self.reference_types)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """How the first columns of :attr:`cluster_features` are made of embeddings."""
+        return query_blocks(self.comparable, self.cluster_on, self.config, self.compared[0])
 
     @cached_property
     def components(self) -> Float64:

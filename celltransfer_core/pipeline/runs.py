@@ -186,4 +186,5 @@ def _vote(
         features=prepared.cluster_features,
         ruled_out=ruled_out,
         cluster_votes=named.votes,
+        blocks=prepared.blocks,
     )

@@ -17,6 +17,15 @@ from .demo import (
 from .desks import HELD as HELD
 from .embeddings_read import query_embeddings as query_embeddings
 from .erasure import RECENT as RECENT, Sweep as Sweep
+from .finished import (
+    FinishedStudy as FinishedStudy,
+    add_finished as add_finished,
+    find_study as find_study,
+    finished_run as finished_run,
+    finished_studies as finished_studies,
+    open_finished as open_finished,
+    study_reference as study_reference,
+)
 from .job_plan import expected_seconds as expected_seconds, plan_job as plan_job
 from .job_process import run_job as run_job
 from .kept import (
@@ -61,6 +70,7 @@ from .processes import (
     states as states,
 )
 from .records import (
+    MAX_NAME as MAX_NAME,
     ROLES as ROLES,
     Decision as Decision,
     Erasure as Erasure,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ from celltransfer_core.data.same_names import (
     place_table,
 )
 from celltransfer_core.data.tables import TABLES
+from celltransfer_core.errors import StudyError
 from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.runtime.files import read_if_whole, write_together
-from celltransfer_core.studies.database import FileRow, SetRow
+from celltransfer_core.studies.database import FileRow, SetRow, copy_row
 from celltransfer_core.studies.records import Received
 from celltransfer_core.studies.set_tables import (
     ArrivedTable,
@@ -40,6 +42,8 @@ from celltransfer_core.studies.set_tables import (
     table_facts,
     written_table,
 )
+
+_AT_ONCE = 500  # rows of one transaction
 
 
 class FileTable(TableOfTables):
@@ -147,6 +151,42 @@ class FileTable(TableOfTables):
         clashing += [name for name, table in tables.items() if table.clashing]
         taken = placed.same + usable + sum(table.taken for table in tables.values())
         return Received(taken, tuple(refused), tuple(clashing))
+
+    def take_over(self, set_id: str, source: str, names: Mapping[str, str]) -> None:
+        """Take in images of another set, which are stored already.
+
+        Parameters
+        ----------
+        set_id : str
+            Of the set that gets them; it has no file of these names.
+        source : str
+            Id of the set that has them.
+        names : mapping from hash to name
+            What each is called from now on.
+
+        Raises
+        ------
+        StudyError
+            If the set is gone or its study signed off, or the source lacks an image by now.
+        OutputError
+            If an image is stored no more.
+        """
+
+        def take(some: Sequence[str], session: Session) -> None:
+            row = self._touch_set(session, set_id)
+            usable = select(FileRow).where(
+                FileRow.set == source, FileRow.problem == "", FileRow.sha256.in_(some)
+            )
+            found = {one.sha256: one for one in session.scalars(usable.order_by(FileRow.id.desc()))}
+            if len(found) < len(some):
+                raise StudyError("Images were taken out meanwhile; try again.")
+            session.add_all(
+                copy_row(found[sha], id=None, set=set_id, path=names[sha]) for sha in some
+            )
+            row.revision = secrets.token_hex(6)
+
+        for some in in_batches(sorted(names), _AT_ONCE):
+            self._transact(partial(take, some))
 
     def _place_files(
         self,

@@ -52,6 +52,8 @@ def test_every_call_of_a_workspace(space, called):
     space.change_set(reference, name="May", mapping={"a": "c"}, um_per_px=0.25, types_at="2")
     may = space.image_set(reference)
     assert (may.name, may.mapping, may.um_per_px) == ("May", {"a": "c"}, 0.25)
+    space.take_over(extra, query, {space.known_files(query)["3.png"]: "b/3.png"})
+    assert set(space.known_files(extra)) == {"b/3.png"}
     space.remove_set(extra)
     assert [one.role for one in space.sets(study)] == ["reference", "query"]
     assert space.filled(study) == {"reference", "query"}

@@ -1,0 +1,89 @@
+"""The command ``export``: what one run or study has taught, for the next slides.
+
+In goes the folder of a run, or a study of the workspace; out comes a reference of its own domain,
+or a portable classifier.
+"""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from pathlib import Path
+
+from celltransfer_core.about import RESEARCH_USE
+from celltransfer_core.cli.options import add_common
+from celltransfer_core.cli.predict import describe_model
+from celltransfer_core.cli.screen import Screen
+from celltransfer_core.cli.studies import add_least_confidence, open_study, study_named
+from celltransfer_core.errors import DataError
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``export``."""
+    parser.set_defaults(command=_export)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--as-reference",
+        type=Path,
+        metavar="RUN",
+        help="write the query's cells with their final types as a reference: a folder that run "
+        "wrote, or study:NAME, a finished study",
+    )
+    what.add_argument(
+        "--model",
+        type=Path,
+        metavar="RUN",
+        help="write a portable classifier of one: a file without images, for predict",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="a new folder for the reference, or the file of the classifier",
+    )
+    parser.add_argument(
+        "--query",
+        type=Path,
+        metavar="DIR",
+        help="folder of the run's query, if it lies elsewhere by now",
+    )
+    add_least_confidence(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    add_common(parser)
+
+
+def _export(options: argparse.Namespace) -> None:
+    with closing(Screen(quiet=options.quiet)) as screen:
+        told = _model(options) if options.model else _as_reference(options, screen)
+    if not options.quiet:
+        print(f"{told}\n{RESEARCH_USE}")
+
+
+def _as_reference(options: argparse.Namespace, screen: Screen) -> str:
+    from celltransfer_core.outputs.run_folder import read_run_folder
+    from celltransfer_core.outputs.typed_cells import LEAST_CONFIDENCE, write_reference
+
+    least = LEAST_CONFIDENCE if options.least_confidence is None else options.least_confidence
+    study = study_named(options.as_reference)
+    of = open_study(study) if study else read_run_folder(options.as_reference, options.query)
+    typed = of.typed_cells(least)
+    write_reference(typed, options.out, of.manifest, of.read, progress=screen)
+    counts = ", ".join(f"{name} {sum(ways.values()):,}" for name, ways in typed.types.items())
+    left = "".join(f"\n  left out: {n:,} {why}" for why, n in typed.left_out.items())
+    return f"{len(typed.cells):,} cells ({counts}) written to {options.out}.{left}"
+
+
+def _model(options: argparse.Namespace) -> str:
+    from celltransfer_core.outputs.model_file import read_model, write_model
+    from celltransfer_core.outputs.write import MODEL
+
+    study = study_named(options.model)
+    if not study and not (options.model / MODEL).is_file():
+        raise DataError(
+            f"{options.model / MODEL} is not there: give the --out of a run that typed cells of "
+            "two types at least, or study:NAME."
+        )
+    model = open_study(study).classifier() if study else read_model(options.model / MODEL)
+    write_model(model, options.out)
+    return f"{describe_model(model)}\nWritten to {options.out}."

@@ -1,0 +1,95 @@
+"""References that are studies of the workspace: ``study:NAME`` in place of a folder.
+
+In goes what an option names; out comes the name of a study, or its typed cells as a data set.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from celltransfer_core.data.dataset import Dataset
+    from celltransfer_core.studies.finished import FinishedStudy
+
+PREFIX = "study:"
+
+
+def add_least_confidence(group: argparse._ActionsContainer) -> None:
+    """Add from which confidence on a study's cells that nobody answered are a reference."""
+    group.add_argument(
+        "--least-confidence",
+        type=float,
+        metavar="P",
+        help="of cells that nobody answered, take those of at least this (calibrated) confidence "
+        "from a study or a run; 0 for all, 0.6 unless given",
+    )
+
+
+def study_named(folder: Path) -> str:
+    """Tell which study an option names.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    str
+        Its name or id; empty for a folder.
+    """
+    text = str(folder)
+    return text.removeprefix(PREFIX).strip() if text.startswith(PREFIX) else ""
+
+
+def read_study(named: str, least_confidence: float | None) -> Dataset:
+    """Read the typed cells of a finished study.
+
+    Parameters
+    ----------
+    named : str
+        Its name or id.
+    least_confidence : float, optional
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    StudyError, DataError
+        If there is no such study, several have the name, it is not finished, or too few of its
+        cells can serve.
+    """
+    from celltransfer_core.outputs.typed_cells import LEAST_CONFIDENCE
+    from celltransfer_core.studies.finished import find_study, study_reference
+    from celltransfer_core.studies.workspace import Workspace
+
+    workspace = Workspace()
+    least = LEAST_CONFIDENCE if least_confidence is None else least_confidence
+    return study_reference(workspace, find_study(workspace, named).id, least_confidence=least)
+
+
+def open_study(named: str) -> FinishedStudy:
+    """Open a finished study.
+
+    Parameters
+    ----------
+    named : str
+        Its name or id.
+
+    Returns
+    -------
+    FinishedStudy
+
+    Raises
+    ------
+    StudyError
+        If there is no such study, several have the name, or it is not finished.
+    """
+    from celltransfer_core.studies.finished import find_study, open_finished
+    from celltransfer_core.studies.workspace import Workspace
+
+    workspace = Workspace()
+    return open_finished(workspace, find_study(workspace, named).id)

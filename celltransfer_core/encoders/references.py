@@ -1,0 +1,68 @@
+"""References to encoders (3.1): what one was, in; the same one here, or why not, out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from celltransfer_core.encoders.catalogue import encoder_names, how_to_get, load_encoder
+from celltransfer_core.encoders.registry import Encoder, EncoderSpec
+from celltransfer_core.errors import EncoderError
+
+
+@dataclass(frozen=True)
+class EncoderReference:
+    """An encoder that a classifier needs, found on each machine by its name."""
+
+    id: str
+    version: str
+    dim: int
+    fingerprint: str
+    """Hash of all that decides its embeddings."""
+
+
+def encoder_reference(spec: EncoderSpec) -> EncoderReference:
+    """Describe an encoder so that another machine can tell whether it has the same one.
+
+    Parameters
+    ----------
+    spec : EncoderSpec
+
+    Returns
+    -------
+    EncoderReference
+    """
+    told = ("id", "name", "licence", "source", "trained_on", "overlap", "files", "size_mb")
+    deciding = {name: value for name, value in asdict(spec).items() if name not in told}
+    text = json.dumps(deciding, sort_keys=True, default=str)
+    fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    return EncoderReference(spec.id, spec.version, spec.dim, fingerprint)
+
+
+def usable_encoder(wanted: EncoderReference) -> Encoder:
+    """Load an encoder that a classifier needs.
+
+    Parameters
+    ----------
+    wanted : EncoderReference
+
+    Returns
+    -------
+    Encoder
+
+    Raises
+    ------
+    EncoderError
+        If there is none of that name here, or it is another one.
+    """
+    if wanted.id not in encoder_names():
+        raise EncoderError(f"The classifier needs the encoder {wanted.id}. {how_to_get(wanted.id)}")
+    encoder = load_encoder(wanted.id)
+    if encoder_reference(encoder.spec).fingerprint != wanted.fingerprint:
+        raise EncoderError(
+            f"The encoder {wanted.id} here (version {encoder.spec.version}) is another one than "
+            f"the classifier was taught with (version {wanted.version}). Bring that one, or teach "
+            "the classifier again: run with the encoder that is here, then export --model."
+        )
+    return encoder

@@ -1,0 +1,311 @@
+"""A portable classifier as one file: a zip of arrays and a manifest; checked before it is used.
+
+A file may come from anywhere, so that nothing in it is run, nothing is unpacked that is longer than
+it says, and every number is looked at. It holds no image, no name of a file, no reader, and no
+embedding of a cell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from celltransfer_core.about import RESEARCH_USE, __version__
+from celltransfer_core.data.dataset import PixelScale
+from celltransfer_core.encoders.references import EncoderReference
+from celltransfer_core.errors import DataError
+from celltransfer_core.outputs.formats import json_bytes
+from celltransfer_core.pipeline.portable import CellClassifier, View
+from celltransfer_core.runtime.files import write_whole
+from celltransfer_core.types import Floats
+
+FORMAT, VERSION = "celltransfer classifier", 1
+"""Of the file; a file of a later version is refused."""
+
+MANIFEST = "manifest.json"
+
+MAX_FILE = 64_000_000
+"""Bytes of a file: 16 million numbers, more than any encoder has."""
+
+MAX_MANIFEST, MAX_TYPES, MAX_ENCODERS, MAX_DIM = 1_000_000, 1000, 50, 65_536
+
+_END = b"PK\x05\x06"  # of a zip's list of contents, 22 bytes from the end where no comment follows
+_LARGE = b"PK\x06\x07"  # before it, where another list is meant
+_INTERCEPT = "intercept.npy"
+
+
+def write_model(model: CellClassifier, path: Path) -> Path:
+    """Write a classifier.
+
+    Parameters
+    ----------
+    model : CellClassifier
+        Fitted.
+    path : Path
+
+    Returns
+    -------
+    Path
+        The same. The same classifier gives the same bytes.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    arrays: dict[str, Floats] = {
+        **{_weights(n): weights for n, weights in enumerate(model.weights_)},
+        _INTERCEPT: np.asarray(model.intercept_, dtype=np.float64),
+    }
+    packed = {name: _npy(array) for name, array in arrays.items()}
+    described = {
+        "format": FORMAT,
+        "version": VERSION,
+        "celltransfer": __version__,
+        "use": RESEARCH_USE,
+        "types": model.classes_.tolist(),
+        "encoders": [asdict(one) for one in model.encoders_],
+        "view": asdict(model.view_),
+        "taught": model.taught_,
+        "arrays": {name: hashlib.sha256(data).hexdigest() for name, data in packed.items()},
+    }
+
+    def write(beside: Path) -> None:
+        with zipfile.ZipFile(beside, "w") as archive:
+            for name, data in {MANIFEST: json_bytes(described), **packed}.items():
+                entry = zipfile.ZipInfo(name)  # without a time of its own
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, data)
+
+    return write_whole(path, write)
+
+
+def read_model(path: Path | str, *, workers: int | None = None) -> CellClassifier:
+    """Read a classifier, and check all that it holds.
+
+    Parameters
+    ----------
+    path : Path
+    workers : int, optional
+        See :class:`~celltransfer_core.pipeline.portable.CellClassifier`.
+
+    Returns
+    -------
+    CellClassifier
+        Ready to predict. Its encoders are looked for when it does.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, is no such file or one of a later version, or anything in it is not
+        what it should be.
+    """
+    path = Path(path)
+
+    def refuse(why: str) -> NoReturn:
+        raise DataError(f"{path} cannot be used as a classifier: {why}.")
+
+    entries = _entries(path, refuse)
+    described = _manifest(entries.pop(MANIFEST, b""), refuse)
+    try:
+        types = _types(described["types"])
+        encoders = _encoders(described["encoders"])
+        view, taught = _view(described["view"]), _taught(described["taught"])
+        hashes = {str(name): str(value) for name, value in described["arrays"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        refuse(f"its manifest is not what it should be ({error!r})")
+    shapes: dict[str, tuple[int, ...]] = {
+        _weights(n): (one.dim, len(types)) for n, one in enumerate(encoders)
+    }
+    shapes[_INTERCEPT] = (len(types),)
+    if not shapes.keys() == entries.keys() == hashes.keys():
+        refuse("it does not hold the arrays that its encoders need")
+    for name, data in entries.items():
+        if hashlib.sha256(data).hexdigest() != hashes[name]:
+            refuse(f"{name} is damaged; bring the file again")
+    kinds = {name: np.float64 if name == _INTERCEPT else np.float32 for name in shapes}
+    arrays = {
+        name: _array(entries[name], shape, np.dtype(kinds[name]), name, refuse)
+        for name, shape in shapes.items()
+    }
+    model = CellClassifier(workers)
+    model.classes_ = np.array(types)
+    model.encoders_, model.view_, model.taught_ = encoders, view, taught
+    model.weights_ = tuple(arrays[_weights(n)] for n in range(len(encoders)))
+    model.intercept_ = arrays[_INTERCEPT]
+    return model
+
+
+def _weights(number: int) -> str:
+    return f"weights-{number}.npy"
+
+
+def _npy(array: Floats) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.ascontiguousarray(array), (1, 0), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _entries(path: Path, refuse: Callable[[str], NoReturn]) -> dict[str, bytes]:
+    """Read the entries of the zip; all are stored as they are, so that nothing can swell."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE:
+            refuse(f"it has {size:,} bytes, more than {MAX_FILE:,}")
+        data = path.read_bytes()
+    except OSError as error:
+        refuse(error.strerror or str(error))
+    most = MAX_ENCODERS + 2
+    end, before = data[-22:], data[-42:-38]
+    if end[:4] != _END or before == _LARGE or int.from_bytes(end[10:12], "little") > most:
+        refuse("it is none that export --model wrote")
+    found: dict[str, bytes] = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for entry in archive.infolist():
+                packed = entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1
+                if packed or entry.file_size != entry.compress_size or entry.file_size > size:
+                    refuse("its entries are packed, as those of export --model never are")
+                if entry.filename in found or len(found) > most:
+                    refuse("it holds an entry twice, or too many")
+                found[entry.filename] = archive.read(entry)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
+        refuse(f"it is damaged ({error}); bring it again")
+    return found
+
+
+def _manifest(data: bytes, refuse: Callable[[str], NoReturn]) -> Mapping[str, Any]:
+    if not 0 < len(data) <= MAX_MANIFEST:
+        refuse("it has no manifest, or too long a one")
+    try:
+        described = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        refuse(f"its manifest cannot be read ({error})")
+    if not isinstance(described, dict) or described.get("format") != FORMAT:
+        refuse("it is none that export --model wrote")
+    if described.get("version") != VERSION:
+        refuse(
+            f"it is of version {described.get('version')!r}, and this CellTransfer ({__version__}) "
+            f"reads version {VERSION}; update CellTransfer, or export the classifier again"
+        )
+    return described
+
+
+def _types(told: Any) -> list[str]:
+    types = [one for one in told if isinstance(one, str) and one.strip() and one.isprintable()]
+    if len(types) != len(told) or not 2 <= len(types) <= MAX_TYPES or sorted({*types}) != types:
+        raise ValueError("types")
+    return types
+
+
+def _encoders(told: Any) -> tuple[EncoderReference, ...]:
+    found = tuple(EncoderReference(**one) for one in told)
+    texts = [text for one in found for text in (one.id, one.version, one.fingerprint)]
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
+        raise ValueError("encoders")
+    dims = [one.dim for one in found]
+    if not all(type(dim) is int and 0 < dim <= MAX_DIM for dim in dims):
+        raise ValueError("dim")
+    if not 0 < len({one.id for one in found}) == len(found) <= MAX_ENCODERS:
+        raise ValueError("encoders")
+    return found
+
+
+def _view(told: Any) -> View:
+    white, colours = told["white"], told["colours"]
+    if white is not None:
+        white = tuple(_whole(one, 255) for one in white)
+        _check(len(white) == 3, "white")
+    if colours is not None:
+        colours = tuple(tuple(_number(one) for one in row) for row in colours)
+        _check([len(row) for row in colours] == [3] * 4, "colours")
+        _check(min(colours[1] + colours[3]) >= 0, "colours")
+    scales = tuple(_scale(one) for one in told["scales"])
+    _check(0 < len(scales) <= MAX_ENCODERS, "scales")
+    _check(all(type(told[name]) is bool for name in ("framed", "in_um")), "framed")
+    return View(told["framed"], told["in_um"], white, colours, scales)
+
+
+def _scale(told: Any) -> PixelScale:
+    intensity, channels, background = (told[n] for n in ("intensity", "channels", "background"))
+    if intensity is not None:
+        intensity = tuple(_number(one) for one in intensity)
+        _check(len(intensity) == 2 and intensity[0] < intensity[1], "intensity")
+    if channels is not None:
+        channels = tuple(_whole(one, 1000) for one in channels)
+        _check(len(channels) in (1, 3) and min(channels) > 0, "channels")
+    if background is not None:
+        background = tuple(_whole(one, 255) for one in background)
+        _check(len(background) == 3, "background")
+    _check(isinstance(told["numbers"], str) and told["um_per_px"] is None, "numbers")
+    return PixelScale(intensity, None, told["numbers"], channels, background)
+
+
+def _taught(told: Any) -> dict[str, Any]:
+    """Check what is shown of how a classifier was taught."""
+    for name in ("answers", "clusters"):
+        _whole(told[name], 10**9)
+    for of in ("reference", "query"):
+        _whole(told[of]["cells"], 10**9)
+        for name, count in told[of]["types"].items():
+            _check(name.isprintable(), "types")
+            _whole(count, 10**9)
+    _share(told["agreement"])
+    if told["accuracy"] is not None:
+        for name in ("value", "low", "high"):
+            _share(told["accuracy"][name])
+        _whole(told["accuracy"]["drawn_cells"], 10**9)
+    return dict(told)
+
+
+def _share(told: Any) -> None:
+    _check(0 <= _number(told) <= 1, "share")
+
+
+def _check(right: bool, what: str) -> None:
+    if not right:
+        raise ValueError(what)
+
+
+def _number(told: Any) -> float:
+    _check(type(told) in (int, float) and abs(told) < 1e9, "number")  # NaN is not below either
+    return float(told)
+
+
+def _whole(told: Any, most: int) -> int:
+    _check(type(told) is int and 0 <= told <= most, "whole number")
+    return int(told)
+
+
+def _array(
+    data: bytes,
+    shape: tuple[int, ...],
+    kind: np.dtype[Any],
+    name: str,
+    refuse: Callable[[str], NoReturn],
+) -> Any:
+    """Read an array of a known shape; what its header says is compared before anything is made."""
+    file = io.BytesIO(data)
+    try:
+        if np.lib.format.read_magic(file) != (1, 0):
+            refuse(f"{name} is an array of another version")
+        found, by_columns, told = np.lib.format.read_array_header_1_0(file)
+    except ValueError as error:
+        refuse(f"{name} is no array ({error})")
+    rest = data[file.tell() :]
+    if (found, by_columns, told) != (shape, False, kind) or len(rest) != kind.itemsize * np.prod(
+        shape
+    ):
+        refuse(f"{name} is not {kind} of shape {shape}")
+    array = np.frombuffer(rest, kind).reshape(shape)
+    if not np.isfinite(array).all():
+        refuse(f"{name} holds what is no number (NaN or infinite)")
+    return array

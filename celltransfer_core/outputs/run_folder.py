@@ -1,0 +1,142 @@
+"""A folder that ``run`` wrote, read back: its cells with their types, and their images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from celltransfer_core.data.checks import name_problem
+from celltransfer_core.errors import DataError
+from celltransfer_core.outputs.entries import whole
+from celltransfer_core.outputs.handed_back import hash_in, rows_of_file, truth_in
+from celltransfer_core.outputs.typed_cells import (
+    LEAST_CONFIDENCE,
+    NEEDED,
+    TypedCell,
+    TypedCells,
+    find_typed_cells,
+)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """What a run wrote, and where its query lies."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    query: Path
+    """Folder of the query's images."""
+
+    def typed_cells(self, least_confidence: float = LEAST_CONFIDENCE) -> TypedCells:
+        """Read the cells that can serve as a reference.
+
+        Parameters
+        ----------
+        least_confidence : float
+
+        Returns
+        -------
+        TypedCells
+
+        Raises
+        ------
+        DataError
+            If a table cannot be read; see also
+            :func:`~celltransfer_core.outputs.typed_cells.find_typed_cells`.
+        """
+        matches, predictions = self.folder / "matches.csv", self.folder / "predictions.csv"
+        confirmed = set()
+        for line, row in rows_of_file(matches, "matches", ("cluster", "matched_type", "confirmed")):
+            if truth_in(str(matches), line, row, "confirmed"):
+                try:
+                    confirmed.add(whole(row["cluster"]))
+                except ValueError:
+                    told = f"{matches}, line {line}: {row['cluster']!r} is no cluster number."
+                    raise DataError(told) from None
+        rows = []
+        for line, row in rows_of_file(predictions, "predictions", NEEDED):
+            hash_in(str(predictions), line, row)  # not a pseudonym
+            rows.append(row)
+        return find_typed_cells(rows, confirmed, least_confidence=least_confidence)
+
+    def read(self, cell: TypedCell) -> bytes:
+        """Read the image of a cell.
+
+        Parameters
+        ----------
+        cell : TypedCell
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        DataError
+            If it is not there, or another image now.
+        """
+        if problem := name_problem(cell.file):
+            raise DataError(f"{self.folder / 'predictions.csv'}: {cell.file}: {problem}.")
+        path = self.query / cell.file
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"{path} cannot be read ({error.strerror}); give the folder of the query's images "
+                "with --query."
+            ) from error
+        if hashlib.sha256(data).hexdigest() != cell.sha256:
+            raise DataError(f"{path} is another image than the one that was typed; run again.")
+        return data
+
+
+def read_run_folder(folder: Path, query: Path | None = None) -> RunFolder:
+    """Open a folder that ``run`` wrote.
+
+    Parameters
+    ----------
+    folder : Path
+    query : Path, optional
+        Folder of the query's images; by default the one that the run was given.
+
+    Returns
+    -------
+    RunFolder
+
+    Raises
+    ------
+    DataError
+        If it is no such folder, or says nothing of where the query lies.
+    """
+    described = _json(folder / "manifest.json", folder)
+    if not isinstance(described.get("inputs"), dict) or "query" not in described["inputs"]:
+        raise DataError(f"{folder / 'manifest.json'} is not that of a run.")
+    if query is None:
+        # The manifest names no place; the log beside it does.
+        log = _json(folder / "run.json", folder)
+        told = log.get("options", {}) if isinstance(log.get("options"), dict) else {}
+        if not told.get("query"):
+            raise DataError(
+                f"{folder / 'run.json'} does not say where the query lies; give --query."
+            )
+        query = Path(str(told["query"]))
+    return RunFolder(folder, described, query)
+
+
+def _json(path: Path, folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataError(
+            f"{folder} is not a folder that run wrote: {path.name} cannot be read "
+            f"({error.strerror}). Give the --out of a run, or study:NAME."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read ({error}); run again.") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path} must hold one JSON object; run again.")
+    return found

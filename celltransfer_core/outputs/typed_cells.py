@@ -1,0 +1,354 @@
+"""A run's query cells as a reference of their own domain: tables in, a folder of images out.
+
+Each cell that can serve is listed with its type and how that was decided; the folder is read like
+any other reference, because its ``labels.csv`` has a type for every image.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from celltransfer_core.about import __version__
+from celltransfer_core.data.tables import LABELS_FILE
+from celltransfer_core.errors import DataError, OutputError
+from celltransfer_core.outputs.entries import decimal
+from celltransfer_core.outputs.formats import csv_bytes, json_bytes
+from celltransfer_core.outputs.images import safe_name, type_folders
+from celltransfer_core.runtime.files import write_together, write_whole
+from celltransfer_core.types import Progress, silent
+from celltransfer_core.vocabulary import ANSWERS, NONE_TYPE, UNSURE
+
+LEAST_CONFIDENCE = 0.6
+"""Confidence from which a cell that nobody answered serves as a reference. Of 300 cells of raabin
+after 50 answers, 0.8 leaves out half of the rarest type and keeps as many errors in a hundred, 0.9
+fewer of both (tests/benchmarks/memory_of_a_lab.py)."""
+
+NEEDED = ("file", "sha256", "predicted_type", "final_type", "reviewed_type", "cluster")
+"""Columns of ``predictions.csv`` that must be there."""
+
+Decided = Literal["person", "cluster", "vote"]
+
+
+@dataclass(frozen=True)
+class TypedCell:
+    """A query cell and its final type."""
+
+    file: str
+    sha256: str
+    label: str
+    decided: Decided
+    """By a person's answer on this cell, by a cluster that a person confirmed, or by the vote."""
+    confidence: float
+    """Of the vote, calibrated where enough cells are typed; NaN for a person's answer."""
+    slide: str = ""
+    patient: str = ""
+
+
+@dataclass(frozen=True)
+class TypedCells:
+    """The query cells that can serve as a reference."""
+
+    cells: tuple[TypedCell, ...]
+    """One of each image, in the order of their hashes."""
+    left_out: Mapping[str, int]
+    """Number of the others, by reason."""
+    least_confidence: float
+    calibrated: bool
+    """Whether confidences are calibrated."""
+
+    @property
+    def types(self) -> dict[str, dict[str, int]]:
+        """Number of cells of each type, by how they were decided."""
+        counts = Counter((one.label, one.decided) for one in self.cells)
+        return {
+            name: {way: n for (of, way), n in sorted(counts.items()) if of == name}
+            for name in sorted({one.label for one in self.cells})
+        }
+
+
+def find_typed_cells(
+    rows: Iterable[Mapping[str, Any]],
+    confirmed: Collection[int],
+    *,
+    least_confidence: float = LEAST_CONFIDENCE,
+) -> TypedCells:
+    """Choose the query cells that can serve as a reference.
+
+    Parameters
+    ----------
+    rows : iterable of mapping from column to value
+        Of :func:`~celltransfer_core.outputs.tables.reviewed_table`, as texts or values.
+    confirmed : collection of int
+        Numbers of the clusters whose type a person confirmed.
+    least_confidence : float
+        Cells that nobody answered are left out below it.
+
+    Returns
+    -------
+    TypedCells
+        Without cells that readers dispute, took for an artefact or for none of the types, and those
+        of clusters that were confirmed as none of them.
+
+    Raises
+    ------
+    DataError
+        If the confidence is not in [0, 1], a row lacks a value, or fewer than two types are left.
+    """
+    if not 0 <= least_confidence <= 1:
+        raise DataError(f"--least-confidence cannot be {least_confidence}; it takes 0 to 1.")
+    found: dict[str, TypedCell] = {}
+    left_out = Counter[str]()
+    calibrated = False
+    for row in rows:
+        cell, known = _typed_cell(row, confirmed)
+        calibrated |= known
+        if cell.sha256 in found:
+            continue  # a copy
+        if reason := _problem(row, cell, confirmed, least_confidence):
+            left_out[reason] += 1
+        else:
+            found[cell.sha256] = cell
+    types = sorted({cell.label for cell in found.values()})
+    if len(types) < 2:
+        what = f"cells of one type only ({types[0]})" if types else "no cells"
+        told = "; ".join(f"{n:,} {reason}" for reason, n in sorted(left_out.items()))
+        raise DataError(
+            f"{what.capitalize()} can serve as a reference, which needs two types at least "
+            f"({told or 'nothing was left out'}). Confirm clusters or answer cells, or lower "
+            "--least-confidence."
+        )
+    cells = tuple(found[sha] for sha in sorted(found))
+    return TypedCells(cells, dict(sorted(left_out.items())), least_confidence, calibrated)
+
+
+def _typed_cell(row: Mapping[str, Any], confirmed: Collection[int]) -> tuple[TypedCell, bool]:
+    """Read a row; tell also whether its confidence is calibrated."""
+    said = str(row["reviewed_type"])
+    label, cluster = str(row["final_type"]), int(_number(row, "cluster"))
+    calibrated = _number(row, "calibrated_confidence")
+    confidence = calibrated if math.isfinite(calibrated) else _number(row, "confidence")
+    decided: Decided = "vote"
+    if said not in ("", *ANSWERS):
+        decided, confidence = "person", math.nan
+    elif cluster in confirmed and str(row.get("matched_type", "")) == label:
+        decided = "cluster"
+    cell = TypedCell(
+        file=str(row["file"]),
+        sha256=str(row["sha256"]),
+        label=label,
+        decided=decided,
+        confidence=confidence,
+        slide=str(row.get("slide", "")),
+        patient=str(row.get("patient", "")),
+    )
+    return cell, math.isfinite(calibrated)
+
+
+def _number(row: Mapping[str, Any], column: str) -> float:
+    told = str(row.get(column, ""))
+    if told in ("", "nan"):
+        return math.nan
+    try:
+        return decimal(told)
+    except ValueError:
+        raise DataError(f"{row['file']}: {column} is {told!r}, which is no number.") from None
+
+
+def _problem(
+    row: Mapping[str, Any], cell: TypedCell, confirmed: Collection[int], least: float
+) -> str:
+    """Say why a cell cannot serve; empty if it can."""
+    said = str(row["reviewed_type"])
+    if cell.decided == "person":
+        return ""
+    if said not in ("", UNSURE):
+        return f"answered as {said}"
+    if int(_number(row, "cluster")) in confirmed and row.get("matched_type", "") == NONE_TYPE:
+        return "in clusters that no type fits"
+    if not cell.confidence >= least:
+        return f"below a confidence of {least:g}"
+    return ""
+
+
+def write_reference(
+    typed: TypedCells,
+    folder: Path,
+    described: Mapping[str, Any],
+    read: Callable[[TypedCell], bytes],
+    *,
+    progress: Progress = silent,
+) -> Path:
+    """Write cells as a reference: images by type, ``labels.csv`` and ``manifest.json``.
+
+    Parameters
+    ----------
+    typed : TypedCells
+    folder : Path
+        A new or an empty one.
+    described : mapping
+        The manifest of the run that they are of.
+    read : callable
+        Takes a cell and returns the bytes of its image.
+    progress : callable
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        If there is something in the folder, or it cannot be written to.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{folder} is not empty; give a new folder with --out.")
+    with write_together() as write:
+        for name, data in reference_files(typed, described, read, progress=progress):
+            write(folder / name, data)
+    return folder
+
+
+def write_reference_zip(
+    typed: TypedCells,
+    path: Path,
+    described: Mapping[str, Any],
+    read: Callable[[TypedCell], bytes],
+    *,
+    progress: Progress = silent,
+) -> Path:
+    """Write the same as one zip; see :func:`write_reference`.
+
+    Parameters
+    ----------
+    typed : TypedCells
+    path : Path
+    described, read, progress
+
+    Returns
+    -------
+    Path
+        The same. The same cells give the same bytes.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+
+    def write(beside: Path) -> None:
+        with zipfile.ZipFile(beside, "w") as archive:
+            for name, data in reference_files(typed, described, read, progress=progress):
+                entry = zipfile.ZipInfo(name)  # without a time of its own
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, data)
+
+    return write_whole(path, write)
+
+
+def reference_files(
+    typed: TypedCells,
+    described: Mapping[str, Any],
+    read: Callable[[TypedCell], bytes],
+    *,
+    progress: Progress = silent,
+) -> Iterable[tuple[str, bytes]]:
+    """Make the files of a reference one by one; see :func:`write_reference`.
+
+    Parameters
+    ----------
+    typed, described, read, progress
+
+    Yields
+    ------
+    name : str
+        Relative to the folder.
+    data : bytes
+        Images as they are in the query: another coding would be another image.
+    """
+    names = reference_names(typed)
+    for done, cell in enumerate(typed.cells, 1):
+        yield names[cell.sha256], read(cell)
+        progress("images", done, len(typed.cells))
+    yield LABELS_FILE, reference_table(typed)
+    yield "manifest.json", json_bytes(reference_manifest(typed, described))
+
+
+def reference_names(typed: TypedCells) -> dict[str, str]:
+    """Name the images of a reference: by type, and no two alike.
+
+    Parameters
+    ----------
+    typed : TypedCells
+
+    Returns
+    -------
+    dict from hash to name
+        A folder of the type, the name of the file, and a part of the hash behind it: files of the
+        same name may lie in two folders of the query.
+    """
+    folders = type_folders([cell.label for cell in typed.cells])
+    return {
+        cell.sha256: f"{folders[cell.label]}/{safe_name(Path(cell.file).stem)}-{cell.sha256[:8]}"
+        f"{re.sub(r'[^.a-z0-9]', '', Path(cell.file).suffix.lower())}"
+        for cell in typed.cells
+    }
+
+
+def reference_table(typed: TypedCells) -> bytes:
+    """Write the table of a reference.
+
+    Parameters
+    ----------
+    typed : TypedCells
+
+    Returns
+    -------
+    bytes
+        CSV: file, label, decided, confidence (empty for a person's answer), and slide and patient
+        where they are known. It names no reader.
+    """
+    import pandas as pd
+
+    names = reference_names(typed)
+    table = pd.DataFrame([asdict(cell) for cell in typed.cells])
+    table["file"] = [names[sha] for sha in table["sha256"]]
+    known = [name for name in ("slide", "patient") if table[name].any()]
+    return csv_bytes(table[["file", "label", "decided", "confidence", *known]])
+
+
+def reference_manifest(typed: TypedCells, described: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe a reference: what it was made of, and how its types were decided.
+
+    Parameters
+    ----------
+    typed : TypedCells
+    described : mapping
+        The manifest of the run.
+
+    Returns
+    -------
+    dict
+        JSON types alone; without names of files and readers, times and folders.
+    """
+    query, taught = described["inputs"]["query"], described.get("taught", {})
+    return {
+        "celltransfer": __version__,
+        "kind": "reference of typed query cells",
+        "query": {
+            name: query[name] for name in ("fingerprint", "cells", "scales") if name in query
+        },
+        "answers": {"clusters": taught.get("clusters", 0), "cells": taught.get("cells", 0)},
+        "least_confidence": typed.least_confidence,
+        "calibrated": typed.calibrated,
+        "cells": len(typed.cells),
+        "types": typed.types,
+        "left_out": dict(typed.left_out),
+    }

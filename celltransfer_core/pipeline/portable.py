@@ -1,0 +1,345 @@
+"""A portable classifier: a finished run in, types of further cells of its domain out.
+
+It holds no image, no name of a file or a reader, and no cell's embedding: a matrix an encoder, made
+of one mean a type and one covariance (:mod:`celltransfer_core.classify.taught_types`), and how
+images are framed and coloured. Each cell is typed by itself, whatever cells come with it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from celltransfer_core.classify.taught_types import probabilities_of, teach_types
+from celltransfer_core.data.dataset import Dataset, PixelScale
+from celltransfer_core.data.folders import read_dataset
+from celltransfer_core.encoders.references import (
+    encoder_reference,
+    usable_encoder,
+)
+from celltransfer_core.errors import DataError, EncoderError
+from celltransfer_core.framing.colour import ColourMap, White
+from celltransfer_core.framing.crops import Crops
+from celltransfer_core.framing.nuclei import find_nuclei
+from celltransfer_core.people.reviews import Review, final_types, settled_answers
+from celltransfer_core.pipeline.inferred import infer_run
+from celltransfer_core.pipeline.prepared import embed_sets
+from celltransfer_core.pipeline.result import RunResult
+from celltransfer_core.runtime.cache import Cache
+from celltransfer_core.types import Bools, Float64, Labels, Progress, RGBImage, silent
+from celltransfer_core.vocabulary import ANSWERS, NONE_TYPE, QUERY, UNSURE
+
+Cells = Dataset | Path | str | Sequence[RGBImage]
+"""What is typed: a data set, a folder of images, or images of shape (h, w, 3)."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How a run framed and coloured its query."""
+
+    framed: bool
+    in_um: bool
+    """Whether the extents of nuclei are in µm."""
+    white: White | None
+    """Colour of every background; None to leave it."""
+    colours: tuple[tuple[float, ...], ...] | None
+    """Mean and spread in Lab of the query, then of what its colours are brought to; None to leave
+    them."""
+    scales: tuple[PixelScale, ...]
+    """Of the query's images."""
+
+    def crops(
+        self, dataset: Dataset, cache: Cache, workers: int | None, progress: Progress
+    ) -> Crops:
+        """Frame and colour other images in the same way.
+
+        Parameters
+        ----------
+        dataset : Dataset
+        cache : Cache
+            Of nuclei.
+        workers : int, optional
+        progress : callable
+
+        Returns
+        -------
+        Crops
+
+        Raises
+        ------
+        DataError
+            If they hold numbers of another kind, or the size of their pixels is missing.
+        """
+        dataset = replace(dataset, scales=tuple(map(self._scale, dataset.scales)), source=None)
+        if self.in_um and not np.isfinite(dataset.um_per_px).all():
+            raise DataError(
+                "The classifier was taught with the size of a pixel in µm; give that of these "
+                "images: --um-per-px."
+            )
+        nuclei = find_nuclei(dataset, cache, workers=workers, progress=progress)
+        colours = {}
+        if self.colours:
+            colours = {name: ColourMap(*map(np.array, self.colours)) for name in dataset.sources}
+        return Crops(
+            dataset, nuclei if self.framed else None, colours, in_um=self.in_um, white=self.white
+        )
+
+    def _scale(self, scale: PixelScale) -> PixelScale:
+        """Give images the scale that images of their kind had."""
+        known = next((one for one in self.scales if one.numbers == scale.numbers), None)
+        if known is None:
+            kinds = " and ".join(one.numbers or "8 bit" for one in self.scales)
+            raise DataError(
+                f"The images hold numbers of {scale.numbers or '8 bit'}; the classifier was taught "
+                f"on {kinds}. Take them as they were taken then."
+            )
+        return replace(known, um_per_px=scale.um_per_px)
+
+
+class CellClassifier(ClassifierMixin, BaseEstimator):
+    """Types cells of one domain as a finished run has taught it.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Processes; all processors by default.
+
+    Attributes
+    ----------
+    classes_ : ndarray of str, shape (T,)
+        Types, sorted.
+    encoders_ : tuple of EncoderReference
+    weights_ : tuple of ndarray of float32, each (dim, T)
+        One an encoder.
+    intercept_ : ndarray of float64, shape (T,)
+    view_ : View
+    taught_ : dict
+        What it was taught by and on, and its measured accuracy, as JSON values.
+
+    Notes
+    -----
+    Colours and framing are those of the run, and embeddings are centred on its query: a cell of the
+    same domain has the same embedding in every batch. The types are learned from the run's final
+    types, each cell by what the vote makes of it, and those that a person typed by their word.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers
+
+    def fit(self, run: RunResult, reviews: Sequence[Review] = ()) -> Self:
+        """Learn the final types of a run.
+
+        Parameters
+        ----------
+        run : RunResult
+            Updated with the answers, if there are any.
+        reviews : sequence of Review
+            In the order they were made.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            If the run is of an earlier version, or fewer than two types are left.
+        """
+        if run.blocks is None:
+            raise DataError("The cells were typed by an earlier version; type them again.")
+        usable, shares = _final_shares(run, reviews)
+        kept = np.flatnonzero(shares[usable].sum(axis=0) >= 1)
+        if len(kept) < 2:
+            raise DataError(
+                "Fewer than two types have a cell that can teach them; confirm clusters or answer "
+                "cells."
+            )
+        order = kept[np.argsort([run.types[number] for number in kept])]
+        shares = shares[:, order]
+        sum_of = shares.sum(axis=1, keepdims=True)
+        usable &= sum_of[:, 0] > 0
+        width = sum(len(block.mean) for block in run.blocks)
+        rows = run.features[usable, :width]
+        learned = teach_types(rows, shares[usable] / sum_of[usable], seed=run.config.seed)
+        self.classes_ = np.array([run.types[number] for number in order])
+        specs = {spec.id: spec for spec in run.encoders}
+        self.encoders_ = tuple(encoder_reference(specs[block.encoder]) for block in run.blocks)
+        ends = np.cumsum([len(block.mean) for block in run.blocks])
+        parts = np.split(learned.found.weights, ends[:-1])
+        # Centring and scaling are linear: they are part of the matrices.
+        folded = [part * block.scale for part, block in zip(parts, run.blocks, strict=True)]
+        self.weights_ = tuple(part.astype(np.float32) for part in folded)
+        self.intercept_ = learned.found.intercept - sum(
+            block.mean @ part for block, part in zip(run.blocks, folded, strict=True)
+        )
+        self.view_ = _view_of(run)
+        self.taught_ = _taught_by(run, reviews, usable, learned.agreement)
+        return self
+
+    def predict_proba(self, X: Cells) -> Float64:
+        """Compute the probability of each type.
+
+        Parameters
+        ----------
+        X : Dataset, path or sequence of ndarray of uint8, each (h, w, 3)
+            n cells; those of a data set or folder are in the order of their content hashes.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, T)
+            Rows sum to one; columns are in the order of ``classes_``.
+
+        Raises
+        ------
+        NotFittedError
+            If it was neither fitted nor read from a file.
+        CellTransferError
+            If an encoder is missing or another one here, or images cannot be used.
+        """
+        return self.type_cells(X)
+
+    def type_cells(
+        self, X: Cells, *, cache: Cache | None = None, progress: Progress = silent
+    ) -> Float64:
+        """Compute the probability of each type, with a cache and a report of how far it is.
+
+        Parameters
+        ----------
+        X : Dataset, path or sequence of ndarray
+            See :meth:`predict_proba`.
+        cache : Cache, optional
+            Of nuclei and embeddings; the workspace's by default.
+        progress : callable
+
+        Returns
+        -------
+        ndarray of float64, shape (n, T)
+
+        Raises
+        ------
+        CellTransferError
+            See :meth:`predict_proba`.
+        """
+        check_is_fitted(self, "classes_")
+        if isinstance(X, Sequence) and not isinstance(X, str):
+            return self._of_images(X, cache, progress)
+        if not isinstance(X, Dataset):
+            shown = self.view_.scales[0].channels if self.view_.scales else None
+            X = read_dataset(X, channels=shown, workers=self.workers, progress=progress)
+        encoders = [usable_encoder(one) for one in self.encoders_]
+        store = cache or Cache()
+        crops = self.view_.crops(X, store, self.workers, progress)
+        found, failures = embed_sets({QUERY: crops}, encoders, store, self.workers, progress)
+        if failures:
+            raise EncoderError(failures[0].reason)
+        odds = self.intercept_ + sum(
+            found[QUERY][one.id].astype(np.float64) @ weights
+            for one, weights in zip(self.encoders_, self.weights_, strict=True)
+        )
+        return probabilities_of(odds)
+
+    def predict(self, X: Cells) -> Labels:
+        """Name the likeliest type of each cell.
+
+        Parameters
+        ----------
+        X : Dataset, path or sequence of ndarray
+            See :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of str, shape (n,)
+        """
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def _of_images(
+        self, images: Sequence[RGBImage], cache: Cache | None, progress: Progress
+    ) -> Float64:
+        """Type images that lie in memory; they are read like files, which are gone after."""
+        from PIL import Image
+
+        with tempfile.TemporaryDirectory() as folder:
+            for number, image in enumerate(images):
+                Image.fromarray(np.asarray(image, dtype=np.uint8)).save(
+                    Path(folder, f"{number}.png"), compress_level=1
+                )
+            dataset = read_dataset(folder, workers=self.workers)
+            if len(dataset.files) < len(images):
+                first = dataset.left_out[0]
+                raise DataError(f"Image {Path(first.file).stem} cannot be used: {first.reason}.")
+            found = self.type_cells(dataset, cache=cache, progress=progress)
+        of_file = dict(zip(dataset.files, dataset.cell_index.tolist(), strict=True))
+        return found[[of_file[f"{number}.png"] for number in range(len(images))]]
+
+
+def _final_shares(run: RunResult, reviews: Sequence[Review]) -> tuple[Bools, Float64]:
+    """Find which query cells can teach, and what each is, shape (m,) and (m, T)."""
+    inferred = infer_run(run, reviews)
+    shares = inferred.probabilities[:, : len(run.types)].copy()
+    settled = settled_answers(reviews)
+    place = {name: number for number, name in enumerate(run.types)}
+    usable = np.ones(run.query.n_cells, dtype=bool)
+    for match in run.matches:
+        if match.confirmed and match.matched_type == NONE_TYPE:
+            usable[run.clusters.labels == match.cluster] = False
+    for number, cell in enumerate(run.query.cells):
+        answer = settled.get(cell, UNSURE)
+        if answer in place:
+            usable[number] = True
+            shares[number] = 0
+            shares[number, place[answer]] = 1
+        elif answer != UNSURE and answer in ANSWERS:
+            usable[number] = False
+    return usable, shares
+
+
+def _view_of(run: RunResult) -> View:
+    crops = run.framing.crops[QUERY]
+    found = crops.colours.get(run.query.sources[0])
+    colours = None
+    if found is not None:
+        numbers = (found.source_mean, found.source_std, found.target_mean, found.target_std)
+        colours = tuple(tuple(np.round(one, 4).tolist()) for one in numbers)
+    scales = tuple(dict.fromkeys(replace(s, um_per_px=None) for s in crops.dataset.scales))
+    return View(run.framing.framed, crops.in_um, crops.white, colours, scales)
+
+
+def _taught_by(
+    run: RunResult, reviews: Sequence[Review], usable: Bools, agreement: float
+) -> dict[str, Any]:
+    """Say what a classifier was taught by and on, and with which measured accuracy."""
+    inferred = infer_run(run, reviews)
+    right = inferred.right()
+    known = not inferred.missing_draws and np.isfinite(right.value)
+    final = final_types(run.query.cells, run.predicted, reviews).final[usable]
+    annotations = run.updated.annotations if run.updated else None
+    return {
+        "answers": len(annotations.cells) if annotations else 0,
+        "clusters": len(annotations.clusters) if annotations else 0,
+        "reference": {
+            "cells": run.reference.n_cells,
+            "types": _counted(run.reference.cell_labels),
+        },
+        "query": {"cells": run.query.n_cells, "types": _counted(final)},
+        "accuracy": {
+            "value": round(right.value, 4),
+            "low": round(right.low, 4),
+            "high": round(right.high, 4),
+            "drawn_cells": right.draws,
+        }
+        if known
+        else None,
+        "agreement": round(agreement, 4),
+    }
+
+
+def _counted(names: Labels) -> Mapping[str, int]:
+    return dict(sorted(Counter(names.tolist()).items()))

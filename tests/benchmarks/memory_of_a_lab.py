@@ -1,0 +1,220 @@
+"""What was taught once serves the next slides: three batches of one domain, one after the other.
+
+    python tests/benchmarks/memory_of_a_lab.py --data DIR [--domains raabin,jtsc,altered]
+        [--cells 300] [--per-class 120] [--answers 50] [--least 0,0.6,0.8]
+
+A study of the first batch, with cells of pbc as reference, is taught by a reader who never errs:
+the clusters confirmed, then so many cells of the review queue answered. The second and the third batch
+are typed without a word: by the study's portable classifier, with the study as a reference beside
+pbc, with the study as the only one, and with pbc alone. Batches of raabin are whole days (those of
+its basophils, which were taken apart, are dealt likewise), of jtsc thirds at random, and altered
+ones cells of pbc that `encoders train` holds back by default, seen as another laboratory would
+(taught.py). The domains but the altered one are for reports: nothing is chosen by jtsc.
+
+With each way: balanced accuracy / accuracy in percent, of the first batch over the final types, and
+over cells nobody typed. The last line is the first batch and the mean of the others by the
+classifier and by the study beside pbc, over all domains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import numpy as np
+from PIL import Image
+from shifted import REFERENCE_CELLS, alter, draw_style
+from taught import BLOOD, first_cells, shuffled
+
+from celltransfer_core.config import DEFAULT
+from celltransfer_core.data import Dataset, draw_per_class, pool, read_dataset
+from celltransfer_core.evaluation import SimulatedReader, score
+from celltransfer_core.outputs import StudyTables, find_typed_cells
+from celltransfer_core.people import Review, annotations_of, final_types, review_queue
+from celltransfer_core.pipeline import (
+    CellClassifier,
+    RunResult,
+    detect,
+    identify,
+    prepare,
+    run,
+    transfer,
+    update_vote,
+    vote_updater,
+)
+from celltransfer_core.runtime import Cache
+
+BATCHES = 3
+DAY = re.compile(r"\d{8}|\d\d-\d+-\d+")
+FIRST_CAMERA = "2019"  # begins the days of the cells that were taken apart
+
+
+def days_of(whole: Dataset, cells: int) -> list[Dataset]:
+    """Deal whole days to batches, the largest first, and draw so many cells of each batch."""
+    days = np.array([DAY.match(Path(file).name)[0] for file in whole.first_file])
+    batch = np.zeros(len(days), dtype=int)
+    for apart in (True, False):
+        some = [day for day in np.unique(days) if day.startswith(FIRST_CAMERA) == apart]
+        some.sort(key=lambda day: (-np.sum(days == day), day))
+        for place, day in enumerate(some):
+            batch[days == day] = (0, 1, 2, 2, 1, 0)[place % 6]
+    rng = np.random.default_rng(0)
+    drawn = [rng.permutation(np.flatnonzero(batch == n))[:cells] for n in range(BATCHES)]
+    return [whole.take_typed(np.sort(some)) for some in drawn]
+
+
+def thirds_of(whole: Dataset, cells: int) -> list[Dataset]:
+    """Deal cells to batches at random."""
+    order = np.random.default_rng(0).permutation(whole.n_cells)[: BATCHES * cells]
+    return [whole.take_typed(np.sort(some)) for some in np.array_split(order, BATCHES)]
+
+
+@contextmanager
+def altered(whole: Dataset, cells: int) -> Iterator[tuple[Dataset, list[Dataset]]]:
+    """Show cells that are not in the reference as another laboratory would, in three batches."""
+    order = shuffled(whole, held_back=True)
+    rng = np.random.default_rng([1, 0])
+    style = draw_style(rng)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, share in BLOOD.items():
+            into = Path(folder, name)
+            into.mkdir()
+            size = round(share * BATCHES * cells / sum(BLOOD.values()))
+            for image in rng.permutation(order[name][REFERENCE_CELLS:])[:size].tolist():
+                seen = np.asarray(Image.open(whole.root / whole.files[image]).convert("RGB"))
+                (into / f"{image}.jpg").write_bytes(alter(seen, style, rng))
+        yield first_cells(whole, order), thirds_of(read_dataset(folder, labelled=True), cells)
+
+
+@contextmanager
+def batches_of(domain: str, options: argparse.Namespace) -> Iterator[tuple[Dataset, list[Dataset]]]:
+    """Give a domain's reference and its batches."""
+    pbc = read_dataset(options.data / "pbc", labelled=True)
+    if domain == "altered":
+        with altered(pbc, options.cells) as found:
+            yield found
+        return
+    whole = read_dataset(options.data / domain, labelled=True)
+    dealt = (days_of if domain == "raabin" else thirds_of)(whole, options.cells)
+    yield draw_per_class(pbc, options.per_class, 0), dealt
+
+
+def taught(
+    reference: Dataset, batch: Dataset, answers: int, cache: Cache
+) -> tuple[RunResult, list[Review]]:
+    """Teach a study of one batch: clusters, then cells of the queue."""
+    query = replace(batch, labels=None)
+    truth = batch.cell_labels
+    prepared = prepare(reference, query, DEFAULT, cache=cache)
+    named = identify(prepared, detect(prepared, cache))
+    reader = SimulatedReader(truth, 0.0, np.random.default_rng(0))
+    confirmed = named.confirm(reader.on_clusters(named, prepared.types))
+    keep = reader.on_types(confirmed, prepared.types)
+    prepared = replace(prepared, config=replace(prepared.config, keep=keep))
+    found = transfer(prepared, confirmed, cache=cache)
+    updater, cells = vote_updater(found), query.cells
+    reviews: list[Review] = []
+
+    def updated() -> RunResult:
+        return update_vote(found, annotations_of(found.matches, cells, reviews), updater)
+
+    for step in range(min(answers, len(cells))):
+        queue = review_queue(cells, updated().vote, found.clusters.labels, reviews)
+        cell, chance = int(queue.cells[0]), float(queue.chances[0])
+        time = f"2000-01-01T00:{step // 60:02}:{step % 60:02}+00:00"
+        drawn = None if np.isnan(chance) else chance
+        given = Review(cells[cell], str(truth[cell]), "reader", time, bool(queue.blind[0]), drawn)
+        reviews.append(given)
+    return updated(), reviews
+
+
+def as_reference(found: RunResult, reviews: list[Review], batch: Dataset, least: float) -> Dataset:
+    """Take the study's cells with their final types, as export --as-reference does."""
+    rows = StudyTables(found, reviews).identified().to_dict("records")
+    confirmed = {one.cluster for one in found.matches if one.confirmed}
+    typed = find_typed_cells(rows, confirmed, least_confidence=least)
+    cells = np.searchsorted(batch.cells, [one.sha256 for one in typed.cells])
+    return replace(batch.take(cells), labels=tuple(one.label for one in typed.cells))
+
+
+def figures(truth: np.ndarray, named: np.ndarray) -> tuple[float, float]:
+    """Score names: balanced accuracy and accuracy in percent."""
+    found = score(truth, named)
+    return found.balanced_accuracy, found.accuracy
+
+
+def measure(domain: str, options: argparse.Namespace, cache: Cache) -> dict[str, list[float]]:
+    """Measure one domain; balanced accuracies by way, of the first batch and of the others."""
+    table: dict[str, list[float]] = {}
+
+    def note(way: str, found: list[tuple[float, float]]) -> None:
+        table[way] = [balanced for balanced, _ in found]
+        told = "  ".join(f"{balanced:5.1f} /{plain:5.1f}" for balanced, plain in found)
+        print(f"{domain:<8} {way:<32} {told}", flush=True)
+
+    with batches_of(domain, options) as (reference, batches):
+        first, *later = batches
+        study, reviews = taught(reference, first, options.answers, cache)
+        final = final_types(study.query.cells, study.predicted, reviews).final
+        truth, typed = first.cell_labels, study.updated.typed
+        note("first batch", [figures(truth, final)])
+        note("first batch, cells nobody typed", [figures(truth[~typed], final[~typed])])
+        model = CellClassifier().fit(study, reviews)
+        agreed = 100 * np.mean(model.predict(replace(first, labels=None)) == final)
+        print(f"{domain:<8} the classifier agrees with the study in {agreed:.1f} % of its cells")
+        note("classifier", [figures(one.cell_labels, model.predict(one)) for one in later])
+
+        def typed_with(known: Dataset) -> list[tuple[float, float]]:
+            found = [run(known, replace(one, labels=None), DEFAULT, cache=cache) for one in later]
+            return [
+                figures(one.cell_labels, np.array(result.predicted))
+                for one, result in zip(later, found, strict=True)
+            ]
+
+        for least in options.least:
+            own = as_reference(study, reviews, first, least)
+            wrong = own.cell_labels != truth[np.searchsorted(first.cells, own.cells)]
+            told = f"{own.n_cells} of {first.n_cells} cells, {int(wrong.sum())} of them wrong"
+            print(f"{domain:<8} from a confidence of {least:g}: {told}")
+            pooled = pool([reference, own], names=["pbc", "study"])
+            note(f"study beside pbc, {least:g}", typed_with(pooled))
+            note(f"study alone, {least:g}", typed_with(own))
+        note("pbc alone", typed_with(reference))
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds the sets")
+    parser.add_argument("--domains", type=lambda text: text.split(","), default=["raabin", "jtsc"])
+    parser.add_argument("--cells", type=int, default=300, help="of a batch, at most")
+    parser.add_argument("--per-class", type=int, default=120, help="reference cells of a type")
+    parser.add_argument("--answers", type=int, default=50)
+    parser.add_argument(
+        "--least", type=lambda text: [float(one) for one in text.split(",")], default=[0.6]
+    )
+    options = parser.parse_args()
+    cache = Cache()
+    tables = [measure(domain, options, cache) for domain in options.domains]
+    beside = f"study beside pbc, {options.least[0]:g}"
+    first, model, study = (
+        np.mean([value for table in tables for value in table[way]])
+        for way in ("first batch", "classifier", beside)
+    )
+    print(
+        f"first batch after {options.answers} answers {first:.1f}; the next without a word: "
+        f"classifier {model:.1f}, study beside pbc {study:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from celltransfer_core.classify import fit_types, teach_types
+from celltransfer_core.classify.taught_types import probabilities_of
+
+
+def two_kinds(rng, count=60, width=40, apart=1.0):
+    """Rows of two types that differ along one direction, in many dimensions."""
+    kinds = rng.integers(2, size=count)
+    X = rng.normal(size=(count, width))
+    X[:, 0] += apart * np.where(kinds == 1, 1, -1)
+    return X, kinds
+
+
+def test_what_types_differ_in_is_found_in_many_dimensions(rng):
+    X, kinds = two_kinds(rng, 300, 40, apart=3.0)
+    found = fit_types(X, np.eye(2)[kinds])
+    other, truth = two_kinds(rng, 300, 40, apart=3.0)
+    assert np.mean((other @ found.weights + found.intercept).argmax(axis=1) == truth) > 0.97
+
+
+def test_types_are_equally_likely_whatever_their_numbers(rng):
+    X = np.concatenate([rng.normal(-2, 1, (190, 1)), rng.normal(2, 1, (10, 1))])
+    found = fit_types(X, np.eye(2)[[0] * 190 + [1] * 10])
+    border = -(found.intercept[1] - found.intercept[0]) / (
+        found.weights[0, 1] - found.weights[0, 0]
+    )
+    assert abs(border) < 0.3
+
+
+def test_a_type_without_a_cell_is_never_named(rng):
+    X, kinds = two_kinds(rng)
+    found = fit_types(X, np.eye(3)[kinds])
+    assert np.isneginf(found.intercept[2])
+    assert probabilities_of(X @ found.weights + found.intercept)[:, 2].max() == 0
+
+
+def test_confidence_is_what_left_out_cells_deserve(rng):
+    X, kinds = two_kinds(rng, 120, 100, apart=1.0)
+    taught = teach_types(X, np.eye(2)[kinds])
+    other, truth = two_kinds(rng, 2000, 100, apart=1.0)
+    odds = other @ taught.found.weights + taught.found.intercept
+    calibrated = probabilities_of(odds)
+    right = np.mean(calibrated.argmax(axis=1) == truth)
+    assert taught.agreement == pytest.approx(right, abs=0.12)
+    assert calibrated.max(axis=1).mean() == pytest.approx(right, abs=0.1)
+    bare = fit_types(X, np.eye(2)[kinds])
+    too_sure = probabilities_of(other @ bare.weights + bare.intercept).max(axis=1).mean()
+    assert too_sure > right + 0.1
+    again = teach_types(X, np.eye(2)[kinds])
+    assert (again.found.weights == taught.found.weights).all()
