@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from celltransfer_core.classify.probe import Probe
 from celltransfer_core.errors import CellTransferError
+from celltransfer_core.runtime.extras import need
 from celltransfer_core.types import Float32, Float64, Ints
 
 if TYPE_CHECKING:
@@ -140,7 +141,9 @@ class NMTune(Probe):
         return tags
 
     def _train(self, X: Float32, numbers: Ints) -> None:
-        torch = _torch()
+        need("encoders", "NMTune", CellTransferError, "torch")
+        import torch
+
         # The state of the generator is put back: the caller's own draws are not affected.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
@@ -177,17 +180,8 @@ class NMTune(Probe):
         self.features_, self.head_ = features.eval(), head.eval()
 
     def _probabilities(self, X: Float32) -> Float64:
-        torch = _torch()
+        import torch
+
         with torch.inference_mode():
             scores = self.head_(self.features_(torch.from_numpy(X))).double()
             return scores.softmax(dim=1).numpy()
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise CellTransferError(
-            "NMTune needs torch: pip install torch, or leave it out."
-        ) from error
-    return torch

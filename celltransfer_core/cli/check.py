@@ -21,6 +21,7 @@ from celltransfer_core.cli.options import (
     add_work,
 )
 from celltransfer_core.cli.per_set import chosen_channels, label_columns, types_levels
+from celltransfer_core.cli.run_log import write_log
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.cli.sentences import describe_check, describe_dataset
 from celltransfer_core.cli.settings import (
@@ -28,7 +29,6 @@ from celltransfer_core.cli.settings import (
     config_of,
     named_folders,
     without_missing,
-    write_log,
 )
 from celltransfer_core.cli.studies import add_least_confidence, read_study, study_named
 

@@ -151,7 +151,9 @@ def _list_encoders(options: argparse.Namespace) -> None:  # noqa: ARG001
 
 def _fetch_encoders(options: argparse.Namespace) -> None:
     from celltransfer_core.encoders.catalogue import fetch_encoder, published_encoder
+    from celltransfer_core.runtime.extras import need
 
+    need("encoders", "A published encoder")
     wanted = [published_encoder(name) for name in options.ids]
     for spec in wanted:
         print(
@@ -172,7 +174,7 @@ def _fetch_encoders(options: argparse.Namespace) -> None:
 
 def _add_encoder(options: argparse.Namespace) -> None:
     from celltransfer_core.encoders.catalogue import add_encoder
-    from celltransfer_core.runtime.apart import LIMITS_MEMORY
+    from celltransfer_core.runtime.system import LIMITS_MEMORY
 
     spec = add_encoder(options.id, options.file)
     if spec.loader == "onnx" and not LIMITS_MEMORY:
@@ -199,8 +201,10 @@ def _train_encoder(options: argparse.Namespace) -> None:
     from celltransfer_core.encoders.training.fit import train_encoder
     from celltransfer_core.encoders.training.recipe import recipe_from
     from celltransfer_core.runtime.cache import Cache
+    from celltransfer_core.runtime.extras import need
     from celltransfer_core.runtime.files import check_writable
 
+    need("train", "Training")
     recipe = recipe_from(**{name: getattr(options, name) for name in _RECIPE})
     if options.out.suffix != ".onnx":
         raise DataError(f"--out is the encoder's file, NAME.onnx, not {options.out}.")

@@ -26,6 +26,7 @@ from celltransfer_core.cli.options import (
     add_work,
 )
 from celltransfer_core.cli.per_set import label_columns, types_levels
+from celltransfer_core.cli.run_log import write_log
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.cli.sentences import describe_dataset, describe_evaluation
 from celltransfer_core.cli.settings import (
@@ -36,7 +37,6 @@ from celltransfer_core.cli.settings import (
     read_reference,
     with_types,
     without_missing,
-    write_log,
 )
 from celltransfer_core.config.samples import find_sample
 from celltransfer_core.errors import DataError
@@ -84,6 +84,10 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     config, protocol = config_and_protocol(options)
     say = (lambda *_: None) if options.quiet else print
+    if options.methods is None and "nmtune" not in protocol.members:
+        from celltransfer_core.runtime.extras import how_to_install
+
+        say(f"NMTune is left out, for torch is not installed: {how_to_install('encoders')}")
     config = without_missing(config, skip=options.skip_missing, say=say)
     if not 0 <= options.reader_errors < 1:
         raise DataError(

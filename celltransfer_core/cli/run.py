@@ -21,6 +21,7 @@ from celltransfer_core.cli.options import (
     add_skip,
     add_work,
 )
+from celltransfer_core.cli.run_log import write_log
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.cli.sentences import describe_dataset, describe_run
 from celltransfer_core.cli.settings import (
@@ -30,9 +31,9 @@ from celltransfer_core.cli.settings import (
     read_reference,
     with_types,
     without_missing,
-    write_log,
 )
 from celltransfer_core.config.samples import find_sample
+from celltransfer_core.errors import DataError
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +87,7 @@ def _run(options: argparse.Namespace) -> None:
     from celltransfer_core.outputs.write import write_run
     from celltransfer_core.pipeline.result import type_names
     from celltransfer_core.pipeline.runs import run
+    from celltransfer_core.runtime.extras import need
     from celltransfer_core.runtime.files import check_writable
 
     say = (lambda *_: None) if options.quiet else print
@@ -94,6 +96,8 @@ def _run(options: argparse.Namespace) -> None:
         find_sample(options.sample)  # a wrong name shows before thousands of images are read
     if options.matches:
         read_matches(options.matches)  # likewise what cannot be read
+    if options.format == "h5ad":
+        need("formats", "An h5ad file", DataError, "anndata")
     check_writable(options.out)
     workers = options.workers
     with closing(Screen(quiet=options.quiet)) as screen:

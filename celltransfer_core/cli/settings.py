@@ -7,9 +7,7 @@ that are here, a :class:`~celltransfer_core.evaluation.protocol.Protocol`, and t
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,7 @@ from celltransfer_core.config.config import SETTINGS, Config, config_from
 from celltransfer_core.config.samples import find_sample
 from celltransfer_core.config.settings import Setting, as_tuples, voter_name
 from celltransfer_core.errors import DataError
-from celltransfer_core.evaluation.protocol import Protocol, with_concatenations
+from celltransfer_core.evaluation.protocol import METHODS, Protocol, with_concatenations
 from celltransfer_core.vocabulary import and_more
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ def config_of(options: argparse.Namespace) -> Config:
     Raises
     ------
     DataError
-        If a value is out of range.
+        If a value is out of range, or a method cannot be had without torch.
     EncoderError
         If a list of encoders cannot be read.
     """
@@ -122,6 +120,7 @@ def config_and_protocol(options: argparse.Namespace) -> tuple[Config, Protocol]:
     config : Config
         With the paper's concatenations of the encoders, and the protocol's number of draws.
     protocol : Protocol
+        Without NMTune where torch is not installed, unless it was asked for.
 
     Raises
     ------
@@ -130,9 +129,14 @@ def config_and_protocol(options: argparse.Namespace) -> tuple[Config, Protocol]:
     EncoderError
         If a list of encoders cannot be read.
     """
+    from celltransfer_core.runtime.extras import missing, need
+
+    methods = options.methods
+    if methods is None and missing("encoders", "torch"):
+        methods = tuple(name for name in METHODS if "nmtune" not in name)
     given = {
         "ot": options.ot,
-        "methods": options.methods,
+        "methods": methods,
         "filtering": options.filters,
         "subsets": options.subsets,
         "identification_subsets": options.identification_subsets,
@@ -140,6 +144,8 @@ def config_and_protocol(options: argparse.Namespace) -> tuple[Config, Protocol]:
         "keep_shared": options.keep_shared,
     }
     protocol = Protocol(**{name: value for name, value in given.items() if value is not None})
+    if "nmtune" in protocol.members:
+        need("encoders", "NMTune", DataError, "torch")
     config = config_of(options)
     voters = with_concatenations(config.encoders)
     return replace(config, draws=protocol.subsets, encoders=voters), protocol
@@ -367,32 +373,3 @@ def named_folders(folders: Sequence[Path], taken: Sequence[str] = ()) -> dict[st
             name += "'"
         names[name] = folder
     return names
-
-
-def write_log(folder: Path, options: argparse.Namespace, seconds: dict[str, float]) -> None:
-    """Write ``run.json``: options, times, and paths, which the manifest has not.
-
-    Parameters
-    ----------
-    folder : Path
-    options : argparse.Namespace
-    seconds : dict from stage to float
-    """
-    import json
-
-    from celltransfer_core.runtime.files import write_atomically
-
-    log: dict[str, object] = {
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "options": {
-            name: str(value)
-            for name, value in vars(options).items()
-            if value is not None and name != "command"
-        },
-        "seconds": {stage: round(spent, 2) for stage, spent in seconds.items()},
-    }
-    with suppress(ImportError):  # not on Windows
-        import resource
-
-        log["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    write_atomically(folder / "run.json", (json.dumps(log, indent=1) + "\n").encode())

@@ -14,6 +14,7 @@ import numpy as np
 from celltransfer_core.data.bounds import check_memory, check_size
 from celltransfer_core.data.pixels import Pixels
 from celltransfer_core.errors import ImageError
+from celltransfer_core.runtime.extras import need
 
 _PLAIN = (
     *("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"),
@@ -48,6 +49,7 @@ def read_dicom(data: bytes, take: Callable[[int], object]) -> Pixels:
         If it holds no image, or one that is packed or coloured in a way that is not read; with the
         way's name.
     """
+    need("formats", "a DICOM file", ImageError, "pydicom")
     import pydicom
     from pydicom.pixels.processing import convert_color_space
     from pydicom.pixels.utils import pixel_array

@@ -31,6 +31,7 @@ from celltransfer_core.data.pixels import RGB, WHITE, Pixels, to_rgb
 from celltransfer_core.data.tags import count_pages
 from celltransfer_core.data.tiffs import is_plain, read_tiff
 from celltransfer_core.errors import ImageError, one_line
+from celltransfer_core.runtime.extras import need
 from celltransfer_core.runtime.quiet import quiet
 from celltransfer_core.runtime.room import Room
 from celltransfer_core.types import RGBImage
@@ -201,6 +202,7 @@ def _read_by_pillow(data: bytes, kind: str, take: Callable[[int], None]) -> Pixe
 @lru_cache(maxsize=1)
 def _know_heic() -> None:
     """Let Pillow read HEIC, with one thread."""
+    need("formats", "a HEIC file", ImageError, "pi_heif")
     import pi_heif
 
     pi_heif.options.DECODE_THREADS = 1

@@ -19,6 +19,7 @@ from celltransfer_core.encoders.weights import (
     with_version,
 )
 from celltransfer_core.errors import EncoderError
+from celltransfer_core.runtime.extras import how_to_install, missing
 from celltransfer_core.runtime.files import write_whole
 from celltransfer_core.runtime.home_folder import home
 
@@ -73,7 +74,8 @@ def available_encoders(folder: Path | None = None) -> tuple[AvailableEncoder, ..
     found += [AvailableEncoder(spec.id, spec) for spec in BUILTIN]
     for spec in published_encoders().values():
         here = at_hand(spec, folder or user_folder())
-        found.append(AvailableEncoder(spec.id, spec, here=here))
+        problem = _without_packages() if here else ""
+        found.append(AvailableEncoder(spec.id, None if problem else spec, problem, here=here))
     for model in _models(folder or user_folder()):
         try:
             _check_name(model.stem)
@@ -97,10 +99,23 @@ def encoder_names(folder: Path | None = None) -> tuple[str, ...]:
     -------
     tuple of str
     """
-    published = [s.id for s in published_encoders().values() if at_hand(s, folder or user_folder())]
+    published = [
+        spec.id
+        for spec in published_encoders().values()
+        if at_hand(spec, folder or user_folder()) and not _without_packages()
+    ]
     own = [model.stem for model in _models(folder or user_folder())]
     free = (n for n in own if _NAME.fullmatch(n) and n not in _taken())
     return (*_always_here(), *published, *free)
+
+
+def _without_packages() -> str:
+    """Say what the published encoders lack on this machine beside their weights, if anything."""
+    if not (gone := missing("encoders")):
+        return ""
+    return f"packages are not installed ({', '.join(gone)}). Install them with: " + how_to_install(
+        "encoders"
+    )
 
 
 def _always_here() -> tuple[str, ...]:
@@ -248,7 +263,9 @@ def how_to_get(encoder_id: str) -> str:
     str
     """
     if encoder_id in published_encoders():
-        return how_to_fetch(published_encoders()[encoder_id])
+        ways = how_to_fetch(published_encoders()[encoder_id])
+        without = _without_packages()
+        return f"The encoder {encoder_id} cannot run here: {without} {ways}" if without else ways
     return (
         f"There is no encoder {encoder_id!r}; there are {', '.join(encoder_names())}, and to be "
         f"fetched {', '.join(published_encoders())}. Your own go into {user_folder()}."

@@ -14,7 +14,7 @@ from celltransfer_core.errors import CellTransferError, EncoderError
 from celltransfer_core.framing.crops import Crops
 from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.runtime.cache import Cache
-from celltransfer_core.runtime.environment import cpu_count
+from celltransfer_core.runtime.system import cpu_count
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Float32, Ints, Progress, RGBImage, silent
 

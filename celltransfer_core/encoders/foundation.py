@@ -17,6 +17,7 @@ from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import EncoderError, one_line
 from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.runtime.environment import send_no_reports
+from celltransfer_core.runtime.extras import need
 from celltransfer_core.runtime.files import write_whole
 from celltransfer_core.runtime.quiet import quiet
 from celltransfer_core.types import Float32, RGBImage
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     import torch
 
 send_no_reports()  # before any of their libraries is imported
-
-MISSING = "torch, torchvision, timm, open_clip_torch and transformers"
-"""What has to be installed for these encoders."""
 
 _TOLERANCE = 1e-3  # between an export and torch, in standard deviations of the rows
 
@@ -70,6 +68,7 @@ class FoundationEncoder:
     in_workers = False
 
     def __init__(self, spec: EncoderSpec, folder: Path, device: str | None = None) -> None:
+        need("encoders", f"The encoder {spec.id}", EncoderError)
         self.spec = spec
         self.device = device or best_device()
         self.batch = batch_size(spec, self.device)
@@ -107,11 +106,6 @@ def forward_pass(spec: EncoderSpec, folder: Path) -> torch.nn.Module:
     """
     try:
         model = _MAKERS[spec.loader](spec, folder)
-    except ImportError as error:
-        raise EncoderError(
-            f"The encoder {spec.id} needs {MISSING} ({error}); install them, or leave it out "
-            "of --encoders."
-        ) from error
     # Libraries raise errors of many kinds where weights do not fit.
     except Exception as error:
         reason = one_line(error, 300)

@@ -18,6 +18,7 @@ import numpy as np
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import EncoderError, OutputError, one_line
 from celltransfer_core.runtime.environment import send_no_reports
+from celltransfer_core.runtime.extras import need
 
 send_no_reports()  # before the hub's library is imported
 
@@ -127,6 +128,7 @@ def fetch(spec: EncoderSpec, folder: Path) -> EncoderSpec:
     OutputError
         If they cannot be kept.
     """
+    need("encoders", f"The encoder {spec.id}", EncoderError)
     beside = folder / f".{spec.id}.part"
     try:
         beside.mkdir(parents=True, exist_ok=True)
@@ -216,6 +218,7 @@ def add_weights(spec: EncoderSpec, file: Path, folder: Path) -> EncoderSpec:
     OutputError
         If they cannot be kept.
     """
+    need("encoders", f"The encoder {spec.id}", EncoderError)
     beside = folder / f".{spec.id}.part"
     try:
         beside.mkdir(parents=True, exist_ok=True)

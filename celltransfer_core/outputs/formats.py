@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from celltransfer_core.data.formula_guard import is_formula
+from celltransfer_core.errors import OutputError
+from celltransfer_core.runtime.extras import need
 from celltransfer_core.runtime.files import write_whole
 
 if TYPE_CHECKING:
@@ -42,8 +44,9 @@ def write_h5ad(predictions: pd.DataFrame, described: Mapping[str, Any], path: Pa
     Raises
     ------
     OutputError
-        If the folder cannot be written to or the disk is full.
+        If anndata is not installed, the folder cannot be written to or the disk is full.
     """
+    need("formats", "An h5ad file", OutputError, "anndata")
     import anndata
 
     table = predictions.set_index("file")

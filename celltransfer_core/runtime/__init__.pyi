@@ -4,7 +4,7 @@ from .cache import (
     fingerprint as fingerprint,
 )
 from .cluster import on_cluster as on_cluster
-from .environment import SCHEDULER as SCHEDULER, cpu_count as cpu_count
+from .environment import SCHEDULER as SCHEDULER
 from .files import (
     check_writable as check_writable,
     make_folder as make_folder,
@@ -16,4 +16,5 @@ from .files import (
 )
 from .home_folder import home as home
 from .progress import Phase as Phase, counted_together as counted_together
+from .system import cpu_count as cpu_count
 from .tasks import run_tasks as run_tasks

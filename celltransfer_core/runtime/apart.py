@@ -13,14 +13,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 
 from celltransfer_core.about import PROJECT
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.runtime.environment import ENVIRONMENT
-
-LIMITS_MEMORY = sys.platform == "linux"
-"""Whether this system can hold a process to an amount of memory; if not, time alone is limited."""
+from celltransfer_core.runtime.system import OWN_GROUP, kill_group, limit_memory
 
 _REFUSED, _NO_MEMORY = 3, 4  # exit codes: the work's own reason was printed; there was no room
 _NO_ROOM = ("bad_alloc", "bad allocation", "allocate memory")  # as libraries say it
@@ -40,7 +37,8 @@ def run_apart(work: Callable[[], object], *, seconds: float, memory: int) -> Non
     seconds : float
         That it may take.
     memory : int
-        Bytes that its process may take, where :data:`LIMITS_MEMORY`.
+        Bytes that its process may take, where
+        :data:`~celltransfer_core.runtime.system.LIMITS_MEMORY`.
 
     Raises
     ------
@@ -56,7 +54,7 @@ def run_apart(work: Callable[[], object], *, seconds: float, memory: int) -> Non
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        **OWN_GROUP,
     )
     try:
         said, _ = process.communicate(pickle.dumps(work), timeout=seconds)
@@ -73,25 +71,12 @@ def run_apart(work: Callable[[], object], *, seconds: float, memory: int) -> Non
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:  # Windows
-            process.kill()
+    kill_group(process)
     process.communicate()
 
 
 def _how(code: int) -> str:
     return signal.strsignal(-code) or f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _limit_memory(most: int) -> None:
-    if LIMITS_MEMORY:
-        import resource
-
-        _, highest = resource.getrlimit(resource.RLIMIT_DATA)
-        if highest == resource.RLIM_INFINITY or most < highest:
-            resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _for_want_of_memory(error: BaseException | None) -> bool:
@@ -104,7 +89,7 @@ def _for_want_of_memory(error: BaseException | None) -> bool:
 
 def main() -> None:
     """Do the work that comes on the standard input."""
-    _limit_memory(int(sys.argv[1]))
+    limit_memory(int(sys.argv[1]))
     try:
         pickle.load(sys.stdin.buffer)()  # noqa: S301 - from the process that started this one
     except Exception as error:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.runtime.environment import ENVIRONMENT, SCHEDULER, TRIES, Result, Task
+from celltransfer_core.runtime.extras import need
 from celltransfer_core.runtime.quiet import quiet
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def run_on_cluster(
         If the cluster cannot be reached, has no workers or other versions, or loses its work again
         and again.
     """
+    need("cluster", "A Dask cluster")
     from distributed import KilledWorker
 
     pending = set(range(len(tasks)))

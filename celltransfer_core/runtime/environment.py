@@ -39,15 +39,3 @@ def send_no_reports() -> None:
     It must be called before they are imported.
     """
     os.environ.update(_NO_REPORTS)
-
-
-def cpu_count() -> int:
-    """Return the number of processors this process may use.
-
-    Returns
-    -------
-    int
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from celltransfer_core.errors import OutputError
+from celltransfer_core.runtime.system import take_place
 
 Result = TypeVar("Result")
 
@@ -67,7 +68,7 @@ def write_whole(
         make_folder(path.parent)
         write(beside)
         _settle(beside)
-        beside.replace(path)
+        take_place(beside, path)
         sync_folder(path.parent)
     except OSError as error:
         raise OutputError(_message(path, error, problem)) from error
@@ -126,7 +127,7 @@ def write_together(
             try:
                 _all_at_once(_settle, [beside for beside, _ in waiting])
                 for beside, path in waiting:
-                    beside.replace(path)
+                    take_place(beside, path)
                 _all_at_once(sync_folder, {path.parent for _, path in waiting})
             except OSError as error:
                 raise OutputError(_message(waiting[0][1], error, problem)) from error

@@ -26,8 +26,8 @@ from celltransfer_core.runtime.environment import (
     TRIES,
     Result,
     Task,
-    cpu_count,
 )
+from celltransfer_core.runtime.system import began, cpu_count
 
 _LOOK = 1.0  # seconds between two looks of a process whether the one that it works for is there
 
@@ -101,7 +101,7 @@ def _in_processes(
                 env=ENVIRONMENT,
                 timeout=_IDLE,
                 initializer=_end_with,
-                initargs=(os.getpid(),),
+                initargs=(os.getpid(), began(os.getpid())),
             )
             futures = {executor.submit(work, tasks[index]): index for index in sorted(pending)}
             try:
@@ -124,11 +124,11 @@ def _in_processes(
     )
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, since: str | None) -> None:
     """End this process when the one that it works for is gone, whatever it is doing."""
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while began(parent) == since:
             time.sleep(_LOOK)
         os._exit(1)
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from celltransfer_core.errors import OutputError
 from celltransfer_core.runtime.files import make_folder, write_whole
+from celltransfer_core.runtime.system import lock
 
 FOLDER = "backups"
 """Name of the folder beside the database."""
@@ -254,16 +255,10 @@ def _is_whole(backup: Path) -> bool:
 def _is_open(database: Path) -> bool:
     """Tell whether another process has a database open, where the system can."""
     try:
-        import fcntl
-
         with database.open("r+b") as file:
-            start, length = _READERS
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
-    except BlockingIOError:
-        return True
-    except (ImportError, OSError):
-        pass
-    return False
+            return not lock(file.fileno(), *_READERS)
+    except OSError:
+        return False
 
 
 def _copy(source: sqlite3.Connection, place: Path) -> None:

@@ -31,6 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from celltransfer_core.errors import OutputError, StudyError, one_line
 from celltransfer_core.runtime.cache import Cache
+from celltransfer_core.runtime.extras import how_to_install
 from celltransfer_core.runtime.files import make_file, make_folder, make_private
 from celltransfer_core.runtime.home_folder import home
 from celltransfer_core.studies.backups import DamagedError, advice, back_up, check_whole, renew
@@ -255,7 +256,12 @@ class Database:
             raise OutputError(f"The workspace {self.folder} cannot be opened{reason}.") from error
         except DamagedError as error:
             raise self._unusable(DAMAGED, str(error)) from error
-        except (ImportError, OSError) as error:  # ImportError: of the database's driver
+        except ImportError as error:
+            raise OutputError(
+                f"The workspace {self.folder} cannot be opened: the driver of its database is not "
+                f"installed ({error}): {how_to_install('postgres')}"
+            ) from error
+        except OSError as error:
             raise OutputError(f"The workspace {self.folder} cannot be opened ({error}).") from error
 
     def _make_folders(self) -> None:

@@ -17,8 +17,8 @@ from celltransfer_core.pipeline.phases import (
     estimated,
 )
 from celltransfer_core.pipeline.votes import transport_counts
-from celltransfer_core.runtime.environment import cpu_count
 from celltransfer_core.runtime.progress import Phase
+from celltransfer_core.runtime.system import cpu_count
 from celltransfer_core.studies.demo import PER_TYPE, QUERY_CELLS
 from celltransfer_core.studies.kept import has_result
 from celltransfer_core.studies.reference_checks import check_path

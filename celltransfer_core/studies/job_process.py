@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from celltransfer_core.errors import CellTransferError, OutputError
+from celltransfer_core.runtime.system import interrupt_here
 from celltransfer_core.studies.owners import answer_for, end_all
 from celltransfer_core.studies.records import Job
 from celltransfer_core.studies.work_list import CANCELLED, GRACE, Cancelled, Reporter
@@ -99,7 +100,7 @@ def _live(
     if ended.is_set():
         return
     if not interrupted.is_set():
-        os.kill(os.getpid(), signal.SIGINT)  # also out of a step that reports nothing
+        interrupt_here()  # also out of a step that reports nothing
     if not ended.wait(GRACE):
         _die(workspace, job)
 

@@ -12,24 +12,16 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import signal
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
+from celltransfer_core.runtime import system
 from celltransfer_core.runtime.files import make_folder
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system
-    fcntl = None  # type: ignore[assignment]
 
 MARK = "CELLTRANSFER_JOB"
 """Environment variable with the id of the job that a process works for."""
-
-_PROC = Path("/proc")
 
 _held: dict[Path, int] = {}  # handles of the files that this process keeps locked
 _holding = threading.Lock()
@@ -38,30 +30,7 @@ _holding = threading.Lock()
 @lru_cache(maxsize=1)
 def _machine() -> str:
     """Name this machine since its last start, and its space of process ids."""
-    boot = space = ""
-    with suppress(OSError):
-        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()[:8]
-    with suppress(OSError):
-        space = str((_PROC / "self/ns/pid").readlink())
-    return f"{platform.node()}/{boot}/{''.join(c for c in space if c.isdigit())}"
-
-
-def _began(pid: int) -> str | None:
-    """Return when a process began, in ticks; None if it is dead, "" where nothing tells."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        pass
-    if not (_PROC / "self/stat").is_file():
-        return ""
-    try:
-        # Behind the name in brackets, which may hold anything: the state, and 19 on, the start.
-        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else fields[19]
+    return f"{platform.node()}/{system.machine_id()}"
 
 
 def owner_of(pid: int) -> str:
@@ -76,7 +45,7 @@ def owner_of(pid: int) -> str:
     -------
     str
     """
-    return f"{_machine()}:{pid}:{_began(pid) or ''}"
+    return f"{_machine()}:{pid}:{system.began(pid) or ''}"
 
 
 def answer_for(folder: Path) -> str:
@@ -96,7 +65,7 @@ def answer_for(folder: Path) -> str:
     owner = owner_of(os.getpid())
     path = _file_of(folder, owner)
     with _holding:
-        if path not in _held and fcntl:
+        if path not in _held:
             with suppress(OSError):  # a folder that cannot be written to: signs of life must do
                 make_folder(path.parent)
                 for other in path.parent.iterdir():
@@ -113,7 +82,7 @@ def _lock(path: Path) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.lockf(handle, fcntl.LOCK_EX)
+            system.lock(handle, wait=True)
             if path.stat().st_ino == os.fstat(handle).st_ino:
                 return handle
         except FileNotFoundError:  # deleted by somebody who found it not locked yet
@@ -126,21 +95,24 @@ def _lock(path: Path) -> int:
 
 def _is_locked(path: Path) -> bool | None:
     """Tell whether a process keeps a file locked; delete it if not; None where nothing tells."""
-    if not fcntl or path in _held:
-        return path in _held or None
+    if path in _held:
+        return True
     try:
         handle = os.open(path, os.O_RDWR)
     except OSError:
         return None
     try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink(missing_ok=True)
-    except (BlockingIOError, PermissionError):
-        return True
+        if not system.lock(handle):
+            return True
+        if system.REMOVES_OPEN_FILES:
+            path.unlink(missing_ok=True)
     except OSError:  # a file system without locks
         return None
     finally:
         os.close(handle)
+    if not system.REMOVES_OPEN_FILES:
+        with suppress(OSError):  # its owner has just opened it
+            path.unlink(missing_ok=True)
     return False
 
 
@@ -162,12 +134,12 @@ def is_alive(owner: str, folder: Path) -> bool | None:
     machine, pid, began = owner.rsplit(":", 2)
     if machine != _machine():
         return _is_locked(_file_of(folder, owner))
-    found = _began(int(pid))
+    found = system.began(int(pid))
     return found is not None and found == began
 
 
 def interrupt(owner: str) -> bool:
-    """Send SIGINT to a process, if it is one of this machine that lives; never to this one.
+    """Interrupt a process as Ctrl-C does, if it is one of this machine that lives; never this one.
 
     Parameters
     ----------
@@ -176,12 +148,13 @@ def interrupt(owner: str) -> bool:
     Returns
     -------
     bool
-        Whether it was sent.
+        Whether it was done. It cannot be on Windows, where the job itself looks every two seconds
+        whether it was cancelled.
     """
     machine, pid, began = owner.rsplit(":", 2)
     if machine != _machine() or int(pid) == os.getpid():
         return False
-    return _send(int(pid), signal.SIGINT, lambda: _began(int(pid)) == began)
+    return system.interrupt(int(pid), began)
 
 
 def end_all(job: str) -> int:
@@ -198,43 +171,8 @@ def end_all(job: str) -> int:
         How many were killed: the job's own process, and those that it started.
     """
     killed: set[int] = set()
-    while found := set(_working_for(job)) - killed:  # again: one may have started another
+    while found := set(system.marked(MARK, job)) - killed:  # again: one may have started another
         for pid in found:
-            _send(pid, signal.SIGKILL, partial(_works_for, pid, job))
+            system.kill(pid, MARK, job)
         killed |= found
     return len(killed)
-
-
-def _working_for(job: str) -> Iterator[int]:
-    with suppress(OSError):
-        for folder in _PROC.iterdir():
-            if folder.name.isdigit() and _works_for(int(folder.name), job):
-                yield int(folder.name)
-
-
-def _works_for(pid: int, job: str) -> bool:
-    try:
-        variables = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
-    except OSError:  # gone, or somebody else's
-        return False
-    return pid != os.getpid() and f"{MARK}={job}".encode() in variables
-
-
-def _send(pid: int, number: signal.Signals, is_it: Callable[[], bool]) -> bool:
-    """Send a signal to a process if it is the one that is meant, and no later one."""
-    handle = None
-    try:
-        if hasattr(os, "pidfd_open"):
-            handle = os.pidfd_open(pid)
-        if not is_it():
-            return False
-        if handle is None:
-            os.kill(pid, number)
-        else:  # it reaches the process that was looked at, whoever has its number by now
-            signal.pidfd_send_signal(handle, number)
-    except OSError:
-        return False
-    finally:
-        if handle is not None:
-            os.close(handle)
-    return True

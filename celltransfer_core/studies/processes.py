@@ -24,6 +24,7 @@ from pathlib import Path
 from celltransfer_core.about import PROJECT
 from celltransfer_core.errors import OutputError, StudyError
 from celltransfer_core.runtime.files import make_file, make_folder
+from celltransfer_core.runtime.system import OWN_GROUP, was_killed
 from celltransfer_core.studies.kept import has_result
 from celltransfer_core.studies.owners import (
     MARK,
@@ -202,7 +203,7 @@ def _spawn(workspace: Workspace, job: Job) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=file,
-            start_new_session=True,  # it outlives the server
+            **OWN_GROUP,  # it outlives the server
         )
 
 
@@ -305,7 +306,7 @@ def _reason(workspace: Workspace, job: Job) -> str:
         if said := [line.strip() for line in words if _ERROR.match(line)]:
             return f": {said[-1][:_MOST_WORDS]}"
     code = child.poll() if (child := _children.get(job.id)) else None
-    if code == -signal.SIGKILL:
+    if code is not None and was_killed(code):
         return ": its process was killed, most likely because memory ran out"
     if code is not None and code < 0:
         return f": its process was ended by the signal {signal.Signals(-code).name}"

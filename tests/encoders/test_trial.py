@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper, save
 
 from celltransfer_core.encoders import add_encoder, available_encoders, onnx, trial
 from celltransfer_core.errors import EncoderError
-from celltransfer_core.runtime import apart
+from celltransfer_core.runtime.system import LIMITS_MEMORY
 
 DESCRIPTION = {
     "name": "Tiny",
@@ -93,7 +93,7 @@ def test_a_loop_without_an_end_is_not_waited_for(tmp_path, home, monkeypatch, no
     assert not (home / "encoders").exists()
 
 
-@pytest.mark.skipif(not apart.LIMITS_MEMORY, reason="this system cannot limit memory")
+@pytest.mark.skipif(not LIMITS_MEMORY, reason="this system cannot limit memory")
 def test_a_model_that_fills_the_memory_is_not_added(tmp_path, home, nothing_here):
     with pytest.raises(EncoderError, match=r"m\.onnx cannot be used: it needed more than 4\.0 GB"):
         add_encoder("greedy", greedy(tmp_path))

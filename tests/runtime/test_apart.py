@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from celltransfer_core.errors import CellTransferError, DataError
-from celltransfer_core.runtime import apart
 from celltransfer_core.runtime.apart import EndedError, run_apart
+from celltransfer_core.runtime.system import LIMITS_MEMORY
 
 ENOUGH = {"seconds": 60.0, "memory": 2_000_000_000}
 
@@ -54,7 +54,7 @@ def test_what_takes_too_long_ends_with_all_that_it_started(tmp_path):
     pytest.fail("the child lives")
 
 
-@pytest.mark.skipif(not apart.LIMITS_MEMORY, reason="this system cannot limit memory")
+@pytest.mark.skipif(not LIMITS_MEMORY, reason="this system cannot limit memory")
 def test_what_takes_too_much_memory_ends():
     with pytest.raises(EndedError, match=r"needed more than 2\.0 GB of memory"):
         run_apart(fill, **ENOUGH)
