@@ -2,6 +2,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from celltransfer_core.demo import draw_demo
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +28,13 @@ def test_ci_runs_the_command_that_readme_gives():
     assert taken == block("tests")
     assert taken.count("\n") == block("app").count("\n") == 1
     assert "pytest" in taken
-    assert "streamlit run app.py" in block("app")
+    assert block("app").endswith("celltransfer app\n")
+
+
+@pytest.mark.parametrize("marker", ["app", "tests"])
+def test_windows_is_told_the_same(marker):
+    asked = block(marker).replace("python3 ", "py ").replace(" && ", "; ")
+    assert block(f"{marker} on windows") == asked.replace(".venv/bin/", ".venv\\Scripts\\")
 
 
 def test_the_six_lines_of_python_run(tmp_path, monkeypatch):

@@ -9,11 +9,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from celltransfer_core.about import RESEARCH_USE, __version__
+from celltransfer_core.cli.app import add_app
 from celltransfer_core.cli.benchmark import add_benchmark
 from celltransfer_core.cli.check import add_check
 from celltransfer_core.cli.demo import add_demo
+from celltransfer_core.cli.doctor import add_doctor
 from celltransfer_core.cli.encoders import add_encoders
 from celltransfer_core.cli.evaluate import add_evaluate
 from celltransfer_core.cli.export import add_export
@@ -36,14 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done, 2 the user can mend it (one line says how), 1 a fault of ours, 130 interrupted.
+        0 done, 2 the user can mend it (one line says how), 1 a fault of ours or of the
+        installation, 130 interrupted.
     """
     options = _parser().parse_args(arguments)
     from celltransfer_core.runtime.cluster import on_cluster
 
     try:
         with on_cluster(getattr(options, "scheduler", None)):
-            options.command(options)
+            code: int | None = options.command(options)
     except CellTransferError as error:
         if options.debug:
             raise
@@ -64,16 +68,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return FAULT
-    return DONE
+    return code or DONE
+
+
+def _called() -> str:
+    """Tell how the command line was called: by its own name, or as a module of Python."""
+    name = Path(sys.argv[0]).stem
+    return name if name == "celltransfer" else "python -m celltransfer_core"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
-        prog="python -m celltransfer_core",
+        prog=_called(),
         description=f"Type the cells of a new microscope from a set already typed. {RESEARCH_USE}",
     )
     parser.add_argument("--version", action="version", version=f"CellTransfer {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+    add_app(commands.add_parser("app", help="open the app in the browser"))
     add_run(commands.add_parser("run", help="type the cells of a folder"))
     add_evaluate(
         commands.add_parser("evaluate", help="measure every method on a query with known types")
@@ -88,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     add_demo(commands.add_parser("demo", help="draw two small sets of cells to try things on"))
     add_migrate(commands.add_parser("migrate", help="change the app's database for this version"))
     add_restore(commands.add_parser("restore", help="put a backup of the app's database back"))
+    add_doctor(commands.add_parser("doctor", help="find out what is here and what is wrong"))
     _add_job(commands.add_parser("job"))  # what the dashboard starts; of no use to people
     return parser
 

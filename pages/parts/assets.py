@@ -1,12 +1,11 @@
 """Files that the pages show or run in the browser: ``assets`` at the top level."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-ASSETS = Path(__file__).parents[2] / "assets"
+from celltransfer_core.about import ASSETS
 
 
 @st.cache_resource

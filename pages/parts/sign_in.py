@@ -20,6 +20,7 @@ from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
+from celltransfer_core.about import APP, PROJECT
 from celltransfer_core.web import SignInError
 from parts import text
 
@@ -29,7 +30,8 @@ SIGN_IN = "CELLTRANSFER_SIGN_IN"
 COOKIE = USER_COOKIE_NAME
 """First part of the names of the cookies that hold a sign-in."""
 
-_BESIDE = Path(__file__).parents[2] / ".streamlit" / "secrets.toml"
+# Of the checkout; once installed, of the folder that the app is started in.
+_BESIDE = (APP if APP == PROJECT else Path.cwd()) / ".streamlit" / "secrets.toml"
 _NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 _SHORTEST = 32  # characters of a secret
 _OFF = f"Where nobody is to sign in, set {SIGN_IN}=off."
