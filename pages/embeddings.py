@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from celltransfer_core.config import voter_name
+from celltransfer_core.config import setting, voter_name
 from celltransfer_core.encoders import AvailableEncoder
 from celltransfer_core.pipeline import CellMap, Clusters, layouts
 from celltransfer_core.plots import (
@@ -31,6 +31,7 @@ from parts.encoder_list import find_encoders, show_encoders, show_more_encoders
 from parts.here import Here, open_page
 from parts.navigation import lead_to_next
 from parts.pictures import pictures
+from parts.settings import choose_word, key_of
 from parts.work import begin, map_follows, needs, state_of
 
 MOST_SHOWN = 48
@@ -68,10 +69,21 @@ def keep_voters(here: Here, together: Sequence[str], alone: Sequence[str]) -> No
     chosen = [*([list(together)] if len(together) > 1 else []), *([name] for name in single)]
     if not chosen:
         st.error("Choose at least one encoder.")
-    elif here.change_options(encoders=chosen):
+    elif here.change_options(encoders=chosen, network="named"):
         if state_of(here, "embed") in ("next", "stale", "failed"):
             begin(here, "embed")
         st.rerun()
+
+
+def choose_network(here: Here) -> None:
+    """Let somebody choose whether the network may be that of another kind of cell."""
+    chosen, config = setting("network"), study_config(here.workspace, here.study)
+    key = key_of(chosen, config)
+
+    def keep() -> None:
+        here.change_options(network=st.session_state[key])
+
+    choose_word(here, chosen, config, on_change=keep)
 
 
 def show_outcome(here: Here) -> None:
@@ -195,6 +207,7 @@ encoders = find_encoders(str(home()))
 with text.expert("Expert: encoders, and who votes"):
     show_encoders(encoders)
     choose_voters(here, encoders)
+    choose_network(here)
     show_more_encoders(encoders)
 if needs(here, "embed", "Look at every cell"):
     show_outcome(here)

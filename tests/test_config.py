@@ -30,6 +30,7 @@ from celltransfer_core.transport import Map, Solver
 
 OTHER = {
     "encoders": (("colour",), ("shape",)),
+    "network": "named",
     "framing": "none",
     "colour": "lab",
     "um_per_px": (0.1, 0.2),
@@ -81,7 +82,8 @@ WRONG = {
 
 STAGES = ("embed", "clusters", "matches", "classify")
 STAGE_OF = {
-    **dict.fromkeys(("encoders", "framing", "colour", "um_per_px", "cluster_encoder"), "embed"),
+    **dict.fromkeys(("encoders", "network", "framing", "colour"), "embed"),
+    **dict.fromkeys(("um_per_px", "cluster_encoder"), "embed"),
     **dict.fromkeys(("clusters", "n_clusters", "graph", "sigma", "resolution"), "clusters"),
     **dict.fromkeys(("features", "scale_blocks", "seed"), "clusters"),
     # Votes of cells name their clusters.
@@ -96,6 +98,7 @@ STAGE_OF = {
 counts."""
 
 PRINTED = {
+    "network": "named",
     "framing": "none",
     "colour": "none",
     "clusters": "node-degree",

@@ -58,7 +58,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="DIR", help="folder for check.csv; without, the screen alone"
     )
     method = parser.add_argument_group("method")
-    add_settings(method, ("encoders", "framing", "colour", "seed"))
+    add_settings(method, ("encoders", "network", "framing", "colour", "seed"))
     add_skip(method)
     add_work(parser)
 

@@ -36,7 +36,8 @@ def config_of(options: argparse.Namespace) -> Config:
     Returns
     -------
     Config
-        The preset's, where nothing was given.
+        The preset's, where nothing was given; but encoders that are named are those that vote,
+        unless ``--network`` says otherwise.
 
     Raises
     ------
@@ -48,6 +49,8 @@ def config_of(options: argparse.Namespace) -> Config:
     if options.workers is not None and options.workers < 1:
         raise DataError("--workers cannot be under 1.")
     given = {name: getattr(options, name, None) for name in SETTINGS}
+    if given["encoders"] and not given["network"]:
+        given["network"] = "named"
     return config_from(
         options.preset,
         **{name: _value(SETTINGS[name], told) for name, told in given.items() if told is not None},

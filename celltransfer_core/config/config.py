@@ -30,7 +30,10 @@ class Config(VotingSettings, TransferSettings, IdentificationSettings):
     ----------
     encoders : tuple of tuple of str
         Voters: each an encoder, or several whose embeddings are concatenated.
-    framing : {"auto", "nucleus", "none"}
+    network : {"auto", "named"}
+        Let the network of another kind of cell, of those that came with CellTransfer, take the
+        place of one where it fits the reference better, or not (the paper).
+    framing : {"auto", "nucleus", "wide", "none"}
         Cut cells around their nuclei: where most are found, always, never.
     colour : {"balanced", "lab", "none"}
         Bring each set's Lab mean and spread to the reference's (``lab``), after each framed cell's

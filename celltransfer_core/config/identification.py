@@ -32,7 +32,7 @@ class IdentificationSettings:
             )
         },
     )
-    framing: Literal["auto", "nucleus", "none"] = field(
+    network: Literal["auto", "named"] = field(
         default="auto",
         metadata={
             "setting": Setting(
@@ -40,18 +40,47 @@ class IdentificationSettings:
                 stages=("embed",),
                 choices={
                     "auto": Choice(
-                        "Where nuclei are found",
-                        "Cut, if at least 80 % of nuclei are found in every set.",
+                        "As fits the cells",
+                        "Another network that came with CellTransfer takes the place of cell where "
+                        "it tells the reference's types apart clearly better.",
+                    ),
+                    "named": Choice("As chosen", "The encoders that are chosen, whatever cells."),
+                },
+                help="let another network that came with CellTransfer take the place of cell where "
+                "it fits the reference's cells better, or keep to the encoders that are named "
+                "(default with --encoders)",
+                own=True,
+                page="embeddings",
+                label="Network",
+                paper="named",
+            )
+        },
+    )
+    framing: Literal["auto", "nucleus", "wide", "none"] = field(
+        default="auto",
+        metadata={
+            "setting": Setting(
+                kind="word",
+                stages=("embed",),
+                choices={
+                    "auto": Choice(
+                        "As fits the cells",
+                        "Cut, if at least 80 % of nuclei are found in every set; wider or not at "
+                        "all where that tells the reference's types apart clearly better.",
                     ),
                     "nucleus": Choice(
                         "Always", "Cut; cells whose nucleus is not found are left whole."
+                    ),
+                    "wide": Choice(
+                        "Always, wider",
+                        "Cut twice as wide, for cells that their cytoplasm tells apart.",
                     ),
                     "none": Choice(
                         "Never", "Whole images, as in the paper. For unstained or live cells."
                     ),
                 },
-                help="cut every cell around its nucleus: where most nuclei are found, always, or "
-                "never",
+                help="cut every cell around its nucleus: as fits the reference's cells where most "
+                "nuclei are found, always, always twice as wide, or never",
                 page="data",
                 label="Cut around the nucleus",
                 paper="none",

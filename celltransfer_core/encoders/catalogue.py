@@ -118,8 +118,19 @@ def _without_packages() -> str:
     )
 
 
+def shipped_networks() -> tuple[str, ...]:
+    """List the networks that came with CellTransfer, each for a kind of cell.
+
+    Returns
+    -------
+    tuple of str
+        Their ids.
+    """
+    return tuple(model.stem for model in _models(SHIPPED))
+
+
 def _always_here() -> tuple[str, ...]:
-    return (*(model.stem for model in _models(SHIPPED)), *(spec.id for spec in BUILTIN))
+    return (*shipped_networks(), *(spec.id for spec in BUILTIN))
 
 
 def _taken() -> tuple[str, ...]:

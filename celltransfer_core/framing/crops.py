@@ -15,7 +15,7 @@ from celltransfer_core.data.dataset import Dataset, PixelScale
 from celltransfer_core.data.images import resize
 from celltransfer_core.framing.colour import ColourMap, White, balance
 from celltransfer_core.framing.nuclei import Nuclei, intensity_key
-from celltransfer_core.framing.nucleus import VERSION, cut
+from celltransfer_core.framing.nucleus import FIELD_OF_VIEW, VERSION, cut
 from celltransfer_core.types import Float32, Ints, RGBImage
 
 
@@ -145,6 +145,8 @@ class Crops:
     def variant(self) -> str:
         """Name of all that decides the pixels besides the image files: part of the cache's keys."""
         parts = ["whole" if self.nuclei is None else f"nucleus@{VERSION}"]
+        if self.nuclei is not None and self.nuclei.field != FIELD_OF_VIEW:
+            parts.append(f"field-{self.nuclei.field:g}")
         if self.white is not None:
             parts.append("white-{}.{}.{}".format(*self.white))
         parts += [f"lab-{colour.key}" for colour in self.colours.values()]

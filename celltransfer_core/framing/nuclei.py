@@ -5,13 +5,13 @@ What tells a good picture from a poor one is measured in the same pass. Not in t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from celltransfer_core.data.dataset import Dataset, PixelScale
 from celltransfer_core.framing.measures import MEASURES, measure
-from celltransfer_core.framing.nucleus import VERSION, Nucleus, look_at
+from celltransfer_core.framing.nucleus import FIELD_OF_VIEW, VERSION, Nucleus, look_at
 from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.runtime.tasks import run_tasks
@@ -36,13 +36,19 @@ class Nuclei:
     """Colour around each cell, with a nucleus or without, shape (n, 3)."""
     measures: Float32
     """One column each of :data:`~celltransfer_core.framing.measures.MEASURES`, shape (n, k)."""
+    field: float = FIELD_OF_VIEW
+    """Side of the cut around each, in extents."""
 
     def __getitem__(self, cell: int) -> Nucleus | None:
         if not self.found[cell]:
             return None
         red, green, blue = self.background[cell].tolist()
         return Nucleus(
-            float(self.x[cell]), float(self.y[cell]), float(self.extent[cell]), (red, green, blue)
+            float(self.x[cell]),
+            float(self.y[cell]),
+            float(self.extent[cell]),
+            (red, green, blue),
+            self.field,
         )
 
     def take(self, cells: Ints) -> Nuclei:
@@ -56,13 +62,14 @@ class Nuclei:
         -------
         Nuclei
         """
-        return Nuclei(
-            self.found[cells],
-            self.x[cells],
-            self.y[cells],
-            self.extent[cells],
-            self.background[cells],
-            self.measures[cells],
+        return replace(
+            self,
+            found=self.found[cells],
+            x=self.x[cells],
+            y=self.y[cells],
+            extent=self.extent[cells],
+            background=self.background[cells],
+            measures=self.measures[cells],
         )
 
 

@@ -15,6 +15,9 @@ VERSION = "3"
 FIELD_OF_VIEW = 2.0
 """Side of the cut, in extents of the nucleus."""
 
+WIDE_FIELD = 4.0
+"""Side of a wider cut, which holds more of the cytoplasm."""
+
 _WORKING_SIDE = 96  # px: nuclei are looked for on copies of this size
 _LEAST_CONTRAST = 25  # grey values of green by which a nucleus is darker than the background
 
@@ -42,6 +45,8 @@ class Nucleus(NamedTuple):
     """Longer side of the box around all its lobes."""
     background: tuple[float, float, float]
     """Colour around the cell, to fill what lies outside the image."""
+    field: float = FIELD_OF_VIEW
+    """Side of the cut, in extents."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +240,7 @@ def square(nucleus: Nucleus) -> tuple[int, int, int]:
     left, top, side : int
         In px of the original image; it may reach beyond it.
     """
-    side = max(8, round(FIELD_OF_VIEW * nucleus.extent))
+    side = max(8, round(nucleus.field * nucleus.extent))
     return round(nucleus.x - side / 2), round(nucleus.y - side / 2), side
 
 
@@ -250,8 +255,9 @@ def cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
     Returns
     -------
     ndarray of uint8, shape (side, side, 3)
-        At the image's own resolution; side is twice the nucleus's extent. What lies outside the
-        image has the background's colour: mirroring would draw false cells.
+        At the image's own resolution; side is the nucleus's extent times its ``field``, twice the
+        extent as a rule. What lies outside the image has the background's colour: mirroring would
+        draw false cells.
     """
     left, top, side = square(nucleus)
     height, width = image.shape[:2]

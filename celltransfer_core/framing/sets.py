@@ -18,18 +18,26 @@ from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.framing.colour import Colour, ColourMap, White
 from celltransfer_core.framing.crops import Crops
 from celltransfer_core.framing.nuclei import Nuclei, find_nuclei
+from celltransfer_core.framing.nucleus import WIDE_FIELD
 from celltransfer_core.runtime.batches import evenly_spaced, in_batches
 from celltransfer_core.runtime.cache import Cache, fingerprint, uncached
 from celltransfer_core.runtime.progress import counted_together
 from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Float64, Ints, Progress, silent
 
-Mode = Literal["auto", "nucleus", "none"]
+Mode = Literal["auto", "nucleus", "wide", "none"]
 """Whether cells are cut around their nuclei, see :func:`frame_sets`."""
+
+Field = Literal["nucleus", "wide", "whole"]
+"""What is kept of a cell: the field of its nucleus, one twice as wide, or the whole image."""
 
 MIN_SHARE_FOUND = 0.8
 """Share of nuclei that must be found in every set for ``auto`` to frame."""
 
+_CUT = {
+    "nucleus": "cut around the nucleus",
+    "wide": "cut around the nucleus, twice as wide as usual",
+}
 _COLOUR_SAMPLE = 1000  # cells a set that Lab moments are taken from
 _COLOUR_BATCH = 128  # cells that are summed up at once: another number changes the last digits
 _COLOUR_SIDE = 64  # rows and columns of each at most: more takes longer and changes nothing
@@ -118,6 +126,7 @@ def frame_sets(
     colour: Colour,
     cache: Cache,
     reference: str = "reference",
+    suited: Field = "nucleus",
     in_um: bool = False,
     workers: int | None = None,
     progress: Progress = silent,
@@ -127,9 +136,10 @@ def frame_sets(
     Parameters
     ----------
     sets : mapping from name to Dataset
-    mode : {"auto", "nucleus", "none"}
+    mode : {"auto", "nucleus", "wide", "none"}
         ``auto`` frames if at least 80 % of the nuclei are found in every set; ``nucleus`` always
-        frames and leaves cells without a nucleus whole; ``none`` searches for no nuclei.
+        frames and leaves cells without a nucleus whole; ``wide`` likewise, twice as wide; ``none``
+        searches for no nuclei.
     colour : {"balanced", "lab", "none"}
         ``lab`` brings the other sets' Lab moments to the reference's; ``balanced`` also
         scales each cell of framed sets before, so that its background has the median colour of
@@ -137,6 +147,8 @@ def frame_sets(
     cache : Cache
     reference : str
         Name of the set that keeps its colours.
+    suited : {"nucleus", "wide", "whole"}
+        What ``auto`` keeps of cells where enough nuclei are found.
     in_um : bool
         Whether extents are in µm where the size of a pixel is known, see :attr:`Crops.extents`.
     workers : int, optional
@@ -154,7 +166,9 @@ def frame_sets(
             name: find_nuclei(dataset, cache, workers=workers, progress=part)
             for (name, dataset), part in zip(sets.items(), parts, strict=True)
         }
-    framed, reason = choose_framing(mode, _by_source(sets, nuclei))
+    framed, reason = choose_framing(mode, _by_source(sets, nuclei), suited)
+    if "wide" in (mode, suited if mode == "auto" else ""):
+        nuclei = {name: replace(found, field=WIDE_FIELD) for name, found in nuclei.items()}
     white = None
     if colour == "balanced" and framed:
         white = _usual_background(sets[reference], nuclei[reference])
@@ -227,13 +241,17 @@ def _largest_source(dataset: Dataset) -> str:
     return dataset.sources[int(np.bincount(dataset.cell_sources).argmax())]
 
 
-def choose_framing(mode: Mode, nuclei: Mapping[str, Nuclei]) -> tuple[bool, str]:
+def choose_framing(
+    mode: Mode, nuclei: Mapping[str, Nuclei], suited: Field = "nucleus"
+) -> tuple[bool, str]:
     """Decide whether all sets are framed, or none.
 
     Parameters
     ----------
-    mode : {"auto", "nucleus", "none"}
+    mode : {"auto", "nucleus", "wide", "none"}
     nuclei : mapping from set name to Nuclei
+    suited : {"nucleus", "wide", "whole"}
+        See :func:`frame_sets`.
 
     Returns
     -------
@@ -250,10 +268,12 @@ def choose_framing(mode: Mode, nuclei: Mapping[str, Nuclei]) -> tuple[bool, str]
     left = sum(int((~found.found).sum()) for found in nuclei.values())
     cells = "1 cell without one is" if left == 1 else f"{left:,} cells without one are"
     whole = f"; {cells} left whole" if left else ""
-    if mode == "nucleus":
-        return True, f"cut around the nucleus, as asked for ({counts}){whole}"
+    if mode != "auto":
+        return True, f"{_CUT[mode]}, as asked for ({counts}){whole}"
     if all(found.found.mean() >= MIN_SHARE_FOUND for found in nuclei.values()):
-        return True, f"cut around the nucleus ({counts}){whole}"
+        if suited == "whole":
+            return False, f"whole images ({counts})"
+        return True, f"{_CUT[suited]} ({counts}){whole}"
     return (
         False,
         f"whole images, for too few nuclei were found ({counts}; {MIN_SHARE_FOUND:.0%} needed)",

@@ -66,6 +66,8 @@ def command_line(
                 options += [(f"{setting.option}={word}",) for word in words]
             else:
                 options.append((setting.option, *words))
+    if "encoders" in differing[preset] and "network" not in differing[preset]:
+        options.append(("--network", config.network))  # named encoders would stay as they are
     if config.expect and not config.absent:  # by itself --expect rules out all others
         options.append(("--sample", "any"))
     options += [("--clusters-from", clusters)] if clusters else []

@@ -26,6 +26,7 @@ from .edits import (
     shorten_hashes as shorten_hashes,
     split_in_two as split_in_two,
 )
+from .embedded import embed_sets as embed_sets, load_encoders as load_encoders
 from .estimate import estimate_run as estimate_run
 from .features import (
     Block as Block,
@@ -67,11 +68,7 @@ from .portable import (
     CellClassifier as CellClassifier,
     View as View,
 )
-from .prepared import (
-    embed_sets as embed_sets,
-    load_encoders as load_encoders,
-    prepare as prepare,
-)
+from .prepared import frame_as_suits as frame_as_suits, prepare as prepare
 from .purity import (
     MIXED as MIXED,
     Opinion as Opinion,
@@ -107,6 +104,11 @@ from .subsets import (
     apportion as apportion,
     draw_reference as draw_reference,
     split_query as split_query,
+)
+from .suited import (
+    Suited as Suited,
+    suit_reference as suit_reference,
+    typed_by_others as typed_by_others,
 )
 from .updates import drift as drift, update_vote as update_vote, vote_updater as vote_updater
 from .votes import (

@@ -30,8 +30,8 @@ from celltransfer_core.framing.colour import ColourMap, White
 from celltransfer_core.framing.crops import Crops
 from celltransfer_core.framing.nuclei import find_nuclei
 from celltransfer_core.people.reviews import Review, final_types, settled_answers
+from celltransfer_core.pipeline.embedded import embed_sets
 from celltransfer_core.pipeline.inferred import infer_run
-from celltransfer_core.pipeline.prepared import embed_sets
 from celltransfer_core.pipeline.result import RunResult
 from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.types import Bools, Float64, Labels, Progress, RGBImage, silent

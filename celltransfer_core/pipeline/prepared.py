@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -15,18 +16,19 @@ from celltransfer_core.config.config import DEFAULT, Config, setting
 from celltransfer_core.data.background import over_one_background
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.data.type_names import answer_named
-from celltransfer_core.encoders.catalogue import encoder_names, how_to_get, load_encoder
-from celltransfer_core.encoders.embedding import embed_together, grouped, kept_rows
-from celltransfer_core.encoders.registry import Encoder, published_encoders
+from celltransfer_core.encoders.catalogue import load_encoder
+from celltransfer_core.encoders.embedding import kept_rows
+from celltransfer_core.encoders.registry import Encoder
 from celltransfer_core.errors import DataError, EncoderError
-from celltransfer_core.framing.crops import Crops
-from celltransfer_core.framing.sets import frame_sets
-from celltransfer_core.pipeline.features import Embeddings
+from celltransfer_core.framing.sets import Framing, frame_sets
+from celltransfer_core.pipeline.embedded import embed_sets, load_encoders
 from celltransfer_core.pipeline.result import Failure, Prepared, type_names
+from celltransfer_core.pipeline.suited import suit_reference
 from celltransfer_core.runtime.cache import Cache
-from celltransfer_core.runtime.progress import counted_together
 from celltransfer_core.types import Float32, Progress, silent
 from celltransfer_core.vocabulary import QUERY, REFERENCE, and_more
+
+Voters = tuple[tuple[str, ...], ...]
 
 
 def prepare(
@@ -69,15 +71,10 @@ def prepare(
     sets = {REFERENCE: reference, QUERY: query, **(extras or {})}
     sets = over_one_background(sets, REFERENCE)
     encoders, failures = load_encoders(config)
-    framing = frame_sets(
-        sets,
-        mode=config.framing,
-        colour=config.colour,
-        # In one unit: µm where the pixel size of every cell to compare is known.
-        in_um=bool(np.isfinite([*reference.um_per_px, *query.um_per_px]).all()),
-        cache=cache,
-        workers=workers,
-        progress=progress,
+    # In one unit: µm where the pixel size of every cell to compare is known.
+    in_um = bool(np.isfinite([*reference.um_per_px, *query.um_per_px]).all())
+    framing, encoders, voters = frame_as_suits(
+        sets, config, encoders, in_um=in_um, cache=cache, workers=workers, progress=progress
     )
     embeddings, broken = embed_sets(framing.crops, encoders, cache, workers, progress)
     failures = (*failures, *broken)
@@ -90,7 +87,7 @@ def prepare(
         encoders=tuple(e.spec for e in encoders if e.spec.id in embeddings[QUERY]),
         failures=failures,
         embeddings=embeddings,
-        voters=usable_voters(config, embeddings[QUERY], failures),
+        voters=usable_voters(voters, config.cluster_encoder, embeddings[QUERY], failures),
     )
 
 
@@ -126,110 +123,6 @@ def check_named_types(config: Config, types: Sequence[str]) -> None:
         )
 
 
-def load_encoders(config: Config) -> tuple[tuple[Encoder, ...], tuple[Failure, ...]]:
-    """Load every encoder the configuration names; those that cannot be read are reported.
-
-    Parameters
-    ----------
-    config : Config
-
-    Returns
-    -------
-    encoders : tuple of Encoder
-    failures : tuple of Failure
-
-    Raises
-    ------
-    EncoderError
-        If a name is not known at all.
-    """
-    known = encoder_names()
-    encoders: list[Encoder] = []
-    failures: list[Failure] = []
-    for name in config.encoder_ids:
-        if name not in (*known, *published_encoders()):
-            raise EncoderError(how_to_get(name))
-        try:
-            encoders.append(load_encoder(name))
-        except EncoderError as error:
-            failures.append(Failure(name, str(error)))
-    return tuple(encoders), tuple(failures)
-
-
-def embed_sets(
-    crops: Mapping[str, Crops],
-    encoders: Sequence[Encoder],
-    cache: Cache,
-    workers: int | None,
-    progress: Progress,
-) -> tuple[Embeddings, tuple[Failure, ...]]:
-    """Embed every set with every encoder (3.1); an encoder that fails is left out everywhere.
-
-    Parameters
-    ----------
-    crops : mapping from set name to Crops
-    encoders : sequence of Encoder
-    cache : Cache
-    workers : int, optional
-    progress : callable
-
-    Returns
-    -------
-    embeddings : mapping from set name to mapping from encoder to ndarray of float32
-    failures : tuple of Failure
-    """
-    embeddings: dict[str, dict[str, Float32]] = {name: {} for name in crops}
-    failures = []
-    by_id = {encoder.spec.id: encoder for encoder in encoders}
-    waiting = grouped([*by_id])
-    while waiting:
-        group = waiting.pop(0)
-        together = [by_id[name] for name in group]
-        parts = counted_together(progress, [len(cells) for cells in crops.values()])
-        try:
-            found = {
-                name: _embed_parts(cells, together, cache, workers, part)
-                for (name, cells), part in zip(crops.items(), parts, strict=True)
-            }
-        except EncoderError as error:
-            if len(group) > 1:  # each by itself: one that fails is left out, not those beside it
-                waiting = [*((name,) for name in group), *waiting]
-            else:
-                failures.append(Failure(group[0], str(error)))
-            continue
-        for name, rows in found.items():
-            embeddings[name] |= dict(zip(group, rows, strict=True))
-    # In the order in which they were named.
-    named = [name for name in by_id if name in next(iter(embeddings.values()))]
-    ordered = {of: {name: rows[name] for name in named} for of, rows in embeddings.items()}
-    return ordered, tuple(failures)
-
-
-def embed_by_scale(
-    crops: Crops, encoder: Encoder, cache: Cache, workers: int | None, progress: Progress = silent
-) -> Float32:
-    """Embed one set, each of its sources by itself as it was framed; rows come from the cache.
-
-    Parameters
-    ----------
-    crops : Crops
-    encoder : Encoder
-    cache : Cache
-    workers : int, optional
-    progress : callable
-
-    Returns
-    -------
-    ndarray of float32, shape (n, dim)
-
-    Raises
-    ------
-    EncoderError
-        If the encoder fails.
-    """
-    return _embed_parts(crops, [encoder], cache, workers, progress)[0]
-
-
 def with_kept_embeddings(prepared: Prepared, cache: Cache) -> Prepared | None:
     """Read the embeddings of sets that were prepared before; no encoder is loaded.
 
@@ -258,32 +151,74 @@ def with_kept_embeddings(prepared: Prepared, cache: Cache) -> Prepared | None:
     return replace(prepared, embeddings=embeddings)
 
 
-def _embed_parts(
-    crops: Crops,
+def frame_as_suits(
+    sets: Mapping[str, Dataset],
+    config: Config,
     encoders: Sequence[Encoder],
+    *,
+    in_um: bool,
     cache: Cache,
-    workers: int | None,
-    progress: Progress,
-) -> list[Float32]:
-    """Embed the sources of a set, each by itself, with a group of encoders."""
-    parts = crops.by_scale()
-    counts = counted_together(progress, [len(cells) for cells, _ in parts])
-    found = [
-        embed_together(part, encoders, cache, workers=workers, progress=count)
-        for (_, part), count in zip(parts, counts, strict=True)
-    ]
-    order = np.argsort(np.concatenate([cells for cells, _ in parts]))
-    return [np.concatenate(rows)[order] for rows in zip(*found, strict=True)]
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> tuple[Framing, tuple[Encoder, ...], Voters]:
+    """Frame sets, and choose the network, as suits the reference's kind of cell.
+
+    Parameters
+    ----------
+    sets : mapping from name to Dataset
+        The reference among them, with its types.
+    config : Config
+    encoders : sequence of Encoder
+        Those of the configuration that can be loaded.
+    in_um, cache, workers, progress
+        As for :func:`~celltransfer_core.framing.frame_sets`.
+
+    Returns
+    -------
+    framing : Framing
+        Its reason tells what was chosen and why.
+    encoders : tuple of Encoder
+        Those that the voters are made of, and the clusters' own.
+    voters : tuple of tuple of str
+        Those of the configuration, with the network that suits.
+    """
+    frame = partial(
+        frame_sets,
+        sets,
+        mode=config.framing,
+        colour=config.colour,
+        in_um=in_um,
+        cache=cache,
+        workers=workers,
+        progress=progress,
+    )
+    framing = frame()
+    suited = suit_reference(
+        framing, config, encoders, cache=cache, workers=workers, progress=progress
+    )
+    if suited.field != suited.usual:
+        framing = frame(suited=suited.field)
+    if suited.reason:
+        framing = replace(framing, reason=f"{framing.reason}; {suited.reason}")
+    by_id = {encoder.spec.id: encoder for encoder in encoders}
+    asked = replace(config, encoders=suited.voters).encoder_ids
+    here = [n for n in asked if n in by_id or n not in config.encoder_ids]
+    return framing, tuple(by_id.get(n) or load_encoder(n) for n in here), suited.voters
 
 
 def usable_voters(
-    config: Config, at_hand: Mapping[str, Float32], failures: Sequence[Failure]
-) -> tuple[tuple[str, ...], ...]:
+    voters: Voters,
+    cluster_encoder: tuple[str, ...] | None,
+    at_hand: Mapping[str, Float32],
+    failures: Sequence[Failure],
+) -> Voters:
     """List the voters whose encoders all work.
 
     Parameters
     ----------
-    config : Config
+    voters : tuple of tuple of str
+    cluster_encoder : tuple of str, optional
+        The clusters' own.
     at_hand : mapping from encoder to its embeddings
     failures : sequence of Failure
 
@@ -297,9 +232,9 @@ def usable_voters(
         If none is left, or the clusters' own encoder failed.
     """
     reasons = " ".join(failure.reason for failure in failures)
-    voters = tuple(v for v in config.encoders if all(member in at_hand for member in v))
-    if not voters:
+    usable = tuple(v for v in voters if all(member in at_hand for member in v))
+    if not usable:
         raise EncoderError(f"No encoder could be used. {reasons}")
-    if config.cluster_encoder and not all(member in at_hand for member in config.cluster_encoder):
+    if cluster_encoder and not all(member in at_hand for member in cluster_encoder):
         raise EncoderError(f"The encoder for clusters could not be used. {reasons}")
-    return voters
+    return usable

@@ -24,10 +24,11 @@ from celltransfer_core.data.overlap import find_repeated
 from celltransfer_core.data.pooling import CONTRADICTION
 from celltransfer_core.errors import DataError
 from celltransfer_core.framing.quality import Fault, judge_quality
-from celltransfer_core.framing.sets import Framing, frame_sets
+from celltransfer_core.framing.sets import Framing
 from celltransfer_core.neighbors.search import nearest_others
+from celltransfer_core.pipeline.embedded import embed_sets, load_encoders
 from celltransfer_core.pipeline.features import Embeddings, level_sources, representation
-from celltransfer_core.pipeline.prepared import embed_sets, load_encoders, usable_voters
+from celltransfer_core.pipeline.prepared import frame_as_suits, usable_voters
 from celltransfer_core.pipeline.result import type_names
 from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.types import Bools, Float32, Float64, Ints, Progress, silent
@@ -115,17 +116,19 @@ def check_reference(
     if len(types) < 2:
         raise DataError(f"The reference has one type only ({types[0]}); it needs two at least.")
     encoders, failures = load_encoders(config)
-    framing = frame_sets(
+    framing, encoders, chosen = frame_as_suits(
         {REFERENCE: reference},
-        mode=config.framing,
-        colour=config.colour,
+        config,
+        encoders,
         in_um=bool(np.isfinite(reference.um_per_px).all()),
         cache=cache,
         workers=workers,
         progress=progress,
     )
     embeddings, broken = embed_sets(framing.crops, encoders, cache, workers, progress)
-    voters = usable_voters(config, embeddings[REFERENCE], (*failures, *broken))
+    voters = usable_voters(
+        chosen, config.cluster_encoder, embeddings[REFERENCE], (*failures, *broken)
+    )
     progress("checking the reference", 0, 1)
     views = _views(embeddings, reference, voters, config)
     faults = _faults(framing, reference)

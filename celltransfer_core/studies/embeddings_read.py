@@ -15,7 +15,7 @@ from celltransfer_core.encoders.catalogue import load_encoder
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.errors import EncoderError
 from celltransfer_core.framing.crops import Crops
-from celltransfer_core.pipeline.prepared import embed_by_scale
+from celltransfer_core.pipeline.embedded import embed_by_scale
 from celltransfer_core.pipeline.result import Prepared
 from celltransfer_core.runtime.apart import EndedError, run_apart
 from celltransfer_core.runtime.cache import Cache

@@ -31,6 +31,7 @@ from parts.text import plain, seconds_left
 _PHASES = {
     "reading": "Reading the images",
     "framing": "Finding nuclei",
+    "trying fields": "Trying what tells the reference's types apart",
     "colour": "Comparing colours",
     "drawing the cells": "Drawing the cells",
     "drawing the map": "Drawing the map",

@@ -147,7 +147,7 @@ def halved(image):
 )
 def test_spoilt_pictures_are_found_and_the_others_are_not(reference, nuclei, fault, spoil):
     seen = look_at(image := spoil(reference.read(5)))
-    rows = {name: values.copy() for name, values in vars(nuclei).items()}
+    rows = {name: np.copy(values) for name, values in vars(nuclei).items()}
     rows["found"][5], rows["measures"][5] = seen.nucleus is not None, measure(image, seen)
     faults = judge(nuclei, Nuclei(**rows), reference, reference).faults
     assert faults[fault][5]

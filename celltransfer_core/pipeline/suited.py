@@ -1,0 +1,237 @@
+"""What suits the kind of cell: a framed reference with its types in, the field and the network out.
+
+The field of a nucleus takes the cytoplasm away by which other cells than blood are told apart, and
+a network has learned one kind of cell. A few reference cells are embedded in every way and typed by
+the others; what is usual stays unless another way is better by more than chance. Types of the query
+are never looked at. Not in the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from celltransfer_core.config.config import Config
+from celltransfer_core.encoders.catalogue import load_encoder, shipped_networks
+from celltransfer_core.encoders.registry import Encoder
+from celltransfer_core.encoders.training.kinds import groups_of
+from celltransfer_core.framing.crops import Crops
+from celltransfer_core.framing.nucleus import WIDE_FIELD
+from celltransfer_core.framing.sets import Field, Framing
+from celltransfer_core.pipeline.embedded import embed_sets
+from celltransfer_core.pipeline.features import level_sources, representation
+from celltransfer_core.runtime.batches import evenly_spaced
+from celltransfer_core.runtime.cache import Cache
+from celltransfer_core.types import Bools, Float32, Float64, Ints, Labels, Progress, silent
+from celltransfer_core.vocabulary import REFERENCE
+
+CELLS_A_TYPE, MOST_CELLS = 30, 300
+"""Reference cells that are tried."""
+
+ERRORS = 2.0
+"""Standard errors of a gain that it must exceed."""
+
+_NEIGHBOURS = 7
+_NAMES: Mapping[Field, str] = {
+    "nucleus": "the field of the nucleus",
+    "wide": "a field twice as wide",
+    "whole": "whole images",
+}
+
+
+class Way(NamedTuple):
+    """A way to show a cell to the encoders."""
+
+    field: Field
+    network: str
+    """Encoder that came with CellTransfer; empty where there is no choice."""
+
+    def __str__(self) -> str:
+        return f"{_NAMES[self.field]} with {self.network}" if self.network else _NAMES[self.field]
+
+
+@dataclass(frozen=True)
+class Suited:
+    """The way that suits a reference."""
+
+    usual: Field
+    field: Field
+    voters: tuple[tuple[str, ...], ...]
+    """Those of the configuration, with the network that suits."""
+    reason: str = ""
+    """The choice and its reason; empty where there was nothing to choose."""
+
+
+def suit_reference(
+    framing: Framing,
+    config: Config,
+    encoders: Sequence[Encoder],
+    *,
+    cache: Cache,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Suited:
+    """Choose the field and the network by which the reference's own types are told apart.
+
+    Parameters
+    ----------
+    framing : Framing
+        Framed as usual: cut around the nuclei where enough are found. Its reference has types.
+    config : Config
+        A field is chosen if its ``framing`` is ``auto`` and cells are cut, a network if its
+        ``network`` is and a voter has one that came with CellTransfer.
+    encoders : sequence of Encoder
+        Those of the configuration that can be loaded.
+    cache, workers, progress
+        As for :func:`~celltransfer_core.pipeline.prepared.prepare`.
+
+    Returns
+    -------
+    Suited
+        At most 30 cells of a type and 300 in all are tried, evenly along the order of content
+        hashes. Each is typed by those that were not taken together with it, see
+        :func:`~celltransfer_core.encoders.training.groups_of`. The best way is taken if it types
+        more of them right than the usual one, by more than two standard errors of the difference
+        between such groups, each type counting the same.
+    """
+    networks = shipped_networks() if config.network == "auto" else ()
+    voter = next((v for v in config.encoders if {*v} & {*networks}), config.encoders[0])
+    usual, ways = _ways(framing, config, voter, networks)
+    at_hand = {encoder.spec.id: encoder for encoder in encoders}
+    part = framing.crops[REFERENCE]
+    labels, groups = part.dataset.cell_labels, groups_of(part.dataset)
+    cells = _spread(labels)
+    part = part.take(cells)
+    if len(ways) < 2 or not {*voter} <= {*at_hand} or len(np.unique(labels[cells])) < 2:
+        return Suited(usual.field, usual.field, config.encoders)
+    at_hand |= {way.network: load_encoder(way.network) for way in ways if way.network}
+    types, numbers = np.unique(labels[cells], return_inverse=True)
+    alone = np.array([f"cell {cell}" for cell in cells])
+    apart = np.unique(np.where(groups[cells] == "", alone, groups[cells]), return_inverse=True)[1]
+    right: dict[Way, Bools] = {}
+    for done, way in enumerate(ways):
+        progress("trying fields", done, len(ways))
+        members = _with_network(voter, usual.network, way.network)
+        shown = {REFERENCE: _in_field(part, way.field)}
+        rows, failures = embed_sets(shown, [at_hand[m] for m in members], cache, workers, silent)
+        if not failures:
+            X = _compared(rows[REFERENCE], members, numbers, part, config)
+            right[way] = typed_by_others(X, numbers, apart) == numbers
+    progress("trying fields", len(ways), len(ways))
+    if usual not in right:
+        return Suited(usual.field, usual.field, config.encoders)
+    chosen, reason = _choose(right, usual, numbers, apart)
+    voters = tuple(_with_network(v, usual.network, chosen.network) for v in config.encoders)
+    return Suited(
+        usual.field,
+        chosen.field,
+        voters,
+        f"of {len(cells)} reference cells of {len(types)} types {reason}",
+    )
+
+
+def _ways(
+    framing: Framing, config: Config, voter: Sequence[str], networks: Sequence[str]
+) -> tuple[Way, list[Way]]:
+    """Give the usual way, and all that there are, the usual one first."""
+    fields: list[Field] = ["whole"]
+    if framing.framed:
+        fields = ["nucleus", "wide", "whole"] if config.framing == "auto" else [_field_of(framing)]
+    own = next((member for member in voter if member in networks), "")
+    others = [name for name in networks if name != own and name not in config.encoder_ids]
+    return Way(fields[0], own), [
+        Way(field, network) for network in [own, *(others if own else [])] for field in fields
+    ]
+
+
+def _field_of(framing: Framing) -> Field:
+    nuclei = framing.crops[REFERENCE].nuclei
+    return "wide" if nuclei is not None and nuclei.field == WIDE_FIELD else "nucleus"
+
+
+def _in_field(crops: Crops, field: Field) -> Crops:
+    if crops.nuclei is None or field == "whole":
+        return replace(crops, nuclei=None, white=None)
+    return (
+        replace(crops, nuclei=replace(crops.nuclei, field=WIDE_FIELD)) if field == "wide" else crops
+    )
+
+
+def _spread(labels: Labels) -> Ints:
+    """Draw cells of every type, evenly along their order, shape (k,), ascending."""
+    names = np.unique(labels)
+    most = max(2, min(CELLS_A_TYPE, MOST_CELLS // len(names)))
+    parts = [np.flatnonzero(labels == name) for name in names]
+    return np.sort(np.concatenate([of[evenly_spaced(len(of), most)] for of in parts]))
+
+
+def _with_network(voter: Sequence[str], before: str, now: str) -> tuple[str, ...]:
+    return tuple(now if member == before else member for member in voter)
+
+
+def _compared(
+    rows: Mapping[str, Float32],
+    voter: Sequence[str],
+    numbers: Ints,
+    crops: Crops,
+    config: Config,
+) -> Float32:
+    sources = crops.dataset.cell_sources
+    if len(crops.dataset.sources) > 1:
+        rows = {name: level_sources(X, numbers, sources) for name, X in rows.items()}
+    return representation({REFERENCE: rows}, voter, config, query=REFERENCE)[0]
+
+
+def typed_by_others(X: Float32, numbers: Ints, groups: Ints) -> Ints:
+    """Type each cell by its nearest neighbours in other groups.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n, d)
+    numbers : ndarray of int64, shape (n,)
+        Of the types, from 0.
+    groups : ndarray of int64, shape (n,)
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        The type of most of seven neighbours, each counting in inverse proportion to the cells of
+        its type; -1 where no other group is left.
+    """
+    lengths = (X.astype(np.float64) ** 2).sum(axis=1)
+    distances = lengths[:, None] + lengths[None] - 2 * (X @ X.T)
+    same = groups[:, None] == groups[None]
+    distances[same] = np.inf
+    nearest = np.argsort(distances, axis=1, kind="stable")[:, :_NEIGHBOURS]
+    reached = ~np.take_along_axis(same, nearest, axis=1)
+    shares = (1 / np.bincount(numbers))[numbers[nearest]] * reached
+    votes = np.zeros((len(X), numbers.max() + 1))
+    np.add.at(votes, (np.arange(len(X))[:, None], numbers[nearest]), shares)
+    return np.where(votes.any(axis=1), votes.argmax(axis=1), -1).astype(np.int64)
+
+
+def _choose(right: Mapping[Way, Bools], usual: Way, numbers: Ints, groups: Ints) -> tuple[Way, str]:
+    weights = (1 / np.bincount(numbers))[numbers] / (numbers.max() + 1)
+    shares = {way: float(weights[told].sum()) for way, told in right.items()}
+    told = f"{shares[usual]:.1%} are typed right by the others in {usual}"
+    clear = [
+        way
+        for way, found in right.items()
+        if _is_gain(weights * (found.astype(np.float64) - right[usual]), groups)
+    ]
+    if clear:
+        best = max(clear, key=lambda way: shares[way])
+        return best, f"{told}, {shares[best]:.1%} in {best}, which is clearly more"
+    best = max((way for way in right if way != usual), key=lambda way: shares[way], default=usual)
+    if best == usual:
+        return usual, told
+    return usual, f"{told}, {shares[best]:.1%} in {best}, which is not clearly more"
+
+
+def _is_gain(differences: Float64, groups: Ints) -> bool:
+    # Cells of one group go right and wrong together: groups are what chance draws.
+    error = np.sqrt((np.bincount(groups, differences) ** 2).sum())
+    return bool(differences.sum() > ERRORS * error)
