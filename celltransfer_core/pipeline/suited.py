@@ -58,6 +58,7 @@ class Suited:
     """The way that suits a reference."""
 
     usual: Field
+    """What would be kept of cells without a trial."""
     field: Field
     voters: tuple[tuple[str, ...], ...]
     """Those of the configuration, with the network that suits."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +56,36 @@ def check_on_held_back(network: torch.nn.Module, cells: Cells, seed: int) -> tup
         is at most 60 held-back cells a type, in varying proportions; the reference is at most 120
         training cells a type, and the query's colours are mapped to it, as in a run.
     """
+    return _check(partial(embed_images, network), cells, seed)
+
+
+def check_descriptors(cells: Cells, seed: int) -> tuple[Check, ...]:
+    """Classify the same cells through the same microscopes by the built-in descriptors.
+
+    Parameters
+    ----------
+    cells, seed
+        As for :func:`check_on_held_back`.
+
+    Returns
+    -------
+    tuple of Check
+        What a trained encoder should exceed.
+    """
+    return _check(_describe_images, cells, seed)
+
+
+def _describe_images(images: list[RGBImage]) -> Float32:
+    from celltransfer_core.encoders.builtin import describe, load_builtin
+    from celltransfer_core.encoders.registry import BUILTIN
+
+    unknown = np.full(len(images), np.nan, dtype=np.float32)
+    return np.concatenate(describe([load_builtin(s) for s in BUILTIN], images, unknown), axis=1)
+
+
+def _check(
+    embed: Callable[[list[RGBImage]], Float32], cells: Cells, seed: int
+) -> tuple[Check, ...]:
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -64,13 +95,13 @@ def check_on_held_back(network: torch.nn.Module, cells: Cells, seed: int) -> tup
     rng = np.random.default_rng(seed)
     reference = _draw(cells.types, training, rng, lambda: _REFERENCE)
     shown = [plain_view(cells.crops[cell], SIDE) for cell in reference]
-    known, types = embed_images(network, shown), cells.types[reference]
+    known, types = embed(shown), cells.types[reference]
     checks = []
     for name in HELD_BACK:
         query = _draw(cells.types, held_back, rng, lambda: int(_QUERY * rng.uniform(0.2, 1)))
         views = [held_back_view(cells.crops[cell], name, SIDE) for cell in query]
         recolour = ColourMap(*_lab_moments(views), *_lab_moments(shown))
-        rows = embed_images(network, [recolour(view) for view in views])
+        rows = embed([recolour(view) for view in views])
         found = []
         for shift_known, shift_rows in ((0, 0), (known.mean(axis=0), rows.mean(axis=0))):
             knn = KNeighborsClassifier(min(_NEIGHBOURS, len(known)))

@@ -18,7 +18,11 @@ from typing import TYPE_CHECKING
 
 from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.encoders.training.cells import Cells, short_hash
-from celltransfer_core.encoders.training.check import check_on_held_back, describe_check
+from celltransfer_core.encoders.training.check import (
+    check_descriptors,
+    check_on_held_back,
+    describe_check,
+)
 from celltransfer_core.encoders.training.export import write_encoder
 from celltransfer_core.encoders.training.last_layer import train_last
 from celltransfer_core.encoders.training.recipe import Recipe
@@ -155,6 +159,7 @@ def train_encoder(
     last = train_last(networks, cells, recipe, folder, progress) if recipe.last_steps else None
     checks = check_on_held_back(Committee(networks, last).eval(), cells, recipe.seed)
     report(f"together: {describe_check(checks)}")
+    report(f"built-in descriptors: {describe_check(check_descriptors(cells, recipe.seed))}")
     fields = {
         "name": out.stem,
         "source": "trained with CellTransfer",
