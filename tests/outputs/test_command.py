@@ -2,8 +2,11 @@ import argparse
 import shlex
 from dataclasses import replace
 
+import pytest
+
 from celltransfer_core.cli.main import main
-from celltransfer_core.cli.options import add_new_types, add_settings
+from celltransfer_core.cli.options import add_method, add_new_types, add_settings
+from celltransfer_core.cli.settings import config_of
 from celltransfer_core.config import DEFAULT, PAPER
 from celltransfer_core.matching import Confirmation
 from celltransfer_core.outputs import (
@@ -113,3 +116,15 @@ def test_channels_that_were_chosen_are_in_the_command(result):
     assert shown_channels(result) == {}
     line = command_line(seen.config, channels=shown_channels(seen))
     assert "--channels query=4,1,2" in line
+
+
+@pytest.mark.parametrize("network", ["auto", "named"])
+def test_encoders_that_are_named_vote_unless_the_network_may_fit(network):
+    config = replace(DEFAULT, encoders=(("colour",),), network=network)
+    arguments = shlex.split(command_line(config).replace("\\\n", ""))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--workers")
+    add_method(parser, run=True)
+    assert config_of(parser.parse_known_args(arguments)[0]) == config
+    alone = config_of(parser.parse_args(["--encoders", "colour"]))
+    assert alone.network == "named"
