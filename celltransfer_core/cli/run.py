@@ -134,5 +134,5 @@ def _run(options: argparse.Namespace) -> None:
         )
     write_run(result, options.out, options.format, reviews)
     write_log(options.out, options, screen.seconds)
-    say(describe_run(result))
+    say(describe_run(result, reviews))
     say(f"\nWritten to {options.out}: predictions.csv and the rest. {RESEARCH_USE}")

@@ -10,6 +10,7 @@ from celltransfer_core.vocabulary import FIRST, MANY, and_more
 if TYPE_CHECKING:
     from celltransfer_core.data.dataset import Dataset, Remark
     from celltransfer_core.evaluation.result import Evaluation
+    from celltransfer_core.people.reviews import Review
     from celltransfer_core.pipeline.reference_check import ReferenceCheck
     from celltransfer_core.pipeline.result import RunResult
 
@@ -151,12 +152,14 @@ def describe_check(found: ReferenceCheck) -> str:
     return "\n".join(lines)
 
 
-def describe_run(result: RunResult) -> str:
+def describe_run(result: RunResult, reviews: Sequence[Review] = ()) -> str:
     """Describe the outcome of a run for the screen.
 
     Parameters
     ----------
     result : RunResult
+    reviews : sequence of Review, optional
+        In the order they were made.
 
     Returns
     -------
@@ -165,12 +168,14 @@ def describe_run(result: RunResult) -> str:
     import numpy as np
 
     from celltransfer_core.framing.quality import judge_quality
+    from celltransfer_core.outputs.expectation import describe_expected, describe_poor
     from celltransfer_core.outputs.quality import describe_faults, describe_shifts
     from celltransfer_core.outputs.sentences import (
         describe_flags,
         describe_ruled_out,
         missing_transport,
     )
+    from celltransfer_core.pipeline.expected import expected_accuracy
     from celltransfer_core.pipeline.votes import has_alignment
 
     lines = ["", f"framing: {result.framing.reason}"]
@@ -241,6 +246,8 @@ def describe_run(result: RunResult) -> str:
             f"{int(shown.sum()):,} more may be it and are flagged (column may_be:{name})"
         )
     lines.append(describe_flags(result.flags))
+    expected = expected_accuracy(result, reviews)
+    lines += filter(None, (describe_expected(expected), describe_poor(expected)))
     return "\n".join(lines)
 
 

@@ -17,6 +17,11 @@ from .differential import (
     differential_table as differential_table,
     with_estimates as with_estimates,
 )
+from .expectation import (
+    describe_expected as describe_expected,
+    describe_poor as describe_poor,
+    expected_fields as expected_fields,
+)
 from .formats import (
     csv_bytes as csv_bytes,
     json_bytes as json_bytes,

@@ -6,7 +6,7 @@ A manifest holds neither times nor folders, so that the same inputs give the sam
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,20 +15,25 @@ import numpy as np
 from celltransfer_core.about import __version__
 from celltransfer_core.config.config import SETTINGS
 from celltransfer_core.data.dataset import Dataset, PixelScale
+from celltransfer_core.outputs.expectation import expected_fields
+from celltransfer_core.people.reviews import Review
 from celltransfer_core.people.updated import KINDS, UpdatedVote
 from celltransfer_core.pipeline.clusters import Clusters
+from celltransfer_core.pipeline.expected import expected_accuracy
 from celltransfer_core.pipeline.result import Prepared, RunResult
 from celltransfer_core.runtime.versions import versions
 from celltransfer_core.types import Ints
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 
-def manifest(result: RunResult) -> dict[str, Any]:
+def manifest(result: RunResult, reviews: Sequence[Review] = ()) -> dict[str, Any]:
     """Describe a run so that it can be repeated and checked.
 
     Parameters
     ----------
     result : RunResult
+    reviews : sequence of Review
+        In the order they were made; they tell of the accuracy to expect.
 
     Returns
     -------
@@ -54,6 +59,7 @@ def manifest(result: RunResult) -> dict[str, Any]:
             ],
             "confirmed": sum(match.confirmed for match in result.matches),
         },
+        "expected_accuracy": expected_fields(expected_accuracy(result, reviews)),
         "filtered_types": dict(result.filtered),
         **({"look_like_ruled_out": _counts(result.ruled_out)} if result.ruled_out else {}),
         "kept_types": list(result.types),

@@ -12,6 +12,7 @@ import numpy as np
 
 from celltransfer_core.about import RESEARCH_USE, __version__
 from celltransfer_core.outputs.command import command_line, shown_channels
+from celltransfer_core.outputs.expectation import describe_expected, describe_poor
 from celltransfer_core.outputs.formats import json_bytes
 from celltransfer_core.outputs.manifests import manifest, without_names
 from celltransfer_core.outputs.page import Page
@@ -22,6 +23,7 @@ from celltransfer_core.outputs.report_clusters import add_map, add_matches, add_
 from celltransfer_core.outputs.report_counts import add_differential
 from celltransfer_core.outputs.sentences import describe_flags, describe_ruled_out
 from celltransfer_core.people.reviews import FinalTypes, Review, final_types, last_answers
+from celltransfer_core.pipeline.expected import expected_accuracy
 from celltransfer_core.pipeline.inferred import infer_run
 from celltransfer_core.pipeline.maps import CellMap
 from celltransfer_core.pipeline.result import RunResult, type_names
@@ -83,7 +85,7 @@ def report_html(
     ImageError
         If an image is gone.
     """
-    described = manifest(result)
+    described = manifest(result, reviews)
     if pseudonyms:
         described = without_names(described)
         result = replace(result, query=pseudonyms.dataset(result.query))
@@ -138,6 +140,9 @@ def _add_head(
     )
     lead = f"{result.query.n_cells:,} cells were typed. {told}"
     page.add(f"<p class=lead>{html.escape(lead)}</p>")
+    expected = expected_accuracy(result, reviews)
+    for told in filter(None, (describe_expected(expected), describe_poor(expected))):
+        page.text(told)
     page.text(describe_flags(result.flags))
 
 

@@ -68,7 +68,7 @@ class StudyTables:
     @property
     def manifest(self) -> dict[str, Any]:
         """See :func:`manifest`."""
-        described = manifest(self.run)
+        described = manifest(self.run, self.reviews)
         return without_names(described) if self.pseudonyms else described
 
     def all(self) -> dict[str, pd.DataFrame]:

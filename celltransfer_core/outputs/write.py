@@ -67,7 +67,7 @@ def write_run(
     """
     folder = Path(folder)
     tables = StudyTables(result, reviews).all()
-    described = manifest(result)
+    described = manifest(result, reviews)
     written = [
         write_atomically(folder / name, data)
         for name, data in _contents(result, tables, described, table_format)

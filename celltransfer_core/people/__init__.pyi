@@ -36,6 +36,13 @@ from .counting import (
     count_limits as count_limits,
 )
 from .drawing import draw_chances as draw_chances
+from .expected import (
+    COVERED as COVERED,
+    WARNED_BELOW as WARNED_BELOW,
+    Expected as Expected,
+    Learning as Learning,
+    expect as expect,
+)
 from .flags import (
     Errors as Errors,
     Flags as Flags,

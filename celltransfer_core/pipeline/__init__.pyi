@@ -28,6 +28,10 @@ from .edits import (
 )
 from .embedded import embed_sets as embed_sets, load_encoders as load_encoders
 from .estimate import estimate_run as estimate_run
+from .expected import (
+    expected_accuracy as expected_accuracy,
+    label_free as label_free,
+)
 from .features import (
     Block as Block,
     Embeddings as Embeddings,

@@ -44,6 +44,7 @@ from celltransfer_core.plots import CAPTIONS, review_progress_figure
 from celltransfer_core.studies import CurrentRun
 from parts import maps, text
 from parts.desk import look_again
+from parts.expected import show_expected
 from parts.here import Here
 from parts.must_find import show_must_find
 from parts.pictures import pictures
@@ -72,6 +73,7 @@ def show_progress(here: Here, current: CurrentRun, left: int) -> None:
     )
     show_headline(boxes[3], inference)
     show_changes(run)
+    show_expected(run, reviews, inference)
     st.markdown(f":material/flag: {text.plain(describe_flags(run.flags))}")
     show_must_find(run, inference)
     st.plotly_chart(

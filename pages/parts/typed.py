@@ -27,6 +27,7 @@ from celltransfer_core.plots import (
     transport_quality_figure,
 )
 from parts import maps, study_types, text
+from parts.expected import show_expected
 from parts.full_list import show_full_list
 from parts.here import Here
 
@@ -44,6 +45,7 @@ EXPERT = {
 def show_run(here: Here, run: RunResult, reviews: Sequence[Review] = ()) -> None:
     """Show what came out."""
     show_numbers(run)
+    show_expected(run, reviews)
     kind = choose_kind("kind", KINDS)
     if kind == "types":
         show_types(run, study_types.colours(here), reviews)

@@ -116,9 +116,9 @@ def altered(whole: Dataset, cells: np.ndarray, folder: Path, rng, through: int) 
     return read_dataset(folder)
 
 
-def draw_case(sets: dict[str, Dataset], number: int, folder: Path) -> Case:
+def draw_case(sets: dict[str, Dataset], number: int, folder: Path, kinds: tuple = KINDS) -> Case:
     """Draw a case; the same for the same number."""
-    reference, query, through = KINDS[number % len(KINDS)]
+    reference, query, through = kinds[number % len(kinds)]
     rng = np.random.default_rng([30, number])
     labels = np.array(sets[reference].labels)
     names = rng.permutation(np.unique(labels))[rng.integers(3 if reference == "pbc" else 2) :]

@@ -1,0 +1,122 @@
+"""The accuracy to expect, as sentences and as fields: an expectation in, words and figures out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celltransfer_core.outputs.sentences import interval, percent
+from celltransfer_core.people.expected import COVERED, MOST_ANSWERS, WANTED, WARNED_BELOW, Expected
+
+WIDE = 0.4
+"""Width of a range from which it says little."""
+
+_BEFORE = "before any answer, and without types that the reference lacks"
+
+_STEP = 5  # answers; a finer figure would promise too much
+
+
+def describe_expected(expected: Expected | None) -> str:
+    """Tell the accuracy to expect, and how many answers are still wanted.
+
+    Parameters
+    ----------
+    expected : Expected, optional
+
+    Returns
+    -------
+    str
+        The range first; empty where nothing can be told.
+
+    Examples
+    --------
+    >>> describe_expected(Expected(0.83, 0.72, 0.9, 0.08, 0, (18, 37)))
+    'Expect 72 to 90 % of cells typed rightly (before any answer, and without types that the \
+reference lacks; best guess 83 %). About 15 to 40 more answers are wanted for 90 %.'
+    """
+    if expected is None:
+        return ""
+    answers = f"{expected.draws} answer{'s' if expected.draws > 1 else ''} on drawn cells"
+    rests = f"with {answers}" if expected.draws else _BEFORE
+    wide = " It is not known well yet: the range is wide." * (expected.high - expected.low > WIDE)
+    return (
+        f"Expect {interval(expected.low, expected.high)} of cells typed rightly ({rests}; best "
+        f"guess {percent(expected.value)}).{wide} {describe_wanted(expected)}"
+    )
+
+
+def describe_wanted(expected: Expected) -> str:
+    """Tell how many more answers it may take to reach :data:`WANTED`.
+
+    Parameters
+    ----------
+    expected : Expected
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> describe_wanted(Expected(0.96, 0.93, 0.98, 0.0, 0, (0, 0)))
+    'That is likely above 90 % as it is.'
+    """
+    goal = percent(WANTED)
+    if expected.wanted is None:
+        return f"How many answers are wanted for {goal} cannot be told: more than {MOST_ANSWERS}."
+    least, most = expected.wanted
+    if not most:
+        return f"That is likely above {goal} as it is."
+    least, most = _STEP * (least // _STEP), _STEP * -(-most // _STEP)
+    if most > MOST_ANSWERS:
+        return f"{max(least, _STEP)} or more answers are wanted for {goal}; cannot be told better."
+    if not least:
+        return f"Up to {most} more answers are wanted for {goal}."
+    return f"About {least} to {most} more answers are wanted for {goal}."
+
+
+def describe_poor(expected: Expected | None) -> str:
+    """Warn where few cells may be typed rightly, and tell what to do.
+
+    Parameters
+    ----------
+    expected : Expected, optional
+
+    Returns
+    -------
+    str
+        Empty where no warning is due.
+    """
+    if expected is None or not expected.warns:
+        return ""
+    return (
+        f"Under {percent(WARNED_BELOW)} of the cells may be typed rightly. Confirm the clusters, "
+        "say what this sample can hold, and check that stain and scale are like the reference's."
+    )
+
+
+def expected_fields(expected: Expected | None) -> dict[str, Any] | None:
+    """Write an expectation for a manifest.
+
+    Parameters
+    ----------
+    expected : Expected, optional
+
+    Returns
+    -------
+    dict or None
+        JSON types alone: best_guess, low and high with ``covered``, the probability that they hold
+        the accuracy; below_70_percent, a probability; answers_wanted for 90 %, least and most, null
+        where it cannot be told; and warning.
+    """
+    if expected is None:
+        return None
+    return {
+        "best_guess": round(expected.value, 4),
+        "low": round(expected.low, 4),
+        "high": round(expected.high, 4),
+        "covered": COVERED,
+        "below_70_percent": round(expected.poor, 4),
+        "warning": expected.warns,
+        "answers": expected.draws,
+        "answers_wanted": list(expected.wanted) if expected.wanted else None,
+    }

@@ -1,0 +1,56 @@
+"""The accuracy to expect: one sentence, a bar, and what to do where it is poor."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from celltransfer_core.outputs import describe_expected, describe_poor
+from celltransfer_core.people import COVERED, WARNED_BELOW, Expected, Inference, Review
+from celltransfer_core.pipeline import RunResult, expected_accuracy
+from parts import text
+
+NOTE = (
+    "Learnt from pairs of laboratories whose truth is known: how clear the vote is, how far voters "
+    "and clusters agree, how far the sets lie apart. About {covered} % of such ranges hold. Types "
+    "that the reference lacks cannot be foreseen: until answers name them, their cells do not "
+    "count. The dotted line is at 70 %."
+)
+
+
+def show_expected(
+    run: RunResult, reviews: Sequence[Review], inference: Inference | None = None
+) -> None:
+    """Tell what accuracy to expect, and warn where it is poor."""
+    expected = expected_accuracy(run, reviews, inference=inference)
+    if expected is None:
+        return
+    if poor := describe_poor(expected):
+        st.warning(text.plain(poor), icon=":material/warning:")
+    told = text.plain(describe_expected(expected))
+    st.markdown(f":material/query_stats: {told}", help=NOTE.format(covered=round(100 * COVERED)))
+    st.html(bar_of(expected))
+
+
+def bar_of(expected: Expected) -> str:
+    """Draw the range on a scale from 0 to 100 %, with the best guess and the limit of a warning."""
+    low, value, high = (100 * one for one in (expected.low, expected.value, expected.high))
+    label = f"From {low:.0f} to {high:.0f} %, best guess {value:.0f} %"
+    colour = "#c2410c" if expected.warns else "#0f766e"
+    limit = 100 * WARNED_BELOW
+    parts = (
+        ("left:0;width:100%;top:7px;height:6px;border-radius:3px;background:#94a3b8;opacity:.4"),
+        (
+            f"left:{low:.1f}%;width:{max(high - low, 0.8):.1f}%;top:4px;height:12px;"
+            f"border-radius:4px;background:{colour}"
+        ),
+        f"left:calc({value:.1f}% - 2px);width:4px;top:0;height:20px;background:currentColor",
+        f"left:{limit:.0f}%;top:0;height:20px;border-left:2px dotted currentColor",
+    )
+    bars = "".join(f'<div style="position:absolute;{style}"></div>' for style in parts)
+    scale = "".join(f"<span>{mark}</span>" for mark in ("0 %", "50 %", "100 %"))
+    return (
+        f'<div role="img" aria-label="{label}" style="max-width:36rem">'
+        f'<div style="position:relative;height:20px">{bars}</div>'
+        '<div style="display:flex;justify-content:space-between;font-size:.75rem">'
+        f"{scale}</div></div>"
+    )

@@ -1,0 +1,36 @@
+"""The accuracy to expect, on Classify and on Review."""
+
+import pytest
+
+from celltransfer_core.outputs import describe_expected, describe_poor
+from celltransfer_core.pipeline import expected_accuracy
+from celltransfer_core.pipeline.expected import fitted_constants
+from celltransfer_core.studies import load_run
+from parts import text
+
+KINDS = ("markdown", "caption", "warning")
+
+
+@pytest.mark.parametrize("page", ["classify", "review"])
+@pytest.mark.parametrize("poor", [False, True])
+def test_the_range_is_shown_and_a_warning_where_it_is_poor(
+    finished, open_page, monkeypatch, page, poor
+):
+    constants = fitted_constants()
+    before = {**constants["before"], "intercept": -3.0 if poor else 4.0}
+    monkeypatch.setattr(
+        "celltransfer_core.pipeline.expected.fitted_constants",
+        lambda: {**constants, "before": before},
+    )
+    space, study = finished
+    app = open_page(page, study.id)
+    assert not app.exception
+    said = " ".join(element.value for kind in KINDS for element in app.get(kind))
+    found = expected_accuracy(load_run(space, study.id))
+    assert text.plain(describe_expected(found)) in said
+    assert found.warns == poor
+    assert ("of the cells may be typed rightly" in said) == poor
+    if poor:
+        assert text.plain(describe_poor(found)) in said
+    bars = [one.proto.body for one in app.get("html") if 'role="img"' in one.proto.body]
+    assert any(f"best guess {100 * found.value:.0f} %" in bar for bar in bars)
