@@ -33,7 +33,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
 from celltransfer_core.config import DEFAULT
 from celltransfer_core.data import read_dataset
@@ -73,6 +74,7 @@ OTHER_VOTERS = ("cell", "shape", "colour+shape", "texture,shape", "cell,shape", 
 FIRST_HARDER = 1000
 VARIANTS = 4
 ANSWERS = (10, 20, 50)
+PENALTIES = np.geomspace(1, 1000, 13)
 CLIP = 0.01  # of the accuracy that is fitted to
 
 
@@ -217,24 +219,31 @@ def log_odds(share):
 
 
 def fit(rows: pd.DataFrame) -> dict:
-    """Fit the constants: one ridge regression before, and one after anybody has said a word."""
+    """Fit the constants: one ridge regression before, and one after anybody has said a word.
+
+    The penalty is the one that foretells best the kinds that it was not fitted to, and the spread
+    is that of its errors there: a new laboratory is another kind.
+    """
     constants = {}
     for name, chosen in (("before", rows.state == "before"), ("after", rows.state != "before")):
         some = rows[chosen]
         X, y = pd.DataFrame(some.figures.tolist()), log_odds(some.accuracy.to_numpy())
         scale = X.std(ddof=0).where(X.std(ddof=0) > 1e-9, 1.0)
-        scaled = ((X - X.mean()) / scale).to_numpy()
-        model = RidgeCV(np.geomspace(0.1, 300, 15)).fit(scaled, y)
-        # Widened by the parameters that were fitted.
-        free = len(y) / max(len(y) - X.shape[1] - 1, 1)
-        spread = np.sqrt(np.mean((y - model.predict(scaled)) ** 2) * free)
+        scaled, kinds = ((X - X.mean()) / scale).to_numpy(), some.kind.to_numpy()
+        errors = {}
+        for penalty in PENALTIES:
+            model = Ridge(penalty)
+            elsewhere = cross_val_predict(model, scaled, y, groups=kinds, cv=LeaveOneGroupOut())
+            errors[penalty] = np.sqrt(np.mean((elsewhere - y) ** 2))
+        best = min(errors, key=errors.get)
+        model = Ridge(best).fit(scaled, y)
         constants[name] = {
             "intercept": round(float(model.intercept_), 4),
             "figures": {
                 figure: [round(slope, 4), *X[figure].agg(["mean", "min", "max"]).round(4).tolist()]
                 for figure, slope in zip(X, (model.coef_ / scale).tolist(), strict=True)
             },
-            "spread": round(float(spread), 4),
+            "spread": round(float(errors[best]), 4),
         }
     return constants | {"learning": fit_learning(rows)}
 

@@ -31,7 +31,7 @@ def test_more_is_expected_where_voters_clusters_and_matches_agree(result):
         values = [of(worse, **{name: odds}).value for odds in (-2, 0, 2, 4)]
         assert values == sorted(values)
         assert values[0] < values[-1]
-    agreeing = ("matched", "purity", "fitted", "confidence", "margin", "gap")
+    agreeing = ("purity", "fitted", "margin")
     best = {name: figures[name][3] for name in agreeing}
     worst = {name: figures[name][2] for name in agreeing}
     assert of(worse, **best).low > of(worse, **worst).high
@@ -40,8 +40,8 @@ def test_more_is_expected_where_voters_clusters_and_matches_agree(result):
 def test_a_figure_beyond_the_fitted_pairs_counts_as_the_last_and_widens_the_range(result):
     figures = fitted_constants()["before"]["figures"]
     middle = {name: usual for name, (_, usual, _, _) in figures.items()}
-    _, _, least, most = figures["nearness"]
-    last, far = (of(middle, nearness=most + beyond * (most - least)) for beyond in (0, 1))
+    _, _, least, most = figures["fitted"]
+    last, far = (of(middle, fitted=least - beyond * (most - least)) for beyond in (0, 1))
     assert far.value == pytest.approx(last.value, abs=0.01)
     assert far.high - far.low > 1.3 * (last.high - last.low)
 
