@@ -11,7 +11,8 @@ from parts import text
 
 NOTE = (
     "Learnt from pairs of laboratories whose truth is known: how clear the vote is, and how far "
-    "the cells of a cluster are typed alike. About {covered} % of such ranges hold. Types that the "
+    "the cells of a cluster are typed alike. It is meant to hold {covered} times in 100; on cells "
+    "of further laboratories it may promise too much until cells are answered. Types that the "
     "reference lacks cannot be foreseen: until answers name them, their cells do not count. The "
     "dotted line is at 70 %."
 )
