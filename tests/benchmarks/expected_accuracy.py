@@ -174,12 +174,9 @@ def state_of(state: str, run: RunResult, truth: np.ndarray, reviews: list) -> di
         share = [known.value, known.low, known.high, known.draws]
     known = np.isin(truth, [*run.types, *{*run.reference.labels}])
     right = (np.array(run.predicted) == truth)[known]
-    names = np.unique(truth[known])
     return {
         "state": state,
         "accuracy": right.mean(),
-        "balanced": np.mean([right[truth[known] == name].mean() for name in names]),
-        "unknown": 1 - known.mean(),
         "cells": len(truth),
         "share": share,
         "figures": label_free(run),
