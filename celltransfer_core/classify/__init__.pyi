@@ -23,6 +23,7 @@ from .voting import (
     count_votes as count_votes,
     leave_one_out_accuracy as leave_one_out_accuracy,
     margin as margin,
+    mean_probabilities as mean_probabilities,
     mixing as mixing,
     voter_weights as voter_weights,
     voters_split as voters_split,

@@ -67,6 +67,32 @@ def cell_weights(weights: Float64, certainty: Float64) -> Float64:
     return weighted / weighted.sum(axis=0)
 
 
+def mean_probabilities(probabilities: Float64, weights: Float64 | None = None) -> Float64:
+    """Average the voters' probabilities by their weight in each cell (3.4, step iii).
+
+    Parameters
+    ----------
+    probabilities : ndarray of float64, shape (V, n, T)
+    weights : ndarray of float64, shape (V,), optional
+        Of every voter; all the same by default.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, T)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sure, unsure = [[1.0, 0.0]], [[0.5, 0.5]]
+    >>> mean_probabilities(np.array([sure, unsure])).tolist()
+    [[1.0, 0.0]]
+    """
+    if weights is None:
+        weights = np.full(len(probabilities), 1 / len(probabilities))
+    counted = cell_weights(weights, 1 - normalized_entropy(probabilities))
+    return np.asarray(np.einsum("vn,vnt->nt", counted, probabilities), dtype=np.float64)
+
+
 def weighted_vote(probabilities: Float64, weights: Float64) -> Vote:
     """Count the voters' first choices by their weight and certainty (3.4, step iii).
 

@@ -21,13 +21,17 @@ from numpy.typing import NDArray
 from celltransfer_core.about import __version__
 from celltransfer_core.classify.linear import LinearProbe
 from celltransfer_core.classify.nmtune import NMTune
-from celltransfer_core.classify.voting import leave_one_out_accuracy, weighted_vote
+from celltransfer_core.classify.voting import (
+    leave_one_out_accuracy,
+    mean_probabilities,
+    weighted_vote,
+)
 from celltransfer_core.config.config import DEFAULT, Config
 from celltransfer_core.config.settings import voter_name
 from celltransfer_core.evaluation.protocol import MEMBERS, Protocol, recipe
 from celltransfer_core.evaluation.result import Prediction
 from celltransfer_core.pipeline.aligned import ALIGNERS, Gallery, align, drawn_rows, unaligned
-from celltransfer_core.pipeline.discriminant import fitted_probabilities, mean_of_voters
+from celltransfer_core.pipeline.discriminant import fitted_probabilities
 from celltransfer_core.pipeline.draws import Draws, TransferPlan, plan_transfer
 from celltransfer_core.pipeline.result import DISCRIMINANT, Named, Prepared, Voter
 from celltransfer_core.pipeline.votes import classify, ensemble_weights, plain_name
@@ -200,12 +204,11 @@ class VoterStore:
     def _fitted(self, plain: Sequence[VoterPrediction], kinds: Sequence[str]) -> VoterPrediction:
         """Fit the types to the query, from what the unaligned voters predict."""
         components = self.prepared.components
+        predictions = {kind: [one.probabilities[kind] for one in plain] for kind in kinds}
         return VoterPrediction(
             {
-                kind: fitted_probabilities(
-                    components, mean_of_voters(np.stack([one.probabilities[kind] for one in plain]))
-                )
-                for kind in kinds
+                kind: fitted_probabilities(components, mean_probabilities(np.stack(predicted)))
+                for kind, predicted in predictions.items()
             },
             float(np.mean([one.accuracy for one in plain])),
             float(np.mean([one.mixing for one in plain])),

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from celltransfer_core.classify.voting import cell_weights
-from celltransfer_core.neighbors.knn import normalized_entropy
+from celltransfer_core.classify.voting import mean_probabilities
 from celltransfer_core.people.posteriors import discriminant_posterior, normalized
 from celltransfer_core.pipeline.result import DISCRIMINANT, GALLERY, Voter
 from celltransfer_core.types import Float32, Float64
@@ -41,7 +40,7 @@ def discriminant_voter(
         Without neighbours, because it looks at no reference cell; its accuracy on the reference and
         its mixing are the means of the others'.
     """
-    start = mean_of_voters(np.stack([voter.probabilities for voter in voters]))
+    start = mean_probabilities(np.stack([voter.probabilities for voter in voters]))
     shape = len(components), GALLERY
     return Voter(
         encoders=encoders,
@@ -53,22 +52,6 @@ def discriminant_voter(
         neighbours=np.full(shape, -1, dtype=np.int64),
         distances=np.full(shape, np.nan, dtype=np.float32),
     )
-
-
-def mean_of_voters(probabilities: Float64) -> Float64:
-    """Average the voters' probabilities, each weighed in each cell by its certainty (3.4).
-
-    Parameters
-    ----------
-    probabilities : ndarray of float64, shape (V, m, T)
-
-    Returns
-    -------
-    ndarray of float64, shape (m, T)
-    """
-    even = np.full(len(probabilities), 1 / len(probabilities))
-    weights = cell_weights(even, 1 - normalized_entropy(probabilities))
-    return np.asarray(np.einsum("vn,vnt->nt", weights, probabilities))
 
 
 def fitted_probabilities(components: Float64, start: Float32 | Float64) -> Float64:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from celltransfer_core.classify.voting import Vote, cell_weights
+from celltransfer_core.classify.voting import Vote, mean_probabilities
 from celltransfer_core.clustering.components import principal_components
 from celltransfer_core.config.config import Config
 from celltransfer_core.config.settings import ConfigStage, voter_name
@@ -18,7 +18,6 @@ from celltransfer_core.framing.sets import Framing
 from celltransfer_core.matching.matches import Confirmation, Match, match_clusters
 from celltransfer_core.matching.plane import ClusterPlane, Refinement
 from celltransfer_core.matching.scores import Similarity
-from celltransfer_core.neighbors.knn import normalized_entropy
 from celltransfer_core.people.flags import Flags, find_flags
 from celltransfer_core.people.must_find import cells_to_show
 from celltransfer_core.people.updated import UpdatedVote
@@ -169,9 +168,7 @@ class RunResult:
         if self.updated:
             return self.updated.probabilities
         weights = np.array([voter.weight for voter in self.voters])
-        found = np.stack([voter.probabilities for voter in self.voters])
-        counted = cell_weights(weights, 1 - normalized_entropy(found))
-        return np.asarray(np.einsum("vn,vnt->nt", counted, found), dtype=np.float64)
+        return mean_probabilities(np.stack([v.probabilities for v in self.voters]), weights)
 
     @cached_property
     def to_show(self) -> Mapping[str, Bools]:
