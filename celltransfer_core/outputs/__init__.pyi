@@ -65,7 +65,6 @@ from .sentences import (
     interval as interval,
     missing_transport as missing_transport,
     percent as percent,
-    voter_label as voter_label,
 )
 from .study_tables import StudyTables as StudyTables
 from .tables import (
@@ -85,6 +84,11 @@ from .typed_cells import (
     find_typed_cells as find_typed_cells,
     write_reference as write_reference,
     write_reference_zip as write_reference_zip,
+)
+from .votes import (
+    DECIDERS as DECIDERS,
+    describe_votes as describe_votes,
+    voter_label as voter_label,
 )
 from .workbook import write_workbook as write_workbook
 from .write import write_run as write_run

@@ -15,8 +15,8 @@ from celltransfer_core.outputs.sentences import (
     describe_reclassification,
     describe_share,
     missing_transport,
-    voter_label,
 )
+from celltransfer_core.outputs.votes import voter_label
 from celltransfer_core.people.accuracy import review_progress
 from celltransfer_core.people.composition import Inference
 from celltransfer_core.people.readers import (

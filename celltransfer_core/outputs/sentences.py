@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from celltransfer_core.config.settings import voter_name
 from celltransfer_core.matching.matches import confirmed_share
 from celltransfer_core.people.active_inference import Share
 from celltransfer_core.people.composition import ESTIMATED_FROM, Inference
@@ -16,7 +15,7 @@ from celltransfer_core.people.flags import Errors, Flags
 from celltransfer_core.people.must_find import Sensitivity
 from celltransfer_core.people.readers import Concordance, Reclassification
 from celltransfer_core.people.tally import Tally
-from celltransfer_core.pipeline.result import DISCRIMINANT, RunResult, Voter
+from celltransfer_core.pipeline.result import RunResult
 from celltransfer_core.pipeline.votes import has_alignment, transport_counts
 
 
@@ -331,24 +330,6 @@ def missing_transport(result: RunResult) -> str:
     if transport_counts(result.config, confirmed_share(result.matches)):
         return "Transport counts by now, but this vote was made without."
     return "Transport was not computed: it weighs nothing until a cluster is confirmed."
-
-
-def voter_label(voter: Voter) -> str:
-    """Name a voter in words.
-
-    Parameters
-    ----------
-    voter : Voter
-
-    Returns
-    -------
-    str
-        Such as ``colour+shape, with transport``.
-    """
-    if voter.alignment == DISCRIMINANT:
-        return "fitted to the query"
-    words = {"none": "", "centre": ", centred", "fgw": ", with transport"}
-    return voter_name(voter.encoders) + words[voter.alignment]
 
 
 def describe_ruled_out(result: RunResult, by: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -2,16 +2,9 @@
 
 import streamlit as st
 
+from celltransfer_core.outputs import DECIDERS
 from celltransfer_core.people import KINDS
 from celltransfer_core.pipeline import RunResult
-
-DECIDERS = {
-    "ensemble": "the encoders",
-    "cluster": "its cluster's confirmed type",
-    "neighbours": "neighbours in confirmed clusters",
-    "discriminant": "what tells the types apart in this set",
-    "typed": "cells that people typed",
-}
 
 
 def show_deciders(run: RunResult, cell: int) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from celltransfer_core.config import voter_name
-from celltransfer_core.outputs import missing_transport, voter_label
+from celltransfer_core.outputs import DECIDERS, missing_transport, voter_label
 from celltransfer_core.pipeline import (
     DISCRIMINANT,
     CellVote,
@@ -18,7 +18,6 @@ from celltransfer_core.pipeline import (
     votes_of_cell,
 )
 from parts import text
-from parts.deciders import DECIDERS
 from parts.here import Here
 from parts.pictures import reference_tiles
 

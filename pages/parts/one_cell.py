@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import streamlit as st
 
+from celltransfer_core.outputs import describe_votes
 from celltransfer_core.pipeline import DISCRIMINANT, RunResult
 from celltransfer_core.vocabulary import NONE_TYPE
 from parts import text
@@ -20,14 +21,11 @@ EXAMPLES = 5
 def show_prediction(run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
     """Show what was predicted, and how sure that is."""
     match = run.matches[run.clusters.labels[cell]]
-    choices = run.vote.choices[: len(run.voters), cell]
-    same = int((choices == run.vote.winner[cell]).sum())
     large_chip(run.predicted[cell], shades, rem=1.25, weight=600)
     matched = "none of the types" if match.matched_type == NONE_TYPE else match.matched_type
     flag = " :orange-badge[flagged]" if run.flagged[cell] else ""
     st.markdown(
-        f"Predicted; {same} of {len(run.voters)} votes say so, agreement "
-        f"{run.vote.agreement[cell]:.2f}.{flag}  "
+        f"Predicted. {text.plain(describe_votes(run, cell))}{flag}  "
         f"\nCluster {run.clusters.names[run.clusters.labels[cell]]}, matched to "
         f"{text.plain(matched)}."
     )

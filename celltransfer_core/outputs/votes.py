@@ -1,0 +1,74 @@
+"""Voters in words (3.4): whose votes made a cell's type, and what they weigh."""
+
+from __future__ import annotations
+
+from celltransfer_core.config.settings import voter_name
+from celltransfer_core.outputs.sentences import percent
+from celltransfer_core.pipeline.browse import CellVote, votes_of_cell
+from celltransfer_core.pipeline.result import DISCRIMINANT, RunResult, Voter
+
+DECIDERS = {
+    "ensemble": "the encoders",
+    "cluster": "its cluster's confirmed type",
+    "neighbours": "neighbours in confirmed clusters",
+    "discriminant": "what tells the types apart in this set",
+    "typed": "cells that people typed",
+}
+"""Words for :data:`~celltransfer_core.people.updated.KINDS`."""
+
+
+def voter_label(voter: Voter) -> str:
+    """Name a voter in words.
+
+    Parameters
+    ----------
+    voter : Voter
+
+    Returns
+    -------
+    str
+        Such as ``colour+shape, with transport``.
+    """
+    if voter.alignment == DISCRIMINANT:
+        return "fitted to the query"
+    words = {"none": "", "centre": ", centred", "fgw": ", with transport"}
+    return voter_name(voter.encoders) + words[voter.alignment]
+
+
+def describe_votes(run: RunResult, cell: int) -> str:
+    """Tell how many voters are for a cell's predicted type, and what they weigh there.
+
+    Parameters
+    ----------
+    run : RunResult
+    cell : int
+
+    Returns
+    -------
+    str
+        Names the voters where fewer than half of them outweigh the others. Voters without any
+        weight in this cell are not counted.
+    """
+    votes = [one for one in votes_of_cell(run, cell) if one.share > 0]
+    alike = [one for one in votes if one.type_name == run.predicted[cell]]
+    if len(alike) == len(votes):
+        return f"All {len(votes)} voters say so (agreement {run.vote.agreement[cell]:.2f})."
+    weight = percent(float(run.vote.agreement[cell]))
+    told = (
+        f"{len(alike)} of {len(votes)} voters {'says' if len(alike) == 1 else 'say'} so, with "
+        f"{weight} of the weight here (agreement {run.vote.agreement[cell]:.2f})"
+    )
+    if 2 * len(alike) >= len(votes):
+        return f"{told}."
+    told += f": {', '.join(map(_name, alike))}."
+    if run.config.vote_weights == "prior" or not any(map(_is_fitted, alike)):
+        return told
+    return f"{told} The voter fitted to the query counts as all voters without transport together."
+
+
+def _is_fitted(vote: CellVote) -> bool:
+    return vote.voter is not None and vote.voter.alignment == DISCRIMINANT
+
+
+def _name(vote: CellVote) -> str:
+    return voter_label(vote.voter) if vote.voter else DECIDERS[vote.kind]
