@@ -10,13 +10,11 @@ from celltransfer_core.people.expected import COVERED, MOST_ANSWERS, WANTED, WAR
 WIDE = 0.4
 """Width of a range from which it says little."""
 
-_BEFORE = "before any answer, and without types that the reference lacks"
-
 _STEP = 5  # answers; a finer figure would promise too much
 
 
 def describe_expected(expected: Expected | None) -> str:
-    """Tell the accuracy to expect, and how many answers are still wanted.
+    """Tell the accuracy to expect, what it rests on, and how many answers are still wanted.
 
     Parameters
     ----------
@@ -29,19 +27,24 @@ def describe_expected(expected: Expected | None) -> str:
 
     Examples
     --------
-    >>> describe_expected(Expected(0.83, 0.72, 0.9, 0.08, 0, (18, 37)))
-    'Expect 72 to 90 % of cells typed rightly (before any answer, and without types that the \
-reference lacks; best guess 83 %). About 15 to 40 more answers are wanted for 90 %.'
+    >>> print(describe_expected(Expected(0.83, 0.72, 0.9, 0.08, 0, (18, 37))))
+    Expect 72 to 90 % of cells typed rightly; the best guess is 83 %. It rests on how far the \
+voters agree, not on answers yet. Cells of types that the reference lacks are wrong besides. \
+About 15 to 40 more answers are wanted for 90 %.
     """
     if expected is None:
         return ""
-    answers = f"{expected.draws} answer{'s' if expected.draws > 1 else ''} on drawn cells"
-    rests = f"with {answers}" if expected.draws else _BEFORE
-    wide = " It is not known well yet: the range is wide." * (expected.high - expected.low > WIDE)
-    return (
-        f"Expect {interval(expected.low, expected.high)} of cells typed rightly ({rests}; best "
-        f"guess {percent(expected.value)}).{wide} {describe_wanted(expected)}"
+    range_ = interval(expected.low, expected.high)
+    first = f"Expect {range_} of cells typed rightly; the best guess is {percent(expected.value)}."
+    wide = " The range is wide: it is not known well yet." * (expected.high - expected.low > WIDE)
+    rests = (
+        f"It rests on {expected.draws} answer{'s' if expected.draws > 1 else ''} on drawn cells, "
+        "and on how far the voters agree."
+        if expected.draws
+        else "It rests on how far the voters agree, not on answers yet. Cells of types that the "
+        "reference lacks are wrong besides."
     )
+    return f"{first}{wide} {rests} {describe_wanted(expected)}"
 
 
 def describe_wanted(expected: Expected) -> str:

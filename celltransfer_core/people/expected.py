@@ -1,4 +1,4 @@
-r"""The accuracy to expect of a vote: what the vote lets expect, and what drawn answers say, joined.
+"""The accuracy to expect of a vote: what the vote lets expect, and what drawn answers say, joined.
 
 A normal distribution of the log odds and an estimated share go in; a range of accuracies comes out,
 and how many answers may still be wanted. No label goes in but a person's answers.
@@ -40,17 +40,65 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True)
 class Learning:
-    r"""What answers make of a vote: log odds after n answers, given those after k.
+    r"""What answers make of a vote's accuracy, as log odds b.
 
-    .. math:: b_n = b_k + (a + s\, b_k) \log\frac{n + 10}{k + 10}
+    They go from where they were towards a plateau, the more slowly the more was answered: with
+    :math:`g = \log(1 + n / 10)` after n answers,
+
+    .. math:: b_n = p + (b_0 - p)\, e^{-r g} + \varepsilon, \qquad
+        \operatorname{var} \varepsilon = s^2 (1 - e^{-2 r g})
     """
 
-    gain: float
-    """a"""
-    slope: float
-    """s, of the log odds before."""
+    plateau: float
+    """p"""
+    rate: float
+    """r"""
     spread: float
-    """Standard deviation after fifty answers from none."""
+    """s, of vote from vote on the plateau."""
+
+    def after(self, start: Float64 | float, answers: float, more: Float64 | float) -> Float64:
+        """Compute the expected log odds after more answers.
+
+        Parameters
+        ----------
+        start : float or ndarray of float64
+            Log odds with the answers so far.
+        answers : float
+            So far.
+        more : float or ndarray of float64
+
+        Returns
+        -------
+        ndarray of float64
+
+        Examples
+        --------
+        >>> Learning(2.0, 1.0, 0.5).after(0.0, 0, np.array([0, 10, 90])).tolist()
+        [0.0, 1.0, 1.8]
+        """
+        return np.asarray(self.plateau + (start - self.plateau) * self._left(answers, more))
+
+    def spread_after(self, spread: float, answers: float, more: Float64 | float) -> Float64:
+        """Compute the standard deviation of the log odds after more answers.
+
+        Parameters
+        ----------
+        spread : float
+            With the answers so far.
+        answers : float
+            So far.
+        more : float or ndarray of float64
+
+        Returns
+        -------
+        ndarray of float64
+        """
+        left = self._left(answers, more) ** 2
+        return np.sqrt(spread**2 * left + self.spread**2 * (1 - left))
+
+    def _left(self, answers: float, more: Float64 | float) -> Float64:
+        """Compute how much of the distance from the plateau is left."""
+        return np.asarray(((answers + more + 10) / (answers + 10)) ** -self.rate)
 
 
 @dataclass(frozen=True)
@@ -77,19 +125,21 @@ class Expected:
         return self.poor >= WARNED_FROM
 
 
-def expect(mean: float, spread: float, learning: Learning, share: Share, typed: int) -> Expected:
+def expect(
+    mean: float, spread: float, learning: Learning, answers: float, share: Share
+) -> Expected:
     """Join what a vote lets expect with what answers say.
 
     Parameters
     ----------
     mean, spread : float
-        Of the normal distribution of the accuracy's log odds, before answers were looked at.
+        Of the normal distribution of the accuracy's log odds, before anybody has said a word.
     learning : Learning
+    answers : float
+        That the vote has learnt from.
     share : Share
         Of the cells that are predicted rightly, as answers on drawn cells tell; NaN where they do
         not.
-    typed : int
-        Answers that the vote has learnt from.
 
     Returns
     -------
@@ -102,20 +152,22 @@ def expect(mean: float, spread: float, learning: Learning, share: Share, typed: 
 
     Examples
     --------
-    >>> unknown = Share(math.nan, 0.0, 1.0, 0)
-    >>> before = expect(1.5, 0.8, Learning(0.5, 0.0, 0.5), unknown, 0)
-    >>> told = expect(1.5, 0.8, Learning(0.5, 0.0, 0.5), Share(0.9, 0.82, 0.96, 50), 50)
+    >>> unknown, told = Share(math.nan, 0.0, 1.0, 0), Share(0.9, 0.82, 0.96, 50)
+    >>> learning = Learning(2.0, 0.5, 0.5)
+    >>> before = expect(1.0, 0.8, learning, 0, unknown)
+    >>> after = expect(1.0, 0.8, learning, 50, told)
     >>> [round(100 * one) for one in (before.low, before.value, before.high)]
-    [62, 82, 93]
-    >>> [round(100 * one) for one in (told.low, told.value, told.high)]
-    [85, 89, 93]
+    [49, 73, 88]
+    >>> [round(100 * one) for one in (after.low, after.value, after.high)]
+    [84, 89, 92]
     """
-    density = _density(mean, spread, share)
+    now = float(learning.after(mean, 0, answers))
+    density = _density(now, float(learning.spread_after(spread, 0, answers)), share)
     reached = np.cumsum(density)
     beyond = (1 - COVERED) / 2
     low, middle, high = (_accuracy(_quantile(reached, q)) for q in (beyond, 0.5, 1 - beyond))
     poor = float(density[_accuracies(_GRID) < WARNED_BELOW].sum())
-    return Expected(middle, low, high, poor, share.draws, _wanted(reached, learning, typed))
+    return Expected(middle, low, high, poor, share.draws, _wanted(density, learning, answers))
 
 
 def _density(mean: float, spread: float, share: Share) -> Float64:
@@ -132,17 +184,14 @@ def _density(mean: float, spread: float, share: Share) -> Float64:
     return np.asarray(density / density.sum())
 
 
-def _wanted(reached: Float64, learning: Learning, typed: int) -> tuple[int, int] | None:
+def _wanted(density: Float64, learning: Learning, answers: float) -> tuple[int, int] | None:
     """Tell after how many more answers the wanted accuracy is possible, and likely."""
     from scipy.special import ndtr
 
     goal = math.log(WANTED / (1 - WANTED))
-    steps = np.arange(MOST_ANSWERS + 1)
-    grown = np.log((steps + typed + 10) / (typed + 10))
-    after = _GRID[:, None] + (learning.gain + learning.slope * _GRID[:, None]) * grown
-    spread = learning.spread * np.sqrt(grown / math.log(6)) + 1e-6
-    density = np.diff(reached, prepend=0.0)
-    likely = density @ ndtr((after - goal) / spread)
+    more = np.arange(MOST_ANSWERS + 1)
+    later = learning.after(_GRID[:, None], answers, more)
+    likely = density @ ndtr((later - goal) / (learning.spread_after(0, answers, more) + 1e-6))
     least, most = (int(np.argmax(likely >= share)) for share in (1 - LIKELY, LIKELY))
     if likely.max() < 1 - LIKELY:
         return None

@@ -30,7 +30,7 @@ from .embedded import embed_sets as embed_sets, load_encoders as load_encoders
 from .estimate import estimate_run as estimate_run
 from .expected import (
     expected_accuracy as expected_accuracy,
-    label_free as label_free,
+    mean_agreement as mean_agreement,
 )
 from .features import (
     Block as Block,

@@ -10,11 +10,10 @@ from celltransfer_core.pipeline import RunResult, expected_accuracy
 from parts import text
 
 NOTE = (
-    "Learnt from pairs of laboratories whose truth is known: how clear the vote is, and how far "
-    "the cells of a cluster are typed alike. It is meant to hold {covered} times in 100; on cells "
-    "of further laboratories it may promise too much until cells are answered. Types that the "
-    "reference lacks cannot be foreseen: until answers name them, their cells do not count. The "
-    "dotted line is at 70 %."
+    "Learnt from pairs of laboratories whose truth is known: what share of cells was typed rightly "
+    "where the voters agreed so far. The range is meant to hold {covered} times in 100. Types that "
+    "the reference lacks cannot be foreseen: until answers name them, their cells do not count. "
+    "The dotted line is at {limit} %."
 )
 
 
@@ -28,7 +27,8 @@ def show_expected(
     if poor := describe_poor(expected):
         st.warning(text.plain(poor), icon=":material/warning:")
     told = text.plain(describe_expected(expected))
-    st.markdown(f":material/query_stats: {told}", help=NOTE.format(covered=round(100 * COVERED)))
+    note = NOTE.format(covered=round(100 * COVERED), limit=round(100 * WARNED_BELOW))
+    st.markdown(f":material/query_stats: {told}", help=note)
     st.html(bar_of(expected))
 
 

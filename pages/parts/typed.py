@@ -92,8 +92,8 @@ def show_numbers(run: RunResult) -> None:
         "Mean agreement": (
             f"{run.vote.agreement.mean():.2f}",
             (
-                "The share of the vote that a cell's type won. No measure of how often it is "
-                "right: for that, review some cells."
+                "The share of the vote that a cell's type won. It is not how often it is right; "
+                "what it lets expect stands below."
             ),
         ),
         "Flagged": (

@@ -1,10 +1,12 @@
 """The accuracy to expect, on Classify and on Review."""
 
+from dataclasses import replace
+
 import pytest
 
 from celltransfer_core.outputs import describe_expected, describe_poor
 from celltransfer_core.pipeline import expected_accuracy
-from celltransfer_core.pipeline.expected import fitted_constants
+from celltransfer_core.pipeline.expected import SHIPPED, expected_of
 from celltransfer_core.studies import load_run
 from parts import text
 
@@ -16,12 +18,9 @@ KINDS = ("markdown", "caption", "warning")
 def test_the_range_is_shown_and_a_warning_where_it_is_poor(
     finished, open_page, monkeypatch, page, poor
 ):
-    constants = fitted_constants()
-    before = {**constants["before"], "intercept": -3.0 if poor else 4.0}
-    monkeypatch.setattr(
-        "celltransfer_core.pipeline.expected.fitted_constants",
-        lambda: {**constants, "before": before},
-    )
+    constants = replace(SHIPPED, even=1.2 if poor else 0.6)
+    monkeypatch.setattr(expected_of, "__defaults__", (constants,))
+    monkeypatch.setattr("celltransfer_core.pipeline.expected.FEWEST_VOTERS", 2)
     space, study = finished
     app = open_page(page, study.id)
     assert not app.exception

@@ -1,27 +1,11 @@
 """A cell's votes in words: how many voters are for its type, and what they weigh."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
 from celltransfer_core.outputs import describe_votes
-from celltransfer_core.pipeline import DISCRIMINANT, recount
+from tests.outputs.samples import of_three_encoders
 
 FITTED = " The voter fitted to the query counts as all voters without transport together."
-
-
-def voted(result, says):
-    """Let three encoders and the voter fitted to the query say a type in the first cell."""
-    fitted = next(one for one in result.voters if one.alignment == DISCRIMINANT)
-    plain = result.voters[0]
-    kinds = [replace(plain, encoders=(name,)) for name in ("colour", "shape", "texture")]
-    voters = []
-    for voter, type_number in zip([*kinds, fitted], says, strict=True):
-        probabilities = np.full_like(voter.probabilities, 0.02)
-        probabilities[:, type_number] = 0.98
-        voters.append(replace(voter, probabilities=probabilities))
-    return recount(replace(result, voters=tuple(voters)), result.config)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +25,7 @@ def voted(result, says):
     ],
 )
 def test_a_voter_that_outweighs_the_others_is_named_with_its_weight(result, says, told):
-    assert describe_votes(voted(result, says), 0) == told
+    assert describe_votes(of_three_encoders(result, says), 0) == told
 
 
 def test_a_voter_without_weight_is_not_counted(result):

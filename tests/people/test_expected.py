@@ -8,11 +8,14 @@ import pytest
 from celltransfer_core.people import Learning, Share, expect
 
 UNKNOWN = Share(math.nan, 0.0, 1.0, 0)
-LEARNING = Learning(gain=1.2, slope=-0.2, spread=0.5)
+LEARNING = Learning(plateau=2.5, rate=0.6, spread=0.5)
+
+CERTAIN = Learning(plateau=3.0, rate=0.8, spread=0.1)
+NOTHING_LEARNT = Learning(plateau=0.0, rate=0.0, spread=0.0)
 
 
-def expected(mean=1.5, spread=0.8, share=UNKNOWN, typed=0):
-    return expect(mean, spread, LEARNING, share, typed)
+def expected(mean=1.5, spread=0.8, share=UNKNOWN, answers=0):
+    return expect(mean, spread, LEARNING, answers, share)
 
 
 def test_the_range_holds_as_often_as_it_says_before_and_after_answers():
@@ -23,7 +26,7 @@ def test_the_range_holds_as_often_as_it_says_before_and_after_answers():
         right = rng.random(50) < accuracy
         error = 1.96 * math.sqrt(max(right.mean() * (1 - right.mean()), 0.02) / 50)
         share = Share(right.mean(), right.mean() - error, right.mean() + error, 50)
-        first, then = expected(), expected(share=share, typed=50)
+        first, then = expected(), expect(1.5, 0.8, NOTHING_LEARNT, 50, share)
         before.append(first.low <= accuracy <= first.high)
         after.append(then.low <= accuracy <= then.high)
         closer.append(abs(then.value - accuracy) - abs(right.mean() - accuracy))
@@ -34,8 +37,10 @@ def test_the_range_holds_as_often_as_it_says_before_and_after_answers():
 
 def test_answers_draw_the_guess_to_them_and_make_the_range_narrow():
     before = expected()
-    few = expected(share=Share(0.6, 0.4, 0.8, 20), typed=20)
-    many = expected(share=Share(0.6, 0.5, 0.7, 80), typed=80)
+    few, many = (
+        expect(1.5, 0.8, NOTHING_LEARNT, share.draws, share)
+        for share in (Share(0.6, 0.4, 0.8, 20), Share(0.6, 0.5, 0.7, 80))
+    )
     assert before.value > few.value > many.value > 0.6
     widths = [one.high - one.low for one in (before, few, many)]
     assert widths == sorted(widths, reverse=True)
@@ -44,7 +49,7 @@ def test_answers_draw_the_guess_to_them_and_make_the_range_narrow():
 
 @pytest.mark.parametrize("share", [Share(1.0, 1.0, 1.0, 30), Share(0.0, 0.0, 0.0, 30)])
 def test_answers_that_all_say_the_same_leave_a_range_inside_the_possible(share):
-    found = expected(share=share, typed=30)
+    found = expected(share=share, answers=30)
     assert 0 <= found.low < found.value < found.high <= 1
 
 
@@ -57,10 +62,21 @@ def test_less_is_expected_the_lower_the_odds_and_a_warning_comes():
 
 
 def test_fewer_answers_are_wanted_the_more_is_expected():
-    low, high = expected(0.5, 0.4).wanted, expected(1.8, 0.4).wanted
+    low, high = (expect(mean, 0.2, CERTAIN, 0, UNKNOWN).wanted for mean in (1.2, 1.8))
     assert low[0] > high[0]
     assert low[1] > high[1]
     assert expected(4.0, 0.4).wanted == (0, 0)
     # What was not measured is not promised.
-    assert expect(-3.0, 0.2, Learning(0.1, 0.0, 0.1), UNKNOWN, 0).wanted is None
-    assert expect(0.0, 2.0, LEARNING, UNKNOWN, 0).wanted[1] > 50
+    assert expect(-3.0, 0.2, Learning(0.0, 0.1, 0.1), 0, UNKNOWN).wanted is None
+    assert expect(0.0, 2.0, LEARNING, 0, UNKNOWN).wanted[1] > 50
+
+
+def test_answers_lead_to_the_plateau_in_one_step_or_in_many():
+    once = LEARNING.after(-1.0, 0, 50)
+    assert -1.0 < once < LEARNING.plateau
+    twice = LEARNING.after(LEARNING.after(-1.0, 0, 20), 20, 30)
+    np.testing.assert_allclose(once, twice)
+    spread = LEARNING.spread_after(LEARNING.spread_after(1.0, 0, 20), 20, 30)
+    np.testing.assert_allclose(LEARNING.spread_after(1.0, 0, 50), spread)
+    np.testing.assert_allclose(LEARNING.after(-1.0, 0, 1e15), LEARNING.plateau)
+    assert LEARNING.spread_after(0.9, 7, 0) == 0.9

@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from celltransfer_core.classify import mean_probabilities
 from celltransfer_core.config import DEFAULT
 from celltransfer_core.people import Review
 from celltransfer_core.pipeline import DISCRIMINANT, Voter, ensemble_vote, run
 from celltransfer_core.pipeline.discriminant import (
     discriminant_voter,
     fitted_probabilities,
-    mean_of_voters,
 )
 from celltransfer_core.pipeline.votes import ensemble_weights
 from tests.pipeline.samples import FAST
@@ -51,7 +51,7 @@ def test_an_offset_that_all_cells_have_is_forgotten(shifted):
 
 def test_the_same_cells_give_the_same_bits_in_any_order(shifted, rng):
     _, cells, voters = shifted
-    start = mean_of_voters(np.stack([one.probabilities for one in voters]))
+    start = mean_probabilities(np.stack([one.probabilities for one in voters]))
     found = fitted_probabilities(cells, start)
     np.testing.assert_array_equal(found, fitted_probabilities(cells.copy(), start.copy()))
     order = rng.permutation(len(cells))
@@ -78,7 +78,7 @@ def test_cells_that_are_all_alike_stay_what_they_were_taken_for():
 
 def test_voters_are_averaged_by_how_certain_each_is_of_a_cell():
     sure, unsure = np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([[0.5, 0.5], [0.0, 1.0]])
-    np.testing.assert_allclose(mean_of_voters(np.stack([sure, unsure])), np.eye(2))
+    np.testing.assert_allclose(mean_probabilities(np.stack([sure, unsure])), np.eye(2))
 
 
 @pytest.mark.parametrize("confirmed", [0.0, 0.4, 1.0])
