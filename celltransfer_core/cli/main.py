@@ -25,6 +25,7 @@ from celltransfer_core.cli.options import DONE, FAULT, INTERRUPTED, MENDABLE, Pa
 from celltransfer_core.cli.predict import add_predict
 from celltransfer_core.cli.restore import add_restore
 from celltransfer_core.cli.run import add_run
+from celltransfer_core.cli.study import add_study
 from celltransfer_core.errors import CellTransferError
 
 
@@ -100,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     add_migrate(commands.add_parser("migrate", help="change the app's database for this version"))
     add_restore(commands.add_parser("restore", help="put a backup of the app's database back"))
     add_doctor(commands.add_parser("doctor", help="find out what is here and what is wrong"))
+    add_study(
+        commands.add_parser("study", help="list, export, import or compare the app's studies")
+    )
     _add_job(commands.add_parser("job"))  # what the dashboard starts; of no use to people
     return parser
 

@@ -281,8 +281,26 @@ def _check_kind(file: IO[bytes]) -> None:
         raise DataError("The file is a web page, not a zip; download it again.")
 
 
-def _check_directory(file: IO[bytes]) -> None:
-    """Refuse a zip whose list of contents alone would fill the memory."""
+def directory_size(file: IO[bytes]) -> tuple[int, int]:
+    """Read how long a zip says that its list of contents is, without reading the list.
+
+    Parameters
+    ----------
+    file : binary file
+        Must be seekable.
+
+    Returns
+    -------
+    entries, size : int
+        Number of entries, and bytes of the list.
+
+    Raises
+    ------
+    DataError
+        If it is one part of several.
+    zipfile.BadZipFile
+        If it is no zip.
+    """
     end = file.seek(0, io.SEEK_END)
     file.seek(max(0, end - 65_557 - 20))  # with the longest comment, and what points to zip64
     tail = file.read()
@@ -298,5 +316,11 @@ def _check_directory(file: IO[bytes]) -> None:
         record = file.read(56)
         if len(record) == 56 and record.startswith(b"PK\6\6"):
             entries, size = struct.unpack("<QQ", record[32:48])
+    return entries, size
+
+
+def _check_directory(file: IO[bytes]) -> None:
+    """Refuse a zip whose list of contents alone would fill the memory."""
+    entries, size = directory_size(file)
     if entries > MAX_ENTRIES or size > MAX_ENTRIES * (_DIRECTORY_ENTRY + 200):
         raise DataError(f"The zip has over {MAX_ENTRIES:,} entries; drop the folder itself.")

@@ -13,6 +13,13 @@ from .check_table import (
     labels_table as labels_table,
 )
 from .command import command_line as command_line, shown_channels as shown_channels
+from .compared import (
+    Change as Change,
+    ComparedRuns as ComparedRuns,
+    Difference as Difference,
+    TypedCells as TypedCells,
+    compare_runs as compare_runs,
+)
 from .differential import (
     differential_table as differential_table,
     with_estimates as with_estimates,

@@ -122,6 +122,17 @@ from .steps import (
     Steps as Steps,
     steps_of as steps_of,
 )
+from .study_moves import (
+    Imported as Imported,
+    export_study as export_study,
+    import_study as import_study,
+)
+from .study_runs import (
+    NOW as NOW,
+    StudyRun as StudyRun,
+    study_runs as study_runs,
+    typed_cells as typed_cells,
+)
 from .timetable import Outlook as Outlook, Timetable as Timetable, outlook_of as outlook_of
 from .truth import study_labels as study_labels
 from .work import bring_up_to as bring_up_to

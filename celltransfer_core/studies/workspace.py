@@ -14,13 +14,13 @@ from celltransfer_core.studies.database import (
     SetRow,
 )
 from celltransfer_core.studies.desks import DeskTable
-from celltransfer_core.studies.duplicates import DuplicateTable
 from celltransfer_core.studies.erasure import ErasureTable, size_of
+from celltransfer_core.studies.moved import MovedTable
 from celltransfer_core.studies.snapshots import SnapshotReader
 from celltransfer_core.studies.work_list import JobTable
 
 
-class Workspace(SnapshotReader, JobTable, DeskTable, DuplicateTable, ErasureTable):
+class Workspace(SnapshotReader, JobTable, DeskTable, MovedTable, ErasureTable):
     """Everything that is kept of people's work.
 
     Parameters

@@ -1,8 +1,11 @@
 """Each call of a workspace, on both databases; a new one fails this until it is called here."""
 
+import hashlib
+
 import pytest
 
 from celltransfer_core.studies import Workspace
+from celltransfer_core.types import silent
 from tests.studies.samples import png
 
 NO_DATABASE = {"cache", "derive", "images", "job_log", "one_look", "result_path", "secret"}
@@ -23,6 +26,10 @@ def called(monkeypatch):
     for name in all_calls():
         monkeypatch.setattr(Workspace, name, noting(name, getattr(Workspace, name)))
     return names
+
+
+def hash_of(data):
+    return hashlib.sha256(data).hexdigest()
 
 
 def all_calls():
@@ -88,10 +95,15 @@ def test_every_call_of_a_workspace(space, called):
     space.sign(study, "Ann")
     assert space.study(study).signed_by == "Ann"
     assert space.study(copied).signed is None
+    told, sent = space.contents(copied), {hash_of(png(n)): png(n) for n in (1, 2, 3)}
+    came = space.take_in(told, copied, sent.get, fill=str, check=str, progress=silent)
+    assert came.id != copied
+    assert space.contents(came.id) == told
+    space.delete(came.id)
     space.delete(copied)
     space.restore(copied)
     space.delete(copied)
-    assert space.sweepable().studies == space.sweep(who="Ann").studies == 1
+    assert space.sweepable().studies == space.sweep(who="Ann").studies == 2
     assert [one.who for one in space.erasures()] == ["Ann"]
     assert [one.id for one in space.studies()] == [study]
     assert called == all_calls()

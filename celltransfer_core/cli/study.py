@@ -1,0 +1,174 @@
+"""The command ``study``: the app's studies, listed, moved as one file, and compared.
+
+In go the studies of ``CELLTRANSFER_HOME``, by name or id; out come files that hold one each, or
+tables. A run of a study before the last is written ``STUDY@NUMBER``, as ``study runs`` lists them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from celltransfer_core.cli.options import Parser, add_common
+from celltransfer_core.cli.screen import Screen
+from celltransfer_core.errors import DataError, OutputError, StudyError
+
+if TYPE_CHECKING:
+    from celltransfer_core.outputs.compared import ComparedRuns, TypedCells
+    from celltransfer_core.studies.records import Study
+    from celltransfer_core.studies.workspace import Workspace
+
+_FIRST = 10  # changed cells on the screen
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of ``study``."""
+    parser.set_defaults(command=_list_studies)
+    actions = parser.add_subparsers(metavar="ACTION", parser_class=Parser)
+    listing = actions.add_parser("list", help="the studies here (also without an action)")
+    listing.set_defaults(command=_list_studies)
+    exporting = actions.add_parser("export", help="write a study to one file")
+    exporting.set_defaults(command=_export_study)
+    exporting.add_argument("study", metavar="STUDY", help="its name or id")
+    exporting.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a zip: images, options, decisions with who and when, results",
+    )
+    importing = actions.add_parser("import", help="take in a study that export wrote")
+    importing.set_defaults(command=_import_study)
+    importing.add_argument("file", type=Path, metavar="FILE", help="all of it comes in, or nothing")
+    runs = actions.add_parser("runs", help="list the runs of a study")
+    runs.set_defaults(command=_list_runs)
+    runs.add_argument("study", metavar="STUDY", help="its name or id")
+    comparing = actions.add_parser(
+        "compare", help="tell which cells two studies, or two runs of one, type differently"
+    )
+    comparing.set_defaults(command=_compare)
+    for side in ("first", "second"):
+        comparing.add_argument(side, metavar="STUDY[@RUN]", help="name or id, and number of a run")
+    comparing.add_argument("--out", type=Path, metavar="FILE.csv", help="all changed cells")
+    for one in (exporting, importing):
+        one.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    for command in (parser, listing, exporting, importing, runs, comparing):
+        add_common(command)
+
+
+def _list_studies(_: argparse.Namespace) -> None:
+    from celltransfer_core.studies.workspace import Workspace
+
+    space = Workspace()
+    for study in space.studies():
+        counts = space.count_files(study.id)
+        images = ", ".join(f"{number:,} {role}" for role, number in counts.items())
+        signed = f", signed off by {study.signed_by}" if study.signed else ""
+        print(f"{study.id}  {study.changed[:16]}  {study.name} ({images or 'no images'}{signed})")
+
+
+def _find(space: Workspace, asked: str) -> Study:
+    """Find a study by its id, or else by its name."""
+    every = space.studies()
+    found = [one for one in every if one.id == asked] or [one for one in every if one.name == asked]
+    if len(found) > 1:
+        ids = ", ".join(one.id for one in found)
+        raise StudyError(f"Several studies are called {asked}; give the id of one: {ids}.")
+    if not found:
+        raise StudyError(f"There is no study {asked} in {space.folder}; see `study list`.")
+    return found[0]
+
+
+def _export_study(options: argparse.Namespace) -> None:
+    from celltransfer_core.studies.study_moves import export_study
+    from celltransfer_core.studies.workspace import Workspace
+
+    space = Workspace()
+    study = _find(space, options.study)
+    if options.file.is_dir():
+        raise OutputError(f"{options.file} is a folder; give the name of a file to write.")
+    with closing(Screen(quiet=options.quiet)) as screen:
+        export_study(space, study.id, options.file, progress=screen)
+    if not options.quiet:
+        size = options.file.stat().st_size / 1e6
+        print(f"{study.name} is written to {options.file} ({size:,.1f} MB).")
+
+
+def _import_study(options: argparse.Namespace) -> None:
+    from celltransfer_core.studies.study_moves import import_study
+    from celltransfer_core.studies.workspace import Workspace
+
+    try:
+        file = options.file.open("rb")
+    except OSError as error:
+        raise DataError(f"{options.file} cannot be read ({error.strerror}).") from error
+    with file, closing(Screen(quiet=options.quiet)) as screen:
+        found = import_study(Workspace(), file, progress=screen)
+    if not options.quiet:
+        print(f"{found.study.name} is here as {found.study.id}: {found.told}")
+
+
+def _list_runs(options: argparse.Namespace) -> None:
+    from celltransfer_core.studies.study_runs import NOW, study_runs
+    from celltransfer_core.studies.workspace import Workspace
+
+    space = Workspace()
+    for number, run in enumerate(study_runs(space, _find(space, options.study).id)):
+        shown = "as it stands now, with all answers" if run.key == NOW else "as it was computed"
+        print(f"{number}  {run.written[:16]}  {shown}")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from celltransfer_core.outputs.compared import compare_runs
+    from celltransfer_core.outputs.formats import csv_bytes
+    from celltransfer_core.runtime.files import write_atomically
+    from celltransfer_core.studies.workspace import Workspace
+
+    space = Workspace()
+    found = compare_runs(*(_typed(space, side) for side in (options.first, options.second)))
+    print(_describe(found))
+    if options.out:
+        write_atomically(options.out, csv_bytes(found.table()))
+        print(f"\nWritten to {options.out}.")
+
+
+def _typed(space: Workspace, asked: str) -> TypedCells:
+    from celltransfer_core.studies.study_runs import study_runs, typed_cells
+
+    named, _, number = asked.rpartition("@")
+    if not named or not number.isdecimal():
+        return typed_cells(space, _find(space, asked).id)
+    study = _find(space, named)
+    runs = study_runs(space, study.id)
+    if int(number) >= len(runs):
+        raise StudyError(f"{named} has no run {number}; see `study runs`.")
+    return typed_cells(space, study.id, runs[int(number)].key, name=asked)
+
+
+def _describe(found: ComparedRuns) -> str:
+    """Say what changed, and why."""
+    first, second = found.first.name, found.second.name
+    lines = [
+        f"{len(found.changes):,} of {found.shared:,} shared cells have another type in {second}."
+    ]
+    if found.flows:
+        lines += ["", "cells  from → to"]
+        lines += [f"{n:>5,}  {a} → {b}" for (a, b), n in found.flows.items()]
+    if found.differences:
+        lines += ["", f"what differs: {first} | {second}"]
+        lines += [
+            f"  {one.what}: {one.first or '–'} | {one.second or '–'}" for one in found.differences
+        ]
+    if found.changes:
+        lines += [
+            "",
+            f"changed cells (the first {_FIRST})"
+            if len(found.changes) > _FIRST
+            else "\nchanged cells",
+        ]
+        lines += [
+            f"  {one.cell[:12]}  {one.before} → {one.after}  ({one.because})"
+            for one in found.changes[:_FIRST]
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,312 @@
+"""Two runs on the same query cells, side by side: which cells changed type, and why.
+
+Two :class:`~celltransfer_core.pipeline.result.RunResult` go in, each with the answers that count;
+out come the cells whose final type differs, each with what speaks for the change, and everything
+else that differs between the runs. Cells are the same where their images are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltransfer_core.config.config import SETTINGS
+from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.errors import DataError
+from celltransfer_core.outputs.sentences import voter_label
+from celltransfer_core.people.reviews import FinalTypes, Review, final_types
+from celltransfer_core.people.updated import KINDS
+from celltransfer_core.pipeline.result import RunResult, type_names
+from celltransfer_core.types import Labels
+from celltransfer_core.vocabulary import ANSWERS, and_more
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SAID = {
+    "cluster": "the cluster's confirmed type",
+    "neighbours": "answers on cells nearby",
+    "discriminant": "types fitted to the answers",
+    "typed": "the cell's own answer",
+}
+"""Voters that only an updated vote has, by their kind."""
+
+_WEIGHTS = "no voter: their weights alone"
+
+
+@dataclass(frozen=True)
+class TypedCells:
+    """One side of a comparison."""
+
+    name: str
+    run: RunResult
+    reviews: Sequence[Review]
+    """In the order they were made."""
+
+    @cached_property
+    def final(self) -> FinalTypes:
+        """Reviewed and final type of each query cell."""
+        return final_types(self.run.query.cells, self.run.predicted, self.reviews)
+
+    @cached_property
+    def voters(self) -> dict[str, Labels]:
+        """First choice of each voter in each query cell, by the voter's name in words."""
+        run = self.run
+        names = [voter_label(voter) for voter in run.voters]
+        if run.updated:
+            names += [_SAID[kind] for kind in KINDS[1:]]
+        types = np.array(run.types)
+        return {name: types[row] for name, row in zip(names, run.vote.choices, strict=True)}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A query cell whose final type differs."""
+
+    cell: str
+    """Its content hash."""
+    first: int
+    """Its number among the query cells of the first run."""
+    second: int
+    before: str
+    after: str
+    answer: tuple[str, str] | None
+    """What people answered, empty where nobody did; None where that is the same."""
+    match: tuple[str, str] | None
+    """Type of the cell's cluster; None where it is the same."""
+    lacking: str
+    """The type of the two that takes no part in the other run; empty if both do in both."""
+    voters: tuple[str, ...]
+    """Voters of both runs whose first choice differs, in words."""
+
+    @property
+    def because(self) -> str:
+        """What speaks for the change, in words; the weightiest first."""
+        said = []
+        if self.answer:
+            before, after = (one or "no answer" for one in self.answer)
+            said.append(f"answer: {before} → {after}")
+        if self.lacking:
+            said.append(f"{self.lacking} takes part in one of them alone")
+        if self.match:
+            said.append(f"cluster: {self.match[0]} → {self.match[1]}")
+        if self.voters:
+            said.append(f"voters: {', '.join(self.voters)}")
+        return "; ".join(said) or _WEIGHTS
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something beside the cells' types that differs between two runs."""
+
+    kind: str
+    """``setting``, ``types``, ``reference``, ``query``, ``matches``, ``answers`` or ``voters``."""
+    what: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class ComparedRuns:
+    """Two runs on the same query cells."""
+
+    first: TypedCells
+    second: TypedCells
+    shared: int
+    """Query cells that both have."""
+    changes: tuple[Change, ...]
+    """By the change of type, then in the order of the cells."""
+    differences: tuple[Difference, ...]
+
+    @property
+    def flows(self) -> dict[tuple[str, str], int]:
+        """Number of cells by final type before and after, the most first."""
+        counted = Counter((one.before, one.after) for one in self.changes)
+        return dict(sorted(counted.items(), key=lambda flow: (-flow[1], flow[0])))
+
+    def table(self) -> pd.DataFrame:
+        """Make the table of changed cells.
+
+        Returns
+        -------
+        DataFrame
+            One row a cell: file, sha256, from, to, confidence_from, confidence_to, because, voters
+            (those whose first choice differs, joined by ``|``), match_from, match_to, answer_from,
+            answer_to.
+        """
+        import pandas as pd
+
+        first, second = self.first.run, self.second.run
+        rows = [
+            {
+                "file": first.query.first_file[one.first],
+                "sha256": one.cell,
+                "from": one.before,
+                "to": one.after,
+                "confidence_from": first.vote.confidence[one.first],
+                "confidence_to": second.vote.confidence[one.second],
+                "because": one.because,
+                "voters": "|".join(one.voters),
+                "match_from": first.matched[one.first],
+                "match_to": second.matched[one.second],
+                "answer_from": self.first.final.reviewed[one.first],
+                "answer_to": self.second.final.reviewed[one.second],
+            }
+            for one in self.changes
+        ]
+        columns = ["file", "sha256", "from", "to", "confidence_from", "confidence_to", "because"]
+        columns += ["voters", "match_from", "match_to", "answer_from", "answer_to"]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def compare_runs(first: TypedCells, second: TypedCells) -> ComparedRuns:
+    """Compare two runs cell by cell.
+
+    Parameters
+    ----------
+    first, second : TypedCells
+
+    Returns
+    -------
+    ComparedRuns
+
+    Raises
+    ------
+    DataError
+        If they have no query cell in common.
+    """
+    pairs = _pairs(first.run.query, second.run.query)
+    if not pairs:
+        raise DataError(
+            f"{first.name} and {second.name} have no query cell in common; compare two that typed "
+            "the same images."
+        )
+    before, after = first.final.final, second.final.final
+    changed = [pair for pair in pairs if before[pair[0]] != after[pair[1]]]
+    both = [name for name in first.voters if name in second.voters]
+    matched = first.run.matched, second.run.matched
+    changes = [_change((first, second), pair, both, matched) for pair in changed]
+    flows = Counter((one.before, one.after) for one in changes)
+    changes.sort(key=lambda one: (-flows[one.before, one.after], one.before, one.after, one.first))
+    return ComparedRuns(
+        first, second, len(pairs), tuple(changes), tuple(_differences(first, second, pairs))
+    )
+
+
+def _pairs(first: Dataset, second: Dataset) -> list[tuple[int, int]]:
+    """Find the cells that two sets have both, by their images."""
+    place = {cell: number for number, cell in enumerate(second.cells)}
+    return [(a, place[cell]) for a, cell in enumerate(first.cells) if cell in place]
+
+
+def _change(
+    sides: tuple[TypedCells, TypedCells],
+    pair: tuple[int, int],
+    both: Sequence[str],
+    matched: tuple[Sequence[str], Sequence[str]],
+) -> Change:
+    """Collect what speaks for the change of one cell."""
+
+    def parted(first: object, second: object) -> tuple[str, str] | None:
+        found = str(first), str(second)
+        return found if found[0] != found[1] else None
+
+    (first, second), (a, b) = sides, pair
+    before, after = str(first.final.final[a]), str(second.final.final[b])
+    lacking = [
+        name
+        for name, side in ((after, first), (before, second))
+        if name not in side.run.types and name not in ANSWERS
+    ]
+    return Change(
+        cell=first.run.query.cells[a],
+        first=a,
+        second=b,
+        before=before,
+        after=after,
+        answer=parted(first.final.reviewed[a], second.final.reviewed[b]),
+        match=parted(matched[0][a], matched[1][b]),
+        lacking=next(iter(lacking), ""),
+        voters=tuple(name for name in both if first.voters[name][a] != second.voters[name][b]),
+    )
+
+
+def _differences(
+    first: TypedCells, second: TypedCells, pairs: Sequence[tuple[int, int]]
+) -> Iterator[Difference]:
+    """Find what differs beside the types of cells; what decides most comes first."""
+    one, other = first.run, second.run
+    for name in one.config.differing(other.config):
+        label = SETTINGS[name].label or name.replace("_", " ")
+        values = (_written(getattr(run.config, name)) for run in (one, other))
+        yield Difference("setting", label, *values)
+    known = (type_names(run.reference) for run in (one, other))
+    yield from _sets("types", "Types of the reference", *known)
+    yield from _sets("types", "Types that take part", one.types, other.types)
+    yield from _counted("reference", "Reference cells", one.reference, other.reference)
+    mended = sum(
+        one.reference.cell_labels[a] != other.reference.cell_labels[b]
+        for a, b in _pairs(one.reference, other.reference)
+    )
+    if mended:
+        yield Difference("reference", "Reference cells of another type", "", f"{mended:,}")
+    yield from _counted("query", "Query cells", one.query, other.query)
+    confirmed = [_confirmed(run) for run in (one, other)]
+    if confirmed[0] != confirmed[1]:
+        yield Difference("matches", "Clusters with a confirmed type", *map(_listed, confirmed))
+    matched = one.matched, other.matched
+    apart = sum(matched[0][a] != matched[1][b] for a, b in pairs)
+    if apart:
+        yield Difference("matches", "Cells whose cluster has another type", "", f"{apart:,}")
+    answered = [int((side.final.reviewed != "").sum()) for side in (first, second)]
+    parted = sum(first.final.reviewed[a] != second.final.reviewed[b] for a, b in pairs)
+    if parted:
+        numbers = (f"{number:,}" for number in answered)
+        yield Difference("answers", "Cells that people answered", *numbers)
+    yield from _sets("voters", "Voters", [*first.voters], [*second.voters])
+
+
+def _sets(
+    kind: str, what: str, first: Sequence[str], second: Sequence[str]
+) -> Iterator[Difference]:
+    """Tell which names one side alone has."""
+    alone = [[name for name in first if name not in second]]
+    alone += [[name for name in second if name not in first]]
+    if any(alone):
+        told = (f"also {and_more(names)}" if names else "" for names in alone)
+        yield Difference(kind, what, *told)
+
+
+def _counted(kind: str, what: str, first: Dataset, second: Dataset) -> Iterator[Difference]:
+    """Tell how many cells each has where they are not the same ones."""
+    if first.cells != second.cells:
+        shared = len({*first.cells} & {*second.cells})
+        told = (
+            f"{one.n_cells:,}, of them {one.n_cells - shared:,} here alone"
+            for one in (first, second)
+        )
+        yield Difference(kind, what, *told)
+
+
+def _confirmed(run: RunResult) -> list[tuple[str, int]]:
+    """Count the clusters that people confirmed, by their type."""
+    counted = Counter(match.matched_type for match in run.matches if match.confirmed)
+    return sorted(counted.items())
+
+
+def _listed(counted: Sequence[tuple[str, int]]) -> str:
+    return and_more([f"{name} ({number})" for name, number in counted]) if counted else "none"
+
+
+def _written(value: object) -> str:
+    """Write a setting's value as one reads it: voters as ``colour+shape, cell``."""
+    if isinstance(value, tuple):
+        return ", ".join("+".join(one) if isinstance(one, tuple) else str(one) for one in value)
+    if value is None or isinstance(value, bool):
+        return {True: "yes", False: "no", None: "none"}[value]
+    return str(value)

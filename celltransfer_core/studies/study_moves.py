@@ -1,0 +1,185 @@
+"""Export and import of studies: a study of a workspace to one file, and such a file to a study."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from celltransfer_core.data.dataset import read_stored
+from celltransfer_core.errors import DataError, ImageError, StudyError, one_line
+from celltransfer_core.evaluation.report.write import write_evaluation
+from celltransfer_core.evaluation.result import Evaluation
+from celltransfer_core.runtime.files import write_whole
+from celltransfer_core.studies.current import load_current
+from celltransfer_core.studies.kept import load_result, result_stamp, save_result
+from celltransfer_core.studies.plain_results import from_plain, to_plain
+from celltransfer_core.studies.records import Study
+from celltransfer_core.studies.stages import stage_keys
+from celltransfer_core.studies.study_contents import StudyContents
+from celltransfer_core.studies.study_file import (
+    KeptResult,
+    StudyFile,
+    open_study_file,
+    write_study_file,
+)
+from celltransfer_core.studies.workspace import Workspace
+from celltransfer_core.types import Progress, silent
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A study that came in."""
+
+    study: Study
+    contents: StudyContents
+    was_here: bool
+    """Whether this workspace had a study of its id, so that it got another one."""
+    results: int
+    """Results that came with it."""
+    left_out: int
+    """Results that another version computed, or that cannot be read: to be computed anew."""
+
+    @property
+    def told(self) -> str:
+        """What came in, in a sentence or two."""
+        said = (
+            f"{len(self.contents.images):,} images, {len(self.contents.decisions):,} decisions and "
+            f"{self.results:,} results came in."
+        )
+        if self.left_out:
+            said += f" {self.left_out:,} more are of another version and will be computed anew."
+        if self.was_here:
+            said += " A study of its id is here already, so this one got a new id."
+        return said
+
+
+def export_study(
+    workspace: Workspace, study: str, path: Path, *, progress: Progress = silent
+) -> Path:
+    """Write a study to one file: images, options, decisions with who and when, results.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+    path : Path
+        Of the file; written whole or not at all.
+    progress : callable
+
+    Returns
+    -------
+    Path
+        ``path``. The same study gives the same bytes.
+
+    Raises
+    ------
+    StudyError
+        If there is no such study, or an image of it is damaged or gone.
+    OutputError
+        If the file cannot be written.
+    """
+    contents = workspace.contents(study)
+    done, total = 0, len(contents.images)
+
+    def image(sha256: str) -> bytes:
+        nonlocal done
+        progress("images", done, total)
+        done += 1
+        try:
+            return read_stored(workspace.images, sha256)
+        except (OSError, ImageError) as error:
+            files = (one for some in contents.files for one in some)
+            name = next(one["path"] for one in files if one["sha256"] == sha256)
+            raise StudyError(f"{name} is damaged on disk or gone; add it again.") from error
+
+    def write(beside: Path) -> None:
+        write_study_file(beside, study, contents, _kept(workspace, study), image)
+
+    write_whole(path, write)
+    progress("images", total, total)
+    return path
+
+
+def _kept(workspace: Workspace, study: str) -> Iterator[KeptResult]:
+    """Read the results of a study, by name; those of earlier versions are none."""
+    folder = workspace.result_path(study, "embed", "").parent
+    for path in sorted(folder.glob("*.joblib")):
+        found = load_result(path)
+        if found is not None:
+            moment = dt.datetime.fromtimestamp(result_stamp(path) // 10**6 / 1000, dt.UTC)
+            written = moment.isoformat(timespec="milliseconds")
+            yield KeptResult(path.stem, written, to_plain(found))
+
+
+def import_study(workspace: Workspace, file: IO[bytes], *, progress: Progress = silent) -> Imported:
+    """Take a study in that :func:`export_study` wrote; all of it, or nothing.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    file : binary file
+        From anywhere; must be seekable.
+    progress : callable
+
+    Returns
+    -------
+    Imported
+
+    Raises
+    ------
+    DataError
+        If the file holds no study, is damaged, or comes from a newer version.
+    OutputError
+        If the disk is full or cannot be written to.
+    """
+    with open_study_file(file) as found:
+        told = found.contents
+        counts = {"taken": 0, "left out": 0}
+
+        def fill(made: str) -> None:
+            for name in found.result_names:
+                taken = _take_result(workspace, made, found, name)
+                counts["taken" if taken else "left out"] += 1
+
+        study = workspace.take_in(
+            told,
+            found.study,
+            found.image,
+            fill,
+            check=partial(_check_opens, workspace),
+            progress=progress,
+        )
+    return Imported(study, told, study.id != found.study, counts["taken"], counts["left out"])
+
+
+def _take_result(workspace: Workspace, study: str, found: StudyFile, name: str) -> bool:
+    """Write a result to a study's folder; tell whether it can be read here."""
+    kept = found.result(name)
+    try:
+        result: Any = from_plain(kept.plain, workspace.images, found.contents.images)
+    except DataError:
+        return False
+    stage, _, key = name.rpartition("-")
+    path = workspace.result_path(study, stage, key)
+    save_result(path, result)
+    stamp = int(dt.datetime.fromisoformat(kept.written).timestamp() * 1000) * 10**6
+    os.utime(path, ns=(stamp, stamp))
+    if isinstance(result, Evaluation):
+        write_evaluation(result, path.with_suffix(""))
+    return True
+
+
+def _check_opens(workspace: Workspace, study: str) -> None:
+    """See that a study can be worked with."""
+    try:
+        stage_keys(workspace, study)
+        load_current(workspace, study)
+    except Exception as error:  # values from anywhere may go wrong in any way
+        raise DataError(
+            f"The settings or decisions of the study cannot be read here ({one_line(error, 200)})."
+        ) from error
