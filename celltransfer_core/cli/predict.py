@@ -44,7 +44,7 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from celltransfer_core.cli.settings import write_log
+    from celltransfer_core.cli.run_log import write_log
     from celltransfer_core.data.folders import read_dataset
     from celltransfer_core.outputs.formats import csv_bytes, json_bytes
     from celltransfer_core.outputs.model_file import read_model

@@ -16,7 +16,7 @@ from celltransfer_core.cli.screen import Screen
 from celltransfer_core.errors import DataError, OutputError, StudyError
 
 if TYPE_CHECKING:
-    from celltransfer_core.outputs.compared import ComparedRuns, TypedCells
+    from celltransfer_core.outputs.compared import ComparedRuns, ReviewedRun
     from celltransfer_core.studies.records import Study
     from celltransfer_core.studies.workspace import Workspace
 
@@ -133,7 +133,7 @@ def _compare(options: argparse.Namespace) -> None:
         print(f"\nWritten to {options.out}.")
 
 
-def _typed(space: Workspace, asked: str) -> TypedCells:
+def _typed(space: Workspace, asked: str) -> ReviewedRun:
     from celltransfer_core.studies.study_runs import study_runs, typed_cells
 
     named, _, number = asked.rpartition("@")

@@ -17,7 +17,7 @@ from .compared import (
     Change as Change,
     ComparedRuns as ComparedRuns,
     Difference as Difference,
-    TypedCells as TypedCells,
+    ReviewedRun as ReviewedRun,
     compare_runs as compare_runs,
 )
 from .differential import (

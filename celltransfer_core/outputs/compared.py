@@ -18,7 +18,7 @@ import numpy as np
 from celltransfer_core.config.config import SETTINGS
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.errors import DataError
-from celltransfer_core.outputs.sentences import voter_label
+from celltransfer_core.outputs.votes import voter_label
 from celltransfer_core.people.reviews import FinalTypes, Review, final_types
 from celltransfer_core.people.updated import KINDS
 from celltransfer_core.pipeline.result import RunResult, type_names
@@ -40,7 +40,7 @@ _WEIGHTS = "no voter: their weights alone"
 
 
 @dataclass(frozen=True)
-class TypedCells:
+class ReviewedRun:
     """One side of a comparison."""
 
     name: str
@@ -115,8 +115,8 @@ class Difference:
 class ComparedRuns:
     """Two runs on the same query cells."""
 
-    first: TypedCells
-    second: TypedCells
+    first: ReviewedRun
+    second: ReviewedRun
     shared: int
     """Query cells that both have."""
     changes: tuple[Change, ...]
@@ -164,12 +164,12 @@ class ComparedRuns:
         return pd.DataFrame(rows, columns=columns)
 
 
-def compare_runs(first: TypedCells, second: TypedCells) -> ComparedRuns:
+def compare_runs(first: ReviewedRun, second: ReviewedRun) -> ComparedRuns:
     """Compare two runs cell by cell.
 
     Parameters
     ----------
-    first, second : TypedCells
+    first, second : ReviewedRun
 
     Returns
     -------
@@ -205,7 +205,7 @@ def _pairs(first: Dataset, second: Dataset) -> list[tuple[int, int]]:
 
 
 def _change(
-    sides: tuple[TypedCells, TypedCells],
+    sides: tuple[ReviewedRun, ReviewedRun],
     pair: tuple[int, int],
     both: Sequence[str],
     matched: tuple[Sequence[str], Sequence[str]],
@@ -237,7 +237,7 @@ def _change(
 
 
 def _differences(
-    first: TypedCells, second: TypedCells, pairs: Sequence[tuple[int, int]]
+    first: ReviewedRun, second: ReviewedRun, pairs: Sequence[tuple[int, int]]
 ) -> Iterator[Difference]:
     """Find what differs beside the types of cells; what decides most comes first."""
     one, other = first.run, second.run

@@ -9,7 +9,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from celltransfer_core.errors import StudyError
-from celltransfer_core.outputs.compared import TypedCells
+from celltransfer_core.outputs.compared import ReviewedRun
 from celltransfer_core.people.reviews import read_reviews
 from celltransfer_core.people.updated import annotations_of
 from celltransfer_core.pipeline.result import RunResult
@@ -62,7 +62,7 @@ def _moment(stamp: int) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-def typed_cells(workspace: Workspace, study: str, run: str = NOW, *, name: str = "") -> TypedCells:
+def typed_cells(workspace: Workspace, study: str, run: str = NOW, *, name: str = "") -> ReviewedRun:
     """Read the typed cells of one run.
 
     Parameters
@@ -76,7 +76,7 @@ def typed_cells(workspace: Workspace, study: str, run: str = NOW, *, name: str =
 
     Returns
     -------
-    TypedCells
+    ReviewedRun
         With all answers that stand; of a kept result, with those among them that had been given
         when it was computed.
 
@@ -90,7 +90,7 @@ def typed_cells(workspace: Workspace, study: str, run: str = NOW, *, name: str =
         current = load_current(workspace, study)
         if current is None:
             raise StudyError(f"The cells of {name} are not typed yet; type them first.")
-        return TypedCells(name, current.run, current.reviews)
+        return ReviewedRun(name, current.run, current.reviews)
     path = workspace.result_path(study, "classify", run)
     found: RunResult | None = load_result(path)
     if found is None:
@@ -99,4 +99,4 @@ def typed_cells(workspace: Workspace, study: str, run: str = NOW, *, name: str =
     decided = decisions_now(workspace, workspace.snapshot(study), "review")
     reviews = tuple(read_reviews([one.payload for one in decided if one.at <= written]))
     annotations = annotations_of(found.matches, found.query.cells, reviews)
-    return TypedCells(name, update_vote(found, annotations) if annotations else found, reviews)
+    return ReviewedRun(name, update_vote(found, annotations) if annotations else found, reviews)
