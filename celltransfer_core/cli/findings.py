@@ -20,6 +20,7 @@ from celltransfer_core.runtime.extras import EXTRAS, how_to_install, missing
 from celltransfer_core.runtime.home_folder import home
 
 PACKAGES = (
+    "alembic",
     *("faiss", "imagecodecs", "itsdangerous", "joblib", "lazy_loader", "loky", "networkx", "numba"),
     *("numpy", "onnxruntime", "openpyxl", "pandas", "PIL", "platformdirs", "plotly", "ot"),
     *("psutil", "pyarrow", "skimage", "sklearn", "scipy", "sqlalchemy", "starlette", "streamlit"),

@@ -5,9 +5,9 @@
 
 A study of the first batch, with cells of pbc as reference, is taught by a reader who never errs:
 the clusters confirmed, then so many cells of the review queue answered. The second and the third
-batch are typed without a word: by the study's portable classifier, with the study as a reference beside
-pbc, with the study as the only one, and with pbc alone. Batches of raabin are whole days (those of
-its basophils, which were taken apart, are dealt likewise), of jtsc thirds at random, and altered
+batch are typed without a word: by the study's portable classifier, with the study as a reference
+beside pbc, with the study as the only one, and with pbc alone. Batches of raabin are whole days
+(those of its basophils, which were taken apart, are dealt likewise), of jtsc thirds at random, and altered
 ones cells of pbc that `encoders train` holds back by default, seen as another laboratory would
 (taught.py). The domains but the altered one are for reports: nothing is chosen by jtsc.
 
