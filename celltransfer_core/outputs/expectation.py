@@ -29,8 +29,8 @@ def describe_expected(expected: Expected | None) -> str:
     --------
     >>> print(describe_expected(Expected(0.83, 0.72, 0.9, 0.08, 0, (18, 37))))
     Expect 72 to 90 % of cells typed rightly; the best guess is 83 %. It rests on how far the \
-voters agree, not on answers yet. Cells of types that the reference lacks are wrong besides. \
-About 15 to 40 more answers are wanted for 90 %.
+voters agree; answers on drawn cells will tell better. Cells of types that the reference lacks are \
+wrong besides. About 15 to 40 more answers are wanted for 90 %.
     """
     if expected is None:
         return ""
@@ -41,8 +41,8 @@ About 15 to 40 more answers are wanted for 90 %.
         f"It rests on {expected.draws} answer{'s' if expected.draws > 1 else ''} on drawn cells, "
         "and on how far the voters agree."
         if expected.draws
-        else "It rests on how far the voters agree, not on answers yet. Cells of types that the "
-        "reference lacks are wrong besides."
+        else "It rests on how far the voters agree; answers on drawn cells will tell better. "
+        "Cells of types that the reference lacks are wrong besides."
     )
     return f"{first}{wide} {rests} {describe_wanted(expected)}"
 

@@ -33,7 +33,7 @@ def test_the_range_comes_first_then_the_answers_that_are_wanted(wanted, told):
 
 
 def test_what_it_rests_on_and_a_wide_range_are_told():
-    assert "not on answers yet. Cells of types that the reference" in describe_expected(expected())
+    assert "will tell better. Cells of types that the reference" in describe_expected(expected())
     assert "rests on 24 answers on drawn cells, and on" in describe_expected(expected(draws=24))
     assert "rests on 1 answer on drawn cells, and on" in describe_expected(expected(draws=1))
     assert "The range is wide" in describe_expected(expected(low=0.4))

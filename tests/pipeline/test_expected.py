@@ -14,7 +14,7 @@ from celltransfer_core.pipeline import (
     recount,
     update_vote,
 )
-from celltransfer_core.pipeline.expected import PER_CLUSTER, SHIPPED, answers_of, expected_of
+from celltransfer_core.pipeline.expected import SHIPPED, answers_of, expected_of
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_no_label_of_the_query_counts(voted):
 def test_confirmed_clusters_and_typed_cells_count_as_answers(voted):
     assert answers_of(voted) == 0
     said = tuple(replace(match, confirmed=True, by="Ann") for match in voted.matches)
-    assert answers_of(replace(voted, matches=said)) == PER_CLUSTER * len(said)
+    assert answers_of(replace(voted, matches=said)) == len(said)
     taught = update_vote(voted, Annotations(cells=((0, voted.types[0]), (3, voted.types[1]))))
     assert answers_of(taught) == 2
     assert expected_accuracy(taught) != expected_accuracy(voted)
