@@ -24,7 +24,7 @@ from celltransfer_core.outputs import (
     write_workbook,
 )
 from celltransfer_core.runtime import write_atomically
-from celltransfer_core.studies import CurrentRun, current_job, load_map
+from celltransfer_core.studies import CurrentRun, current_job, expected_types, load_map
 from celltransfer_core.types import Progress
 from celltransfer_core.web import report_url
 from parts import text
@@ -55,7 +55,8 @@ def read(here: Here, current: CurrentRun) -> Takeaways:
     state = st.session_state
     hidden = bool(state.get("hidden"))
     pseudonyms = Pseudonyms.of_study(here.workspace.secret, here.id) if hidden else None
-    tables = StudyTables(current.run, current.reviews, pseudonyms)
+    said = expected_types(here.workspace, here.id).followed(current.run.config)
+    tables = StudyTables(current.run, current.reviews, pseudonyms, said)
     with_names = bool(state.get("with names")) and not hidden
     return Takeaways(here, tables, content_key(here, current), hidden, with_names)
 
@@ -119,7 +120,7 @@ def offer_report(files: Takeaways) -> Path | None:
         page = report_html(
             tables.run,
             tables.reviews,
-            About(study.name, study.drawn, study.signed_by, study.signed or "", today),
+            About(study.name, study.drawn, study.signed_by, study.signed or "", today, tables.said),
             plane=plane,
             pseudonyms=tables.pseudonyms,
             original=original,

@@ -1,6 +1,7 @@
 """Manifests: what a run started from and what it did, as JSON types.
 
-A manifest holds neither times nor folders, so that the same inputs give the same bytes.
+A manifest holds no folders, and no times but those of decisions, so that the same inputs give the
+same bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ from celltransfer_core.types import Ints
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 
-def manifest(result: RunResult, reviews: Sequence[Review] = ()) -> dict[str, Any]:
+def manifest(
+    result: RunResult,
+    reviews: Sequence[Review] = (),
+    said: Sequence[Mapping[str, str]] = (),
+) -> dict[str, Any]:
     """Describe a run so that it can be repeated and checked.
 
     Parameters
@@ -34,11 +39,14 @@ def manifest(result: RunResult, reviews: Sequence[Review] = ()) -> dict[str, Any
     result : RunResult
     reviews : sequence of Review
         In the order they were made; they tell of the accuracy to expect.
+    said : sequence of mapping
+        Who said which types the query may hold, and when: type, state, reader, time.
 
     Returns
     -------
     dict
-        JSON types alone; holds no time and no folder, so that the same inputs give the same bytes.
+        JSON types alone; holds no folder, and no times but those of decisions, so that the same
+        inputs give the same bytes.
     """
     solves = result.solves
     scores = result.scores[QUERY]
@@ -60,6 +68,7 @@ def manifest(result: RunResult, reviews: Sequence[Review] = ()) -> dict[str, Any
             "confirmed": sum(match.confirmed for match in result.matches),
         },
         "expected_accuracy": expected_fields(expected_accuracy(result, reviews)),
+        **({"said_of_types": [dict(one) for one in said]} if said else {}),
         "filtered_types": dict(result.filtered),
         **({"look_like_ruled_out": _counts(result.ruled_out)} if result.ruled_out else {}),
         "kept_types": list(result.types),

@@ -46,6 +46,8 @@ class About:
     date: str = ""
     """Day of the report, such as ``2026-11-29``, where the study is not signed: whoever asks for
     the report says so. That of a signed study bears the day of the signature."""
+    said: Sequence[Mapping[str, str]] = ()
+    """Who said which types the query may hold; see :func:`manifest`."""
 
 
 def report_html(
@@ -85,7 +87,7 @@ def report_html(
     ImageError
         If an image is gone.
     """
-    described = manifest(result, reviews)
+    described = manifest(result, reviews, about.said)
     if pseudonyms:
         described = without_names(described)
         result = replace(result, query=pseudonyms.dataset(result.query))
@@ -98,7 +100,7 @@ def report_html(
     add_matches(page, result, progress)
     add_quality(page, result, progress)
     page.heading("How the types were found")
-    _add_numbers(page, result)
+    _add_numbers(page, result, about.said)
     add_voters(page, result)
     add_similarities(
         page,
@@ -146,8 +148,8 @@ def _add_head(
     page.text(describe_flags(result.flags))
 
 
-def _add_numbers(page: Page, result: RunResult) -> None:
-    """Add what the types rest on, in numbers."""
+def _add_numbers(page: Page, result: RunResult, said: Sequence[Mapping[str, str]]) -> None:
+    """Add what the types rest on, in numbers, and who said which types the query may hold."""
     page.text(
         f"{result.query.n_cells:,} cells of the query were compared with "
         f"{result.reference.n_cells:,} reference cells of {len(type_names(result.reference))} "
@@ -157,9 +159,12 @@ def _add_numbers(page: Page, result: RunResult) -> None:
     absent = result.config.absent
     if expected := result.config.expect:
         page.text(f"Types that were expected in the query: {', '.join(expected)}.")
+    by = dict.fromkeys(absent, "a person")
+    by |= {one["type"]: one["reader"] for one in said if one["state"] == "absent"}
     if absent:
-        page.text(f"Types that were ruled out in the query: {', '.join(absent)}.")
-    for sentence in describe_ruled_out(result, dict.fromkeys(absent, "a person")).values():
+        named = ", ".join(f"{name} (by {by[name]})" for name in absent)
+        page.text(f"Types that were ruled out in the query: {named}.")
+    for sentence in describe_ruled_out(result, by).values():
         page.text(sentence)
     if left := [f"{n} ({count:,})" for n, count in result.filtered.items() if n not in absent]:
         page.text(

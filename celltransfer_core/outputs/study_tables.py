@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,8 @@ class StudyTables:
     """In the order they were made."""
     pseudonyms: Pseudonyms | None = None
     """Used in every table in place of names; None to keep the names."""
+    said: Sequence[Mapping[str, str]] = ()
+    """Who said which types the query may hold; see :func:`manifest`."""
 
     @cached_property
     def final(self) -> FinalTypes:
@@ -68,7 +70,7 @@ class StudyTables:
     @property
     def manifest(self) -> dict[str, Any]:
         """See :func:`manifest`."""
-        described = manifest(self.run, self.reviews)
+        described = manifest(self.run, self.reviews, self.said)
         return without_names(described) if self.pseudonyms else described
 
     def all(self) -> dict[str, pd.DataFrame]:

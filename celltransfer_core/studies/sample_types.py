@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from celltransfer_core.config.config import Config
 from celltransfer_core.config.samples import TypeState
 from celltransfer_core.studies.records import Decision
 from celltransfer_core.studies.renamed import decisions_now, types_now
@@ -48,6 +49,38 @@ class ExpectedTypes:
         decision = self.said.get(name)
         state: TypeState = decision.payload["state"] if decision else "possible"
         return state
+
+    def followed(self, config: Config) -> tuple[dict[str, str], ...]:
+        """List who said what, as far as a run follows it.
+
+        Parameters
+        ----------
+        config : Config
+            Of the run; what was said since is left out.
+
+        Returns
+        -------
+        tuple of dict
+            For a manifest, by type: type, state, reader and time; sample where it follows from a
+            kind of sample.
+        """
+        return tuple(
+            {
+                "type": name,
+                "state": one.payload["state"],
+                **({"sample": one.payload["sample"]} if "sample" in one.payload else {}),
+                "reader": one.who,
+                "time": one.at,
+            }
+            for name, one in sorted(self.said.items())
+            if one.payload["state"] == _state_in(config, name)
+        )
+
+
+def _state_in(config: Config, name: str) -> TypeState:
+    if name in config.absent:
+        return "absent"
+    return "expected" if name in config.expect else "possible"
 
 
 def expect_payloads(states: Mapping[str, TypeState], kind: str = "") -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from celltransfer_core.outputs import TAKEN_FIRST, StudyTables, csv_bytes, parquet_bytes
 from celltransfer_core.studies import (
+    EXPECT,
     CurrentRun,
     export_path,
     preparation,
@@ -70,7 +71,9 @@ def file_name(here: Here, what: str) -> str:
 def content_key(here: Here, current: CurrentRun) -> str:
     """Write down all that decides what the files hold, but the pseudonyms."""
     decisions = [
-        one.id for kind in ("match", "review") for one in here.workspace.decisions(here.id, kind)
+        one.id
+        for kind in ("match", "review", EXPECT)
+        for one in here.workspace.decisions(here.id, kind)
     ]
     key = stage_keys(here.workspace, here.id)["classify"]
     return json.dumps([key, current.source, here.options, decisions], default=str)

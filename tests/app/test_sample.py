@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,27 @@ def test_one_click_rules_a_type_out_and_undo_takes_it_back(finished, open_page):
     button(app, "undo expect").click().run()
     assert config(finished).absent == ()
     assert stage_keys(space, study.id) == before
+
+
+def test_the_manifest_of_the_export_says_who_ruled_types_out_and_when(finished, open_page):
+    space, study = finished
+    before = config(finished)
+    space.decide(study.id, "expect", {"type": "neutrophil", "state": "absent"}, "Ann")
+    said = expected_types(space, study.id)
+    (told,) = said.followed(config(finished))
+    assert told == {
+        "type": "neutrophil",
+        "state": "absent",
+        "reader": "Ann",
+        "time": said.said["neutrophil"].at,
+    }
+    assert said.followed(before) == ()  # a run that was made before
+    bring_up_to(space, study.id, "classify", silent)
+    app = open_page("export", study.id)
+    assert not app.exception
+    shown = json.loads(app.json[0].value)
+    assert shown["config"]["absent"] == ["neutrophil"]
+    assert shown["said_of_types"] == [told]
 
 
 def test_a_kind_of_sample_speaks_of_all_types_at_one_stroke(finished, open_page):

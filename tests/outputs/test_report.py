@@ -246,6 +246,15 @@ def test_the_manifest_can_be_read_again(page, result):
     assert json.loads(html.unescape(text))["inputs"]["query"]["cells"] == result.query.n_cells
 
 
+def test_who_ruled_types_out_is_told_and_stands_in_the_manifest(result):
+    config = replace(result.config, absent=("basophil", "platelet"))
+    said = [{"type": "platelet", "state": "absent", "reader": "Ann", "time": "2025-01-01T00:00"}]
+    page = report_html(replace(result, config=config), [], About("x", said=said))
+    assert "ruled out in the query: basophil (by a person), platelet (by Ann)." in page
+    text = re.search(r"<summary>Manifest.*?<pre>(.*?)</pre>", page, re.DOTALL).group(1)
+    assert json.loads(html.unescape(text))["said_of_types"] == said
+
+
 def test_pseudonyms_reach_the_report(result, reviews, query):
     slides = replace(query, slide=("Slide of Jo",) * len(query.files))
     named = replace(result, query=slides)
