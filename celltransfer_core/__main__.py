@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import NoReturn
 
 from celltransfer_core.cli.main import main
@@ -11,6 +12,9 @@ from celltransfer_core.cli.main import main
 
 def run() -> NoReturn:
     """Run the command that the process was called with, and end it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal's encoding may lack letters such as κ
     with suppress(BrokenPipeError):
         sys.exit(main())
     sys.exit()

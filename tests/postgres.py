@@ -1,14 +1,12 @@
 """A real PostgreSQL server for the tests, from Debian's package: no other one is touched."""
 
 import os
-import pwd
 import shutil
 import subprocess
 import tempfile
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
-
-import psycopg
 
 DEBIANS = Path("/usr/lib/postgresql")
 USER = "postgres"
@@ -22,11 +20,15 @@ def programs():
 
 def missing():
     """Say why no server can be started; an empty text where one can."""
+    if find_spec("psycopg") is None:
+        return "needs the extra postgres"
     if programs() is None:
         return "needs a PostgreSQL server: apt-get install postgresql"
     if os.geteuid() == 0:
         if shutil.which("runuser") is None:
             return "PostgreSQL does not run as root, and runuser is not there"
+        import pwd
+
         with suppress(KeyError):
             pwd.getpwnam(USER)
             return ""
@@ -65,6 +67,8 @@ def new_database(folder, name):
     It is a schema of its own, which is made and removed in a moment.
     """
     address = f"{USER}@/postgres?host={folder}"
+    import psycopg
+
     with psycopg.connect(f"postgresql://{address}", autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {name}")
     return f"postgresql+psycopg://{address}&options=-csearch_path%3D{name}"

@@ -295,7 +295,9 @@ def _install(spec: EncoderSpec, beside: Path, folder: Path, source: str) -> Enco
     facts = {"source": source, "sha256": file_hash(beside / spec.files[0])}
     here = weights_folder(spec, folder)
     try:
-        (beside / SOURCE_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        (beside / SOURCE_FILE).write_text(
+            json.dumps(facts, indent=1) + "\n", encoding="utf-8", newline="\n"
+        )
         shutil.rmtree(here, ignore_errors=True)
         beside.replace(here)
     except OSError as error:

@@ -112,7 +112,9 @@ def type_folders(types: Sequence[str]) -> dict[str, str]:
 
 
 def safe_name(name: str) -> str:
-    """Reduce a name to characters that every system allows; it never holds a folder.
+    """Reduce a name to what every system allows; it never holds a folder.
+
+    Windows has words, such as ``aux``, that no file may be called there.
 
     Parameters
     ----------
@@ -127,4 +129,5 @@ def safe_name(name: str) -> str:
     >>> safe_name("a/b: c ")
     'a_b_ c'
     """
-    return re.sub(r"[^\w .+-]", "_", name).strip(" .")[:80] or "unnamed"
+    plain = re.sub(r"[^\w .+-]", "_", name).strip(" .")[:80] or "unnamed"
+    return re.sub(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", r"\1_", plain)

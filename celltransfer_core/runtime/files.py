@@ -60,8 +60,8 @@ def write_whole(
     --------
     >>> from tempfile import mkdtemp
     >>> folder = Path(mkdtemp())
-    >>> write_whole(folder / "a.txt", lambda beside: beside.write_text("whole")).read_text()
-    'whole'
+    >>> write_whole(folder / "a.txt", lambda beside: beside.write_bytes(b"whole")).read_bytes()
+    b'whole'
     """
     beside = _beside(path)
     try:

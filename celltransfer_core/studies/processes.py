@@ -198,6 +198,7 @@ def _spawn(workspace: Workspace, job: Job) -> subprocess.Popen[bytes]:
                 **os.environ,
                 "CELLTRANSFER_HOME": str(workspace.folder),
                 "CELLTRANSFER_DATABASE": workspace.url,
+                "PYTHONUTF8": "1",  # its log is read as UTF-8
                 MARK: job.id,
             },
             stdin=subprocess.DEVNULL,
@@ -302,7 +303,7 @@ def silence(job: Job) -> float:
 def _reason(workspace: Workspace, job: Job) -> str:
     """Say why the process of a job ended, as far as anybody knows."""
     with suppress(OSError):
-        words = workspace.job_log(job).read_text(errors="replace").split("\n")
+        words = workspace.job_log(job).read_text(encoding="utf-8", errors="replace").split("\n")
         if said := [line.strip() for line in words if _ERROR.match(line)]:
             return f": {said[-1][:_MOST_WORDS]}"
     code = child.poll() if (child := _children.get(job.id)) else None

@@ -105,9 +105,9 @@ class App:
         """Whom it asked outside this machine, so far."""
         return asked(self.home / "asked.txt")
 
-    def kill(self, how=signal.SIGKILL):
+    def kill(self, how=None):
         """End it at once, as a power cut would."""
-        self.process.send_signal(how)
+        self.process.send_signal(how or signal.SIGKILL)
         self.process.wait()
 
 

@@ -1,9 +1,13 @@
 import base64
 import io
 
+import pytest
+
+pytest.importorskip("pydicom", reason="needs the extra formats")
+pytest.importorskip("pi_heif", reason="needs the extra formats")
+
 import imagecodecs
 import numpy as np
-import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,

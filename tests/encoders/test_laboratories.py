@@ -5,9 +5,11 @@ from contextlib import nullcontext
 from itertools import islice
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+
+import numpy as np
 from PIL import Image
 
 from celltransfer_core.cli.main import main

@@ -3,9 +3,11 @@
 import json
 import shutil
 
-import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+
+import numpy as np
 from PIL import Image
 
 from celltransfer_core.cli.main import main

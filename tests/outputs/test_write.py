@@ -2,7 +2,6 @@ import json
 import subprocess
 from pathlib import Path
 
-import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +13,8 @@ from celltransfer_core.vocabulary import ARTEFACT
 
 @pytest.mark.parametrize("table_format", ["csv", "parquet", "h5ad"])
 def test_everything_is_written_and_read_again(result, tmp_path, table_format):
+    if table_format == "h5ad":
+        anndata = pytest.importorskip("anndata", reason="needs the extra formats")
     written = write_run(result, tmp_path / "new" / "folder", table_format)
     assert written[0].name == "predictions.csv"
     assert all(path.is_file() for path in written)
@@ -72,6 +73,7 @@ def test_a_really_full_disk(result, tmp_path):
 
 def test_reviews_in_h5ad(result, tmp_path, answer):
     table = reviewed_table(result, [answer(0, ARTEFACT)])
+    anndata = pytest.importorskip("anndata", reason="needs the extra formats")
     read = anndata.read_h5ad(write_h5ad(table, manifest(result), tmp_path / "x.h5ad"))
     assert (read.obs["final_type"] == ARTEFACT).sum() == 1
     assert read.X.shape == (len(table), len(result.types))

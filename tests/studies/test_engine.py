@@ -9,8 +9,10 @@ import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
 
-import psycopg
 import pytest
+
+psycopg = pytest.importorskip("psycopg", reason="needs the extra postgres")
+
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 

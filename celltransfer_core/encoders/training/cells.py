@@ -143,7 +143,7 @@ def pack(
     key = {"cells": short_hash("\n".join(dataset.cells)), "framed": framed, "side": _STORED}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if read_if_whole(mark, lambda kept: json.loads(kept.read_text())) != key:
+        if read_if_whole(mark, lambda kept: json.loads(kept.read_text(encoding="utf-8"))) != key:
             # Gone while crops are written: an interrupted file is not taken for a whole one.
             mark.unlink(missing_ok=True)
             _write_crops(path, dataset, nuclei if framed else None, workers, progress)

@@ -106,7 +106,7 @@ def _check_same_training(cells: Cells, recipe: Recipe, path: Path) -> None:
     }
     if not path.is_file():
         write_atomically(path, json.dumps(settings).encode())
-    elif json.loads(path.read_text()) != settings:
+    elif json.loads(path.read_text(encoding="utf-8")) != settings:
         raise EncoderError(
             f"{path.parent} holds a training with other options or cells; repeat those to go on "
             "with it, delete the folder, or choose another --out."
