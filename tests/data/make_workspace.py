@@ -18,9 +18,9 @@ from PIL import Image
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from celltransfer_core.about import __version__  # noqa: E402
-from celltransfer_core.demo import REFERENCE_STYLE, draw_cell  # noqa: E402
-from celltransfer_core.studies import Workspace  # noqa: E402
+from celltransfer_core.about import __version__
+from celltransfer_core.demo import REFERENCE_STYLE, draw_cell
+from celltransfer_core.studies import Workspace
 
 DATABASE = "studies.sqlite"
 
