@@ -28,11 +28,12 @@ from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.types import Bools, Float32, Float64, Ints, Labels, Progress, silent
 from celltransfer_core.vocabulary import REFERENCE
 
-CELLS_A_TYPE, MOST_CELLS = 30, 300
+CELLS_A_TYPE, MOST_CELLS = 40, 300
 """Reference cells that are tried."""
 
-ERRORS = 2.0
-"""Standard errors of a gain that it must exceed."""
+ERRORS, LEAST_GAIN = 3.0, 0.05
+"""What a gain must exceed: standard errors of it, for the best of several ways gains something by
+chance, and a share of the cells, for what is seen in one laboratory need not hold in another."""
 
 _NEIGHBOURS = 7
 _NAMES: Mapping[Field, str] = {
@@ -92,11 +93,12 @@ def suit_reference(
     Returns
     -------
     Suited
-        At most 30 cells of a type and 300 in all are tried, evenly along the order of content
+        At most 40 cells of a type and 300 in all are tried, evenly along the order of content
         hashes. Each is typed by those that were not taken together with it, see
         :func:`~celltransfer_core.encoders.training.groups_of`. The best way is taken if it types
-        more of them right than the usual one, by more than two standard errors of the difference
-        between such groups, each type counting the same.
+        clearly more of them right than the usual one, each type counting the same: by more than
+        :data:`LEAST_GAIN` and by more than :data:`ERRORS` standard errors, such groups being what
+        chance draws.
     """
     networks = shipped_networks() if config.network == "auto" else ()
     voter = next((v for v in config.encoders if {*v} & {*networks}), config.encoders[0])
@@ -233,6 +235,6 @@ def _choose(right: Mapping[Way, Bools], usual: Way, numbers: Ints, groups: Ints)
 
 
 def _is_gain(differences: Float64, groups: Ints) -> bool:
-    # Cells of one group go right and wrong together: groups are what chance draws.
+    # Cells of one group go right and wrong together.
     error = np.sqrt((np.bincount(groups, differences) ** 2).sum())
-    return bool(differences.sum() > ERRORS * error)
+    return bool(differences.sum() > max(ERRORS * error, LEAST_GAIN))

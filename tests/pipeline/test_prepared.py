@@ -7,7 +7,7 @@ from celltransfer_core.data import PixelScale, pool
 from celltransfer_core.encoders import BUILTIN, encoder_names, load_encoder
 from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.outputs import manifest
-from celltransfer_core.pipeline import prepared, run
+from celltransfer_core.pipeline import embedded, prepared, run
 from tests.pipeline.samples import FAST
 
 
@@ -31,8 +31,8 @@ def with_broken(monkeypatch):
     real_load = load_encoder
     broken = {"nan": Broken("nan", np.nan), "constant": Broken("constant", 3.0)}
     names = (*encoder_names(), *broken)
-    monkeypatch.setattr(prepared, "encoder_names", lambda: names)
-    monkeypatch.setattr(prepared, "load_encoder", lambda name: broken.get(name) or real_load(name))
+    monkeypatch.setattr(embedded, "encoder_names", lambda: names)
+    monkeypatch.setattr(embedded, "load_encoder", lambda name: broken.get(name) or real_load(name))
 
 
 @pytest.mark.usefixtures("with_broken")
@@ -59,7 +59,7 @@ def test_a_built_in_encoder_that_fails_takes_no_other_along(reference, query, ca
     shape.describe = fail
     real_load = load_encoder
     monkeypatch.setattr(
-        prepared, "load_encoder", lambda name: shape if name == "shape" else real_load(name)
+        embedded, "load_encoder", lambda name: shape if name == "shape" else real_load(name)
     )
     voters = (("colour",), ("shape",), ("texture",))
     found = run(reference, query, replace(FAST, encoders=voters), cache=cache, workers=1)
@@ -76,7 +76,7 @@ def test_no_encoder_left(name, reference, query, store):
 
 
 def test_an_unknown_encoder_is_reported_at_once(reference, query, store):
-    with pytest.raises(EncoderError, match="no encoder 'dinosaur'; there are cell, colour"):
+    with pytest.raises(EncoderError, match="no encoder 'dinosaur'; there are cell, cervix, colour"):
         run(reference, query, replace(FAST, encoders=(("dinosaur",),)), cache=store)
 
 

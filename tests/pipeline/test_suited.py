@@ -29,7 +29,7 @@ def draw(rng, nucleus=PURPLE, body=PINK, edge=PINK):
     return Image.fromarray(np.rint(np.clip(noisy, 0, 255)).astype(np.uint8))
 
 
-def write(folder, rng, of_types, cells=12, fields=0):
+def write(folder, rng, of_types, cells=16, fields=0):
     """Write cells of each type, by field where there are some."""
     for name, parts in of_types.items():
         (folder / name).mkdir(parents=True)
