@@ -270,3 +270,51 @@ def test_after_a_type_was_renamed_nothing_of_before_is_exported(open_page, finis
     app = open_page("classify", study.id)
     assert not app.exception
     assert "It was made before the last changes" in text_of(app)
+
+
+def test_a_finished_study_begins_the_next_one(open_page, finished):
+    space, study = finished
+    assert "clusters are settled and 0 of" in text_of(open_page("export", study.id))
+    space.sign(study.id, "Dr. Ann")
+    app = open_page("export", study.id)
+    assert not app.exception
+    button(app, "use as reference").click().run()
+    assert not app.exception
+    made = next(one for one in space.studies() if one.id != study.id)
+    assert made.name == "After Drawn cells"
+    (reference,) = space.sets(made.id, "reference")
+    cells = space.dataset(reference)
+    assert reference.name == "Drawn cells"
+    assert cells.n_cells == space.pooled(study.id, "query").n_cells
+    run = load_current(space, study.id).run
+    own = dict(zip(run.query.cells, run.predicted, strict=True))
+    assert all(own[a] == b for a, b in zip(cells.cells, cells.cell_labels.tolist(), strict=True))
+    assert app.title[0].value == "Data"
+
+
+def test_what_was_taught_is_taken_away(open_page, finished):
+    space, study = finished
+    space.sign(study.id, "Dr. Ann")
+    app = open_page("export", study.id)
+    packed = prepare(app, "reference")
+    with zipfile.ZipFile(io.BytesIO(packed.body)) as archive:
+        names = archive.namelist()
+        assert b"Ann" not in archive.read("labels.csv") + archive.read("manifest.json")
+    assert {"labels.csv", "manifest.json"} < set(names)
+    packed = prepare(app, "classifier")
+    with zipfile.ZipFile(io.BytesIO(packed.body)) as archive:
+        assert json.loads(archive.read("manifest.json"))["taught"]["query"]["cells"] == 30
+    assert b"Ann" not in packed.body
+
+
+def test_a_finished_study_is_taken_as_a_further_reference(open_page, finished):
+    space, study = finished
+    other = space.create("June")
+    state = {"take finished": True}
+    assert "No other study is finished" in text_of(open_page("data", other.id, **state))
+    space.sign(study.id, "Dr. Ann")
+    app = open_page("data", other.id, **state)
+    assert not app.exception
+    button(app, "take study").click().run()
+    assert not app.exception
+    assert "Drawn cells" in [one.name for one in space.sets(other.id, "reference")]
