@@ -16,4 +16,6 @@ guides = [
 tabs = st.tabs([heading.lstrip("# ") for heading, _ in guides])
 for tab, (_, text) in zip(tabs, guides, strict=True):
     # Without a language, for the colours that Streamlit gives to code fade into the page.
-    tab.markdown(re.sub(r"^```\w+$", "```", text, flags=re.MULTILINE))
+    text = re.sub(r"^```\w+$", "```", text, flags=re.MULTILINE)
+    # Headings come right below the page's title.
+    tab.markdown(re.sub(r"^### ", "## ", text, flags=re.MULTILINE))

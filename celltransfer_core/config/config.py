@@ -101,7 +101,7 @@ class Config(VotingSettings, TransferSettings, IdentificationSettings):
         Most cells of either set in one transport (5.2).
     draws : int
         Reference subsets a part of the query; more of them where they are small, see
-        :func:`draw_size`.
+        :func:`~celltransfer_core.pipeline.draws.draw_size`.
     flag_error : float
         Share of the cells without a flag that may be wrong, once enough cells are typed; see
         :func:`~celltransfer_core.people.flags.find_flags`.

@@ -53,7 +53,7 @@ class FinalTypes:
     final: Labels
     """What the cell counts as: a type, ``artefact`` or ``disputed``, shape (n,)."""
     reader: Labels
-    """Readers who answered, joined by ``; ``, shape (n,)."""
+    """Readers who answered, joined by ``"; "``, shape (n,)."""
     time: Labels
     """Time of the last answer, ISO 8601, shape (n,)."""
     unsure: Bools

@@ -181,7 +181,7 @@ class RunResult:
         }
 
     def seen_as(self, name: str) -> Bools:
-        """Tell which cells are predicted as a type of :attr:`to_show` or shown besides."""
+        """Tell which cells are predicted as a type of ``to_show`` or shown besides."""
         return self.to_show[name] | (self.vote.winner == self.types.index(name))
 
     @cached_property

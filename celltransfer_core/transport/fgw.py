@@ -56,7 +56,7 @@ class TransportLog:
 def pot_alpha(alpha: float) -> float:
     """Convert the paper's trade-off into POT's.
 
-    The paper has L = |·|² / 2 (below eq. 2), POT has |·|² without the half. The same problem has
+    The paper has ``L = |·|² / 2`` (below eq. 2), POT has ``|·|²`` without the half. The same problem has
     the trade-off α / (2 − α) there, for example 1/3 instead of 0.5.
 
     Parameters
@@ -127,8 +127,8 @@ def fused_gromov_wasserstein(
         Largest number of steps.
     tol : float
         Gain of a step at which to stop. For POT an absolute and relative change of the objective;
-        for ``"auction"`` in units of the largest costs, (1 − α) max |M| + 2 α max |Cˢ| max |Cᵗ|,
-        and 1e-8 of them at least.
+        for ``"auction"`` in units of the largest costs,
+        ``(1 − α) max |M| + 2 α max |Cˢ| max |Cᵗ|``, and 1e-8 of them at least.
 
     Returns
     -------

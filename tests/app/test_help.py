@@ -12,6 +12,7 @@ def test_every_guide_has_its_place(open_page, finished):
         "The paper's sets",
         "On a hospital's server",
         "Bring your own encoder",
+        "The method",
     ]
     assert app.caption[0].value == RESEARCH_USE
     assert all(len(tab.markdown[0].value) > 500 for tab in app.tabs)

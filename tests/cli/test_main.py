@@ -261,6 +261,15 @@ def test_demo_is_drawn_said_so_and_runs(tmp_path, capsys):
     assert slides.count("\n") > 2 * len(arguments)
 
 
+def test_a_demo_has_as_many_cells_as_were_asked_for(tmp_path, capsys):
+    assert main(["demo", str(tmp_path / "demo"), "--per-type", "2", "--cells", "9"]) == 0
+    assert len(list((tmp_path / "demo" / "reference").glob("*/*.png"))) == 6 * 2
+    assert len(list((tmp_path / "demo" / "query").glob("*.png"))) == 9
+    with pytest.raises(SystemExit, match=str(MENDABLE)):
+        main(["demo", str(tmp_path / "other"), "--cells", "0"])
+    assert "0 is not a whole number of 1 or more" in capsys.readouterr().err
+
+
 def other_reference(drawn, folder):
     """The drawn query with its types as folders, as conftest draws them."""
     for file in (drawn / "query").iterdir():

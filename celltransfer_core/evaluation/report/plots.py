@@ -305,7 +305,7 @@ def figures(evaluation: Evaluation, filtering: str) -> list[tuple[str, Figure]]:
     Returns
     -------
     list of (str, plotly Figure)
-        Each with its name in :data:`plots.CAPTIONS`.
+        Each with its name in :data:`~celltransfer_core.plots.captions.CAPTIONS`.
     """
     drawn: list[tuple[str, Figure]] = []
     rows = {row.key: row for row in evaluation.rows if row.filtering == filtering}
