@@ -1,14 +1,20 @@
-"""All studies: open, rename, duplicate, delete, share."""
+"""All studies: find, open, compare, bring, delete; what else is done with one is on its card."""
+
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.studies import RECENT, ROLES, Study
+from celltransfer_core.studies import RECENT, Study, find_studies
 from parts import text
 from parts.clicks import clicked
+from parts.comparison import SIDES
 from parts.here import attempt, open_workspace
-from parts.navigation import begin_study, close_study, go, lead_to_next, next_step
+from parts.navigation import begin_study, lead_to_next
 from parts.reader import reader_name, when_named
+from parts.study_card import show_study, ticked
+from parts.study_file import bring_study
+from parts.study_filters import filter_of, show_chips, show_filter
 
 AGES = {0: "at any time", 7: "more than a week ago", 30: "more than a month ago"}
 
@@ -17,87 +23,11 @@ st.title("Studies")
 st.caption("A study holds a reference, a query, and every decision about them.")
 
 
-def images(study: Study) -> str:
-    """Tell how many images a study has, by what they are for."""
-    counts = space.count_files(study.id)
-    counted = [f"{counts[role]:,} {role} images" for role in ROLES if role in counts]
-    return ", ".join(counted) or "no images yet"
-
-
-def rename(study: Study) -> None:
-    """Offer another name."""
-    with st.form(f"rename {study.id}", border=False):
-        name = st.text_input("New name", study.name, max_chars=120)
-        if clicked(st.form_submit_button, "Rename", key=f"save name {study.id}") and attempt(
-            space.rename, study.id, name
-        ):
-            st.rerun()
-
-
-def duplicate(study: Study) -> None:
-    """Copy a study; very many images take a while."""
-    with st.spinner("Copying…"):
-        went = attempt(space.duplicate, study.id, f"Copy of {study.name}"[:120])
-    if went:
-        st.rerun()
-
-
-def share(study: Study) -> None:
-    """Show the address that opens this study."""
-    st.markdown("Whoever can reach this server opens this study at")
-    base = (st.context.url or "").split("?")[0].rsplit("/", 1)[0]
-    st.code(f"{base}/?study={study.id}", language=None)
-
-
-def delete(study: Study) -> None:
-    """Put a study out of sight; it can be brought back."""
-    if attempt(space.delete, study.id):
-        st.session_state["deleted"] = study.id
-        if st.session_state.get("study") == study.id:
-            close_study()
-        st.rerun()
-
-
 def restore(study: Study) -> None:
     """Bring a deleted study back."""
     if attempt(space.restore, study.id):
         st.session_state.pop("deleted", None)
         st.rerun()
-
-
-def show(study: Study) -> None:
-    """Show one study and what can be done with it."""
-    is_open = st.session_state.get("study") == study.id
-    step = next_step(study)
-    with st.container(border=True):
-        summary, buttons = st.columns([3, 2], vertical_alignment="center")
-        with summary:
-            marks = ":blue-badge[open]" if is_open else ""
-            marks += " :violet-badge[drawn cells]" if study.drawn else ""
-            marks += " :green-badge[signed off]" if study.signed else ""
-            st.markdown(f"**{text.plain(study.name)}** {marks}")
-            st.markdown(text.plain(f"{step.state[:1].upper()}{step.state[1:]}"))
-            signed = f" · signed {text.when(study.signed)}" if study.signed else ""
-            st.caption(
-                f"{images(study)} · {text.size(space.size(study.id))} on disk · "
-                f"changed {text.when(study.changed)}{signed}"
-            )
-        with buttons.container(horizontal=True, horizontal_alignment="right"):
-            label = "Go on" if is_open else "Open"
-            if clicked(st.button, label, key=f"open {study.id}", help=step.task):
-                go(step.page, study.id)
-            with st.popover("More", key=f"more {study.id}"):
-                if study.signed:
-                    st.caption("Signed off: it can be read and duplicated.")
-                else:
-                    rename(study)
-                if clicked(
-                    st.button, "Duplicate", key=f"copy {study.id}", icon=":material/content_copy:"
-                ):
-                    duplicate(study)
-                if clicked(st.button, "Delete", key=f"delete {study.id}", icon=":material/delete:"):
-                    delete(study)
-                share(study)
 
 
 def sweep(age: int, who: str) -> None:
@@ -149,6 +79,41 @@ def offer_sweep() -> None:
         delete_for_good(age)
 
 
+def offer_comparison(names: Mapping[str, str]) -> None:
+    """Offer to compare what is ticked: two studies, or the runs of one."""
+    chosen = [one for one in ticked() if one in names]
+    if not chosen:
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        named = " and ".join(f"**{text.plain(names[one])}**" for one in chosen)
+        st.markdown(f"{named} ticked." if len(chosen) > 1 else f"{named} ticked: tick another, or")
+        label = "Compare them" if len(chosen) > 1 else "Compare its runs"
+        if clicked(st.button, label, key="compare", icon=":material/compare_arrows:"):
+            sides = dict(zip(SIDES, (chosen * 2)[:2], strict=True))
+            st.switch_page("compare.py", query_params=sides)
+
+
+def list_studies(every: Sequence[Study]) -> None:
+    """List the studies that are asked for."""
+    wanted = filter_of()
+    archived = sum(bool(one.archived) for one in every)
+    show_filter(space, wanted, archived)
+    found = find_studies(space, wanted)
+    listed = len(every) if wanted.archived else len(every) - archived
+    show_chips(wanted, len(found), listed)
+    offer_comparison({one.id: one.name for one in every})
+    if not found:
+        st.info(
+            "No study fits all of this. Take a filter away above."
+            if listed
+            else "All studies are archived: list them with the switch above."
+        )
+    for one in found:
+        show_study(one)
+        if st.session_state.get("study") == one.id:
+            lead_to_next(one, "studies")
+
+
 gone = space.studies(deleted=True)
 if problem := st.session_state.pop("not swept", ""):
     st.error(text.sentence(problem))
@@ -178,14 +143,13 @@ with st.form("new", border=True):
         width="stretch",
     ):
         attempt(begin_study, new)
+bring_study(space)
 
 every = space.studies()
 if not every:
     st.info("There is no study yet. Begin one above, or open the demo on the Start page.")
-for one in every:
-    show(one)
-    if st.session_state.get("study") == one.id:
-        lead_to_next(one, "studies")
+else:
+    list_studies(every)
 
 if gone:
     with st.expander(f"Deleted studies ({len(gone)})"):

@@ -67,6 +67,7 @@ STREAMLIT = {
 NEEDS = {
     "start": "sign-in",
     "studies": "sign-in",
+    "compare": "sign-in",
     "help": "sign-in",
     "data": "study",
     "embeddings": "study",

@@ -58,14 +58,17 @@ def add_study(parser: argparse.ArgumentParser) -> None:
 
 
 def _list_studies(_: argparse.Namespace) -> None:
+    from celltransfer_core.studies.records import ROLES
     from celltransfer_core.studies.workspace import Workspace
 
     space = Workspace()
     for study in space.studies():
         counts = space.count_files(study.id)
-        images = ", ".join(f"{number:,} {role}" for role, number in counts.items())
-        signed = f", signed off by {study.signed_by}" if study.signed else ""
-        print(f"{study.id}  {study.changed[:16]}  {study.name} ({images or 'no images'}{signed})")
+        images = ", ".join(f"{counts[role]:,} {role}" for role in ROLES if role in counts)
+        facts = [images or "no images", *(study.tags or ())]
+        facts += [f"signed off by {study.signed_by}"] if study.signed else []
+        facts += ["archived"] if study.archived else []
+        print(f"{study.id}  {study.changed[:16]}  {study.name} ({', '.join(facts)})")
 
 
 def _find(space: Workspace, asked: str) -> Study:

@@ -93,7 +93,6 @@ from .typed_cells import (
     write_reference_zip as write_reference_zip,
 )
 from .votes import (
-    DECIDERS as DECIDERS,
     describe_votes as describe_votes,
     voter_label as voter_label,
 )

@@ -20,7 +20,7 @@ from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.errors import DataError
 from celltransfer_core.outputs.votes import voter_label
 from celltransfer_core.people.reviews import FinalTypes, Review, final_types
-from celltransfer_core.people.updated import KINDS
+from celltransfer_core.people.updated import DECIDERS, KINDS
 from celltransfer_core.pipeline.result import RunResult, type_names
 from celltransfer_core.types import Labels
 from celltransfer_core.vocabulary import ANSWERS, and_more
@@ -28,15 +28,7 @@ from celltransfer_core.vocabulary import ANSWERS, and_more
 if TYPE_CHECKING:
     import pandas as pd
 
-_SAID = {
-    "cluster": "the cluster's confirmed type",
-    "neighbours": "answers on cells nearby",
-    "discriminant": "types fitted to the answers",
-    "typed": "the cell's own answer",
-}
-"""Voters that only an updated vote has, by their kind."""
-
-_WEIGHTS = "no voter: their weights alone"
+_WEIGHTS = "weights of the voters alone"
 
 
 @dataclass(frozen=True)
@@ -55,13 +47,19 @@ class ReviewedRun:
 
     @cached_property
     def voters(self) -> dict[str, Labels]:
-        """First choice of each voter in each query cell, by the voter's name in words."""
+        """First choice of each voter in each query cell, by the voter's name in words.
+
+        Empty where a voter has no weight, such as people's answers far from a cell.
+        """
         run = self.run
         names = [voter_label(voter) for voter in run.voters]
         if run.updated:
-            names += [_SAID[kind] for kind in KINDS[1:]]
-        types = np.array(run.types)
-        return {name: types[row] for name, row in zip(names, run.vote.choices, strict=True)}
+            names += [DECIDERS[kind] for kind in KINDS[1:]]
+            weights = run.updated.voter_weights
+        else:
+            weights = np.array([[voter.weight] for voter in run.voters])
+        chosen = np.where(weights > 0, np.array(run.types)[run.vote.choices], "")
+        return dict(zip(names, chosen, strict=True))
 
 
 @dataclass(frozen=True)
@@ -83,9 +81,13 @@ class Change:
     """The type of the two that takes no part in the other run; empty if both do in both."""
     voters: tuple[str, ...]
     """Voters of both runs whose first choice differs, in words."""
+    joined: tuple[str, ...]
+    """Voters of the second run alone whose first choice is the type after."""
+    gone: tuple[str, ...]
+    """Voters of the first run alone whose first choice was the type before."""
 
     @property
-    def because(self) -> str:
+    def reasons(self) -> tuple[str, ...]:
         """What speaks for the change, in words; the weightiest first."""
         said = []
         if self.answer:
@@ -95,9 +97,19 @@ class Change:
             said.append(f"{self.lacking} takes part in one of them alone")
         if self.match:
             said.append(f"cluster: {self.match[0]} → {self.match[1]}")
-        if self.voters:
-            said.append(f"voters: {', '.join(self.voters)}")
-        return "; ".join(said) or _WEIGHTS
+        for what, names in (
+            ("voters that changed", self.voters),
+            ("voters that joined", self.joined),
+            ("voters that are gone", self.gone),
+        ):
+            if names:
+                said.append(f"{what}: {'; '.join(names)}")
+        return tuple(said) or (_WEIGHTS,)
+
+    @property
+    def because(self) -> str:
+        """The reasons in one line."""
+        return " / ".join(self.reasons)
 
 
 @dataclass(frozen=True)
@@ -129,6 +141,34 @@ class ComparedRuns:
         counted = Counter((one.before, one.after) for one in self.changes)
         return dict(sorted(counted.items(), key=lambda flow: (-flow[1], flow[0])))
 
+    def evidence(self, change: Change) -> list[tuple[str, str, str]]:
+        """List what each run says of a cell.
+
+        Parameters
+        ----------
+        change : Change
+
+        Returns
+        -------
+        list of (str, str, str)
+            What it is, and what it is in both runs: the final type, people's answer, the type of
+            the cluster, and the first choice of each voter. Empty where there is none.
+        """
+        sides = (self.first, change.first), (self.second, change.second)
+
+        def voted(name: str, side: TypedCells, cell: int) -> str:
+            return str(side.voters[name][cell]) if name in side.voters else ""
+
+        answers = [str(side.final.reviewed[cell]) for side, cell in sides]
+        matches = [side.run.matched[cell] for side, cell in sides]
+        voters = dict.fromkeys((*self.first.voters, *self.second.voters))
+        return [
+            ("final type", change.before, change.after),
+            ("people's answer", answers[0], answers[1]),
+            ("its cluster", matches[0], matches[1]),
+            *((name, voted(name, *sides[0]), voted(name, *sides[1])) for name in voters),
+        ]
+
     def table(self) -> pd.DataFrame:
         """Make the table of changed cells.
 
@@ -136,8 +176,8 @@ class ComparedRuns:
         -------
         DataFrame
             One row a cell: file, sha256, from, to, confidence_from, confidence_to, because, voters
-            (those whose first choice differs, joined by ``|``), match_from, match_to, answer_from,
-            answer_to.
+            (of both runs, whose first choice differs), voters_joined, voters_gone, match_from,
+            match_to, answer_from, answer_to.
         """
         import pandas as pd
 
@@ -151,7 +191,9 @@ class ComparedRuns:
                 "confidence_from": first.vote.confidence[one.first],
                 "confidence_to": second.vote.confidence[one.second],
                 "because": one.because,
-                "voters": "|".join(one.voters),
+                "voters": "; ".join(one.voters),
+                "voters_joined": "; ".join(one.joined),
+                "voters_gone": "; ".join(one.gone),
                 "match_from": first.matched[one.first],
                 "match_to": second.matched[one.second],
                 "answer_from": self.first.final.reviewed[one.first],
@@ -160,7 +202,8 @@ class ComparedRuns:
             for one in self.changes
         ]
         columns = ["file", "sha256", "from", "to", "confidence_from", "confidence_to", "because"]
-        columns += ["voters", "match_from", "match_to", "answer_from", "answer_to"]
+        columns += ["voters", "voters_joined", "voters_gone"]
+        columns += ["match_from", "match_to", "answer_from", "answer_to"]
         return pd.DataFrame(rows, columns=columns)
 
 
@@ -188,9 +231,8 @@ def compare_runs(first: ReviewedRun, second: ReviewedRun) -> ComparedRuns:
         )
     before, after = first.final.final, second.final.final
     changed = [pair for pair in pairs if before[pair[0]] != after[pair[1]]]
-    both = [name for name in first.voters if name in second.voters]
     matched = first.run.matched, second.run.matched
-    changes = [_change((first, second), pair, both, matched) for pair in changed]
+    changes = [_change((first, second), pair, matched) for pair in changed]
     flows = Counter((one.before, one.after) for one in changes)
     changes.sort(key=lambda one: (-flows[one.before, one.after], one.before, one.after, one.first))
     return ComparedRuns(
@@ -207,7 +249,6 @@ def _pairs(first: Dataset, second: Dataset) -> list[tuple[int, int]]:
 def _change(
     sides: tuple[ReviewedRun, ReviewedRun],
     pair: tuple[int, int],
-    both: Sequence[str],
     matched: tuple[Sequence[str], Sequence[str]],
 ) -> Change:
     """Collect what speaks for the change of one cell."""
@@ -232,7 +273,22 @@ def _change(
         answer=parted(first.final.reviewed[a], second.final.reviewed[b]),
         match=parted(matched[0][a], matched[1][b]),
         lacking=next(iter(lacking), ""),
-        voters=tuple(name for name in both if first.voters[name][a] != second.voters[name][b]),
+        voters=tuple(
+            name
+            for name in first.voters
+            if name in second.voters and "" != first.voters[name][a] != second.voters[name][b] != ""
+        ),
+        joined=_only(second, first, b, after),
+        gone=_only(first, second, a, before),
+    )
+
+
+def _only(side: TypedCells, other: TypedCells, cell: int, name: str) -> tuple[str, ...]:
+    """List the voters that one side alone has and that name a type in a cell."""
+    return tuple(
+        voter
+        for voter, chosen in side.voters.items()
+        if voter not in other.voters and chosen[cell] == name
     )
 
 
@@ -242,7 +298,7 @@ def _differences(
     """Find what differs beside the types of cells; what decides most comes first."""
     one, other = first.run, second.run
     for name in one.config.differing(other.config):
-        label = SETTINGS[name].label or name.replace("_", " ")
+        label = SETTINGS[name].label or name.replace("_", " ").capitalize()
         values = (_written(getattr(run.config, name)) for run in (one, other))
         yield Difference("setting", label, *values)
     known = (type_names(run.reference) for run in (one, other))
@@ -268,7 +324,8 @@ def _differences(
     if parted:
         numbers = (f"{number:,}" for number in answered)
         yield Difference("answers", "Cells that people answered", *numbers)
-    yield from _sets("voters", "Voters", [*first.voters], [*second.voters])
+    voters = ([voter_label(voter) for voter in run.voters] for run in (one, other))
+    yield from _sets("voters", "Voters", *voters)
 
 
 def _sets(

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from celltransfer_core.config.settings import voter_name
 from celltransfer_core.outputs.sentences import percent
+from celltransfer_core.people.updated import DECIDERS
 from celltransfer_core.pipeline.browse import CellVote, votes_of_cell
 from celltransfer_core.pipeline.result import DISCRIMINANT, RunResult, Voter
-
-DECIDERS = {
-    "ensemble": "the encoders",
-    "cluster": "its cluster's confirmed type",
-    "neighbours": "neighbours in confirmed clusters",
-    "discriminant": "what tells the types apart in this set",
-    "typed": "cells that people typed",
-}
-"""Words for :data:`~celltransfer_core.people.updated.KINDS`."""
 
 
 def voter_label(voter: Voter) -> str:

@@ -82,6 +82,7 @@ from .reviews import (
 )
 from .tally import Tally as Tally, tally_answers as tally_answers
 from .updated import (
+    DECIDERS as DECIDERS,
     KINDS as KINDS,
     Annotations as Annotations,
     UpdatedVote as UpdatedVote,

@@ -20,6 +20,15 @@ from celltransfer_core.vocabulary import ANSWERS, NONE_TYPE
 KINDS = ("ensemble", "cluster", "neighbours", "discriminant", "typed")
 """Kinds of voters, as columns of :attr:`UpdatedVote.cell_weights`."""
 
+DECIDERS = {
+    "ensemble": "the encoders",
+    "cluster": "its cluster's confirmed type",
+    "neighbours": "neighbours in confirmed clusters",
+    "discriminant": "what tells the types apart in this set",
+    "typed": "cells that people typed",
+}
+"""What each kind of voters is, in words."""
+
 
 @dataclass(frozen=True)
 class Annotations:

@@ -17,6 +17,13 @@ from .demo import (
 from .desks import HELD as HELD
 from .embeddings_read import query_embeddings as query_embeddings
 from .erasure import RECENT as RECENT, Sweep as Sweep
+from .find_studies import (
+    TAG_KINDS as TAG_KINDS,
+    StudyFilter as StudyFilter,
+    find_studies as find_studies,
+    suggested_tags as suggested_tags,
+    tags_in_use as tags_in_use,
+)
 from .finished import (
     FinishedStudy as FinishedStudy,
     add_finished as add_finished,

@@ -71,6 +71,8 @@ class StudyRow(_Row):
     signed: Mapped[str | None]
     signed_by: Mapped[str] = mapped_column(default="")
     options: Mapped[dict[str, Any]]
+    tags: Mapped[list[str] | None] = mapped_column(JSON)
+    archived: Mapped[str | None]
 
 
 class SetRow(_Row):

@@ -203,6 +203,23 @@ class DecisionTable(Database):
             rows = session.scalars(query.order_by(DecisionRow.id))
             return tuple(to_record(Decision, row) for row in rows)
 
+    def readers(self) -> dict[str, tuple[str, ...]]:
+        """List who decided anything that was not undone, by study.
+
+        Returns
+        -------
+        dict from study to tuple of str
+            Sorted names.
+        """
+        found: dict[str, set[str]] = {}
+        query = select(DecisionRow.study, DecisionRow.who).where(
+            DecisionRow.undone.is_(False), DecisionRow.who != ""
+        )
+        with self._session() as session:
+            for study, who in session.execute(query.distinct()):
+                found.setdefault(study, set()).add(who)
+        return {study: tuple(sorted(names)) for study, names in found.items()}
+
     def count_decisions(self, study: str, kind: str) -> int:
         """Count the decisions that were not undone.
 

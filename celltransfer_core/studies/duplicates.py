@@ -90,6 +90,7 @@ class DuplicateTable(UnfinishedTable):
             deleted=UNFINISHED,
             signed=None,
             signed_by=None,
+            archived=None,
         )
         session.add(made)
         session.flush()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,9 @@ from celltransfer_core.errors import StudyError
 
 Role = Literal["reference", "query", "extra"]
 ROLES: tuple[Role, ...] = ("reference", "query", "extra")
+
+MAX_TAG = 60
+"""Characters in a tag of a study."""
 
 MAX_NAME = 120
 """Characters in a study's, a set's or a person's name."""
@@ -38,6 +41,10 @@ class Study:
     signed_by: str
     options: Mapping[str, Any]
     """What differs from the default configuration, by field of ``Config``."""
+    tags: Sequence[str] | None = None
+    """Words to find it by, such as ``stain: Giemsa``; None as long as nobody gave any."""
+    archived: str | None = None
+    """When it was put aside; it is listed on demand alone."""
 
 
 @dataclass(frozen=True)
@@ -183,3 +190,30 @@ def clean_name(name: str) -> str:
     if len(text) > MAX_NAME:
         raise StudyError(f"The name is longer than {MAX_NAME} characters; shorten it.")
     return text
+
+
+def clean_tags(tags: Iterable[str]) -> list[str]:
+    """Bring tags that somebody typed to one form; of those that differ in case alone, the first.
+
+    Parameters
+    ----------
+    tags : iterable of str
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    StudyError
+        If one is too long.
+    """
+    found: dict[str, str] = {}
+    for tag in map(one_form, tags):
+        if len(tag) > MAX_TAG:
+            raise StudyError(
+                f"The tag {tag[:20]}… is longer than {MAX_TAG} characters; shorten it."
+            )
+        if tag:
+            found.setdefault(tag.casefold(), tag)
+    return [*found.values()]

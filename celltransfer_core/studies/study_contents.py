@@ -19,14 +19,14 @@ from celltransfer_core.data.levels import read_level
 from celltransfer_core.data.tables import TABLES
 from celltransfer_core.errors import DataError, StudyError
 from celltransfer_core.studies.database import DecisionRow, FileRow, SetRow, StudyRow
-from celltransfer_core.studies.records import ROLES, clean_name
+from celltransfer_core.studies.records import ROLES, clean_name, clean_tags
 
 Row = Mapping[str, Any]
 
 _FILE = ("path", "size", "sha256", "problem")
 """What is told of a file; what else is known of it is found out by looking at its image."""
 
-_OWN = {"id", "study", "set", "deleted"}
+_OWN = {"id", "study", "set", "deleted", "archived"}
 """Columns that mean something in one workspace alone."""
 
 _MOST = 2**31  # of a whole number in any database
@@ -115,6 +115,7 @@ def _check_together(found: StudyContents) -> None:
 def _study(given: Row) -> Row:
     row = _typed(StudyRow, given)
     _require(clean_name(row["name"]) == row["name"], "the study's name")
+    _require(clean_tags(row["tags"] or ()) == (row["tags"] or []), "its tags")
     for name in ("created", "changed", "signed"):
         _moment(row.get(name))
     return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import select
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from celltransfer_core.errors import StudyError
 from celltransfer_core.studies.database import UNFINISHED, Database, StudyRow, to_record
-from celltransfer_core.studies.records import Study, clean_name, now
+from celltransfer_core.studies.records import Study, clean_name, clean_tags, now
 
 
 class StudyTable(Database):
@@ -127,6 +128,33 @@ class StudyTable(Database):
 
     def _set_deleted(self, session: Session, study: str, at: str | None) -> None:
         self._lock(session, study).deleted = at
+
+    def tag(self, study: str, tags: Iterable[str]) -> None:
+        """Give a study other tags; it may be signed off.
+
+        Parameters
+        ----------
+        study : str
+        tags : iterable of str
+            All of them.
+        """
+        tags = clean_tags(tags)
+
+        def change(session: Session) -> None:
+            self._lock(session, study).tags = tags
+
+        self._transact(change)
+
+    def archive(self, study: str) -> None:
+        """Put a study aside, signed off or not; :meth:`take_out` lists it again."""
+        self._transact(lambda session: self._set_archived(session, study, now()))
+
+    def take_out(self, study: str) -> None:
+        """List a study again that was put aside."""
+        self._transact(lambda session: self._set_archived(session, study, None))
+
+    def _set_archived(self, session: Session, study: str, at: str | None) -> None:
+        self._lock(session, study).archived = at
 
     def sign(self, study: str, who: str) -> None:
         """Sign a study off: it can be read but not changed after.

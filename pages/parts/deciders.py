@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from celltransfer_core.outputs import DECIDERS
-from celltransfer_core.people import KINDS
+from celltransfer_core.people import DECIDERS, KINDS
 from celltransfer_core.pipeline import RunResult
 
 

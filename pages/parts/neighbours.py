@@ -8,7 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from celltransfer_core.config import voter_name
-from celltransfer_core.outputs import DECIDERS, missing_transport, voter_label
+from celltransfer_core.outputs import missing_transport, voter_label
+from celltransfer_core.people import DECIDERS
 from celltransfer_core.pipeline import (
     DISCRIMINANT,
     CellVote,

@@ -70,6 +70,7 @@ def run_through(steps: Steps | None, *, labelled: bool) -> Any:
             "": [
                 page("start", "Start", "home", default=True, **apart),
                 page("studies", "Studies", "folder_open"),
+                page("compare", "Compare", "compare_arrows", listed=asked == "compare"),
             ],
             "Steps": [
                 _step(one, f"{number} · {heading}", steps)
@@ -95,7 +96,17 @@ def _step(step: Step, heading: str, steps: Steps | None) -> Any:
 
 def _elsewhere(asked: str) -> list[Any]:
     """Declare a page for an address that no page has: to lead to the start, or to say so there."""
-    known = {*MAIN_STEPS, *COMPUTED, "", "studies", "cells", "answers", "evaluate", "help"}
+    known = {
+        *MAIN_STEPS,
+        *COMPUTED,
+        "",
+        "studies",
+        "compare",
+        "cells",
+        "answers",
+        "evaluate",
+        "help",
+    }
     if asked in known:
         return []
 

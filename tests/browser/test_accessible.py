@@ -40,7 +40,7 @@ def test_every_page_passes_axe(demo, browser, scheme):
     )
     page = context.new_page()
     found, used = [], set()
-    for step in ("", *STEPS, "studies", "answers", "help"):
+    for step in ("", *STEPS, "studies", "compare", "answers", "help"):
         look_at(page, app, study, step)
         tabs = page.get_by_role("tab").all()
         for number in range(max(1, len(tabs))):

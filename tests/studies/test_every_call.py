@@ -91,6 +91,14 @@ def test_every_call_of_a_workspace(space, called):
     assert space.end_job(space.job(job.id), "cancelled", "as asked")
     assert [one.message for one in space.jobs(study)] == ["as asked"]
 
+    assert space.readers() == {study: ("Ann",)}
+    space.tag(study, ["site:  blood", "Site: blood", ""])
+    space.archive(study)
+    assert space.study(study).tags == ["site: blood"]
+    assert space.study(study).archived
+    space.take_out(study)
+    assert space.study(study).archived is None
+
     copied = space.duplicate(study, "Copy").id
     space.sign(study, "Ann")
     assert space.study(study).signed_by == "Ann"
