@@ -156,7 +156,7 @@ class ComparedRuns:
         """
         sides = (self.first, change.first), (self.second, change.second)
 
-        def voted(name: str, side: TypedCells, cell: int) -> str:
+        def voted(name: str, side: ReviewedRun, cell: int) -> str:
             return str(side.voters[name][cell]) if name in side.voters else ""
 
         answers = [str(side.final.reviewed[cell]) for side, cell in sides]
@@ -283,7 +283,7 @@ def _change(
     )
 
 
-def _only(side: TypedCells, other: TypedCells, cell: int, name: str) -> tuple[str, ...]:
+def _only(side: ReviewedRun, other: ReviewedRun, cell: int, name: str) -> tuple[str, ...]:
     """List the voters that one side alone has and that name a type in a cell."""
     return tuple(
         voter
