@@ -10,7 +10,7 @@ from pathlib import Path, PureWindowsPath
 import psutil
 import pytest
 
-from celltransfer_core.outputs.images import _folders
+from celltransfer_core.outputs.images import type_folders
 from celltransfer_core.runtime import system
 from celltransfer_core.studies import Workspace, owners, stage_keys
 from celltransfer_core.studies.owners import MARK, answer_for, end_all, is_alive, owner_of
@@ -217,7 +217,7 @@ def test_a_file_that_was_kept_is_deleted_where_open_ones_cannot_be(monkeypatch, 
 
 
 def test_names_of_types_are_names_on_every_system():
-    folders = _folders(["aux", "NUL.txt", "Blast", "blast", "a:b", "end. ", "console"])
+    folders = type_folders(["aux", "NUL.txt", "Blast", "blast", "a:b", "end. ", "console"])
     assert folders["aux"] == "aux_"
     assert folders["NUL.txt"] == "NUL_.txt"
     assert folders["console"] == "console"

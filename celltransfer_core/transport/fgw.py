@@ -56,8 +56,8 @@ class TransportLog:
 def pot_alpha(alpha: float) -> float:
     """Convert the paper's trade-off into POT's.
 
-    The paper has ``L = |·|² / 2`` (below eq. 2), POT has ``|·|²`` without the half. The same problem
-    has the trade-off α / (2 − α) there, for example 1/3 instead of 0.5.
+    The paper has ``L = |·|² / 2`` (below eq. 2), POT has ``|·|²`` without the half. The same
+    problem has the trade-off α / (2 − α) there, for example 1/3 instead of 0.5.
 
     Parameters
     ----------
