@@ -148,7 +148,8 @@ def expect(
     Notes
     -----
     The share counts as so many evenly drawn cells as would have its standard error (see
-    :func:`~celltransfer_core.people.active_inference.estimate_share`).
+    :func:`~celltransfer_core.people.active_inference.estimate_share`), but no answer as more than
+    one: few answers that all agree with the vote prove little.
 
     Examples
     --------
@@ -159,7 +160,7 @@ def expect(
     >>> [round(100 * one) for one in (before.low, before.value, before.high)]
     [49, 73, 88]
     >>> [round(100 * one) for one in (after.low, after.value, after.high)]
-    [84, 89, 92]
+    [82, 88, 92]
     """
     now = float(learning.after(mean, 0, answers))
     density = _density(now, float(learning.spread_after(spread, 0, answers)), share)
@@ -177,7 +178,7 @@ def _density(mean: float, spread: float, share: Share) -> Float64:
         # Never 0 or 1 (Agresti & Coull, 1998).
         right = (share.value * share.draws + 2) / (share.draws + 4)
         error = (share.high - share.low) / (2 * _NORMAL.inv_cdf(0.975))
-        worth = right * (1 - right) / max(error, 1e-3) ** 2
+        worth = min(right * (1 - right) / max(error, 1e-3) ** 2, share.draws)
         accuracy = _accuracies(_GRID)
         logs += worth * (share.value * np.log(accuracy) + (1 - share.value) * np.log1p(-accuracy))
     density = np.exp(logs - logs.max())

@@ -24,12 +24,12 @@ def show_expected(
     expected = expected_accuracy(run, reviews, inference=inference)
     if expected is None:
         return
-    if poor := describe_poor(expected):
-        st.warning(text.plain(poor), icon=":material/warning:")
     told = text.plain(describe_expected(expected))
     note = NOTE.format(covered=round(100 * COVERED), limit=round(100 * WARNED_BELOW))
     st.markdown(f":material/query_stats: {told}", help=note)
     st.html(bar_of(expected))
+    if poor := describe_poor(expected):
+        st.warning(text.plain(poor), icon=":material/warning:")
 
 
 def bar_of(expected: Expected) -> str:
