@@ -190,7 +190,7 @@ def _wanted(density: Float64, learning: Learning, answers: float) -> tuple[int, 
     from scipy.special import ndtr
 
     goal = math.log(WANTED / (1 - WANTED))
-    more = np.arange(MOST_ANSWERS + 1, dtype=np.float64)
+    more = np.arange(MOST_ANSWERS + 1.0)
     later = learning.after(_GRID[:, None], answers, more)
     likely = density @ ndtr((later - goal) / (learning.spread_after(0, answers, more) + 1e-6))
     least, most = (int(np.argmax(likely >= share)) for share in (1 - LIKELY, LIKELY))
