@@ -174,4 +174,4 @@ def written(setting: Setting, value: Any) -> str:
     """Write the value of a setting as on the command line."""
     if value is None or value == ():
         return "–"
-    return f"`{' '.join(setting.words(value))}`"
+    return ", ".join(f"`{word}`" for word in " ".join(setting.words(value)).split(","))
