@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import tomllib
 import types
 from collections.abc import Iterator
@@ -113,7 +114,8 @@ def write_api(folder: Path) -> None:
 
 def purpose(face: str) -> str:
     """Return the first sentence of a package's docstring."""
-    return (importlib.import_module(face).__doc__ or "").split("\n\n")[0].replace("\n", " ")
+    words = (importlib.import_module(face).__doc__ or "").split("\n\n")[0].replace("\n", " ")
+    return re.sub(r":\w+:`~?", "`", words)  # a role is plain code here
 
 
 def by_name(name: tuple[str, str]) -> tuple[bool, str]:
