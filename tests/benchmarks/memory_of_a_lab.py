@@ -7,11 +7,11 @@ A study of the first batch, with cells of pbc as reference, is taught by a reade
 the clusters confirmed, then so many cells of the review queue answered. The second and the third
 batch are typed without a word: by the study's portable classifier, with the study as a reference
 beside pbc, with the study as the only one, and with pbc alone. Batches of raabin are whole days
-(those of its basophils, which were taken apart, are dealt likewise), of jtsc thirds at random, and
-altered ones cells of pbc that `encoders train` holds back by default, seen as another laboratory
-would (taught.py). The domains but the altered one are for reports: nothing is chosen by jtsc.
+(those of the cells that were taken apart, its basophils, are dealt likewise), of jtsc thirds at
+random, and altered ones cells of pbc that `encoders train` holds back by default, seen as another
+laboratory would (taught.py). Nothing is chosen by jtsc, which is for reports.
 
-With each way: balanced accuracy / accuracy in percent, of the first batch over the final types, and
+Each line has balanced accuracy / accuracy in percent; of the first batch over the final types, and
 over cells nobody typed. The last line is the first batch and the mean of the others by the
 classifier and by the study beside pbc, over all domains.
 """
