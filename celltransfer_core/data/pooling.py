@@ -175,7 +175,11 @@ def _join_scales(
 
 
 def _under_one_root(datasets: Sequence[Dataset]) -> list[Dataset]:
-    root = Path(os.path.commonpath([dataset.root for dataset in datasets]))
+    try:
+        root = Path(os.path.commonpath([dataset.root for dataset in datasets]))
+    except ValueError as error:  # Windows has no folder above its drives
+        folders = " and ".join(sorted({str(dataset.root) for dataset in datasets}))
+        raise DataError(f"{folders} lie on different drives: bring them onto one.") from error
     named = []
     for dataset in datasets:
         if dataset.root == root:

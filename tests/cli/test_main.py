@@ -52,7 +52,8 @@ def results(folder):
 
 
 def test_help_imports_nothing_heavy():
-    heavy = "numpy|scipy|sklearn|skimage|faiss|ot|pandas|networkx|onnxruntime|PIL|tqdm"
+    heavy = "numpy|scipy|sklearn|skimage|faiss|ot|pandas|networkx|onnxruntime|PIL|tqdm|torch"
+    heavy += "|streamlit|psutil|sqlalchemy|loky"
     script = (
         "import sys; from celltransfer_core.__main__ import main\n"
         "try: main(['--help'])\n"

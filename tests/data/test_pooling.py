@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from celltransfer_core.data import draw_per_class, pool
+from celltransfer_core.errors import DataError
 
 
 def test_pooling_joins_renames_and_leaves_out(stored_sets):
@@ -78,3 +79,12 @@ def test_types_that_are_written_otherwise_alone_are_one(stored_sets):
     assert sorted(set(pooled.labels)) == ["Mast cell", "blast"]
     assert not [one for one in pooled.left_out if "same image" in one.reason]
     assert (pooled.n_cells, len(pooled.files)) == (5, 6)
+
+
+def test_sets_on_two_drives_are_refused(stored_sets, monkeypatch):
+    def other_drives(paths):
+        raise ValueError("Paths don't have the same drive")
+
+    monkeypatch.setattr("celltransfer_core.data.pooling.os.path.commonpath", other_drives)
+    with pytest.raises(DataError, match="lie on different drives"):
+        pool(stored_sets({"a/1.png": "red"}, {"b/2.png": "blue"}))
