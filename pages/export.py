@@ -23,7 +23,7 @@ from celltransfer_core.outputs import (
     shown_channels,
     write_workbook,
 )
-from celltransfer_core.runtime import write_atomically
+from celltransfer_core.runtime import how_to_install, missing, write_atomically
 from celltransfer_core.studies import CurrentRun, current_job, expected_types, load_map
 from celltransfer_core.types import Progress
 from celltransfer_core.web import report_url
@@ -197,7 +197,10 @@ def offer_tables(files: Takeaways) -> None:
         with st.container(horizontal=True):
             made = make_table(files.key, files.hidden, "cells", files.tables)
             offer_parquet(made, "cells", files.file_name("cells.parquet"))
-            offer_prepared(files, "h5ad", ".h5ad", "h5ad file", write_h5ad)
+            if not missing("formats", "anndata"):
+                offer_prepared(files, "h5ad", ".h5ad", "h5ad file", write_h5ad)
+        if missing("formats", "anndata"):
+            st.caption(f"For an h5ad file: `{how_to_install('formats')}`")
     st.caption(
         "Texts in CSV files that a spreadsheet would take for a formula begin with an apostrophe; "
         "Excel, Parquet and h5ad hold them as they are."

@@ -71,6 +71,8 @@ def test_the_core_imports_from_the_files_that_define(graph):
 def test_faces_hand_on_names_and_do_nothing(folder):
     body = ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
     assert [type(node) for node in body] == [ast.Expr, ast.Import, ast.Assign]
+    if folder.name == "training":
+        pytest.importorskip("torch", reason="needs the extra train")
     face = importlib.import_module(name_of(folder / "__init__.py"))
     assert face.__doc__
     assert face.__all__

@@ -153,7 +153,6 @@ def _fetch_encoders(options: argparse.Namespace) -> None:
     from celltransfer_core.encoders.catalogue import fetch_encoder, published_encoder
     from celltransfer_core.runtime.extras import need
 
-    need("encoders", "A published encoder")
     wanted = [published_encoder(name) for name in options.ids]
     for spec in wanted:
         print(
@@ -167,6 +166,7 @@ def _fetch_encoders(options: argparse.Namespace) -> None:
             )
         if input("Do you accept these licences? [y/N] ").strip().lower() not in {"y", "yes"}:
             raise DataError("Nothing was fetched.")
+    need("encoders", "A published encoder")
     for spec in wanted:
         fetch_encoder(spec.id)
         print(f"{spec.id} is here: use it with --encoders {spec.id}")

@@ -5,6 +5,7 @@ from .cache import (
 )
 from .cluster import on_cluster as on_cluster
 from .environment import SCHEDULER as SCHEDULER
+from .extras import how_to_install as how_to_install, missing as missing
 from .files import (
     check_writable as check_writable,
     make_folder as make_folder,

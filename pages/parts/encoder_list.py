@@ -14,6 +14,7 @@ from celltransfer_core.encoders import (
     add_encoder,
     available_encoders,
 )
+from celltransfer_core.runtime import how_to_install, missing
 from parts import text
 from parts.clicks import clicked
 from parts.here import attempt
@@ -69,6 +70,8 @@ def show_more_encoders(found: Sequence[AvailableEncoder]) -> None:
     }
     st.markdown("**Published encoders that are not here yet**")
     st.dataframe(pd.DataFrame.from_dict(rows, orient="index"), height=240)
+    if missing("encoders"):
+        st.markdown(f"They need packages that are not installed: `{how_to_install('encoders')}`")
     st.markdown("To download one, or to take in weights that you brought in a file:")
     st.code(
         "python -m celltransfer_core encoders fetch ID\n"

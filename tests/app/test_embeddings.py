@@ -1,3 +1,5 @@
+import pytest
+
 from tests.encoders.test_encoders import model
 
 
@@ -110,6 +112,7 @@ def test_a_signed_study_keeps_its_voters(open_page, finished):
 
 
 def test_another_layout_is_drawn_in_the_background(open_page, finished, monkeypatch):
+    pytest.importorskip("umap", reason="needs UMAP")
     space, study = finished
     started = []
     monkeypatch.setattr(

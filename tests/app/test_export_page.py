@@ -1,6 +1,7 @@
 import datetime as dt
 import io
 import json
+import sys
 import zipfile
 
 import numpy as np
@@ -203,7 +204,16 @@ def test_the_report_shows_cells_as_the_pages_do(open_page, finished):
     assert pages[0] != pages[1]
 
 
+def test_h5ad_is_offered_where_it_can_be_written(open_page, finished, monkeypatch):
+    _, study = finished
+    monkeypatch.setitem(sys.modules, "anndata", None)
+    page = open_page("export", study.id, hidden=True)
+    assert not page.exception
+    assert any('pip install "celltransfer[formats]"' in one.value for one in page.caption)
+
+
 def test_h5ad(open_page, finished):
+    pytest.importorskip("anndata", reason="needs the extra formats")
     _, study = finished
     answered = prepare(open_page("export", study.id, hidden=True), "h5ad")
     assert answered.body[1:4] == b"HDF"

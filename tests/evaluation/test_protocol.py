@@ -183,6 +183,7 @@ def test_going_on_gives_the_same_and_computes_nothing(
 
 
 def test_every_alignment_and_method(prepared, named, truth):
+    pytest.importorskip("torch", reason="needs the extra encoders")
     protocol = Protocol(
         filtering=("true",), subsets=2, identification_subsets=0, low_label=(2,), repeats=1
     )
