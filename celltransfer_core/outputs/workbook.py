@@ -105,10 +105,7 @@ def _values(sheet: Any, column: pd.Series[Any]) -> Iterator[Any]:
     if column.dtype.kind == "f":
         return (value if np.isfinite(value) else None for value in column.tolist())
     cell = _text_cell(sheet)
-    return (
-        _filled(cell, str(value)) if value else None
-        for value in column.astype(object).fillna("").tolist()
-    )
+    return (_filled(cell, str(value)) if value else None for value in column.fillna("").tolist())
 
 
 def _text_cell(sheet: Any) -> Any:
