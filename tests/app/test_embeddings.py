@@ -21,12 +21,14 @@ def test_everything_that_is_known_of_encoders_is_shown(open_page, finished):
     app = open_page("embeddings", study.id)
     assert not app.exception
     table = app.table[0].value
-    assert list(table.index) == ["cell", "colour", "texture", "shape"]
+    assert list(table.index) == ["cell", "cervix", "colour", "texture", "shape"]
     seen = table["Trained on"]
-    assert set(seen[1:]) == {r"nothing \(descriptors; scales from PBC\)"}
+    assert set(seen[2:]) == {r"nothing \(descriptors; scales from PBC\)"}
     assert "PBC" in seen["cell"]
-    assert set(table["Licence"][1:]) == {r"BSD\-3\-Clause"}
+    assert "SIPaKMeD" in seen["cervix"]
+    assert set(table["Licence"][2:]) == {r"BSD\-3\-Clause"}
     assert "CC BY 4" in table["Licence"]["cell"]
+    assert "research" in table["Licence"]["cervix"]
     assert sorted(pills(app, "Joined").value) == ["colour", "shape"]
     assert pills(app, "Single").value == ["shape"]
 
@@ -47,6 +49,7 @@ def test_how_it_went_is_told(open_page, finished):
     said = text_of(app)
     assert "42 reference and 30 query cells are embedded" in said
     assert "nuclei found in reference" in said
+    assert "of 42 reference cells of 3 types" in said
 
 
 def test_the_map_takes_its_colours_from_types_sets_and_clusters(open_page, finished):
@@ -73,7 +76,16 @@ def test_other_voters_are_kept_and_used(open_page, finished, monkeypatch):
     assert not app.exception
     assert space.study(study.id).options["encoders"] == [["shape", "colour"], ["texture"]]
     assert space.study(study.id).options["draws"] == 1
+    assert space.study(study.id).options["network"] == "named"  # what was chosen votes
     assert started == [(study.id, "embed")]
+
+
+def test_whether_the_network_may_fit_the_cells_is_kept(open_page, finished):
+    space, study = finished
+    app = open_page("embeddings", study.id)
+    app.radio("network auto").set_value("named").run()
+    assert not app.exception
+    assert space.study(study.id).options["network"] == "named"
 
 
 def test_one_encoder_joined_with_nothing_is_a_single_one(open_page, finished, monkeypatch):

@@ -251,7 +251,7 @@ def test_adding_checks_and_lists(tmp_path, home):
     (home / "encoders" / "broken.onnx").write_bytes(b"")
     listed = {entry.id: entry for entry in available_encoders()}
     here = {name for name, entry in listed.items() if entry.here}
-    assert here == {"cell", "colour", "texture", "shape", "mine", "broken"}
+    assert here == {"cell", "cervix", "colour", "texture", "shape", "mine", "broken"}
     assert "broken.json is missing" in listed["broken"].problem
     model(home / "encoders", "a+b")  # --encoders could not name it
     problems = {entry.id: entry.problem for entry in available_encoders()}
@@ -271,7 +271,7 @@ def test_adding_checks_and_lists(tmp_path, home):
 
 @pytest.mark.parametrize("name", ["nothing", "../colour", ""])
 def test_unknown_encoders_are_told_with_what_there_is(name):
-    with pytest.raises(EncoderError, match="there are cell, colour, texture, shape"):
+    with pytest.raises(EncoderError, match="there are cell, cervix, colour, texture, shape"):
         load_encoder(name)
 
 
