@@ -44,7 +44,7 @@ class IdentificationSettings:
                         "Another network that came with CellTransfer takes the place of cell where "
                         "it tells the reference's types apart clearly better.",
                     ),
-                    "named": Choice("As chosen", "The encoders that are chosen, whatever cells."),
+                    "named": Choice("As chosen", "The encoders chosen above, whatever the cells."),
                 },
                 help="let another network that came with CellTransfer take the place of cell where "
                 "it fits the reference's cells better, or keep to the encoders that are named "
