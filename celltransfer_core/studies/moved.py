@@ -214,7 +214,7 @@ class MovedTable(FileTable, DuplicateTable):
 
     def _insert(self, table: type[Any], rows: Iterable[Mapping[str, Any]]) -> None:
         for some in in_batches([*rows], ROWS):
-            self._transact(partial(Session.execute, statement=insert(table).values(some)))
+            self._transact(partial(Session.execute, statement=insert(table), params=some))
 
     def _end_arrival(self, session: Session, made: str) -> Study:
         session.execute(delete(JobRow).where(JobRow.study == made))

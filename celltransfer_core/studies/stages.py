@@ -88,19 +88,43 @@ def config_of(workspace: Workspace, snapshot: Snapshot) -> Config:
 
 
 def _make_config(workspace: Workspace, snapshot: Snapshot) -> Config:
-    beside = ("layout", "evaluation", "keep")
-    given = snapshot.study.options
-    options = {n: as_tuples(value) for n, value in given.items() if n not in beside}
-    preset = PRESETS.get(options.pop("preset", "default"), DEFAULT)
-    told = expected_of(workspace, snapshot, options.get("must_find", ()))
-    options |= {"expect": told.expected, "absent": told.absent} if told.said else {}
+    chosen = config_of_options(snapshot.study.options)
+    options: dict[str, Any] = {}
+    told = expected_of(workspace, snapshot, chosen.must_find)
+    if told.said:
+        options |= {"expect": told.expected, "absent": told.absent}
     if kept := _kept_types(workspace, snapshot):
         options["keep"] = tuple(name for name in kept if name not in told.absent)
     # Every set has its own; where they are two numbers, the command line can repeat them.
     reference, query = ({s.um_per_px for s in snapshot.of_role(r)} for r in (REFERENCE, QUERY))
     if len(reference) == len(query) == 1 and all(scales := (*reference, *query)):
         options["um_per_px"] = scales
-    return replace(preset, **options)
+    return replace(chosen, **options)
+
+
+def config_of_options(options: Mapping[str, Any]) -> Config:
+    """Make the configuration that a study's options give, before any decision.
+
+    Parameters
+    ----------
+    options : mapping
+        See :attr:`~celltransfer_core.studies.records.Study.options`.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    DataError
+        If an option is out of range.
+    TypeError
+        If there is no such setting.
+    """
+    beside = ("layout", "evaluation", "keep")
+    chosen = {n: as_tuples(value) for n, value in options.items() if n not in beside}
+    preset = PRESETS.get(chosen.pop("preset", "default"), DEFAULT)
+    return replace(preset, **chosen)
 
 
 def _kept_types(workspace: Workspace, snapshot: Snapshot) -> tuple[str, ...]:

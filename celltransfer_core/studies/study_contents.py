@@ -116,6 +116,7 @@ def _study(given: Row) -> Row:
     row = _typed(StudyRow, given)
     _require(clean_name(row["name"]) == row["name"], "the study's name")
     _require(clean_tags(row["tags"] or ()) == (row["tags"] or []), "its tags")
+    _require(not row["signed_by"] or clean_name(row["signed_by"]) == row["signed_by"], "who signed")
     for name in ("created", "changed", "signed"):
         _moment(row.get(name))
     return row

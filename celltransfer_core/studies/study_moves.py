@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from celltransfer_core.data.dataset import read_stored
-from celltransfer_core.errors import DataError, ImageError, StudyError, one_line
+from celltransfer_core.errors import CellTransferError, DataError, ImageError, StudyError, one_line
 from celltransfer_core.evaluation.report.write import write_evaluation
 from celltransfer_core.evaluation.result import Evaluation
 from celltransfer_core.runtime.files import write_whole
@@ -19,7 +20,7 @@ from celltransfer_core.studies.current import load_current
 from celltransfer_core.studies.kept import load_result, result_stamp, save_result
 from celltransfer_core.studies.plain_results import from_plain, to_plain
 from celltransfer_core.studies.records import Study
-from celltransfer_core.studies.stages import stage_keys
+from celltransfer_core.studies.stages import config_of_options, stage_keys
 from celltransfer_core.studies.study_contents import StudyContents
 from celltransfer_core.studies.study_file import (
     KeptResult,
@@ -175,10 +176,12 @@ def _take_result(workspace: Workspace, study: str, found: StudyFile, name: str) 
 
 
 def _check_opens(workspace: Workspace, study: str) -> None:
-    """See that a study can be worked with."""
+    """See that a study can be worked with; what a person can mend on its pages may be wrong."""
     try:
-        stage_keys(workspace, study)
-        load_current(workspace, study)
+        config_of_options(workspace.study(study).options)
+        with suppress(CellTransferError):
+            stage_keys(workspace, study)
+            load_current(workspace, study)
     except Exception as error:  # values from anywhere may go wrong in any way
         raise DataError(
             f"The settings or decisions of the study cannot be read here ({one_line(error, 200)})."

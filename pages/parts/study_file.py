@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 import streamlit as st
 
@@ -22,6 +23,7 @@ from parts.clicks import clicked
 from parts.navigation import open_study
 from parts.takeaways import follow
 
+_BROUGHT = "studies brought"
 _MOST = 2_000  # MB of a file that the browser sends
 
 
@@ -59,11 +61,12 @@ def offer_file(space: Workspace, study: Study) -> None:
 
 def bring_study(space: Workspace) -> None:
     """Take a file of another workspace, and tell what came in."""
-    with st.popover("Bring a study", icon=":material/upload_file:"):
+    number = st.session_state.get(_BROUGHT, 0)  # another one is closed, and holds no file yet
+    with st.popover("Bring a study", icon=":material/upload_file:", key=f"bring {number}"):
         file = st.file_uploader(
             "File of a study",
             "zip",
-            key="study file",
+            key=f"study file {number}",
             max_upload_size=_MOST,
             help="As *As one file* or `study export` writes it. All of it is checked, and comes "
             "in whole or not at all.",
@@ -79,7 +82,7 @@ def bring_study(space: Workspace) -> None:
         st.success(f"**{text.plain(came[0])}** is here: {came[1]}", icon=":material/check:")
 
 
-def _take(space: Workspace, file) -> None:
+def _take(space: Workspace, file: BinaryIO) -> None:
     bar = st.progress(0.0, text="Checking…")
 
     def progress(_: str, done: int, total: int) -> None:
@@ -91,6 +94,7 @@ def _take(space: Workspace, file) -> None:
         bar.empty()
         st.error(text.sentence(error))
         return
+    st.session_state[_BROUGHT] = st.session_state.get(_BROUGHT, 0) + 1
     st.session_state["study came"] = (found.study.name, found.told)
     open_study(found.study.id)
     st.rerun()

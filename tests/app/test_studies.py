@@ -202,14 +202,14 @@ def test_a_study_is_taken_away_and_brought_as_one_file(open_page, finished, tmp_
     assert f"file {study.id}" not in {one.key for one in app.button}
     data = export_study(space, study.id, tmp_path / "a.zip").read_bytes()
     assert made.read_bytes() == data
-    widget(app, "file_uploader", "study file").upload("a.zip", data, "application/zip").run()
+    widget(app, "file_uploader", "study file 0").upload("a.zip", data, "application/zip").run()
     button(app, "bring study").click().run()
     assert not app.exception
     assert len(space.studies()) == 2
     assert any("got a new id" in one.value for one in app.success)
     bad = io.BytesIO(data[:1000]).getvalue()
     app = open_page("studies")
-    widget(app, "file_uploader", "study file").upload("a.zip", bad, "application/zip").run()
+    widget(app, "file_uploader", "study file 0").upload("a.zip", bad, "application/zip").run()
     button(app, "bring study").click().run()
     assert "holds no study" in app.error[0].value
     assert len(space.studies()) == 2

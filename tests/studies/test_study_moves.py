@@ -214,6 +214,13 @@ HOSTILE = {
     "time": (edited("study.json", created="yesterday"), "damaged"),
     "unknown setting": (edited("study.json", options={"magic": 1}), "cannot be read here"),
     "setting out of range": (edited("study.json", options={"draws": -1}), "cannot be read here"),
+    "a decision": (
+        put(
+            "decisions.json",
+            b'[{"kind": "keep", "payload": {"no": 1}, "who": "Ann", "at": "2026-01-01T00:00:00"}]',
+        ),
+        "cannot be read here",
+    ),
     "decisions": (put("decisions.json", b'[{"kind": "match"}]'), "damaged"),
     "deep": (put("decisions.json", b"[" * 100_000), "decisions.json in the file is damaged"),
 }
