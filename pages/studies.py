@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.studies import RECENT, Study, find_studies
+from celltransfer_core.studies import RECENT, Study, find_studies, suggested_tags
 from parts import text
 from parts.clicks import clicked
 from parts.comparison import SIDES
@@ -108,8 +108,9 @@ def list_studies(every: Sequence[Study]) -> None:
             if listed
             else "All studies are archived: list them with the switch above."
         )
+    suggested = suggested_tags(space)
     for one in found:
-        show_study(one)
+        show_study(one, suggested)
         if st.session_state.get("study") == one.id:
             lead_to_next(one, "studies")
 

@@ -1,8 +1,10 @@
 """One study among all: what it is, how far it is, and what can be done with it."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
-from celltransfer_core.studies import ROLES, Study, Workspace, suggested_tags
+from celltransfer_core.studies import ROLES, Study, Workspace
 from parts import text
 from parts.clicks import clicked
 from parts.here import attempt, open_workspace
@@ -55,8 +57,8 @@ def delete(study: Study) -> None:
         st.rerun()
 
 
-def tag(space: Workspace, study: Study) -> None:
-    """Let tags be given, with those in use elsewhere to choose from."""
+def tag(space: Workspace, study: Study, suggested: Sequence[str]) -> None:
+    """Let tags be given, with some to choose from."""
     key = f"tags {study.id}"
     given = list(study.tags or ())
     st.session_state[key] = given
@@ -66,7 +68,7 @@ def tag(space: Workspace, study: Study) -> None:
 
     st.multiselect(
         "Tags",
-        list(dict.fromkeys((*given, *suggested_tags(space)))),
+        list(dict.fromkeys((*given, *suggested))),
         placeholder="such as microscope: Axio, or any word",
         accept_new_options=True,
         max_selections=MOST_TAGS,
@@ -110,8 +112,8 @@ def tick(study: Study) -> None:
     )
 
 
-def show_study(study: Study) -> None:
-    """Show one study and what can be done with it."""
+def show_study(study: Study, suggested: Sequence[str]) -> None:
+    """Show one study and what can be done with it; ``suggested`` are tags to choose from."""
     space = open_workspace()
     is_open = st.session_state.get("study") == study.id
     step = next_step(study)
@@ -137,16 +139,16 @@ def show_study(study: Study) -> None:
             if clicked(st.button, label, key=f"open {study.id}", help=step.task):
                 go(step.page, study.id)
             with st.popover("More", key=f"more {study.id}"):
-                show_more(space, study)
+                show_more(space, study, suggested)
 
 
-def show_more(space: Workspace, study: Study) -> None:
+def show_more(space: Workspace, study: Study, suggested: Sequence[str]) -> None:
     """Offer what is done with a study now and then."""
     if study.signed:
         st.caption("Signed off: it can be read, tagged and duplicated.")
     else:
         rename(study)
-    tag(space, study)
+    tag(space, study, suggested)
     with st.container(horizontal=True):
         if clicked(st.button, "Duplicate", key=f"copy {study.id}", icon=":material/content_copy:"):
             duplicate(study)

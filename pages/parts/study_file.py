@@ -74,9 +74,7 @@ def bring_study(space: Workspace) -> None:
         st.caption(
             f"Larger files than {text.size(_MOST * 1e6)}: `study import FILE` on the server."
         )
-        if clicked(
-            st.button, "Bring it in", key="bring study", type="primary", disabled=file is None
-        ):
+        if clicked(st.button, "Bring it in", key="bring study", disabled=file is None):
             _take(space, file)
     if came := st.session_state.pop("study came", None):
         st.success(f"**{text.plain(came[0])}** is here: {came[1]}", icon=":material/check:")
