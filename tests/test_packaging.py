@@ -19,6 +19,7 @@ from celltransfer_core.cli.main import main
 from celltransfer_core.data import read_dataset
 from celltransfer_core.encoders import available_encoders, catalogue
 from celltransfer_core.runtime import extras
+from celltransfer_core.studies import Workspace
 from tests.benchmarks.starting import FIRST_PAGE
 
 ROOT = Path(__file__).parents[1]
@@ -291,7 +292,8 @@ def test_help_names_the_command_as_it_was_called(monkeypatch, capsys):
         assert capsys.readouterr().out.startswith(f"usage: {name}")
 
 
-def test_the_first_page_loads_nothing_that_may_be_missing():
+def test_the_first_page_loads_nothing_that_may_be_missing(home):
+    Workspace(home).create("A study")  # else the page begins to make the demo
     command = [sys.executable, "-c", FIRST_PAGE, str(ROOT / "pages" / "main.py")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
