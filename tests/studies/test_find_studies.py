@@ -30,26 +30,26 @@ def three(space):
 @pytest.mark.parametrize(
     ("asked", "names"),
     [
-        (StudyFilter(), {"Blood of May", "Marrow"}),
-        (StudyFilter(archived=True), {"Blood of May", "Marrow", "Old"}),
-        (StudyFilter("may"), {"Blood of May"}),
-        (StudyFilter("GIEMSA"), {"Blood of May", "Marrow"}),
-        (StudyFilter("ann"), {"Blood of May"}),
-        (StudyFilter("bob"), {"Marrow"}),
-        (StudyFilter("blast"), {"Blood of May"}),
-        (StudyFilter("ann giemsa lympho"), {"Blood of May"}),
-        (StudyFilter("ann marrow"), set()),
-        (StudyFilter("old"), set()),
-        (StudyFilter("old", archived=True), {"Old"}),
-        (StudyFilter(tags=("stain: Giemsa",)), {"Blood of May", "Marrow"}),
-        (StudyFilter(tags=("stain: Giemsa", "site: blood")), {"Blood of May"}),
-        (StudyFilter(signed="yes"), {"Marrow"}),
-        (StudyFilter(signed="no"), {"Blood of May"}),
+        (StudyFilter(), ["Blood of May", "Marrow"]),
+        (StudyFilter(archived=True), ["Blood of May", "Marrow", "Old"]),
+        (StudyFilter("may"), ["Blood of May"]),
+        (StudyFilter("GIEMSA"), ["Blood of May", "Marrow"]),
+        (StudyFilter("ann"), ["Blood of May"]),
+        (StudyFilter("bob"), ["Marrow"]),
+        (StudyFilter("blast"), ["Blood of May"]),
+        (StudyFilter("ann giemsa lympho"), ["Blood of May"]),
+        (StudyFilter("ann marrow"), []),
+        (StudyFilter("old"), []),
+        (StudyFilter("old", archived=True), ["Old"]),
+        (StudyFilter(tags=("stain: Giemsa",)), ["Blood of May", "Marrow"]),
+        (StudyFilter(tags=("stain: Giemsa", "site: blood")), ["Blood of May"]),
+        (StudyFilter(signed="yes"), ["Marrow"]),
+        (StudyFilter(signed="no"), ["Blood of May"]),
     ],
     ids=str,
 )
 def test_what_fits_is_found(space, three, asked, names):
-    assert {study.name for study in find_studies(space, asked)} == names
+    assert sorted(study.name for study in find_studies(space, asked)) == names
 
 
 def test_tags_in_use_come_before_usual_ones(space, three):
