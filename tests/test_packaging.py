@@ -237,7 +237,7 @@ def test_the_doctor_finds_all_that_is_needed(without, capsys):
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
     assert f"CellTransfer:   {__version__}" in said
-    assert "cell, colour, texture, shape" in said
+    assert "cell, cervix, colour, texture, shape" in said
     assert "All that is needed is here." in said
 
 

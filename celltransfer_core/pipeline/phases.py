@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from celltransfer_core.config.config import Config
 from celltransfer_core.config.settings import voter_name
+from celltransfer_core.encoders.catalogue import shipped_networks
 from celltransfer_core.encoders.embedding import embedding_stage, grouped
 from celltransfer_core.pipeline.estimate import estimate_run
 from celltransfer_core.pipeline.maps import MAP_CELLS
 from celltransfer_core.pipeline.named import CLUSTER_SAMPLE
+from celltransfer_core.pipeline.suited import MOST_CELLS, TRYING
 from celltransfer_core.runtime.progress import Phase
 
 DRAWN_MAP = "drawing the map"
@@ -27,6 +29,7 @@ EVALUATION = ("evaluate", "identify shared types", "reader")
 _BEGINNING: Mapping[str, float] = {
     "reading": 2.0,
     "framing": 2.0,
+    TRYING: 0.3,
     "embedding": 0.3,
     "clusters": 0.7,
     "matches": 0.2,
@@ -42,6 +45,7 @@ _USUAL: Mapping[str, float] = {
     "drawing the cells": 0.012,
     "framing": 0.005,
     "colour": 0.001,
+    TRYING: 0.03,
     "embedding cell": 0.010,
     "embedding colour": 0.006,
     "embedding texture": 0.018,
@@ -169,8 +173,18 @@ def _embedding(config: Config, sizes: Sizes) -> Iterator[tuple[str, float]]:
         yield "framing", sizes.cells
     if config.colour != "none":
         yield "colour", min(sizes.reference, 1000) + min(sizes.query, 1000)
+    if (ways := _ways(config)) > 1:
+        yield TRYING, ways * min(sizes.reference, MOST_CELLS)
     for group in grouped(config.encoder_ids):
         yield embedding_stage(group), sizes.cells
+
+
+def _ways(config: Config) -> int:
+    """Count the ways that are tried on the reference, if its cells are cut around their nuclei."""
+    fields = 3 if config.framing == "auto" else 1
+    networks = {*shipped_networks()} if config.network == "auto" else set()
+    own = networks & {*config.encoder_ids}
+    return fields * (1 + (len(networks - own) if own else 0))
 
 
 def _naming(sizes: Sizes) -> Iterator[tuple[str, float]]:

@@ -28,6 +28,9 @@ from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.types import Bools, Float32, Float64, Ints, Labels, Progress, silent
 from celltransfer_core.vocabulary import REFERENCE
 
+TRYING = "trying fields"
+"""The phase of the trial, as progress tells it."""
+
 CELLS_A_TYPE, MOST_CELLS = 40, 300
 """Reference cells that are tried."""
 
@@ -116,14 +119,14 @@ def suit_reference(
     apart = np.unique(np.where(groups[cells] == "", alone, groups[cells]), return_inverse=True)[1]
     right: dict[Way, Bools] = {}
     for done, way in enumerate(ways):
-        progress("trying fields", done, len(ways))
+        progress(TRYING, done, len(ways))
         members = _with_network(voter, usual.network, way.network)
         shown = {REFERENCE: _in_field(part, way.field)}
         rows, failures = embed_sets(shown, [at_hand[m] for m in members], cache, workers, silent)
         if not failures:
             X = _compared(rows[REFERENCE], members, numbers, part, config)
             right[way] = typed_by_others(X, numbers, apart) == numbers
-    progress("trying fields", len(ways), len(ways))
+    progress(TRYING, len(ways), len(ways))
     if usual not in right:
         return Suited(usual.field, usual.field, config.encoders)
     chosen, reason = _choose(right, usual, numbers, apart)

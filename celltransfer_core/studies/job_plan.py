@@ -16,6 +16,7 @@ from celltransfer_core.pipeline.phases import (
     estimate_phases,
     estimated,
 )
+from celltransfer_core.pipeline.suited import TRYING
 from celltransfer_core.pipeline.votes import transport_counts
 from celltransfer_core.runtime.progress import Phase
 from celltransfer_core.runtime.system import cpu_count
@@ -101,7 +102,7 @@ def expected_seconds(workspace: Workspace, study: str, target: Target = "classif
 
 
 _PHASES_OF: dict[Stage, tuple[str, ...]] = {
-    "embed": ("framing", "colour", "embedding"),
+    "embed": ("framing", "colour", TRYING, "embedding"),
     "clusters": ("clusters",),
     "matches": ("matches",),
     "classify": ("vote", "aligning"),

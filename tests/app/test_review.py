@@ -58,7 +58,7 @@ def test_one_answer_is_kept_and_the_next_cell_comes(open_page, finished):
     assert not app.exception
     cell, blind = shown(app)
     predicted = run.predicted[run.query.cells.index(cell)]
-    assert "Predicted;" in text_of(app)
+    assert "Predicted." in text_of(app)
     other = next(n for n, name in enumerate(types) if name != predicted)
     button(app, f"type {other}").click().run()
     (kept,) = answers(space, study)
@@ -82,7 +82,7 @@ def test_the_blind_sample_shows_no_prediction(open_page, finished):
     for _ in range(BLIND_FROM + 10):
         blind = shown(app)[1]
         seen.append(blind)
-        assert ("Predicted;" in text_of(app)) is not blind
+        assert ("Predicted." in text_of(app)) is not blind
         assert ("Its prediction is hidden" in text_of(app)) is blind
         assert ("Most alike in the reference" in text_of(app)) is not blind
         assert button(app, "accept").disabled is blind

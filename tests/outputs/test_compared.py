@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from celltransfer_core.errors import DataError
-from celltransfer_core.outputs import TypedCells, compare_runs
+from celltransfer_core.outputs import ReviewedRun, compare_runs
 from celltransfer_core.people.updated import annotations_of
 from celltransfer_core.pipeline.updates import update_vote
 
 
 def side(run, *reviews, name="one"):
-    return TypedCells(name, run, reviews)
+    return ReviewedRun(name, run, reviews)
 
 
 def voted(run, cell, to, voters):

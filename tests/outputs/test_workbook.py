@@ -58,7 +58,7 @@ def test_a_run_is_written_as_a_workbook_of_all_its_tables(result, answer, tmp_pa
     assert [*sheets] == [*tables]
     for name, table in tables.items():
         pd.testing.assert_frame_equal(
-            *(one.astype(object).fillna("") for one in (sheets[name], table)),
+            *(one.astype(object).where(one.notna(), "") for one in (sheets[name], table)),
             check_dtype=False,
             rtol=1e-14,
         )
