@@ -31,7 +31,7 @@ from celltransfer_core.vocabulary import REFERENCE
 TRYING = "trying fields"
 """The phase of the trial, as progress tells it."""
 
-CELLS_A_TYPE, MOST_CELLS = 40, 300
+CELLS_A_TYPE, MOST_CELLS = 40, 200
 """Reference cells that are tried."""
 
 ERRORS, LEAST_GAIN = 3.0, 0.05
@@ -96,7 +96,7 @@ def suit_reference(
     Returns
     -------
     Suited
-        At most 40 cells of a type and 300 in all are tried, evenly along the order of content
+        At most 40 cells of a type and 200 in all are tried, evenly along the order of content
         hashes. Each is typed by those that were not taken together with it, see
         :func:`~celltransfer_core.encoders.training.groups_of`. The best way is taken if it types
         clearly more of them right than the usual one, each type counting the same: by more than
