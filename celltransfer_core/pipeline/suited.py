@@ -234,7 +234,8 @@ def _choose(right: Mapping[Way, Bools], usual: Way, numbers: Ints, groups: Ints)
     best = max((way for way in right if way != usual), key=lambda way: shares[way], default=usual)
     if best == usual:
         return usual, told
-    return usual, f"{told}, {shares[best]:.1%} in {best}, which is not clearly more"
+    more = "clearly more" if shares[best] > shares[usual] else "more"
+    return usual, f"{told}, {shares[best]:.1%} in {best}, which is not {more}"
 
 
 def _is_gain(differences: Float64, groups: Ints) -> bool:

@@ -101,7 +101,7 @@ def test_cells_that_their_nucleus_tells_apart_are_cut_as_usual(by_nucleus, cache
         by_nucleus, by_nucleus, replace(NETWORK, framing="nucleus"), cache=cache, workers=1
     )
     assert found.framing.framed
-    assert "which is not clearly more" in found.framing.reason
+    assert found.framing.reason.endswith("which is not more")  # it types fewer of them right
     assert found.framing.crops["query"].variant == asked.framing.crops["query"].variant
     np.testing.assert_array_equal(
         found.embeddings["query"]["cell"], asked.embeddings["query"]["cell"]
