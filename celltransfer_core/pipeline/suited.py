@@ -1,9 +1,9 @@
 """What suits the kind of cell: a framed reference with its types in, the field and the network out.
 
 The field of a nucleus takes the cytoplasm away by which other cells than blood are told apart, and
-a network has learned one kind of cell. A few reference cells are embedded in every way and typed by
-the others; what is usual stays unless another way is better by more than chance. Types of the query
-are never looked at. Not in the paper.
+a network has learned one kind of cell. A few reference cells are embedded in each field, then with
+each other network in the field that was chosen, and typed by the others; what is usual stays unless
+another way is better by more than chance. Types of the query are never looked at. Not in the paper.
 """
 
 from __future__ import annotations
@@ -105,31 +105,42 @@ def suit_reference(
     """
     networks = shipped_networks() if config.network == "auto" else ()
     voter = next((v for v in config.encoders if {*v} & {*networks}), config.encoders[0])
-    usual, ways = _ways(framing, config, voter, networks)
+    fields, own, others = _choices(framing, config, voter, networks)
+    usual = Way(fields[0], own)
     at_hand = {encoder.spec.id: encoder for encoder in encoders}
     part = framing.crops[REFERENCE]
     labels, groups = part.dataset.cell_labels, groups_of(part.dataset)
     cells = _spread(labels)
     part = part.take(cells)
-    if len(ways) < 2 or not {*voter} <= {*at_hand} or len(np.unique(labels[cells])) < 2:
+    choices = len(fields) + len(others)
+    if choices < 2 or not {*voter} <= {*at_hand} or len(np.unique(labels[cells])) < 2:
         return Suited(usual.field, usual.field, config.encoders)
-    at_hand |= {way.network: load_encoder(way.network) for way in ways if way.network}
+    at_hand |= {network: load_encoder(network) for network in (own, *others) if network}
     types, numbers = np.unique(labels[cells], return_inverse=True)
     alone = np.array([f"cell {cell}" for cell in cells])
     apart = np.unique(np.where(groups[cells] == "", alone, groups[cells]), return_inverse=True)[1]
     right: dict[Way, Bools] = {}
-    for done, way in enumerate(ways):
-        progress(TRYING, done, len(ways))
+
+    def attempt(done: int, way: Way) -> None:
+        progress(TRYING, done, choices)
         members = _with_network(voter, usual.network, way.network)
         shown = {REFERENCE: _in_field(part, way.field)}
         rows, failures = embed_sets(shown, [at_hand[m] for m in members], cache, workers, silent)
         if not failures:
             X = _compared(rows[REFERENCE], members, numbers, part, config)
             right[way] = typed_by_others(X, numbers, apart) == numbers
-    progress(TRYING, len(ways), len(ways))
+
+    for done, field in enumerate(fields):
+        attempt(done, Way(field, own))
     if usual not in right:
         return Suited(usual.field, usual.field, config.encoders)
+    # Other networks are tried in the chosen field alone: all pairs would take half as long again.
     chosen, reason = _choose(right, usual, numbers, apart)
+    for done, network in enumerate(others, start=len(fields)):
+        attempt(done, Way(chosen.field, network))
+    progress(TRYING, choices, choices)
+    if others:
+        chosen, reason = _choose(right, usual, numbers, apart)
     voters = tuple(_with_network(v, usual.network, chosen.network) for v in config.encoders)
     return Suited(
         usual.field,
@@ -139,18 +150,16 @@ def suit_reference(
     )
 
 
-def _ways(
+def _choices(
     framing: Framing, config: Config, voter: Sequence[str], networks: Sequence[str]
-) -> tuple[Way, list[Way]]:
-    """Give the usual way, and all that there are, the usual one first."""
+) -> tuple[list[Field], str, list[str]]:
+    """Give the fields, the usual one first, the voter's network, and the others."""
     fields: list[Field] = ["whole"]
     if framing.framed:
         fields = ["nucleus", "wide", "whole"] if config.framing == "auto" else [_field_of(framing)]
     own = next((member for member in voter if member in networks), "")
     others = [name for name in networks if name != own and name not in config.encoder_ids]
-    return Way(fields[0], own), [
-        Way(field, network) for network in [own, *(others if own else [])] for field in fields
-    ]
+    return fields, own, others if own else []
 
 
 def _field_of(framing: Framing) -> Field:

@@ -142,8 +142,16 @@ def test_the_network_that_fits_takes_the_place_of_the_usual_one(by_hue, cache):
 
 @pytest.mark.usefixtures("networks")
 def test_a_network_as_good_as_the_usual_one_is_not_taken(by_cytoplasm, cache):
-    found = prepare(by_cytoplasm, by_cytoplasm, NETWORK, cache=cache, workers=1)
+    tried = []
+
+    def heard(phase, done, total):
+        if phase == TRYING:
+            tried.append((done, total))
+
+    found = prepare(by_cytoplasm, by_cytoplasm, NETWORK, cache=cache, workers=1, progress=heard)
     assert found.voters == (("cell",),)
+    # Three fields, then the other network in the chosen one.
+    assert tried == [(done, 4) for done in range(5)]
 
 
 def test_cells_that_were_taken_together_do_not_type_each_other(rng):
