@@ -184,7 +184,7 @@ def _ways(config: Config) -> int:
     fields = 3 if config.framing == "auto" else 1
     networks = {*shipped_networks()} if config.network == "auto" else set()
     own = networks & {*config.encoder_ids}
-    return fields * (1 + (len(networks - own) if own else 0))
+    return fields + (len(networks - own) if own else 0)
 
 
 def _naming(sizes: Sizes) -> Iterator[tuple[str, float]]:

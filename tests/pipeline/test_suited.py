@@ -10,6 +10,7 @@ from celltransfer_core.config import DEFAULT
 from celltransfer_core.data import read_dataset
 from celltransfer_core.encoders import catalogue
 from celltransfer_core.pipeline import prepare, typed_by_others
+from celltransfer_core.pipeline.suited import TRYING
 from tests.encoders.test_encoders import model
 
 NETWORK = replace(DEFAULT, encoders=(("cell",),), draws=1)
