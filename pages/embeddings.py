@@ -7,6 +7,7 @@ import streamlit as st
 
 from celltransfer_core.config import setting, voter_name
 from celltransfer_core.encoders import AvailableEncoder
+from celltransfer_core.outputs import describe_nearest
 from celltransfer_core.pipeline import CellMap, Clusters, layouts
 from celltransfer_core.plots import (
     CAPTIONS,
@@ -104,6 +105,8 @@ def show_outcome(here: Here) -> None:
         icon=":material/check:",
     )
     st.markdown(f"**What encoders were shown.** {text.plain(reason)}")
+    if prepared.nearest:
+        st.markdown(f"**Reference sets.** {text.plain(describe_nearest(prepared))}")
 
 
 def choose_layout(here: Here) -> None:

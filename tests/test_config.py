@@ -48,6 +48,7 @@ OTHER = {
     "expect": ("lymphocyte",),
     "absent": ("monocyte",),
     "weights": "uniform",
+    "sources": "equal",
     "alignment": "centre",
     "transport": "always",
     "alpha": 0.9,
@@ -88,6 +89,7 @@ STAGE_OF = {
     **dict.fromkeys(("features", "scale_blocks", "seed"), "clusters"),
     # Votes of cells name their clusters.
     **dict.fromkeys(("absent", "naming", "class_weight", "transduction"), "matches"),
+    "sources": "matches",
     **dict.fromkeys(("filtering", "keep", "must_find", "expect"), "classify"),
     **dict.fromkeys(("weights", "subset_size", "draws"), "classify"),
     **dict.fromkeys(("alignment", "alpha", "mapping", "solver"), "classify"),
@@ -106,6 +108,7 @@ PRINTED = {
     "features": "raw",
     "naming": "scores",
     "weights": "uniform",
+    "sources": "equal",
     "transport": "always",
     "mapping": "barycentric",
     "class_weight": "none",
@@ -390,6 +393,7 @@ def test_panels_offer_what_the_pages_need():
         "vote_weights",
         "transport",
         "draws",
+        "sources",
     ]
     for one in panel("classify") + panel("clusters") + panel("data"):
         assert one.label

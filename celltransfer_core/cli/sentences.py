@@ -172,6 +172,7 @@ def describe_run(result: RunResult, reviews: Sequence[Review] = ()) -> str:
     from celltransfer_core.outputs.quality import describe_faults, describe_shifts
     from celltransfer_core.outputs.sentences import (
         describe_flags,
+        describe_nearest,
         describe_ruled_out,
         missing_transport,
     )
@@ -179,6 +180,8 @@ def describe_run(result: RunResult, reviews: Sequence[Review] = ()) -> str:
     from celltransfer_core.pipeline.votes import has_alignment
 
     lines = ["", f"framing: {result.framing.reason}"]
+    if result.nearest:
+        lines.append(f"reference sets: {describe_nearest(result)}")
     if quality := judge_quality(result.framing, result.reference, result.query):
         told = [one.rstrip(".") for one in describe_faults(quality).values()]
         lines.append(f"quality: {'; '.join(told) or 'no cell stands out'} (quality.csv)")

@@ -71,6 +71,9 @@ class Config(VotingSettings, TransferSettings, IdentificationSettings):
         sets are centred on, and of what is drawn, but not of a person's answers.
     weights : {"matches", "uniform"}
         Draw the reference to the proportions that the matches give, or at random (the paper).
+    sources : {"nearest", "equal"}
+        Of a reference that was pooled from several sets, take fewer cells of those that look less
+        like the query, or all cells of all (the paper).
     alignment : {"fgw", "centre", "none"}
         Fused Gromov–Wasserstein, means only, or no aligned voters at all.
     transport : {"needed", "always"}

@@ -121,6 +121,29 @@ class TransferSettings:
             )
         },
     )
+    sources: Literal["nearest", "equal"] = field(
+        default="nearest",
+        metadata={
+            "setting": Setting(
+                kind="word",
+                stages=("matches", "draws"),
+                choices={
+                    "nearest": Choice(
+                        "By how near they are",
+                        "Of a type that several sets have, fewer cells are taken of the sets that "
+                        "look less like the query.",
+                    ),
+                    "equal": Choice("All cells of all sets"),
+                },
+                help="of a reference pooled from several sets: take fewer cells of the sets that "
+                "look less like the query, or all cells",
+                page="classify",
+                place=11,
+                label="Reference pooled from several sets: how many cells of each",
+                paper="equal",
+            )
+        },
+    )
     alignment: Literal["fgw", "centre", "none"] = field(
         default="fgw",
         metadata={

@@ -159,6 +159,7 @@ def recipe(ot: str, config: Config) -> Config:
             class_weight="none",
             vote_weights="equal",
             transduction="none",
+            sources="equal",
         )
     if ot == "fgw-paper":
         return replace(
@@ -169,6 +170,7 @@ def recipe(ot: str, config: Config) -> Config:
             class_weight="none",
             vote_weights="prior",
             transduction="none",
+            sources="equal",
         )
     if ot == "fgw":
         return config

@@ -64,6 +64,7 @@ from .sentences import (
     describe_concordance as describe_concordance,
     describe_flags as describe_flags,
     describe_left_out as describe_left_out,
+    describe_nearest as describe_nearest,
     describe_reclassification as describe_reclassification,
     describe_ruled_out as describe_ruled_out,
     describe_sample as describe_sample,

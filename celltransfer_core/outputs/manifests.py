@@ -152,6 +152,7 @@ def inputs_manifest(of: Prepared | RunResult) -> dict[str, Any]:
                 for name, nuclei in of.framing.nuclei.items()
             },
         },
+        **({"nearest": {n: _rounded(s) for n, s in of.nearest.items()}} if of.nearest else {}),
         "encoders": [
             {
                 "id": encoder.id,

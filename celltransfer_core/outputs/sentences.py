@@ -15,7 +15,7 @@ from celltransfer_core.people.flags import Errors, Flags
 from celltransfer_core.people.must_find import Sensitivity
 from celltransfer_core.people.readers import Concordance, Reclassification
 from celltransfer_core.people.tally import Tally
-from celltransfer_core.pipeline.result import RunResult
+from celltransfer_core.pipeline.result import Prepared, RunResult
 from celltransfer_core.pipeline.votes import has_alignment, transport_counts
 
 
@@ -330,6 +330,31 @@ def missing_transport(result: RunResult) -> str:
     if transport_counts(result.config, confirmed_share(result.matches)):
         return "Transport counts by now, but this vote was made without."
     return "Transport was not computed: it weighs nothing until a cluster is confirmed."
+
+
+def describe_nearest(of: Prepared | RunResult) -> str:
+    """Tell how near the sets of a pooled reference are to the query.
+
+    Parameters
+    ----------
+    of : Prepared or RunResult
+        With :attr:`~celltransfer_core.pipeline.result.Prepared.nearest`.
+
+    Returns
+    -------
+    str
+        The nearest set first.
+    """
+    shares = sorted((of.nearest or {}).items(), key=lambda one: -one[1])
+    (first, most), *others = shares
+    rest = ", ".join(f"{percent(share)} to {name}" for name, share in others)
+    told = f"{percent(most)} of the query's cells look most like cells of {first}, {rest}"
+    if of.config.sources == "equal":
+        return f"{told}. All cells of all sets are used."
+    return (
+        f"{told}. Of types that several sets have, fewer cells are used of those that look less "
+        "like the query."
+    )
 
 
 def describe_ruled_out(result: RunResult, by: Mapping[str, str] | None = None) -> dict[str, str]:

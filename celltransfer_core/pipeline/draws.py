@@ -112,7 +112,7 @@ def plan_transfer(
     of_type = np.array([position(name) for name in every])
     matched = of_cluster[named.clusters.labels]
     draws = plan_draws(
-        of_type[prepared.reference_types],
+        np.where(prepared.counted, of_type[prepared.reference_types], -1),
         proportions,
         matched,
         config,

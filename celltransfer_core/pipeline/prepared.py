@@ -23,6 +23,7 @@ from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.framing.sets import Framing, frame_sets
 from celltransfer_core.pipeline.embedded import embed_sets, load_encoders
 from celltransfer_core.pipeline.result import Failure, Prepared, type_names
+from celltransfer_core.pipeline.sources import nearest_shares
 from celltransfer_core.pipeline.suited import suit_reference
 from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.types import Float32, Progress, silent
@@ -78,6 +79,10 @@ def prepare(
     )
     embeddings, broken = embed_sets(framing.crops, encoders, cache, workers, progress)
     failures = (*failures, *broken)
+    nearest = None
+    if len(reference.sources) > 1:
+        types = np.unique(reference.cell_labels, return_inverse=True)[1]
+        nearest = nearest_shares(reference, types, embeddings[REFERENCE], embeddings[QUERY])
     return Prepared(
         config=config,
         reference=sets[REFERENCE],
@@ -88,6 +93,7 @@ def prepare(
         failures=failures,
         embeddings=embeddings,
         voters=usable_voters(voters, config.cluster_encoder, embeddings[QUERY], failures),
+        nearest=nearest,
     )
 
 

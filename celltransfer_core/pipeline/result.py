@@ -30,6 +30,7 @@ from celltransfer_core.pipeline.features import (
     query_blocks,
     representation,
 )
+from celltransfer_core.pipeline.sources import counted_cells
 from celltransfer_core.transport.fgw import TransportLog
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE
@@ -128,6 +129,8 @@ class RunResult:
     blocks: tuple[Block, ...] | None = None
     """How the first columns of ``features`` are made of embeddings; None in results of earlier
     versions."""
+    nearest: Mapping[str, float] | None = None
+    """See :attr:`Prepared.nearest`."""
 
     @property
     def aligned(self) -> bool:
@@ -216,6 +219,9 @@ class Prepared:
     embeddings: Embeddings
     voters: tuple[tuple[str, ...], ...]
     """Those whose encoders all work."""
+    nearest: Mapping[str, float] | None = None
+    """Share of the query's cells that are nearest to each set of a pooled reference; None for a
+    single set. See :func:`~celltransfer_core.pipeline.sources.nearest_shares`."""
 
     @property
     def cluster_on(self) -> tuple[str, ...]:
@@ -231,6 +237,18 @@ class Prepared:
     def reference_types(self) -> Ints:
         """Number of each reference cell's type, shape (n,)."""
         return np.searchsorted(self.types, self.reference.cell_labels).astype(np.int64)
+
+    @cached_property
+    def counted(self) -> Bools:
+        """Which reference cells take part in votes and draws, shape (n,).
+
+        All of them where sets count equally; see
+        :func:`~celltransfer_core.pipeline.sources.counted_cells`.
+        """
+        if self.nearest is None or self.config.sources == "equal":
+            return np.ones(self.reference.n_cells, dtype=bool)
+        shares = [self.nearest[name] for name in self.reference.sources]
+        return counted_cells(self.reference_types, self.reference.cell_sources, shares)
 
     @cached_property
     def comparable(self) -> Embeddings:

@@ -187,4 +187,5 @@ def _vote(
         ruled_out=ruled_out,
         cluster_votes=named.votes,
         blocks=prepared.blocks,
+        nearest=prepared.nearest,
     )

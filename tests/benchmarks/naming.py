@@ -105,9 +105,10 @@ def draw_shares(types: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return shares / shares.sum()
 
 
-def altered(whole: Dataset, cells: np.ndarray, folder: Path, rng, through: int) -> Dataset:
+def altered(
+    whole: Dataset, cells: np.ndarray, folder: Path, rng: np.random.Generator, style: dict
+) -> Dataset:
     """Photograph cells as another laboratory would."""
-    style = draw_style(rng, through)
     for cell in np.sort(cells).tolist():
         image = np.asarray(Image.open(whole.root / whole.files[cell]).convert("RGB"))
         into = folder / whole.labels[cell]
@@ -145,7 +146,7 @@ def draw_case(sets: dict[str, Dataset], number: int, folder: Path, kinds: tuple 
     cells = np.concatenate(chosen)
     name = f"{reference} to {query} {number}"
     if through:
-        found = altered(sets[query], cells, folder, rng, through)
+        found = altered(sets[query], cells, folder, rng, draw_style(rng, through))
     else:
         found = some(sets[query], cells)
     return Case(name, known, found, true_labels(found))
