@@ -1,4 +1,4 @@
-"""The app's entry: the pages, the routes beside them, and who is let in to both."""
+"""Entry point of the app: its pages, its HTTP routes and who may access them."""
 
 import sys
 from pathlib import Path

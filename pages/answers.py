@@ -7,9 +7,9 @@ from parts.here import open_page
 from parts.my_answers import show_answers
 
 here = open_page(
-    "Answers", "All that readers said of cells and clusters: look through it, revise it."
+    "Answers", "All answers of readers about cells and clusters: check them and revise them."
 )
-listed, brought = st.tabs(["All answers", "Bring answers in"])
+listed, brought = st.tabs(["All answers", "Import answers"])
 with listed:
     show_answers(here)
 with brought:

@@ -64,11 +64,11 @@ def show_cells(here: Here, run: RunResult, reviews: Sequence[Review], *, present
         show_chips(bar)
         if shown.moved:
             st.button(
-                "Sort again",
+                "Re-sort",
                 key="cells sort again",
                 type="tertiary",
                 icon=":material/refresh:",
-                help="Cells stay in their places while they are answered.",
+                help="Cells keep their positions while you answer.",
                 on_click=sort_anew,
             )
         tell_left_out(shown)
@@ -79,7 +79,7 @@ def show_cells(here: Here, run: RunResult, reviews: Sequence[Review], *, present
     with st.container(horizontal=True, wrap=False, gap="small", key="cells-body"):
         with st.container():
             if not len(shown.cells):
-                st.info("No cell fits all of this. Take a filter away above.")
+                st.info("No cell matches all filters. Remove a filter above.")
             show_gallery(shown, types, shades)
             show_what_went_wrong(here)
         with st.container(
@@ -98,7 +98,7 @@ def show_cells(here: Here, run: RunResult, reviews: Sequence[Review], *, present
 st.html(ROOM)
 here = open_page(
     "Cells",
-    "Pick cells and press a key: all of them get that type. Double-click one to see it large.",
+    "Select cells and press a key: all of them get that type. Double-click a cell to enlarge it.",
 )
 current = current_run(here, "Type every cell")
 typed = current.run if current else load_run(here.workspace, here.id, stale=True)

@@ -34,7 +34,7 @@ def show_plan(here: Here, config: Config) -> None:
     found = load_named(here.workspace, here.id)
     prepared = load_prepared(here.workspace, here.id)
     if found is None or prepared is None:
-        st.caption("Steps before this one are missing; they run first.")
+        st.caption("Earlier steps are missing; they run first.")
         return
     matches = found[0].matches
     share = confirmed_share(matches)
@@ -50,28 +50,34 @@ def show_plan(here: Here, config: Config) -> None:
         confirmed=share,
     )
     transports = (
-        f" {plan.transports} transports of {plan.source:,} reference onto up to "
-        f"{plan.target:,} query cells."
+        (
+            f" {plan.transports} transports of {plan.source:,} reference cells onto up to "
+            f"{plan.target:,} query cells each."
+        )
         if plan.transports
         else ""
     )
     first, whole = about(plan.first), about(plan.seconds)
     early = "" if first == whole else f"; a first vote, without transport, after about {first}"
     st.markdown(
-        f"**What runs:** {plan.voters} voters on {prepared.query.n_cells:,} query cells, "
-        f"against {usable:,} reference cells of {len(kept)} types.{transports} "
-        f"About **{whole}** on this machine, cells being embedded already{early}."
+        f"**What runs:** {plan.voters} voters on {prepared.query.n_cells:,} query cells, against "
+        f"{usable:,} reference cells of {len(kept)} types.{transports} About **{whole}** on this "
+        f"machine, as the cells are already embedded{early}."
     )
     if share == 0:
-        unweighed = "transport weighs nothing, and " if config.vote_weights == "confirmed" else ""
+        unweighed = (
+            "transport has no weight in the vote, and "
+            if config.vote_weights == "confirmed"
+            else ""
+        )
         st.warning(
-            f"No match is confirmed yet: {unweighed}proportions rest on proposals. A few minutes "
-            "on the Matches page are worth more than any choice here.",
+            f"No match is confirmed yet: {unweighed}proportions are estimated from proposals only. "
+            "A few minutes on the Matches page are worth more than any setting here.",
             icon=":material/priority_high:",
         )
         st.page_link("matches.py", icon=":material/arrow_back:")
     elif share < 1:
-        st.caption(f"{100 * share:.1f} % of the cells are in clusters that a person confirmed.")
+        st.caption(f"{100 * share:.1f} % of the cells are in confirmed clusters.")
 
 
 def offer_transport_anyway(here: Here, current: CurrentRun) -> None:
@@ -83,7 +89,7 @@ def offer_transport_anyway(here: Here, current: CurrentRun) -> None:
         if (
             clicked(
                 st.button,
-                "Compute it all the same",
+                "Compute it anyway",
                 key="transport anyway",
                 type="tertiary",
                 icon=":material/moving:",
@@ -106,7 +112,7 @@ def offer_transport_again(here: Here) -> None:
         not here.locked
         and clicked(
             st.button,
-            "Run it again all the same",
+            "Run it again anyway",
             key="again",
             type="tertiary",
             icon=":material/moving:",
@@ -127,7 +133,7 @@ def about(seconds: float) -> str:
 here = open_page(
     "Classify",
     "Every query cell gets a type: each encoder votes, with and without alignment, and so do the "
-    "types fitted to the query's own cells. The vote tells how far they agree.",
+    "types fitted to the query's own cells. The agreement shows how far the voters agree.",
 )
 settings = study_config(here.workspace, here.study)
 current = load_current(here.workspace, here.id)
@@ -140,7 +146,9 @@ if state_of(here, "classify") != "done" and here.pooled(QUERY) and not is_enough
     show_plan(here, settings)
 first = bool(current and current.first)
 work = "Compute the transport" if first else "Type every cell"
-why = "This is the vote without transport: transport is not computed yet." if first else CHANGED
+why = (
+    "This is the vote without transport; transport has not been computed yet." if first else CHANGED
+)
 if current and not current.fresh and not first:
     # What people confirmed since the transport counts in the vote already.
     current_run(here, "Type every cell")
@@ -153,7 +161,7 @@ elif needs(here, "classify", work, why):
     show_run(here, latest, current.reviews if current else ())
     lead_to_next(here.study, "classify")
 elif latest is not None:
-    st.header("A first result" if first else "The last result")
+    st.header("First result" if first else "Latest result")
     if first and state_of(here, "classify") == "running":
         st.caption(COMING)
     elif not first:

@@ -59,12 +59,12 @@ def show_map(found: Clustered) -> None:
         f"map {edits}",  # an edit drops the selection
     )
     sample = (
-        f" {len(cells):,} of {found.query.n_cells:,} cells are shown; the others go with the one "
-        "they are most alike."
+        f" {len(cells):,} of {found.query.n_cells:,} cells are shown; each other cell belongs to "
+        "the cluster of the cells most similar to it."
         if len(cells) < found.query.n_cells
         else ""
     )
-    st.caption(f"{CAPTIONS['map_figure']} Draw a lasso to pick cells.{sample}")
+    st.caption(f"{CAPTIONS['map_figure']} Draw a lasso to select cells.{sample}")
     if picked:
         show_picked(found, np.array(sorted({int(cell) for cell in picked})), cells)
 
@@ -72,14 +72,14 @@ def show_map(found: Clustered) -> None:
 def show_picked(found: Clustered, chosen: np.ndarray, on_map: np.ndarray) -> None:
     """Show cells that were picked on the map, and let them be moved to another cluster."""
     with st.container(border=True):
-        st.markdown(f"**{text.count(len(chosen), 'cell')} picked on the map**")
+        st.markdown(f"**{text.count(len(chosen), 'cell')} selected on the map**")
         show_whole(
             found.here,
             chosen,
             found.opinion,
             found.shades,
             key="picked on the map",
-            label="Cells picked on the map",
+            label="Cells selected on the map",
             height=200,
         )
         offer_move(found, chosen, "map", on_map)
@@ -99,7 +99,7 @@ def show_chosen(found: Clustered, number: int) -> None:
                 width="content",
             )
             if np.isnan(found.clusters.density[position]):
-                st.markdown(":gray-badge[:material/edit: changed by hand]", width="content")
+                st.markdown(":gray-badge[:material/edit: edited manually]", width="content")
             if warning := warning_of(purity):
                 st.markdown(warning, width="content")
         show_seeming(purity, found.shades)
@@ -127,13 +127,13 @@ def show_chosen(found: Clustered, number: int) -> None:
     if len(picked):
         offer_move(found, picked.astype(np.int64), "gallery")
     else:
-        st.caption("Pick cells with the mouse or by Space to move them to another cluster.")
+        st.caption("Select cells with the mouse or the Space key to move them to another cluster.")
     ask_outside()
 
 
 def show_densities(found: Clustered) -> None:
     """Tell how closely the cells of each cluster hang together, folded away."""
-    with text.expert("Expert: how closely clusters hang together"):
+    with text.expert("Expert: how dense the clusters are"):
         st.dataframe(
             {
                 "Cluster": [found.label(number) for number in found.clusters.names.tolist()],
@@ -144,8 +144,9 @@ def show_densities(found: Clustered) -> None:
             column_config={"Density": st.column_config.NumberColumn(format="%.2f")},
         )
         st.caption(
-            "Density is the share of a cluster's pairs of cells that are tied: near 1 it is of one "
-            "piece. It is not known of clusters that were changed by hand."
+            "Density is the share of all pairs of cells in a cluster that are connected in the "
+            "neighbour graph: a value near 1 means a compact cluster. It is unknown for clusters "
+            "that were edited manually."
         )
 
 
@@ -153,11 +154,11 @@ def go_on(found: Clustered) -> None:
     """Lead on to the matches; edited clusters are matched anew."""
     here = found.here
     if state_of(here, "matches") == "done" or here.locked:
-        lead_on("matches", "Go on to matches")
+        lead_on("matches", "Continue to matches")
     elif main_button(
         "Match the clusters to types",
         icon=":material/arrow_forward:",
-        note="These clusters are not matched to types yet.",
+        note="These clusters have not been matched to types yet.",
     ):
         st.session_state[TO_MATCH] = True
         go("matches")
@@ -165,8 +166,8 @@ def go_on(found: Clustered) -> None:
 
 here = open_page(
     "Clusters",
-    "Query cells that look alike. A cluster is matched to a type as a whole, so it should hold one "
-    "kind of cell.",
+    "Groups of similar query cells. A whole cluster is matched to one type, so each should hold "
+    "one kind of cell.",
 )
 if needs(here, "clusters", "Find clusters"):
     found = load_clustered(here)

@@ -9,8 +9,8 @@ from parts.reader import reader_name
 space = open_workspace()
 st.title("Compare")
 st.caption(
-    "Two studies of the same query cells, or two runs of one study: which cells changed type, "
-    "and why. Cells are the same where their images are."
+    "Compare two studies of the same query cells, or two runs of one study: which cells changed "
+    "type, and why. Cells are recognised by the content of their images."
 )
 chosen = []
 for column, side in zip(st.columns(2), SIDES, strict=True):

@@ -29,14 +29,17 @@ FEW = 20
 SECTIONS: Mapping[Role, tuple[str, str]] = {
     "reference": (
         "Reference",
-        "Cells with known types. Several sets, such as one a laboratory, are pooled.",
+        "Cells with known types. Several sets, for example one per laboratory, are pooled.",
     ),
-    "query": ("Query", "The cells to be typed. Nothing here looks at what their names may say."),
+    "query": (
+        "Query",
+        "The cells to be typed. Their file and folder names are never used for typing.",
+    ),
     "extra": (
         "Extra sets",
         (
-            "Optional: more cells without labels from the query's kind of source. They steady the "
-            "matching of clusters to types; they are not typed."
+            "Optional: more unlabelled cells from the same kind of source as the query. They make "
+            "the matching of clusters to types more reliable; they are not typed."
         ),
     ),
 }
@@ -60,19 +63,19 @@ def show_types(here: Here) -> None:
     if len(counts) < 2:
         (only,) = counts
         st.warning(
-            f"The reference has one type only ({text.plain(only)}); it needs two at least. If the "
-            "types are folders inside that folder, say so under Types."
+            f"The reference has only one type ({text.plain(only)}); it needs at least two. If the "
+            "types are sub-folders of that folder, choose their level under Types."
         )
     if taken := sorted(filter(answer_named, counts)):
         st.warning(
-            f"Also the name of an answer to a cell or a cluster: {text.listed(taken)}. Rename such "
-            "a type, or leave it out."
+            f"Reserved name used as a cell type: {text.listed(taken)}. Rename this type or leave "
+            "it out."
         )
     few = sorted(f"{text.plain(name)} ({count})" for name, count in counts.items() if count < FEW)
     if few:
         st.warning(
-            f"Under {FEW} cells: {and_more(few)}. So few are learned badly; add cells, "
-            "merge the type with another, or leave it out."
+            f"Fewer than {FEW} cells: {and_more(few)}. Types this small are learned poorly; add "
+            "cells, merge the type with another, or leave it out."
         )
 
 
@@ -88,15 +91,17 @@ def show_section(here: Here, role: Role) -> None:
         show_types(here)
     elif role == QUERY and has_labels(here.workspace, here.id):
         st.info(
-            "The query's folders or tables name types. They are not looked at; **Evaluate** can "
-            "measure with them.",
+            "The query's folders or tables contain type names. They are not used for typing; "
+            "**Evaluate** can use them to measure accuracy.",
             icon=":material/visibility_off:",
         )
     if here.locked or (role == QUERY and sets):
         return
-    with st.popover(f"Add a set to {heading.lower()}", icon=":material/add:"):
+    with st.popover(f"Add a {heading.lower()} set", icon=":material/add:"):
         with st.form(f"add {role}", border=False):
-            name = st.text_input("Its name", placeholder="Such as: site B", max_chars=120)
+            name = st.text_input(
+                "Name of the set", placeholder="For example: site B", max_chars=120
+            )
             if clicked(st.form_submit_button, "Add", key=f"add set {role}") and attempt(
                 here.workspace.add_set, here.id, role, name
             ):
@@ -111,7 +116,7 @@ def go_on(here: Here) -> None:
     if not filled:
         st.info("Next: add images to the reference and to the query.")
     elif not (readable(here, REFERENCE) and readable(here, QUERY)):
-        st.info("Next: settle what stands above beside a set that cannot be read yet.")
+        st.info("Next: resolve the problem shown above for the set that cannot be read yet.")
     elif next_step(here.study).page != "data":
         lead_to_next(here.study, "data")
     elif main_button(TASKS["data"], key="type my cells", disabled=here.locked) and begin(

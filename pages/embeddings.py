@@ -46,20 +46,23 @@ def choose_voters(here: Here, found: Sequence[AvailableEncoder]) -> None:
     single = [voter[0] for voter in voters if len(voter) == 1]
     with st.form("voters"):
         together = st.pills(
-            "Joined: look at cells together and have one vote",
+            "Joined: concatenated, with one vote together",
             usable,
             selection_mode="multi",
             default=[name for name in joined if name in usable],
-            help="Unlike encoders help each other. Clusters are found on the joined ones.",
+            help="Encoders of different kinds complement each other. Clusters are found on the "
+            "joined ones.",
         )
         alone = st.pills(
-            "Single: each has a vote of its own",
+            "Single: one vote each",
             usable,
             selection_mode="multi",
             default=[name for name in single if name in usable],
-            help="The more voters agree on a cell, the surer its type.",
+            help="The more voters agree on a cell, the more certain its type.",
         )
-        st.caption("Clusters are found on the joined encoders, or on the first single one.")
+        st.caption(
+            "Clusters are found on the joined encoders or, without any, on the first single one."
+        )
         if clicked(st.form_submit_button, "Use these", key="use these", disabled=here.locked):
             keep_voters(here, together, alone)
 
@@ -100,11 +103,11 @@ def show_outcome(here: Here) -> None:
     voters = ", ".join(voter_name(voter) for voter in prepared.voters)
     reason = f"{prepared.framing.reason[:1].upper()}{prepared.framing.reason[1:]}."
     st.success(
-        f"{prepared.reference.n_cells:,} reference and {prepared.query.n_cells:,} query cells are "
-        f"embedded. Voters: {text.plain(voters)}.",
+        f"{prepared.reference.n_cells:,} reference cells and {prepared.query.n_cells:,} query "
+        f"cells are embedded. Voters: {text.plain(voters)}.",
         icon=":material/check:",
     )
-    st.markdown(f"**What encoders were shown.** {text.plain(reason)}")
+    st.markdown(f"**What the encoders see.** {text.plain(reason)}")
     if prepared.nearest:
         st.markdown(f"**Reference sets.** {text.plain(describe_nearest(prepared))}")
 
@@ -115,9 +118,7 @@ def choose_layout(here: Here) -> None:
     if len(ways) < 2:
         return
     now = layout_of(here.study)
-    chosen = st.segmented_control(
-        "Laid out by", ways, default=now, required=True, disabled=here.locked
-    )
+    chosen = st.segmented_control("Layout", ways, default=now, required=True, disabled=here.locked)
     if chosen != now and here.change_options(layout=chosen):
         begin(here, "embed")
         st.rerun()
@@ -175,7 +176,7 @@ def show_map(here: Here) -> None:
     )
     picked = maps.cell_map(here, figure, title, f"map {way}")
     some = len(drawn.cells) < sum(one.n_cells for one in sets.values())
-    sample = f" {len(drawn.cells):,} cells drawn at random are shown." if some else ""
+    sample = f" {len(drawn.cells):,} randomly chosen cells are shown." if some else ""
     st.caption(CAPTIONS["map_figure"] + sample)
     show_picked(here, sets, picked)
 
@@ -183,7 +184,7 @@ def show_map(here: Here) -> None:
 def show_picked(here: Here, sets: Mapping[str, Any], ids: Sequence[str]) -> None:
     """Show the cells that were picked on the map."""
     if not ids:
-        st.caption("Click a point, or draw a lasso around some, to see the cells themselves.")
+        st.caption("Click a point, or draw a lasso around several, to see the cells themselves.")
         return
     for role, dataset in sets.items():
         cells = [int(one.split(":")[1]) for one in ids if one.startswith(f"{role}:")]
@@ -203,11 +204,11 @@ def show_picked(here: Here, sets: Mapping[str, Any], ids: Sequence[str]) -> None
 
 here = open_page(
     "Embeddings",
-    "An encoder looks at a cell and writes down numbers; cells that look alike get alike numbers. "
-    "Everything after this step works on these numbers.",
+    "An encoder turns each cell image into a list of numbers, its embedding; similar cells get "
+    "similar numbers. All later steps work on these numbers.",
 )
 encoders = find_encoders(str(home()))
-with text.expert("Expert: encoders, and who votes"):
+with text.expert("Expert: encoders and voters"):
     show_encoders(encoders)
     choose_voters(here, encoders)
     choose_network(here)

@@ -52,19 +52,19 @@ def choose(here: Here) -> None:
             list(OT),
             list(protocol.ot),
             format_func=lambda name: ALIGNMENTS[name],
-            help="Each beside none at all. Optimal transport takes longest.",
+            help="Each is compared with no alignment. Optimal transport takes longest.",
         )
         probes = st.multiselect(
-            "Classifiers beside the nearest neighbours",
+            "Classifiers to compare with nearest neighbours",
             list(EXTRA),
             [name for name in EXTRA if name in protocol.methods],
             format_func=lambda name: EXTRA[name],
-            help="Trained on 5,000 cells at most; they take minutes.",
+            help="Trained on at most 5,000 cells; this takes minutes.",
         )
         few = st.checkbox(
-            f"How few labelled reference cells would do ({', '.join(map(str, FEW))} a type)",
+            f"How few labelled reference cells are enough ({', '.join(map(str, FEW))} per type)",
             bool(protocol.low_label),
-            help="Everything three times over for each number of cells.",
+            help="Repeats everything three times for each number of cells.",
         )
         if clicked(st.form_submit_button, "Set", key="set settings", disabled=here.locked):
             methods = [m for m in protocol.methods if m.removeprefix("ensemble-") not in EXTRA]
@@ -75,7 +75,7 @@ def choose(here: Here) -> None:
                 "low_label": FEW if few else (),
             }
             if not ot:
-                st.error("Choose one alignment at least.")
+                st.error("Choose at least one alignment.")
             elif here.change_options(evaluation=chosen):
                 st.rerun()
 
@@ -92,7 +92,10 @@ def show_files(folder: Path) -> None:
                     icon=":material/download:",
                     on_click="ignore",
                 )
-    st.caption("Names of files and true types stand in the table of every cell: mind who gets it.")
+    st.caption(
+        "The table of every cell contains file names and true types: be careful whom you give "
+        "it to."
+    )
 
 
 def say_what_is_missing(here: Here) -> None:
@@ -101,26 +104,27 @@ def say_what_is_missing(here: Here) -> None:
         st.info("Add images first: a reference with known types, and a query.")
     elif names := sorted(set(study_labels(here.workspace, here.id).tolist()) - {""}):
         st.info(
-            f"None of the query's types ({text.plain(and_more(names))}) is one of the reference "
+            f"No type of the query ({text.plain(and_more(names))}) is a type of the reference "
             f"({text.plain(and_more(reference_types(here)))}), so nothing can be measured. Give "
             "both the same names: types can be renamed on the Data page."
         )
     else:
         st.info(
-            "The types of the query are not known, so nothing can be measured. If you know them, "
-            "bring the query in once more with them: one folder a type, or a table `labels.csv` "
-            "with the columns `file` and `label`. They are read on this page alone."
+            "The true types of the query are not known, so nothing can be measured. If you know "
+            "them, add the query again with them: one folder per type, or a table `labels.csv` "
+            "with the columns `file` and `label`. Only this page reads them."
         )
     lead_on("data", "Go to Data")
 
 
-here = open_page("Evaluate", "How right every method is on cells whose types are known.")
+here = open_page(
+    "How accurate each method is on cells whose types are known.",
+    "How right every method is on cells whose types are known.",
+)
 if not has_labels(here.workspace, here.id):
     say_what_is_missing(here)
     st.stop()
-st.warning(
-    f"{LABELS_USED} Every other page works as if they were not there.", icon=":material/visibility:"
-)
+st.warning(f"{LABELS_USED} All other pages ignore them.", icon=":material/visibility:")
 choose(here)
 path = evaluation_path(here.workspace, here.id)
 found = load_evaluation(here.workspace, here.id)
@@ -128,10 +132,10 @@ if path is None:
     say_what_is_missing(here)
 elif not at_work(here, done=found is not None) and found is None:
     if any(path.parent.glob("evaluate-*.joblib")):
-        st.info("Something has changed since it was last measured.")
+        st.info("Something has changed since the last evaluation.")
     st.markdown(
-        "Every encoder and the vote are scored without alignment and with it, with the clusters as "
-        "they are matched and as they ought to be. A few hundred cells take a few minutes."
+        "Every encoder and the vote are scored without and with alignment, once with the current "
+        "matches and once with correctly named clusters. A few hundred cells take a few minutes."
     )
     offer_work(here, "evaluate", "Measure")
 if path is not None and found is not None:
@@ -139,7 +143,7 @@ if path is not None and found is not None:
     filtering = choose_filtering(found)
     best = next(ot for ot in reversed(OT) if ot in found.protocol.ot)
     methods, errors, why, matches, reading, files = st.tabs(
-        ["Methods", "Errors", "Why one is behind", "Matches", "A person's answers", "Files"]
+        ["Methods", "Errors", "Compare two methods", "Matches", "A person's answers", "Files"]
     )
     with methods:
         show_methods(found, filtering)

@@ -69,12 +69,12 @@ def choose(files: Takeaways) -> None:
         st.toggle(
             "Pseudonyms",
             key="hidden",
-            help="In place of the names of files, slides and patients: in every table, picture and "
-            "report of this page, and the same in all of them.",
+            help="Replaces the names of files, slides and patients in every table, image and "
+            "report of this page; each name has the same pseudonym everywhere.",
         )
         if pseudonyms := files.tables.pseudonyms:
             st.download_button(
-                "Which pseudonym is whose (keep this to yourself)",
+                "Key to the pseudonyms (keep it private)",
                 lambda: csv_bytes(pseudonyms.table(files.tables.run.query)),
                 file_name(files.here, "pseudonyms.csv"),
                 key="pseudonyms",
@@ -88,10 +88,14 @@ def take_away(files: Takeaways) -> None:
     tables, final = files.tables, files.tables.final
     people = int(((final.reviewed != "") & ~final.unsure).sum())
     flagged = int((tables.run.flagged & (final.reviewed == "")).sum())
-    unseen = f"Nobody has looked at {text.count(flagged, 'flagged cell')}." if flagged else ""
+    unseen = (
+        f"{text.count(flagged, 'flagged cell has', 'flagged cells have')} not been reviewed."
+        if flagged
+        else ""
+    )
     st.markdown(
         f"**{text.count(tables.run.query.n_cells, 'cell is typed', 'cells are typed')}**: "
-        f"{people:,} by people, the others by prediction. {unseen}"
+        f"{people:,} by readers, the others by prediction. {unseen}"
     )
 
     def write_excel(path: Path, progress: Progress) -> None:  # noqa: ARG001
@@ -136,8 +140,8 @@ def show_report(here: Here, report: Path) -> None:
     url = report_url(here.workspace, here.id, report, st.get_option("server.baseUrlPath") or "")
     st.subheader("The report")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.link_button("Open it alone, to print", url, icon=":material/print:")
-        st.caption("One HTML file that opens without this program and without a network.")
+        st.link_button("Open in a new tab, to print", url, icon=":material/print:")
+        st.caption("One HTML file that opens without this program and without network access.")
     with st.container(border=True):
         st.iframe(url, height=SHEET, alt="The report")
 
@@ -155,12 +159,12 @@ def offer_tables(files: Takeaways) -> None:
     def write_h5ad(path: Path, progress: Progress) -> None:  # noqa: ARG001
         formats.write_h5ad(files.tables.cells(), files.tables.manifest, path)
 
-    st.caption("The Excel file above has all of them, one sheet a table.")
+    st.caption("The Excel file above contains all of them, one sheet per table.")
     offer_table(
         files,
         "differential",
         "Differential count",
-        "Percent of each type on every slide with its interval, as predicted and after review. "
+        "Percentage of each type on every slide with its interval, as predicted and after review. "
         "Artefacts are not counted.",
         files.file_name("differential.csv"),
     )
@@ -168,32 +172,34 @@ def offer_tables(files: Takeaways) -> None:
         files,
         "matches",
         "Matches",
-        "One row a cluster: its type, its score, who confirmed it.",
+        "One row per cluster: its type, its score, who confirmed it.",
         "matches.csv",
     )
     offer_table(
         files,
         "clusters",
         "Clusters",
-        "One row an image: the cluster that it is in.",
+        "One row per image: the cluster it belongs to.",
         "clusters.csv",
     )
     offer_table(
         files,
         "quality",
-        "Quality of the pictures",
-        "One row an image: what is wrong with it, and how far it lies off the usual.",
+        "Image quality",
+        "One row per image: what is wrong with it, and how far it deviates from typical values.",
         "quality.csv",
     )
     offer_table(
         files,
         "answers",
-        "Answers of readers",
-        "Every answer in the order of time, also those that were changed later.",
+        "Readers' answers",
+        "Every answer in chronological order, including answers that were changed later.",
         "reviews.csv",
     )
     with st.container(border=True):
-        st.markdown("**Typed cells for programs**  \nWith all columns, as Parquet and AnnData.")
+        st.markdown(
+            "**Typed cells for other programs**  \nWith all columns, as Parquet and AnnData."
+        )
         with st.container(horizontal=True):
             made = make_table(files.key, files.hidden, "cells", files.tables)
             offer_parquet(made, "cells", files.file_name("cells.parquet"))
@@ -202,8 +208,8 @@ def offer_tables(files: Takeaways) -> None:
         if missing("formats", "anndata"):
             st.caption(f"For an h5ad file: `{how_to_install('formats')}`")
     st.caption(
-        "Texts in CSV files that a spreadsheet would take for a formula begin with an apostrophe; "
-        "Excel, Parquet and h5ad hold them as they are."
+        "In CSV files, text that a spreadsheet would interpret as a formula begins with an "
+        "apostrophe; Excel, Parquet and h5ad files contain it unchanged."
     )
 
 
@@ -221,9 +227,9 @@ def offer_images(files: Takeaways) -> None:
         )
 
     st.markdown(
-        "One folder a final type, in a zip. Images are written anew as 8-bit PNG at their own "
-        "size, so that nothing that the files held beside the picture goes with them. Writing that "
-        "is part of a picture stays in it."
+        "One folder per final type, in a zip file. Images are saved as new 8-bit PNG files at "
+        "their own size, so no metadata of the original files is included. Text that is part of "
+        "an image stays in it."
     )
     counts = Counter(tables.final.final[tables.run.query.cell_index].tolist())
     rows = [{"Folder": name, "Images": count} for name, count in sorted(counts.items())]
@@ -235,10 +241,10 @@ def offer_repeat(files: Takeaways) -> None:
     """Show how to get the same result from a shell."""
     here, tables = files.here, files.tables
     st.markdown(
-        "Put the same images into the folders `reference` (one sub-folder a type) and `query`, "
-        "save the clusters, the matches and the answers above as `clusters.csv`, `matches.csv` and "
-        "`reviews.csv` beside them, and run this. It gives the same predictions, unless a "
-        "transport is under way or offered above."
+        "Put the same images into the folders `reference` (one sub-folder per type) and `query`, "
+        "save the clusters, the matches and the answers above as `clusters.csv`, `matches.csv` "
+        "and `reviews.csv` beside them, and run this. It gives the same predictions, unless a "
+        "transport is running or offered above."
     )
     extras = {one.name: one.um_per_px for one in here.workspace.sets(here.id, "extra")}
     reviews = "reviews.csv" if tables.reviews else None
@@ -255,15 +261,16 @@ def offer_repeat(files: Takeaways) -> None:
     )
     if files.hidden:
         st.caption(
-            "Save the three tables without pseudonyms for this: they must name your own files."
+            "Save the three tables without pseudonyms for this: they must contain the real file "
+            "names."
         )
     if here.workspace.decisions(here.id, "label"):
         st.caption(
-            "Labels of the reference were mended in this study: save the labels that count (Data "
-            "page, Check of the reference) as labels.csv in its folder first."
+            "Reference labels were corrected in this study: first save the labels in effect (Data "
+            "page, Check of the reference) as labels.csv in the reference folder."
         )
     if any(one.mapping for one in here.workspace.sets(here.id, "reference")):
-        st.caption("Types were renamed in this study: name the sub-folders as it does.")
+        st.caption("Types were renamed in this study: give the sub-folders the new names.")
     st.download_button(
         "Manifest: inputs, settings, versions (JSON)",
         lambda: json_bytes(tables.manifest),
@@ -289,8 +296,8 @@ def offer_signature(here: Here, tables: StudyTables) -> None:
     disputed = int(tables.final.disputed.sum())
     st.markdown(
         f"{answered:,} of {tables.run.query.n_cells:,} cells are reviewed; {waiting:,} flagged "
-        f"cells are not, and readers dispute {disputed:,}. After signing, nothing in this study "
-        "can be changed by anybody; it can be read, exported and duplicated."
+        f"cells are not, and readers disagree on {disputed:,}. After signing, nobody can change "
+        "this study; it can be read, exported and duplicated."
     )
     st.markdown(text.plain(describe_accuracy(tables.inference)))
     st.markdown(text.plain(describe_flags(tables.run.flags)))
@@ -298,7 +305,7 @@ def offer_signature(here: Here, tables: StudyTables) -> None:
     job = current_job(here.workspace, here.id)
     busy = bool(job and job.active)
     if busy:
-        st.caption("Work is under way in this study: sign when it is done.")
+        st.caption("Work is running in this study: sign off when it has finished.")
     i = f"I, {text.plain(here.reader)}," if here.reader else "I"
     sure = st.checkbox(f"{i} have looked at the results and sign them off.", key="sure")
     main_button(
@@ -306,7 +313,7 @@ def offer_signature(here: Here, tables: StudyTables) -> None:
         icon=":material/verified:",
         disabled=not sure or busy,
         key="sign",
-        note="" if sure else "To sign off, tick below that you have looked at the results.",
+        note="" if sure else "To sign off, first tick the box that you have looked at the results.",
         on_click=sign,
         args=(here,),
     )
@@ -320,7 +327,7 @@ def sign(here: Here) -> None:
         when_named(lambda name: attempt(here.workspace.sign, here.id, name))
 
 
-here = open_page("Export", f"Take the typed cells away, then sign the study off. {RESEARCH_USE}")
+here = open_page("Export", f"Download the typed cells, then sign the study off. {RESEARCH_USE}")
 if current := current_run(here, "Type every cell"):
     files = read(here, current)
     take_away(files)
@@ -329,7 +336,7 @@ if current := current_run(here, "Type every cell"):
     st.header("For colleagues")
     with st.expander("Other tables and formats", icon=":material/table:"):
         offer_tables(files)
-    with st.expander("Pictures, one folder a type", icon=":material/folder_zip:"):
+    with st.expander("Images, one folder per type", icon=":material/folder_zip:"):
         offer_images(files)
     with st.expander("Repeat it on the command line", icon=":material/terminal:"):
         offer_repeat(files)

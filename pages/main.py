@@ -41,7 +41,7 @@ st.session_state.pop("dock", None)
 
 if outside:
     st.title("CellTransfer")
-    st.markdown("Sign in to see studies and to decide under your own name.")
+    st.markdown("Sign in to see the studies and to answer under your own name.")
     st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
     st.caption(RESEARCH_USE)
     st.stop()
@@ -82,7 +82,7 @@ with st.sidebar:
         st.markdown("**Open study**")
         st.text(current.name)
         if current.drawn:
-            st.caption("Drawn cells")
+            st.caption("Synthetic cells")
     if st.user.get("is_logged_in"):
         st.text(f"Signed in as {reader}")
         st.button("Sign out", icon=":material/logout:", on_click=st.logout)

@@ -74,8 +74,8 @@ def show_settled(matched: Matched) -> None:
     share = sum(match.cells for match in done) / matched.query.n_cells
     st.progress(
         share,
-        text=f"**{len(done)} of {len(matched.matches)} clusters are settled by a person**, "
-        f"{100 * share:.1f} % of the cells",
+        text=f"**{len(done)} of {len(matched.matches)} clusters are confirmed or answered by a "
+        f"person**, {100 * share:.1f} % of the cells",
     )
 
 
@@ -94,13 +94,16 @@ def offer_all(matched: Matched, waiting: Sequence[int]) -> None:
         sure = [position for position in waiting if matched.matches[position].score >= least]
         for position in sure:
             match = matched.matches[position]
-            mixed = ", :orange[seems mixed]" if matched.purity[position].mixed else ""
+            mixed = ", :orange[may be mixed]" if matched.purity[position].mixed else ""
             st.markdown(
                 f"Cluster {text.plain(matched.label(position))}: "
                 f"**{text.plain(match.matched_type)}** ({match.score:.2f}, {match.cells:,} cells"
                 f"{mixed})"
             )
-        st.caption("A high number can be wrong: look at each cluster once, before or after.")
+        st.caption(
+            "A high score can still be wrong: look at each cluster once, before or after "
+            "confirming."
+        )
         st.button(
             f"Confirm these {len(sure)}",
             key="confirm all",
@@ -120,9 +123,9 @@ def show_table(matched: Matched) -> None:
                 "Type": "none of these" if match.matched_type == NONE_TYPE else match.matched_type,
                 "State": matched.state(position),
                 "Encoders say": f"{100 * purity.share:.1f} % {purity.counts[0][0]}",
-                "Seems": "mixed" if purity.mixed else "",
-                "Next likeliest": match.runner_up,
-                "Other sets say": match.tsne_type if match.reason else "",
+                "Cells look like": "mixed" if purity.mixed else "",
+                "Second choice": match.runner_up,
+                "Other sets suggest": match.tsne_type if match.reason else "",
                 "By": match.by,
             }
             for position in matched.order
@@ -149,26 +152,26 @@ def go_on(matched: Matched) -> None:
     """Lead on to the review."""
     if left := len(matched.waiting()):
         st.caption(
-            f"{left} {'cluster is' if left == 1 else 'clusters are'} not confirmed yet. You can go "
-            "on and come back: proposals count for less than your answer."
+            f"{left} {'cluster is' if left == 1 else 'clusters are'} not confirmed yet. You can "
+            "continue and come back later: proposals count for less than your answers."
         )
     else:
-        st.success("Every cluster is settled by a person.", icon=":material/done_all:")
+        st.success("Every cluster has an answer from a person.", icon=":material/done_all:")
     left_out = [name for name in matched.left_out() if name not in matched.config.absent]
     if left_out:
         st.caption(
-            f"No cluster is matched to {text.listed(left_out)}, and no cell will be typed so. Look "
-            "above whether there are such cells."
+            f"No cluster is matched to {text.listed(left_out)}, so no cell will get this type. "
+            "Check above whether there are such cells."
         )
     if matched.slips:
         named = [text.plain(matched.label(position)) for position in matched.slips]
-        st.warning(f"Look again at {text.possible_slips(named)}.", icon=":material/visibility:")
+        st.warning(f"Check {text.possible_slips(named)}.", icon=":material/visibility:")
     lead_to_review(matched.here, quiet=bool(matched.waiting()))
 
 
 here = open_page(
     "Matches",
-    "Is each cluster what it is proposed to be? Compare its cells with the reference's.",
+    "Is the type proposed for each cluster correct? Compare its cells with those of the reference.",
 )
 match_parts(here)
 if needs(here, "matches", "Match the clusters to types"):

@@ -27,12 +27,12 @@ from parts.work import current_run, reload_current
 
 AHEAD = 3  # cells whose pictures are loaded before their turn
 DRAWN = (
-    "Its prediction is hidden. It was drawn at random: your answer tells how often predictions are "
-    "right."
+    "The prediction is hidden. This cell was drawn at random: your answer shows how often "
+    "predictions are right."
 )
 PICKED = (
-    "Its prediction is hidden. It came for its doubt, not by chance: your answer teaches the vote "
-    "but does not count for all cells."
+    "The prediction is hidden. This cell was chosen because it is uncertain, not at random: your "
+    "answer teaches the vote but does not count towards the accuracy estimate."
 )
 
 
@@ -75,7 +75,7 @@ def one_by_one(here: Here) -> None:
                 else:
                     show_prediction(run, number, colours(here))
                 if given:
-                    st.markdown(f"You said: **{text.plain(LABELS.get(given, given))}**")
+                    st.markdown(f"Your answer: **{text.plain(LABELS.get(given, given))}**")
             accept = "" if blind else run.predicted[number]
             show_types(here, all_types(here), cell, accept, given)
         if not blind:
@@ -87,13 +87,14 @@ def nothing_left(here: Here) -> None:
     """Tell that the queue is done."""
     if desk_of(here).elsewhere:
         st.info(
-            "The cells that are left lie before other readers. Those that stay unanswered come "
-            f"here after {HELD / 60:.0f} minutes.",
+            "The remaining cells are being read by other readers. Those left unanswered come here "
+            f"after {HELD / 60:.0f} minutes.",
             icon=":material/group:",
         )
     else:
         st.success(
-            "Nothing is left to look at here. Choose other cells above, or go on to the export.",
+            "There are no more cells to review here. Choose other cells above, or continue to the "
+            "export.",
             icon=":material/done_all:",
         )
     with st.container(horizontal=True):
@@ -106,13 +107,13 @@ def nothing_left(here: Here) -> None:
 
 here = open_page(
     "Review",
-    "Say what the doubtful cells are: each answer updates the vote at once.",
+    "Type the uncertain cells: each answer updates the vote immediately.",
 )
 st.html(ASSETS / "review" / "review.css")
 if found := current_run(here, "Type every cell"):
     choose(here, found)
     go_through(here)
-    with st.expander("What the reference calls each type"):
+    with st.expander("Reference cells of each type"):
         show_examples(here, found.run, reference_types(here), colours(here))
     to_do = next_step(here.study).page != "export"
-    lead_on("export", "Go on to the export", quiet=to_do)
+    lead_on("export", "Continue to the export", quiet=to_do)

@@ -33,8 +33,8 @@ def show_open_study(here: Here) -> None:
         st.markdown(f"**Open study: {text.plain(here.study.name)}**  \n{text.plain(step.state)}")
         if here.study.drawn and active:
             st.markdown(
-                "The demo is being made: cells are drawn, then typed as yours would be. It takes "
-                "about half a minute; every page is filled then."
+                "The demo is being prepared: cells are generated, then typed as yours would be. "
+                "It takes about half a minute; then every page has content."
             )
         if active:
             needs(here, "classify", "")
@@ -58,11 +58,11 @@ if not space.studies() and not space.studies(deleted=True):
 
 st.title("CellTransfer")
 st.markdown(
-    "You have single-cell images with known types, the **reference**, and new ones from another "
-    "microscope, stain or site without any, the **query**. CellTransfer looks for groups of alike "
-    "cells in the query, proposes a type for each, and types every cell with the reference as "
-    "teacher, saying how sure it is. You confirm, correct what is doubtful, and take a table away "
-    "in which every cell says who typed it and when."
+    "You have single-cell images with known types, the **reference**, and new images without "
+    "types from another microscope, stain or site, the **query**. CellTransfer finds groups of "
+    "similar cells in the query, proposes a type for each group, and types every cell with the "
+    "help of the reference, with a measure of certainty. You confirm the groups, correct "
+    "uncertain cells, and download a table that states for every cell who typed it and when."
 )
 st.warning(RESEARCH_USE, icon=":material/science:")
 
@@ -75,8 +75,11 @@ with own.container(border=True, height="stretch"):
     st.markdown("**Your own cells**: the reference first, then the query")
     offer_own_cells()
 with demo.container(border=True, height="stretch"):
-    st.markdown("**See it at work**")
-    st.markdown("A small study of **drawn** cells, ready on every page. Nothing can break.")
+    st.markdown("**Try it**")
+    st.markdown(
+        "A small study of **synthetic** cells, with results on every page. You can change "
+        "anything in it."
+    )
     if clicked(
         st.button, "Open the demo study", key="demo", icon=":material/draw:", width="stretch"
     ):
@@ -85,7 +88,7 @@ with demo.container(border=True, height="stretch"):
 with new.container(border=True, height="stretch"):
     st.markdown("**New study**")
     with st.form("new study", border=False):
-        name = st.text_input("Name", placeholder="Such as: May smears, site B", max_chars=120)
+        name = st.text_input("Name", placeholder="For example: May smears, site B", max_chars=120)
         if clicked(
             st.form_submit_button,
             "New study",

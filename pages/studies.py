@@ -41,18 +41,18 @@ def sweep(age: int, who: str) -> None:
         st.session_state["not swept"] = str(error)
 
 
-@st.dialog("Delete for good?")
+@st.dialog("Delete permanently?")
 def delete_for_good(age: int) -> None:
     """Ask once more, then delete what was deleted long enough ago."""
     found = space.sweepable(age)
     st.markdown(
         f"**{text.count(found.studies, 'deleted study', 'deleted studies')}** with all results and "
-        f"decisions, and images that no other study has: **{text.size(found.size)}**, what is "
-        "computed of them, and the workspace's own backups of them. This cannot be undone. Backups "
-        "that you made elsewhere keep them."
+        f"decisions, and the images that no other study uses: **{text.size(found.size)}**, with "
+        "everything computed from them and the workspace's own backups of them. This cannot be "
+        "undone. Backups that you made elsewhere keep them."
     )
     if st.button(
-        "Delete for good",
+        "Delete permanently",
         key="sweep",
         type="primary",
         icon=":material/delete_forever:",
@@ -65,13 +65,13 @@ def delete_for_good(age: int) -> None:
 def offer_sweep() -> None:
     """Offer to free what deleted studies take on disk."""
     age = st.selectbox(
-        "Delete for good those that were deleted", list(AGES), format_func=AGES.get, key="age"
+        "Permanently delete studies that were deleted", list(AGES), format_func=AGES.get, key="age"
     )
     found = space.sweepable(age)
     studies = text.count(found.studies, "study", "studies")
     if clicked(
         st.button,
-        f"Delete {studies} for good ({text.size(found.size)})",
+        f"Permanently delete {studies} ({text.size(found.size)})",
         key="sweep deleted",
         icon=":material/delete_forever:",
         disabled=not (found.studies or found.size),
@@ -104,9 +104,9 @@ def list_studies(every: Sequence[Study]) -> None:
     offer_comparison({one.id: one.name for one in every})
     if not found:
         st.info(
-            "No study fits all of this. Take a filter away above."
+            "No study matches all filters. Remove a filter above."
             if listed
-            else "All studies are archived: list them with the switch above."
+            else "All studies are archived: show them with the switch above."
         )
     suggested = suggested_tags(space)
     for one in found:
@@ -120,10 +120,10 @@ if problem := st.session_state.pop("not swept", ""):
     st.error(text.sentence(problem))
 if swept := st.session_state.pop("swept", None):
     st.success(
-        f"Deleted {text.count(swept.studies, 'study', 'studies')} for good: "
-        f"{text.size(swept.size)} are free again."
-        + f" {text.size(swept.waiting)} of images that came in just now go with the next one, in "
-        f"{RECENT // 60} minutes." * bool(swept.waiting),
+        f"Permanently deleted {text.count(swept.studies, 'study', 'studies')}: "
+        f"{text.size(swept.size)} freed."
+        + f" Another {text.size(swept.waiting)} of images that were just added can be freed "
+        f"in {RECENT // 60} minutes." * bool(swept.waiting),
         icon=":material/check:",
     )
 latest = next((study for study in gone if study.id == st.session_state.get("deleted")), None)
@@ -148,7 +148,7 @@ bring_study(space)
 
 every = space.studies()
 if not every:
-    st.info("There is no study yet. Begin one above, or open the demo on the Start page.")
+    st.info("There are no studies yet. Create one above, or open the demo on the Start page.")
 else:
     list_studies(every)
 
@@ -161,7 +161,7 @@ if gone:
                     restore(one)
         offer_sweep()
 if erased := space.erasures():
-    with st.expander(f"Deleted for good ({len(erased)})"):
+    with st.expander(f"Permanently deleted ({len(erased)})"):
         rows = [
             {
                 "When": text.when(one.at),
@@ -174,4 +174,4 @@ if erased := space.erasures():
             for one in erased
         ]
         st.dataframe(rows, hide_index=True)
-        st.caption("How much was deleted, never what: no names of studies or images are kept.")
+        st.caption("Only how much was deleted; no names of studies or images are kept.")

@@ -341,7 +341,7 @@ def test_a_sign_in_is_asked_for_by_a_file_or_by_the_environment(asked, monkeypat
     with pytest.raises(SignInError, match="is required, but there is no"):
         asked(wanted="required")
     monkeypatch.setattr("parts.sign_in.is_manually_set", lambda option: option == "secrets.files")
-    with pytest.raises(SignInError, match="which is not there"):
+    with pytest.raises(SignInError, match="which does not exist"):
         asked()
     assert asked('key = "of another thing"', "off") is None
     for wanted in ("", "required"):
@@ -352,21 +352,21 @@ def test_a_sign_in_is_asked_for_by_a_file_or_by_the_environment(asked, monkeypat
 @pytest.mark.parametrize(
     ("written", "wanted", "reason"),
     [
-        ("", "", r"no section \[auth\], in small letters"),
+        ("", "", r"no section \[auth\], in lower case"),
         ("# not yet", "required", r"no section \[auth\]"),
         (AUTH.replace("[auth]", "[Auth]"), "", r"no section \[auth\]"),
         (AUTH.replace("[auth]", ""), "", r"no section \[auth\]"),
         (AUTH.replace("[auth]", "[auth"), "", "cannot be read"),
         (AUTH.replace('"celltransfer"', "celltransfer"), "", "cannot be read"),
         (b"\xff\xfe", "", "cannot be read"),
-        ("auth = true", "", "is no section"),
+        ("auth = true", "", "is not a section"),
         (AUTH.replace("client_id", "client"), "", "lacks client_id"),
         (AUTH.replace('"secret"', '""'), "", "lacks client_secret"),
         (AUTH.replace("89abcdef", ""), "", "shorter than 32 characters"),
         (AUTH.replace("/oauth2callback", "/"), "", "must end with /oauth2callback"),
         (AUTH.replace("https://cells", "http://cells"), "", "redirect_uri .* https://"),
         (AUTH.replace("https://login", "http://login"), "", "server_metadata_url .* https://"),
-        (AUTH, "off", "take one away"),
+        (AUTH, "off", "remove one of the two"),
         (AUTH, "yes", "set it to required or off"),
     ],
 )

@@ -41,7 +41,7 @@ class Viewer {
       kept.outline = on;
       this.draw();
     });
-    this.outline.title = "Frame what the encoders see";
+    this.outline.title = "Show the crop that the encoders see";
     this.other = make("button", "other", { type: "button" });
     this.other.onclick = () => {
       kept.panel = 1 - kept.panel;

@@ -478,7 +478,7 @@ class Gallery {
     const label = element("label", "");
     this.switch = element("input", "", { type: "checkbox" });
     this.switch.onchange = () => this.turnLoupe();
-    label.append(this.switch, "Loupe");
+    label.append(this.switch, "Magnifier");
     return label;
   }
 
@@ -516,7 +516,7 @@ class Gallery {
     const { size } = this.picks.picked;
     const none = !this.picks.meant.length;
     if (size) this.meant.textContent = `${size.toLocaleString("en")} picked:`;
-    else this.meant.textContent = none ? "Pick cells, then say what they are:" : "The framed cell:";
+    else this.meant.textContent = none ? "Select cells, then choose their type:" : "The current cell:";
     for (const one of this.answers) one.disabled = none;
   }
 }

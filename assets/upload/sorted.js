@@ -27,7 +27,7 @@ export default function ({ data, parentElement, setStateValue }) {
         if (found.length % 50 === 0) said.textContent = `${found.length} of ${files.length} images…`;
       }
     } catch (error) {
-      said.textContent = `The folder cannot be read (${error.message}). Choose it once more.`;
+      said.textContent = `The folder cannot be read (${error.message}). Choose it again.`;
       return;
     }
     said.textContent = `${found.length} images`;

@@ -85,7 +85,7 @@ class Upload {
       } else if (error instanceof Stop) {
         this.to("failed", error.message);
       } else {
-        this.to("failed", "The connection was lost. Add the same again: what is here is not sent twice.");
+        this.to("failed", "The connection was lost. Add the same files again: those already received are not sent twice.");
       }
     }
   }
@@ -294,7 +294,7 @@ async function sendFiles(upload, access, found) {
   const passedOver = others.map((one) => ({ name: inside(one), file: new Blob([]) }));
   const small = named.filter(({ file }) => file.size <= access.file_bytes);
   const large = named.find(({ name, file }) => isTable(name, access) && file.size > access.file_bytes);
-  if (large) throw new Stop(`Nothing was taken: ${large.name} is over ${access.file_bytes / 1e6} MB.`);
+  if (large) throw new Stop(`Nothing was added: ${large.name} is over ${access.file_bytes / 1e6} MB.`);
   upload.refuse(
     named
       .filter(({ file }) => file.size > access.file_bytes)
@@ -498,11 +498,11 @@ function headline(upload) {
   const what = upload.unit === "bytes" ? "sent" : "files";
   switch (upload.state) {
     case "looking":
-      return upload.total ? `Looking through the folder: ${count(upload.total)} files…` : "Looking…";
+      return upload.total ? `Reading the folder: ${count(upload.total)} files…` : "Reading…";
     case "comparing":
-      return `Comparing with what is here: ${count(upload.done)} of ${files(upload.total)}`;
+      return `Comparing with the images already here: ${count(upload.done)} of ${files(upload.total)}`;
     case "asking":
-      return "Nothing of it was taken yet. What shall be done?";
+      return "Nothing has been added yet. What should be done?";
     case "sending":
       return `${shown(upload.done)} of ${shown(upload.total)} ${what}`;
     case "unpacking":
@@ -511,16 +511,16 @@ function headline(upload) {
         : "Reading…";
     case "done":
       if (upload.taken) return `Done: ${files(upload.taken)} taken.`;
-      if (upload.left) return "Done: nothing new was taken; what is here stays.";
+      if (upload.left) return "Done: nothing new was added; the existing images are unchanged.";
       if (upload.refused.length) {
         return upload.already
-          ? "Nothing new was taken: what can be used is here already; why the rest is left out stands below."
-          : "Nothing was taken; the reasons stand below.";
+          ? "Nothing new was added: all usable files are here already; the reasons for the others are listed below."
+          : "Nothing was added; the reasons are listed below.";
       }
-      if (upload.already) return "Nothing new: there is no image in it that is not here already.";
-      return "Nothing was taken: there is no file in it.";
+      if (upload.already) return "Nothing new: all its images are here already.";
+      return "Nothing was added: there are no files in it.";
     case "cancelled":
-      return "Cancelled. What came is kept; add the same again to go on.";
+      return "Cancelled. The images received so far are kept; add the same folder again to continue.";
     case "failed":
       return upload.message;
     default:
@@ -552,8 +552,8 @@ function whatClashes({ images, such_as: some, tables }, named) {
   const many = images + tables.length > 1;
   const names = named && some.length ? ` (${some.join(", ")}${images > some.length ? ", …" : ""})` : "";
   return many
-    ? `${what} have the names of others that are here, but another content${names}.`
-    : `${what} has the name of another one that is here, but another content${names}.`;
+    ? `${what} have the same names as existing ones but different content${names}.`
+    : `${what} has the same name as an existing one but different content${names}.`;
 }
 
 // The answers, and what each of them does.
@@ -561,14 +561,14 @@ function choices({ images, tables }) {
   const rows = tables.join(" and ");
   const both = [
     images ? "the new images get a number, as in 1 (2).png" : "",
-    rows ? `the rows of ${rows} are added${images ? " and follow them" : ""}` : "",
+    rows ? `the rows of ${rows} are added${images ? " with the new names" : ""}` : "",
   ];
-  const table = rows ? "the new table counts for all images here" : "";
-  const image = images ? "the new images take the types that a table here gives to their names" : "";
+  const table = rows ? "the new table applies to all images here" : "";
+  const image = images ? "the new images get the types that an existing table gives to their names" : "";
   return [
     ["both", "Keep both", both],
-    ["replace", "Replace", ["what is here goes", table || image]],
-    ["leave", "Leave", ["what is here stays; only files with new names are taken"]],
+    ["replace", "Replace", ["the existing files are removed", table || image]],
+    ["leave", "Leave", ["the existing files stay; only files with new names are added"]],
   ].map(([answer, label, does]) => {
     const said = does.filter(Boolean).join("; ");
     return [answer, label, `${said[0].toUpperCase()}${said.slice(1)}.`];
@@ -722,7 +722,7 @@ class View {
     else this.bar.value = upload.done / upload.total;
     this.bar.setAttribute("aria-label", "Upload");
     const line = interrupted
-      ? "An upload was interrupted. Add the same folder again: what is here is not sent twice."
+      ? "An upload was interrupted. Add the same folder again: images already received are not sent twice."
       : headline(upload);
     this.headline.textContent = line;
     this.more.textContent = interrupted ? "" : details(upload);

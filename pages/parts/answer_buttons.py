@@ -18,8 +18,8 @@ ICONS = {
     SKIPPED: ":material/skip_next:",
 }
 HELP = {
-    ARTEFACT: "A smudge, two cells, dirt: not one whole cell.",
-    SKIPPED: "The cell comes back at the end.",
+    ARTEFACT: "Not one whole cell: a smudge, two cells, dirt.",
+    SKIPPED: "The cell comes back at the end of the queue.",
 }
 GIVEN = ":material/check:"
 
@@ -28,7 +28,7 @@ def show_types(here: Here, types: Sequence[str], cell: str, accept: str, given: 
     """Offer to accept the prediction, and one button and key a type; nothing to accept if blind."""
     blind = not accept
     st.button(
-        f"Accept: {text.plain(accept)}" if accept else "No prediction is shown",
+        f"Accept: {text.plain(accept)}" if accept else "Prediction hidden",
         key="accept",
         shortcut=KEYS["accept"],
         type="primary",
@@ -70,7 +70,10 @@ def show_others(here: Here, cell: str, given: str, *, blind: bool) -> None:
     show_problem(here)
     desk = desk_of(here)
     if not desk.at_end:
-        st.caption(f"You went back {len(desk.past) - desk.place}; answer to go forward again.")
+        st.caption(
+            f"You went back {text.count(len(desk.past) - desk.place, 'cell')}; answer to move "
+            "forward again."
+        )
 
 
 def offer_new_type(here: Here, cell: str, blind: bool) -> None:
@@ -80,11 +83,12 @@ def offer_new_type(here: Here, cell: str, blind: bool) -> None:
         st.form("name a type", border=False),
     ):
         st.text_input(
-            "Name of a type that is not here",
+            "Name of a type that is not listed",
             key="new type",
             max_chars=MOST_LETTERS,
             placeholder="such as plasma cell",
-            help="The reference lacks it. From now on the vote can find more of them.",
+            help="The reference does not have it. From now on the vote can find more cells of "
+            "this type.",
         )
         st.form_submit_button("This cell is that", on_click=answer_new, args=(here, cell, blind))
 
@@ -99,7 +103,7 @@ def offer_undo(here: Here) -> None:
         on_click=undo,
         args=(here,),
         disabled=here.locked,
-        help="Take your last answer back.",
+        help="Withdraw your last answer.",
     )
 
 
@@ -113,7 +117,7 @@ def offer_back(here: Here) -> None:
         on_click=go_back,
         args=(here,),
         disabled=desk_of(here).place == 0,
-        help="Look at the cell before again, and answer anew if need be.",
+        help="Show the previous cell again, to change the answer if needed.",
     )
 
 

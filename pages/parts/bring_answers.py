@@ -32,15 +32,15 @@ MEANINGS: Mapping[str, str] = {"file": "Files", "label": "Types"}
 def show_bring_in(here: Here) -> None:
     """Let a file or a folder be chosen, show what it would change, and bring it in."""
     st.markdown(
-        "A `reviews.csv`, any table with a column of files (or `sha256`) and one of types, or a "
-        "folder of images with one sub-folder a type. You see first what would change."
+        "A `reviews.csv`, any table with a column of files (or `sha256`) and a column of types, "
+        "or a folder of images with one sub-folder per type. A preview shows what would change."
     )
     query = here.pooled(QUERY)
     if query is None:
-        st.info("The study has no query yet, of which answers could tell.")
+        st.info("The study has no query yet to which answers could apply.")
         return
     if not here.reader:
-        st.info("Give your name first, on the left: answers are brought in under it.")
+        st.info("First enter your name on the left: imported answers are kept under it.")
         return
     offer_undo(here)
     try:
@@ -62,7 +62,7 @@ def choose_said() -> tuple[str, tuple[Said, ...] | None]:
             max_upload_size=50,
         )
     with right:
-        label = "Or a folder with one sub-folder a type: images are known by their content"
+        label = "Or a folder with one sub-folder per type: images are recognised by their content"
         sorted_by = component("upload", "sorted", "sha256")(
             key="answers sorted",
             data={"label": label},
@@ -115,16 +115,17 @@ def preview(here: Here, name: str, said: Sequence[Said]) -> None:
     looked = bring_in(said, query, types, reviews, here.reader, time)
     meant = ask_names(looked.unknown, types, key)
     by_name = bool(looked.renamed) and st.checkbox(
-        f"{text.count(len(looked.renamed), 'image')} of other content: take them by their names",
+        f"{text.count(len(looked.renamed), 'image')} with different content: match by file name",
         key=f"answers names {key}",
-        help="Their files have names of the query's, but not the same bytes, as after saving anew. "
-        "Look at some before you agree.",
+        help="Their file names are in the query but the content differs, for example because "
+        "the files were saved again. Look at some before you agree.",
     )
     counts = looked.can_count and st.checkbox(
-        "These answers are this study's own: let blind and drawn ones count for all cells",
+        "These answers come from this study: count its blind and randomly drawn ones as a sample "
+        "of all cells",
         key=f"answers count {key}",
-        help="Only if this study's own queue drew them, as in a copy of it: nothing else says how "
-        "often predictions are right.",
+        help="Only if this study's own queue selected the cells, as in a copy of it; other "
+        "answers cannot show how often predictions are right.",
     )
     found = bring_in(
         said,
@@ -142,7 +143,7 @@ def preview(here: Here, name: str, said: Sequence[Said]) -> None:
     show_left_out(found)
     many = text.count(len(found.reviews), "answer")
     st.button(
-        f"Bring {many} in",
+        f"Import {many}",
         key="answers bring",
         type="primary",
         icon=":material/download:",
@@ -151,13 +152,15 @@ def preview(here: Here, name: str, said: Sequence[Said]) -> None:
         args=(here, found, name, counts),
     )
     st.caption(
-        f"They are kept under your name, {text.plain(here.reader)}, as brought in from "
-        f"{text.plain(name)}; one Undo takes all of them back. "
+        f"They are kept under your name, {text.plain(here.reader)}, as imported from "
+        f"{text.plain(name)}; a single Undo removes all of them. "
         + (
-            "Blind and drawn ones count for all cells."
+            "Blind and randomly drawn ones count as a sample of all cells."
             if counts
-            else "They teach the vote and count for their cells, not for how often predictions "
-            "are right."
+            else (
+                "They teach the vote and set the type of their cells; they do not count "
+                "towards how often predictions are right."
+            )
         )
     )
 
@@ -166,7 +169,9 @@ def ask_names(unknown: Mapping[str, int], types: Sequence[str], key: str) -> dic
     """Ask what names stand for that are no type of the study."""
     meant = {}
     if unknown:
-        st.markdown(f"**{text.count(len(unknown), 'name')}** not of the study. What is meant?")
+        st.markdown(
+            f"**{text.count(len(unknown), 'name')}** not in the study. Which types are meant?"
+        )
     for name, count in list(unknown.items())[:LISTED]:
         like = close_match(name, types)
         choices = [LEAVE, NEW, *types]
@@ -179,7 +184,7 @@ def ask_names(unknown: Mapping[str, int], types: Sequence[str], key: str) -> dic
         )
         meant[name] = {LEAVE: "", NEW: name}.get(said, said)
     if len(unknown) > LISTED:
-        st.caption(f"{len(unknown) - LISTED} more names are left out.")
+        st.caption(f"{len(unknown) - LISTED} more names are not shown.")
     return meant
 
 
@@ -188,14 +193,15 @@ def show_counts(found: BroughtIn, reviews: Sequence[Review], rows: int) -> None:
     before = {(one.cell, one.reader) for one in reviews}
     changes = sum((one.cell, one.reader) in before for one in found.reviews)
     columns = st.columns(4)
-    columns[0].metric(f"To bring in, of {rows:,}", f"{len(found.reviews):,}")
+    columns[0].metric(f"To import, of {rows:,}", f"{len(found.reviews):,}")
     columns[1].metric("Change an answer", f"{changes:,}")
-    columns[2].metric("Stand already", f"{found.already:,}")
+    columns[2].metric("Already recorded", f"{found.already:,}")
     columns[3].metric("Not in the query", f"{len(found.missing):,}")
     if found.kept:
         st.caption(
-            f"{text.count(found.kept, 'cell')} you answered blind or as drawn stay as you said: "
-            "what is known of predictions rests on them. Revise them one by one if need be."
+            f"Your answers on {text.count(found.kept, 'cell')} that you answered blind or that "
+            "were drawn at random stay unchanged: the accuracy estimate is based on them. Revise "
+            "them one by one if needed."
         )
 
 
@@ -211,14 +217,14 @@ def show_change(here: Here, found: BroughtIn, reviews: Sequence[Review]) -> None
         for name, (before, after) in counted.items()
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
-    st.caption("The vote learns from the answers too, and may change other cells.")
+    st.caption("The vote also learns from the answers and may change other cells.")
 
 
 def show_left_out(found: BroughtIn) -> None:
     """List what is left out, and why."""
     lists = {
         "not in the query": [(one.place, one.file or one.sha256) for one in found.missing],
-        "said two ways": [
+        "with conflicting types": [
             (f"{a.place}, {b.place}", f"{a.file or a.sha256}: {a.type_name}, {b.type_name}")
             for a, b in found.conflicts
         ],
@@ -226,7 +232,7 @@ def show_left_out(found: BroughtIn) -> None:
     for why, rows in lists.items():
         if rows:
             with st.expander(f"{len(rows):,} {why}: left out"):
-                st.dataframe(pd.DataFrame(rows, columns=["Where", "What"]), hide_index=True)
+                st.dataframe(pd.DataFrame(rows, columns=["Location", "What"]), hide_index=True)
 
 
 def keep(here: Here, found: BroughtIn, name: str, counts: bool) -> None:
@@ -234,7 +240,7 @@ def keep(here: Here, found: BroughtIn, name: str, counts: bool) -> None:
     payloads = brought_payloads(found.reviews, name, counts=counts)
     if here.decide_all("review", payloads):
         here.mark_seen()
-        st.toast(f"{text.count(len(payloads), 'answer')} brought in. Undo takes them back.")
+        st.toast(f"{text.count(len(payloads), 'answer')} imported. Undo removes them.")
 
 
 def offer_undo(here: Here) -> None:
@@ -243,7 +249,7 @@ def offer_undo(here: Here) -> None:
     if own and (source := own[-1].payload.get("from")):
         many = text.count(own[-1].payload["together"], "answer")
         st.button(
-            f"Take back the {many} brought in from {text.plain(source)}",
+            f"Remove the {many} imported from {text.plain(source)}",
             key="answers brought undo",
             icon=":material/undo:",
             disabled=here.locked,

@@ -30,15 +30,18 @@ def show_cell(
     show_picture(here, run, cell)
     flag = ":orange-badge[:material/flag: flagged] " if run.flagged[cell] else ""
     if match.matched_type == NONE_TYPE:
-        matched = "which fits none of the types"
+        matched = "which matches no type"
     else:
         sure = "confirmed" if match.confirmed else "proposed"
         matched = f"matched to {text.plain(match.matched_type)} ({sure})"
     found = calibrate(run.updated) if run.updated else None
-    confidence, worth = run.vote.confidence[cell], "the mean probability that voters give it"
+    confidence, worth = (
+        run.vote.confidence[cell],
+        "the mean probability that the voters give this type",
+    )
     if isinstance(found, Calibration):
         confidence = found.confidence[cell]
-        worth = "how often such cells are right, as typed cells tell"
+        worth = "how often such cells are right, estimated from the cells that readers typed"
     else:
         worth += ", not calibrated"
     st.markdown(
@@ -61,8 +64,10 @@ def show_set(run: RunResult, reviews: Sequence[Review], cell: int) -> None:
     held = text.listed(sets.of(cell, run.types)) or "none of them"
     unknown = text.listed(list(sets.missing))
     st.caption(
-        f"Cannot be ruled out (right for {100 * sets.coverage:.0f} % of each type's cells): "
-        f"**{held}**." + f" Too few blind answers to say of: {unknown}." * bool(unknown)
+        "Types that cannot be ruled out (the set contains the right one for "
+        f"{100 * sets.coverage:.0f} % of each type's cells): **{held}**."
+        + f" Too few blind answers for: {unknown}."
+        * bool(unknown)
     )
 
 
@@ -75,9 +80,9 @@ def show_picture(here: Here, run: RunResult, cell: int) -> None:
     facts = []
     if nucleus is not None:
         extent = f"{nucleus.extent * um:.1f} µm" if um else f"{nucleus.extent:.0f} px"
-        facts.append(f"Nucleus {extent} across")
+        facts.append(f"Nucleus diameter {extent}")
     if not um:
-        facts.append("No scale bar: say the µm per pixel on the Data page")
+        facts.append("No scale bar: enter the µm per pixel on the Data page")
     if facts:
         st.caption("; ".join(facts) + ".")
 
@@ -95,7 +100,7 @@ def show_views(
     try:
         high, wide = crops.dataset.read(cell).shape[:2]
     except (CellTransferError, OSError):
-        st.error("The image of this cell cannot be read any more.")
+        st.error("The image of this cell can no longer be read.")
         return
     whole = field = (0, 0, wide, high)
     nucleus = crops.nuclei[cell] if crops.nuclei is not None else None

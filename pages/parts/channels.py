@@ -7,7 +7,7 @@ from celltransfer_core.studies import ImageSet
 from parts.clicks import clicked
 from parts.here import Here, attempt
 
-_GREY, _COLOUR = "One channel, as grey", "Three channels, as red, green and blue"
+_GREY, _COLOUR = "One channel, in grey", "Three channels, as red, green and blue"
 _COLOURS = ("Red", "Green", "Blue")
 
 
@@ -15,12 +15,12 @@ def show_numbers(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
     """Say what becomes black and white; let channels be chosen where they are no colours."""
     words = [said for scale in dataset.scales if (said := describe_scale(scale))]
     if words:
-        kind = "One scale for the set" if len(words) == 1 else "One scale for each kind of numbers"
+        kind = "One scale for the set" if len(words) == 1 else "One scale per pixel format"
         st.caption(f"{kind}: {'; '.join(words)}.")
     if len(dataset.scales) > 1:
-        st.warning("The set holds numbers of several kinds; see that they belong together.")
+        st.warning("The set contains several pixel formats; check that the images belong together.")
     if far := [one.reason for one in dataset.notes if one.reason.startswith(FAR_BELOW)]:
-        st.warning(f"{len(far):,} files nearly black: {far[0].replace('its', 'their', 1)}.")
+        st.warning(f"{len(far):,} files are nearly black: {far[0].replace('its', 'their', 1)}.")
     if dataset.channel_counts:
         offer_channels(here, image_set, dataset)
 
@@ -32,7 +32,11 @@ def offer_channels(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
     waiting = not image_set.channels and any(has != 3 for has, _ in dataset.channel_counts)
     chosen = parse_channels(image_set.channels) if image_set.channels else None
     with st.expander("Channels", icon=":material/palette:", expanded=waiting):
-        then = "they wait until you choose which to show." if waiting else "these are shown:"
+        then = (
+            "they are not used until you choose which channels to show."
+            if waiting
+            else "these are shown:"
+        )
         (st.warning if waiting else st.caption)(f"{'; '.join(counts)}; {then}")
         shown = st.radio(
             "Shown",

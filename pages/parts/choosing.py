@@ -12,14 +12,14 @@ from parts.filters import choice_address, link_to_cells
 from parts.here import Here
 
 ORDERS = {
-    "drawn": "Drawn, doubtful",
+    "drawn": "Random and least certain in turn",
     "least certain": "Least certain first",
-    "random": "At random",
+    "random": "Random",
     "cluster": "Cluster by cluster",
     "type": "Type by type",
-    "disagreement": "Where voters differ most",
+    "disagreement": "Most divided voters first",
 }
-READING = {"shared": "Share the work", "second": "Read all for yourself"}
+READING = {"shared": "Share the work", "second": "Read all myself"}
 ALL = ("all", "")
 MUST_FIND = ("must find", "")
 
@@ -56,13 +56,13 @@ def choose(here: Here, current: CurrentRun) -> None:
     which += [("read", ""), ("disputed", "")] if others else []
     labels = {
         "all": lambda _: "All cells",
-        "must find": lambda _: "Not to be missed",
+        "must find": lambda _: "Must not be missed",
         "flagged": lambda _: f"Flagged cells ({int(run.flagged.sum()):,})",
         "type": lambda name: f"Predicted {name}",
         "cluster": lambda number: f"Cluster {number}",
-        "unknown": lambda _: "Unlike everything named so far",
-        "read": lambda _: "Cells that others read",
-        "disputed": lambda _: "Cells that readers dispute",
+        "unknown": lambda _: "Unlike all cells named so far",
+        "read": lambda _: "Cells that others have read",
+        "disputed": lambda _: "Cells on which readers disagree",
     }
     columns = st.columns(4 if others else 3, vertical_alignment="bottom")
     columns[0].selectbox("Cells", which, format_func=lambda w: labels[w[0]](w[1]), key="which")
@@ -71,9 +71,10 @@ def choose(here: Here, current: CurrentRun) -> None:
         list(ORDERS),
         format_func=ORDERS.get,
         key="order",
-        help="Drawn, doubtful: a cell drawn by chance and the least certain one take turns. Among "
-        "all cells, answers on drawn ones tell of all, and so do answers at random. All others "
-        "update the vote and count for the cells themselves.",
+        help="Random and least certain in turn: a randomly drawn cell, then the least certain "
+        "one, and so on. If all cells are chosen, answers on the randomly drawn cells are "
+        "a sample of all cells, and so are answers in random order. All other answers "
+        "update the vote and set the type of the cells themselves.",
     )
     if others:
         names = text.listed(sorted(others))
@@ -82,9 +83,10 @@ def choose(here: Here, current: CurrentRun) -> None:
             list(READING),
             format_func=READING.get,
             key="reading",
-            help=f"{names} read too. Sharing: what others answered does not come again. For "
-            "yourself: it does, so that your answers and theirs can be compared.",
+            help=f"{names} also read in this study. Share the work: cells that others have "
+            "answered are not shown again. Read all myself: they are, so that your "
+            "answers and theirs can be compared.",
         )
     with columns[-1]:
         chosen = st.session_state.get("which", first_choice(run))
-        link_to_cells("Several at once", **choice_address(*chosen))
+        link_to_cells("Answer several at once", **choice_address(*chosen))

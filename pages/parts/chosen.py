@@ -25,8 +25,8 @@ def chosen_cluster(numbers: Sequence[int], otherwise: int) -> int:
             st.session_state[NAME] = number
         else:
             st.info(
-                f"There is no cluster {text.plain(asked[:_MOST_DIGITS])} here (any more): split, "
-                "merged or found anew, clusters get other numbers. Choose one below.",
+                f"There is no cluster {text.plain(asked[:_MOST_DIGITS])} here (any more): clusters "
+                "that are split, merged or found again get other numbers. Choose one below.",
                 icon=":material/link_off:",
             )
     if st.session_state.get(NAME) not in numbers:

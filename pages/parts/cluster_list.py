@@ -17,7 +17,7 @@ HEIGHT = 600  # px
 
 def show_list(found: Clustered, numbers: Sequence[int], chosen: int) -> None:
     """List clusters, one to be chosen; the others' cells are not shown."""
-    st.header(f"{text.count(len(numbers), 'cluster')}, the largest first", anchor=False)
+    st.header(f"{text.count(len(numbers), 'cluster')}, largest first", anchor=False)
     with st.container(height=HEIGHT, gap="small", key="clusters"):
         for number in numbers:
             show_row(found, number, chosen=number == chosen)

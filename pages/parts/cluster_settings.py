@@ -24,17 +24,17 @@ def show_settings(here: Here) -> None:
                 here,
                 setting("n_clusters"),
                 config,
-                label="Clusters, where it is a number",
+                label="Number of clusters, if fixed",
                 start=12,
             ),
             "resolution": choose_resolution(here, config),
         }
         st.caption(
-            "Too many clusters cost little, for several may be of one type; too few cannot be "
-            "mended by a match."
+            "Too many clusters do little harm, because several may match one type; too few cannot "
+            "be corrected by matching."
         )
         chosen["sigma"] = choose_number(
-            here, setting("sigma"), config, label="σ, where it is a number", start=0.5
+            here, setting("sigma"), config, label="σ, if fixed", start=0.5
         )
         if clicked(
             st.form_submit_button,

@@ -103,7 +103,7 @@ def show_undo(found: Clustered) -> None:
     decisions = here.workspace.decisions(here.id, "cluster")
     edits = sum(one.payload["key"] == found.key for one in decisions)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{edits} edits by hand." if edits else "No edits by hand yet.")
+        st.caption(f"{edits} manual edits." if edits else "No manual edits yet.")
         if not mine:
             return
         last = mine[-1]
@@ -131,7 +131,8 @@ def offer_split(found: Clustered, number: int) -> None:
         shortcut=KEYS["mixed"],
         icon=":material/call_split:",
         disabled=here.locked,
-        help="It is parted by what the encoders take its cells for, and how alike they are.",
+        help="The cluster is split by what the encoders predict for its cells and by how "
+        "similar the cells are.",
     ):
         try:
             with st.spinner("Splitting…"):
@@ -176,7 +177,7 @@ def offer_move(
     here = found.here
     with st.form(f"move {where}", border=False):
         to = st.selectbox(
-            f"Move {text.count(len(chosen), 'picked cell')} to",
+            f"Move {text.count(len(chosen), 'selected cell')} to",
             [NEW, *found.clusters.names.tolist()],
             format_func=lambda n: "a new cluster" if n == NEW else f"cluster {found.label(n)}",
             disabled=here.locked,

@@ -20,7 +20,7 @@ def show_switch() -> None:
         key="colours switch",
         icon=":material/palette:",
         shortcut=KEYS[_KEPT],
-        help="How all pages show cells. Encoders see colours brought to one scale.",
+        help="How cells are shown on all pages. Encoders see colours adjusted to a common scale.",
         on_click=_show,
         args=(not original_colours(),),  # the same result if the click is told twice
         width="stretch",

@@ -19,7 +19,7 @@ def show_columns(here: Here, image_set: ImageSet) -> None:
         counts = header.counts
         if any(need not in counts for need in header.needs):
             st.warning(
-                f"Which columns of {table} hold what? Nothing is done with the set until you say.",
+                f"Choose the columns of {table}. The set is not used until you choose.",
                 icon=":material/help:",
             )
             ask_columns(here, image_set, table, header)
@@ -51,7 +51,7 @@ def ask_columns(here: Here, image_set: ImageSet, table: str, header: TableHeader
         ):
             return
     if None in chosen.values():
-        st.error("Choose a column for each.")
+        st.error("Choose a column for each field.")
     elif attempt(here.workspace.choose_columns, image_set.id, table, chosen):
         st.rerun()
 

@@ -31,7 +31,7 @@ _ROWS, _TABLE = 7, 285  # rows of a table that are in view, and its height in px
 def run_label(run: StudyRun) -> str:
     """Name a run of a study."""
     if run.key == NOW:
-        return "As it stands now"
+        return "Current state"
     return f"As computed {text.when(run.written)}"
 
 
@@ -54,7 +54,7 @@ def choose_side(space: Workspace, side: str) -> tuple[str, str] | None:
         return None
     runs = {one.key: one for one in study_runs(space, study)}
     if not runs:
-        st.info("Its cells are not typed yet.")
+        st.info("Its cells have not been typed yet.")
         return None
     keys = [*runs]
     chosen = other.selectbox(
@@ -94,14 +94,14 @@ def show_comparison(here: Here, found: ComparedRuns) -> None:
     st.subheader(f"{changed} of {found.shared:,} changed type")
     flows, why = st.columns([2, 3])
     with flows:
-        st.markdown("**From type to type**")
+        st.markdown("**Changes of type**")
         if found.changes:
             told = [{"From": a, "To": b, "Cells": n} for (a, b), n in found.flows.items()]
             st.dataframe(told, hide_index=True, height=_TABLE if len(told) > _ROWS else "auto")
         else:
             st.markdown("All shared cells have the same type in both.")
     with why:
-        st.markdown("**What differs besides**")
+        st.markdown("**Other differences**")
         _show_differences(found)
     if found.changes:
         _show_changes(here, found)
@@ -109,7 +109,7 @@ def show_comparison(here: Here, found: ComparedRuns) -> None:
 
 def _show_differences(found: ComparedRuns) -> None:
     if not found.differences:
-        st.markdown("Nothing: settings, reference, query, matches and answers are the same.")
+        st.markdown("None: settings, reference, query, matches and answers are the same.")
         return
     rows = [
         {
@@ -131,7 +131,7 @@ def _show_changes(here: Here, found: ComparedRuns) -> None:
             [*flows][:_FLOWS],
             index=None,
             format_func=labels.get,
-            placeholder=f"all that changed ({len(found.changes):,})",
+            placeholder=f"all changed cells ({len(found.changes):,})",
             width=360,
             key="compare flow",
         )
@@ -174,12 +174,12 @@ def _show_why(here: Here, found: ComparedRuns, change: Change, shades: dict[str,
     """Show one cell, and what speaks for its change."""
     url = picture_url(here, change.cell, 2 * _PICTURE)
     st.html(
-        f"<img src='{url}' width='{_PICTURE}' alt='The cell that is open' "
+        f"<img src='{url}' width='{_PICTURE}' alt='The open cell' "
         "style='border-radius:6px;max-width:100%'>"
     )
     large_chip(change.after, shades, rem=1.1)
     said = "\n".join(f"- {text.sentence(reason)}" for reason in change.reasons)
-    st.markdown(f"It was {text.plain(change.before)} in the first. What speaks for it:\n\n{said}")
+    st.markdown(f"It was {text.plain(change.before)} in the first. Evidence for it:\n\n{said}")
     told = pd.DataFrame(found.evidence(change), columns=["", "First", "Second"])
     told["Changed"] = told["First"] != told["Second"]
     st.dataframe(told.replace("", "–"), hide_index=True)

@@ -20,7 +20,8 @@ def show_deciders(run: RunResult, cell: int) -> None:
     distance = run.updated.distance[cell]
     if run.updated.unknown[cell]:
         st.markdown(
-            f":red-badge[:material/help: unlike everything named] Its nearest named cell is "
-            f"{distance:.1f} times as far as neighbours usually are; it is said from "
-            f"{run.updated.unknown_above:.1f} on. Is it a type that is not here?"
+            ":red-badge[:material/help: unlike all named cells] Its nearest named cell is "
+            f"{distance:.1f} times as far away as neighbours usually are; the mark is shown from "
+            f"{run.updated.unknown_above:.1f} times on. Is it a type that the reference does not "
+            "have?"
         )

@@ -30,8 +30,8 @@ def show_encoders(found: Sequence[AvailableEncoder]) -> None:
     """Show what there is to know of each encoder."""
     rows = {
         one.id: {
-            "What it is": one.spec.name,
-            "Trained on": trained_on(one.spec),
+            "Description": one.spec.name,
+            "Training data": trained_on(one.spec),
             "Numbers": str(one.spec.dim),
             "Licence": one.spec.licence,
             "Source": one.spec.source,
@@ -42,8 +42,8 @@ def show_encoders(found: Sequence[AvailableEncoder]) -> None:
     # A user's own encoder says of itself what it likes.
     st.table(pd.DataFrame.from_dict(rows, orient="index").map(text.plain))
     st.caption(
-        "**Trained on**: an encoder that has seen your own images in its training looks better on "
-        "them than it will on others. Only you can know whether it has."
+        "**Training data**: an encoder that was trained on your own images performs better on "
+        "them than it will on others. Only you can know whether it was."
     )
     for one in found:
         if one.problem:
@@ -60,19 +60,19 @@ def show_more_encoders(found: Sequence[AvailableEncoder]) -> None:
     """Tell of encoders that can be fetched, and take one that somebody brought."""
     rows = {
         one.id: {
-            "What it is": one.spec.name,
-            "Trained on": trained_on(one.spec),
+            "Description": one.spec.name,
+            "Training data": trained_on(one.spec),
             "Size": f"{one.spec.size_mb:,} MB",
             "Licence": one.spec.licence,
         }
         for one in found
         if one.spec and not one.here
     }
-    st.markdown("**Published encoders that are not here yet**")
+    st.markdown("**Published encoders that are not installed yet**")
     st.dataframe(pd.DataFrame.from_dict(rows, orient="index"), height=240)
     if missing("encoders"):
         st.markdown(f"They need packages that are not installed: `{how_to_install('encoders')}`")
-    st.markdown("To download one, or to take in weights that you brought in a file:")
+    st.markdown("To download one, or to install weights from a file:")
     st.code(
         "python -m celltransfer_core encoders fetch ID\n"
         "python -m celltransfer_core encoders add ID FILE",
@@ -83,7 +83,7 @@ def show_more_encoders(found: Sequence[AvailableEncoder]) -> None:
         "Drop NAME.onnx and NAME.json here",
         type=["onnx", "json"],
         accept_multiple_files=True,
-        help="The guide “Bring your own encoder” on the Help page says what the JSON holds.",
+        help="The guide “Bring your own encoder” on the Help page explains the JSON file.",
     )
     if files and clicked(st.button, "Add this encoder", key="add encoder", icon=":material/add:"):
         take_in(files)
@@ -93,7 +93,7 @@ def take_in(files: Sequence[UploadedFile]) -> None:
     """Check an encoder that was dropped, and keep it."""
     models = [file for file in files if file.name.lower().endswith(".onnx")]
     if len(models) != 1 or len(files) != 2:
-        st.error("Drop two files together: NAME.onnx, and NAME.json that describes it.")
+        st.error("Drop two files together: NAME.onnx and its description NAME.json.")
         return
     name = Path(models[0].name).stem
     with tempfile.TemporaryDirectory() as folder:
@@ -102,5 +102,5 @@ def take_in(files: Sequence[UploadedFile]) -> None:
             (Path(folder) / f"model{suffix}").write_bytes(file.getbuffer())
         if attempt(add_encoder, name, Path(folder) / "model.onnx"):
             find_encoders.clear()
-            st.toast(f"{text.plain(name)} is here and can vote.")
+            st.toast(f"{text.plain(name)} is installed and can vote.")
             st.rerun()

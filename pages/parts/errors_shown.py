@@ -94,14 +94,14 @@ def _show_matrix(matrix: Any, key: str, pairs: Mapping[tuple[str, str], int]) ->
         on_select=choose,
         selection_mode="points",
     )
-    st.caption(f"{alt} A click on a square shows its cells.")
+    st.caption(f"{alt} Click a square to see its cells.")
 
 
 def _pair(wrong: Sequence[Mistake], number: int) -> str:
     if number == ALL:
         return f"All {text.count(sum(len(one.cells) for one in wrong), 'error')}"
     one = wrong[number]
-    return f"{one.truth} taken for {one.predicted}: {text.count(len(one.cells), 'cell')}"
+    return f"{one.truth} predicted as {one.predicted}: {text.count(len(one.cells), 'cell')}"
 
 
 def _show_cells(
@@ -125,17 +125,17 @@ def _show_cells(
         of=[names.index(str(prediction.predicted[cell])) for cell in cells],
         shades=shades,
         notes=[_note(found, prediction, int(cell)) for cell in cells],
-        label="Cells that are predicted wrongly",
+        label="Wrongly predicted cells",
         dataset=found.prepared.query,
     )
     st.caption(
-        "Each bears the type it was predicted as; the note under the mouse has the true one."
-        + (" The surest errors come first." if surest is not None else "")
+        "Each cell is labelled with its predicted type; its true type appears when you point at "
+        "it." + (" The most confident errors come first." if surest is not None else "")
     )
 
 
 def _note(found: Evaluation, prediction: Prediction, cell: int) -> str:
-    note = f"truly {found.truth[cell]}"
+    note = f"true type {found.truth[cell]}"
     if prediction.confidence is not None:
-        note += f", {100 * prediction.confidence[cell]:.1f} % sure"
+        note += f", confidence {100 * prediction.confidence[cell]:.1f} %"
     return note

@@ -14,21 +14,21 @@ from celltransfer_core.plots import (
 from parts import maps, text
 from parts.matched import Matched
 
-VOTES = "Votes of the clusters: what proposals rest on"
+VOTES = "Cluster votes, on which proposals are based"
 MATRICES = {
-    "p": "Score of the paper (A.2), all encoders together",
-    "score_row": "Row score: of all types, is it the one for this cluster? (Fig. 10)",
-    "score_col": "Column score: of all clusters, is it the one for this type? (Fig. 10)",
-    "mean_row": "Row scores without the count of encoders (Fig. 10)",
-    "mean_col": "Column scores without the count of encoders (Fig. 10)",
-    "count_row": "How many encoders see the type as the cluster's best (Fig. 9)",
-    "count_col": "How many encoders see the cluster as the type's best (Fig. 9)",
+    "p": "Score of the paper (A.2), all encoders combined",
+    "score_row": "Row score: which type fits this cluster best (Fig. 10)",
+    "score_col": "Column score: which cluster fits this type best (Fig. 10)",
+    "mean_row": "Row scores without the number of encoders (Fig. 10)",
+    "mean_col": "Column scores without the number of encoders (Fig. 10)",
+    "count_row": "How many encoders rank the type first for the cluster (Fig. 9)",
+    "count_col": "How many encoders rank the cluster first for the type (Fig. 9)",
 }
 
 
 def show_evidence(matched: Matched, position: int) -> None:
     """Show what the proposals are made from, folded away."""
-    with text.expert("Expert: what the proposals rest on"):
+    with text.expert("Expert: what the proposals are based on"):
         show_kinds(matched, position)
 
 
@@ -70,15 +70,15 @@ def show_kinds(matched: Matched, position: int) -> None:
         )
         if matched.named.refinements is None:
             st.caption(
-                "With further unlabelled sets (Data page, Extra sets) their clusters have a say "
-                "here, and the proposals become surer."
+                "With additional unlabelled sets (Data page, Extra sets) their clusters are taken "
+                "into account here, and the proposals become more reliable."
             )
 
 
 def show_heat(matched: Matched, labels: Sequence[str]) -> None:
     """Show the votes of clusters, or one of the matrices that the paper's scores are made from."""
     scores, votes = matched.scores, matched.named.votes
-    cosines = {f"cosine {n}": f"How alike to the encoder {n} (Fig. 9)" for n in scores.encoders}
+    cosines = {f"cosine {n}": f"Similarity for the encoder {n} (Fig. 9)" for n in scores.encoders}
     first = {} if votes is None else {"votes": VOTES}
     shown = {**first, **MATRICES, **cosines}
     which = st.selectbox("What to show", [*shown], format_func=shown.get, key="matrix")
@@ -91,7 +91,9 @@ def show_heat(matched: Matched, labels: Sequence[str]) -> None:
         encoder = which.removeprefix("cosine ")
         figure = similarity_heatmap(scores, labels, "cosine", encoder=encoder)
         number = scores.encoders.index(encoder)
-        part = "counts" if scores.kept[number] else "is left out: it hardly tells cells apart"
+        part = (
+            "counts" if scores.kept[number] else "is left out because it hardly separates the cells"
+        )
         st.caption(
             f"{text.plain(encoder)} {part} (signal-to-noise ratio {scores.snr[number]:.2f})."
         )

@@ -10,10 +10,10 @@ from celltransfer_core.pipeline import RunResult, expected_accuracy
 from parts import text
 
 NOTE = (
-    "Learnt from pairs of laboratories whose truth is known: what share of cells was typed rightly "
-    "where the voters agreed so far. The range is meant to hold {covered} times in 100. Types that "
-    "the reference lacks cannot be foreseen: until answers name them, their cells do not count. "
-    "The dotted line is at {limit} %."
+    "Learned from pairs of laboratories with known types: the share of cells that was typed "
+    "correctly at the same level of agreement. The range is meant to contain the true value "
+    "{covered} times in 100. Types that the reference lacks cannot be foreseen: their cells are "
+    "not counted until answers name them. The dotted line is at {limit} %."
 )
 
 
@@ -35,7 +35,7 @@ def show_expected(
 def bar_of(expected: Expected) -> str:
     """Draw the range on a scale from 0 to 100 %, with the best guess and the limit of a warning."""
     low, value, high = (100 * one for one in (expected.low, expected.value, expected.high))
-    label = f"From {low:.0f} to {high:.0f} %, best guess {value:.0f} %"
+    label = f"From {low:.0f} to {high:.0f} %, best estimate {value:.0f} %"
     colour = "#c2410c" if expected.warns else "#0f766e"
     limit = 100 * WARNED_BELOW
     parts = (

@@ -80,7 +80,7 @@ def show_progress(here: Here, current: CurrentRun, left: int) -> None:
         review_progress_figure(reached.outcomes, reached.total),
         key="progress",
         config=maps.CHART,
-        alt="How far the review is",
+        alt="Progress of the review",
     )
     st.caption(CAPTIONS["review_progress_figure"])
     with st.expander("How often are predictions right?"):
@@ -88,7 +88,7 @@ def show_progress(here: Here, current: CurrentRun, left: int) -> None:
         show_hits(run, reviews)
         changed = reclassification(cells, predicted, reviews)
         st.markdown(text.plain(describe_reclassification(changed)))
-    with st.expander("What is a score worth?"):
+    with st.expander("How reliable are the scores?"):
         show_worth(run, reviews)
     if pairs := reader_pairs(reviews):
         with st.expander("Where readers differ", expanded=True):
@@ -99,24 +99,24 @@ def show_headline(box: DeltaGenerator, inference: Inference) -> None:
     """Tell how often predictions are right: the interval first, or what is missing."""
     if more := inference.missing_blind:
         box.metric(
-            "Right, of all cells",
+            "Accuracy, all cells",
             "Not yet",
             f"{more} more blind cells",
             delta_color="off",
             delta_arrow="off",
-            help=f"It takes {ESTIMATED_FROM} blind cells. After the first {BLIND_FROM} places, "
-            f"every {1 / BLIND_SHARE:.0f}th of the queue brings one.",
+            help=f"It needs {ESTIMATED_FROM} blind cells. After the first {BLIND_FROM} places, "
+            f"every {1 / BLIND_SHARE:.0f}th cell of the queue is one.",
         )
         return
     found = inference.right()
     box.metric(
-        "Right, of all cells",
+        "Accuracy, all cells",
         interval(found.low, found.high),
-        f"best guess {percent(found.value)}",
+        f"best estimate {percent(found.value)}",
         delta_color="off",
         delta_arrow="off",
-        help="The 95 % interval, from all answers on cells that were drawn by chance. No cell is "
-        "judged by a vote that knows its answer.",
+        help="The 95 % interval, from all answers on randomly drawn cells. No cell is judged "
+        "by a vote that has used its answer.",
     )
 
 
@@ -132,10 +132,10 @@ def show_changes(run: RunResult) -> None:
     changed = int((updated.vote.winner != updated.ensemble.winner).sum())
     unknown = int(updated.unknown.sum())
     verb = "is" if unknown == 1 else "are"
-    more = f" {text.count(unknown, 'cell')} {verb} unlike everything named so far." * bool(unknown)
+    more = f" {text.count(unknown, 'cell')} {verb} unlike all cells named so far." * bool(unknown)
     if updated.doubted_clusters:
         named = [str(run.clusters.names[position]) for position in updated.doubted_clusters]
-        more += f" Look again on the Matches page at {text.possible_slips(named)}."
+        more += f" On the Matches page, check {text.possible_slips(named)}."
     typed = text.count(len(updated.annotations.cells), "typed cell")
     confirmed = text.count(len(updated.annotations.clusters), "confirmed cluster")
     st.markdown(
@@ -149,16 +149,16 @@ def show_hits(run: RunResult, reviews: Sequence[Review]) -> None:
     right, answered = count_hits(run.query.cells, run.predicted, reviews)
     if answered:
         st.markdown(
-            f"Of the **{answered}** cells that were answered with their prediction in sight, the "
-            f"vote now has {right} right without knowing their own answer. Doubtful cells come "
-            "more often than others, so this is not the share of all cells."
+            f"Of the **{answered}** cells that were answered with the prediction shown, the vote "
+            f"now gets {right} right when it does not use their own answer. Uncertain cells are "
+            "shown more often than others, so this is not the accuracy over all cells."
         )
 
 
 def show_worth(run: RunResult, reviews: Sequence[Review]) -> None:
     """Tell what confidence is worth, once there are enough answers."""
     if run.updated is None:
-        st.markdown("Scores are not calibrated: no cell has been typed yet.")
+        st.markdown("Scores are not calibrated: no cell has been typed by a reader yet.")
         return
     show_calibration(run.updated)
     drawn = random_sample(run.query.cells, reviews, seed=run.config.seed)
@@ -166,16 +166,17 @@ def show_worth(run: RunResult, reviews: Sequence[Review]) -> None:
     if ready := [name for name in run.types if name not in sets.missing]:
         sizes = sets.holds.sum(axis=1)
         st.markdown(
-            f"Sets of types that hold the right one with {100 * sets.coverage:.0f} % are known for "
-            f"{text.listed(ready)}; a cell's set has {sizes.mean():.1f} types on average and "
-            "stands on the Cells page."
+            f"Sets of types that contain the right one with {100 * sets.coverage:.0f} % "
+            f"probability are available for {text.listed(ready)}; a cell's set has "
+            f"{sizes.mean():.1f} types on average and is shown on the Cells page."
         )
     if sets.missing:
         missing = ", ".join(
             f"{one.missing} more {text.plain(name)}" for name, one in sets.missing.items()
         )
         st.caption(
-            f"Sets of types: not yet for every type. Of the blind sample {missing} must be typed."
+            "Sets of types: not yet available for every type. The blind sample still needs "
+            f"answers: {missing}."
         )
 
 
@@ -188,10 +189,10 @@ def show_calibration(updated: UpdatedVote) -> None:
     drawn = reliability(found.typed, found.right)
     maps.figure(reliability_figure({"typed cells": drawn}), "reliability_figure")
     st.caption(
-        "Right is what agrees with your answers. Each typed cell's calibrated confidence comes "
-        "from the other typed cells, one answer in twenty being taken for a slip: so points a "
-        "little under the line are as expected. Mean calibrated confidence over all cells: "
-        f"{min(100 * found.confidence.mean(), 99.9):.1f} %."
+        "A prediction counts as right if it agrees with your answer. The calibrated confidence of "
+        "each typed cell comes from the other typed cells, and assumes that one answer in twenty "
+        "is wrong; points slightly below the line are therefore expected. Mean calibrated "
+        f"confidence over all cells: {min(100 * found.confidence.mean(), 99.9):.1f} %."
     )
 
 
@@ -202,10 +203,10 @@ def show_accuracy(inference: Inference, total: int) -> None:
     if found.draws >= ESTIMATED_FROM:
         need = draws_needed(found, total, HALF_WIDTH)
         st.markdown(
-            f"To know it to ± {100 * HALF_WIDTH:.0f} points takes about **{need:,}** answers on "
-            f"drawn cells, as far as the {tally.drawn:,} so far tell."
+            f"A precision of ± {100 * HALF_WIDTH:.0f} points needs about **{need:,}** answers on "
+            f"randomly drawn cells, judging from the {tally.drawn:,} so far."
             if need > found.draws
-            else f"It is known to ± {100 * HALF_WIDTH:.0f} points or better."
+            else f"It is known to within ± {100 * HALF_WIDTH:.0f} points."
         )
     if inference.missing_blind:
         return
@@ -218,8 +219,8 @@ def show_accuracy(inference: Inference, total: int) -> None:
                 {
                     "Predicted type": name,
                     "Cells": int(among.sum()),
-                    "Answers drawn": one.draws,
-                    "Share right (95 % interval)": describe_share(one),
+                    "Answers on drawn cells": one.draws,
+                    "Share correct (95 % interval)": describe_share(one),
                 }
             )
     st.dataframe(pd.DataFrame(rows), hide_index=True)

@@ -13,4 +13,4 @@ def names_wanted(image_set: ImageSet, table: str) -> bool:
 
 def ask_for_names(key: str) -> bool:
     """Let names of files be shown that are hidden at first."""
-    return st.toggle("Show file names (they can tell types)", key=key)
+    return st.toggle("Show file names (they can reveal types)", key=key)

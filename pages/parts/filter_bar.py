@@ -19,7 +19,7 @@ ORDERS = {
     "least agreement": "Least agreement first",
     "most agreement": "Most agreement first",
     "most divided voters": "Where voters differ most",
-    "least confident": "Least confident first",
+    "least confident": "Most divided voters first",
     "most confident": "Most confident first",
     "central first": "Most central of their cluster first",
     "predicted type": "By predicted type",
@@ -29,8 +29,8 @@ ORDERS = {
     "patient": "By patient",
     "flagged first": "Flagged first",
     "last answered": "Last answered first",
-    "like the pinned": "Most like the pinned cell first",
-    "by hash": "In no order",
+    "like the pinned": "Most similar to the pinned cell first",
+    "by hash": "No order (by hash)",
 }
 ANSWERED = {
     "any": "All",
@@ -68,7 +68,7 @@ def show_filters(bar: Bar) -> None:
     groups = (
         ("Type", "category", _types, wanted.types or wanted.final),
         ("Answers", "how_to_reg", _answers, wanted.changed or wanted.reviewed != "any"),
-        ("Doubt", "flag", _doubt, any(label.group == "Doubt" for label in _chips(bar))),
+        ("Certainty", "flag", _doubt, any(label.group == "Certainty" for label in _chips(bar))),
         ("Where", "location_on", _where, any(label.group == "Where" for label in _chips(bar))),
     )
     for name, icon, show, used in groups:
@@ -101,7 +101,7 @@ def _types(bar: Bar) -> None:
         "final",
         "Final type",
         [*bar.types, *others],
-        help="What cells count as: the answer where there is one, the prediction elsewhere.",
+        help="The type that counts: the reader's answer if there is one, otherwise the prediction.",
     )
 
 
@@ -115,7 +115,7 @@ def _answers(bar: Bar) -> None:
     )
     st.toggle(
         "Changed by me",
-        help="Your answer is another type than the prediction.",
+        help="Your answer differs from the prediction.",
         **bar.bind("changed", bar.view.wanted.changed, bool),
     )
 
@@ -124,8 +124,8 @@ def _doubt(bar: Bar) -> None:
     facts, wanted = bar.facts, bar.view.wanted
     for field, label, cells in (
         ("flagged", "Flagged", facts.flagged),
-        ("unknown", "Unlike everything named so far", facts.unknown),
-        ("must_find", "May be of a type not to be missed", facts.must_find),
+        ("unknown", "Unlike all cells named so far", facts.unknown),
+        ("must_find", "May be a type that must not be missed", facts.must_find),
     ):
         if field == "flagged" or cells.any() or getattr(wanted, field):
             st.toggle(
@@ -137,7 +137,7 @@ def _doubt(bar: Bar) -> None:
         0.0,
         1.0,
         step=0.01,
-        help="Share of the vote that a cell's type won.",
+        help="Share of the vote for the cell's type.",
         **bar.bind("agreement", wanted.agreement, tuple),
     )
     if isinstance(facts.calibration, Calibration):
@@ -146,14 +146,16 @@ def _doubt(bar: Bar) -> None:
             0.0,
             1.0,
             step=0.01,
-            help="How often such cells are right, as typed cells tell.",
+            help="How often such cells are right, estimated from the cells that readers typed.",
             **bar.bind("confidence", wanted.confidence, tuple),
         )
     else:
         needed = text.count(facts.calibration.missing, "more cell")
-        st.caption(f"Confidence cannot be filtered yet: {needed} must be typed to calibrate it.")
+        st.caption(
+            f"Confidence cannot be filtered yet: {needed} must be typed for its calibration."
+        )
     st.slider(
-        "Voters differ at least",
+        "Voters differ by at least",
         0,
         100,
         step=5,
@@ -175,13 +177,13 @@ def _where(bar: Bar) -> None:
         _many(
             bar,
             "faults",
-            "Pictures that are",
+            "Image quality problem",
             counts,
             format_func=lambda fault: f"{NAMES.get(fault, fault)} ({counts.get(fault, 0):,})",
         )
-    st.toggle("Choose on the map", key="cells map", help="A lasso chooses the cells to show.")
+    st.toggle("Select on the map", key="cells map", help="A lasso selects the cells to show.")
     named = bool(bar.view.wanted.file)
-    if named or st.toggle("Search file names (they can tell types)", key="cells by name"):
+    if named or st.toggle("Search file names (they can reveal types)", key="cells by name"):
         st.text_input("Part of the file name", **bar.bind("file", bar.view.wanted.file, str.strip))
 
 
@@ -201,7 +203,7 @@ def _order(bar: Bar) -> None:
         **bar.bind("order", bar.view.order, str),
     )
     if not bar.view.pin:
-        st.caption("Likeness: press P on a cell of the gallery to pin it.")
+        st.caption("Similarity: press P on a cell of the gallery to pin it.")
 
 
 @dataclass(frozen=True)
@@ -233,11 +235,11 @@ def _chips(bar: Bar) -> list[_Chip]:
     for field, group, label in (
         ("reviewed", "Answers", f"reviewed: {ANSWERED[wanted.reviewed].lower()}"),
         ("changed", "Answers", "changed by me"),
-        ("flagged", "Doubt", "flagged"),
-        ("unknown", "Doubt", "unlike everything named"),
-        ("must_find", "Doubt", "not to be missed"),
-        ("agreement", "Doubt", "agreement {:.2f} to {:.2f}".format(*wanted.agreement)),
-        ("divided", "Doubt", f"voters differ {100 * wanted.divided:.0f} % or more"),
+        ("flagged", "Certainty", "flagged"),
+        ("unknown", "Certainty", "unlike all named cells"),
+        ("must_find", "Certainty", "must not be missed"),
+        ("agreement", "Certainty", "agreement {:.2f} to {:.2f}".format(*wanted.agreement)),
+        ("divided", "Certainty", f"voters differ by {100 * wanted.divided:.0f} % or more"),
         ("file", "Where", f"file name with “{text.plain(wanted.file)}”"),
     ):
         if getattr(wanted, field) != getattr(bare, field):
@@ -246,9 +248,9 @@ def _chips(bar: Bar) -> list[_Chip]:
         label = "confidence {:.2f} to {:.2f}".format(*wanted.confidence)
         if not isinstance(bar.facts.calibration, Calibration):
             label += " (not yet: too few typed cells)"
-        found.append(_Chip("Doubt", label, {"confidence": WHOLE}))
+        found.append(_Chip("Certainty", label, {"confidence": WHOLE}))
     if bar.view.only:
-        found.append(_Chip("Map", "chosen cells alone", {"only": ""}))
+        found.append(_Chip("Map", "selected cells only", {"only": ""}))
     if bar.view.pin:
         order = View.order if bar.view.order == "like the pinned" else bar.view.order
         pinned = text.plain(bar.view.pin[:6])
@@ -266,7 +268,7 @@ def show_chips(bar: Bar) -> None:
             icon=":material/close:",
             icon_position="right",
             type="tertiary",
-            help="Take this filter away",
+            help="Remove this filter",
             on_click=change_view,
             args=(bar.here,),
             kwargs=chip.without,

@@ -26,8 +26,8 @@ def show_framing(here: Here) -> None:
     """Show where each cell is cut, and let that be switched off."""
     st.header("Framing and colour")
     st.caption(
-        "So that cells from two microscopes look alike to an encoder, each is cut to a square "
-        "around its stained nucleus. The frame shows what is kept."
+        "Each cell is cropped to a square around its stained nucleus, so that cells from two "
+        "microscopes look similar to an encoder. The frame shows what is kept."
     )
     sets = {role: found for role in HEADINGS if (found := readable(here, role)) is not None}
     prepared = load_prepared(here.workspace, here.id) if len(sets) == len(HEADINGS) else None
@@ -41,7 +41,7 @@ def show_framing(here: Here) -> None:
         if prepared is not None and prepared.framing.nuclei:
             show_sizes(prepared)
     if not sets:
-        st.info("Add images to see what framing does to them.")
+        st.info("Add images to see how framing changes them.")
         return
     for column, (role, dataset) in zip(st.columns(2, gap="medium"), sets.items(), strict=False):
         with column:
@@ -83,9 +83,9 @@ def show_sizes(prepared: Prepared) -> None:
         role: np.where(found.found, found.extent, np.nan)
         for role, found in prepared.framing.nuclei.items()
     }
-    title = "Extent of the nuclei"
+    title = "Nucleus diameter"
     st.plotly_chart(
-        sizes_figure(extents, title, "extent, px"), config={"displaylogo": False}, alt=title
+        sizes_figure(extents, title, "diameter, px"), config={"displaylogo": False}, alt=title
     )
     st.caption(CAPTIONS["sizes_figure"])
 
@@ -106,7 +106,7 @@ def show_cuts(
     pictures(
         here,
         [dataset.cells[cell] for cell in shown[start : start + A_TRIAL]],
-        titles=[f"{role} cell with its cut"] * A_TRIAL,
+        titles=[f"{role} cell with its crop"] * A_TRIAL,
         size=CUT_SIZE,
         outline=True,
         role=role,

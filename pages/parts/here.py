@@ -118,7 +118,7 @@ def open_page(title: str, caption: str) -> Here:
     chosen = st.session_state.get("study")
     if not chosen:
         st.title(title)
-        st.info("No study is open: open one, or begin one, on the Studies page.")
+        st.info("No study is open. Open or create one on the Studies page.")
         if main_button("Choose a study", icon=":material/folder_open:"):
             st.switch_page("studies.py")
         st.stop()
@@ -131,7 +131,7 @@ def open_page(title: str, caption: str) -> Here:
     if here.study.signed:
         st.info(
             f"Signed off by {text.plain(here.study.signed_by)} on {here.study.signed[:10]}: "
-            "nothing can be changed. Duplicate the study to go on.",
+            "nothing can be changed. Duplicate the study to continue.",
             icon=":material/lock:",
         )
     return here

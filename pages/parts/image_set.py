@@ -36,11 +36,12 @@ UPLOAD = ("upload", "upload", "sha256", "zone")
 
 HINTS: Mapping[Role, str] = {
     "reference": (
-        "One sub-folder a type; or any folder with a labels.csv or .xlsx (columns file, label; "
+        "One sub-folder per type; or any folder with a labels.csv or .xlsx (columns file, label; "
         "slide and patient if you have them)."
     ),
     "query": (
-        "Any folder of images. A metadata.csv (columns file, slide, patient) gives counts a slide."
+        "Any folder of images. A metadata.csv (columns file, slide, patient) gives counts per "
+        "slide."
     ),
     "extra": "Any folder of images.",
 }
@@ -97,11 +98,11 @@ def show_set(here: Here, image_set: ImageSet) -> None:
 
 def none_usable(image_set: ImageSet, left_out: Sequence[Remark]) -> str:
     """Say that no file can be used, and of one why: of sets whose names may be seen."""
-    said = "None of the files that came in can be used; the reasons stand below."
+    said = "None of the files can be used; the reasons are listed below."
     if image_set.role != REFERENCE:
         return said
     first = left_out[0]
-    return f"{said} Such as {text.plain(first.file)}: {text.plain(first.reason)}."
+    return f"{said} For example, {text.plain(first.file)}: {text.plain(first.reason)}."
 
 
 def offer_changes(here: Here, image_set: ImageSet) -> None:
@@ -109,14 +110,14 @@ def offer_changes(here: Here, image_set: ImageSet) -> None:
     with st.form(f"set {image_set.id}", border=False):
         name = st.text_input("Name", image_set.name, max_chars=120)
         scale = st.number_input(
-            "µm per pixel (0: not known)",
+            "µm per pixel (0: unknown)",
             0.0,
             100.0,
             image_set.um_per_px or 0.0,
             0.01,
             format="%.4f",
-            help="With it for every set of reference and query, nuclei are compared in µm, not "
-            "in pixels.",
+            help="If it is given for every set of the reference and the query, nuclei are "
+            "compared in µm instead of pixels.",
         )
         if clicked(
             st.form_submit_button, "Save", key=f"save {image_set.id}", disabled=here.locked
@@ -138,11 +139,11 @@ def offer_table_out(here: Here, image_set: ImageSet) -> None:
     known = here.workspace.known_tables(image_set.id)
     for table in [name for name, content in known.items() if not content] or known:
         st.caption(
-            f"Mend {table} and add it again, or take it out. Until then the set has no images to "
-            "work with, for nobody knows what the table should have said."
+            f"Correct {table} and add it again, or remove it. Until then the images of the set are "
+            "not used, because the table's content is unknown."
         )
         if clicked(
-            st.button, f"Take {table} out", key=f"out {table} {image_set.id}", disabled=here.locked
+            st.button, f"Remove {table}", key=f"out {table} {image_set.id}", disabled=here.locked
         ) and attempt(here.workspace.take_out_table, image_set.id, table):
             st.rerun()
 
@@ -257,7 +258,7 @@ def show_sources(image_set: ImageSet, dataset: Dataset) -> None:
         return
     with st.expander(" and ".join(f"{name}s" for name in known)):
         rows = pd.DataFrame({name: list(values) for name, values in known.items()})
-        counted = rows.replace("", "not said").value_counts(sort=False).reset_index(name="Files")
+        counted = rows.replace("", "not given").value_counts(sort=False).reset_index(name="Files")
         st.dataframe(counted, hide_index=True, width="stretch", key=f"sources {image_set.id}")
 
 
@@ -273,8 +274,8 @@ def offer_mapping(here: Here, image_set: ImageSet) -> None:
     with st.expander("Types: rename, merge or leave out", expanded=opened):
         offer_level(here, image_set, as_sent.files)
         st.caption(
-            "Two types that get one name are merged. A type without a name is left out. The files "
-            "stay as they are."
+            "Two types that get the same name are merged. A type without a name is left out. The "
+            "files are not changed."
         )
         table = pd.DataFrame(
             {

@@ -38,7 +38,7 @@ ANSWERS: Mapping[str, str] = {
 """What a cell can be beside a type, and the words on its button."""
 
 _TYPES = f"{TYPE_KEYS[0]} … {TYPE_KEYS[8]}, {TYPE_KEYS[9]}, {TYPE_KEYS[10]} …"
-_GIVE = {_TYPES: "Give the type that bears this key"}
+_GIVE = {_TYPES: "Give the type of this key"}
 _OTHERS = {
     KEYS[NONE_TYPE]: ANSWERS[NONE_TYPE],
     KEYS[UNSURE]: ANSWERS[UNSURE],
@@ -55,17 +55,17 @@ PAGES: Mapping[str, Mapping[str, str]] = {
         **_GIVE,
         **_OTHERS,
         KEYS[SKIPPED]: "Skip: the cell comes back at the end",
-        KEYS["previous"]: "Back to the cell before",
+        KEYS["previous"]: "Previous cell",
         KEYS["undo"]: "Undo",
     },
     "Cells": {
-        KEYS["accept"]: "Accept the prediction of each picked cell",
+        KEYS["accept"]: "Accept the prediction of each selected cell",
         **_GIVE,
         **_OTHERS,
         KEYS["undo"]: "Undo",
         KEYS["previous"]: "Previous cell",
         KEYS["next"]: "Next cell",
-        KEYS["pin"]: "Pin the cell: the most alike come first",
+        KEYS["pin"]: "Pin the cell: the most similar come first",
     },
     "Clusters": {
         KEYS["mixed"]: "Split the cluster",
@@ -76,19 +76,19 @@ PAGES: Mapping[str, Mapping[str, str]] = {
         **_GIVE,
         KEYS[NONE_TYPE]: ANSWERS[NONE_TYPE],
         KEYS["mixed"]: "Mixed: split the cluster",
-        KEYS["take back"]: "Take the answer back",
+        KEYS["take back"]: "Withdraw the answer",
         KEYS["undo"]: "Undo",
         KEYS["previous"]: "Previous cluster",
         KEYS["next"]: "Next cluster",
     },
     "Every gallery": {
-        "Arrows": "Go along the cells",
-        "Shift + arrows": "Pick a range",
-        "Space": "Pick a cell, or leave it out",
-        "Ctrl + A": "Pick all",
-        "Escape": "Pick none",
+        "Arrows": "Move between cells",
+        "Shift + arrows": "Select a range",
+        "Space": "Select or deselect a cell",
+        "Ctrl + A": "Select all",
+        "Escape": "Deselect all",
         "Enter": "Open the cell",
-        KEYS["loupe"]: "Loupe under the mouse, on or off",
+        KEYS["loupe"]: "Magnifier at the mouse pointer, on or off",
     },
 }
 """What the overlay lists: by page, from key to what it does there."""

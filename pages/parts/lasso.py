@@ -24,7 +24,7 @@ def show_map(shown: Shown, shades: Mapping[str, str]) -> None:
         map_follows(here)
         return
     if run.query.cells != here.pooled(QUERY).cells:
-        st.info("The query's images have changed since this result: type the cells anew.")
+        st.info("The query's images have changed since this result: type the cells again.")
         return
     of_query = np.array(drawn.sets) == QUERY
     if not shown.view.blind:
@@ -47,11 +47,11 @@ def show_map(shown: Shown, shades: Mapping[str, str]) -> None:
         "cells lasso",
     )
     sample = (
-        f" {len(cells):,} of {run.query.n_cells:,} cells are drawn."
+        f" {len(cells):,} of {run.query.n_cells:,} cells are plotted."
         if len(cells) < run.query.n_cells
         else ""
     )
-    st.caption(f"{CAPTIONS['map_figure']} Draw a lasso: the gallery shows its cells.{sample}")
+    st.caption(f"{CAPTIONS['map_figure']} Draw a lasso to show its cells in the gallery.{sample}")
     # The chart keeps its selection: each counts once, so that the filter can be taken away.
     if chosen != st.session_state.get(_DONE, []):
         st.session_state[_DONE] = chosen

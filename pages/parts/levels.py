@@ -14,13 +14,13 @@ from parts.here import Here, attempt
 def ask_level(here: Here, image_set: ImageSet, levels: Sequence[Level]) -> None:
     """Ask which folders name the types; until then the set has no types to work with."""
     st.warning(
-        "Which folders name the types? Folders of the same names lie in several folders, so more "
-        "than one level can be meant. Nothing is done with the set until you say.",
+        "Which folders name the types? Folders with the same names lie in several folders, so "
+        "more than one level is possible. The set is not used until you choose.",
         icon=":material/help:",
     )
     with st.form(f"level {image_set.id}", border=False):
         chosen = st.radio(
-            "Level of folders",
+            "Folder level",
             range(len(levels)),
             index=None,
             format_func=lambda place: _heading(levels[place]),
@@ -30,8 +30,8 @@ def ask_level(here: Here, image_set: ImageSet, levels: Sequence[Level]) -> None:
             disabled=here.locked,
         )
         st.caption(
-            "Folders above the types are then not used. They can serve as slides: add a "
-            "metadata.csv with the columns file, slide."
+            "Folders above the types are then ignored. To use them as slides, add a metadata.csv "
+            "with the columns file, slide."
         )
         asked = clicked(
             st.form_submit_button,
@@ -40,7 +40,7 @@ def ask_level(here: Here, image_set: ImageSet, levels: Sequence[Level]) -> None:
             disabled=here.locked,
         )
     if asked and chosen is None:
-        st.error("Choose one of the levels first.")
+        st.error("First choose one of the levels.")
     elif asked:
         keep_level(here, image_set, levels[chosen])
 
@@ -56,7 +56,7 @@ def offer_level_unnamed(here: Here, image_set: ImageSet, files: Sequence[str]) -
     """Let a level of folders name the types of a query, which no page but Evaluate may show."""
     levels = levels_of(files)
     if len(levels) > 1:
-        with st.expander("Its folders, for Evaluate alone"):
+        with st.expander("Folder level of the true types, for Evaluate only"):
             _choose(here, image_set, levels, [_place(one) for one in levels])
 
 
@@ -70,7 +70,7 @@ def _choose(
         range(len(levels)),
         index=places[0] if places else None,
         format_func=lambda place: labels[place],
-        help="Where a labels.csv gives the types, it wins.",
+        help="If a labels.csv gives the types, it takes precedence.",
         key=f"other level {image_set.id} {image_set.revision}",
         disabled=here.locked,
     )
@@ -90,10 +90,12 @@ def _heading(level: Level) -> str:
 
 def _place(level: Level) -> str:
     at = level.types_at
-    return "The folder that each image lies in" if at == INNERMOST else f"Level {at}"
+    return "The folder that contains the image" if at == INNERMOST else f"Level {at}"
 
 
 def _counted(level: Level) -> str:
     files = text.count(sum(level.types.values()), "image")
-    without = f"; {text.count(level.without, 'image')} in none of them" if level.without else ""
+    without = (
+        f"; {text.count(level.without, 'image')} outside these folders" if level.without else ""
+    )
     return f"{text.count(len(level.types), 'type')}, {files}{without}"

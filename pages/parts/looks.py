@@ -27,12 +27,13 @@ PAIRS = 24
 SIDE = 88  # px: whether two cells are the same must be seen
 
 NEARLY = (
-    "{count} nearly repeat another one of it: one cell saved, cut or photographed twice. Where "
-    "they make a type larger than it is, leave one of each out."
+    "{count} are near-duplicates of another one: the same cell saved, cropped or photographed "
+    "twice. If they make a type look larger than it is, keep only one of each."
 )
 SHARED = (
-    "{count} are in the reference too ({how}). They are typed by their own copies, and figures "
-    "over them would be too good: Evaluate leaves them out. Add a query without them if you can."
+    "{count} are also in the reference ({how}). Their own copies determine their type, and "
+    "accuracy measured on them would be too high: Evaluate leaves them out. Use a query without "
+    "them if you can."
 )
 
 
@@ -42,7 +43,7 @@ def show_suspicions(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
     key = (image_set.id, image_set.revision, _key(dataset), _key(other), len(dataset.left_out))
     for number, one in enumerate(_suspicions(dataset, other, key)):
         st.warning(text.sentence(one.what), icon=":material/warning:")
-        with st.expander(f"Which ({len(one.files):,})"):
+        with st.expander(f"Show ({len(one.files):,})"):
             if one.cells:
                 pictures(here, one.cells[:SOME], cut=False, role=image_set.role)
             if len(one.cells) > SOME:
@@ -56,16 +57,16 @@ def show_suspicions(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
                 )
     if unseen := count_unseen(dataset):
         st.caption(
-            f"{text.count(unseen, 'image')} came in with an earlier version, and nobody looked "
-            "whether they are masks, cut-outs or cells that stand twice. To have them looked at, "
-            "remove the set and add its folder again."
+            f"{text.count(unseen, 'image')} came in with an earlier version and were not checked "
+            "for masks, cut-outs and repeated cells. To check them, remove the set and add its "
+            "folder again."
         )
 
 
 def show_overlap(here: Here) -> None:
     """Tell which cells stand in the reference and the query, or nearly twice in one of them."""
     sets = {role: found for role in (REFERENCE, QUERY) if (found := _read(here, role))}
-    with st.spinner("Looking for cells that stand twice…"):
+    with st.spinner("Looking for repeated cells…"):
         repeated = {r: _repeated(d, (here.id, _key(d))) for r, d in sets.items()}
         shared = None
         if len(sets) == 2:
@@ -73,7 +74,7 @@ def show_overlap(here: Here) -> None:
             shared = _shared(sets[REFERENCE], sets[QUERY], key)
     if not shared and not any(map(len, repeated.values())):
         return
-    st.header("Cells that stand twice")
+    st.header("Repeated cells")
     if shared:
         count = f"{len(shared):,} of {sets[QUERY].n_cells:,} query cells"
         st.warning(SHARED.format(count=count, how=shared.how), icon=":material/warning:")

@@ -47,7 +47,7 @@ def show_gallery(shown: Shown, types: Sequence[str], shades: Mapping[str, str]) 
         ],
         flagged=cells[facts.flagged[cells]].tolist(),
         reviewed=cells[facts.answered[cells] != ""].tolist(),
-        label="Cells that fit",
+        label="Matching cells",
         dataset=shown.run.query,
         size=TILE,
         height=HEIGHT,
@@ -63,7 +63,7 @@ def show_gallery(shown: Shown, types: Sequence[str], shades: Mapping[str, str]) 
 
 def choices(types: Sequence[str], shades: Mapping[str, str], *, can_answer: bool) -> list[Choice]:
     """List what picked cells can be given, with its keys."""
-    pin = Choice(PIN, "Pin: most like it", KEYS["pin"])
+    pin = Choice(PIN, "Pin: most similar to it", KEYS["pin"])
     if not can_answer:
         return [pin]
     new = [name for name in st.session_state.get(_NEW, ()) if name not in types]
@@ -95,8 +95,8 @@ def show_what_went_wrong(here: Here) -> None:
     """Tell once which picked cells were not answered, or why none was."""
     if count := st.session_state.pop(_LEFT_OUT, 0):
         st.warning(
-            f"{text.count(count, 'picked cell')} of the blind sample stayed unanswered: "
-            "Review asks for them without their prediction.",
+            f"{text.count(count, 'selected cell')} of the blind sample stayed unanswered: the "
+            "Review page asks for them without showing the prediction.",
             icon=":material/visibility_off:",
         )
     desk = desk_of(here)
@@ -116,7 +116,7 @@ def offer_new_type(here: Here) -> None:
             key="cells new type",
             max_chars=MOST_LETTERS,
             placeholder="such as plasma cell",
-            help="The reference lacks it. It joins the answers below the gallery.",
+            help="The reference does not have it. It is added to the answers below the gallery.",
         )
         st.form_submit_button("Add to the answers", on_click=_name, args=(here,))
 
@@ -138,18 +138,18 @@ def tell_left_out(shown: Shown) -> None:
     waiting = int(shown.waiting.sum())
     if not waiting:
         return
-    label = f"{shown.left_out:,} wait for Review" if shown.left_out else "Blind sample"
+    label = f"{shown.left_out:,} reserved for Review" if shown.left_out else "Blind sample"
     with st.popover(label, icon=":material/visibility_off:", key="cells waiting", type="tertiary"):
         st.markdown(
-            f"{text.count(waiting, 'cell')} of the blind sample wait on Review, which asks for "
-            "them without their prediction. Only so can your answers tell how often predictions "
-            "are right: they cannot be typed here."
+            f"{text.count(waiting, 'cell')} of the blind sample are reserved for the Review page, "
+            "which asks for them without showing the prediction. Only blind answers can show how "
+            "often predictions are right, so these cells cannot be typed here."
         )
         st.session_state["cells blind"] = shown.view.blind
         st.toggle(
-            "Show them here all the same",
+            "Show them here anyway",
             key="cells blind",
             on_change=lambda: change_view(here, blind=st.session_state["cells blind"]),
-            help="Whoever has seen their predictions should leave them to another reader.",
+            help="If you have seen their predictions, leave them to another reader.",
         )
         st.page_link("review.py", label="Go to Review", icon=":material/rate_review:")

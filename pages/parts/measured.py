@@ -26,9 +26,9 @@ from parts.pictures import chip
 
 ALIGNMENTS = {ot: f"{name[:1].upper()}{name[1:]}" for ot, name in OT_NAMES.items()}
 FILTERING = {
-    "true": "As matched, and as people confirmed",
-    "reader": "As a reader who never errs would name the clusters",
-    "false": "Keep every type of the reference",
+    "true": "Current matches, with all confirmations",
+    "reader": "Correctly named clusters (a simulated reader without errors)",
+    "false": "All types of the reference",
 }
 
 
@@ -40,18 +40,26 @@ def show_numbers(found: Evaluation) -> None:
         (row.accuracy for row in found.rows if row.method.startswith("ceiling")), default=np.nan
     )
     shown: list[tuple[str, Row | None, str]] = [
-        ("As it stands", rows.get(("ensemble", best, "true")), "Matches as on the Matches page."),
+        (
+            "Current state",
+            rows.get(("ensemble", best, "true")),
+            "With the matches of the Matches page.",
+        ),
         (
             "Every cluster confirmed",
             rows.get(("ensemble", best, "reader")),
-            "What confirming all clusters, rightly, would bring.",
+            "With every cluster confirmed correctly.",
         ),
         (
             "Without alignment",
             rows.get(("ensemble", "none", "true")),
-            "The same vote on the embeddings as they are.",
+            "The same vote on unaligned embeddings.",
         ),
-        ("Always the commonest type", rows.get(("majority", "none", "false")), "No method at all."),
+        (
+            "Always the most common type",
+            rows.get(("majority", "none", "false")),
+            "Baseline without any method.",
+        ),
     ]
     with st.container(horizontal=True, gap="small"):
         for label, row, explained in shown:
@@ -65,7 +73,7 @@ def show_numbers(found: Evaluation) -> None:
         if not np.isnan(ceiling):
             note = "Nearest neighbours among the query's own labelled cells, by cross-validation."
             st.metric("With the query's labels", f"{ceiling:.1f} %", help=note, width="content")
-    st.caption(f"Of the vote with {OT_NAMES[best]}, over {len(found.scored):,} cells.")
+    st.caption(f"Vote with {OT_NAMES[best]}, over {len(found.scored):,} cells.")
     with text.expert("Expert: how this was measured"):
         for note in found.notes:
             st.markdown(text.plain(note))
@@ -74,7 +82,7 @@ def show_numbers(found: Evaluation) -> None:
 def choose_filtering(found: Evaluation) -> str:
     """Let the choice of types be made that figures are shown of."""
     return st.segmented_control(
-        "Types and names of clusters",
+        "Types and cluster names",
         [name for name in FILTERING if name in found.protocol.filtering],
         default=found.protocol.filtering[-1] if "true" not in found.protocol.filtering else "true",
         format_func=lambda name: FILTERING[name],
@@ -88,12 +96,12 @@ def show_methods(found: Evaluation, filtering: str) -> None:
     yardstick = table["method"].str.startswith(("majority", "ceiling"))
     show_results(table[(table["filtering"] == filtering) | yardstick])
     st.caption(
-        "In percent; from and to are the 95 % interval of the accuracy, the last columns the share "
-        "of each type's cells that were found. A click on a head sorts."
+        "In percent; “from” and “to” are the 95 % interval of the accuracy, the last columns the "
+        "recall of each type. Click a column header to sort."
     )
     with text.expert():
         codes = pd.DataFrame({"method": table["method"].map(method_name), "code": table["method"]})
-        st.markdown("What each method is called in the files and on the command line.")
+        st.markdown("The name of the method in the files and on the command line.")
         st.dataframe(codes.drop_duplicates(), hide_index=True)
     for number, (name, drawn) in enumerate(figures(found, filtering)):
         maps.figure(drawn, name, f"{name} {number}")
@@ -112,8 +120,8 @@ def show_results(table: pd.DataFrame) -> None:
             "to": table["accuracy_high"],
             "mean over types": table["balanced_accuracy"],
             "F1": table["f1"],
-            "over none": table["gain_over_none"],
-            "more than noise": sure.map({True: "yes", False: ""}),
+            "gain over none": table["gain_over_none"],
+            "significant": sure.map({True: "yes", False: ""}),
             **{f"of {name.removeprefix('recall_')}": table[name] for name in recalls},
         }
     ).sort_values("accuracy", ascending=False)
@@ -126,11 +134,12 @@ def show_results(table: pd.DataFrame) -> None:
         column_config={
             **dict.fromkeys(numbers, percent),
             "method": st.column_config.TextColumn(pinned=True),
-            "over none": st.column_config.NumberColumn(
-                format="%+.1f", help="Accuracy over the same method without alignment, in points."
+            "gain over none": st.column_config.NumberColumn(
+                format="%+.1f",
+                help="Accuracy minus that of the same method without alignment, in points.",
             ),
-            "more than noise": st.column_config.TextColumn(
-                help=f"Wilcoxon over the subsets, Holm-corrected, p under {SIGNIFICANT}."
+            "significant": st.column_config.TextColumn(
+                help=f"Wilcoxon test over the subsets, Holm-corrected, p below {SIGNIFICANT}."
             ),
         },
     )
@@ -144,7 +153,7 @@ def show_matches(found: Evaluation, shades: Mapping[str, str]) -> None:
     cells = sum(row.cells for row in wrong)
     st.markdown(
         f"{len(judged) - len(wrong)} of {len(judged)} clusters are matched to the type of most of "
-        f"their cells; the other {len(wrong)} hold {cells:,} cells."
+        f"their cells; the other {len(wrong)} contain {cells:,} cells."
     )
     heads = "".join(
         f"<th style='text-align:left;padding:.2em .9em'>{name}</th>"
@@ -196,18 +205,19 @@ def show_identification(found: Evaluation) -> None:
     )
     st.caption(
         "How well the types that both sets share are found in random subsets: share of types "
-        "rightly said to be shared or not, by type and by cluster (eqs 5 and 24 of the paper)."
+        "correctly classified as shared or not shared, by type and by cluster (eqs 5 and 24 of "
+        "the paper)."
     )
 
 
 def show_reading(found: Evaluation) -> None:
     """Show what a person's answers would be worth."""
     if found.reading is None:
-        st.info("Measure again to see what a person's answers are worth.")
+        st.info("Measure again to see what a reader's answers would gain.")
         return
     st.markdown(
-        "A reader is played with the true types: every cluster is confirmed, then cell after cell "
-        "is typed, as on the Review page. This is what your own answers can bring here."
+        "A simulated reader uses the true types: every cluster is confirmed, then one cell after "
+        "another is typed, as on the Review page. This shows what your own answers can gain here."
     )
     maps.figure(reader_figure(found.reading.points), "reader_figure")
     st.caption(text.plain(describe_reading(found.reading)))

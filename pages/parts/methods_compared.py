@@ -14,9 +14,9 @@ def show_comparison(found: Evaluation, filtering: str) -> None:
     best, other = _first_two(found, filtering)
     left, right = st.columns(2)
     with left:
-        first = choose_prediction(found, "This method", "first method", filtering, best)
+        first = choose_prediction(found, "First method", "first method", filtering, best)
     with right:
-        second = choose_prediction(found, "beside this one", "second method", filtering, other)
+        second = choose_prediction(found, "Second method", "second method", filtering, other)
     if first.key == second.key:
         st.info("Choose two methods.")
         return
@@ -29,10 +29,10 @@ def show_comparison(found: Evaluation, filtering: str) -> None:
     _show_types(compared, names)
     with text.expert():
         st.markdown(
-            "p is McNemar's exact test on the cells that one of the two has right and the other "
-            "wrong; the interval is exact too, given how many these are (Clopper and Pearson). p "
-            "by type is Holm-corrected over the types. Pairs that you pick because they lie far "
-            "apart look surer than they are."
+            "p is from McNemar's exact test on the cells that only one of the two methods gets "
+            "right; the interval is also exact, given the number of these cells (Clopper and "
+            "Pearson). p by type is Holm-corrected over the types. If you choose a pair because "
+            "the two differ most, the difference looks more certain than it is."
         )
 
 
@@ -73,7 +73,7 @@ def _show_types(compared: Comparison, names: tuple[str, str]) -> None:
             "only first": percent("Only the first right", help="Cells."),
             "only second": percent("Only the second right", help="Cells."),
             "chance": st.column_config.Column(
-                "Chance", help="How often chance alone would part them so far."
+                "p", help="Probability of a difference this large by chance alone."
             ),
         },
     )

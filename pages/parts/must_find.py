@@ -30,10 +30,10 @@ def choose_must_find(here: Here, types: Sequence[str]) -> None:
         on_change=keep,
         disabled=here.locked,
         help=one.note,
-        placeholder="None is marked",
+        placeholder="None selected",
     )
     if gone := sorted({*marked} - {*types}):
-        st.warning(f"The reference has no {text.listed(gone)} any more; take it out, or mend it.")
+        st.warning(f"The reference no longer has {text.listed(gone)}; remove it here or rename it.")
 
 
 def show_must_find(run: RunResult, inference: Inference) -> None:

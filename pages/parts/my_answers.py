@@ -24,11 +24,11 @@ HEIGHT = 420  # px
 SHOWN_LARGE = 5
 TAKEN_BACK = "taken back"
 WHICH = {
-    "stands": "Those that stand now",
-    "changed": "Another type than predicted",
-    "revised": "Changed from what was said before",
-    "brought in": "Brought in from elsewhere",
-    "all": "All, also those that were changed since",
+    "stands": "Current answers",
+    "changed": "Different from the prediction",
+    "revised": "Changed from an earlier answer",
+    "brought in": "Imported",
+    "all": "All, including replaced ones",
 }
 
 
@@ -40,14 +40,16 @@ def show_answers(here: Here) -> None:
     with here.workspace.one_look():
         answers = list_answers(here.workspace, here.id)
         if not answers:
-            st.info("Nobody has answered yet. Answers of Review, Cells and Matches stand here.")
+            st.info(
+                "There are no answers yet. Answers from Review, Cells and Matches are listed here."
+            )
             offer_undo(here)
             return
         table = table_of(here, answers)
         shown = choose_answers(here, answers, table)
         st.markdown(
-            f"**{text.count(len(shown), 'answer')}** of {len(answers):,}. Pick rows to look at "
-            "them or to revise them; a column's head sorts."
+            f"**{text.count(len(shown), 'answer')}** of {len(answers):,}. Select rows to look at "
+            "them or to revise them; click a column header to sort."
         )
         picked = [answers[row] for row in show_table(table.loc[shown])]
         revise(here, picked)
@@ -69,7 +71,7 @@ def table_of(here: Here, answers: Sequence[Answer]) -> pd.DataFrame:
         rows.append(
             {
                 "Picture": picture_url(here, cell, PICTURE, cut=True) if cell in files else None,
-                "What": "Cell"
+                "Subject": "Cell"
                 if of_cell
                 else f"Cluster {one.cluster}, {text.count(len(one.cells), 'cell')}",
                 "Answer": worded(one.said),
@@ -77,9 +79,9 @@ def table_of(here: Here, answers: Sequence[Answer]) -> pd.DataFrame:
                 "Before": worded(one.before),
                 "Reader": one.reader,
                 "When": pd.Timestamp(one.at),
-                "Stands": one.stands,
+                "Current": one.stands,
                 "File": files.get(cell, "") if of_cell else "",
-                "From": one.source,
+                "Source": one.source,
             }
         )
     return pd.DataFrame(rows)
@@ -101,7 +103,7 @@ def whole_hash(query: Dataset | None, start: str) -> str:
 def choose_answers(here: Here, answers: Sequence[Answer], table: pd.DataFrame) -> list[int]:
     """Let answers be filtered; return the rows that fit."""
     first = st.columns(3, vertical_alignment="bottom")
-    which = first[0].selectbox("Which", [*WHICH], format_func=WHICH.get, key="answers which")
+    which = first[0].selectbox("Show", [*WHICH], format_func=WHICH.get, key="answers which")
     readers = first[1].multiselect(
         "Reader", sorted({one.reader for one in answers}), placeholder="all", key="answers readers"
     )
@@ -118,22 +120,22 @@ def choose_answers(here: Here, answers: Sequence[Answer], table: pd.DataFrame) -
     with second[2]:
         offer_undo(here)
     fits = pd.Series(data=True, index=table.index)
-    cells = table["What"] == "Cell"
+    cells = table["Subject"] == "Cell"
     fits &= {"cells": cells, "clusters": ~cells}.get(kind, fits)
     if which == "changed":
         fits &= (
-            table["Stands"] & (table["Predicted"] != "") & (table["Answer"] != table["Predicted"])
+            table["Current"] & (table["Predicted"] != "") & (table["Answer"] != table["Predicted"])
         )
     else:
         fits &= {
-            "stands": table["Stands"],
+            "stands": table["Current"],
             "revised": table["Before"] != "",
-            "brought in": table["From"] != "",
+            "brought in": table["Source"] != "",
         }.get(which, fits)
     fits &= table["Reader"].isin(readers) if readers else fits
     fits &= table["Answer"].isin(said) if said else fits
     if words:
-        columns = ["What", "Predicted", "Answer", "Before", "Reader", "File", "From"]
+        columns = ["Subject", "Predicted", "Answer", "Before", "Reader", "File", "Source"]
         line = table[columns].agg(" ".join, axis=1).str.casefold()
         fits &= line.str.contains(words.casefold(), regex=False)
     return table.index[fits].tolist()
@@ -152,7 +154,7 @@ def show_table(table: pd.DataFrame) -> list[int]:
         column_config={
             "Picture": st.column_config.ImageColumn(width=70),
             "When": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
-            "Stands": st.column_config.CheckboxColumn(width=60),
+            "Current": st.column_config.CheckboxColumn(width=60),
         },
     )
     rows = drawn["selection"]["rows"]
@@ -173,8 +175,9 @@ def revise(here: Here, picked: Sequence[Answer]) -> None:
                     show_picked(here, cell, worded(one.said))
         if len(mine) < len(picked):
             st.caption(
-                f"{text.count(len(picked) - len(mine), 'answer')} of these cannot be revised: "
-                "another reader's, or changed since. To say something beside it, follow the link."
+                f"{text.count(len(picked) - len(mine), 'answer')} of these cannot be revised: they "
+                "are another reader's or were replaced since. To add an answer of your own, "
+                "follow the link."
             )
         if mine:
             offer_revision(here, mine)
@@ -193,11 +196,11 @@ def offer_revision(here: Here, mine: Sequence[Answer]) -> None:
     choices = [*all_types(here), *(ANSWERS if only_cells else (NONE_TYPE,))]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         said = st.selectbox(
-            "It is",
+            "Corrected answer",
             choices,
             format_func=worded,
             index=None,
-            placeholder="Choose what is right",
+            placeholder="Choose the right type",
             label_visibility="collapsed",
             key=f"answers revised {mine[0].decision} {len(mine)}",
             width=240,
@@ -227,8 +230,9 @@ def keep(here: Here, mine: Sequence[Answer], said: str | None) -> None:
     present = [listed[one.decision] for one in mine if one.decision in listed]
     if changed := len(mine) - sum(one.stands for one in present):
         st.warning(
-            f"{text.count(changed, 'answer')} had been changed since you saw this list, in another "
-            "window or by another reader. That stands as it is; look again before you revise it.",
+            f"{text.count(changed, 'answer')} had been changed since you opened this list, in "
+            "another window or by another reader. They were left unchanged; check them before you "
+            "revise them.",
             icon=":material/sync_problem:",
         )
     for kind, payloads in revised_payloads(present, said, reference_types(here)).items():
@@ -251,7 +255,7 @@ def offer_undo(here: Here) -> None:
         disabled=here.locked or last is None,
         on_click=undo,
         args=(here, last.kind if last else ""),
-        help=f"Takes back your last answer, to {text.count(many, what[last.kind])}."
+        help=f"Withdraws your last answer, to {text.count(many, what[last.kind])}."
         if last
         else None,
     )

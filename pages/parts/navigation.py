@@ -12,12 +12,12 @@ from parts.here import open_workspace
 
 TASKS: Mapping[Step, str] = {
     "data": "Type my cells",
-    "embeddings": "Let the encoders look at the cells",
-    "clusters": "Find clusters of cells that look alike",
+    "embeddings": "Compute the embeddings",
+    "clusters": "Find clusters of similar cells",
     "matches": "Match the clusters to types",
     "classify": "Type every cell",
-    "review": "Review the doubtful cells",
-    "export": "Sign off and take the table away",
+    "review": "Review the uncertain cells",
+    "export": "Sign off and download the table",
 }
 """What is to be done at each step."""
 
@@ -46,14 +46,14 @@ def next_step(study: Study) -> NextStep:
         return NextStep("data", "See what is wrong", text.reason(error))
     step, mark = found.next, found.marks[found.next]
     if study.signed:
-        return NextStep("export", "Take the table away", f"signed off by {study.signed_by}")
+        return NextStep("export", "Download the table", f"signed off by {study.signed_by}")
     if found.marks["data"].state != "done":
         return NextStep("data", "Add a reference and a query", "waits for images")
     task = TASKS[step]
     if step == "matches" and mark.of:
-        done = f"{mark.done} of {text.count(mark.of, 'cluster')} settled" if mark.done else ""
+        done = f"{mark.done} of {text.count(mark.of, 'cluster')} answered" if mark.done else ""
         return NextStep(
-            step, "Confirm what the clusters are", f"typed, {done or 'no match confirmed'}"
+            step, "Confirm the types of the clusters", f"typed, {done or 'no match confirmed'}"
         )
     if step == "review":
         return NextStep(step, task, f"typed, {mark.done} of {mark.of} cells reviewed")
@@ -66,9 +66,9 @@ def _computing(found: Steps, otherwise: str) -> str:
     """Tell how what is computed stands, in a few words."""
     reached = {mark.state for mark in found.marks.values()}
     said = {
-        "running": "at work",
-        "failed": "stopped at an error",
-        "stale": "settings changed, to be computed again",
+        "running": "running",
+        "failed": "stopped by an error",
+        "stale": "settings changed, needs to be computed again",
     }
     return next((words for state, words in said.items() if state in reached), otherwise)
 
@@ -109,4 +109,4 @@ def lead_to_next(study: Study, page: str) -> None:
     """Lead to what the study waits for, by the page's main button; not to the page itself."""
     step = next_step(study)
     if step.page != page:
-        lead_on(step.page, f"Go on: {step.task[:1].lower()}{step.task[1:]}")
+        lead_on(step.page, f"Continue: {step.task[:1].lower()}{step.task[1:]}")

@@ -29,7 +29,7 @@ ALL = "every voter together"
 
 def show_neighbours(here: Here, run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
     """Show the most alike reference cells, with transport and without."""
-    st.header("Most alike in the reference")
+    st.header("Most similar in the reference")
     sides = split_by_alignment(run.voters)
     ways = [ALL, *dict.fromkeys(voter_name(run.voters[n].encoders) for n in sides[0])]
     who = st.selectbox("To", ways, key="cells who")
@@ -80,14 +80,14 @@ def name_of(vote: CellVote) -> str:
 
 def show_voters(run: RunResult, cell: int) -> None:
     """Show what every voter predicts for a cell."""
-    st.header("What each voter says")
+    st.header("Votes of all voters")
     kinds = {"none": "none", "centre": "means only", "fgw": "optimal transport", DISCRIMINANT: ""}
     votes = votes_of_cell(run, cell)
     rows = [
         {
             "Voter": name_of(one),
             "Alignment": kinds[one.voter.alignment] if one.voter else "",
-            "Says": one.type_name,
+            "Vote": one.type_name,
             "Probability": one.probability,
             "Share of the vote": one.share,
             "Weight": one.weight,
@@ -105,16 +105,16 @@ def show_voters(run: RunResult, cell: int) -> None:
         },
     )
     silent = (
-        " A weight of 0 means that it was asked but does not count: voters with transport count as "
-        "far as matches are confirmed."
+        " Voters with a weight of 0 do not count: voters with transport count in proportion to "
+        "the confirmed matches."
     )
     is_fitted = any(one.alignment == DISCRIMINANT for one in run.voters)
     fitted = (
-        " The voter fitted to the query looks at no reference cell, and counts as all voters "
-        "without transport together."
+        " The voter fitted to the query uses no reference cells directly, and counts as much as "
+        "all voters without transport together."
     )
     st.caption(
-        "A voter's share in this cell is its weight times how clear its own view is."
+        "A voter's share in this cell is its weight times the certainty of its own prediction."
         + (fitted if is_fitted and run.config.vote_weights != "prior" else "")
         + (silent if any(one.weight == 0 for one in votes) else "")
     )

@@ -25,11 +25,11 @@ from parts.takeaways import Takeaways, offer_prepared
 def offer_next_slides(files: Takeaways) -> None:
     """Offer what was taught here to the next study, and to other machines."""
     here = files.here
-    st.header("The next slides")
+    st.header("Type the next slides")
     st.markdown(
-        "What was taught here serves the next slides of the same microscope: as a **reference** "
-        "of their own kind beside the one that you began with, or as a **classifier** that types "
-        "cells without any reference at hand."
+        "The answers given here can be used for the next slides of the same microscope: as a "
+        "**reference** of its own domain, beside the original reference, or as a **classifier** "
+        "that types cells without a reference."
     )
     try:
         finished_run(here.workspace, here.id)
@@ -42,8 +42,9 @@ def offer_next_slides(files: Takeaways) -> None:
         "Use as a reference",
         key="use as reference",
         icon=":material/school:",
-        help="Begins a new study with the typed cells of this one as a reference. Cells that "
-        "nobody answered count if their confidence is high enough. No image is copied.",
+        help="Creates a new study with the typed cells of this one as a reference. Cells that "
+        "nobody answered are included if their confidence is high enough. No image is "
+        "copied.",
     ):
         begin_with(here)
 
@@ -59,10 +60,10 @@ def offer_next_slides(files: Takeaways) -> None:
         offer_prepared(files, "reference", ".zip", "reference as a folder", write_folder)
         offer_prepared(files, "classifier", ".zip", "classifier", write_classifier)
     st.caption(
-        "The folder holds the images as they came, with all that their files hold beside the "
-        "picture, and how each type was decided; it names no reader. The classifier holds no "
-        "image, no name and no cell: `python -m celltransfer_core predict --model FILE --query "
-        "DIR --out DIR` types the next cells with it."
+        "The folder contains the original image files with all their metadata, and how each type "
+        "was decided; it names no reader. The classifier contains no images and no names: `python "
+        "-m celltransfer_core predict --model FILE --query DIR --out DIR` types the next cells "
+        "with it."
     )
 
 
@@ -76,11 +77,11 @@ def begin_with(here: Here) -> None:
 
 def offer_finished(here: Here) -> None:
     """Offer the typed cells of a finished study as a further reference set."""
-    if not st.toggle("Take a finished study", key="take finished"):
+    if not st.toggle("Use a finished study", key="take finished"):
         return
     others = {one.id: one for one in finished_studies(here.workspace) if one.id != here.id}
     if not others:
-        st.caption("No other study is finished: sign one off, then it can be taken.")
+        st.caption("No other study is finished: sign one off first.")
         return
 
     def named(study: str) -> str:
@@ -88,7 +89,7 @@ def offer_finished(here: Here) -> None:
 
     with st.form("finished", border=False):
         chosen = st.selectbox("Study", [*others], format_func=named)
-        if clicked(st.form_submit_button, "Take it", key="take study") and attempt(
+        if clicked(st.form_submit_button, "Use it", key="take study") and attempt(
             add_finished, here.workspace, here.id, chosen
         ):
             st.rerun()

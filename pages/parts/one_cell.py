@@ -36,7 +36,7 @@ def show_why(here: Here, run: RunResult, cell: int, shades: Mapping[str, str]) -
     show_deciders(run, cell)
     with_neighbours = [one for one in run.voters if one.alignment != DISCRIMINANT]
     voter = max(with_neighbours, key=lambda one: one.weight)
-    st.caption("Most alike in the reference")
+    st.caption("Most similar in the reference")
     near = [int(one) for one in voter.neighbours[cell][:NEIGHBOURS] if one >= 0]
     show_reference(here, run, near, shades)
 

@@ -50,12 +50,12 @@ def show_cluster(matched: Matched, position: int) -> None:
         ranked = np.argsort(-matched.strength[position], kind="stable").tolist()
         ranked.sort(key=lambda n: types[n] != match.matched_type)
         shown = st.selectbox(
-            "Compare with the reference's",
+            "Compare with reference cells of",
             ranked,
             format_func=lambda n: f"{types[n]} in the reference",
             key=f"beside {number} {ranked[0]}",
             label_visibility="collapsed",
-            help="The likeliest type comes first.",
+            help="The most likely type comes first.",
         )
         show_reference(matched, types[shown], HEIGHT, key=f"reference {shown}")
 
@@ -96,10 +96,10 @@ def show_doubts(matched: Matched, position: int) -> None:
     match = matched.matches[position]
     if position in matched.slips:
         st.warning(
-            f"**Look again: is this {text.plain(match.matched_type)}?** To the encoders these "
-            f"cells look like {text.plain(matched.slips[position])}. Change the name if it was a "
-            "slip. If it is right, type a few of these cells on the Review page: until then the "
-            "name counts for less than others.",
+            f"**Check this answer: is this {text.plain(match.matched_type)}?** For the encoders "
+            f"these cells look like {text.plain(matched.slips[position])}. Change the answer if it "
+            "was a mistake. If it is right, type a few of these cells on the Review page: until "
+            "then the answer counts for less than others.",
             icon=":material/visibility:",
         )
     elif match.reason:
@@ -163,8 +163,9 @@ def offer_answers(matched: Matched, position: int) -> None:
             on_click=split,
             args=(matched, position),
             disabled=locked or match.cells < 2,
-            help="It is parted by what the encoders take its cells for, and you are asked of each "
-            "part. What you said of other clusters stands.",
+            help="The cluster is split by what the encoders predict for its cells and by how "
+            "similar the cells are; you then answer each part. Your answers on other "
+            "clusters are kept.",
         )
         if match.confirmed:
             st.button(
@@ -184,7 +185,7 @@ def offer_answers(matched: Matched, position: int) -> None:
             on_click=undo,
             args=(matched,),
             disabled=locked or last_kind(matched.here) is None,
-            help="Takes your last answer back, or your last split.",
+            help="Withdraws your last answer or your last split.",
         )
 
 
@@ -211,7 +212,7 @@ def offer_new_type(matched: Matched, position: int) -> None:
     with st.popover("Another type", icon=":material/new_label:", disabled=matched.here.locked):
         with st.form(f"name {field}", border=False):
             st.text_input(
-                "Name of a type that is not here",
+                "Name of a type that is not listed",
                 key=field,
                 max_chars=MOST_LETTERS,
                 placeholder="such as plasma cell",
@@ -220,8 +221,8 @@ def offer_new_type(matched: Matched, position: int) -> None:
                 "This cluster is that", on_click=answer_new, args=(matched, position, field)
             )
         st.caption(
-            "The reference has no such cells: nothing is transported onto the cluster. From now on "
-            "the vote can find more of them in the query."
+            "The reference has no such cells, so nothing is transported onto this cluster. From "
+            "now on the vote can find more of them in the query."
         )
     if problem := st.session_state.pop("problem", ""):
         st.error(text.sentence(problem))

@@ -29,8 +29,8 @@ def show_open(shown: Shown, cell: int, shades: Mapping[str, str]) -> None:
         st.markdown(f"Answered: **{text.plain(answered)}**, by {text.plain(readers)}.")
     if is_hidden(shown, cell):
         st.markdown(
-            ":violet-badge[:material/visibility_off: Blind] This cell is of the blind sample. "
-            "Review asks for it, and its prediction is hidden until then."
+            ":violet-badge[:material/visibility_off: Blind] This cell belongs to the blind "
+            "sample. The Review page asks for it, and its prediction is hidden until then."
         )
         show_picture(here, run, cell)
     else:
@@ -55,7 +55,7 @@ def _show_steps(shown: Shown, cell: int) -> None:
                 args=(here,),
                 kwargs={"cell": letters_of(run, int(cells[to])) if to < len(cells) else ""},
             )
-        st.markdown(f"{at + 1:,} of {len(cells):,}" if at >= 0 else "Not among those shown")
+        st.markdown(f"{at + 1:,} of {len(cells):,}" if at >= 0 else "Not among the cells shown")
         st.button(
             "Close",
             key="cells close",
@@ -78,7 +78,7 @@ def show_reasons(shown: Shown, cell: int, shades: Mapping[str, str]) -> None:
 
 def show_names(shown: Shown, cell: int) -> None:
     """Show what a cell's files are called, if somebody wants to know: names can tell types."""
-    if not st.toggle("Show file names", key="cells names", help="Names can tell types."):
+    if not st.toggle("Show file names", key="cells names", help="File names can reveal types."):
         return
     query = shown.run.query
     for file in np.flatnonzero(query.cell_index == cell).tolist():

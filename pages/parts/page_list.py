@@ -37,9 +37,9 @@ _WORDS = {
     "done": "Done.",
     "partly": "Partly done.",
     "open": "Not done yet.",
-    "stale": "Out of date: something before it has changed.",
-    "running": "At work.",
-    "failed": "Stopped at an error.",
+    "stale": "Out of date: an earlier step has changed.",
+    "running": "Running.",
+    "failed": "Stopped by an error.",
     "next": "Next.",
 }
 
@@ -76,7 +76,7 @@ def run_through(steps: Steps | None, *, labelled: bool) -> Any:
                 _step(one, f"{number} · {heading}", steps)
                 for number, (one, heading) in enumerate(MAIN_STEPS.items(), 1)
             ],
-            "To look at": looked_at,
+            "Views": looked_at,
             "More": [page("help", "Help", "help"), *_elsewhere(asked)],
         },
         expanded=True,
@@ -113,9 +113,11 @@ def _elsewhere(asked: str) -> list[Any]:
     def show() -> None:
         if asked == "start":
             st.switch_page("start.py")
-        st.title("There is no such page")
-        st.markdown(f"This app has no page **{text.plain(asked)}**. The sidebar lists all pages.")
+        st.title("Page not found")
+        st.markdown(
+            f"This app has no page **{text.plain(asked)}**. All pages are listed in the sidebar."
+        )
         if main_button("Go to the start", icon=":material/home:"):
             st.switch_page("start.py")
 
-    return [st.Page(show, title="No such page", url_path=asked, visibility="hidden")]
+    return [st.Page(show, title="Page not found", url_path=asked, visibility="hidden")]

@@ -32,19 +32,20 @@ def show_quality(here: Here, prepared: Prepared) -> None:
     quality = judge_quality(prepared.framing, prepared.reference, prepared.query)
     if quality is None:
         return
-    st.subheader("How good the query's pictures are")
+    st.subheader("Image quality of the query")
     for sentence in describe_shifts(quality.shifts):
         st.info(text.sentence(sentence), icon=":material/tune:")
     told = describe_faults(quality)
     if not told:
-        st.markdown("No cell stands out.")
+        st.markdown("No cell is conspicuous.")
         return
     st.caption(
-        "Each cell is compared with the usual one of its slide; the reference tells how far apart "
-        "cells commonly are. Look before you set cells aside: an unusual cell may be a rare type."
+        "Each cell is compared with the typical cell of its slide; the reference shows how much "
+        "cells usually vary. Look at the cells before you set them aside: an unusual cell may be "
+        "a rare type."
     )
     fault = st.pills(
-        "What is wrong",
+        "Problem",
         list(told),
         default=next(iter(told)),
         format_func=lambda one: f"{NAMES[one]} ({int(quality.faults[one].sum()):,})",
@@ -75,7 +76,7 @@ def show_cells(here: Here, prepared: Prepared, quality: Quality, fault: Fault) -
     left = [cell for cell in cells if cell not in answered]
     if answered_already := len(cells) - len(left):
         have = "has" if answered_already == 1 else "have"
-        st.caption(f"{answered_already:,} of {len(cells):,} {have} an answer already.")
+        st.caption(f"{answered_already:,} of {len(cells):,} {have} already been answered.")
     mine = [one for one in kept if one.who == here.reader]
     last = mine[-1].payload if mine else {}
     with st.container(horizontal=True):
@@ -87,8 +88,8 @@ def show_cells(here: Here, prepared: Prepared, quality: Quality, fault: Fault) -
                 on_click=set_aside,
                 args=(here, left, fault),
                 disabled=here.locked,
-                help="They get the answer artefact under your name: they are not counted, and no "
-                "example for the vote.",
+                help="They get the answer artefact under your name: they are not counted and "
+                "not used as examples for the vote.",
             )
         if "aside" in last:
             st.button(

@@ -46,8 +46,8 @@ def ask_reader() -> None:
         "Your name",
         key="reader",
         max_chars=_LONGEST_NAME,
-        placeholder="Asked at your first answer",
-        help="Decisions are kept under this name. This browser remembers it.",
+        placeholder="Asked for at your first answer",
+        help="Answers are kept under this name. This browser remembers it.",
     )
 
 
@@ -86,8 +86,8 @@ def ask_name() -> None:
     if not waits_for_name():
         st.rerun()
     st.session_state[_ASKED] = True
-    st.markdown("Answers are kept with the name of who gave them. You are asked once.")
+    st.markdown("Answers are kept with the name of the reader. You are asked only once.")
     with st.form("name", border=False):
         st.text_input("Your name", key="name asked", max_chars=_LONGEST_NAME)
-        st.form_submit_button("Keep my answer", type="primary", on_click=_take_name)
+        st.form_submit_button("Save my answer", type="primary", on_click=_take_name)
     component("browser", "focus")(key="name focus")

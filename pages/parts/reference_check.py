@@ -37,14 +37,16 @@ WIDE, NARROW = 560, 330  # px; side by side where both fit
 LEFT_OUT = "left out"
 
 _WHY = {
-    "duplicate": "Nearly the same image has another label: one of the two is wrong.",
-    "label": "The other cells of the reference speak for another type.",
-    "no nucleus": "No stained nucleus is found in the picture.",
-    "blurred": "The picture is more blurred than nearly all others of the set.",
-    "dark": "The picture is darker than nearly all others of the set.",
-    "bright": "The picture is brighter than nearly all others of the set.",
-    "cut off": "The cell is cut off by the border of its image.",
-    "outlier": "It is unlike all other cells: an artefact, two cells, another kind of picture?",
+    "duplicate": "A nearly identical image has another label: one of the two is wrong.",
+    "label": "The other cells of the reference suggest another type.",
+    "no nucleus": "No stained nucleus was found in the image.",
+    "blurred": "The image is more blurred than nearly all others of the set.",
+    "dark": "The image is darker than nearly all others of the set.",
+    "bright": "The image is brighter than nearly all others of the set.",
+    "cut off": "The cell is cut off at the border of its image.",
+    "outlier": (
+        "It is unlike all other cells: possibly an artefact, two cells, or another kind of image."
+    ),
 }
 
 
@@ -67,9 +69,8 @@ def show_reference_check(here: Here) -> None:
         return
     st.header("Check of the reference")
     st.caption(
-        "Each cell's label is compared with what the other cells of the reference say of it, and "
-        "the most doubtful cells come first. A wrong label costs accuracy in every step after "
-        "this one."
+        "Each cell's label is compared with what the other cells of the reference suggest; the "
+        "most suspicious labels come first. Wrong labels reduce accuracy in every later step."
     )
     found = load_check(here.workspace, here.id)
     if found is not None:
@@ -77,7 +78,7 @@ def show_reference_check(here: Here) -> None:
         return
     job = current_job(here.workspace, here.id)
     if job and job.active:  # the page shows it, once
-        st.caption("It can be made when the work above has ended.")
+        st.caption("It can start when the work above has finished.")
         return
     if job and job.target == "check":
         at_work(here, done=False)
@@ -105,19 +106,19 @@ def _show_counts(found: ReferenceCheck, cells: Sequence[int], said: Mapping[str,
     seen = len(hashes & said.keys())
     if not cells:
         st.success(
-            f"0 of {text.count(found.reference.n_cells, 'cell')} want a look: no label is "
-            "doubtful, and no cell is unlike all others.",
+            f"0 of {text.count(found.reference.n_cells, 'cell')} need a check: no label is "
+            "suspicious, and no cell is unlike all others.",
             icon=":material/done_all:",
         )
     else:
         st.markdown(
-            f"**{len(cells):,} of {text.count(found.reference.n_cells, 'cell')} want a look**; "
-            f"you and others have looked at {seen:,} of them."
+            f"**{len(cells):,} of {text.count(found.reference.n_cells, 'cell')} should be "
+            f"checked**; you and others have checked {seen:,} of them."
         )
     if torn := len(found.contradictions):
         st.caption(
-            f"{text.count(torn, 'file')} more: the same image stands under several types, and is "
-            "left out. They are listed above with the files that are left out."
+            f"{text.count(torn, 'file')} more: the same image appears under several types and is "
+            "left out. These files are listed above with the files left out."
         )
     own = dict(zip(found.reference.cells, found.reference.cell_labels.tolist(), strict=True))
     given = {cell: one.payload["type"] for cell, one in said.items() if cell in own}
@@ -146,7 +147,7 @@ def _show_cell(
     if reading.place >= len(cells):
         left = sum(sha not in said for sha in hashes)
         st.success(
-            f"You are at the end of the list; {text.count(left, 'cell')} of it "
+            f"This is the end of the list; {text.count(left, 'cell')} "
             f"{'is' if left == 1 else 'are'} undecided.",
             icon=":material/done_all:",
         )
@@ -194,7 +195,7 @@ def _show_reason(
 ) -> None:
     label, proposed = str(found.reference.cell_labels[cell]), found.proposed[cell]
     shares = found.probabilities[cell]
-    st.caption(f"{place + 1:,} of {of:,}, the most doubtful first")
+    st.caption(f"{place + 1:,} of {of:,}, the most suspicious first")
     large_chip(label, colours(here), rem=1.25, weight=600)
     st.markdown(" ".join(["is its label.", *(_WHY[reason] for reason in found.reasons[cell])]))
     own = 100 * shares[found.types.index(label)]
@@ -204,7 +205,7 @@ def _show_reason(
             f"{text.plain(label)} {own:.1f} %."
         )
     else:
-        st.markdown(f"The others say {text.plain(label)} too, {own:.1f} %.")
+        st.markdown(f"The other cells suggest {text.plain(label)} too, {own:.1f} %.")
     if said is not None:
         given = said.payload["type"]
         now = f"**{text.plain(given)}**" if given else "**left out**"
@@ -215,7 +216,7 @@ def _show_reason(
 def _show_neighbours(
     here: Here, found: ReferenceCheck, cell: int, said: Mapping[str, Decision]
 ) -> None:
-    st.caption("Most alike in the reference, with their labels")
+    st.caption("Most similar in the reference, with their labels")
     near = found.neighbours[cell].tolist()
     hashes = [found.reference.cells[one] for one in near]
     names = [str(found.reference.cell_labels[one]) for one in near]
@@ -360,14 +361,14 @@ def _offer_tables(
             )
             if len(here.workspace.sets(here.id, REFERENCE)) == 1:
                 st.download_button(
-                    "Labels that count (labels.csv)",
+                    "Corrected labels (labels.csv)",
                     lambda: csv_bytes(labels_table(here.pooled(REFERENCE))),
                     "labels.csv",
                     key="check labels",
                     icon=":material/download:",
                     on_click="ignore",
-                    help="Put it beside the images of the reference: the command line then takes "
-                    "these labels.",
+                    help="Put it beside the images of the reference: the command line then "
+                    "uses these labels.",
                 )
 
 

@@ -24,7 +24,7 @@ from parts.study_types import reference_types
 WORDS: Mapping[TypeState, str] = {
     "expected": "Expected",
     "possible": "Possible",
-    "absent": "Not in it",
+    "absent": "Absent",
 }
 _WIDE = 268  # px: three words beside each other
 _HIGH = 460  # px: more rows of types scroll
@@ -43,8 +43,8 @@ def show_sample(here: Here) -> None:
     must_find = here.options.get("must_find", ())
     st.header("What may be in the query?")
     st.caption(
-        "Say which types this sample can hold. What is not in it is left out of naming and typing, "
-        "which makes both better; your answers may still be such a type."
+        "State which types this sample can contain. Absent types are left out of naming and "
+        "typing, which improves both; your answers may still use them."
     )
     choose_kind(here, types, said)
     high = len(types) > _MANY
@@ -57,8 +57,8 @@ def show_sample(here: Here) -> None:
     if said.too_few:
         left = f"only {text.listed(said.left)}" if said.left else "no type"
         st.warning(
-            f"That leaves {left}; two types at least must be possible. Until then nothing is "
-            "ruled out."
+            f"That leaves {left}; at least two types must be possible. Until then nothing is ruled "
+            "out."
         )
     show_said(here, said)
 
@@ -88,7 +88,7 @@ def choose_kind(here: Here, types: list[str], said: ExpectedTypes) -> None:
         key=key,
         on_change=keep,
         index=0 if named else None,  # what was said is taken back by Undo
-        placeholder="Choose one to begin with",
+        placeholder="Choose one as a starting point",
         disabled=here.locked,
         width=420,
     )
@@ -132,7 +132,9 @@ def choose_state(here: Here, name: str, state: TypeState, *, must: bool) -> None
         on_change=keep,
         required=True,
         disabled=here.locked or must,
-        help="It must not be missed, as is said above: it cannot be ruled out." if must else None,
+        help="It is marked above as a type that must not be missed: it cannot be ruled out."
+        if must
+        else None,
         width=_WIDE,
     )
 

@@ -33,7 +33,7 @@ def show_saved(here: Here, view: View) -> None:
             _change_one(here, list(kept))
         if problem := st.session_state.pop("cells filter problem", ""):
             st.error(text.sentence(problem))
-        st.markdown("**Address of what you see**, to be copied and sent")
+        st.markdown("**Link to this view**, to copy and send")
         query = urlencode({"study": here.id, **write_view(view)}, doseq=True)
         st.code(f"{st.context.url or ''}?{query}", language=None, wrap_lines=True)
 
@@ -88,6 +88,8 @@ def _decide(here: Here, name: str, address: FilterAddress | None, instead: str =
         )
         saved = payloads[-1]
         if address is not None and kept.get(saved["name"], address) != saved["address"]:
-            st.toast(f"The filter {text.plain(saved['name'])} was there already: it is this now.")
+            st.toast(
+                f"The filter {text.plain(saved['name'])} already existed: it has been replaced."
+            )
     except CellTransferError as error:
         st.session_state["cells filter problem"] = str(error)

@@ -21,7 +21,7 @@ def words_of(purity: Purity, write: Callable[[str], str] = str) -> str:
     rest = purity.cells - most - sum(count for _, count in others[: _NAMED - 1])
     if rest:
         named.append(f"{rest:,} for others")
-    return f"Of {text.count(purity.cells, 'cell')} the encoders take {', '.join(named)}."
+    return f"Of {text.count(purity.cells, 'cell')} the encoders predict {', '.join(named)}."
 
 
 def bar(purity: Purity, shades: Mapping[str, str], *, height: int = 10) -> str:
@@ -48,4 +48,4 @@ def warning_of(purity: Purity) -> str:
     """Warn of a cluster that seems mixed; empty if it does not."""
     if not purity.mixed:
         return ""
-    return ":orange-badge[:material/call_split: seems mixed: look through all its cells]"
+    return ":orange-badge[:material/call_split: may be mixed: look through all its cells]"

@@ -19,12 +19,12 @@ from parts.here import Here
 NUMBER = "number"
 PRESET_NAMES = {"default": "As measured best", "paper": "As in the paper"}
 PRESET_BUTTONS = {
-    "default": ("What measured best", "Framing, colours and clusters go back to it as well."),
+    "default": ("What measured best", "Framing, colours and clusters are reset to it too."),
     "paper": (
         "The paper's preset",
         (
-            "Whole images, their own colours and node-degree clusters too: cells are embedded and "
-            "matched anew. Your answers are carried over."
+            "It also uses whole images, original colours and node-degree clusters, so cells are "
+            "embedded and matched again. Your answers are kept."
         ),
     ),
 }
@@ -64,10 +64,11 @@ def show_preset(here: Here, config: Config) -> None:
     """Tell which preset is in force, and offer the other."""
     preset = preset_of(here.study)
     changed = own_choices(config, preset)
-    more = f", with {len(changed)} of your own" if changed else ""
+    more = f", with {len(changed)} changed by you" if changed else ""
     left, right = st.columns([3, 2], vertical_alignment="center")
     left.markdown(
-        f"**Choices: {PRESET_NAMES[preset]}{more}.** The first of each is what measured best."
+        f"**Settings: {PRESET_NAMES[preset]}{more}.** The first option of each setting is the one "
+        "that measured best."
     )
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         for other, (label, note) in PRESET_BUTTONS.items():
@@ -98,9 +99,9 @@ def show_choices(here: Here, config: Config) -> None:
                 choose = choose_switch if setting.kind == "switch" else choose_number
                 chosen[setting.name] = choose(here, setting, config)
         st.caption(
-            "A change of what is compared also finds clusters anew. Clusters are named anew too "
-            "where their votes change: by what a neighbour counts, or types as they look in the "
-            "query. Your answers stand."
+            "Changing what is compared also finds new clusters. Clusters also get new proposals "
+            "when their votes change: through the weight of neighbours or the types fitted to the "
+            "query. Your answers are kept."
         )
         if clicked(
             st.form_submit_button,

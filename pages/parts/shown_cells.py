@@ -119,13 +119,13 @@ def tell_lost(shown: Shown) -> None:
     """Tell what an address asks for that this query does not hold."""
     view, cells = shown.view, shown.run.query.n_cells
     lost = {
-        "The pinned cell is not in this query: cells stand by their agreement. Pin another one.": (
+        "The pinned cell is not in this query: cells are sorted by agreement. Pin another one.": (
             view.pin and shown.find(view.pin) is None
         ),
-        "The cell of this address is not in this query. Open another one.": (
+        "The cell in this address is not in this query. Open another one.": (
             view.cell and shown.find(view.cell) is None
         ),
-        "The cells chosen in this address are of another query. Take “chosen cells alone” away.": (
+        "The cells selected in this address are from another query. Remove that filter.": (
             view.only and unpack_cells(view.only, cells) is None
         ),
     }

@@ -34,7 +34,7 @@ COOKIE = USER_COOKIE_NAME
 _BESIDE = (APP if APP == PROJECT else Path.cwd()) / ".streamlit" / "secrets.toml"
 _NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 _SHORTEST = 32  # characters of a secret
-_OFF = f"Where nobody is to sign in, set {SIGN_IN}=off."
+_OFF = f"If nobody has to sign in, set {SIGN_IN}=off."
 
 
 @dataclass(frozen=True)
@@ -60,25 +60,27 @@ def sign_in_asked() -> SignIn | None:
     listed = [Path(path) for path in st.get_option("secrets.files")]
     gone = [str(path) for path in listed if not path.exists()]
     if gone and is_manually_set("secrets.files"):
-        raise SignInError(f"secrets.files names {' and '.join(gone)}, which is not there.")
+        raise SignInError(f"secrets.files names {' and '.join(gone)}, which does not exist.")
     files = [path for path in dict.fromkeys([*listed, _BESIDE]) if path.exists()]
     if not files:
         if asked == "required":
             raise SignInError(
-                f"{SIGN_IN} is required, but there is no {_BESIDE}; write the sign-in into it as "
-                "the guide On a hospital's server says."
+                f"{SIGN_IN} is required, but there is no {_BESIDE}; add the sign-in as described "
+                "in the guide On a hospital's server."
             )
         return None
     where = " and ".join(str(path) for path in files)
     auth = _auth_section(where)
     if asked == "off":
         if auth is not None:
-            raise SignInError(f"{SIGN_IN} is off, but {where} has a sign-in; take one away.")
+            raise SignInError(
+                f"{SIGN_IN} is off, but {where} configures a sign-in; remove one of the two."
+            )
         return None
     if auth is None:
         raise SignInError(
-            f"{where} has no section [auth], in small letters, so nobody could sign in; write it "
-            f"as the guide On a hospital's server says. {_OFF}"
+            f"{where} has no section [auth], in lower case, so nobody could sign in; add it as "
+            f"described in the guide On a hospital's server. {_OFF}"
         )
     return _checked(auth, where)
 
@@ -89,21 +91,21 @@ def _auth_section(where: str) -> Mapping[str, Any] | None:
     except Exception as error:  # what Streamlit, TOML and the file system find wrong with it
         raise SignInError(
             f"{where} cannot be read ({' '.join(str(error).split())[:200]}), so nobody could sign "
-            f"in; mend it. {_OFF}"
+            f"in; correct it. {_OFF}"
         ) from error
     if section is not None and not isinstance(section, Mapping):
-        raise SignInError(f"auth in {where} is no section; write [auth] on a line of its own.")
+        raise SignInError(f"auth in {where} is not a section; write [auth] on a line of its own.")
     return section
 
 
 def _checked(auth: Mapping[str, Any], where: str) -> SignIn:
     missing = [key for key in _NEEDED if not isinstance(auth.get(key), str) or not auth[key]]
     if missing:
-        raise SignInError(f"[auth] in {where} lacks {', '.join(missing)}; write what is missing.")
+        raise SignInError(f"[auth] in {where} lacks {', '.join(missing)}; add what is missing.")
     if len(auth["cookie_secret"]) < _SHORTEST:
         raise SignInError(
             f"cookie_secret in {where} is shorter than {_SHORTEST} characters, so it could be "
-            "guessed; write a longer one, such as `openssl rand -hex 32` prints."
+            "guessed; use a longer one, such as the output of `openssl rand -hex 32`."
         )
     back = urlsplit(auth["redirect_uri"])
     if not back.path.endswith("/oauth2callback"):
@@ -112,13 +114,13 @@ def _checked(auth: Mapping[str, Any], where: str) -> SignIn:
         address = urlsplit(auth[key])
         if address.scheme != "https" and address.hostname not in ("localhost", "127.0.0.1"):
             raise SignInError(
-                f"{key} in {where} must begin with https://, for a sign-in can be read on its way "
-                "otherwise."
+                f"{key} in {where} must begin with https://, because a sign-in over http can be "
+                "intercepted."
             )
     if st.get_option("server.trustedUserHeaders"):
         raise SignInError(
-            "server.trustedUserHeaders would let a request say who sends it, against the sign-in; "
-            "take it out of Streamlit's settings."
+            "server.trustedUserHeaders would let a request claim any identity and bypass the "
+            "sign-in; remove it from Streamlit's settings."
         )
     return SignIn(back.hostname or "", back.scheme == "https")
 

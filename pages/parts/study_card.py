@@ -43,7 +43,7 @@ def duplicate(study: Study) -> None:
 
 def share(study: Study) -> None:
     """Show the address that opens this study."""
-    st.markdown("Whoever can reach this server opens this study at")
+    st.markdown("Anyone who can reach this server can open this study at")
     base = (st.context.url or "").split("?")[0].rsplit("/", 1)[0]
     st.code(f"{base}/?study={study.id}", language=None)
 
@@ -69,19 +69,19 @@ def tag(space: Workspace, study: Study, suggested: Sequence[str]) -> None:
     st.multiselect(
         "Tags",
         list(dict.fromkeys((*given, *suggested))),
-        placeholder="such as microscope: Axio, or any word",
+        placeholder="for example: microscope: Axio, or any word",
         accept_new_options=True,
         max_selections=MOST_TAGS,
         key=key,
         on_change=keep,
-        help="To find the study by: its microscope, its stain, the site of the sample, or any "
-        "word. Type a new one and press Enter.",
+        help="Used to find the study: its microscope, its stain, the site of the sample, or "
+        "any word. Type a new one and press Enter.",
     )
 
 
 def archive(space: Workspace, study: Study) -> None:
     """Put a study aside, or list it again."""
-    label, icon = ("List again", "unarchive") if study.archived else ("Archive", "archive")
+    label, icon = ("Unarchive", "unarchive") if study.archived else ("Archive", "archive")
     call = space.take_out if study.archived else space.archive
     if clicked(st.button, label, key=f"archive {study.id}", icon=f":material/{icon}:") and attempt(
         call, study.id
@@ -108,7 +108,7 @@ def tick(study: Study) -> None:
         key=key,
         on_change=keep,
         label_visibility="collapsed",
-        help="Tick two to compare them, or one to compare its runs.",
+        help="Tick two studies to compare them, or one to compare its runs.",
     )
 
 
@@ -123,7 +123,7 @@ def show_study(study: Study, suggested: Sequence[str]) -> None:
             tick(study)
         with summary:
             marks = ":blue-badge[open]" if is_open else ""
-            marks += " :violet-badge[drawn cells]" if study.drawn else ""
+            marks += " :violet-badge[synthetic cells]" if study.drawn else ""
             marks += " :green-badge[signed off]" if study.signed else ""
             marks += " :orange-badge[archived]" if study.archived else ""
             marks += "".join(f" :gray-badge[{text.plain(one)}]" for one in study.tags or ())
@@ -135,7 +135,7 @@ def show_study(study: Study, suggested: Sequence[str]) -> None:
                 f"changed {text.when(study.changed)}{signed}"
             )
         with buttons.container(horizontal=True, horizontal_alignment="right"):
-            label = "Go on" if is_open else "Open"
+            label = "Continue" if is_open else "Open"
             if clicked(st.button, label, key=f"open {study.id}", help=step.task):
                 go(step.page, study.id)
             with st.popover("More", key=f"more {study.id}"):

@@ -52,8 +52,8 @@ def offer_file(space: Workspace, study: Study) -> None:
             "As one file",
             key=f"file {study.id}",
             icon=":material/folder_zip:",
-            help="Images, options, decisions with who and when, and results; for another "
-            "workspace, or to keep.",
+            help="Images, settings, decisions with reader and time, and results; for another "
+            "workspace or as a backup.",
         ):
             start_preparation(path, write)
             st.rerun()
@@ -62,22 +62,22 @@ def offer_file(space: Workspace, study: Study) -> None:
 def bring_study(space: Workspace) -> None:
     """Take a file of another workspace, and tell what came in."""
     number = st.session_state.get(_BROUGHT, 0)  # another one is closed, and holds no file yet
-    with st.popover("Bring a study", icon=":material/upload_file:", key=f"bring {number}"):
+    with st.popover("Import a study", icon=":material/upload_file:", key=f"bring {number}"):
         file = st.file_uploader(
-            "File of a study",
+            "Study file",
             "zip",
             key=f"study file {number}",
             max_upload_size=_MOST,
-            help="As *As one file* or `study export` writes it. All of it is checked, and comes "
-            "in whole or not at all.",
+            help="A file written by *As one file* or `study export`. It is checked completely "
+            "and imported as a whole or not at all.",
         )
         st.caption(
-            f"Larger files than {text.size(_MOST * 1e6)}: `study import FILE` on the server."
+            f"Files larger than {text.size(_MOST * 1e6)}: `study import FILE` on the server."
         )
-        if clicked(st.button, "Bring it in", key="bring study", disabled=file is None):
+        if clicked(st.button, "Import it", key="bring study", disabled=file is None):
             _take(space, file)
     if came := st.session_state.pop("study came", None):
-        st.success(f"**{text.plain(came[0])}** is here: {came[1]}", icon=":material/check:")
+        st.success(f"**{text.plain(came[0])}** is imported: {came[1]}", icon=":material/check:")
 
 
 def _take(space: Workspace, file: BinaryIO) -> None:

@@ -114,7 +114,7 @@ def show_filter(space: Workspace, wanted: StudyFilter, archived: int) -> None:
             **_bind("signed", wanted.signed, str),
         )
         if archived or wanted.archived:
-            st.toggle(f"Archived too ({archived})", **_bind("archived", wanted.archived, bool))
+            st.toggle(f"Include archived ({archived})", **_bind("archived", wanted.archived, bool))
 
 
 def show_chips(wanted: StudyFilter, found: int, of: int) -> None:
@@ -138,7 +138,7 @@ def show_chips(wanted: StudyFilter, found: int, of: int) -> None:
                 icon=":material/close:",
                 icon_position="right",
                 type="tertiary",
-                help="Take this filter away",
+                help="Remove this filter",
                 on_click=_change,
                 kwargs=without,
             )

@@ -41,7 +41,7 @@ def typed_name(here: Here, typed: str) -> str:
     like = close_match(name, types)
     if like and st.session_state.get("asked about") != name:
         st.session_state["asked about"] = name
-        raise DataError(f"Did you mean {like}? If {name} is a type of its own, give it once more.")
+        raise DataError(f"Did you mean {like}? If {name} is a separate type, enter it once more.")
     return name
 
 

@@ -134,8 +134,12 @@ def show_cells(files: Takeaways) -> pd.DataFrame:
         column_config={**_heads(shown), "Cell": st.column_config.ImageColumn("Cell", width=70)},
     )
     left = "" if len(made) == len(rows) else f"The first {len(rows):,} of {len(made):,}. "
-    names = "" if "file" in shown else "Names of files may tell types: here they show on demand. "
-    st.caption(f"{left}{names}The files hold every cell and all {len(made.columns)} columns.")
+    names = (
+        ""
+        if "file" in shown
+        else "File names can reveal types, so they are shown only on request. "
+    )
+    st.caption(f"{left}{names}The files contain every cell and all {len(made.columns)} columns.")
     return made
 
 
@@ -220,4 +224,6 @@ def follow(path: Path, label: str) -> None:
         st.rerun()
     share = state.done / state.total if state.total else 0.0
     count = f" {state.done:,} of {state.total:,}" if state.total > 1 else ""
-    st.progress(share, text=f"Preparing the {label}…{count} You can leave this page meanwhile.")
+    st.progress(
+        share, text=f"Preparing the {label}…{count} You can leave this page in the meantime."
+    )

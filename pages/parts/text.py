@@ -67,15 +67,15 @@ def possible_slips(clusters: Sequence[str]) -> str:
     """Tell which clusters' names are to be looked at again."""
     named = ", ".join(clusters)
     if len(clusters) > 1:
-        return f"the names of clusters {named}: they may be slips"
-    return f"the name of cluster {named}: it may be a slip"
+        return f"the types of clusters {named}: they may be wrong"
+    return f"the type of cluster {named}: it may be wrong"
 
 
 def reason(error: Exception) -> str:
     """Say why something failed; a fault of ours is to be reported."""
     if isinstance(error, CellTransferError):
         return str(error)
-    return f"A fault of ours ({type(error).__name__}: {error}). Please report it."
+    return f"Internal error ({type(error).__name__}: {error}). Please report it."
 
 
 def expert(label: str = "Expert") -> DeltaGenerator:

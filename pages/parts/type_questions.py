@@ -22,15 +22,16 @@ def show_questions(image_set: ImageSet, own: Mapping[str, int]) -> None:
     if asked := open_questions(image_set, own):
         told = [f"{text.plain(name)} ({own[name]:,} cells, {why})" for name, why in asked.items()]
         st.warning(
-            f"Hardly types: {and_more(sorted(told))}. These cells are left out until you "
-            "say what they are: below, give each a name in the study, or save it without one to "
-            "leave its cells out.",
+            f"Probably not cell types: {and_more(sorted(told))}. These cells are left out until "
+            "you decide: below, give each a name in the study, or save it without a name to leave "
+            "its cells out.",
             icon=":material/help:",
         )
     pairs = [(a, b) for a, b in plurals(own) if not {a, b} & image_set.mapping.keys()]
     if pairs:
         told = [f"{text.plain(one)} and {text.plain(other)}" for one, other in pairs]
         st.warning(
-            f"One type or two? {and_more(told)}. If one is meant, give both one name in the study.",
+            f"One type or two? {and_more(told)}. If they are the same, give both the same name in "
+            "the study.",
             icon=":material/help:",
         )

@@ -33,11 +33,11 @@ from parts.here import Here
 
 KINDS = {
     "types": "Types and slides",
-    "agreement": "How sure",
+    "agreement": "Certainty",
     "expert": "Expert",
 }
 EXPERT = {
-    "voters": "Where voters part",
+    "voters": "Where voters differ",
     "alignment": "With and without transport",
 }
 
@@ -92,13 +92,16 @@ def show_numbers(run: RunResult) -> None:
         "Mean agreement": (
             f"{run.vote.agreement.mean():.2f}",
             (
-                "The share of the vote that a cell's type won. It is not how often it is right; "
-                "what it lets expect stands below."
+                "The share of the vote for a cell's type. It is not the accuracy; the expected "
+                "accuracy is shown below."
             ),
         ),
         "Flagged": (
             f"{flagged:,}",
-            f"{100 * flagged / run.query.n_cells:.1f} % of the cells; nobody has typed them yet.",
+            (
+                f"{100 * flagged / run.query.n_cells:.1f} % of the cells; nobody has answered them "
+                "yet."
+            ),
         ),
     }
     with st.container(horizontal=True, gap="small"):
@@ -116,9 +119,9 @@ def show_types(run: RunResult, colours: Mapping[str, str], reviews: Sequence[Rev
         "composition_figure",
     )
     if absent := [name for name in run.filtered if name in run.config.absent]:
-        st.caption(f"Not in this sample, as was said on Data: {text.listed(absent)}.")
+        st.caption(f"Absent from this sample, as set on the Data page: {text.listed(absent)}.")
     if left := [name for name in run.filtered if name not in absent]:
-        st.caption(f"Filtered out, so no cell can be one: {text.listed(left)}.")
+        st.caption(f"Filtered out, so no cell can get this type: {text.listed(left)}.")
     if run.filtered:
         show_full_list("All types that are filtered out", list(run.filtered))
     inference = infer_run(run, reviews)
@@ -128,12 +131,12 @@ def show_types(run: RunResult, colours: Mapping[str, str], reviews: Sequence[Rev
     if run.query.slide is None:
         st.caption(
             "All cells are counted as one slide: a metadata.csv with the columns file and slide "
-            "(Data page) gives one count a slide."
+            "(Data page) gives one count per slide."
         )
     with st.expander("As a table"):
         columns = {"percent": "counted", "low": "from", "high": "to"}
         columns |= {"estimate_low": "corrected: from", "estimate_high": "to "}
-        columns |= {"estimate": "best guess"}
+        columns |= {"estimate": "best estimate"}
         shares: dict[str, Any] = {
             name: st.column_config.NumberColumn(label, format="%.1f %%")
             for name, label in columns.items()
@@ -147,13 +150,13 @@ def show_types(run: RunResult, colours: Mapping[str, str], reviews: Sequence[Rev
         st.dataframe(
             table,
             hide_index=True,
-            column_config={**shares, **counts, **slides, "drawn": "answers drawn"},
+            column_config={**shares, **counts, **slides, "drawn": "answers on drawn cells"},
         )
         st.caption(
-            "Counted: what the vote gave, with the 95 % interval of counting alone. Corrected: by "
-            "the answers on cells drawn by chance, with that of counting and typing. In 100 and "
-            "200 cells: what a count by eye may find (Rümke); a count outside of it is not "
-            "explained by chance."
+            "Counted: the result of the vote, with the 95 % interval of counting alone. "
+            "Corrected: by the answers on randomly drawn cells, with the 95 % interval of "
+            "counting and typing. In 100 and 200 cells: the range that a manual count may give "
+            "(Rümke); a count outside it is not explained by chance."
         )
 
 
@@ -186,7 +189,7 @@ def show_voters(run: RunResult) -> None:
     """Show where voters part."""
     names = [voter_label(voter) for voter in run.voters]
     if len(names) < 2:
-        st.info("There is one voter only: nobody to compare it with.")
+        st.info("There is only one voter, so there is nothing to compare.")
         return
     # A vote updated with answers has voters of its own, which vote in some cells alone.
     maps.figure(disagreement_figure(run.vote.choices[: len(names)], names), "disagreement_figure")

@@ -16,8 +16,9 @@ ORDERS = {
 }
 
 HELP = (
-    "Which cells come first. Central ones show what the cluster is; marginal ones what else may be "
-    "in it. Disagreeing ones are those that the encoders take for another type than the cluster."
+    "Which cells come first. Central cells show what the cluster is; marginal cells show what "
+    "else may be in it. Disagreeing cells are those that the encoders predict as another type "
+    "than the cluster's."
 )
 
 

@@ -28,10 +28,10 @@ def show_filtered(matched: Matched) -> None:
         st.markdown("None: every type of the reference takes part.")
     if left_out:
         st.markdown(
-            "No cluster is matched to these. Those that are not kept are left out: **no query cell "
-            "can be typed as one of them**. But a rare type may lie among the cells of another. "
-            "Look at the query cells that are most like each; where one of them is of the type, "
-            "keep it."
+            "No cluster is matched to these types. Types that are not kept are left out: **no "
+            "query cell can get one of them**. But cells of a rare type may be hidden in the "
+            "cluster of another type. Look at the query cells most similar to each; if one of "
+            "them is of the type, keep it."
         )
     for name in matched.types:
         if name in left_out or (name in config.always_kept and name not in of_clusters):
@@ -49,8 +49,8 @@ def show_not_in_it(matched: Matched, names: list[str]) -> None:
             st.html(f"<div style='font-weight:650'>{chip(name, matched.shades)}</div>", width=200)
             by = said[name]
             st.markdown(
-                f":gray-badge[:material/block: not in this sample], as {text.plain(by.who)} said, "
-                f"{text.when(by.at)}",
+                ":gray-badge[:material/block: absent from this sample], according to "
+                f"{text.plain(by.who)}, {text.when(by.at)}",
                 width="stretch",
             )
             offer_way_back(here, name, key=f"way back {name}")
@@ -63,16 +63,16 @@ def count_others(matched: Matched) -> None:
     if none:
         cells = sum(match.cells for match in none)
         st.markdown(
-            f"**{cells:,} cells** in {len(none)} "
-            f"{'cluster' if len(none) == 1 else 'clusters'} fit none of the types. The reference "
-            "is not aligned to them; each still gets the nearest type, and is flagged."
+            f"**{cells:,} cells** in {len(none)} {'cluster' if len(none) == 1 else 'clusters'} "
+            "match none of the types. The reference is not aligned to them; each still gets the "
+            "nearest type and is flagged."
         )
     if new:
         cells = sum(match.cells for match in new)
         st.markdown(
-            f"**{cells:,} cells** are of types that people named and the reference lacks "
-            f"({text.listed(matched.new_types)}): the reference is not aligned to them; "
-            "your answers and their neighbours type them."
+            f"**{cells:,} cells** are of types that readers added and the reference lacks "
+            f"({text.listed(matched.new_types)}): the reference is not aligned to them; your "
+            "answers and their neighbours type them."
         )
 
 
@@ -92,8 +92,8 @@ def show_without_cluster(matched: Matched, name: str, *, kept: bool) -> None:
                 if kept_by:
                     by = f" by {text.plain(kept_by[-1].who)}, {text.when(kept_by[-1].at)}"
                 st.markdown(
-                    f":green-badge[:material/check: kept]{by}. It takes part, with at least 3 % "
-                    "of the reference cells that are drawn."
+                    f":green-badge[:material/check: kept]{by}. It is included, with at least 3 % "
+                    "of the drawn reference cells."
                 )
         with button, st.container(horizontal_alignment="right"):
             st.button(
@@ -106,7 +106,7 @@ def show_without_cluster(matched: Matched, name: str, *, kept: bool) -> None:
             )
         mine, theirs = st.columns(2, gap="medium")
         with mine:
-            st.caption("Query cells most like it: is one of them of this type?")
+            st.caption("Query cells most similar to it: is one of them of this type?")
             of_cluster = [matched.label(position) for position in matched.clusters.labels[alike]]
             pictures(
                 here,

@@ -31,7 +31,7 @@ from parts.text import plain, seconds_left
 _PHASES = {
     "reading": "Reading the images",
     "framing": "Finding nuclei",
-    "trying fields": "Trying what tells the reference's types apart",
+    "trying fields": "Comparing fields of view",
     "colour": "Comparing colours",
     "drawing the cells": "Drawing the cells",
     "drawing the map": "Drawing the map",
@@ -42,7 +42,7 @@ _PHASES = {
     "evaluate": "Measuring every method",
     "identify shared types": "Finding shared types",
     "few labels": "Measuring with few labelled cells",
-    "reader": "Playing a reader",
+    "reader": "Simulating a reader",
 }
 
 
@@ -50,15 +50,19 @@ _SOON = 2.0  # seconds
 _LONG = 15.0  # seconds without a sign of life after which a page says so
 
 _SILENT = {
-    "queued": "It has been starting for {silent}: the machine may be busy. After two minutes it "
-    "is given up; nothing is lost if you cancel.",
-    "running": "No sign of life for {silent}: a long step may hold everything, or the machine or "
-    "its disk is busy. You can wait, or cancel and begin again: what is finished is kept.",
+    "queued": (
+        "It has been starting for {silent}: the machine may be busy. It is stopped after two "
+        "minutes; you can cancel without losing anything."
+    ),
+    "running": (
+        "No progress for {silent}: a long step may be running, or the machine or its disk is "
+        "busy. You can wait, or cancel and start again: finished work is kept."
+    ),
 }
 
 COMING = ":material/hourglass_top: Transport is being computed; the vote will be updated."
 
-CHANGED = "Something before this step has changed: its result is out of date."
+CHANGED = "An earlier step has changed: this result is out of date."
 
 
 def needs(here: Here, stage: Stage, button: str, stale: str = CHANGED) -> bool:
@@ -111,16 +115,16 @@ def offer_transport(here: Here, found: CurrentRun) -> None:
     moved = drift(found.run)
     if found.lacks_transport:
         st.info(
-            "What you confirmed counts in the vote already. With confirmed clusters transport "
-            "counts too, and it is not computed yet.",
+            "Your confirmations already count in the vote. With confirmed clusters transport "
+            "counts too, but it has not been computed yet.",
             icon=":material/sync:",
         )
         offer_work(here, "classify", "Compute the transport", aside=True)
     elif moved.pays:
         st.info(
-            "What you confirmed counts in the vote already. The transport was made to other "
-            f"proportions ({100 * moved.total_variation:.1f} % of the cells have moved): to "
-            "run it again will pay.",
+            "Your confirmations already count in the vote. The transport was computed for other "
+            f"proportions ({100 * moved.total_variation:.1f} % of the cells have changed type): "
+            "running it again is worthwhile.",
             icon=":material/sync:",
         )
         offer_work(here, "classify", "Run the transport again", aside=True)
@@ -151,8 +155,8 @@ def _show_end(job: Job) -> None:
         st.error(message, icon=":material/error:")
     else:
         st.error(
-            f"**The work ended at an error.** {message}  \nWhat was finished is kept: mend the "
-            "cause, then begin again.",
+            f"**The work stopped with an error.** {message}  \nFinished work is kept: fix the "
+            "cause, then start again.",
             icon=":material/error:",
         )
 
@@ -174,7 +178,7 @@ def lead_to_review(here: Here, note: str = "", *, quiet: bool = False) -> None:
 
     ``note`` and ``quiet`` are those of ``main_button``.
     """
-    label, icon = "Go on: review the doubtful cells", ":material/arrow_forward:"
+    label, icon = "Continue: review the uncertain cells", ":material/arrow_forward:"
     if not main_button(label, icon=icon, key="following", note=note, quiet=quiet):
         return
     found = load_current(here.workspace, here.id)
@@ -194,14 +198,14 @@ def _watch(workspace: Workspace, study: str, there: frozenset[str]) -> None:
     with st.container(border=True):
         st.progress(min(outlook.share, 1.0) if outlook else 0.0, text=_promise(job, outlook))
         if job.cancel:
-            st.caption(f"It ends within {GRACE:.0f} seconds or so; what is finished is kept.")
+            st.caption(f"It ends within about {GRACE:.0f} seconds; finished work is kept.")
             return
         if phase := _phase_of(job, outlook):
             st.caption(phase)
         if silent > _LONG:
             st.warning(_SILENT[job.state].format(silent=seconds_left(silent)))
         else:
-            st.caption("You can close this page: the work goes on, and what is finished is kept.")
+            st.caption("You can close this page: the work continues, and finished work is kept.")
         if clicked(st.button, "Cancel", key="cancel work", icon=":material/stop_circle:"):
             attempt(cancel, workspace, job.id)
 
@@ -213,7 +217,7 @@ def _promise(job: Job, outlook: Outlook | None) -> str:
     if outlook is None:
         return "**Starting…**"
     if outlook.left < _SOON:
-        return "**Nearly there**"
+        return "**Almost done**"
     # In steps that nobody can take for a promise to the second.
     return f"**About {seconds_left(5 * math.ceil(outlook.left / 5))} left**"
 
@@ -234,8 +238,8 @@ def map_follows(here: Here) -> None:
     if job and job.active:
         _wait_for_map(here.workspace, here.id)
     else:
-        st.caption("The map of the cells is not drawn yet.")
-        offer_work(here, "embed", "Draw the map", aside=True)
+        st.caption("The map of the cells has not been computed yet.")
+        offer_work(here, "embed", "Compute the map", aside=True)
 
 
 @st.fragment(run_every=1.0)
@@ -244,7 +248,7 @@ def _wait_for_map(workspace: Workspace, study: str) -> None:
     if job is None or not job.active or "map" in arrived(workspace, study):
         st.rerun()
     st.info(
-        "The map follows. It takes some seconds that no result waits for.",
+        "The map will follow in some seconds; the results do not depend on it.",
         icon=":material/scatter_plot:",
     )
 

@@ -45,7 +45,7 @@ def test_all_answers_are_listed_with_what_stood_before(open_page, answered):
     assert not app.exception
     assert rows(app)["Answer"].tolist() == [two, "Unsure", one, one, one]
     assert rows(app)["Before"].tolist() == [one, "", "", "", ""]
-    assert rows(app)["Stands"].tolist() == [True, True, True, True, False]
+    assert rows(app)["Current"].tolist() == [True, True, True, True, False]
     files = dict(zip(run.query.cells, run.query.first_file, strict=True))
     assert rows(app)["File"][0] == files[run.query.cells[0]]
 
@@ -74,7 +74,7 @@ def test_an_older_answer_is_changed_and_undone(open_page, answered):
     two = type_names(run.reference)[1]
     app = open_page("answers", study.id)
     pick(app, 3)
-    next(one for one in app.selectbox if one.label == "It is").set_value(two).run()
+    next(one for one in app.selectbox if one.label == "Corrected answer").set_value(two).run()
     button(app, "answers change").click().run()
     assert not app.exception
     last = answers(space, study)[-1]
@@ -97,11 +97,11 @@ def test_what_was_changed_in_another_window_is_not_revised_unseen(open_page, ans
     space, study, run = answered
     two = type_names(run.reference)[1]
     app = pick(open_page("answers", study.id), 2, 3)
-    next(at for at in app.selectbox if at.label == "It is").set_value(two)
+    next(at for at in app.selectbox if at.label == "Corrected answer").set_value(two)
     app.run()
     say(space, study, [run.query.cells[1]], UNSURE)  # one of the two, meanwhile
     button(app, "answers change").click().run()
-    assert "1 answer had been changed since you saw this list" in text_of(app)
+    assert "1 answer had been changed since you opened this list" in text_of(app)
     assert [(p["cell"], p["answer"]) for p in answers(space, study)[-2:]] == [
         (run.query.cells[1], UNSURE),
         (run.query.cells[2], two),
@@ -117,7 +117,7 @@ def test_others_answers_cannot_be_revised(open_page, answered):
 
 def test_before_any_answer_the_page_says_where_they_come_from(open_page, finished):
     app = open_page("answers", finished[1].id)
-    assert "Nobody has answered yet" in app.info[0].value
+    assert "There are no answers yet" in app.info[0].value
 
 
 def upload(app, name, data):
@@ -133,18 +133,18 @@ def test_a_table_is_looked_at_and_brought_in_by_one_stroke(open_page, answered):
     lines = ["Bild;Zelltyp", f"{files[0]};{one}", f"{files[1]};{one}", f"{files[5]};{two}"]
     lines += [f"{files[6]};Plasmazelle", f"nowhere.png;{one}"]
     app = upload(open_page("answers", study.id), "May.csv", "\n".join(lines).encode())
-    assert "Which columns of May\\.csv" in app.warning[0].value
+    assert "Choose the columns of May\\.csv" in app.warning[0].value
     for label, column in (("Files", "Bild"), ("Types", "Zelltyp")):
         box = next(one for one in app.selectbox if one.label == label)
         box.set_value(column).run()
     assert {m.label: m.value for m in app.metric} == {
-        "To bring in, of 5": "2",
+        "To import, of 5": "2",
         "Change an answer": "1",
-        "Stand already": "1",
+        "Already recorded": "1",
         "Not in the query": "1",
     }
     next(one for one in app.selectbox if "Plasmazelle" in one.label).set_value(
-        "It is a new type"
+        "Corrected answer a new type"
     ).run()
     button(app, "answers bring").click().run()
     assert not app.exception
@@ -163,12 +163,12 @@ def test_a_studys_own_blind_answers_count_only_where_somebody_says_so(open_page,
     given = Review(run.query.cells[0], run.types[0], "Ann", "2025-01-01T00:00:00", True, 0.2)
     data = csv_bytes(reviews_table(run.query, [given]))
     app = upload(open_page("answers", study.id), "reviews.csv", data)
-    box = next(one for one in app.checkbox if "this study's own" in one.label)
+    box = next(one for one in app.checkbox if "this study's blind" in one.label)
     assert box.value is False
     button(app, "answers bring").click().run()
     assert [(p["blind"], p.get("chance")) for p in answers(space, study)] == [(False, None)]
     button(app, "answers brought undo").click().run()
-    next(one for one in app.checkbox if "this study's own" in one.label).check().run()
+    next(one for one in app.checkbox if "this study's blind" in one.label).check().run()
     button(app, "answers bring").click().run()
     assert [(p["blind"], p["chance"]) for p in answers(space, study)] == [(True, 0.2)]
 
@@ -176,7 +176,7 @@ def test_a_studys_own_blind_answers_count_only_where_somebody_says_so(open_page,
 def test_answers_are_brought_in_under_a_name(open_page, finished):
     app = open_page("answers", finished[1].id, reader="")
     assert not app.exception
-    assert "Give your name first" in " ".join(one.value for one in app.info)
+    assert "First enter your name" in " ".join(one.value for one in app.info)
     assert not app.file_uploader
 
 

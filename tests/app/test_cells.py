@@ -73,7 +73,9 @@ def test_all_cells_are_shown_but_those_that_wait_for_a_blind_answer(finished, at
     assert sorted(cells) == np.flatnonzero(~blind).tolist()
     assert (np.diff(run.vote.agreement[cells]) >= 0).all()
     assert f"**{len(cells)} of {run.query.n_cells} cells**" in text_of(app)
-    assert f"{blind.sum()} cells of the blind sample wait on Review" in text_of(app)
+    assert f"{blind.sum()} cells of the blind sample are reserved for the Review page" in text_of(
+        app
+    )
     widget(app, "toggle", "cells blind").set_value(True).run()
     assert sorted(gallery(app)) == [*range(run.query.n_cells)]
     assert address(app) == {"blind": "1"}
@@ -85,7 +87,7 @@ def test_a_cell_of_the_blind_sample_is_opened_without_its_prediction(finished, a
     cell = int(np.flatnonzero(waiting(run))[0])
     app = at(study, cell=run.query.cells[cell][:16])
     assert "its prediction is hidden until then" in text_of(app)
-    assert "Not among those shown" in text_of(app)
+    assert "Not among the cells shown" in text_of(app)
     assert "Agreement **" not in text_of(app)
     assert not app.dataframe
     app = at(study, cell=run.query.cells[cell][:16], blind="1")
@@ -103,7 +105,7 @@ def test_filters_narrow_and_stand_in_the_address(finished, at):
         assert set(gallery(app)) == {*np.flatnonzero(shown & (np.array(run.predicted) == name))}
         assert address(app) == {"type": name}
     widget(app, "slider", "cells agreement").set_value((0.0, 0.0)).run()
-    assert "No cell fits all of this" in text_of(app)
+    assert "No cell matches all filters" in text_of(app)
     assert address(app) == {"type": run.types[-1], "agreement": "0-0"}
     button(app, "cells chip 1").click().run()  # the agreement's
     assert address(app) == {"type": run.types[-1]}
@@ -164,13 +166,13 @@ def test_every_voters_word_is_told(finished, at):
     assert not app.exception
     table = app.dataframe[0].value
     said = votes_of_cell(run, cell)
-    assert table["Says"].tolist() == [one.type_name for one in said]
+    assert table["Vote"].tolist() == [one.type_name for one in said]
     assert table["Voter"].tolist()[-1] == "fitted to the query"
-    assert "counts as all voters without transport together" in text_of(app)
+    assert "counts as much as all voters without transport together" in text_of(app)
     np.testing.assert_allclose(table["Share of the vote"], [one.share for one in said])
     assert text_of(app).count(" nearest: ") == 1
     assert "it weighs nothing until a cluster is confirmed" in text_of(app)
-    assert "A weight of 0" not in text_of(app)
+    assert "Voters with a weight of 0" not in text_of(app)
 
 
 def test_neighbours_of_one_voter_alone(transported, at):
@@ -207,11 +209,11 @@ def test_every_voters_word_is_told_after_answers_too(finished, at):
     assert not app.exception
     table = app.dataframe[0].value
     assert table["Share of the vote"].sum() == pytest.approx(1)
-    said = table["Says"] == run.predicted[cell]
+    said = table["Vote"] == run.predicted[cell]
     agreement = table["Share of the vote"][said].sum()
     assert agreement == pytest.approx(run.vote.agreement[cell], abs=1e-6)
     assert "its cluster's confirmed type" in table["Voter"].tolist()
-    assert "What you confirmed" in text_of(app)
+    assert "Your confirmations" in text_of(app)
     assert "Who decided: " in text_of(app)
     assert load_run(space, study.id) is None
 
@@ -290,8 +292,8 @@ def test_what_an_address_asks_for_and_the_query_lacks_is_told(finished, at):
     assert not app.exception
     told = " ".join(one.value for one in app.warning)
     assert "The pinned cell is not in this query" in told
-    assert "The cell of this address is not in this query" in told
-    assert "The cells chosen in this address are of another query" in told
+    assert "The cell in this address is not in this query" in told
+    assert "The cells selected in this address are from another query" in told
     chips = [one.label for one in app.button if (one.key or "").startswith("cells chip")]
     assert "fault \\[a\\]\\(b\\)" in chips
 
@@ -308,7 +310,7 @@ def test_filters_are_saved_shared_renamed_and_deleted(finished, at):
     app = at(study, flagged="1")
     widget(app, "text_input", "cells filter name").set_value("Ann's doubts")
     button(app, "Save").click().run()
-    assert "was there already" in app.toast[0].value
+    assert "already existed" in app.toast[0].value
     assert saved_filters(space, study.id) == {"Ann's doubts": {"flagged": ["1"]}}
     theirs = filter_payloads({}, "Ben's", {"reviewed": ["no"]})
     space.decide_all(study.id, FILTER, theirs, "Ben")
@@ -373,7 +375,7 @@ def test_one_key_answers_for_all_that_are_picked_but_not_for_the_blind_sample(fi
     some = np.flatnonzero(~waiting(run))[:3].tolist()
     app = answer(study, [*blind, *some], "plasma cell")
     assert given(space, study) == {run.query.cells[cell]: "plasma cell" for cell in some}
-    assert "2 picked cells of the blind sample stayed unanswered" in text_of(app)
+    assert "2 selected cells of the blind sample stayed unanswered" in text_of(app)
     reviews = load_current(space, study.id).reviews
     assert not any(one.blind for one in reviews)
     assert np.flatnonzero(waiting(run, reviews)).tolist() == np.flatnonzero(waiting(run)).tolist()

@@ -53,7 +53,7 @@ def test_every_side_of_the_result_can_be_shown(transported, open_page, kind, fig
     app = look_at(open_page("classify", transported[1].id), kind)
     assert not app.exception
     assert len(app.get("plotly_chart")) == figures
-    assert "Compute it all the same" not in {one.label for one in app.button}
+    assert "Compute it anyway" not in {one.label for one in app.button}
 
 
 def test_a_first_vote_is_announced_where_it_comes_much_sooner(transported, open_page, monkeypatch):
@@ -81,14 +81,14 @@ def test_transport_that_weighs_nothing_is_offered_quietly(finished, open_page, m
     why = "Transport was not computed: it weighs nothing until a cluster is confirmed."
     assert why in [one.value for one in app.caption]
     assert [one.value for one in look_at(app, "alignment").info] == [why]
-    button(app, "Compute it all the same").click().run()
+    button(app, "Compute it anyway").click().run()
     assert not app.exception
     assert started == [(study.id, "classify")]
     assert space.study(study.id).options["transport"] == "always"
     # Until it is there, the vote without it is shown and named so.
     said = text_of(app)
     assert "the vote without transport" in said
-    assert "A first result" in said
+    assert "First result" in said
     assert "out of date" not in said
     assert metrics(app)["Query cells"] == str(space.pooled(study.id, "query").n_cells)
 
@@ -98,7 +98,7 @@ def test_without_an_alignment_none_is_offered(finished, open_page):
     space.change_options(study.id, alignment="none")
     app = open_page("classify", study.id)
     assert states(space, study.id)["classify"] == "done"  # it decides nothing yet
-    assert "Compute it all the same" not in {one.label for one in app.button}
+    assert "Compute it anyway" not in {one.label for one in app.button}
     assert "No alignment was chosen" in text_of(look_at(app, "alignment"))
 
 
@@ -108,7 +108,7 @@ def test_a_first_vote_is_shown_while_transport_is_computed(finished, open_page, 
     confirm_all(space, study)
     app = open_page(page, study.id)
     assert "Transport is being computed" not in text_of(app)
-    assert "not computed yet" in text_of(app)
+    assert "not been computed yet" in text_of(app)
     if page != "classify":
         assert "Compute the transport" in {one.label for one in app.button}
 
@@ -127,7 +127,7 @@ def test_a_first_vote_is_shown_while_transport_is_computed(finished, open_page, 
     assert "Transport is being computed; the vote will be updated." in said
     assert "Compute the transport" not in {one.label for one in shown[0].button}
     if page == "classify":
-        assert "A first result" in said
+        assert "First result" in said
         assert metrics(shown[0])["Clusters confirmed"] != "0"
     space.end_job(space.job(job.id), "done", "")
     said = text_of(open_page(page, study.id))
@@ -192,7 +192,7 @@ def test_a_new_setting_appears_by_its_metadata(finished, open_page, monkeypatch)
     assert not app.exception
     options = finished[0].study(finished[1].id).options
     assert options == {**finished[1].options, "scale_blocks": False, "n_clusters": 3}
-    assert "with 3 of your own" in text_of(app)  # the draws are the third
+    assert "with 3 changed by you" in text_of(app)  # the draws are the third
 
 
 def test_choices_are_kept_and_an_old_result_is_said_to_be_old(finished, open_page):
@@ -204,7 +204,7 @@ def test_choices_are_kept_and_an_old_result_is_said_to_be_old(finished, open_pag
     assert space.study(study.id).options == {**study.options, "filtering": "none"}
     said = text_of(app)
     assert "out of date" in said
-    assert "The last result" in said
+    assert "Latest result" in said
     assert "**What runs:** 3 voters on 30 query cells" in said
     assert "No match is confirmed yet" in said
     button(app, "What measured best").click().run()
@@ -233,13 +233,13 @@ def test_the_work_is_begun_from_here(finished, open_page, monkeypatch):
     )
     confirm_all(space, study)
     app = open_page("classify", study.id)
-    assert "What you confirmed counts in the vote already" in text_of(app)
+    assert "Your confirmations already count in the vote" in text_of(app)
     button(app, "Compute the transport").click().run()
     assert started == [(study.id, "classify")]
 
 
 @pytest.mark.parametrize(
-    ("pays", "label"), [(-1, "Run the transport again"), (2, "Run it again all the same")]
+    ("pays", "label"), [(-1, "Run the transport again"), (2, "Run it again anyway")]
 )
 def test_answers_after_the_transport_make_no_result_old(
     finished, open_page, monkeypatch, pays, label
@@ -256,9 +256,9 @@ def test_answers_after_the_transport_make_no_result_old(
     app = open_page("classify", study.id)
     said = text_of(app)
     assert states(space, study.id)["classify"] == "stale"
-    assert "counts in the vote already" in said
+    assert "already count in the vote" in said
     assert "out of date" not in said
-    assert "The last result" not in said
+    assert "Latest result" not in said
     button(app, label).click().run()
     assert started == [(study.id, "classify")]
 

@@ -62,7 +62,7 @@ def test_cells_that_are_picked_in_the_gallery_move(open_page, finished, shown):
     query = space.pooled(study.id, "query").cells
     assert (edit["what"], edit["to"]) == ("move", None)
     assert edit["cells"] == shorten_hashes([query[cell] for cell in moved])
-    assert "changed by hand" in text_of(app)
+    assert "edited manually" in text_of(app)
 
 
 def test_split_and_undo(open_page, finished):
@@ -77,8 +77,8 @@ def test_split_and_undo(open_page, finished):
     assert len(after.names) == len(before.names) + len(made)
     moved = sum(len(edit["cells"]) for edit in made)
     assert after.sizes[0] == before.sizes[0] - moved > 0
-    assert "changed by hand" in text_of(app)
-    assert "These clusters are not matched to types yet." in text_of(app)
+    assert "edited manually" in text_of(app)
+    assert "These clusters have not been matched to types yet." in text_of(app)
     button(app, "undo").click().run()
     assert edits(space, study) == []
     np.testing.assert_array_equal(load_clusters(space, study.id).labels, before.labels)
@@ -120,7 +120,7 @@ def test_one_reader_does_not_undo_what_another_did(open_page, finished):
         "Ben",
     )
     app = open_page("clusters", study.id)
-    assert "1 edits by hand" in text_of(app)
+    assert "1 manual edits" in text_of(app)
     assert "undo" not in {one.key for one in app.button}
 
 
@@ -146,7 +146,7 @@ def test_edited_clusters_are_matched_anew(open_page, finished, monkeypatch):
     started = []
     monkeypatch.setattr("parts.work.start", lambda _, __, target: started.append(target))
     app = open_page("clusters", study.id, cluster=0)
-    assert button(app, "following").label == "Go on to matches"
+    assert button(app, "following").label == "Continue to matches"
     button(app, "split 0").click().run()
     button(app, "Match the clusters to types").click().run()
     assert not app.exception

@@ -43,15 +43,15 @@ def test_unclear_columns_are_asked_for(space, study, open_page):
     rows = "".join(f"{n}.png,{'ab'[n // 2]},x\n" for n in range(4))
     made = reference(space, study, f"image,class,type\n{rows}")
     page = open_page("data", study)
-    assert "Which columns of labels.csv hold what?" in said(page)
+    assert "Choose the columns of labels.csv." in said(page)
     boxes = {box.label: box for box in page.selectbox}
     assert (boxes["Files"].value, boxes["Types"].value) == ("image", None)
     assert boxes["Types"].options == ["image", "class", "type"]
-    assert "Choose a column for each." in said(press(page, "Use these columns"))
+    assert "Choose a column for each field." in said(press(page, "Use these columns"))
     next(box for box in page.selectbox if box.label == "Types").set_value("class")
     page = press(page, "Use these columns")
     assert not page.exception
-    assert "Which columns" not in said(page)
+    assert "Choose the columns" not in said(page)
     assert types(space, made) == ["a", "a", "b", "b"]
     # What was taken can be changed.
     assert "Columns of labels.csv (files: image, types: class)" in said(page)
@@ -65,7 +65,7 @@ def test_labels_that_are_hardly_types_are_asked_about(space, study, open_page):
     assert "One type or two? cell and cells." in said(page)
     assert types(space, made) == ["cell", "cells", "mast"]
     page = press(page, "Save types")  # as it stands: without a name
-    assert "Hardly types" not in said(page)
+    assert "Probably not cell types" not in said(page)
     assert space.image_set(made).mapping == {"nan": ""}
     space.change_set(made, mapping={"nan": "", "cells": "cell"})
     assert "One type or two?" not in said(open_page("data", study))

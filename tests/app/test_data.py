@@ -52,7 +52,7 @@ def test_a_filled_study_leads_on(finished, open_page):
     assert "42 cells in 42 files" in said(page)
     assert "Reference**: nucleus found in" in said(page)
     assert "Under 20 cells: eosinophil (14), lymphocyte (14), neutrophil (14)" in said(page)
-    assert page.button("following").label == "Go on: confirm what the clusters are"
+    assert page.button("following").label == "Continue: confirm the types of the clusters"
 
 
 def test_one_button_types_the_cells_and_leads_to_the_matches(finished, open_page, monkeypatch):
@@ -68,7 +68,7 @@ def test_one_button_types_the_cells_and_leads_to_the_matches(finished, open_page
 
 
 def test_types_that_the_query_names_are_told_of_and_not_shown(finished, space, study, open_page):
-    told = "They are not looked at"
+    told = "They are not used for typing"
     assert told not in said(open_page("data", finished[1].id))
     fill(space, study, [("lymphocyte/1.png", png(1)), ("monocyte/2.png", png(2))])
     fill(space, study, [("lymphocyte/3.png", png(3)), ("other/4.png", png(4))], "query")
@@ -81,7 +81,7 @@ def test_few_cells_one_type_and_unusable_files_are_said(space, study, open_page)
     fill(space, study, [*files, ("mono*cyte/copy.png", png(0))])
     page = open_page("data", study.id)
     assert not page.exception
-    assert "one type only (mono\\*cyte)" in said(page)
+    assert "only one type (mono\\*cyte)" in said(page)
     assert "Under 20 cells: mono\\*cyte (3)" in said(page)
     labels = [expander.label for expander in page.expander]
     assert {"Files left out (1)", "Duplicates (1)"} <= set(labels)
@@ -89,9 +89,7 @@ def test_few_cells_one_type_and_unusable_files_are_said(space, study, open_page)
 
 def test_a_type_named_like_an_answer_is_said(space, study, open_page):
     fill(space, study, [("none/1.png", png(1)), ("monocyte/2.png", png(2))])
-    assert "Also the name of an answer to a cell or a cluster: none." in said(
-        open_page("data", study.id)
-    )
+    assert "Reserved name used as a cell type: none." in said(open_page("data", study.id))
 
 
 def test_query_names_are_not_shown_unasked(space, study, open_page):
@@ -160,7 +158,7 @@ def test_a_signed_study_cannot_be_changed(finished, open_page):
 def test_a_damaged_table_is_mended_or_taken_out(space, study, open_page):
     made = fill(space, study, [("a/1.png", png(1)), ("labels.csv", b"file\na/1.png\n")])
     page = open_page("data", study.id)
-    assert "Mend labels.csv and add it again, or take it out." in said(page)
+    assert "Correct labels.csv and add it again, or remove it." in said(page)
     page.button(f"out labels.csv {made.id}").click().run()
     assert "1 cells in 1 files" in said(page)
     assert space.known_tables(made.id) == {}
@@ -180,7 +178,7 @@ def test_the_level_of_the_types_is_asked_and_can_be_changed(space, study, open_p
     assert choice.value is None
     assert choice.options == ["Level 1: s1, s2", "Level 2: x, y"]
     next(b for b in page.button if b.label == "These are the types").click().run()
-    assert "Choose one of the levels first." in said(page)
+    assert "First choose one of the levels." in said(page)
     page.radio(f"levels {made.id}").set_value(1)
     next(b for b in page.button if b.label == "These are the types").click().run()
     assert space.image_set(made.id).types_at == "2"
@@ -216,7 +214,7 @@ def test_what_is_wrong_with_one_set_hides_no_other(space, study, open_page):
     sections = {"Reference", "Query", "Extra sets", "Framing and colour"}
     assert sections <= {header.value for header in page.header}
     assert "**Query**: nucleus found in" in words
-    assert "Next: settle what stands above beside a set" in words
+    assert "Next: resolve the problem shown above for the set" in words
 
 
 def test_what_was_passed_over_is_counted_by_reason_kind_and_folder(space, study, open_page):

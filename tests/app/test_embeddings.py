@@ -22,7 +22,7 @@ def test_everything_that_is_known_of_encoders_is_shown(open_page, finished):
     assert not app.exception
     table = app.table[0].value
     assert list(table.index) == ["cell", "cervix", "colour", "texture", "shape"]
-    seen = table["Trained on"]
+    seen = table["Training data"]
     assert set(seen[2:]) == {r"nothing \(descriptors; scales from PBC\)"}
     assert "PBC" in seen["cell"]
     assert "SIPaKMeD" in seen["cervix"]
@@ -131,7 +131,7 @@ def test_another_layout_is_drawn_in_the_background(open_page, finished, monkeypa
         "parts.work.start", lambda _, study, target: started.append((study, target))
     )
     app = open_page("embeddings", study.id)
-    (layout,) = [one for one in app.button_group if one.label == "Laid out by"]
+    (layout,) = [one for one in app.button_group if one.label == "Layout"]
     layout.set_value("UMAP").run()
     assert not app.exception
     assert space.study(study.id).options["layout"] == "UMAP"
@@ -143,7 +143,7 @@ def test_published_encoders_are_offered_with_their_licences(open_page, finished)
     app = open_page("embeddings", study.id)
     table = next(one.value for one in app.dataframe if "Size" in one.value)
     assert table.loc["vitmae", "Licence"] == "CC-BY-NC-4.0"
-    assert "PBC" in table.loc["dinobloom", "Trained on"]
+    assert "PBC" in table.loc["dinobloom", "Training data"]
     assert "dinov2" not in pills(app, "Single").options
 
 

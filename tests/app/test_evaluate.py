@@ -69,7 +69,7 @@ def test_without_types_the_page_says_what_is_missing(finished, open_page):
     assert set(study_labels(space, study.id)) == {""}
     app = open_page("evaluate", study.id)
     assert not app.exception
-    assert "The types of the query are not known" in app.info[0].value
+    assert "The true types of the query are not known" in app.info[0].value
     assert "`labels.csv` with the columns `file` and `label`" in app.info[0].value
     assert not app.get("plotly_chart")
     assert all(one.label != "Measure" for one in app.button)
@@ -82,7 +82,7 @@ def test_types_that_the_reference_lacks_are_named(measured, open_page):
     space.change_set(reference.id, mapping=names)
     app = open_page("evaluate", study.id)
     assert not app.exception
-    assert "None of the query's types (eosinophil, lymphocyte) is one of" in app.info[0].value
+    assert "No type of the query (eosinophil, lymphocyte) is a type of" in app.info[0].value
 
 
 def test_figures_are_shown_with_a_warning(measured, open_page):
@@ -93,7 +93,7 @@ def test_figures_are_shown_with_a_warning(measured, open_page):
     found = load_evaluation(space, study.id)
     rows = {row.key: row for row in found.rows}
     assert metrics(app) == {
-        "As it stands": f"{rows['ensemble', 'fgw', 'true'].accuracy:.1f} %",
+        "Current state": f"{rows['ensemble', 'fgw', 'true'].accuracy:.1f} %",
         "Every cluster confirmed": f"{rows['ensemble', 'fgw', 'reader'].accuracy:.1f} %",
         "Without alignment": f"{rows['ensemble', 'none', 'true'].accuracy:.1f} %",
         "Always the commonest type": "66.7 %",

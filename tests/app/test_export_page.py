@@ -65,7 +65,7 @@ def test_what_a_person_takes_away_comes_first(open_page, finished):
     assert config["confidence"]["type_config"]["format"] == "%.1f %%"
     assert config["Cell"]["type_config"]["type"] == "image"
     assert ask("GET", first.value["Cell"][0]).status == 200
-    assert "30 cells are typed**: 0 by people, the others by prediction." in text_of(app)
+    assert "30 cells are typed**: 0 by readers, the others by prediction." in text_of(app)
     wait()
     app.run()
     buttons = [one.proto.label for one in app.get("link_button")]
@@ -140,7 +140,7 @@ def test_names_are_shown_on_demand_and_pseudonyms_instead(open_page, finished):
     assert first["file"].str.fullmatch("file-[0-9a-f]{16}").all()
     assert ask("GET", first["Cell"][0]).status == 200
     assert first["slide"].str.fullmatch("slide-[0-9a-f]{16}").all()
-    assert any("Which pseudonym" in one.proto.label for one in app.get("download_button"))
+    assert any("Key to the pseudonyms" in one.proto.label for one in app.get("download_button"))
 
 
 def test_reviews_are_in_the_preview(open_page, finished):
@@ -256,7 +256,7 @@ def test_who_has_no_name_is_asked_for_it_before_signing(open_page, finished):
     assert not app.exception
     assert space.study(study.id).signed is None
     next(one for one in app.text_input if one.key == "name asked").set_value("Ben")
-    next(one for one in app.button if one.label == "Keep my answer").click().run()
+    next(one for one in app.button if one.label == "Save my answer").click().run()
     assert space.study(study.id).signed_by == "Ben"
 
 

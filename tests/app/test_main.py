@@ -113,7 +113,7 @@ def test_a_tick_is_for_what_people_did_and_one_step_is_next(open_page, finished,
     for page in ("embeddings", "classify", "data", "start"):
         app = open_page(page, study.id)
         (main,) = [one for one in app.button if one.key == "following"]
-        assert main.label == "Go on: confirm what the clusters are", page
+        assert main.label == "Continue: confirm the types of the clusters", page
 
 
 def test_every_page_has_one_main_button(open_page, finished):
@@ -128,18 +128,18 @@ def test_an_address_that_no_page_has_says_so(open_page, home, monkeypatch):
     monkeypatch.setattr(ContextProxy, "url", "http://localhost:8501/base/nothing")
     pages = listed(monkeypatch)
     assert not open_page("studies").exception
-    assert pages["No such page"][1]["url_path"] == "nothing"
+    assert pages["Page not found"][1]["url_path"] == "nothing"
     monkeypatch.setattr(ContextProxy, "url", "http://localhost:8501/base/studies")
     pages.clear()
     open_page("studies")
-    assert "No such page" not in pages
+    assert "Page not found" not in pages
 
 
 def test_the_start_asked_for_by_name_is_led_to(open_page, home, monkeypatch):
     monkeypatch.setattr(ContextProxy, "url", "http://localhost:8501/base/start")
     pages = listed(monkeypatch)
     assert not open_page("studies").exception
-    assert pages["No such page"][1]["url_path"] == "start"
+    assert pages["Page not found"][1]["url_path"] == "start"
     assert pages["start.py"][1]["url_path"] != "start"
 
 
@@ -172,11 +172,11 @@ def test_a_name_is_asked_at_the_first_answer_which_is_then_kept(open_page, finis
     assert not app.exception
     assert space.decisions(study.id, "match") == ()
     name = next(one for one in app.text_input if one.key == "name asked")
-    button(app, "Keep my answer").click().run()
+    button(app, "Save my answer").click().run()
     assert space.decisions(study.id, "match") == ()  # without a name nothing is kept
     name = next(one for one in app.text_input if one.key == "name asked")
     name.set_value("  Zoë  ")
-    button(app, "Keep my answer").click().run()
+    button(app, "Save my answer").click().run()
     assert not app.exception
     assert {one.who for one in space.decisions(study.id, "match")} == {"Zoë"}
     assert app.session_state["reader"] == "Zoë"
@@ -190,7 +190,7 @@ def test_a_name_is_asked_from_a_part_of_a_page_too(open_page, finished):
     assert not app.exception
     assert space.decisions(study.id, "review") == ()
     next(one for one in app.text_input if one.key == "name asked").set_value("Zoë")
-    button(app, "Keep my answer").click().run()
+    button(app, "Save my answer").click().run()
     assert not app.exception
     (kept,) = space.decisions(study.id, "review")
     assert (kept.who, kept.payload["reader"]) == ("Zoë", "Zoë")

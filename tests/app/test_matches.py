@@ -128,7 +128,7 @@ def test_another_type_none_undo_and_take_back(finished, open_page):
     app = open_page("matches", study.id, cluster=shown)
     button(app, f"none {shown}").click().run()
     assert matched(finished)[shown].matched_type == NONE_TYPE
-    assert "fit none of the types" in text_of(app)
+    assert "match none of the types" in text_of(app)
     button(app, "undo").click().run()
     assert matched(finished)[shown].matched_type == "eosinophil"
     assert at(app) == shown
@@ -144,7 +144,7 @@ def test_several_at_one_stroke_are_undone_at_one_stroke(finished, open_page):
     button(app, "confirm all").click().run()
     assert not app.exception
     assert all(match.confirmed for match in matched(finished))
-    assert "Every cluster is settled by a person" in text_of(app)
+    assert "Every cluster has an answer from a person" in text_of(app)
     button(app, "undo").click().run()
     assert space.decisions(study.id, "match") == ()
 
@@ -195,7 +195,7 @@ def test_what_is_filtered_out_is_counted(finished, open_page, shown_cells):
         space.pooled(study.id, "reference").cell_labels == "neutrophil"
     ).tolist()
     assert neutrophils in shown_cells["reference"]
-    assert "No cluster is matched to neutrophil, and no cell will be typed so" in text_of(app)
+    assert "No cluster is matched to neutrophil, so no cell will get this type" in text_of(app)
     space.change_options(study.id, filtering="none")
     assert "Filtering is switched off" in text_of(open_page("matches", study.id))
 
@@ -212,7 +212,7 @@ def test_a_type_without_a_cluster_is_kept_and_left_out_again(finished, open_page
     changed = [stage for stage in after if after[stage] != before[stage]]
     assert changed == ["unaligned", "classify"]
     assert "kept] by Ann, " in text_of(app)
-    assert "It takes part, with at least 3 %" in text_of(app)
+    assert "It is included, with at least 3 %" in text_of(app)
     assert "No cluster is matched to neutrophil" not in text_of(app)
     button(app, "keep neutrophil").click().run()
     assert stage_keys(space, study.id) == before
@@ -303,7 +303,7 @@ def test_a_typed_name_is_that_of_a_type_in_any_case_and_a_close_one_is_asked_abo
         return {one.cluster: one.matched_type for one in matched(finished) if one.confirmed}
 
     assert give("Lymphocytes") == {}
-    assert "Did you mean lymphocyte? If Lymphocytes is a type of its own" in app.error[0].value
+    assert "Did you mean lymphocyte? If Lymphocytes is a separate type" in app.error[0].value
     (name,) = give("Lymphocytes").values()
     assert name == "Lymphocytes"
     button(app, "undo").click().run()
@@ -324,12 +324,14 @@ def test_a_name_that_the_encoders_speak_against_is_to_be_looked_at_again(finishe
     app = open_page("matches", study.id, cluster=shown)
     assert not app.exception
     assert load_current(space, study.id).run.updated.doubted_clusters == (shown,)
-    assert f"Look again: is this {types[slip]}?" in text_of(app)
+    assert f"Check this answer: is this {types[slip]}?" in text_of(app)
     assert f"these cells look like {right}" in text_of(app)
     assert "look again" in set(app.dataframe[0].value["State"])
-    assert f"Look again at the name of cluster {shown}: it may be a slip" in text_of(app)
+    assert f"Check the type of cluster {shown}: it may be wrong" in text_of(app)
     app = open_page("review", study.id)
-    assert f"Matches page at the name of cluster {shown}: it may be a slip" in text_of(app)
+    assert f"On the Matches page, check the type of cluster {shown}: it may be wrong" in text_of(
+        app
+    )
 
 
 def split_edits(space, study):
@@ -396,7 +398,7 @@ def test_who_splits_without_a_name_is_asked_for_it_first(finished, open_page):
     button(app, f"split {shown}").click().run()
     assert split_edits(space, study) == []
     next(one for one in app.text_input if one.key == "name asked").set_value("Ben")
-    button(app, "Keep my answer").click().run()
+    button(app, "Save my answer").click().run()
     assert not app.exception
     assert {one.who for one in space.decisions(study.id, "cluster")} == {"Ben"}
     assert at(app) == shown
@@ -424,12 +426,12 @@ def test_it_says_how_pure_a_cluster_seems(finished, open_page, monkeypatch):
     first = purity[at(app)]
     assert first.cells == matched(finished)[at(app)].cells
     said = " ".join(one.proto.body for one in app.get("html"))
-    assert f"Of {first.cells} cells the encoders take {first.counts[0][1]} (" in said
+    assert f"Of {first.cells} cells the encoders predict {first.counts[0][1]} (" in said
     says = app.dataframe[0].value.set_index("Cluster")["Encoders say"]
     assert says[str(at(app))] == f"{100 * first.share:.1f} % {first.counts[0][0]}"
-    assert ("seems mixed" in text_of(app)) == first.mixed
+    assert ("may be mixed" in text_of(app)) == first.mixed
     monkeypatch.setattr("celltransfer_core.pipeline.purity.MIXED", 1.0)
-    assert "seems mixed: look through all its cells" in text_of(open_page("matches", study.id))
+    assert "may be mixed: look through all its cells" in text_of(open_page("matches", study.id))
 
 
 @pytest.mark.parametrize("page", ["matches", "clusters"])

@@ -83,8 +83,8 @@ def test_the_blind_sample_shows_no_prediction(open_page, finished):
         blind = shown(app)[1]
         seen.append(blind)
         assert ("Predicted." in text_of(app)) is not blind
-        assert ("Its prediction is hidden" in text_of(app)) is blind
-        assert ("Most alike in the reference" in text_of(app)) is not blind
+        assert ("The prediction is hidden" in text_of(app)) is blind
+        assert ("Most similar in the reference" in text_of(app)) is not blind
         assert button(app, "accept").disabled is blind
         button(app, "type 0").click().run()
         assert answers(space, study)[-1]["blind"] is blind
@@ -181,7 +181,7 @@ def test_a_skipped_cell_comes_back_at_the_end(open_page, finished):
         button(app, "type 0").click().run()
     assert shown(app) == first
     button(app, "type 0").click().run()
-    assert "Nothing is left to look at" in text_of(app)
+    assert "There are no more cells to review" in text_of(app)
     assert len({p["cell"] for p in answers(space, study)}) == 30
 
 
@@ -246,7 +246,7 @@ def test_two_readers_are_compared(open_page, finished):
 def test_several_at_once_are_answered_in_the_gallery(open_page, finished, which, address):
     study = finished[1]
     app = open_page("review", study.id, which=which)
-    link = next(one for one in app.get("page_link") if one.proto.label == "Several at once")
+    link = next(one for one in app.get("page_link") if one.proto.label == "Answer several at once")
     assert link.proto.page == "cells"
     assert parse_qs(link.proto.query_string) == parse_qs(f"study={study.id}&{address}")
 

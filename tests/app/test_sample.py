@@ -48,7 +48,7 @@ def test_one_click_rules_a_type_out_and_undo_takes_it_back(finished, open_page):
     control(app, "neutrophil").set_value("absent").run()
     assert not app.exception
     assert config(finished).absent == ("neutrophil",)
-    assert "not in it: neutrophil (Ann, " in text_of(app)
+    assert "absent: neutrophil (Ann, " in text_of(app)
     after = stage_keys(space, study.id)
     assert [one for one in after if after[one] != before[one]] == [
         "matches",
@@ -56,7 +56,7 @@ def test_one_click_rules_a_type_out_and_undo_takes_it_back(finished, open_page):
         "classify",
     ]
     classify = open_page("classify", study.id)
-    assert "Something before this step has changed" in text_of(classify)
+    assert "An earlier step has changed" in text_of(classify)
     button(app, "undo expect").click().run()
     assert config(finished).absent == ()
     assert stage_keys(space, study.id) == before
@@ -110,7 +110,7 @@ def test_too_much_ruled_out_is_said_and_breaks_nothing(finished, open_page):
     for name in types[1:]:
         control(app, name).set_value("absent").run()
     assert not app.exception
-    assert f"That leaves only {types[0]}; two types at least must be possible" in text_of(app)
+    assert f"That leaves only {types[0]}; at least two types must be possible" in text_of(app)
     assert config(finished).absent == ()
     assert expected_types(space, study.id).too_few
 
@@ -155,7 +155,7 @@ def test_a_type_that_is_ruled_out_draws_no_cell_and_has_a_way_back(without_neutr
     assert described["look_like_ruled_out"] == {"neutrophil": 12}
     app = open_page("matches", study.id)
     assert not app.exception
-    assert "not in this sample], as Ben said, " in text_of(app)
+    assert "absent from this sample], according to Ben, " in text_of(app)
     assert "12 cells look like neutrophil, which Ben ruled out" in text_of(app)
     classify = open_page("classify", study.id)
     assert "12 cells look like neutrophil, which Ben ruled out" in text_of(classify)
@@ -163,7 +163,7 @@ def test_a_type_that_is_ruled_out_draws_no_cell_and_has_a_way_back(without_neutr
     button(app, "way back neutrophil").click().run()
     assert not app.exception
     assert config(without_neutrophils).absent == ()
-    assert "not in this sample" not in text_of(app)
+    assert "absent from this sample" not in text_of(app)
     assert "ruled out" not in text_of(app)
 
 

@@ -50,7 +50,7 @@ def test_cells_of_who_went_away_come_after_some_minutes(open_page, finished, mon
     space.take(study.id, "Ben", cells, len(cells))
     app = open_page("review", study.id)
     assert shown(app) is None
-    assert any("lie before other readers" in one.value for one in app.info)
+    assert any("are being read by other readers" in one.value for one in app.info)
     later = desks_module.time.time() + HELD + 1
     monkeypatch.setattr(desks_module.time, "time", lambda: later)
     app.run()

@@ -22,7 +22,7 @@ def test_the_first_visit_makes_the_demo_and_fills_it(open_page, home):
         assert study.drawn
         assert app.session_state["study"] == study.id
         assert app.query_params["study"] == study.id
-        assert "The demo is being made" in text_of(app)
+        assert "The demo is being prepared" in text_of(app)
         assert RESEARCH_USE in text_of(app)
         assert app.run().query_params["study"] == study.id
         assert len(space.studies()) == 1
@@ -48,7 +48,7 @@ def test_it_leads_on_with_the_open_study(open_page, finished):
     _, study = finished
     app = open_page("start", study.id)
     assert "no match confirmed" in text_of(app)
-    button(app, "Go on: confirm what the clusters are").click().run()
+    button(app, "Continue: confirm the types of the clusters").click().run()
     assert not app.exception
     assert app.title[0].value == "Matches"
 

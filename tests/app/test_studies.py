@@ -115,7 +115,7 @@ def test_deleted_studies_are_deleted_for_good_after_a_second_look(open_page, fin
     assert space.studies(deleted=True) == ()
     assert [one.name for one in space.studies()] == ["A copy"]
     assert space.pooled(space.studies()[0].id, "query").n_cells == 30
-    assert any("are free again" in one.value for one in app.success)
+    assert any("freed" in one.value for one in app.success)
     assert space.sweepable().size == 0
 
 
@@ -156,7 +156,7 @@ def test_a_search_stands_in_the_address_and_its_chips_take_it_away(open_page, fi
     assert asked(app, "find") == "eosinophil"
     widget(app, "multiselect", "studies tags").set_value(["stain: Giemsa"]).run()
     assert listed(app) == []
-    assert "No study fits" in text_of(app)
+    assert "No study matches" in text_of(app)
     assert asked(app, "tag") == "stain: Giemsa"
     widget(app, "button", "studies chip 0").click().run()
     assert listed(app) == [other]

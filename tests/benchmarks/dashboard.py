@@ -109,10 +109,10 @@ def fill(page, table):
         page.get_by_role("link", name="2 · Embeddings").click()
         page.get_by_role("button", name="Look at every cell").click(timeout=LONG)
         expect(page.get_by_text("query cells are embedded")).to_be_visible(timeout=LONG)
-    page.get_by_role("button", name="Go on to clusters").click()
+    page.get_by_role("button", name="Continue to clusters").click()
     with table.row("clusters found"):
         page.get_by_role("button", name="Find clusters", exact=True).click(timeout=LONG)
-        found = page.get_by_role("heading", name="clusters, the largest first")
+        found = page.get_by_role("heading", name="clusters, largest first")
         expect(found).to_be_visible(timeout=LONG)
     settle(page)
     with table.row("clusters matched"):

@@ -180,7 +180,7 @@ def test_a_loupe_shows_what_the_mouse_rests_on_and_tiles_grow(shown, page):
     expect(loupe).to_contain_text("basophil, cell 4")
     page.mouse.move(2, 2)
     expect(loupe).to_be_hidden()
-    page.get_by_label("Loupe").uncheck()
+    page.get_by_label("Magnifier").uncheck()
     before = shown.columns
     page.get_by_label("Size").fill("160")
     assert shown.columns < before

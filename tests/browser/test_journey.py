@@ -202,10 +202,10 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
         expect(settled).to_have_text(re.compile(f"^{number} of"), timeout=SOON)
         if number == 2:
             again(page)
-    expect(page.get_by_text("Every cluster is settled by a person")).to_be_visible()
+    expect(page.get_by_text("Every cluster has an answer from a person")).to_be_visible()
     reader = page.get_by_role("textbox", name="Your name")
     # What was confirmed calls for a transport, which is computed while one reviews.
-    page.get_by_role("button", name="Go on: review the doubtful cells").click()
+    page.get_by_role("button", name="Continue: review the uncertain cells").click()
     kill_while(app, study, "aligning")
     expect(page.get_by_role("heading", name="Review")).to_be_visible(timeout=SOON)
     settle(page)
@@ -229,7 +229,7 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
     expect(page.get_by_text("Transport is being computed")).to_have_count(0, timeout=FILLED)
     assert [job.state for job in app.space.jobs(study)][:2] == ["done", "stopped"]
     step(page, "Cells")
-    expect(page.get_by_role("listbox", name="Cells that fit")).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("listbox", name="Matching cells")).to_be_visible(timeout=SOON)
     again(page)
 
     # Review by keyboard, with a reload on the way.

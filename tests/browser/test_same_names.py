@@ -60,7 +60,7 @@ def add_both(page, app, study, sites):
     expect(headline(page)).to_have_text("Done: 11 files taken.", timeout=30_000)
     choose(zone, sites[1])
     question = page.get_by_role("group", name="Files of the same name")
-    lead = "10 images and labels.csv have the names of others"
+    lead = "10 images and labels.csv have the same names as existing ones"
     expect(question).to_contain_text(lead, timeout=30_000)
     assert cells_by_site(app, study) == {("site A", True): CELLS}
     return question
@@ -71,7 +71,11 @@ def add_both(page, app, study, sites):
     [
         ("Keep both", "Done: 11 files taken.", {("site A", True): 10, ("site B", True): 10}),
         ("Replace", "Done: 11 files taken.", {("site B", True): 10}),
-        ("Leave", "Done: nothing new was taken; what is here stays.", {("site A", True): 10}),
+        (
+            "Leave",
+            "Done: nothing new was added; the existing images are unchanged.",
+            {("site A", True): 10},
+        ),
         ("Cancel", "Cancelled", {("site A", True): 10}),
     ],
 )

@@ -239,7 +239,7 @@ def test_files_that_cannot_be_used_are_not_nothing_new(page, app, study, tmp_pat
     (folder / "a.gif").write_bytes(b"x")
     zone = open_data(page, app, study)
     choose(zone, folder)
-    expect(headline(page)).to_have_text("Nothing was taken; the reasons stand below.")
+    expect(headline(page)).to_have_text("Nothing was added; the reasons are listed below.")
     page.get_by_text("9 files left out").click()
     expect(page.locator("details li").first).to_contain_text("8 .txt: is no image by its name (")
     expect(page.get_by_text("Files left out (9)")).to_be_visible(timeout=30_000)
