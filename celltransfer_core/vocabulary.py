@@ -53,13 +53,15 @@ def check_new_type(name: str) -> str:
     """
     name = name.strip()
     if not name or not any(letter.isalnum() for letter in name):
-        raise DataError("Type a name with at least one letter for the new type.")
+        raise DataError("Enter a name with at least one letter for the new type.")
     if len(name) > MOST_LETTERS:
         raise DataError(f"{name[:20]}… is longer than {MOST_LETTERS} characters; shorten it.")
     if not name.isprintable():
-        raise DataError(f"{name!r} holds characters that cannot be shown; type it anew.")
+        raise DataError(f"{name!r} contains characters that cannot be shown; enter another name.")
     if name.lower() in ANSWERS:
-        raise DataError(f"{name!r} is an answer and cannot name a type; choose another name.")
+        raise DataError(
+            f"{name!r} is a reserved answer and cannot name a type; choose another name."
+        )
     return name
 
 

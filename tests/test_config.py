@@ -364,7 +364,7 @@ def test_what_the_protocol_varies_and_what_the_preset_decides():
 def test_help_tells_what_each_option_is_for(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
-    shown = " ".join(capsys.readouterr().out.split("what is not given")[1].split())
+    shown = " ".join(capsys.readouterr().out.split("settings that are not given")[1].split())
     for one in SETTINGS.values():
         if one.offered == "always" or (command == "run" and one.offered == "run"):
             assert re.search(rf" {one.option} .{{0,60}}?{re.escape(one.help)}", shown)

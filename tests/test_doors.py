@@ -260,7 +260,7 @@ def test_with_a_sign_in_the_name_comes_from_it_alone(space, sets, open_page, mon
 def test_without_an_identity_nobody_sees_a_study(space, sets, open_page, monkeypatch):  # noqa: F811
     sign_in(monkeypatch, **{**ANN, "sub": ""})
     app = open_page("data", sets[0].study, reader="Mallory")
-    assert "does not say who you are" in app.error[0].value
+    assert "does not identify you" in app.error[0].value
     assert "one" not in {one.value for one in app.text}
 
 

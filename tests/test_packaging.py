@@ -238,7 +238,7 @@ def test_the_doctor_finds_all_that_is_needed(without, capsys):
     said = capsys.readouterr().out
     assert f"CellTransfer:   {__version__}" in said
     assert "cell, cervix, colour, texture, shape" in said
-    assert "All that is needed is here." in said
+    assert "Everything required is installed." in said
 
 
 def test_the_doctor_tells_what_is_missing(without, capsys):
@@ -254,7 +254,7 @@ def test_the_doctor_tells_of_a_folder_that_cannot_be_used(monkeypatch, tmp_path,
     assert main(["doctor"]) == FAULT
     said = capsys.readouterr().out
     assert str(tmp_path) in said
-    assert "Something is missing." in said
+    assert "Something required is missing." in said
 
 
 @pytest.mark.parametrize(

@@ -59,10 +59,10 @@ def test_a_file_of_the_users_adds_kinds_and_replaces_some(home):
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("[kind.mine\n", "cannot be read as TOML"),
-        ("[kinds.mine]\n", "'kinds'; it may hold"),
+        ("[kind.mine\n", "is not valid TOML"),
+        ("[kinds.mine]\n", "'kinds'; it may contain"),
         ("[kind.mine]\nabsent = []\n", "needs a title"),
-        ('[kind.mine]\ntitle = "M"\nabsent = "ig"\n', "has absent that is no list of types"),
+        ('[kind.mine]\ntitle = "M"\nabsent = "ig"\n', "has absent that is not a list of types"),
         ('[kind.mine]\ntitle = "M"\nlikely = []\n', "holds 'likely'"),
         ('[kind.mine]\ntitle = "M"\nabsent = ["ig"]\nexpected = ["IG"]\n', "names 'ig' twice"),
         ('[kind.mine]\ntitle = "M"\npercent = {ig = [5, 2]}\n', "no interval within 0 to 100"),

@@ -22,7 +22,7 @@ def add_app(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--address",
         metavar="NAME",
-        help="network address to listen on; this machine alone unless given",
+        help="network address to listen on (default: this machine only)",
     )
     parser.add_argument(
         "--path", metavar="PATH", help="path behind a proxy: cells for https://HOST/cells"
@@ -31,10 +31,11 @@ def add_app(parser: argparse.ArgumentParser) -> None:
         "--home",
         type=Path,
         metavar="DIR",
-        help="folder to keep everything in; CELLTRANSFER_HOME, or the user's data folder, unless "
-        "given",
+        help="folder for all data (default: CELLTRANSFER_HOME or the user's data folder)",
     )
-    parser.add_argument("--no-browser", action="store_true", help="serve, but open no browser")
+    parser.add_argument(
+        "--no-browser", action="store_true", help="start the server without opening a browser"
+    )
     add_common(parser)
 
 

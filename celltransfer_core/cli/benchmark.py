@@ -34,19 +34,25 @@ if TYPE_CHECKING:
 def add_benchmark(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``benchmark``."""
     parser.set_defaults(command=_benchmark)
-    parser.add_argument("pairs", type=Path, metavar="PAIRS.toml", help="which sets, which pairs")
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="where the sets are; beside the file unless given"
+        "pairs", type=Path, metavar="PAIRS.toml", help="TOML file that lists the sets and the pairs"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of the sets (default: beside the file)"
     )
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("benchmark"),
         metavar="DIR",
-        help="folder for the results (./benchmark); the same again goes on",
+        help="folder for the results (default: ./benchmark); run the same command again to "
+        "continue",
     )
     parser.add_argument(
-        "--only", type=names_given, metavar="A,B", help="names of the pairs to measure"
+        "--only",
+        type=names_given,
+        metavar="A,B",
+        help="names of the pairs to measure (default: all)",
     )
     add_protocol(parser)
     add_method(parser)
@@ -108,7 +114,7 @@ def pair_options(words: Sequence[str]) -> argparse.Namespace:
 
 class _PairParser(Parser):
     def error(self, message: str) -> NoReturn:
-        raise DataError(f"The settings of the pairs: {message}.")
+        raise DataError(f"Settings of the pairs: {message}.")
 
 
 def _benchmark(options: argparse.Namespace) -> None:
@@ -134,9 +140,11 @@ def _benchmark(options: argparse.Namespace) -> None:
     say(f"\nWritten to {options.out}: summary.csv, summary.md, summary.html. {RESEARCH_USE}")
     failed = [o.pair.name for o in outcomes if o.problem and not o.missing]
     if failed:
-        raise DataError(f"{len(failed)} pairs failed ({', '.join(failed)}); summary.md says why.")
+        raise DataError(
+            f"{len(failed)} pairs failed ({', '.join(failed)}); see summary.md for the reasons."
+        )
     if all(outcome.missing for outcome in outcomes):
-        raise DataError("No pair's sets are there; give their folder with --data.")
+        raise DataError("The sets of no pair were found; give their folder with --data.")
 
 
 def _measuring(

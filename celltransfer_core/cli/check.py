@@ -46,8 +46,8 @@ def add_check(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="DIR",
-        help="typed cells: one sub-folder a type, or labels.csv; or study:NAME, a finished study; "
-        "repeated, the sets are pooled",
+        help="typed cells: one sub-folder per type, or labels.csv; or study:NAME, a finished "
+        "study; may be repeated to pool several sets",
     )
     add_least_confidence(folders)
     add_types_at(folders)
@@ -55,7 +55,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     add_label_columns(folders)
     add_new_types(folders)
     folders.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder for check.csv; without, the screen alone"
+        "--out", type=Path, metavar="DIR", help="folder for check.csv (default: print only)"
     )
     method = parser.add_argument_group("method")
     add_settings(method, ("encoders", "network", "framing", "colour", "seed"))
@@ -83,7 +83,7 @@ def _check(options: argparse.Namespace) -> None:
         table = csv_bytes(check_table(found))
         write_atomically(options.out / "check.csv", table)
         write_log(options.out, options, screen.seconds)
-        say(f"\nWritten to {options.out}: check.csv, the most doubtful first. {RESEARCH_USE}")
+        say(f"\nWritten to {options.out}: check.csv, most suspicious labels first. {RESEARCH_USE}")
 
 
 def _read(options: argparse.Namespace, screen: Screen) -> Dataset:

@@ -16,8 +16,8 @@ def add_label_columns(folders: argparse._ActionsContainer) -> None:
         action="append",
         default=[],
         metavar="[SET:]file=A,label=B",
-        help="columns of labels.csv that hold the files and their types, where they are called "
-        "otherwise; of one set where SET, its folder or the folder's name, stands before them; may "
+        help="columns of labels.csv that hold the files and their types, if they have other "
+        "names; put SET= (a folder or its name) before them to apply it to one set; may "
         "be repeated",
     )
 
@@ -27,7 +27,7 @@ def _columns(text: str) -> tuple[str, dict[str, str]]:
     before, *parts = re.split(rf"(?:^|[,:])\s*({'|'.join(CHOSEN)})\s*=", text)
     found = dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
     if not found or not all(found.values()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form file=NAME,label=NAME")
+        raise argparse.ArgumentTypeError(f"{text!r} does not have the form file=NAME,label=NAME")
     return before.strip(), found
 
 
@@ -50,5 +50,5 @@ def review_columns(text: str) -> dict[str, str]:
     """
     before, columns = _columns(text)
     if before:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form file=NAME,label=NAME")
+        raise argparse.ArgumentTypeError(f"{text!r} does not have the form file=NAME,label=NAME")
     return columns

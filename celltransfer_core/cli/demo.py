@@ -19,13 +19,13 @@ def add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--per-type", type=_count, metavar="N", help="reference cells of each type (40)"
     )
-    parser.add_argument("--cells", type=_count, metavar="N", help="query cells (240)")
+    parser.add_argument("--cells", type=_count, metavar="N", help="number of query cells (240)")
     add_common(parser)
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of 1 or more")
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
     return int(text)
 
 

@@ -30,10 +30,14 @@ def _doctor(options: argparse.Namespace) -> int:
         print(group)
         for name, value in facts.items():
             print(f"  {name + ':':<15} {value}")
-    for words, lines in (("could be better", found.advice), ("wrong", found.problems)):
+    for words, lines in (("recommendation", found.advice), ("wrong", found.problems)):
         if lines:
             print(f"\n{words}")
             for line in lines:
                 print(f"  {line}")
-    print("\nSomething is missing." if found.problems else "\nAll that is needed is here.")
+    print(
+        "\nSomething required is missing."
+        if found.problems
+        else "\nEverything required is installed."
+    )
     return FAULT if found.problems else DONE

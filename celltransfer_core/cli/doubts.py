@@ -33,7 +33,7 @@ def describe_doubts(reference: Dataset, query: Dataset, extras: Mapping[str, Dat
         **{name: (extra, reference) for name, extra in extras.items()},
     }
     lines = [
-        f"look at the {name}: {one.what} {_some(one.files)}"
+        f"check the {name}: {one.what} {_some(one.files)}"
         for name, (dataset, other) in compared.items()
         for one in find_suspicions(dataset, other)
     ]
@@ -44,8 +44,9 @@ def describe_doubts(reference: Dataset, query: Dataset, extras: Mapping[str, Dat
             for known, cell in shared.pairs[:_NAMED].tolist()
         ]
         lines.append(
-            f"{len(shared):,} of {query.n_cells:,} query cells are in the reference too "
-            f"({shared.how}): figures over them would be too good. {_some(files, len(shared))}"
+            f"{len(shared):,} of {query.n_cells:,} query cells are also in the reference "
+            f"({shared.how}): accuracy measured on them would be too high. "
+            f"{_some(files, len(shared))}"
         )
     repeated = {
         f"{len(found):,} of {dataset.n_cells:,} cells of the {name}"
@@ -53,7 +54,9 @@ def describe_doubts(reference: Dataset, query: Dataset, extras: Mapping[str, Dat
         if len(found := find_repeated(dataset))
     }
     if repeated:
-        lines.append(f"{' and '.join(sorted(repeated, reverse=True))} nearly repeat another one")
+        lines.append(
+            f"{' and '.join(sorted(repeated, reverse=True))} are near-duplicates of another one"
+        )
     return lines
 
 

@@ -31,23 +31,23 @@ def add_encoders(parser: argparse.ArgumentParser) -> None:
     """Add the actions of ``encoders``."""
     parser.set_defaults(command=_list_encoders)
     actions = parser.add_subparsers(metavar="ACTION", parser_class=Parser)
-    listing = actions.add_parser("list", help="what is here (also without an action)")
+    listing = actions.add_parser("list", help="list the installed encoders (the default action)")
     listing.set_defaults(command=_list_encoders)
     fetching = actions.add_parser("fetch", help="download the weights of published encoders")
     fetching.set_defaults(command=_fetch_encoders)
     fetching.add_argument("ids", nargs="+", metavar="ID", help="as listed")
     fetching.add_argument(
-        "--accept-licence", action="store_true", help="take the licences as shown, for scripts"
+        "--accept-licence", action="store_true", help="accept the licences as shown, for scripts"
     )
-    adding = actions.add_parser("add", help="bring your own ONNX file, or weights on a stick")
+    adding = actions.add_parser("add", help="add your own ONNX file, or weights from a local file")
     adding.set_defaults(command=_add_encoder)
-    adding.add_argument("id", help="name to call it by, or that of a published encoder")
+    adding.add_argument("id", help="name for your encoder, or the ID of a published one")
     adding.add_argument(
         "file",
         type=Path,
-        help="NAME.onnx with NAME.json beside it; of a published encoder, its weights",
+        help="NAME.onnx with NAME.json beside it; or the weights of a published encoder",
     )
-    training = actions.add_parser("train", help="train an encoder on labelled cells of your own")
+    training = actions.add_parser("train", help="train an encoder on your own labelled cells")
     training.set_defaults(command=_train_encoder)
     _add_training(training)
     for one in (parser, listing, fetching, adding, training):
@@ -61,7 +61,7 @@ def _add_training(training: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="DIR",
-        help="labelled cells; repeated, they are of several laboratories, whose types are joined "
+        help="labelled cells; may be repeated for several laboratories, whose types are joined "
         "by name",
     )
     training.add_argument(
@@ -70,7 +70,8 @@ def _add_training(training: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FROM=TO",
-        help="call the type FROM of any set TO; nothing after the = leaves it out; may be repeated",
+        help="rename the type FROM of any set to TO; leave TO empty to leave the type out; may "
+        "be repeated",
     )
     add_types_at(training)
     add_channels(training)
@@ -81,57 +82,57 @@ def _add_training(training: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="NAME.onnx",
-        help="NAME.json comes beside it, and NAME.training with what is needed to go on",
+        help="NAME.json is written beside it, and NAME.training with the state needed to continue",
     )
     training.add_argument(
-        "--steps", type=numbers_given, metavar="N", help="of every network, or N,M for each"
+        "--steps", type=numbers_given, metavar="N", help="for every network, or N,M for each"
     )
     training.add_argument(
         "--views",
         type=names_given,
         metavar="A,B",
-        help="a network each: colour, standardised, grey",
+        help="one network each: colour, standardised, grey",
     )
     training.add_argument("--batch", type=int, metavar="N", help="cells a step")
-    training.add_argument("--width", type=int, help="channels of a network's first layer")
+    training.add_argument("--width", type=int, help="channels of the network's first layer")
     training.add_argument(
         "--teacher-width",
         type=int,
         metavar="N",
-        help="train wider networks first, and distil them into these; for a graphics card "
-        "(default: none)",
+        help="train wider networks first and distil them into these; for a GPU (default: none)",
     )
     training.add_argument("--teacher-steps", type=int, metavar="N", help="of every wider network")
     training.add_argument(
         "--begin-with",
         metavar="NAME.onnx",
-        help="begin with the weights of an encoder of this command, with the same --views and "
-        "--width, instead of random ones; takes fewer steps at a lower --learning-rate",
+        help="start with the weights of an encoder written by this command, with the same "
+        "--views and --width, instead of random ones; takes fewer steps at a lower "
+        "--learning-rate",
     )
     training.add_argument(
         "--last-steps",
         type=int,
         metavar="N",
         help="train a last layer over all networks when they are done (default: none); with "
-        "--begin-with and --steps 0 it alone, in minutes",
+        "--begin-with and --steps 0 only this layer is trained, in minutes",
     )
     training.add_argument(
-        "--learning-rate", type=float, metavar="RATE", help="its maximum (default: 0.003)"
+        "--learning-rate", type=float, metavar="RATE", help="maximum learning rate (default: 0.003)"
     )
-    training.add_argument("--seed", type=int, help="of everything that is random")
+    training.add_argument("--seed", type=int, help="random seed")
     training.add_argument(
-        "--licence", default="not stated", help="of the weights, for whom you give them to"
+        "--licence", default="not stated", help="licence of the weights, if you give them to others"
     )
     training.add_argument(
-        "--workers", type=int, metavar="N", help="processes; all processors unless given"
+        "--workers", type=int, metavar="N", help="number of processes (default: all processors)"
     )
-    training.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    training.add_argument("--quiet", action="store_true", help="print no progress and no summary")
 
 
 def _list_encoders(options: argparse.Namespace) -> None:  # noqa: ARG001
     from celltransfer_core.encoders.catalogue import available_encoders
 
-    print(f"{'id':<14} {'here':<8} {'dim':>5}  {'licence':<15} name; trained on")
+    print(f"{'id':<14} {'status':<8} {'dim':>5}  {'licence':<15} name; training data")
     for entry in available_encoders():
         spec = entry.spec
         if spec is None:
@@ -144,8 +145,8 @@ def _list_encoders(options: argparse.Namespace) -> None:  # noqa: ARG001
             f"{spec.trained_on or 'not stated'}{seen}"
         )
     print(
-        "\nThose with a size are not here: encoders fetch ID downloads them, encoders add ID FILE "
-        "takes a file that you brought."
+        "\nEncoders with a size are not installed: encoders fetch ID downloads them, encoders add "
+        "ID FILE installs a file."
     )
 
 
@@ -162,14 +163,15 @@ def _fetch_encoders(options: argparse.Namespace) -> None:
     if not options.accept_licence:
         if not sys.stdin.isatty():
             raise DataError(
-                "Nobody can be asked here; read the licences above and give --accept-licence."
+                "Cannot ask for confirmation here; read the licences above and give "
+                "--accept-licence."
             )
         if input("Do you accept these licences? [y/N] ").strip().lower() not in {"y", "yes"}:
-            raise DataError("Nothing was fetched.")
+            raise DataError("Nothing was downloaded.")
     need("encoders", "A published encoder")
     for spec in wanted:
         fetch_encoder(spec.id)
-        print(f"{spec.id} is here: use it with --encoders {spec.id}")
+        print(f"{spec.id} is installed: use it with --encoders {spec.id}")
 
 
 def _add_encoder(options: argparse.Namespace) -> None:
@@ -178,14 +180,14 @@ def _add_encoder(options: argparse.Namespace) -> None:
 
     spec = add_encoder(options.id, options.file)
     if spec.loader == "onnx" and not LIMITS_MEMORY:
-        print("This system cannot limit the memory of a trial: its time alone was limited.")
-    print(f"{spec.id} is added ({spec.dim} numbers a cell): use it with --encoders {spec.id}")
+        print("This system cannot limit the memory of a trial: only its time was limited.")
+    print(f"{spec.id} is installed ({spec.dim} numbers per cell): use it with --encoders {spec.id}")
 
 
 def _renaming(text: str) -> tuple[str, str]:
     before, found, after = text.rpartition("=")
     if not (found and before.strip()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form FROM=TO")
+        raise argparse.ArgumentTypeError(f"{text!r} does not have the form FROM=TO")
     return before.strip(), after.strip()
 
 
@@ -207,7 +209,7 @@ def _train_encoder(options: argparse.Namespace) -> None:
     need("train", "Training")
     recipe = recipe_from(**{name: getattr(options, name) for name in _RECIPE})
     if options.out.suffix != ".onnx":
-        raise DataError(f"--out is the encoder's file, NAME.onnx, not {options.out}.")
+        raise DataError(f"--out must be the encoder's file, NAME.onnx, not {options.out}.")
     check_writable(options.out.parent)
     kept = options.out.with_suffix(".training")
     say = (lambda *_: None) if options.quiet else print
@@ -243,6 +245,6 @@ def _train_encoder(options: argparse.Namespace) -> None:
             report=say,
         )
     say(
-        f"\nWritten to {options.out}: {spec.dim} numbers a cell. To use it: encoders add "
-        f"{spec.id} {options.out}. {kept} is needed no more."
+        f"\nWritten to {options.out}: {spec.dim} numbers per cell. To use it: encoders add "
+        f"{spec.id} {options.out}. {kept} is no longer needed."
     )

@@ -54,8 +54,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_evaluate)
     folders = add_folders(
         parser,
-        query="cells whose types are known, likewise; used to score and for nothing else",
-        out="folder for the results; the same again goes on where it was interrupted",
+        query="cells with known types, in the same form; their types are used only for scoring",
+        out="folder for the results; run the same command again to continue an interrupted "
+        "evaluation",
     )
     add_new_types(folders)
     add_protocol(parser)
@@ -63,14 +64,14 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     reader.add_argument(
         "--reader",
         action="store_true",
-        help="simulate a person who confirms every cluster and then answers the queue: reader.csv",
+        help="simulate a reader who confirms every cluster and then answers the queue: reader.csv",
     )
     reader.add_argument(
         "--reader-errors",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="of the reader's answers that are wrong",
+        help="share of the reader's answers that are wrong",
     )
     method = add_method(parser)
     add_sample(method)
@@ -87,11 +88,12 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.methods is None and "nmtune" not in protocol.members:
         from celltransfer_core.runtime.extras import how_to_install
 
-        say(f"NMTune is left out, for torch is not installed: {how_to_install('encoders')}")
+        say(f"NMTune is left out because torch is not installed: {how_to_install('encoders')}")
     config = without_missing(config, skip=options.skip_missing, say=say)
     if not 0 <= options.reader_errors < 1:
         raise DataError(
-            f"--reader-errors cannot be {options.reader_errors:g}; it takes 0 to below 1."
+            f"--reader-errors cannot be {options.reader_errors:g}; it takes a number from 0 to "
+            "below 1."
         )
     if options.sample:
         find_sample(options.sample)  # a wrong name shows before thousands of images are read

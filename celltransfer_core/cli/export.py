@@ -26,30 +26,31 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         "--as-reference",
         type=Path,
         metavar="RUN",
-        help="write the query's cells with their final types as a reference: a folder that run "
-        "wrote, or study:NAME, a finished study",
+        help="write the query's cells with their final types as a reference; takes a folder "
+        "written by run, or study:NAME, a finished study",
     )
     what.add_argument(
         "--model",
         type=Path,
         metavar="RUN",
-        help="write a portable classifier of one: a file without images, for predict",
+        help="write a portable classifier from a folder written by run or from study:NAME: a "
+        "file without images, for predict",
     )
     parser.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="PATH",
-        help="a new folder for the reference, or the file of the classifier",
+        help="new folder for the reference, or file for the classifier",
     )
     parser.add_argument(
         "--query",
         type=Path,
         metavar="DIR",
-        help="folder of the run's query, if it lies elsewhere by now",
+        help="folder of the run's query, if it has been moved",
     )
     add_least_confidence(parser)
-    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    parser.add_argument("--quiet", action="store_true", help="print no progress and no summary")
     add_common(parser)
 
 
@@ -81,8 +82,8 @@ def _model(options: argparse.Namespace) -> str:
     study = study_named(options.model)
     if not study and not (options.model / MODEL).is_file():
         raise DataError(
-            f"{options.model / MODEL} is not there: give the --out of a run that typed cells of "
-            "two types at least, or study:NAME."
+            f"{options.model / MODEL} does not exist: give the --out of a run that typed cells of "
+            "at least two types, or study:NAME."
         )
     model = open_study(study).classifier() if study else read_model(options.model / MODEL)
     write_model(model, options.out)

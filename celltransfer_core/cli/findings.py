@@ -64,7 +64,7 @@ def look() -> Findings:
 def _look_at_packages(found: Findings) -> None:
     found.facts["program"] = {
         "CellTransfer": __version__,
-        "installed in": str(PROJECT),
+        "installation": str(PROJECT),
         "Python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
         **{name: said for name in _SHOWN if (said := _version(name))},
@@ -108,7 +108,7 @@ def _look_at_encoders(found: Findings) -> None:
     here = [one.id for one in entries if one.here and not one.problem]
     found.facts["encoders"] = {
         "here": ", ".join(here),
-        "to be fetched": ", ".join(one.id for one in entries if not one.here),
+        "not downloaded": ", ".join(one.id for one in entries if not one.here),
     }
     found.advice += [f"Encoder {one.id}: {one.problem}" for one in entries if one.problem]
 
@@ -125,12 +125,14 @@ def _look_at_machine(found: Findings) -> None:
     facts["processors"] = str(cpu_count())
     facts["memory"] = f"{_gb(memory.total)}, of which {_gb(memory.available)} free"
     if memory.total < _MEMORY:
-        found.advice.append(f"Memory: sets of thousands of cells want {_gb(_MEMORY)}.")
+        found.advice.append(
+            f"Memory: at least {_gb(_MEMORY)} is recommended for sets of thousands of cells."
+        )
 
 
 def _gpu() -> str:
     if missing("encoders", "torch"):
-        return "not used (cell and the built-in encoders need none; torch is not installed)"
+        return "not used (cell and the built-in encoders do not need one; torch is not installed)"
     import torch
 
     if torch.cuda.is_available():
@@ -150,13 +152,13 @@ def _look_at_places(found: Findings) -> None:
     }
     if not os.access(there, os.W_OK):
         found.problems.append(
-            f"{there} cannot be written to: change its rights, or set CELLTRANSFER_HOME to another "
+            f"{there} is not writable: change its permissions, or set CELLTRANSFER_HOME to another "
             "folder."
         )
     elif room < _ROOM:
         found.problems.append(
-            f"{_gb(room)} of disk are left in {there}, and studies want {_gb(_ROOM)}: free some, "
-            "or set CELLTRANSFER_HOME to a folder on another disk."
+            f"Only {_gb(room)} of disk space are left in {there}, and studies need {_gb(_ROOM)}: "
+            "free some space, or set CELLTRANSFER_HOME to a folder on another disk."
         )
     elif folder.is_dir() and not missing("", *PACKAGES):
         found.problems += _fault_of_workspace(folder)

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return MENDABLE
     except KeyboardInterrupt:
         print(
-            "celltransfer: interrupted; what was computed is kept, run the same command to go on.",
+            "celltransfer: interrupted; finished work is kept, run the same command to continue.",
             file=sys.stderr,
         )
         return INTERRUPTED
@@ -64,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.debug:
             raise
         print(
-            f"celltransfer: a fault of ours ({type(error).__name__}: {error}); run again with "
-            "--debug and report what it prints.",
+            f"celltransfer: internal error ({type(error).__name__}: {error}); run again with "
+            "--debug and report the output.",
             file=sys.stderr,
         )
         return FAULT
@@ -81,7 +81,8 @@ def _called() -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=_called(),
-        description=f"Type the cells of a new microscope from a set already typed. {RESEARCH_USE}",
+        description="Type the cells of a new microscope from a typed reference set. "
+        f"{RESEARCH_USE}",
     )
     parser.add_argument("--version", action="version", version=f"CellTransfer {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
@@ -91,16 +92,18 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("evaluate", help="measure every method on a query with known types")
     )
     add_export(
-        commands.add_parser("export", help="take what a run or a study has taught to others")
+        commands.add_parser(
+            "export", help="export the results of a run or a study as a reference or a classifier"
+        )
     )
     add_predict(commands.add_parser("predict", help="type cells with an exported classifier"))
     add_check(commands.add_parser("check", help="find wrong labels in a reference"))
     add_benchmark(commands.add_parser("benchmark", help="measure many pairs of sets"))
-    add_encoders(commands.add_parser("encoders", help="list encoders; fetch, add or train one"))
-    add_demo(commands.add_parser("demo", help="draw two small sets of cells to try things on"))
-    add_migrate(commands.add_parser("migrate", help="change the app's database for this version"))
-    add_restore(commands.add_parser("restore", help="put a backup of the app's database back"))
-    add_doctor(commands.add_parser("doctor", help="find out what is here and what is wrong"))
+    add_encoders(commands.add_parser("encoders", help="list, download, add or train encoders"))
+    add_demo(commands.add_parser("demo", help="generate two small synthetic sets of cells"))
+    add_migrate(commands.add_parser("migrate", help="upgrade the app's database to this version"))
+    add_restore(commands.add_parser("restore", help="restore a backup of the app's database"))
+    add_doctor(commands.add_parser("doctor", help="show what is installed and report problems"))
     add_study(
         commands.add_parser("study", help="list, export, import or compare the app's studies")
     )

@@ -17,7 +17,8 @@ def add_migrate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backed-up",
         action="store_true",
-        help="the PostgreSQL database has been backed up; of SQLite a copy is made",
+        help="confirm that the PostgreSQL database has been backed up; SQLite is copied "
+        "automatically",
     )
     add_common(parser)
 
@@ -27,4 +28,4 @@ def _migrate(options: argparse.Namespace) -> None:
     from celltransfer_core.studies.workspace import Workspace
 
     space = Workspace(backed_up=options.backed_up)
-    print(f"The workspace {space.folder} has the tables of version {REVISION}.")
+    print(f"The workspace {space.folder} has the database schema of version {REVISION}.")

@@ -40,27 +40,27 @@ class Parser(argparse.ArgumentParser):
         """Tell the mistake and end the process."""
         if message.startswith("argument --") and "expected" in message:
             option = message.removeprefix("argument ").split(":")[0]
-            message += f" (what begins with - is given as {option}=-NAME)"
+            message += f" (a value that begins with - is given as {option}=-NAME)"
         self.exit(MENDABLE, f"celltransfer: {message}; see {self.prog} --help\n")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add what every command takes."""
-    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    parser.add_argument("--debug", action="store_true", help="print the full traceback of an error")
 
 
 def add_work(parser: argparse.ArgumentParser) -> None:
     """Add where and how the work runs."""
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes; all processors unless given"
+        "--workers", type=int, metavar="N", help="number of processes (default: all processors)"
     )
     parser.add_argument(
         "--scheduler",
         metavar="ADDRESS",
-        help="a Dask cluster to work on, such as tcp://HOST:8786; CELLTRANSFER_SCHEDULER unless "
-        "given, else this machine",
+        help="address of a Dask cluster, such as tcp://HOST:8786 (default: "
+        "CELLTRANSFER_SCHEDULER, else this machine)",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    parser.add_argument("--quiet", action="store_true", help="print no progress and no summary")
     add_common(parser)
 
 
@@ -86,9 +86,9 @@ def add_folders(
         action="append",
         required=True,
         metavar="DIR",
-        help="typed cells: one sub-folder a type, or labels.csv; or study:NAME, a finished study "
-        "of the workspace by its name or id; repeated, the sets are pooled, each framed, centred "
-        "and transported by itself",
+        help="typed cells: one sub-folder per type, or labels.csv; or study:NAME, a finished "
+        "study of the workspace by its name or id; may be repeated to pool several sets, "
+        "each framed, centred and transported by itself",
     )
     add_least_confidence(folders)
     folders.add_argument(
@@ -97,8 +97,7 @@ def add_folders(
         action="append",
         default=[],
         metavar="SET:A,B",
-        help="take these types alone from a reference, SET being its folder's name; may be "
-        "repeated",
+        help="use only these types of a reference; SET is its folder's name; may be repeated",
     )
     add_types_at(folders)
     add_label_columns(folders)
@@ -109,7 +108,7 @@ def add_folders(
         action="append",
         default=[],
         metavar="DIR",
-        help="a further set without types, which helps to match the query's clusters to types "
+        help="an additional unlabelled set, which helps to match the query's clusters to types "
         "(t-SNE); may be repeated",
     )
     folders.add_argument(
@@ -118,8 +117,8 @@ def add_folders(
         action="append",
         default=[],
         metavar="SET=NUMBER",
-        help="size of a pixel of one set in µm, where sets of a role differ; SET is its folder, or "
-        "the folder's name; may be repeated, and wins over --um-per-px",
+        help="pixel size of one set in µm, if sets of a role differ; SET is its folder or the "
+        "folder's name; may be repeated, and overrides --um-per-px",
     )
     add_channels(folders)
     folders.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
@@ -134,9 +133,9 @@ def add_channels(folders: argparse._ActionsContainer) -> None:
         action="append",
         default=[],
         metavar="[SET=]1,2,3",
-        help="which channels to show of images that have others than red, green and blue: one as "
-        "grey, or three as red, green and blue, counted from 1; of one set where SET, its folder "
-        "or the folder's name, stands before it; may be repeated",
+        help="which channels to show of images with channels other than red, green and blue: "
+        "one as grey, or three as red, green and blue, counted from 1; put SET= (a folder "
+        "or its name) before it to apply it to one set; may be repeated",
     )
 
 
@@ -149,8 +148,8 @@ def add_types_at(folders: argparse._ActionsContainer) -> None:
         default=[],
         metavar="[SET=]LEVEL",
         help="level of the folders that name the types: 1 for those in the folder, 2 for those "
-        "inside them, innermost for the one that each image lies in; of one set where SET, its "
-        "folder or the folder's name, stands before it; may be repeated",
+        "inside them, innermost for the folder that contains the image; put SET= (a "
+        "folder or its name) before it to apply it to one set; may be repeated",
     )
 
 
@@ -180,7 +179,7 @@ def _chosen_types(text: str) -> tuple[str, tuple[str, ...]]:
     if name.startswith('"'):
         name = ",".join(names_given(name))
     if not (name and chosen):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form SET:type,type")
+        raise argparse.ArgumentTypeError(f"{text!r} does not have the form SET:type,type")
     return name, chosen
 
 
@@ -191,14 +190,18 @@ def _pixel_size(text: str) -> tuple[str, float]:
     except ValueError:
         size = 0.0
     if not (found and name.strip() and 0 < size < float("inf")):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form SET=NUMBER above 0")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} does not have the form SET=NUMBER with a number above 0"
+        )
     return name.strip(), size
 
 
 def add_skip(method: argparse._ArgumentGroup) -> None:
     """Add the choice to go on without encoders that are not here."""
     method.add_argument(
-        "--skip-missing", action="store_true", help="go on without encoders that are not here"
+        "--skip-missing",
+        action="store_true",
+        help="leave out encoders that are not installed instead of stopping",
     )
 
 
@@ -211,8 +214,9 @@ def add_new_types(group: argparse._ActionsContainer) -> None:
         const=True,
         default=(),
         metavar="NAME,..",
-        help="types that these files may name though the reference lacks them, and labels of a "
-        "reference, such as nan or 3, that are hardly types; any, if no name is given",
+        help="types that these files may name although the reference lacks them, and labels of "
+        "a reference, such as nan or 3, that are unlikely to be types; any, if no name is "
+        "given",
     )
 
 
@@ -230,12 +234,12 @@ def add_method(parser: argparse.ArgumentParser, *, run: bool = False) -> argpars
     -------
     argparse._ArgumentGroup
     """
-    method = parser.add_argument_group("method", "what is not given is the preset's")
+    method = parser.add_argument_group("method", "the preset gives all settings that are not given")
     method.add_argument(
         "--preset",
         choices=tuple(PRESETS),
         default="default",
-        help="what measured best, or the paper as printed",
+        help="the settings that measured best, or the paper as printed",
     )
     offered = {"always", "run"} if run else {"always"}
     add_settings(method, [name for name, one in SETTINGS.items() if one.offered in offered])
@@ -247,9 +251,9 @@ def add_sample(method: argparse._ArgumentGroup) -> None:
     method.add_argument(
         "--sample",
         metavar="KIND",
-        help="what the query is, and so which types it can hold; --expect, --absent, --keep and "
-        f"--must-find overrule it for the types that they name: {_listed_kinds()}; a samples.toml "
-        "in CELLTRANSFER_HOME adds kinds",
+        help="kind of sample of the query, which determines the types it can contain; "
+        "--expect, --absent, --keep and --must-find override it for the types they name: "
+        f"{_listed_kinds()}; a samples.toml in CELLTRANSFER_HOME adds kinds",
     )
 
 
@@ -307,33 +311,34 @@ def add_protocol(parser: argparse.ArgumentParser) -> None:
         type=names_given,
         dest="filters",
         metavar="A,B",
-        help="types kept: false (all), true (those matched), reader (every cluster named right)",
+        help="types kept: false (all), true (matched ones), reader (every cluster named correctly)",
     )
     protocol.add_argument(
-        "--subsets", type=int, metavar="N", help="parts of the query, and draws of the reference"
+        "--subsets", type=int, metavar="N", help="number of query parts and of reference draws"
     )
     protocol.add_argument(
         "--identification-subsets",
         type=int,
         metavar="N",
-        help="random subsets to find shared types in; 0 for none",
+        help="number of random subsets in which to find shared types; 0 for none",
     )
     protocol.add_argument(
         "--low-label",
         type=numbers_given,
         metavar="2,5,10",
-        help="labelled reference cells a type for the low-label curve; none for none",
+        help="labelled reference cells per type for the low-label curve; none for no curve",
     )
     protocol.add_argument(
         "--keep-shared",
         action="store_true",
-        help="score also query cells that are in the reference too, which are left out of figures",
+        help="also score query cells that are in the reference, which are left out of the "
+        "figures otherwise",
     )
     protocol.add_argument(
         "--per-class",
         type=int,
         metavar="N",
-        help="draw so many cells of each type, of each reference",
+        help="draw this many cells of each type from each reference",
     )
 
 
@@ -362,7 +367,7 @@ def names_given(text: str) -> tuple[str, ...]:
         rows = [*csv.reader([text], skipinitialspace=True, strict=True)]
     except csv.Error:
         raise argparse.ArgumentTypeError(
-            f"{text!r} has a quotation mark that is not closed, or stands within a name"
+            f"{text!r} has an unclosed quotation mark, or one inside a name"
         ) from None
     return tuple(name.strip() for row in rows for name in row if name.strip())
 
@@ -388,4 +393,6 @@ def numbers_given(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(number) for number in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not numbers with commas") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of numbers separated by commas"
+        ) from None

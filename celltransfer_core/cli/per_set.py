@@ -43,13 +43,13 @@ def pixel_sizes(options: argparse.Namespace) -> dict[Path, float]:
             f.resolve() for f in (*needed, *options.extra) if name in (str(f), f.resolve().name)
         }
         if len(found) != 1:
-            several = "several sets; give its whole folder" if found else "no set"
-            raise DataError(f"--um-per-px-of {name} names {several}.")
+            several = "several sets; give the full path" if found else "no set"
+            raise DataError(f"--um-per-px-of {name} matches {several}.")
         sizes[found.pop()] = size
     without = [str(folder) for folder in needed if folder.resolve() not in sizes]
     if sizes and without and options.um_per_px is None:
         raise DataError(
-            f"--um-per-px-of gives no size for {', '.join(without)}; every reference and the "
+            f"--um-per-px-of gives no pixel size for {', '.join(without)}; every reference and the "
             "query need one."
         )
     return sizes
@@ -111,8 +111,8 @@ def _of_folders(
     for name, value in sorted(given, key=lambda one: bool(one[0])):
         named = {f.resolve() for f in folders if name in ("", str(f), f.resolve().name)}
         if name and len(named) != 1:
-            several = "several sets; give its whole folder" if named else "no set"
-            raise DataError(f"{option} {name} names {several}.")
+            several = "several sets; give the full path" if named else "no set"
+            raise DataError(f"{option} {name} matches {several}.")
         said |= dict.fromkeys(named, value)
     return said
 

@@ -24,21 +24,21 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``predict``."""
     parser.set_defaults(command=_predict)
     parser.add_argument(
-        "--model", type=Path, required=True, metavar="FILE", help="what export --model wrote"
+        "--model", type=Path, required=True, metavar="FILE", help="file written by export --model"
     )
     parser.add_argument(
         "--query",
         type=Path,
         required=True,
         metavar="DIR",
-        help="cells to type, of the domain that the classifier knows",
+        help="cells to type, from the domain of the classifier",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the results")
     parser.add_argument(
         "--um-per-px",
         type=float,
         metavar="NUMBER",
-        help="size of a pixel in µm, where the classifier was taught with it",
+        help="pixel size in µm, if the classifier was trained with one",
     )
     add_work(parser)
 
@@ -52,9 +52,9 @@ def _predict(options: argparse.Namespace) -> None:
     from celltransfer_core.runtime.files import check_writable, write_atomically
 
     if options.workers is not None and options.workers < 1:
-        raise DataError("--workers cannot be under 1.")
+        raise DataError("--workers must be at least 1.")
     if options.um_per_px is not None and not 0 < options.um_per_px < float("inf"):
-        raise DataError(f"--um-per-px cannot be {options.um_per_px}; it is above 0.")
+        raise DataError(f"--um-per-px cannot be {options.um_per_px}; it must be above 0.")
     model = read_model(options.model, workers=options.workers)
     check_writable(options.out)
     with closing(Screen(quiet=options.quiet)) as screen:
@@ -76,8 +76,8 @@ def _predict(options: argparse.Namespace) -> None:
         counts = table["predicted_type"].value_counts()
         print("\n".join(f"  {name:<24} {count:>7,}" for name, count in counts.items()))
         print(
-            f"{len(table):,} files typed; {doubted:,} flagged, for their confidence is low.\n"
-            f"Written to {options.out}: predictions.csv and manifest.json. {RESEARCH_USE}"
+            f"{len(table):,} files typed; {doubted:,} flagged because their confidence is "
+            f"low.\nWritten to {options.out}: predictions.csv and manifest.json. {RESEARCH_USE}"
         )
 
 
@@ -95,14 +95,20 @@ def describe_model(model: CellClassifier) -> str:
     taught = model.taught_
     accuracy = taught["accuracy"]
     measured = (
-        f"the vote that taught it is right in {accuracy['value']:.0%} of the cells "
-        f"({accuracy['low']:.0%} to {accuracy['high']:.0%}, {accuracy['drawn_cells']} drawn cells)"
+        (
+            f"the vote it was trained on is right for {accuracy['value']:.0%} of the cells "
+            f"({accuracy['low']:.0%} to {accuracy['high']:.0%}, {accuracy['drawn_cells']} randomly "
+            "drawn cells)"
+        )
         if accuracy
-        else "too few cells were drawn by chance to tell how often the vote that taught it is right"
+        else (
+            "too few cells were drawn at random to estimate the accuracy of the vote it was "
+            "trained on"
+        )
     )
     return (
-        f"A classifier of {', '.join(model.classes_.tolist())}; taught by {taught['answers']:,} "
-        f"answers on cells and {taught['clusters']:,} confirmed clusters, on "
-        f"{taught['query']['cells']:,} cells; {measured}. Of cells that were left out, it gave "
-        f"{taught['agreement']:.0%} the type that they have there."
+        f"A classifier for {', '.join(model.classes_.tolist())}; trained with "
+        f"{taught['answers']:,} answers on cells and {taught['clusters']:,} confirmed clusters, on "
+        f"{taught['query']['cells']:,} cells; {measured}. For held-out cells it agreed with that "
+        f"vote in {taught['agreement']:.0%}."
     )

@@ -19,7 +19,7 @@ def add_restore(parser: argparse.ArgumentParser) -> None:
         "--backup",
         type=Path,
         metavar="FILE",
-        help="one of CELLTRANSFER_HOME/backups; by default the latest that can be read",
+        help="a file of CELLTRANSFER_HOME/backups (default: the latest readable one)",
     )
     add_common(parser)
 
@@ -30,4 +30,4 @@ def _restore(options: argparse.Namespace) -> None:
 
     database = home().absolute() / "studies.sqlite"
     restored, aside = restore(database, options.backup)
-    print(f"{restored} is in the place of {database}; what was there lies in {aside}.")
+    print(f"{restored} has replaced {database}; the previous file was moved to {aside}.")

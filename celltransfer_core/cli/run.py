@@ -44,7 +44,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=("csv", "parquet", "h5ad", "xlsx"),
         default="csv",
-        help="what tables are written as beside CSV; xlsx is one Excel workbook, tables.xlsx",
+        help="format of the tables beside CSV; xlsx is one Excel workbook, tables.xlsx",
     )
     method = add_method(parser, run=True)
     add_sample(method)
@@ -63,20 +63,21 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "--reviews",
         type=Path,
         metavar="FILE",
-        help="answers on query cells, which update the vote: a reviews.csv, any table with "
-        "a column of files (or sha256) and one of types, or a folder of images by type",
+        help="answers on query cells, which update the vote: a reviews.csv, any table with a "
+        "column of files (or sha256) and a column of types, or a folder of images by type",
     )
     annotations.add_argument(
         "--review-columns",
         type=review_columns,
         metavar="file=A,label=B",
-        help="columns of that table that hold the files and the types, if called otherwise",
+        help="columns of that table that hold the files and the types, if they have other names",
     )
     annotations.add_argument(
         "--reviewer",
         default="",
         metavar="NAME",
-        help="who gave these answers, where the file does not say; by default the file's name",
+        help="reader who gave these answers, if the file does not name one (default: the "
+        "file's name)",
     )
     add_new_types(annotations)
     add_work(parser)
@@ -135,4 +136,4 @@ def _run(options: argparse.Namespace) -> None:
     write_run(result, options.out, options.format, reviews)
     write_log(options.out, options, screen.seconds)
     say(describe_run(result, reviews))
-    say(f"\nWritten to {options.out}: predictions.csv and the rest. {RESEARCH_USE}")
+    say(f"\nWritten to {options.out}: predictions.csv and the other files. {RESEARCH_USE}")

@@ -41,11 +41,14 @@ def describe_dataset(name: str, dataset: Dataset) -> str:
         lines[0] += f" ({and_more(types)}{of})"
         endings = [f"{one} and {other}" for one, other in plurals({*dataset.cell_labels.tolist()})]
         if endings:
-            lines.append(f"  one type or two? {and_more(endings)}; if one, write them alike")
+            lines.append(
+                f"  one type or two? {and_more(endings)}; if they are the same, write them in "
+                "the same way"
+            )
     if dataset.duplicates:
         example = " = ".join(dataset.duplicates[0])
         count = len(dataset.duplicates)
-        more = f"{count} {'image stands' if count == 1 else 'images stand'} there more than once"
+        more = f"{count} {'image appears' if count == 1 else 'images appear'} more than once"
         lines.append(f"  {more} ({example})")
     lines += [f"  {said}" for scale in dataset.scales if (said := describe_scale(scale))]
     lines += _passed_over(dataset.left_out)
@@ -77,7 +80,7 @@ def _by_reason(remarks: Sequence[Remark]) -> list[str]:
     return [
         f"{names[0]} {reason}"
         if len(names) == 1
-        else f"{len(names):,} files such as {names[0]}: each {reason}"
+        else f"{len(names):,} files, such as {names[0]}: each {reason}"
         for reason, names in files.items()
     ]
 
@@ -113,13 +116,13 @@ def _new_types(result: RunResult) -> list[str]:
 _WORST = 10
 
 _WHY = {
-    "label": "have a doubtful label",
-    "duplicate": "look like a cell of another label",
-    "no nucleus": "have no nucleus that can be found",
+    "label": "have a suspicious label",
+    "duplicate": "look like cells of another label",
+    "no nucleus": "have no detectable nucleus",
     "blurred": "are blurred",
     "dark": "are too dark",
     "bright": "are too bright",
-    "cut off": "are cut off by the border",
+    "cut off": "are cut off at the border",
     "outlier": "are unlike all others",
 }
 
@@ -138,13 +141,13 @@ def describe_check(found: ReferenceCheck) -> str:
     cells, reference = found.suspects, found.reference
     reasons = [reason for cell in cells for reason in found.reasons[cell]]
     counts = [f"{reasons.count(r):,} {why}" for r, why in _WHY.items() if r in reasons]
-    lines = [f"{len(cells):,} of {reference.n_cells:,} cells want a look"]
+    lines = [f"{len(cells):,} of {reference.n_cells:,} cells need a check"]
     lines[0] += f": {', '.join(counts)}" if counts else ""
     if torn := len(found.contradictions):
-        lines.append(f"{torn:,} files are left out: the same image stands under several types")
+        lines.append(f"{torn:,} files are left out: the same image appears under several types")
     for cell in cells[:_WORST].tolist():
         label, proposed = reference.cell_labels[cell], found.proposed[cell]
-        said = f"{label}, rather {proposed}" if label != proposed else label
+        said = f"{label}, proposed {proposed}" if label != proposed else label
         share = 100 * found.probabilities[cell].max()
         lines.append(f"  {reference.first_file[cell]}: {said} ({share:.0f} %)")
     if len(cells) > _WORST:
@@ -184,7 +187,7 @@ def describe_run(result: RunResult, reviews: Sequence[Review] = ()) -> str:
         lines.append(f"reference sets: {describe_nearest(result)}")
     if quality := judge_quality(result.framing, result.reference, result.query):
         told = [one.rstrip(".") for one in describe_faults(quality).values()]
-        lines.append(f"quality: {'; '.join(told) or 'no cell stands out'} (quality.csv)")
+        lines.append(f"quality: {'; '.join(told) or 'no cell is conspicuous'} (quality.csv)")
         lines += [f"quality: {one}" for one in describe_shifts(quality.shifts)]
     lines += [f"encoder {f.encoder} was left out: {f.reason}" for f in result.failures]
     scores = result.scores["query"]
@@ -201,38 +204,38 @@ def describe_run(result: RunResult, reviews: Sequence[Review] = ()) -> str:
         if match.reason:
             lines.append(f"{'':>15}  t-SNE proposes {match.tsne_type}: {match.reason}")
     if absent := [name for name in result.filtered if name in result.config.absent]:
-        lines += ["", f"types that you ruled out: {and_more(absent)}"]
+        lines += ["", f"types that are ruled out: {and_more(absent)}"]
     for sentence in describe_ruled_out(result).values():
-        lines.append(f"  {sentence} If they are, run again without --absent for that type.")
+        lines.append(f"  {sentence} If so, run again without --absent for that type.")
     unmatched = {n: count for n, count in result.filtered.items() if n not in absent}
     if unmatched:
         left = and_more([f"{name} ({count:,} cells)" for name, count in unmatched.items()])
-        lines += ["", f"types that no cluster matches, left out: {left}"]
+        lines += ["", f"types matched by no cluster, left out: {left}"]
         for name in [*unmatched][: FIRST if len(unmatched) > MANY else MANY]:
             cells = result.alike[scores.types.index(name)][:_FILES_OF_A_TYPE]
             files = ", ".join(result.query.first_file[cell] for cell in cells)
-            lines.append(f"  query cells most like {name}: {files}")
-        lines.append("  if one of them is of its type, run again with --keep and the type")
+            lines.append(f"  query cells most similar to {name}: {files}")
+        lines.append("  if one of them is of this type, run again with --keep and the type")
     elif result.config.filtering == "auto" and len({m.matched_type for m in result.matches}) < 2:
         lines += ["", "fewer than two types were matched: all are kept"]
     if not result.aligned and has_alignment(result.config):
         why = missing_transport(result)
-        lines += ["", f"{why} --transport always computes it all the same."]
+        lines += ["", f"{why} Use --transport always to compute it anyway."]
     remarks = [(solve.voter, remark) for solve in result.solves for remark in solve.log.remarks]
     for voter, remark in dict.fromkeys(remarks):
         lines.append(f"transport of {voter}: {remark} ({remarks.count((voter, remark))} times)")
     if result.updated:
         annotations = result.updated.annotations
         lines.append(
-            f"\nupdated with annotations: clusters confirmed {len(annotations.clusters)}, "
-            f"cells typed {len(annotations.cells)}"
+            f"\nupdated with answers: clusters confirmed {len(annotations.clusters)}, cells typed "
+            f"{len(annotations.cells)}"
         )
         lines += [f"a type that the reference lacks: {name}" for name in _new_types(result)]
         for position in result.updated.doubted_clusters:
             name = dict(annotations.clusters)[position]
             lines.append(
-                f"cluster {result.clusters.names[position]}: look again whether it is {name}; to "
-                "the encoders it looks different"
+                f"cluster {result.clusters.names[position]}: check whether it is {name}; to the "
+                "encoders it looks different"
             )
     predicted = np.array(result.predicted)
     lines += ["", f"{'predicted type':<24} {'cells':>6} {'percent':>8}"]
@@ -245,8 +248,8 @@ def describe_run(result: RunResult, reviews: Sequence[Review] = ()) -> str:
         lines.append(f"and {rest:,} more types with {cells:,} cells: see predictions.csv")
     for name, shown in result.to_show.items():
         lines.append(
-            f"{name} must not be missed: {counts[name]:,} cells are predicted as it, "
-            f"{int(shown.sum()):,} more may be it and are flagged (column may_be:{name})"
+            f"{name} must not be missed: {counts[name]:,} cells are predicted as {name}, "
+            f"{int(shown.sum()):,} more may be of this type and are flagged (column may_be:{name})"
         )
     lines.append(describe_flags(result.flags))
     expected = expected_accuracy(result, reviews)
@@ -274,7 +277,7 @@ def describe_evaluation(evaluation: Evaluation) -> str:
                 f"{row.f1:>6.1f} {row.balanced_accuracy:>6.1f}"
             )
     if evaluation.reading:
-        lines += ["", "after a reader's answers, in percent of all cells (more in reader.csv):"]
+        lines += ["", "after a reader's answers, in percent of all cells (details in reader.csv):"]
         lines += [
             f"  clusters confirmed, {point.answers:>2} cells typed: {point.accuracy:.1f}, balanced "
             f"{point.balanced_accuracy:.1f}"

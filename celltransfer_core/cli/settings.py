@@ -47,7 +47,7 @@ def config_of(options: argparse.Namespace) -> Config:
         If a list of encoders cannot be read.
     """
     if options.workers is not None and options.workers < 1:
-        raise DataError("--workers cannot be under 1.")
+        raise DataError("--workers must be at least 1.")
     given = {name: getattr(options, name, None) for name in SETTINGS}
     if given["encoders"] and not given["network"]:
         given["network"] = "named"
@@ -183,20 +183,23 @@ def without_missing(config: Config, *, skip: bool, say: Callable[[str], None]) -
         return config
     if not skip:
         ways = " ".join(how_to_get(name) for name in gone)
-        raise DataError(f"{ways} Or go on with the others: --skip-missing.")
+        raise DataError(f"{ways} Or continue with the others: --skip-missing.")
     voters = [tuple(member for member in voter if member in here) for voter in config.encoders]
     kept = [v for v in dict.fromkeys(voters) if v in config.encoders or len(v) > 1]
     if not kept:
         raise DataError(
-            f"None of the encoders {', '.join(gone)} is here; name others with --encoders."
+            f"None of the encoders {', '.join(gone)} is installed; name others with --encoders."
         )
     say(
-        f"encoders that are not here: {', '.join(gone)}; used: "
+        f"encoders not installed: {', '.join(gone)}; used: "
         f"{', '.join(voter_name(voter) for voter in kept)}"
     )
     clusters = config.cluster_encoder
     if clusters and set(clusters) & set(gone):
-        say(f"clusters are found on the first encoder, for {voter_name(clusters)} is not here")
+        say(
+            f"clusters are found on the first encoder, because {voter_name(clusters)} is not "
+            "installed"
+        )
         clusters = None
     return replace(config, encoders=tuple(kept), cluster_encoder=clusters)
 
@@ -285,7 +288,7 @@ def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
         wanted = {same_type(one, own) or one for one in chosen.get(name, own)}
         if missing := wanted - own:
             raise DataError(
-                f"--types takes {', '.join(sorted(missing))} from {name}, which has "
+                f"--types selects {', '.join(sorted(missing))} from {name}, which has "
                 f"{and_more(sorted(own))}."
             )
         sets.append(dataset.with_um_per_px(sizes.get(folder.resolve())))
@@ -294,7 +297,7 @@ def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
         return sets[0]
     pooled = pool(sets, mappings, [*folders])
     if len(set(pooled.cell_labels.tolist())) < 2:
-        raise DataError("What --types leaves is one type only; a reference needs two at least.")
+        raise DataError("--types leaves only one type; a reference needs at least two.")
     return pooled
 
 
@@ -319,9 +322,7 @@ def _types_of(options: argparse.Namespace, folders: dict[str, Path]) -> dict[str
     chosen: dict[str, set[str]] = {}
     for name, types in options.types:
         if name not in folders:
-            raise DataError(
-                f"--types speaks of {name!r}; the references are {and_more([*folders])}."
-            )
+            raise DataError(f"--types names {name!r}; the references are {and_more([*folders])}.")
         chosen.setdefault(name, set()).update(types)
     return chosen
 

@@ -22,8 +22,8 @@ def add_least_confidence(group: argparse._ActionsContainer) -> None:
         "--least-confidence",
         type=float,
         metavar="P",
-        help="of cells that nobody answered, take those of at least this (calibrated) confidence "
-        "from a study or a run; 0 for all, 0.6 unless given",
+        help="minimum (calibrated) confidence of the unanswered cells to use from a study or a "
+        "run; 0 for all (default: 0.6)",
     )
 
 

@@ -27,7 +27,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     """Add the actions of ``study``."""
     parser.set_defaults(command=_list_studies)
     actions = parser.add_subparsers(metavar="ACTION", parser_class=Parser)
-    listing = actions.add_parser("list", help="the studies here (also without an action)")
+    listing = actions.add_parser("list", help="list the studies (the default action)")
     listing.set_defaults(command=_list_studies)
     exporting = actions.add_parser("export", help="write a study to one file")
     exporting.set_defaults(command=_export_study)
@@ -36,23 +36,27 @@ def add_study(parser: argparse.ArgumentParser) -> None:
         "file",
         type=Path,
         metavar="FILE",
-        help="a zip: images, options, decisions with who and when, results",
+        help="a zip file: images, settings, decisions with reader and time, results",
     )
-    importing = actions.add_parser("import", help="take in a study that export wrote")
+    importing = actions.add_parser("import", help="import a study written by export")
     importing.set_defaults(command=_import_study)
-    importing.add_argument("file", type=Path, metavar="FILE", help="all of it comes in, or nothing")
+    importing.add_argument(
+        "file", type=Path, metavar="FILE", help="the study is imported completely or not at all"
+    )
     runs = actions.add_parser("runs", help="list the runs of a study")
     runs.set_defaults(command=_list_runs)
     runs.add_argument("study", metavar="STUDY", help="its name or id")
     comparing = actions.add_parser(
-        "compare", help="tell which cells two studies, or two runs of one, type differently"
+        "compare", help="show which cells two studies, or two runs of one study, type differently"
     )
     comparing.set_defaults(command=_compare)
     for side in ("first", "second"):
-        comparing.add_argument(side, metavar="STUDY[@RUN]", help="name or id, and number of a run")
+        comparing.add_argument(
+            side, metavar="STUDY[@RUN]", help="name or id, and the number of a run"
+        )
     comparing.add_argument("--out", type=Path, metavar="FILE.csv", help="all changed cells")
     for one in (exporting, importing):
-        one.add_argument("--quiet", action="store_true", help="no progress, no summary")
+        one.add_argument("--quiet", action="store_true", help="print no progress and no summary")
     for command in (parser, listing, exporting, importing, runs, comparing):
         add_common(command)
 
@@ -77,7 +81,7 @@ def _find(space: Workspace, asked: str) -> Study:
     found = [one for one in every if one.id == asked] or [one for one in every if one.name == asked]
     if len(found) > 1:
         ids = ", ".join(one.id for one in found)
-        raise StudyError(f"Several studies are called {asked}; give the id of one: {ids}.")
+        raise StudyError(f"Several studies are named {asked}; give the id of one: {ids}.")
     if not found:
         raise StudyError(f"There is no study {asked} in {space.folder}; see `study list`.")
     return found[0]
@@ -118,7 +122,7 @@ def _list_runs(options: argparse.Namespace) -> None:
 
     space = Workspace()
     for number, run in enumerate(study_runs(space, _find(space, options.study).id)):
-        shown = "as it stands now, with all answers" if run.key == NOW else "as it was computed"
+        shown = "current state, with all answers" if run.key == NOW else "as it was computed"
         print(f"{number}  {run.written[:16]}  {shown}")
 
 
@@ -153,13 +157,16 @@ def _describe(found: ComparedRuns) -> str:
     """Say what changed, and why."""
     first, second = found.first.name, found.second.name
     lines = [
-        f"{len(found.changes):,} of {found.shared:,} shared cells have another type in {second}."
+        (
+            f"{len(found.changes):,} of {found.shared:,} shared cells have a different type in "
+            f"{second}."
+        )
     ]
     if found.flows:
         lines += ["", "cells  from → to"]
         lines += [f"{n:>5,}  {a} → {b}" for (a, b), n in found.flows.items()]
     if found.differences:
-        lines += ["", f"what differs: {first} | {second}"]
+        lines += ["", f"differences: {first} | {second}"]
         lines += [
             f"  {one.what}: {one.first or '–'} | {one.second or '–'}" for one in found.differences
         ]

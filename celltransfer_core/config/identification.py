@@ -25,7 +25,7 @@ class IdentificationSettings:
                 kind="voters",
                 stages=("embed",),
                 takes="one encoder at least",
-                help="voters; + concatenates; see the encoders command",
+                help="voters; + concatenates embeddings; see the encoders command",
                 metavar="A,B,C+D",
                 own=True,
                 page="embeddings",
@@ -40,15 +40,17 @@ class IdentificationSettings:
                 stages=("embed",),
                 choices={
                     "auto": Choice(
-                        "As fits the cells",
-                        "Another network that came with CellTransfer takes the place of cell where "
-                        "it tells the reference's types apart clearly better.",
+                        "Automatic",
+                        "Another network that comes with CellTransfer replaces cell if it "
+                        "separates the reference's types clearly better.",
                     ),
-                    "named": Choice("As chosen", "The encoders chosen above, whatever the cells."),
+                    "named": Choice(
+                        "As selected", "The encoders selected above, for all kinds of cells."
+                    ),
                 },
-                help="let another network that came with CellTransfer take the place of cell where "
-                "it fits the reference's cells better, or keep to the encoders that are named "
-                "(default with --encoders)",
+                help="let another network that comes with CellTransfer replace cell if it fits "
+                "the reference's cells better, or use only the named encoders (default "
+                "with --encoders)",
                 own=True,
                 page="embeddings",
                 label="Network",
@@ -64,25 +66,27 @@ class IdentificationSettings:
                 stages=("embed",),
                 choices={
                     "auto": Choice(
-                        "As fits the cells",
-                        "Cut, if at least 80 % of nuclei are found in every set; wider or not at "
-                        "all where that tells the reference's types apart clearly better.",
+                        "Automatic",
+                        "Cropped if at least 80 % of nuclei are found in every set; a wider crop "
+                        "or the whole image if that separates the reference's types clearly "
+                        "better.",
                     ),
                     "nucleus": Choice(
-                        "Always", "Cut; cells whose nucleus is not found are left whole."
+                        "Always", "Cropped; cells without a detected nucleus are left whole."
                     ),
                     "wide": Choice(
                         "Always, wider",
-                        "Cut twice as wide, for cells that their cytoplasm tells apart.",
+                        "Cropped twice as wide, for cells whose cytoplasm tells their types apart.",
                     ),
                     "none": Choice(
                         "Never", "Whole images, as in the paper. For unstained or live cells."
                     ),
                 },
-                help="cut every cell around its nucleus: as fits the reference's cells where most "
-                "nuclei are found, always, always twice as wide, or never",
+                help="crop every cell around its nucleus: automatically if most nuclei are "
+                "found and it suits the reference's cells, always, always twice as wide, "
+                "or never",
                 page="data",
-                label="Cut around the nucleus",
+                label="Crop around the nucleus",
                 paper="none",
             )
         },
@@ -95,20 +99,18 @@ class IdentificationSettings:
                 stages=("embed",),
                 choices={
                     "balanced": Choice(
-                        "Every cell alike",
-                        "Cells that are cut are lit alike, so that slides may differ in light; "
-                        "then as below.",
+                        "Each cell",
+                        "Cropped cells get the same background brightness, because slides may "
+                        "differ in light; then each set is adjusted as below.",
                     ),
                     "lab": Choice(
-                        "Every set alike",
-                        "Each set's colours as a whole are brought to the reference's.",
+                        "Each set",
+                        "Each set's colours as a whole are adjusted to the reference's.",
                     ),
-                    "none": Choice(
-                        "As they are", "Each set keeps its own colours, as in the paper."
-                    ),
+                    "none": Choice("Unchanged", "Each set keeps its own colours, as in the paper."),
                 },
-                help="bring the query's colours to the reference's, cell by cell and then as a "
-                "set; as a set alone; or not at all",
+                help="adjust the query's colours to the reference's, cell by cell and then as "
+                "a set; as a set only; or not at all",
                 page="data",
                 label="Colours",
                 paper="none",
@@ -123,7 +125,7 @@ class IdentificationSettings:
                 stages=("embed",),
                 limits=Limits(0, above=True),
                 takes="two numbers above 0",
-                help="size of a pixel in µm",
+                help="pixel size in µm",
                 metavar=("REFERENCE", "QUERY"),
             )
         },
@@ -137,12 +139,12 @@ class IdentificationSettings:
                 choices={
                     "mixture": Choice(
                         "Mixture",
-                        "As many groups as you ask for, each about a middle of its own. Keeps "
-                        "small types apart from large ones: measured best on blood cells.",
+                        "A fixed number of groups, each around its own centre. Keeps small types "
+                        "separate from large ones: measured best on blood cells.",
                     ),
                     "louvain": Choice(
                         "Louvain",
-                        "Ties cells that are alike, and looks for groups that are tied more among "
+                        "Connects similar cells, and finds groups that are more connected among "
                         "themselves than to others.",
                     ),
                     "node-degree": Choice(
@@ -164,13 +166,15 @@ class IdentificationSettings:
             "setting": Setting(
                 kind="whole",
                 stages=("clusters",),
-                choices={"auto": Choice("A dozen, more in large sets")},
+                choices={"auto": Choice("About twelve, more in large sets")},
                 limits=Limits(1),
-                help="of a mixture, each one to confirm; auto: a dozen, up to twenty in large sets",
+                help="number of clusters of the mixture, each to be confirmed; auto: about "
+                "twelve, up to twenty in large sets",
                 metavar="auto|N",
                 page="clusters",
-                label="How many clusters (mixture only)",
-                note="Each is one to confirm. Of few cells fewer clusters are made: one for eight.",
+                label="Number of clusters (mixture only)",
+                note="You confirm each of them. With few cells fewer clusters are made: one "
+                "for every eight cells.",
                 shown=(1, 99),
             )
         },
@@ -182,7 +186,7 @@ class IdentificationSettings:
                 kind="voter",
                 stages=("embed",),
                 takes="names of encoders",
-                help="what clusters are found on; the first voter unless given",
+                help="embedding on which clusters are found (default: the first voter)",
                 metavar="A+B",
                 own=True,
             )
@@ -196,9 +200,10 @@ class IdentificationSettings:
                 stages=("clusters",),
                 choices={
                     "geodesic": Choice("Geodesic distances"),
-                    "knn": Choice("Nearest neighbours alone"),
+                    "knn": Choice("Nearest neighbours only"),
                 },
-                help="what clusters are found on: geodesic distances, or nearest neighbours alone",
+                help="distances used to find clusters: geodesic distances, or nearest "
+                "neighbours only",
             )
         },
     )
@@ -216,8 +221,9 @@ class IdentificationSettings:
                 help="threshold of the clusters' graph",
                 metavar="auto|paper|NUMBER",
                 page="clusters",
-                label="How alike two cells must be to be tied (σ)",
-                note="Ties weaker than σ are cut. Higher: fewer ties, more and tighter clusters.",
+                label="How similar two cells must be to be connected (σ)",
+                note="Connections weaker than σ are removed. Higher: fewer connections, more "
+                "and tighter clusters.",
                 shown=(0.01, 1.0),
                 paper="paper",
             )
@@ -230,7 +236,7 @@ class IdentificationSettings:
                 kind="number",
                 stages=("clusters",),
                 limits=Limits(0, above=True),
-                help="of Louvain; higher gives more clusters",
+                help="for Louvain; a higher value gives more clusters",
                 page="clusters",
                 label="Resolution (Louvain only)",
                 shown=(0.5, 5.0),
@@ -246,9 +252,9 @@ class IdentificationSettings:
                 choices={
                     "centred": Choice(
                         "Differences from each set's own mean",
-                        "Takes the stain's and the microscope's overall look away first.",
+                        "Removes the overall effect of stain and microscope first.",
                     ),
-                    "raw": Choice("Embeddings as they are", "As the paper has it."),
+                    "raw": Choice("Raw embeddings", "As in the paper."),
                 },
                 help="subtract each set's own mean, or not",
                 page="classify",
@@ -267,8 +273,9 @@ class IdentificationSettings:
                 choices={
                     "votes": Choice(
                         "By the votes of its cells and its mean",
-                        "A third of the votes is its cells', by their nearest reference cells; the "
-                        "rest is by the likeness of its mean to the types'.",
+                        "One third of the votes comes from its cells, through their nearest "
+                        "reference cells; the rest from the similarity of its mean to the types' "
+                        "means.",
                     ),
                     "scores": Choice(
                         "By the scores of its mean",

@@ -161,7 +161,7 @@ def find_sample(kind: str) -> Sample:
     known = sample_kinds()
     if kind not in known:
         listed = ", ".join(f"{one.kind} ({one.title})" for one in known.values())
-        raise DataError(f"There is no kind of sample {kind!r}; there are {listed}.")
+        raise DataError(f"There is no kind of sample {kind!r}; the kinds are {listed}.")
     return known[kind]
 
 
@@ -187,10 +187,12 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{path} cannot be read as TOML: {error}.") from None
+        raise DataError(f"{path} is not valid TOML: {error}.") from None
     tables = {name: found.pop(name, {}) for name in ("names", "kind")}
     if found or not all(isinstance(one, dict) for one in tables.values()):
-        raise DataError(f"{path} holds {_first(found)}; it may hold [names] and [kind.NAME] only.")
+        raise DataError(
+            f"{path} contains {_first(found)}; it may contain only [names] and [kind.NAME]."
+        )
     for name, others in tables["names"].items():
         if not _are_words(others):
             raise DataError(f"{path}: {name!r} of [names] must be a list of other names.")
@@ -205,25 +207,27 @@ def _problem(entry: object) -> str:
     if not isinstance(entry, dict) or not isinstance(entry.get("title"), str):
         return "needs a title"
     if not isinstance(entry.get("source", ""), str):
-        return "has a source that is no text"
+        return "has a source that is not a text"
     if other := {*entry} - {"title", "source", "percent", *STATES}:
-        return f"holds {_first(other)}; it may hold title, source, percent, {', '.join(STATES)}"
+        return (
+            f"contains {_first(other)}; it may contain title, source, percent, {', '.join(STATES)}"
+        )
     lists = {state: entry.get(state, []) for state in STATES}
     for state, types in lists.items():
         if not _are_words(types):
-            return f"has {state} that is no list of types"
+            return f"has {state} that is not a list of types"
     named = Counter(name_key(one) for types in lists.values() for one in types)
     if twice := [one for one, count in named.items() if count > 1]:
         return f"names {twice[0]!r} twice"
     percent = entry.get("percent", {})
     if not isinstance(percent, dict):
-        return "has percent that is no table of types"
+        return "has percent that is not a table of types"
     wrong = [one for one, interval in percent.items() if not _is_interval(interval)]
     return f"has no interval within 0 to 100 for {wrong[0]!r}: it is [low, high]" if wrong else ""
 
 
 def _first(names: Sequence[str] | set[str] | Mapping[str, object]) -> str:
-    return repr(min(names, default="names or kind that is no table"))
+    return repr(min(names, default="names or kind that is not a table"))
 
 
 def _are_words(value: object) -> bool:

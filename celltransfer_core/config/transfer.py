@@ -25,16 +25,17 @@ class TransferSettings:
                 choices={
                     "auto": Choice(
                         "Leave them out",
-                        "No cell can be typed as one of them: fewer false finds. A rare type that "
-                        "hides in another's cluster is lost unless it is kept on the Matches page.",
+                        "No cell can get one of these types: fewer false positives. A rare type "
+                        "whose cells are hidden in another cluster is lost unless it is kept on "
+                        "the Matches page.",
                     ),
-                    "none": Choice("Keep them", "Each keeps a share of 3 % at least."),
+                    "none": Choice("Keep them", "Each keeps a share of at least 3 %."),
                 },
                 help="leave out types that no cluster matches",
                 offered="run",
                 page="classify",
                 place=3,
-                label="Types that no cluster is matched to",
+                label="Types that match no cluster",
             )
         },
     )
@@ -45,7 +46,7 @@ class TransferSettings:
                 kind="types",
                 stages=("draws",),
                 takes="types of the reference",
-                help="keep these types though no cluster matches them",
+                help="keep these types even if no cluster matches them",
                 metavar="TYPE",
                 offered="run",
                 own=True,
@@ -61,13 +62,13 @@ class TransferSettings:
                 stages=("draws",),
                 takes="types of the reference",
                 help="types that must not be missed: they are kept, and every cell that may be "
-                "one is flagged",
+                "one of them is flagged",
                 metavar="TYPE",
                 offered="run",
                 own=True,
                 label="Types that must not be missed",
-                note="Such as blasts. They are never left out, and besides the cells of that type "
-                "those that may be one are shown first in review.",
+                note="For example blasts. They are never left out, and in the review not only "
+                "their cells but also cells that may be of these types are shown first.",
             )
         },
     )
@@ -78,8 +79,9 @@ class TransferSettings:
                 kind="types",
                 stages=("draws",),
                 takes="types of the reference",
-                help="types that the query is known to hold: they are kept though no cluster "
-                "matches them; unless --absent is given too, all others are ruled out",
+                help="types that the query is known to contain: they are kept even if no "
+                "cluster matches them; unless --absent is also given, all others are "
+                "ruled out",
                 metavar="TYPE",
                 own=True,
             )
@@ -92,8 +94,8 @@ class TransferSettings:
                 kind="types",
                 stages=("matches", "draws"),
                 takes="types of the reference",
-                help="types that the query cannot hold: no cluster is matched to them unless a "
-                "person says so",
+                help="types that the query cannot contain: no cluster is matched to them "
+                "unless a reader does so",
                 metavar="TYPE",
                 own=True,
             )
@@ -107,11 +109,11 @@ class TransferSettings:
                 stages=("draws",),
                 choices={
                     "matches": Choice(
-                        "As your matches say",
-                        "Types get the share that their clusters have in the query. Unequal "
-                        "shares are what transport stumbles on.",
+                        "According to the matches",
+                        "Types get the share of their clusters in the query. Unequal shares are "
+                        "what makes transport fail.",
                     ),
-                    "uniform": Choice("At random", "As the paper has it."),
+                    "uniform": Choice("At random", "As in the paper."),
                 },
                 help="proportions that transport expects",
                 page="classify",
@@ -153,22 +155,22 @@ class TransferSettings:
                 choices={
                     "fgw": Choice(
                         "Optimal transport",
-                        "Moves reference cells onto query cells so that alike cells meet and "
+                        "Moves reference cells onto query cells so that similar cells meet and "
                         "groups keep their shape (fused Gromov-Wasserstein). Every encoder votes "
                         "both with and without it.",
                     ),
                     "centre": Choice(
                         "Means only",
-                        "Shifts each set to a common middle. Quick; it cannot follow a change of "
+                        "Shifts each set to a common mean. Fast, but cannot follow a change of "
                         "shape.",
                     ),
-                    "none": Choice("None", "Voters without transport alone."),
+                    "none": Choice("None", "Only voters without transport."),
                 },
-                help="fused Gromov-Wasserstein, means alone, or none",
+                help="fused Gromov-Wasserstein, means only, or none",
                 offered="run",
                 page="classify",
                 place=1,
-                label="Alignment: is the reference carried over to the query's look?",
+                label="Alignment: is the reference moved onto the query?",
             )
         },
     )
@@ -180,16 +182,16 @@ class TransferSettings:
                 stages=("aligned voters",),
                 choices={
                     "needed": Choice(
-                        "Where it counts",
-                        "Voters with transport that weigh nothing are not computed: as voters "
-                        "count by default, all of them until a cluster is confirmed.",
+                        "When it counts",
+                        "Voters with transport that have no weight are not computed: with the "
+                        "default weights, none of them until a cluster is confirmed.",
                     ),
                     "always": Choice(
-                        "Always", "To look at what transport does, though it may count nothing."
+                        "Always", "To see the effect of transport even if it does not count."
                     ),
                 },
-                help="compute aligned voters only where they can count in the vote (as voters are "
-                "weighed by default, once a cluster is confirmed), or always",
+                help="compute aligned voters only when they can count in the vote (with the "
+                "default weights, once a cluster is confirmed), or always",
                 offered="run",
                 page="classify",
                 place=9,
@@ -205,8 +207,8 @@ class TransferSettings:
                 kind="number",
                 stages=("aligned",),
                 limits=Limits(0, 1),
-                help="structure against features, 0 to 1, as in the paper (POT's own is alpha / "
-                "(2 - alpha))",
+                help="structure against features, 0 to 1, as in the paper (POT's own alpha is "
+                "alpha / (2 - alpha))",
             )
         },
     )
@@ -218,7 +220,7 @@ class TransferSettings:
                 stages=("aligned",),
                 choices={
                     "affine": Choice("All by one affine map"),
-                    "barycentric": Choice("Each to the cells it is carried to"),
+                    "barycentric": Choice("Each to its target cells"),
                 },
                 help="move the reference by one affine map fitted to the plan, or each cell as in "
                 "eq. 4",
@@ -237,7 +239,7 @@ class TransferSettings:
                     "auction": Choice("CellTransfer's"),
                     "pot": Choice("POT's"),
                 },
-                help="of the transport: own, POT's, or own unless alpha is 1",
+                help="solver of the transport: own, POT's, or own unless alpha is 1",
             )
         },
     )
@@ -261,7 +263,7 @@ class TransferSettings:
                 kind="whole",
                 stages=("draws",),
                 limits=Limits(10),
-                help="most cells of either set in one transport",
+                help="maximum number of cells of either set in one transport",
                 metavar="N",
             )
         },
@@ -273,14 +275,14 @@ class TransferSettings:
                 kind="whole",
                 stages=("draws",),
                 limits=Limits(1),
-                help="reference subsets for each part of the query",
+                help="number of reference subsets for each part of the query",
                 metavar="N",
                 offered="run",
                 page="classify",
                 place=10,
                 label="Draws from the reference",
-                note="Each draw is transported by itself, and all are pooled. More draws steady "
-                "the vote and take longer.",
+                note="Each draw is transported separately, and all are pooled. More draws make "
+                "the vote more stable and take longer.",
                 shown=(1, 20),
             )
         },
@@ -292,7 +294,7 @@ class TransferSettings:
                 kind="whole",
                 stages=("clusters", "matches", "draws", "vote"),
                 limits=Limits(0, 2**32 - 1),
-                help="of everything that is random",
+                help="random seed",
                 own=True,
             )
         },

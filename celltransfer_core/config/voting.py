@@ -21,11 +21,11 @@ class VotingSettings:
                 choices={
                     "knn": Choice(
                         "Nearest neighbours",
-                        "The most alike reference cells vote; how many is chosen cell by cell. "
-                        "You can look at them on the Cells page.",
+                        "The most similar reference cells vote; their number is chosen for each "
+                        "cell. You can look at them on the Cells page.",
                     ),
                     "linear": Choice(
-                        "Linear probe", "A straight border between types, learned once."
+                        "Linear probe", "A linear boundary between types, learned once."
                     ),
                 },
                 help="entropy-weighted nearest neighbours, or a linear probe",
@@ -44,16 +44,16 @@ class VotingSettings:
                 stages=("matches", "vote"),
                 choices={
                     "balanced": Choice(
-                        "The more, the fewer of its type are drawn",
-                        "A rare type, of which few are, then counts as much as a common one.",
+                        "More, the fewer cells of its type are drawn",
+                        "A rare type with few cells then counts as much as a common one.",
                     ),
-                    "none": Choice("Like any other", "As the paper has it."),
+                    "none": Choice("Like any other", "As in the paper."),
                 },
-                help="neighbours count in inverse proportion to the drawn cells of their type, "
-                "or alike",
+                help="neighbours count in inverse proportion to the number of drawn cells of "
+                "their type, or equally",
                 page="classify",
                 place=6,
-                label="What a neighbour counts",
+                label="Weight of a neighbour",
                 paper="none",
             )
         },
@@ -67,17 +67,17 @@ class VotingSettings:
                 choices={
                     "discriminant": Choice(
                         "They vote too",
-                        "The query's own cells show what each type looks like there: a normal "
-                        "distribution is fitted to those that the other voters take for it.",
+                        "The query's own cells show how each type looks there: a normal "
+                        "distribution is fitted to the cells that the other voters assign to it.",
                     ),
-                    "none": Choice("They do not", "As the paper has it."),
+                    "none": Choice("They do not", "As in the paper."),
                 },
-                help="one voter more: normal distributions, one a type, fitted to the query's "
-                "own cells; or none",
+                help="one additional voter: normal distributions, one per type, fitted to the "
+                "query's own cells; or none",
                 offered="run",
                 page="classify",
                 place=7,
-                label="Types as they look in the query",
+                label="Types fitted to the query",
                 paper="none",
             )
         },
@@ -90,25 +90,27 @@ class VotingSettings:
                 stages=("weighing",),
                 choices={
                     "confirmed": Choice(
-                        "Evenly; transport as far as matches are confirmed",
-                        "Transport to wrong proportions does harm, to right ones good: its voters "
-                        "count for the share of cells whose clusters you confirmed.",
+                        "Equally; transport in proportion to confirmed matches",
+                        "Transport to wrong proportions does harm, to right ones it helps: its "
+                        "voters are weighted by the share of cells whose clusters you confirmed.",
                     ),
                     "prior": Choice(
-                        "By how it does on the reference",
-                        "And by how well both sets mix. As the paper has it.",
+                        "By performance on the reference",
+                        "And by how well both sets mix. As in the paper.",
                     ),
                     "equal": Choice(
-                        "Evenly",
-                        "Every voter the same; the fitted types as all unaligned ones together.",
+                        "Equally",
+                        "All voters have the same weight; the fitted types together count as much "
+                        "as all unaligned voters.",
                     ),
                 },
-                help="evenly, but aligned voters as far as clusters are confirmed (the default); "
-                "by what they do on the reference and how the sets mix; or evenly",
+                help="equally, but aligned voters in proportion to confirmed clusters (the "
+                "default); by performance on the reference and how well the sets mix; or "
+                "equally",
                 offered="run",
                 page="classify",
                 place=8,
-                label="What a voter counts",
+                label="Weight of a voter",
                 paper="prior",
             )
         },
@@ -120,14 +122,14 @@ class VotingSettings:
                 kind="number",
                 stages=("flagging",),
                 limits=Limits(0, 1),
-                help="share of the cells without a flag that may be wrong, once 30 cells are typed",
+                help="share of cells without a flag that may be wrong, once 30 cells are typed",
                 metavar="SHARE",
                 offered="run",
                 own=True,
                 label="Errors allowed among cells without a flag",
-                note="Once 30 cells are typed, calibrated confidence decides: as many cells are "
-                "left without a flag as keeps the expected share of errors among them below this. "
-                "Nothing is computed anew.",
+                note="Once 30 cells are typed, calibrated confidence decides: as many cells "
+                "stay without a flag as possible with the expected share of errors among "
+                "them below this. Nothing is computed again.",
                 shown=(0.0, 0.2),
             )
         },
@@ -144,8 +146,8 @@ class VotingSettings:
                 offered="run",
                 own=True,
                 label="Flag cells with less agreement than",
-                note="It decides until 30 cells are typed. Cells of clusters that fit no type are "
-                "always flagged. Nothing is computed anew.",
+                note="Used until 30 cells are typed. Cells of clusters that match no type are "
+                "always flagged. Nothing is computed again.",
                 shown=(0.0, 1.0),
             )
         },

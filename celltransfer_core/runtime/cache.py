@@ -277,8 +277,8 @@ class Cache:
 
     def _unwritable(self, reason: str) -> str:
         return (
-            f"Cannot keep results in {self.folder} ({reason}); free some space, or set "
-            "CELLTRANSFER_HOME to a folder that can be written to. What was kept stays."
+            f"Cannot save results in {self.folder} ({reason}); free some space, or set "
+            "CELLTRANSFER_HOME to a writable folder. Existing results are kept."
         )
 
 

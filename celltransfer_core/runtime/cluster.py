@@ -111,16 +111,17 @@ def run_on_cluster(
             continue
         except KilledWorker as error:
             raise CellTransferError(
-                f"Workers of the cluster at {address} keep dying at the same task, most likely for "
-                "want of memory; give them more, or use smaller subsets (--subset-size)."
+                f"Workers of the cluster at {address} repeatedly died at the same task, most "
+                "likely because they ran out of memory; give them more, or use smaller subsets "
+                "(--subset-size)."
             ) from error
         finally:
             with suppress(Exception):  # the scheduler may be gone
                 client.cancel(list(futures.values()))
         return
     raise CellTransferError(
-        f"The cluster at {address} lost what it was given {TRIES} times; see the logs of its "
-        "scheduler and workers."
+        f"The cluster at {address} lost its data {TRIES} times; see the logs of its scheduler and "
+        "workers."
     )
 
 
@@ -169,7 +170,7 @@ def _check_workers(client: Client, address: str) -> None:
             _clients.pop(address, None)
             raise CellTransferError(
                 f"The cluster at {address} {problem}; start it again and run the same command: "
-                "what was computed is kept."
+                "finished work is kept."
             )
         time.sleep(0.5)
 
@@ -186,8 +187,8 @@ def _connect(address: str) -> Client:
             client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise CellTransferError(
-            f"There is no Dask scheduler at {address}; start one (dask scheduler), or leave "
-            f"--scheduler and {SCHEDULER} out to work on this machine."
+            f"There is no Dask scheduler at {address}; start one (dask scheduler), or omit "
+            f"--scheduler and {SCHEDULER} to work on this machine."
         ) from error
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
@@ -236,5 +237,6 @@ def _check_versions(address: str, found: Mapping[str, dict[str, str] | BaseExcep
         if differ:
             raise CellTransferError(
                 f"A process of the cluster at {address} ({process}) has other versions than this "
-                f"machine ({', '.join(differ)}), which may give other results; install the same."
+                f"machine ({', '.join(differ)}), which may give other results; install the same "
+                "versions."
             )

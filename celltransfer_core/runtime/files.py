@@ -154,7 +154,7 @@ def _message(path: Path, error: OSError, problem: Callable[[str], str] | None) -
     return (
         f"Cannot write {path} ({reason}); "
         + ("free some space" if full else "give another folder with --out")
-        + " and run again: what was computed is kept."
+        + " and run again: finished work is kept."
     )
 
 

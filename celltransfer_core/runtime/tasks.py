@@ -119,8 +119,8 @@ def _in_processes(
                 raise
             return
     raise CellTransferError(
-        f"Worker processes died {TRIES} times, most likely for want of memory; "
-        "use fewer of them (--workers 1) or smaller subsets (--subset-size)."
+        f"Worker processes died {TRIES} times, most likely because they ran out of memory; use "
+        "fewer of them (--workers 1) or smaller subsets (--subset-size)."
     )
 
 
@@ -149,8 +149,8 @@ def _shared(function: Callable[[Task], Result]) -> Iterator[Callable[[Task], Res
             joblib.dump(function, path)
         except OSError as error:
             raise OutputError(
-                f"No room for the workers' data in {folder} ({error.strerror}); free some, or set "
-                "TMPDIR to a folder that has it."
+                f"Not enough space for the workers' data in {folder} ({error.strerror}); free "
+                "some, or set TMPDIR to a folder with enough space."
             ) from error
         yield partial(_call_shared, path)
 

@@ -30,10 +30,13 @@ Wanted = Callable[[str, int], bool]
 Source = Callable[[Wanted], Iterator[Unpacked]]
 """Reads the wanted files of a zip or a folder, as often as it is called."""
 
-NAME_TAKEN = "another file of this name is here, with other content; add it again to be asked"
+NAME_TAKEN = (
+    "another file with this name but different content is already here; add it again to "
+    "choose what to do"
+)
 _GUESSED = (
-    "The zip does not say how its names are written; they were read as {}, a guess. If they are "
-    "wrong, remove the set and drop the folder itself."
+    "The zip does not state the encoding of its file names; {} was assumed. If names are wrong, "
+    "remove the set and drop the folder itself."
 )
 _SHOWN = 5  # names in a question
 _TABLES = 4  # that come along, in capitals and not; they are kept in memory
@@ -155,7 +158,7 @@ def take_in(
         known = {**workspace.known_files(set_id), **workspace.known_tables(set_id)}
         yield from _compare(source, known, found)
         if bad := next((table for table in found.tables if table.problem), None):
-            yield {"error": f"Nothing was taken: {bad.name} {bad.problem}."}
+            yield {"error": f"Nothing was added: {bad.name} {bad.problem}."}
         elif found.clashing and clash == "ask":
             yield {"clash": _question(found.clashing)}
         else:
@@ -182,7 +185,7 @@ def _compare(source: Source, known: Mapping[str, str], found: Compared) -> Itera
         if name in TABLES:
             found.tables.append(entry)
             if len(found.tables) > _TABLES:
-                raise DataError(f"{name} is there many times; keep one.")
+                raise DataError(f"{name} appears several times; keep one.")
         if entry.problem or not known.get(name):
             continue
         content = hashlib.sha256(

@@ -58,5 +58,5 @@ def read_listing(file: IO[bytes]) -> list[tuple[str, int]]:
             413, f"A batch has at most {BATCH_FILES} files and {BATCH_BYTES // 1_000_000} MB."
         )
     if 4 + length + total != end:
-        raise RefusedError(400, "The batch was cut short; it will be sent again.")
+        raise RefusedError(400, "The batch was incomplete; it will be sent again.")
     return listed

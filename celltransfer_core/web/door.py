@@ -69,7 +69,7 @@ class Door:
         if path.startswith(self._guarded):
             if claims is None:
                 refused = PlainTextResponse(
-                    "Sign in first; the page leads there when it is reloaded.",
+                    "Sign in first: reload the page to get to the sign-in.",
                     401,
                     headers={"Cache-Control": "no-store"},
                 )

@@ -78,5 +78,5 @@ def _prepared(study: str, file: str) -> Path | Response:
         return PlainTextResponse(str(error), 404)
     path = workspace.result_path(study, "export", "").parent / file
     if not _NAME.fullmatch(file) or not path.is_file():
-        return PlainTextResponse("This file is not there any more; prepare it again.", 404)
+        return PlainTextResponse("This file no longer exists; prepare it again.", 404)
     return path

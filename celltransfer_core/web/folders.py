@@ -46,6 +46,6 @@ def importable(path: str) -> Path:
     except (OSError, ValueError, RuntimeError):  # such as a NUL, or a link to itself
         pass
     raise DataError(
-        "There is no such folder among those that may be imported from; ask your administrator "
-        f"to list it in {ROOTS}."
+        "This folder does not exist or may not be imported from; ask your administrator to list "
+        f"it in {ROOTS}."
     )

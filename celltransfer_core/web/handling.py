@@ -57,7 +57,7 @@ async def read_body(request: Request, file: IO[bytes], most: int) -> None:
         As soon as there are more, they come too slowly, or the disk is full.
     """
     if int(request.headers.get("content-length") or 0) > most:
-        raise RefusedError(413, f"Too much at once: at most {most / 1e6:,.0f} MB.")
+        raise RefusedError(413, f"The request is too large: at most {most / 1e6:,.0f} MB.")
     size, waiting = 0, bytearray()
     pieces, started = request.stream(), anyio.current_time()
     while True:
@@ -67,13 +67,13 @@ async def read_body(request: Request, file: IO[bytes], most: int) -> None:
                 chunk = await anext(pieces, None)
         except TimeoutError as error:
             raise RefusedError(
-                408, "The files came too slowly and were given up; send them again."
+                408, "The files arrived too slowly and the upload was stopped; send them again."
             ) from error
         if chunk is None:
             break
         size += len(chunk)
         if size > most:
-            raise RefusedError(413, f"Too much at once: at most {most / 1e6:,.0f} MB.")
+            raise RefusedError(413, f"The request is too large: at most {most / 1e6:,.0f} MB.")
         waiting += chunk
         if len(waiting) >= _CHUNK:
             await _write(file, bytes(waiting))
@@ -87,7 +87,7 @@ async def _write(file: IO[bytes], piece: bytes) -> None:
         await run_in_threadpool(file.write, piece)
     except OSError as error:
         raise RefusedError(
-            507, f"There is no room for the files on the server ({error.strerror})."
+            507, f"There is not enough space for the files on the server ({error.strerror})."
         ) from error
 
 

@@ -47,7 +47,7 @@ def meant_hosts(*more: str) -> frozenset[str]:
     for name in listed:
         if host_name(name) is None or "/" in name or "*" in name:
             raise DataError(
-                f"{HOSTS} lists {name!r}, which is no host; list names such as "
+                f"{HOSTS} lists {name!r}, which is not a host name; list names such as "
                 "cells.hospital.example, separated by commas."
             )
     names = [host_name(host) for host in (*_HERE, socket.gethostname(), *listed, *more)]
@@ -115,7 +115,7 @@ class MeantHosts:
             await refused(scope, receive, send)
         else:
             await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": "not from here"})
+            await send({"type": "websocket.close", "code": 1008, "reason": "not allowed here"})
 
     def _refuses(self, scope: Scope) -> str:
         headers = Headers(scope=scope)
@@ -123,15 +123,14 @@ class MeantHosts:
         name = host_name(host)
         if name is None or not (name in self._hosts or name == (scope.get("server") or [""])[0]):
             return (
-                "This server does not answer to the name that the address has. If it is to be "
-                f"reached by it, start it with that name in {HOSTS}; see the guide On a "
-                "hospital's server."
+                "This server does not answer to the host name in the address. To allow it, start "
+                f"the server with that name in {HOSTS}; see the guide On a hospital's server."
             )
         origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE
         if changes and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             return (
-                "Only this app's own pages may change something. Behind a proxy, let it pass the "
-                "Host header on as the browser sent it."
+                "Only this app's own pages may make changes. A proxy must pass on the Host header "
+                "as sent by the browser."
             )
         return ""

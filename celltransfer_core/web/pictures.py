@@ -171,10 +171,14 @@ def send_picture(request: Request) -> Response:
     try:
         size = min(max(int(asked.get("size", "")), MIN_SIZE), MAX_SIZE)
     except ValueError:
-        return _refuse(400, "The size is a number of pixels.")
+        return _refuse(400, "The size must be a number of pixels.")
     show = asked.get("show", "whole")
     if show not in _SHOWS:
-        return _refuse(400, "A cell is shown whole, cut, as its field, or with the cut's outline.")
+        return _refuse(
+            400,
+            "A cell is shown whole, cropped, as its field of view, or with the outline of the "
+            "crop.",
+        )
     wanted = _Wanted(study, sha256, size, show, asked.get("role", QUERY), asked.get("v", ""))
     try:
         snapshot = workspace.snapshot(study)

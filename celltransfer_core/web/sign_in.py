@@ -57,8 +57,8 @@ def person(claims: Mapping[str, Any]) -> str:
     issuer, subject = (_text(claims.get(key)) for key in ("iss", "sub"))
     if not issuer or not subject:
         raise SignInError(
-            "The sign-in does not say who you are (its claims iss or sub are missing), so nothing "
-            "can be decided under your name; ask whoever runs the hospital's sign-in."
+            "The sign-in does not identify you (its claims iss or sub are missing), so your "
+            "decisions cannot be recorded; ask the administrator of the sign-in."
         )
     verified = claims.get("email_verified") in (True, "true")
     shown = (_text(claims.get("email")) if verified else "") or _text(claims.get("name")) or subject

@@ -84,7 +84,7 @@ def _own_page(request: Request) -> bool:
 def _admit(request: Request) -> tuple[Workspace, ImageSet]:
     """Find the set of a request; refuse the request unless it may read or change it."""
     if not _own_page(request):
-        raise RefusedError(403, "Files are taken from this app's own pages only.")
+        raise RefusedError(403, "Files are accepted only from this app's own pages.")
     workspace = current_workspace()
     try:
         image_set = workspace.image_set(request.path_params["set"])
@@ -93,10 +93,11 @@ def _admit(request: Request) -> tuple[Workspace, ImageSet]:
         raise RefusedError(404, str(error)) from error
     token = request.headers.get(TOKEN_HEADER, "")
     if read_token(workspace, "upload", token) != _opens(image_set):
-        raise RefusedError(403, "This page has expired; reload it, then go on.")
+        raise RefusedError(403, "This page has expired; reload it to continue.")
     if study.signed and request.method != "GET":
         raise RefusedError(
-            409, f"{study.name} was signed off by {study.signed_by}; duplicate it to go on working."
+            409,
+            f"{study.name} was signed off by {study.signed_by}; duplicate it to continue working.",
         )
     return workspace, image_set
 
@@ -107,7 +108,7 @@ def _answer(request: Request) -> tuple[Clash, int]:
     number = request.query_params.get("number", "2")
     countable = number.isascii() and number.isdigit() and len(number) < 5
     if clash is None or not countable or int(number) < 2:
-        raise RefusedError(400, "What is to be done with files of the same name is not understood.")
+        raise RefusedError(400, "The choice for files of the same name is not valid.")
     return clash, int(number)
 
 

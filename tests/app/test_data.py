@@ -122,9 +122,9 @@ def test_framing_is_kept_at_once(space, study, open_page):
     page.radio("framing auto").set_value("none").run()
     assert space.study(study.id).options == {"framing": "none"}
     assert page.radio("colour balanced").options == [
-        "Every cell alike",
-        "Every set alike",
-        "As they are",
+        "Each cell",
+        "Each set",
+        "Unchanged",
     ]
     page.radio("colour balanced").set_value("none").run()
     assert space.study(study.id).options == {"framing": "none", "colour": "none"}

@@ -190,7 +190,7 @@ def test_what_is_filtered_out_is_counted(finished, open_page, shown_cells):
     space, study = finished
     app = open_page("matches", study.id)
     name_all_but_neutrophils(app, finished)
-    assert "no query cell can be typed as one of them" in text_of(app)
+    assert "no query cell can get one of them" in text_of(app)
     neutrophils = np.flatnonzero(
         space.pooled(study.id, "reference").cell_labels == "neutrophil"
     ).tolist()

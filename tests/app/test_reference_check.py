@@ -51,7 +51,7 @@ def test_one_key_mends_a_label_and_another_takes_it_back(mistaken, open_page):
     assert dataset.first_file[dataset.cells.index(cell)] == WRONG
     page = open_page("data", study.id)
     assert not page.exception
-    assert "want a look" in said(page)
+    assert "should be checked" in said(page)
     assert "Proposed: **lymphocyte**" in said(page)
     assert page.button("check A").label == "Accept: lymphocyte"
     page.button("check A").click().run()

@@ -138,7 +138,7 @@ def test_a_type_that_is_not_here_can_be_named(open_page, finished):
     app = open_page("review", study.id)
     widget(app, "text_input", "new type").set_value("unsure")
     next(one for one in app.button if one.label == "This cell is that").click().run()
-    assert "is an answer and cannot name a type" in app.error[0].value
+    assert "is a reserved answer and cannot name a type" in app.error[0].value
     assert answers(space, study) == []
     widget(app, "text_input", "new type").set_value("Lymphocyt")
     next(one for one in app.button if one.label == "This cell is that").click().run()

@@ -148,7 +148,7 @@ def test_a_type_that_is_ruled_out_draws_no_cell_and_has_a_way_back(without_neutr
     run = load_current(space, study.id).run
     assert "neutrophil" not in run.types
     assert "neutrophil" not in {match.matched_type for match in run.matches}
-    assert "types that you ruled out: neutrophil" in describe_run(run)
+    assert "types that are ruled out: neutrophil" in describe_run(run)
     assert "12 cells look like neutrophil, which you ruled out." in describe_run(run)
     described = manifest(run)
     assert described["config"]["absent"] == ("neutrophil",)

@@ -76,7 +76,7 @@ def test_pairs_a_missing_set_and_going_on(data, tmp_path, capsys):
     assert benchmark(data, out) == 0
     said = capsys.readouterr().out
     assert "encoders that are not here: sam, dinobloom; used: colour" in said
-    assert "dinobloom is not here" in said
+    assert "dinobloom is not installed" in said
     assert "skipped, not there: LOST" in said
     summary = pd.read_csv(out / "summary.csv", dtype={"filtering": str})
     assert list(summary.columns[:4]) == ["pair", "method", "ot", "filtering"]
@@ -135,7 +135,7 @@ def test_what_cannot_be_measured(data, tmp_path, capsys):
     (data / "pairs.toml").write_text(FILE.replace('"colour", "sam", "colour+sam"', '"sam"'))
     assert benchmark(data, tmp_path / "out") == 2
     assert "2 pairs failed" in capsys.readouterr().err
-    assert "is here; name others" in (tmp_path / "out" / "summary.md").read_text()
+    assert "is installed; name others" in (tmp_path / "out" / "summary.md").read_text()
 
 
 def test_means_are_of_what_every_pair_has():
@@ -180,7 +180,7 @@ def test_the_papers_file_has_settings_that_evaluate_takes():
         assert config.weights == "uniform"
         assert len(config.encoders) == 14
         assert set(protocol.ot) <= {"none", "fgw-paper"}
-    with pytest.raises(DataError, match="settings of the pairs"):
+    with pytest.raises(DataError, match="Settings of the pairs"):
         pair_options(["--nonsense"])
 
 

@@ -25,8 +25,8 @@ def mistaken(drawn, tmp_path):
 def test_check_lists_the_most_doubtful_first(mistaken, tmp_path, capsys):
     assert check(mistaken, "--out", tmp_path / "a") == 0
     said = capsys.readouterr().out
-    assert "of 41 cells want a look: 1 have a doubtful label" in said
-    assert "2 files are left out: the same image stands under several types" in said
+    assert "of 41 cells need a check: 1 have a suspicious label" in said
+    assert "2 files are left out: the same image appears under several types" in said
     assert "neutrophil/moved.png: neutrophil, rather lymphocyte" in said
     assert "research use only" in said
     text = (tmp_path / "a" / "check.csv").read_text(encoding="utf-8-sig")
@@ -48,7 +48,7 @@ def test_check_lists_the_most_doubtful_first(mistaken, tmp_path, capsys):
     [
         (["--reference", "nowhere"], "does not exist"),
         (["--reference", "one"], "one type only"),
-        (["--reference", "one", "--workers", "0"], "--workers cannot be under 1"),
+        (["--reference", "one", "--workers", "0"], "--workers must be at least 1"),
         (["--reference", "one", "--encoders", "no-such"], "no-such"),
     ],
 )

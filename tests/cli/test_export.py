@@ -80,7 +80,7 @@ def test_a_query_that_moved_is_found_where_it_lies(results, drawn, tmp_path, cap
 def test_a_classifier_types_cells_without_the_reference(results, drawn, tmp_path, capsys):
     file, out = tmp_path / "model.zip", tmp_path / "out"
     assert main(["export", "--model", str(results), "--out", str(file)]) == 0
-    assert "A classifier of eosinophil, lymphocyte" in capsys.readouterr().out
+    assert "A classifier for eosinophil, lymphocyte" in capsys.readouterr().out
     given = ["predict", "--model", str(file), "--query", str(drawn / "query"), "--workers", "1"]
     assert main([*given, "--out", str(out)]) == 0
     said = capsys.readouterr().out
@@ -99,7 +99,7 @@ def test_a_classifier_types_cells_without_the_reference(results, drawn, tmp_path
     ("arguments", "reason"),
     [
         (["export", "--as-reference", "nowhere", "--out", "o"], "not a folder that run wrote"),
-        (["export", "--model", "nowhere", "--out", "o"], "is not there: give the --out of a run"),
+        (["export", "--model", "nowhere", "--out", "o"], "does not exist: give the --out of a run"),
         (["export", "--model", "study:None", "--out", "o"], "There is no study named 'None'"),
         (["predict", "--model", "none", "--query", "q", "--out", "o"], "none cannot be used"),
         (["predict", "--model", "m", "--query", "q", "--out", "o", "--workers", "0"], "--workers"),

@@ -60,7 +60,7 @@ def test_a_column_may_have_a_comma_in_its_name(folder):
 def test_other_words_for_columns_are_refused(folder, given, capsys):
     with pytest.raises(SystemExit):
         read(folder, f"--label-columns={given}")
-    assert "is not of the form file=NAME,label=NAME" in capsys.readouterr().err
+    assert "does not have the form file=NAME,label=NAME" in capsys.readouterr().err
 
 
 def test_labels_that_are_hardly_types_stop_unless_they_are_allowed(folder, capsys):

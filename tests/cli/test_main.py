@@ -132,10 +132,10 @@ def test_a_type_that_the_reference_lacks_is_said(drawn, tmp_path, capsys):
         (["--clusters-from", "{gone}"], "cannot be read"),
         (["--out", "{file}"], "Cannot write"),
         (["--nonsense"], "unrecognized arguments"),
-        (["--um-per-px-of", "query"], "not of the form SET=NUMBER"),
-        (["--um-per-px-of", "query=0"], "not of the form SET=NUMBER"),
+        (["--um-per-px-of", "query"], "not have the form SET=NUMBER"),
+        (["--um-per-px-of", "query=0"], "not have the form SET=NUMBER"),
         (["--um-per-px-of", "other=0.1"], "--um-per-px-of other names no set"),
-        (["--um-per-px-of", "query=0.1"], "gives no size for {drawn}/reference"),
+        (["--um-per-px-of", "query=0.1"], "gives no pixel size for {drawn}/reference"),
     ],
 )
 def test_mistakes_are_told_in_one_line(drawn, tmp_path, capsys, change, message):
@@ -172,7 +172,7 @@ def test_a_fault_of_ours_is_told_and_debug_shows_it(drawn, tmp_path, capsys, mon
 
     monkeypatch.setattr("celltransfer_core.pipeline.runs.run", fault)
     assert main(run_arguments(drawn, tmp_path / "out")) == FAULT
-    assert "a fault of ours (ZeroDivisionError: oops)" in capsys.readouterr().err
+    assert "internal error (ZeroDivisionError: oops)" in capsys.readouterr().err
     with pytest.raises(ZeroDivisionError):
         main([*run_arguments(drawn, tmp_path / "out"), "--debug"])
 
@@ -181,7 +181,7 @@ def test_a_fault_of_ours_is_told_and_debug_shows_it(drawn, tmp_path, capsys, mon
 
     monkeypatch.setattr("celltransfer_core.pipeline.runs.run", interrupt)
     assert main(run_arguments(drawn, tmp_path / "out")) == INTERRUPTED
-    assert "run the same command to go on" in capsys.readouterr().err
+    assert "run the same command to continue" in capsys.readouterr().err
 
 
 STAGES = ("reading", "framing", "embedding", "clusters", "aligning", "vote")
@@ -268,7 +268,7 @@ def test_a_demo_has_as_many_cells_as_were_asked_for(tmp_path, capsys):
     assert len(list((tmp_path / "demo" / "query").glob("*.png"))) == 9
     with pytest.raises(SystemExit, match=str(MENDABLE)):
         main(["demo", str(tmp_path / "other"), "--cells", "0"])
-    assert "0 is not a whole number of 1 or more" in capsys.readouterr().err
+    assert "0 is not a whole number of at least 1" in capsys.readouterr().err
 
 
 def other_reference(drawn, folder):

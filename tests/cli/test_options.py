@@ -32,7 +32,7 @@ def test_names_are_quoted_as_in_csv(text, names):
 
 
 def test_a_quotation_mark_that_is_not_closed_is_said():
-    with pytest.raises(argparse.ArgumentTypeError, match="not closed"):
+    with pytest.raises(argparse.ArgumentTypeError, match="unclosed"):
         names_given('"a,b')
 
 
@@ -70,5 +70,5 @@ def test_a_level_that_is_none_is_said(text, capsys):
 def test_a_name_that_begins_with_a_sign_is_said_how_to_give(capsys):
     with pytest.raises(SystemExit):
         parsed("--types", "-site:a")
-    assert "what begins with - is given as --types=-NAME" in capsys.readouterr().err
+    assert "a value that begins with - is given as --types=-NAME" in capsys.readouterr().err
     assert parsed("--extra=-x").extra == [Path("-x")]

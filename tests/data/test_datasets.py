@@ -188,7 +188,7 @@ def test_no_folder_no_images(tmp_path, labelled):
 
 def test_one_type_is_no_reference(folder):
     shutil.rmtree(folder / "b c")
-    with pytest.raises(DataError, match=r"one type only \(a\)"):
+    with pytest.raises(DataError, match=r"only one type \(a\)"):
         read_dataset(folder, labelled=True)
     assert len(read_dataset(folder)) == 2
 

@@ -390,8 +390,8 @@ def test_the_command_takes_several_laboratories(drawn, second, written, tmp_path
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--map", "pink"], "is not of the form FROM=TO"),
-        (["--map", "=pink"], "is not of the form FROM=TO"),
+        (["--map", "pink"], "does not have the form FROM=TO"),
+        (["--map", "=pink"], "does not have the form FROM=TO"),
         (["--map", "pink=red"], "--map renames pink"),
         (["--begin-with", "none.onnx"], "none.onnx cannot be read"),
         (["--steps", "0"], "--steps can be 0 with --begin-with"),

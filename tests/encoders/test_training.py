@@ -350,7 +350,7 @@ def test_the_command_trains_and_what_it_made_types_cells(drawn, tmp_path, capsys
         (["--width", "0"], "--width not under 4"),
         (["--batch", "1"], "--batch cannot be under 2"),
         (["--teacher-width", "8"], "at least --width (24)"),
-        (["--out", "made.bin"], "is the encoder's file, NAME.onnx"),
+        (["--out", "made.bin"], "must be the encoder's file, NAME.onnx"),
         (["--data", "nowhere"], "nowhere"),
     ],
 )

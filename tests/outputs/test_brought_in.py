@@ -98,7 +98,7 @@ def test_what_does_not_fit_is_told_and_left_out(result):
     named = brought(result, said, meant={"plasma cell": " Plasma  cell"})
     assert "Plasma cell" in [one.answer for one in named.reviews]
     assert brought(result, said, meant={"plasma cell": ""}).unknown == {}
-    with pytest.raises(DataError, match="is an answer and cannot name a type"):
+    with pytest.raises(DataError, match="is a reserved answer and cannot name a type"):
         brought(result, said, meant={"plasma cell": "skip"})
 
 

@@ -26,7 +26,7 @@ def test_names_of_clusters_that_may_be_slips_are_told(result):
     )
     cluster = int(result.clusters.names[place])
     assert cluster in manifest(updated)["taught"]["doubted_clusters"]
-    assert f"cluster {cluster}: look again whether it is {slip}" in describe_run(updated)
+    assert f"cluster {cluster}: check whether it is {slip}" in describe_run(updated)
 
 
 def test_a_table_of_very_many_types_is_shortened_on_the_screen(result, monkeypatch):

@@ -175,7 +175,7 @@ def test_a_header_in_capitals_and_another_order(tmp_path):
         ("0,,a,true,\n\n,,a,true,\n", "line 4: '' is no cluster number"),
         ("0.5,,a,true,\n", "line 2: '0.5' is no cluster number"),
         ("0,few,a,true,\n", "line 2: 'few' is no number of cells"),
-        ("0,,unsure,true,\n", "line 2: 'unsure' is an answer and cannot name a type"),
+        ("0,,unsure,true,\n", "line 2: 'unsure' is a reserved answer and cannot name a type"),
     ],
 )
 def test_a_row_that_cannot_be_meant_is_named_by_its_line(tmp_path, rows, message):

@@ -149,7 +149,7 @@ def test_settings_of_voters_that_are_not_there_are_those_of_now(needed, result):
 
 def test_outputs_say_why_there_is_no_transport(needed, result):
     why = "Transport was not computed: it weighs nothing until a cluster is confirmed."
-    assert f"{why} --transport always computes it all the same." in describe_run(needed)
+    assert f"{why} Use --transport always to compute it anyway." in describe_run(needed)
     assert "--transport" not in describe_run(result)
     assert missing_transport(result) == ""
     counted = replace(needed, config=replace(NEEDED, vote_weights="equal"))

@@ -162,7 +162,7 @@ def test_a_damaged_copy_takes_no_sound_ones_place(space, study, kept, go_to, cap
     assert backups_module.back_up(kept) is not None
     spoil_pages(backups(kept)[0])
     assert main(["restore"]) == 0  # the latest that can be read
-    assert "studies-2026-05-01.sqlite is in the place of" in capsys.readouterr().out
+    assert "studies-2026-05-01.sqlite has replaced" in capsys.readouterr().out
 
 
 def test_without_a_backup_that_is_said_and_nothing_is_changed(space, study, capsys):

@@ -184,7 +184,7 @@ def test_all_that_was_kept_is_there(earlier, plain, begun):
 
 def test_on_postgresql_it_waits_for_a_backup(earlier, plain, database, capsys):
     if database == "sqlite":
-        pytest.skip("of SQLite a copy is made")
+        pytest.skip("SQLite is copied automatically")
     earlier("0.1.0")
     before = schema(plain)
     with pytest.raises(OutputError, match="pg_dump"):
@@ -195,7 +195,7 @@ def test_on_postgresql_it_waits_for_a_backup(earlier, plain, database, capsys):
     assert "migrate --backed-up" in said
     assert schema(plain) == before
     assert main(["migrate", "--backed-up"]) == 0
-    assert f"has the tables of version {REVISION}" in capsys.readouterr().out
+    assert f"has the database schema of version {REVISION}" in capsys.readouterr().out
     assert len(Workspace().studies()) == 2
 
 

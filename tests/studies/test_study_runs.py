@@ -80,7 +80,7 @@ def test_the_command_lists_moves_and_compares(space, answered, tmp_path, capsys,
     file = tmp_path / "drawn.zip"
     assert said(capsys, "export", "Drawn", str(file), "--quiet") == (0, "")
     assert "got a new id" in said(capsys, "import", str(file))[1]
-    assert "Several studies are called Drawn" in said(capsys, "runs", "Drawn")[1]
+    assert "Several studies are named Drawn" in said(capsys, "runs", "Drawn")[1]
     monkeypatch.setenv("CELLTRANSFER_HOME", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("CELLTRANSFER_DATABASE", "")
     assert f"Drawn is here as {study}: 72 images" in said(capsys, "import", str(file))[1]

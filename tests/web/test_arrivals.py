@@ -93,7 +93,7 @@ def test_a_table_that_cannot_be_unpacked_stops_all(space, study, query):
     at = body.index(b"1.png,x")
     body[at] ^= 1  # the checksum tells
     (step,) = post(space, query, bytes(body), "/zip").events
-    assert "Nothing was taken: labels.csv is damaged in the zip" in step["error"]
+    assert "Nothing was added: labels.csv is damaged in the zip" in step["error"]
     assert space.known_files(query.id) == {}
 
 
@@ -163,5 +163,5 @@ def test_a_guess_at_how_names_are_written_is_said(space, study, query):
     with zipfile.ZipFile(body, "w") as archive:
         archive.writestr(RawName("好中球/1.png".encode("cp932")), png(1))
     *_, end = post(space, query, body.getvalue(), "/zip").events
-    assert "they were read as Japanese (Shift-JIS), a guess." in end["said"]
+    assert "Japanese (Shift-JIS) was assumed." in end["said"]
     assert set(space.known_files(query.id)) == {"好中球/1.png"}

@@ -80,7 +80,7 @@ def test_an_administrator_lists_further_names(monkeypatch):
 @pytest.mark.parametrize("listed", ["*", "*.example", "https://cells.example", "a b", "a@b"])
 def test_what_is_no_name_is_refused(monkeypatch, listed):
     monkeypatch.setenv(HOSTS, listed)
-    with pytest.raises(DataError, match="which is no host"):
+    with pytest.raises(DataError, match="which is not a host name"):
         meant_hosts()
 
 

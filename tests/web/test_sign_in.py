@@ -46,7 +46,7 @@ def test_who_somebody_is_comes_from_issuer_and_subject():
 @pytest.mark.parametrize("claim", [None, "", " ", 7])
 def test_nobody_decides_without_an_identity(missing, claim):
     claims = {**ANN, "email": "ann@x.example", "email_verified": True, missing: claim}
-    with pytest.raises(SignInError, match="does not say who you are"):
+    with pytest.raises(SignInError, match="does not identify you"):
         person(claims)
 
 

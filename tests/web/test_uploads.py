@@ -56,7 +56,7 @@ def test_a_token_holds_for_one_set(space, study, query, monkeypatch):
     answer = ask("POST", url, batch([("1.png", png())]), right)
     assert (answer.status, answer.json["error"]) == (
         403,
-        "This page has expired; reload it, then go on.",
+        "This page has expired; reload it to continue.",
     )
     assert space.known_files(query.id) == {}
 

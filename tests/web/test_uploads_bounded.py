@@ -41,7 +41,7 @@ def body_of(pieces, *, pause=0.0):
 def test_what_is_never_whole_is_given_up(monkeypatch, pieces, pause):
     monkeypatch.setattr(handling, "PATIENCE", 0.2)
     started = time.monotonic()
-    with pytest.raises(RefusedError, match="came too slowly") as refused:
+    with pytest.raises(RefusedError, match="arrived too slowly") as refused:
         anyio.run(read_body, body_of(pieces, pause=pause), io.BytesIO(), 10**9)
     assert refused.value.status == 408
     assert time.monotonic() - started < 5
@@ -68,7 +68,7 @@ def test_a_full_disk_is_said_to_be(monkeypatch):
         def write(self, piece):
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(RefusedError, match="no room for the files") as refused:
+    with pytest.raises(RefusedError, match="not enough space for the files") as refused:
         anyio.run(read_body, body_of([b"x" * 2_000_000]), Full(), 10**9)
     assert refused.value.status == 507
 
@@ -177,7 +177,7 @@ def test_a_zip_of_many_tables_is_refused(space, study, query):
         warnings.simplefilter("ignore")  # of names that come twice
         body = packed([("labels.csv", b"file\n")] * 50)
     (step,) = post(space, query, body, "/zip").events
-    assert step == {"error": "labels.csv is there many times; keep one."}
+    assert step == {"error": "labels.csv appears several times; keep one."}
 
 
 def test_a_long_table_is_not_kept_but_its_set_says_so(space, study, query, monkeypatch):
