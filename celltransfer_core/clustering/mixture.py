@@ -93,7 +93,7 @@ class MixtureClustering(GraphClustering):
         from threadpoolctl import threadpool_limits
 
         if not isinstance(self.n_clusters, str) and self.n_clusters < 1:
-            raise ValueError(f"n_clusters must be auto, or 1 or more, not {self.n_clusters}.")
+            raise ValueError(f"n_clusters must be auto or at least 1, not {self.n_clusters}.")
         auto = np.clip(np.sqrt(len(X)) / 2.5, *_AUTO_CLUSTERS)
         most = int(auto) if isinstance(self.n_clusters, str) else self.n_clusters
         count = min(most, len(X) // self.cells_each)

@@ -120,7 +120,7 @@ def unzip(file: IO[bytes], wanted: Callable[[str, int], bool] | None = None) -> 
             yield from _unpack(file, archive.infolist(), wanted)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
         raise DataError(
-            f"The zip is damaged or cut short ({error}); pack it again, or drop the folder itself."
+            f"The zip is damaged or truncated ({error}); pack it again, or drop the folder itself."
         ) from error
 
 
@@ -138,8 +138,8 @@ def _unpack(
     unpacked = sum(one.file_size for one in entries)
     if unpacked > MAX_UNPACKED or unpacked > max(AT_ANY_RATIO, MAX_RATIO * packed):
         raise DataError(
-            f"The zip would unpack from {packed / 1e6:,.1f} to {unpacked / 1e6:,.0f} MB, which no "
-            "folder of cells does; drop the folder itself."
+            f"The zip would unpack from {packed / 1e6:,.1f} to {unpacked / 1e6:,.0f} MB, which is "
+            "implausible for a folder of cells; drop the folder itself."
         )
     _check_apart(listed)
     names = [name for _, name in found]
@@ -167,11 +167,11 @@ def _check_apart(entries: Sequence[zipfile.ZipInfo]) -> None:
     end = 0
     for entry in sorted(entries, key=lambda one: one.header_offset):
         if entry.header_offset < 0:
-            raise zipfile.BadZipFile("its list of contents leads nowhere")
+            raise zipfile.BadZipFile("its directory does not point to valid entries")
         if entry.header_offset < end:
             raise DataError(
-                "The zip has entries that lie over one another, as no program packs them; pack it "
-                "again, or drop the folder itself."
+                "The zip has overlapping entries, which no normal program writes; pack it again, "
+                "or drop the folder itself."
             )
         end = entry.header_offset + _LOCAL_ENTRY + entry.compress_size
 
@@ -181,11 +181,11 @@ def _read_entry(file: IO[bytes], entry: zipfile.ZipInfo) -> bytes:
     file.seek(entry.header_offset)
     head = file.read(_LOCAL_ENTRY)
     if len(head) < _LOCAL_ENTRY or not head.startswith(b"PK\3\4"):
-        raise zipfile.BadZipFile("it is not where the list of contents says")
+        raise zipfile.BadZipFile("it is not where the zip's directory says")
     file.seek(sum(struct.unpack("<HH", head[26:])), io.SEEK_CUR)
     data = _unpacked(file.read(min(entry.compress_size, _most_packed(entry.file_size))), entry)
     if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
-        raise zipfile.BadZipFile("it is not what the list of contents says")
+        raise zipfile.BadZipFile("it is not what the zip's directory says")
     return data
 
 
@@ -205,13 +205,13 @@ def _unpacked(packed: bytes, entry: zipfile.ZipInfo) -> bytes:
         return bz2.BZ2Decompressor().decompress(packed, most)
     if entry.compress_type == zipfile.ZIP_LZMA:
         return _lzma(packed, entry.file_size)
-    raise NotImplementedError(f"it is packed in way {entry.compress_type}")
+    raise NotImplementedError(f"it uses compression method {entry.compress_type}")
 
 
 def _lzma(packed: bytes, size: int) -> bytes:
     """Unpack LZMA as a zip has it: version, length of the properties (5), and those come first."""
     if len(packed) < 9:
-        raise EOFError("it is cut short")
+        raise EOFError("it is truncated")
     properties, dictionary = struct.unpack_from("<BI", packed, 4)
     kind = {
         "id": lzma.FILTER_LZMA1,
@@ -230,9 +230,12 @@ def _entry_problem(entry: zipfile.ZipInfo, name: str) -> str:
     if entry.flag_bits & 0x1:
         return "is encrypted; pack it without a password"
     if entry.compress_type not in _READ:
-        way = _OTHER_WAYS.get(entry.compress_type, f"in an unusual way ({entry.compress_type})")
+        way = _OTHER_WAYS.get(
+            entry.compress_type, f"with an unusual method ({entry.compress_type})"
+        )
         return (
-            f"is packed {way}, which is not read; pack it again with Deflate, as most programs do"
+            f"is packed {way}, which is not supported; pack it again with Deflate, as most "
+            "programs do"
         )
     if PurePosixPath(name.lower()).suffix not in EXTENSIONS:
         most = MAX_TABLE
@@ -306,7 +309,7 @@ def directory_size(file: IO[bytes]) -> tuple[int, int]:
     tail = file.read()
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) < at + 22:
-        raise zipfile.BadZipFile("it has no list of contents")
+        raise zipfile.BadZipFile("it has no directory")
     if 0 < int.from_bytes(tail[at + 4 : at + 6], "little") < 0xFFFF:  # as zip64 writes "see there"
         raise DataError("The file is one part of a zip in several parts; pack it as one.")
     entries, size = struct.unpack("<HL", tail[at + 10 : at + 16])
@@ -323,4 +326,4 @@ def _check_directory(file: IO[bytes]) -> None:
     """Refuse a zip whose list of contents alone would fill the memory."""
     entries, size = directory_size(file)
     if entries > MAX_ENTRIES or size > MAX_ENTRIES * (_DIRECTORY_ENTRY + 200):
-        raise DataError(f"The zip has over {MAX_ENTRIES:,} entries; drop the folder itself.")
+        raise DataError(f"The zip has more than {MAX_ENTRIES:,} entries; drop the folder itself.")

@@ -93,7 +93,7 @@ class BoundedFile(io.BytesIO):
         self._reads -= 1
         self._left -= len(piece)
         if self._reads < 0 or self._left < 0:
-            raise ImageError("is made of far too many pieces; save it again, as PNG")
+            raise ImageError("consists of far too many pieces; save it again, as PNG")
         return piece
 
 
@@ -128,10 +128,10 @@ def check_size(width: int, height: int) -> None:
         If a side is too short or too long, or there are too many pixels.
     """
     if min(width, height) < MIN_SIDE:
-        raise ImageError(f"{width} × {height} px is under {MIN_SIDE} px")
+        raise ImageError(f"{width} × {height} px is below the minimum of {MIN_SIDE} px")
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise ImageError(
-            f"{width} × {height} px is too large for a single cell; cut cells out of the slide"
+            f"{width} × {height} px is too large for a single cell; crop the cells from the slide"
         )
 
 
@@ -157,8 +157,8 @@ def check_memory(needed: int, width: int, height: int) -> int:
     """
     if needed > MAX_DECODING:
         raise ImageError(
-            f"decoding its {width} × {height} px would take over {MAX_DECODING // 10**9} GB of "
-            "memory; cut cells out of the slide"
+            f"decoding its {width} × {height} px would take more than {MAX_DECODING // 10**9} GB "
+            "of memory; crop the cells from the slide"
         )
     return needed
 
@@ -184,7 +184,7 @@ def check_scans(data: bytes, width: int, height: int) -> int:
     """
     scans = data.count(_SCAN)
     if scans * width * height > MAX_SCANNED:
-        raise ImageError(f"{width} × {height} px in {scans:,} scans; save it again in one")
+        raise ImageError(f"{width} × {height} px in {scans:,} scans; save it again with one scan")
     return scans
 
 
@@ -240,7 +240,7 @@ def check_strips(image: Image.Image) -> None:
     boxes = [tile[1] for tile in getattr(image, "tile", ())]
     covered = sum((right - left) * (lower - upper) for left, upper, right, lower in boxes)
     if covered > _COVERED * image.size[0] * image.size[1]:
-        raise ImageError("its strips lie over one another; save it again, as PNG")
+        raise ImageError("its strips overlap; save it again, as PNG")
 
 
 def check_tile(width: int, height: int, image_width: int, image_height: int) -> None:
@@ -331,7 +331,9 @@ def _check_segments(data: bytes) -> None:
             exif += data[at + 10 : at + 2 + length]
         steps += 1
         if steps > MAX_SEGMENTS or len(exif) > MAX_EXIF:
-            raise ImageError("has far too much before its pixels; save it again without notes")
+            raise ImageError(
+                "has far too much metadata before its pixels; save it again without metadata"
+            )
         if data[at : at + 2] == _SCAN:
             break
         # What is no marker is passed over byte by byte; fillers may begin the next one.

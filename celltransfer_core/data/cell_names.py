@@ -158,13 +158,16 @@ def match_rows(names: Sequence[str], lines: Mapping[str, tuple[str, int]]) -> Ma
             meant.setdefault(found[0], []).append(row)
         elif len(found) > 1:
             missing[row] = (
-                f"fits several files (line {lines[row][1]}); write it as {' or '.join(found[:2])}"
+                f"matches several files (line {lines[row][1]}); write it as "
+                f"{' or '.join(found[:2])}"
             )
         else:
-            missing[row] = "stands in a table but not in the folder"
+            missing[row] = "is in a table but not in the folder"
     if names and missing and not (exact or meant):
         row = next(iter(missing))
-        missing = {lines[row][0]: f"names no file that is here: it says {row}, here is {names[0]}"}
+        missing = {
+            lines[row][0]: f"names no existing file: the table has {row}, the folder has {names[0]}"
+        }
     several = {name: rows for name, rows in meant.items() if len(rows) > 1}
     single = {name: rows[0] for name, rows in meant.items() if len(rows) == 1}
     return Matched(

@@ -51,7 +51,7 @@ def parse_channels(text: str) -> tuple[int, ...]:
     """
     parts = [part.strip() for part in text.split(",")]
     if len(parts) not in (1, 3) or not all(re.fullmatch("[0-9]{1,3}", part) for part in parts):
-        raise ValueError(f"{text!r} is not one channel, or three with commas")
+        raise ValueError(f"{text!r} is neither one channel nor three separated by commas")
     channels = tuple(int(part) for part in parts)
     if not all(1 <= number <= MAX_CHANNELS for number in channels):
         raise ValueError(f"{text!r}: channels are counted from 1 to {MAX_CHANNELS}")
@@ -107,7 +107,7 @@ def channel_problem(has: int, channels: Sequence[int] | None) -> str:
             "blue (on Data, or with --channels)"
         )
     if has and max(channels) > has:
-        return f"has {has} channels, and channel {max(channels)} was chosen; choose others"
+        return f"has {has} channels, but channel {max(channels)} was chosen; choose others"
     return ""
 
 
@@ -131,7 +131,7 @@ def channel_note(has: int, channels: Sequence[int] | None) -> str:
     shown = ", ".join(
         f"{number} as {name}" for number, name in zip(channels, _COLOURS, strict=True)
     )
-    return f"has {has} channels; shown are {shown}"
+    return f"has {has} channels; channels shown: {shown}"
 
 
 def described_channels(description: str) -> Stack:

@@ -104,7 +104,7 @@ def name_problem(name: str) -> str:
     if not parts[0] or parts[0].endswith(":"):
         return "its name is an absolute path; pack folders by their own names"
     if ".." in parts:
-        return "its name leads out of its folder (..)"
+        return "its name points outside its folder (..)"
     return ""
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 MAX_PROFILE = 20_000_000
 """Bytes of a profile."""
 
-DAMAGED = "its colour profile cannot be used; its colours are taken as sRGB"
-NOT_APPLIED = "its colour profile is not applied: its numbers take the scale of their set"
+DAMAGED = "its colour profile cannot be used; its colours are interpreted as sRGB"
+NOT_APPLIED = "its colour profile is not applied: its values use the scale of their set"
 
 _TRANSPARENT = frozenset({"RGBA", "LA", "PA", "La", "RGBa"})  # Pillow's modes
 _OF_MODE = {"L": "L", "1": "L", "LA": "L", "La": "L", "CMYK": "CMYK", "LAB": "LAB", "HSV": "HSV"}

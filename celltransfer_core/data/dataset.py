@@ -293,7 +293,7 @@ class Dataset:
                 data = read_stored(self.root, self.cells[cell])
             except (OSError, ImageError) as error:
                 name = self.first_file[cell]
-                raise ImageError(f"{name} is damaged on disk or gone; add it again.") from error
+                raise ImageError(f"{name} is damaged on disk or missing; add it again.") from error
         else:
             data = self._read_named(cell)
         scale = self.cell_scales[cell]
@@ -304,7 +304,7 @@ class Dataset:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise ImageError(f"{path} cannot be read any more ({error.strerror}).") from error
+            raise ImageError(f"{path} can no longer be read ({error.strerror}).") from error
         if hashlib.sha256(data).hexdigest() != self.cells[cell]:
             raise ImageError(f"{path} has changed during the run; run again.")
         return data

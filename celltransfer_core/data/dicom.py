@@ -60,11 +60,11 @@ def read_dicom(data: bytes, take: Callable[[int], object]) -> Pixels:
             raise ImageError(f"is a DICOM file without an image (it has no {name})")
     way = header.file_meta.get("TransferSyntaxUID", pydicom.uid.ImplicitVRLittleEndian)
     if way not in _PLAIN:
-        raise ImageError(f"is a DICOM file packed as {way.name}; export it as PNG or TIFF")
+        raise ImageError(f"is a DICOM file compressed as {way.name}; export it as PNG or TIFF")
     rows, columns, kind = int(header.Rows), int(header.Columns), header.PhotometricInterpretation
     check_size(columns, rows)
     if kind not in (_GREY_DOWN, _GREY, _COLOUR, _YBR):
-        raise ImageError(f"is a DICOM file with colours as {kind}; export it as PNG or TIFF")
+        raise ImageError(f"is a DICOM file with colours stored as {kind}; export it as PNG or TIFF")
     samples = int(header.get("SamplesPerPixel", 1))
     frames = int(header.get("NumberOfFrames", 1) or 1)
     needed = _COPIES * rows * columns * samples * max(1, int(header.BitsAllocated) // 8)
@@ -93,7 +93,7 @@ def _header(data: bytes) -> Any:
         stop_when=lambda tag, _kind, _length: tag.group != 2,
     )
     if meta.get("TransferSyntaxUID", "") == pydicom.uid.DeflatedExplicitVRLittleEndian:
-        raise ImageError("is a DICOM file packed as Deflate; export it as PNG or TIFF")
+        raise ImageError("is a DICOM file compressed with Deflate; export it as PNG or TIFF")
     return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
 
 

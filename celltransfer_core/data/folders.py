@@ -104,13 +104,13 @@ def read_dataset(
     tables = _read_tables(root, columns, labelled=labelled and type_of is None)
     if labelled and type_of is None and not tables.has_labels:
         _check_nested(root, left_out)
-        _check_level(str(root), names, types_at, "say which with --types-at LEVEL")
+        _check_level(str(root), names, types_at, "choose one with --types-at LEVEL")
     notes = [*tables.notes(names), *empty]
     labels: Mapping[str, str] | None = None
     unlabelled: Sequence[Remark] = ()
     if labelled and type_of is not None:
         labels = {name: label for name in names if (label := normalise_text(type_of(name)))}
-        unlabelled = [Remark(n, "is of none of the types") for n in names if n not in labels]
+        unlabelled = [Remark(n, "has none of the selected types") for n in names if n not in labels]
     elif labelled:
         typed, without = tables.types(names, types_at or 1)
         settled = settle(typed, accepted)
@@ -145,7 +145,7 @@ def _read_tables(root: Path, columns: Mapping[str, str] | None, *, labelled: boo
     except ColumnsError as error:
         if not labelled:
             raise
-        told = f"{error} Or name them: --label-columns file=NAME,label=NAME."
+        told = f"{error} Or name them on the command line: --label-columns file=NAME,label=NAME."
         raise ColumnsError(told, error.columns) from error
 
 
@@ -195,7 +195,7 @@ def stored_dataset(
     names = sorted(checked.keys() - unusable.keys())
     entries = LabelTables(tables, name, labelled=labelled)
     if labelled and not entries.has_labels:
-        _check_level(name, names, types_at, "choose which on the Data page")
+        _check_level(name, names, types_at, "choose one on the Data page")
     notes = entries.notes(sorted(checked))
     if not labelled:
         return _assemble(root, checked, None, entries, [], notes, channels=channels, by_hash=True)
@@ -311,9 +311,9 @@ def _check_nested(root: Path, left_out: Sequence[Remark]) -> None:
         folder, _, name = remark.file.rpartition("/")
         if name.lower() in LABEL_TABLES:
             raise DataError(
-                f"{root / remark.file} lies in a sub-folder, where it cannot be read; give "
-                f"{root / folder}, or move the table up. If the folders' names are the types, take "
-                "it out."
+                f"{root / remark.file} is in a sub-folder, where it cannot be used; give "
+                f"{root / folder}, or move the table up. If the folder names are the types, remove "
+                "the table."
             )
 
 
@@ -327,21 +327,21 @@ def _nothing_usable(root: Path, left_out: Sequence[Remark]) -> str:
     wanted = f"give a folder with {', '.join(sorted(EXTENSIONS))} files"
     if not left_out:
         why = "" if any(root.iterdir()) else ": the folder is empty"
-        return f"{root} holds no usable image{why}; {wanted}."
+        return f"{root} contains no usable image{why}; {wanted}."
     # Files that may be images tell more than those beside them.
     first = min(left_out, key=lambda one: bool(kind_problem(one.file)))
     told = f"{first.file}: {first.reason}"
     then = f"; {wanted}" if first.reason == NO_IMAGE else ""
-    return f"{root} holds no usable image; {len(left_out)} left out, the first is {told}{then}."
+    return f"{root} contains no usable image; {len(left_out)} left out, the first is {told}{then}."
 
 
 def _one_type(root: Path, files: Sequence[str], label: str) -> str:
-    message = f"{root} holds one type only ({label}); a reference needs two at least: "
+    message = f"{root} contains only one type ({label}); a reference needs at least two: "
     if all(name.count("/") > 1 for name in files):
         return message + (
             f"if the types are the folders inside {label}, give {root / label}, or --types-at 2."
         )
-    return message + f"one sub-folder a type, or a {LABELS_FILE} with the columns file,label."
+    return message + f"one sub-folder per type, or a {LABELS_FILE} with the columns file,label."
 
 
 def _find_images(root: Path) -> tuple[list[str], list[Remark], list[Remark]]:
@@ -373,7 +373,7 @@ def _find_images(root: Path) -> tuple[list[str], list[Remark], list[Remark]]:
         for name in sorted(files):
             path = here / name
             if name.lower() in TABLES and here != root:
-                leave_out(path, "is a table in a sub-folder; it counts beside the types' folders")
+                leave_out(path, "is a table in a sub-folder; move it beside the types' folders")
             if is_of_systems(name) or name.lower() in TABLES:
                 continue
             if problem := kind_problem(name):
@@ -395,5 +395,5 @@ def _link_problem(path: Path, inside: Path) -> str:
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):  # a link to itself is a RuntimeError before Python 3.13
-        return "is a link to nothing"
+        return "is a broken link"
     return "" if target.is_relative_to(inside) else "is a link to a file outside the folder"

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from celltransfer_core.data.tags import page_end
 
-_NONE = "not a PNG, JPEG, TIFF or other image that is read"
+_NONE = "not a PNG, JPEG, TIFF or other supported image"
 
 _AS_PNG = "save it as PNG"
 _UNPACK = "unpack it first"
 _EXPORT = "export single cells as TIFF or PNG"
-_AGAIN = "download the file itself again"
+_AGAIN = "download the file again"
 
 
 class Kind(NamedTuple):
@@ -73,8 +73,8 @@ _SIGNATURES: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"%PDF", Kind("a PDF", "save the pictures in it as PNG")),
     (0, b"%!PS", Kind("a PostScript file", _AS_PNG)),
     (0, b"version https://git-lfs", Kind("a Git LFS pointer", "fetch the file with: git lfs pull")),
-    (0, b"bplist00", Kind("a property list of macOS", "give the image itself")),
-    (0, b"\0\5\x16\7", Kind("a companion file of macOS", "give the file without ._ in its name")),
+    (0, b"bplist00", Kind("a property list of macOS", "use the image itself")),
+    (0, b"\0\5\x16\7", Kind("a companion file of macOS", "use the file without ._ in its name")),
     (4, b"ftyp", Kind("a video (MP4 or MOV)", "save single pictures as PNG")),
     (0, b"\x1a\x45\xdf\xa3", Kind("a video (Matroska)", "save single pictures as PNG")),
 )
@@ -135,7 +135,7 @@ def _riff(data: bytes) -> Kind | None:
 def _text(head: bytes) -> Kind | None:
     """Tell pages of the web and other text from the rest."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return Kind("text (UTF-16)", "give the image itself")
+        return Kind("text (UTF-16)", "use the image itself")
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -150,8 +150,8 @@ def _text(head: bytes) -> Kind | None:
     if start.startswith("<svg") or "<svg" in start:
         return Kind("an SVG drawing", _AS_PNG)
     if start.startswith("<?xml"):
-        return Kind("an XML file", "give the image itself")
-    return Kind("text", "give the image itself")
+        return Kind("an XML file", "use the image itself")
+    return Kind("text", "use the image itself")
 
 
 def refusal(data: bytes) -> str:
@@ -172,9 +172,9 @@ def refusal(data: bytes) -> str:
     if not any(data[:4096]):
         return f"is filled with zeros, {_NONE}; {_AGAIN}"
     if kind is None:
-        return f"is {_NONE}: its first bytes are of no kind that is known here"
+        return f"is {_NONE}: its first bytes match no known format"
     if kind.format == "JPEG" and (way := _unread_jpeg(data)):
-        return f"is {way}, which is not read; save it as PNG or TIFF"
+        return f"is {way}, which is not supported; save it as PNG or TIFF"
     return f"is {kind.name} that is {damage(data)}"
 
 
@@ -185,7 +185,9 @@ def _unread_jpeg(data: bytes) -> str:
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
         if marker in _JPEG_FRAMES or marker in _UNREAD_FRAMES:
             bits = data[at + 4]
-            return _UNREAD_FRAMES.get(marker, "") or (f"a JPEG of {bits} bits" if bits > 8 else "")
+            return _UNREAD_FRAMES.get(marker, "") or (
+                f"a JPEG with {bits} bits" if bits > 8 else ""
+            )
         at += 2 + length
     return ""
 
@@ -202,7 +204,7 @@ def damage(data: bytes) -> str:
     str
         ``cut short`` where its end is missing, ``damaged`` otherwise.
     """
-    return "cut short" if _cut_short(data) else "damaged"
+    return "truncated" if _cut_short(data) else "damaged"
 
 
 def _cut_short(data: bytes) -> bool:

@@ -166,7 +166,9 @@ def _explained(data: bytes) -> Iterator[None]:
     except Exception as error:
         reason = one_line(error, 80)
         if "MAX_TEXT" in reason:
-            raise ImageError("its notes or colour profile are too long; save it without") from error
+            raise ImageError(
+                "its metadata or colour profile is too long; save it without"
+            ) from error
         raise ImageError(f"{damage(data)} ({reason or type(error).__name__})") from error
 
 

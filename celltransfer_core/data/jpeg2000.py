@@ -62,14 +62,14 @@ def read_head(data: bytes) -> Head:
         sides = struct.unpack_from(">8I", data, at + 8)
         (channels,) = struct.unpack_from(">H", data, at + 40)
     except struct.error as error:
-        raise ValueError("cut short") from error
+        raise ValueError("truncated") from error
     depths = data[at + 42 : at + 42 + 3 * channels : 3]
     right, lower, left, upper, tile_width, tile_height, tile_left, tile_upper = sides
     if at < 0 or not depths or min(tile_width, tile_height) < 1:
-        raise ValueError("no JPEG 2000")
+        raise ValueError("not a JPEG 2000 file")
     across = -(-(right - tile_left) // tile_width)
     if across * -(-(lower - tile_upper) // tile_height) > _MAX_TILES:
-        raise ImageError("is cut into far too many tiles; save it again, as PNG")
+        raise ImageError("has far too many tiles; save it again, as PNG")
     return Head(
         width=right - left,
         height=lower - upper,
@@ -103,7 +103,7 @@ def read_jpeg2000(data: bytes, head: Head, take: Callable[[int], object]) -> Pix
 
     check_size(head.width, head.height)
     if head.channels > MAX_CHANNELS:
-        raise ImageError(f"has {head.channels} channels; at most {MAX_CHANNELS} are read")
+        raise ImageError(f"has {head.channels} channels; at most {MAX_CHANNELS} are supported")
     needed = _BYTES * head.width * head.height * head.channels
     take(check_memory(needed, head.width, head.height))
     values = np.asarray(imagecodecs.jpeg2k_decode(data, numthreads=1))

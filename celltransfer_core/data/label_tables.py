@@ -50,7 +50,7 @@ def read_table_texts(root: Path, columns: Mapping[str, str] | None = None) -> di
     for path in sorted(path for path in root.iterdir() if path.name.lower() in TABLES):
         name = path.name.lower()
         if name in found:
-            raise DataError(f"{root} holds {name} twice, in capitals and not; keep one.")
+            raise DataError(f"{root} contains {name} twice, in upper and lower case; keep one.")
         found[name] = read_text(path)
         check_readable(found[name].text, str(path))
         if columns and name in LABEL_TABLES:
@@ -87,7 +87,7 @@ class LabelTables:
         self._matched: Matched | None = None
         for kind in (LABEL_TABLES, TABLES[len(LABEL_TABLES) :]):
             if len(there := [name for name in kind if name in tables]) > 1:
-                raise DataError(f"{where} holds {' and '.join(there)}; keep one.")
+                raise DataError(f"{where} contains {' and '.join(there)}; keep one.")
         self.labels_file = next((name for name in LABEL_TABLES if name in tables), LABELS_FILE)
         self.has_labels = labelled and self.labels_file in tables
         for name in TABLES:
@@ -139,8 +139,8 @@ class LabelTables:
             remarks.append(
                 Remark(
                     table,
-                    f"names {len(matched.otherwise):,} files otherwise than they are called, such "
-                    f"as {matched.otherwise[0]}; one file fits each",
+                    f"names {len(matched.otherwise):,} files differently from the folder, such as "
+                    f"{matched.otherwise[0]}; one file fits each",
                 )
             )
         remarks += [Remark(name, reason) for name, reason in matched.missing.items()]
@@ -191,8 +191,8 @@ class LabelTables:
         """
         if not self.has_labels and names and not any("/" in name for name in names):
             raise DataError(
-                f"{self.where} holds no usable image, for none has a type; put them into one "
-                f"sub-folder a type, or add a {LABELS_FILE} with the columns file,label."
+                f"{self.where} contains no usable image, because none has a type; put them into "
+                f"one sub-folder per type, or add a {LABELS_FILE} with the columns file,label."
             )
         return self._in_table(names) if self.has_labels else _in_folders(names, types_at)
 
@@ -205,11 +205,11 @@ class LabelTables:
         spelt = Counter(keys)
         unknown = f"has no label in {self.labels_file}"
         if self.lines and not matched.rows:
-            unknown += f", which names no file that is here: it says {next(iter(self.lines))}"
+            unknown += f", which names no existing file: it has {next(iter(self.lines))}"
         for name, key in zip(names, keys, strict=True):
             row = matched.rows.get(key, "")
             if spelt[key] > 1:
-                left_out.append(Remark(name, "another file's name reads the same; rename one"))
+                left_out.append(Remark(name, "another file has an equivalent name; rename one"))
             elif row in self.conflicts and "label" in self.conflicts[row]:
                 left_out.append(Remark(name, f"has contradictory rows in {self.labels_file}"))
             elif label := known.get(row, ""):
@@ -269,9 +269,9 @@ def _in_folders(names: Sequence[str], types_at: TypesAt) -> tuple[dict[str, str]
     left_out: list[Remark] = []
     for name in names:
         if (folder := folder_at(name, types_at)) is None:
-            left_out.append(Remark(name, "lies outside the types' sub-folders"))
+            left_out.append(Remark(name, "is outside the types' sub-folders"))
         elif label := normalise_text(folder):
             labels[name] = label
         else:
-            left_out.append(Remark(name, "its folder's name is blank, so it has no type"))
+            left_out.append(Remark(name, "the name of its folder is blank, so it has no type"))
     return labels, left_out

@@ -46,7 +46,7 @@ class LevelError(DataError):
             if level.types_at != INNERMOST
         )
         super().__init__(
-            f"{where} has folders of the same names in several folders, so its types may stand at "
+            f"{where} has folders with the same names in several folders, so its types may be at "
             f"{said}; {remedy}."
         )
         self.levels = tuple(levels)
@@ -78,7 +78,7 @@ def read_level(text: str) -> TypesAt:
         return INNERMOST
     if text.isascii() and text.isdigit() and 0 < int(text) <= MOST_LEVELS:
         return int(text)
-    raise ValueError(f"{text!r} is no level of folders: 1, 2, … or {INNERMOST}")
+    raise ValueError(f"{text!r} is not a folder level: use 1, 2, … or {INNERMOST}")
 
 
 def folder_at(name: str, types_at: TypesAt) -> str | None:

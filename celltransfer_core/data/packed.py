@@ -97,7 +97,7 @@ def check_packed(page: Any, data: bytes) -> None:
     elif page.compression in _HEADS:
         extra = page.tags.valueof(_LERC_PARAMETERS, (0, 0))
         if page.compression == 34887 and extra[1:2] != (0,):
-            raise ImageError("its pixels are packed twice (LERC); save it as PNG")
+            raise ImageError("its pixels are compressed twice (LERC); save it as PNG")
         for piece in _pieces(page, data):
             found = _head(page.compression, piece)
             if found[0] > width or found[1] > height or found[2] > max(samples, 3):
@@ -118,4 +118,4 @@ def _pieces(page: Any, data: bytes) -> Iterator[bytes]:
 
 
 def _too_much() -> ImageError:
-    return ImageError("its strips hold more than its pixels; save it again, as plain RGB")
+    return ImageError("its strips contain more than its pixels; save it again, as plain RGB")

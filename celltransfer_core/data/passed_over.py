@@ -24,7 +24,7 @@ OF_SYSTEMS = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx"})
 
 _SAVE = "save it as PNG or TIFF"
 _CUT = "save each cell as PNG or TIFF"
-_UNPACK = "unpack it, and add what it holds"
+_UNPACK = "unpack it, and add its content"
 
 _KINDS = {
     "a GIF image": (".gif", _SAVE),
@@ -120,7 +120,7 @@ def kind_problem(name: str) -> str:
     if extension in EXTENSIONS or name.rpartition("/")[2].lower() in TABLES:
         return ""
     if not extension:
-        return "has no extension; give images theirs, such as .png"
+        return "has no extension; give the images one, such as .png"
     return _REASONS.get(extension, NO_IMAGE)
 
 

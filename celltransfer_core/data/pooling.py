@@ -21,7 +21,7 @@ from celltransfer_core.errors import DataError
 
 File = TypeVar("File", bound=Hashable)
 
-CONTRADICTION = "the same image stands under"
+CONTRADICTION = "the same image appears under"
 """How the reason begins why images that stand under several types are left out."""
 
 _Key = tuple[str, str, int]
@@ -56,7 +56,7 @@ def draw_per_class(dataset: Dataset, cells: int, seed: int) -> Dataset:
         If fewer than one cell of each type is wanted.
     """
     if cells < 1:
-        raise DataError("--per-class cannot be under 1.")
+        raise DataError("--per-class must be at least 1.")
     order = np.random.default_rng(seed).permutation(dataset.n_cells)
     types, sources = dataset.cell_labels[order], dataset.cell_sources[order]
     drawn = [
@@ -179,7 +179,7 @@ def _under_one_root(datasets: Sequence[Dataset]) -> list[Dataset]:
         root = Path(os.path.commonpath([dataset.root for dataset in datasets]))
     except ValueError as error:  # Windows has no folder above its drives
         folders = " and ".join(sorted({str(dataset.root) for dataset in datasets}))
-        raise DataError(f"{folders} lie on different drives: bring them onto one.") from error
+        raise DataError(f"{folders} are on different drives: move them to one.") from error
     named = []
     for dataset in datasets:
         if dataset.root == root:

@@ -30,7 +30,7 @@ def relabelled(dataset: Dataset, labels: Mapping[str, str]) -> Dataset:
     kept = [n for n, sha in enumerate(dataset.sha256) if labels.get(sha, " ")]
     own = dataset.labels or ()
     out = [
-        Remark(file, f"its label {label} is wrong, and a person left it out")
+        Remark(file, f"its label {label} is wrong, and it was left out after a check")
         for file, sha, label in zip(dataset.files, dataset.sha256, own, strict=True)
         if not labels.get(sha, " ")
     ]

@@ -180,7 +180,7 @@ def place_table(
     if here is None or here == coming or table_problem(here, where, needs, columns):
         return PlacedTable(coming, problem, taken=not problem)
     if problem:
-        return PlacedTable(here, f"{problem} The one that is here stays.")
+        return PlacedTable(here, f"{problem} The existing table is kept.")
     if clash == "both":
         joined = join_tables(here, coming, where, rename, needs, (columns, fitting))
         return PlacedTable(joined, taken=True)

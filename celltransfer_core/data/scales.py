@@ -167,7 +167,7 @@ def intensity_range(
 def _mixture(files: Mapping[str, Checked]) -> str:
     counts = sorted(Counter(found.numbers or "8 bit" for found in files.values()).items())
     told = ", ".join(f"{kind} in {number:,} files" for kind, number in counts)
-    return f"holds numbers of several kinds: {told}; each kind has a black and a white of its own"
+    return f"has several pixel formats: {told}; each has its own black and white"
 
 
 def _far_below(reaches: Mapping[str, float]) -> list[Remark]:
@@ -178,8 +178,8 @@ def _far_below(reaches: Mapping[str, float]) -> list[Remark]:
     if times < _FAR:
         return []
     reason = (
-        f"{FAR_BELOW} {lower:.4g} at most and those of the set's other files {upper:.4g} or "
-        "more, on one scale: see that all were saved alike"
+        f"{FAR_BELOW} at most {lower:.4g}, while those of the set's other files are {upper:.4g} or "
+        "more, on one scale: check that all were saved in the same way"
     )
     return [Remark(name, reason) for name, reach in reaches.items() if 0 < reach <= lower]
 

@@ -79,8 +79,8 @@ def stop_line(settled: Settled, place: str) -> str:
     """
     first, count = settled.left_out[0], len(settled.left_out)
     return (
-        f"{place}: {first.file}: {first.reason} ({count} file{'s' * (count > 1)} in all). Or take "
-        "such names for types: --new-types."
+        f"{place}: {first.file}: {first.reason} ({count} file{'s' * (count > 1)} in all). Or "
+        "accept such names as types: --new-types."
     )
 
 

@@ -40,37 +40,36 @@ _ONE_NUCLEUS = 0.5  # share of all that is dark which lies in one piece in the i
 _FIELDS_SEEN = 100  # images whose dark pieces are counted
 
 _LEFT_OUT = (
-    "{count} {are} {masks}, by name and by look, and left out: masks show where cells lie, and are "
-    "not typed."
+    "{count} {are} {masks}, by name and appearance, and left out: masks show where cells are, and "
+    "are not typed."
 )
 _NAMED = (
-    "{count} {are} named as {masks}, but {are} none by look. Where two images show one cell, it "
-    "counts twice: leave one of them out."
+    "{count} {are} named as {masks}, but {are} none by appearance. If two images show one cell, "
+    "it counts twice: leave one of them out."
 )
 _MASKED = (
-    "{count} {have} two grey values or a few, as masks do. Masks show where cells lie, and cannot "
-    "be typed: take them out, and add the images that they were made of."
+    "{count} {have} only two or a few grey values, as masks do. Masks show where cells are, and "
+    "cannot be typed: remove them, and add the original images."
 )
 _TINY = (
-    f"{{count}} {{have}} a side under {SHORTEST} px. So few pixels show hardly more than a colour: "
-    "cut the cells out again, at the size at which they were taken."
+    f"{{count}} {{have}} a side under {SHORTEST} px. So few pixels show little more than a colour: "
+    "crop the cells again, at the original resolution."
 )
 _STRIPS = (
-    f"{{count}} {{are}} over {LONGEST:g} times as long as wide. One cell fills a square: look "
-    "whether they show a row of cells or a part of one, and cut them out again."
+    f"{{count}} {{are}} more than {LONGEST:g} times as long as wide. A single cell is roughly "
+    "square: check whether they show a row of cells or a part of one, and crop them again."
 )
 _BLACK = (
-    "{count} {are} cut out on black, those of the other set are not. Encoders see the black before "
-    "the cell: add both sets with their background, or both cut out."
+    "{count} {are} cut out on black, those of the other set are not. Encoders react to the black "
+    "more than to the cell: add both sets with their background, or both cut out."
 )
 _CLEAR = (
-    "{count} {are} cut out on transparency, those of the other set are not. They are laid over the "
-    "usual background of those that are not cut out; whole images are better: add them if there "
-    "are any."
+    "{count} {are} cut out on transparency, those of the other set are not. They are shown on the "
+    "usual background of the other images; whole images are better: add them if you have them."
 )
 _FIELDS = (
-    "{count} {are} large and {have} dark spots all over, as whole fields do. One image is typed as "
-    "one cell: cut the cells out first."
+    "{count} {are} large and {have} dark spots everywhere, as whole fields of view do. One image "
+    "is typed as one cell: crop the cells first."
 )
 
 

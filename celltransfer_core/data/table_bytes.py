@@ -102,7 +102,7 @@ def decode_table(data: bytes, name: str, sheet: str = "", *, bounded: bool = Tru
             return TableText(f"{LEFT_OUT}{error}")
         return TableText(text, note)
     if name.lower().endswith(".xlsx"):
-        return TableText(f"{LEFT_OUT}is no Excel workbook; save it again, or as CSV (UTF-8).")
+        return TableText(f"{LEFT_OUT}is not an Excel workbook; save it again, or as CSV (UTF-8).")
     mark, encoding = next((m for m in _MARKS if data.startswith(m[0])), (b"", ""))
     encoding = encoding or _unmarked(data[:_PROBED].rstrip(b"\0"))
     if encoding == "utf-8":
@@ -142,7 +142,7 @@ def check_readable(text: str, name: str, *, bounded: bool = True) -> None:
 
 
 def _too_long() -> str:
-    return f"is over {MAX_TABLE // 1_000_000} MB; keep file, label, slide and patient alone."
+    return f"is over {MAX_TABLE // 1_000_000} MB; keep only file, label, slide and patient."
 
 
 def _unmarked(start: bytes) -> str:
@@ -168,4 +168,4 @@ def _western(data: bytes) -> TableText:
     if not found or "\0" in found[0][1]:
         return TableText(LEFT_OUT + _NO_TEXT)
     _, text, name = min(found, key=lambda one: one[0])  # the first, Windows, where equal
-    return TableText(text, f"is not UTF-8; read as {name}. Look at names with accents")
+    return TableText(text, f"is not UTF-8; read as {name}. Check names with accents")

@@ -120,9 +120,8 @@ def read_rows(
         raise DataError(f"{name} has the column {min(twice)} twice (line {head.line}); keep one.")
     if any(_IMAGE.search(cell) for cell in head.cells):
         raise DataError(
-            f"{name} has no header: line {head.line} reads "
-            f"{head.separator.join(head.cells)[:80]}. Write the names of the columns above it, "
-            f"{' and '.join(needs)} among them."
+            f"{name} has no header: line {head.line} reads {head.separator.join(head.cells)[:80]}. "
+            f"Write the column names above it, including {' and '.join(needs)}."
         )
     found = find_columns(tidy, needs, chosen)
     if problem := columns_problem(name, head.line, head.cells, needs, found):
@@ -136,7 +135,7 @@ def read_rows(
         raise DataError(f"{name} is not a table ({error}).") from error
     _check_width(rows, lines, head, name)
     taken = [f"{head.cells[at]} as the {need}" for at, need in places.items() if tidy[at] != need]
-    note = f"takes the column {' and '.join(taken)}" if taken else ""
+    note = f"uses the column {' and '.join(taken)}" if taken else ""
     return Rows(tuple(columns), rows, lines, head.cells, note)
 
 
@@ -269,7 +268,7 @@ def _collect(
 def _check_limits(row: list[str], line: int, name: str) -> None:
     """Refuse what a table of cells would not have."""
     if line > MAX_LINES:
-        raise DataError(f"{name} has over {MAX_LINES:,} lines; delete those that are empty.")
+        raise DataError(f"{name} has over {MAX_LINES:,} lines; delete empty lines.")
     if len(row) > MAX_COLUMNS:
         raise DataError(_too_wide(name))
     if max(map(len, row)) > MAX_VALUE:
@@ -290,8 +289,8 @@ def _check_width(rows: list[list[str]], lines: list[int], head: _Head, name: str
         if len(row) > width and any(map(str.strip, row[width:])):
             raise DataError(
                 f"{name}, line {line}, has more values than columns "
-                f"({head.separator.join(row)[:80]}); put quotation marks around a value that holds "
-                f"a {head.separator}"
+                f"({head.separator.join(row)[:80]}); put quotation marks around a value that "
+                f"contains a {head.separator}"
             )
 
 

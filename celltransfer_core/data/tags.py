@@ -56,7 +56,7 @@ def _check_page(block: bytes, layout: _Layout) -> None:
             return
         held += size
         if held > 2 * len(block):
-            raise ImageError("its tags lie over one another; save it again without them")
+            raise ImageError("its tags overlap; save it again without them")
         if size and tag.values > MAX_TAG_VALUES and tag.kind not in _PLAIN:
             raise ImageError(f"one of its tags has {tag.values:,} values; save it again, as PNG")
 
@@ -85,7 +85,7 @@ def count_pages(data: bytes) -> int:
     while 0 < layout.first < len(data) and layout.first not in seen:  # some go round in a circle
         seen.add(layout.first)
         if len(seen) > MAX_PAGES:
-            raise ImageError(f"has over {MAX_PAGES:,} pages; save the first by itself")
+            raise ImageError(f"has over {MAX_PAGES:,} pages; save the first one separately")
         layout = layout._replace(first=_next(data, layout))
     return max(1, len(seen))
 

@@ -105,30 +105,34 @@ def read_tiff(data: bytes, take: Callable[[int], object]) -> Pixels:
         for number in range(1, stack.channels):
             page: Any = file.pages[number * stack.apart]
             if (page.shape, page.dtype) != (first.shape, first.dtype):
-                raise ImageError("its channels differ in size or in their numbers")
+                raise ImageError("its channels differ in size or pixel format")
             planes.append(_read_page(page, data))
     values = planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
     values = turn(values, int(first.tags.valueof(_ORIENTATION, 1)))
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ImageError("holds pixels that are no numbers (NaN or infinite); give them a value")
+        raise ImageError("has pixels that are not numbers (NaN or infinite); give them a value")
     return _sorted_out(values, first, pages, stack)
 
 
 def _check_kind(page: TiffPage) -> None:
     """Refuse what cannot be read, by its name."""
     if page.compression not in PACKINGS:
-        raise ImageError(f"its pixels are packed as {_named(page.compression)}; save it as PNG")
+        raise ImageError(f"its pixels are compressed as {_named(page.compression)}; save it as PNG")
     if page.sampleformat in (5, 6):
-        raise ImageError("holds complex numbers; save one part of them")
+        raise ImageError("has complex numbers; save one part of them")
     if page.dtype is None or page.imagedepth != 1 or not isinstance(page.bitspersample, int):
         bits = page.bitspersample
-        raise ImageError(f"its numbers of {bits} bits are of a kind that is not read")
+        raise ImageError(f"its {bits}-bit pixel format is not supported")
     if page.photometric not in _COLOURS or (page.photometric == _YCBCR and page.dtype != np.uint8):
         raise ImageError(f"its colours are {_named(page.photometric)}; save it as plain RGB")
     if page.is_subsampled:
-        raise ImageError("its colours are coarser than its pixels; save it as plain RGB")
+        raise ImageError(
+            "its colours have a lower resolution than its pixels; save it as plain RGB"
+        )
     if page.samplesperpixel > MAX_CHANNELS:
-        raise ImageError(f"has {page.samplesperpixel} channels; at most {MAX_CHANNELS} are read")
+        raise ImageError(
+            f"has {page.samplesperpixel} channels; at most {MAX_CHANNELS} are supported"
+        )
 
 
 def _named(code: Any) -> str:
@@ -137,11 +141,11 @@ def _named(code: Any) -> str:
 
 def _check_stack(stack: Stack, pages: int) -> None:
     if stack.channels > MAX_CHANNELS:
-        raise ImageError(f"has {stack.channels} channels; at most {MAX_CHANNELS} are read")
+        raise ImageError(f"has {stack.channels} channels; at most {MAX_CHANNELS} are supported")
     if (stack.channels - 1) * stack.apart >= pages:
         raise ImageError(
-            f"says that it has {stack.channels} channels, and holds {pages} of their pages; save "
-            "all channels in one file"
+            f"declares {stack.channels} channels but contains {pages} of their pages; save all "
+            "channels in one file"
         )
 
 

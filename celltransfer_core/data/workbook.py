@@ -82,7 +82,8 @@ def workbook_text(data: bytes, sheet: str = "", *, bounded: bool = True) -> tupl
     """
     if data.startswith(_OLE):
         raise DataError(
-            "is an old .xls or under a password; save it as .xlsx without one, or as CSV (UTF-8)."
+            "is an old .xls file or password-protected; save it as .xlsx without a password, or "
+            "as CSV (UTF-8)."
         )
     from openpyxl import load_workbook
 
@@ -104,16 +105,14 @@ def workbook_text(data: bytes, sheet: str = "", *, bounded: bool = True) -> tupl
         # Beside the table there may be a sheet of remarks.
         with_files = {name: text for name, text in texts.items() if _HEADED.search(text[:2000])}
         if len(with_files) != 1:
-            raise DataError(
-                f"has several sheets with something on them ({', '.join(texts)[:80]}); keep one."
-            )
+            raise DataError(f"has several sheets with content ({', '.join(texts)[:80]}); keep one.")
         (name,) = with_files
         return texts[name], f"has {len(texts)} sheets; {name} is read"
     return next(iter(texts.values()), ""), ""
 
 
 def _damaged(error: Exception) -> str:
-    return f"is no workbook that can be read ({one_line(error, 80)}); save it as CSV (UTF-8)."
+    return f"is not a readable workbook ({one_line(error, 80)}); save it as CSV (UTF-8)."
 
 
 def _check_size(data: bytes) -> None:
@@ -121,14 +120,14 @@ def _check_size(data: bytes) -> None:
         entries = archive.infolist()
         if sum(entry.file_size for entry in entries) > MAX_UNPACKED or len(entries) > 10_000:
             raise DataError(
-                f"would unpack to over {MAX_UNPACKED // 1_000_000} MB, which no table of cells "
-                "does; save it as CSV (UTF-8) with file, label, slide and patient alone."
+                f"would unpack to over {MAX_UNPACKED // 1_000_000} MB, which is implausible for a "
+                "table of cells; save it as CSV (UTF-8) with only file, label, slide and patient."
             )
         parts = [one for one in entries if one.filename.lower().endswith((".xml", ".rels"))]
         if sum(_tags(archive, part) for part in parts) > MAX_TAGS:
             raise DataError(
                 f"has over {MAX_TAGS // _TAGS_A_CELL:,} cells, too many for a workbook; save it as "
-                "CSV (UTF-8) with file, label, slide and patient alone."
+                "CSV (UTF-8) with only file, label, slide and patient."
             )
 
 
@@ -157,7 +156,7 @@ def _text_of(sheet: ReadOnlyWorksheet) -> str:
     for number, row in enumerate(rows):
         # A cell far to the right, or far down, makes as many empty ones before it.
         if len(row) > MAX_COLUMNS or number > LAST_ROW or file.tell() > MAX_TEXT:
-            raise DataError("has cells far from the others; keep the columns file and label alone.")
+            raise DataError("has cells far from the others; keep only the columns file and label.")
         writer.writerow([_written(value) for value in row])
     return file.getvalue()
 

@@ -231,7 +231,9 @@ def draw_cell(cell_type: str, rng: np.random.Generator, style: Style = REFERENCE
         If the type is none of :data:`CELL_TYPES`.
     """
     if cell_type not in _DRAWN:
-        raise ValueError(f"No drawing for {cell_type!r}; known: {', '.join(CELL_TYPES)}.")
+        raise ValueError(
+            f"There is no drawing for {cell_type!r}; the types are {', '.join(CELL_TYPES)}."
+        )
     canvas = Canvas(style, rng)
     cell = _DRAWN[cell_type](canvas)
     dyes = stain(canvas, cell)

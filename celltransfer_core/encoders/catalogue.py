@@ -186,7 +186,7 @@ def _check_name(encoder_id: str) -> None:
     taken = _taken()
     if not _NAME.fullmatch(encoder_id) or encoder_id in taken:
         raise EncoderError(
-            f"{encoder_id!r} cannot be an encoder's name; use letters, digits, - _ . and not one "
+            f"{encoder_id!r} cannot be an encoder's name; use letters, digits and - _ . but none "
             f"of {', '.join(taken)}."
         )
 
@@ -224,7 +224,7 @@ def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> Enc
         return add_weights(published_encoders()[encoder_id], model, folder or user_folder())
     _check_name(encoder_id)
     if model.suffix != ".onnx":
-        raise EncoderError(f"{model} is no ONNX file by its name; it must end in .onnx.")
+        raise EncoderError(f"{model} does not have the name of an ONNX file; it must end in .onnx.")
     spec = try_encoder(encoder_id, model)
     folder = folder or user_folder()
     for suffix in (".json", ".onnx"):  # the model last: without it nothing is listed
@@ -232,7 +232,7 @@ def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> Enc
             folder / f"{encoder_id}{suffix}",
             partial(shutil.copyfile, model.with_suffix(suffix)),
             problem=lambda reason: (
-                f"Cannot copy {model} to {folder} ({reason}); make room there, or set "
+                f"Cannot copy {model} to {folder} ({reason}); free some space there, or set "
                 "CELLTRANSFER_HOME to another folder, and add it again."
             ),
         )
@@ -278,8 +278,9 @@ def how_to_get(encoder_id: str) -> str:
         without = _without_packages()
         return f"The encoder {encoder_id} cannot run here: {without} {ways}" if without else ways
     return (
-        f"There is no encoder {encoder_id!r}; there are {', '.join(encoder_names())}, and to be "
-        f"fetched {', '.join(published_encoders())}. Your own go into {user_folder()}."
+        f"There is no encoder {encoder_id!r}; installed are {', '.join(encoder_names())}, "
+        f"available for download {', '.join(published_encoders())}. Your own encoders go into "
+        f"{user_folder()}."
     )
 
 
@@ -301,7 +302,7 @@ def published_encoder(encoder_id: str) -> EncoderSpec:
     """
     if encoder_id not in published_encoders():
         raise EncoderError(
-            f"{encoder_id!r} cannot be fetched; there are {', '.join(published_encoders())}."
+            f"{encoder_id!r} cannot be downloaded; available are {', '.join(published_encoders())}."
         )
     return published_encoders()[encoder_id]
 
@@ -326,7 +327,7 @@ def parse_encoders(text: str) -> tuple[tuple[str, ...], ...]:
     for voter in voters:
         if not all(_NAME.fullmatch(member) for member in voter):
             raise EncoderError(
-                f"{text!r} is no list of encoders; write names with commas between them, and + to "
+                f"{text!r} is not a list of encoders; write names separated by commas, and + to "
                 "concatenate: colour,shape,colour+shape."
             )
         if len(set(voter)) < len(voter):

@@ -271,18 +271,18 @@ def _checked(
     except Exception as error:
         names = " + ".join(spec.id for spec in specs)
         raise EncoderError(
-            f"The encoder {names} failed ({type(error).__name__}: {error}); "
-            "leave it out of --encoders, or mend it."
+            f"The encoder {names} failed ({type(error).__name__}: {error}); leave it out of "
+            "--encoders, or fix it."
         ) from error
     for spec, rows in zip(specs, found, strict=True):
         if rows.shape != (count, spec.dim):
             raise EncoderError(
                 f"The encoder {spec.id} gave an array of shape {rows.shape} for {count} images of "
-                f"{spec.dim} numbers each; check what its description says."
+                f"{spec.dim} numbers each; check its description."
             )
         if not np.isfinite(rows).all():
             raise EncoderError(
-                f"The encoder {spec.id} gave values that are no numbers (NaN or infinite); "
-                "leave it out of --encoders, or mend it."
+                f"The encoder {spec.id} gave values that are not numbers (NaN or infinite); leave "
+                "it out of --encoders, or fix it."
             )
     return found

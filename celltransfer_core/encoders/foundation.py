@@ -110,7 +110,7 @@ def forward_pass(spec: EncoderSpec, folder: Path) -> torch.nn.Module:
     except Exception as error:
         reason = one_line(error, 300)
         raise EncoderError(
-            f"The weights in {folder} do not fit {spec.architecture} ({reason}); fetch them "
+            f"The weights in {folder} do not fit {spec.architecture} ({reason}); download them "
             f"again: python -m celltransfer_core encoders fetch {spec.id}"
         ) from error
     return model.requires_grad_(False).eval()
@@ -158,12 +158,14 @@ def _exported(spec: EncoderSpec, folder: Path, batch: int) -> Run:
         run = _in_onnx_runtime(path, batch)
         if run is not None and _alike(run, plain, spec.input_size):
             return run
-        reason = "its export gives other numbers"
+        reason = "the exported model gives different numbers"
     # Exporters fail in as many ways as there are models; a full disk is one of them.
     except Exception as error:
         reason = f"{type(error).__name__}: {one_line(error, 200)}"
     path.unlink(missing_ok=True)
-    warnings.warn(f"{spec.id} runs in torch, slower than exported ({reason}).", stacklevel=2)
+    warnings.warn(
+        f"{spec.id} runs in torch, slower than as an exported model ({reason}).", stacklevel=2
+    )
     return plain
 
 

@@ -74,7 +74,7 @@ def read_spec(encoder_id: str, model: Path) -> EncoderSpec:
     except (OSError, ValueError, RecursionError) as error:
         raise EncoderError(f"{description} or its model cannot be read ({error}).") from error
     if not isinstance(fields, dict):
-        raise EncoderError(f"{description} must hold one JSON object.")
+        raise EncoderError(f"{description} must contain one JSON object.")
     for name, kind in FIELDS.items():
         if name not in fields:
             raise EncoderError(f"{description} lacks the field {name} ({kind}).")
@@ -162,8 +162,8 @@ class OnnxEncoder:
         except Exception as error:
             reason = one_line(error, 200)
             raise EncoderError(
-                f"{model} is no ONNX model that can be run ({reason}); it must be one file that "
-                "holds its weights."
+                f"{model} is not a runnable ONNX model ({reason}); it must be one file that "
+                "contains its weights."
             ) from error
         self._channels_last, self.batch = self._check_input(model)
 
@@ -183,7 +183,7 @@ class OnnxEncoder:
                 return True, batch
         raise EncoderError(
             f"{model} takes {inputs[0].type} of shape {shape}; it must take float images of shape "
-            f"(n, 3, {side}, {side}) or (n, {side}, {side}, 3), {side} being input_size."
+            f"(n, 3, {side}, {side}) or (n, {side}, {side}, 3), where {side} is input_size."
         )
 
     def encode(self, images: Sequence[RGBImage], extents: Float32) -> Float32:  # noqa: ARG002
@@ -212,7 +212,9 @@ class OnnxEncoder:
         # ONNX Runtime exports no common base of its errors.
         except Exception as error:
             reason = (
-                f"it took over {MAX_SECONDS:g} s" if options.terminate else one_line(error, 200)
+                f"it took more than {MAX_SECONDS:g} s"
+                if options.terminate
+                else one_line(error, 200)
             )
             raise EncoderError(
                 f"The encoder {self.spec.id} fails on a batch of images ({reason}); export its "

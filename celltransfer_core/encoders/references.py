@@ -61,8 +61,8 @@ def usable_encoder(wanted: EncoderReference) -> Encoder:
     encoder = load_encoder(wanted.id)
     if encoder_reference(encoder.spec).fingerprint != wanted.fingerprint:
         raise EncoderError(
-            f"The encoder {wanted.id} here (version {encoder.spec.version}) is another one than "
-            f"the classifier was taught with (version {wanted.version}). Bring that one, or teach "
-            "the classifier again: run with the encoder that is here, then export --model."
+            f"The installed encoder {wanted.id} (version {encoder.spec.version}) is not the one "
+            f"the classifier was trained with (version {wanted.version}). Install that one, or "
+            "train the classifier again: run with the installed encoder, then export --model."
         )
     return encoder

@@ -84,7 +84,7 @@ def _builtin(encoder_id: str, name: str, dim: int, version: str) -> EncoderSpec:
         input_size=96,
         licence="BSD-3-Clause",
         source="CellTransfer",
-        trained_on="nothing (descriptors; scales from PBC)",
+        trained_on="none (descriptors; scales from PBC)",
     )
 
 

@@ -71,10 +71,10 @@ def how_to_fetch(spec: EncoderSpec) -> str:
     str
     """
     return (
-        f"The weights of {spec.id} are not here ({spec.size_mb:,} MB, {spec.licence}). Fetch them "
-        f"with: python -m celltransfer_core encoders fetch {spec.id}. Without internet, bring "
-        f"{' and '.join(spec.files)} of {spec.hub} and hand them over with: "
-        f"python -m celltransfer_core encoders add {spec.id} FILE."
+        f"The weights of {spec.id} are not installed ({spec.size_mb:,} MB, {spec.licence}). "
+        f"Download them with: python -m celltransfer_core encoders fetch {spec.id}. Without "
+        f"internet, copy {' and '.join(spec.files)} of {spec.hub} to this machine and add them "
+        f"with: python -m celltransfer_core encoders add {spec.id} FILE."
     )
 
 
@@ -138,8 +138,8 @@ def fetch(spec: EncoderSpec, folder: Path) -> EncoderSpec:
                 path.unlink()
     except OSError as error:
         raise OutputError(
-            f"The weights of {spec.id} cannot be kept in {folder} ({error.strerror}); make room, "
-            f"{spec.size_mb:,} MB, and run again: it goes on where it stopped."
+            f"The weights of {spec.id} cannot be saved in {folder} ({error.strerror}); free "
+            f"{spec.size_mb:,} MB and run again: the download continues where it stopped."
         ) from error
     return _install(spec, beside, folder, f"{spec.hub}@{commits[0]}")
 
@@ -172,7 +172,7 @@ def _download(spec: EncoderSpec, name: str, into: Path) -> str:
     if remote.etag is not None and len(remote.etag) == 64 and file_hash(part) != remote.etag:
         part.unlink()
         raise EncoderError(
-            f"{name} of {spec.hub} did not arrive as it was sent; run again to fetch it anew."
+            f"{name} of {spec.hub} was damaged during the download; run again to download it again."
         )
     part.replace(path)
     return remote.commit_hash or "unknown"
@@ -190,8 +190,8 @@ def _unreachable(spec: EncoderSpec, error: Exception) -> EncoderError:
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     reason = one_line(error, 200)
     return EncoderError(
-        f"{spec.hub} cannot be fetched from {hub} ({type(error).__name__}: {reason}). What has "
-        f"arrived is kept. HF_ENDPOINT names a mirror. {how_to_fetch(spec)}"
+        f"{spec.hub} cannot be downloaded from {hub} ({type(error).__name__}: {reason}). What has "
+        f"arrived is kept. Set HF_ENDPOINT to use a mirror. {how_to_fetch(spec)}"
     )
 
 
@@ -229,8 +229,8 @@ def add_weights(spec: EncoderSpec, file: Path, folder: Path) -> EncoderSpec:
         _convert(spec, file, beside / spec.files[0])
     except OSError as error:
         raise OutputError(
-            f"The weights in {file} cannot be copied to {folder} ({error.strerror or error}); make "
-            "room there and add them again."
+            f"The weights in {file} cannot be copied to {folder} ({error.strerror or error}); free "
+            "some space there and add them again."
         ) from error
     return _install(spec, beside, folder, file.name)
 
@@ -267,17 +267,17 @@ def _numbers(spec: EncoderSpec, file: Path) -> dict[str, Any]:
             state = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as error:
         raise EncoderError(
-            f"{file} cannot be read as numbers alone, and code of strangers is not run. Bring "
+            f"{file} contains code besides numbers, and code from unknown sources is not run. Use "
             f"{spec.files[0]} of {spec.hub}."
         ) from error
     except Exception as error:
-        raise EncoderError(f"{file} holds no weights ({error}).") from error
+        raise EncoderError(f"{file} contains no weights ({error}).") from error
     for wrapper in ("state_dict", "model", "teacher"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
     found = {k: v for k, v in state.items() if isinstance(v, torch.Tensor)} if state else {}
     if not found:
-        raise EncoderError(f"{file} holds no weights.")
+        raise EncoderError(f"{file} contains no weights.")
     return found
 
 
@@ -302,7 +302,7 @@ def _install(spec: EncoderSpec, beside: Path, folder: Path, source: str) -> Enco
         beside.replace(here)
     except OSError as error:
         raise OutputError(
-            f"Weights cannot be kept in {here} ({error.strerror}); make room and run again."
+            f"Weights cannot be saved in {here} ({error.strerror}); free some space and run again."
         ) from error
     return with_version(spec, folder)
 

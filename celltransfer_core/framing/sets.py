@@ -35,8 +35,8 @@ MIN_SHARE_FOUND = 0.8
 """Share of nuclei that must be found in every set for ``auto`` to frame."""
 
 _CUT = {
-    "nucleus": "cut around the nucleus",
-    "wide": "cut around the nucleus, twice as wide as usual",
+    "nucleus": "cropped around the nucleus",
+    "wide": "cropped around the nucleus, twice as wide as usual",
 }
 _COLOUR_SAMPLE = 1000  # cells a set that Lab moments are taken from
 _COLOUR_BATCH = 128  # cells that are summed up at once: another number changes the last digits
@@ -173,7 +173,7 @@ def frame_sets(
     if colour == "balanced" and framed:
         white = _usual_background(sets[reference], nuclei[reference])
     if white is not None:
-        reason += "; lit so that every background has the reference's usual colour"
+        reason += "; brightness adjusted so that every background has the reference's usual colour"
     crops = {
         name: Crops(
             dataset,
@@ -260,7 +260,7 @@ def choose_framing(
         The decision with its reason, in one sentence.
     """
     if mode == "none":
-        return False, "whole images, as asked for"
+        return False, "whole images, as requested"
     counts = ", ".join(
         f"{int(found.found.sum()):,} of {len(found.found):,} nuclei found in {name}"
         for name, found in nuclei.items()
@@ -269,12 +269,12 @@ def choose_framing(
     cells = "1 cell without one is" if left == 1 else f"{left:,} cells without one are"
     whole = f"; {cells} left whole" if left else ""
     if mode != "auto":
-        return True, f"{_CUT[mode]}, as asked for ({counts}){whole}"
+        return True, f"{_CUT[mode]}, as requested ({counts}){whole}"
     if all(found.found.mean() >= MIN_SHARE_FOUND for found in nuclei.values()):
         if suited == "whole":
             return False, f"whole images ({counts})"
         return True, f"{_CUT[suited]} ({counts}){whole}"
     return (
         False,
-        f"whole images, for too few nuclei were found ({counts}; {MIN_SHARE_FOUND:.0%} needed)",
+        f"whole images, because too few nuclei were found ({counts}; {MIN_SHARE_FOUND:.0%} needed)",
     )

@@ -224,7 +224,7 @@ class EntropyWeightedKNN(ProbabilisticClassifier):
         check_is_fitted(self)
         n = len(self.X_)
         if n < 2:
-            raise ValueError("Leave-one-out needs two cells at least.")
+            raise ValueError("Leave-one-out needs at least two cells.")
         k = min(self._most() + 1, n)
         distances, indices = self.index_.search(self.X_, k)
         others = other_rows(indices)

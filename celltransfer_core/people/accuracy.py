@@ -150,7 +150,7 @@ def cells_needed(half_width: float, *, accuracy: float = 0.5, confidence: float 
     381
     """
     if not 0 < half_width < 0.5:
-        raise ValueError(f"Half the width is {half_width}, not between 0 and 0.5.")
+        raise ValueError(f"The half-width is {half_width}, not between 0 and 0.5.")
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     # The width as above, solved for u = z² / cells.
     a = half_width**2 - 0.25

@@ -139,7 +139,7 @@ def review_queue(
     [1, 0]
     """
     if order not in QUEUE_ORDERS:
-        raise ValueError(f"There is no order {order!r}; there are {', '.join(QUEUE_ORDERS)}.")
+        raise ValueError(f"There is no order {order!r}; the orders are {', '.join(QUEUE_ORDERS)}.")
     if not 0 <= share <= 1:
         raise ValueError(f"The share is {share}, not between 0 and 1.")
     wanted = np.ones(len(cells), dtype=bool) if only is None else np.asarray(only, dtype=bool)

@@ -189,7 +189,7 @@ class VoteUpdater(BaseEstimator):
         self.X_ = np.ascontiguousarray(check_array(X, dtype=np.float32))
         n, self.n_features_in_ = self.X_.shape
         if len(clusters) != n or len(centrality) != n or probabilities.shape[1] != n:
-            raise ValueError("Clusters, centrality and probabilities need one entry a row of X.")
+            raise ValueError("Clusters, centrality and probabilities need one entry per row of X.")
         self.clusters_ = clusters
         # As in clusters.csv, so that a rerun with the file gives the same bytes.
         self.centrality_ = np.round(centrality, 6)

@@ -56,8 +56,8 @@ def check_confirmations(confirmations: Sequence[Confirmation], types: Sequence[s
             check_new_type(one.type_name)
         except DataError as error:
             raise DataError(
-                f"Cluster {one.cluster} is matched to no type of the reference, and a new one "
-                f"cannot be called that: {error}"
+                f"Cluster {one.cluster} is matched to a type that the reference does not have, and "
+                f"a new type cannot have this name: {error}"
             ) from None
 
 
@@ -85,13 +85,13 @@ def by_position(
         if one.cluster not in position:
             raise DataError(
                 f"The matches name cluster {one.cluster}, but clusters are numbered "
-                f"{clusters.names.min()} to {clusters.names.max()}; hand the clusters they were "
-                "made for back with --clusters-from."
+                f"{clusters.names.min()} to {clusters.names.max()}; give the clusters they were "
+                "made for with --clusters-from."
             )
         size = int(clusters.sizes[position[one.cluster]])
         if one.cells not in (None, size):
             raise DataError(
-                f"The matches were made for other clusters (cluster {one.cluster} had "
-                f"{one.cells} cells, now {size}); hand those back with --clusters-from."
+                f"The matches were made for other clusters (cluster {one.cluster} had {one.cells} "
+                f"cells, now {size}); give those clusters with --clusters-from."
             )
     return tuple(replace(one, cluster=position[one.cluster]) for one in confirmations)

@@ -57,7 +57,7 @@ def check_contents(
     changed = [str(clusters.names[one.cluster]) for one in hashed if one.sha256 != now[one.cluster]]
     if changed:
         raise DataError(
-            f"The matches were made for other clusters: other cells are now in cluster "
-            f"{', '.join(changed)}. Hand those clusters back with --clusters-from, or confirm "
-            "these anew."
+            "The matches were made for other clusters: other cells are now in cluster "
+            f"{', '.join(changed)}. Give those clusters with --clusters-from, or confirm these "
+            "again."
         )

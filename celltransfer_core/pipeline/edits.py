@@ -109,7 +109,7 @@ def split_in_two(X: Float32, *, seed: int = 0) -> Bools:
     from sklearn.cluster import KMeans
 
     if len(X) < 2 or (X[0] == X).all():
-        raise DataError("This cluster cannot be split: its cells are all alike to the encoder.")
+        raise DataError("This cluster cannot be split: its cells are identical for the encoder.")
     part = KMeans(n_clusters=2, n_init=10, random_state=seed).fit_predict(X) == 1
     smaller = part.sum() < len(X) / 2 or (2 * part.sum() == len(X) and not part[0])
     return part if smaller else ~part

@@ -81,8 +81,8 @@ class View:
         dataset = replace(dataset, scales=tuple(map(self._scale, dataset.scales)), source=None)
         if self.in_um and not np.isfinite(dataset.um_per_px).all():
             raise DataError(
-                "The classifier was taught with the size of a pixel in µm; give that of these "
-                "images: --um-per-px."
+                "The classifier was trained with a pixel size in µm; give that of these images: "
+                "--um-per-px."
             )
         nuclei = find_nuclei(dataset, cache, workers=workers, progress=progress)
         colours = {}
@@ -98,8 +98,8 @@ class View:
         if known is None:
             kinds = " and ".join(one.numbers or "8 bit" for one in self.scales)
             raise DataError(
-                f"The images hold numbers of {scale.numbers or '8 bit'}; the classifier was taught "
-                f"on {kinds}. Take them as they were taken then."
+                f"The images have the pixel format {scale.numbers or '8 bit'}; the classifier was "
+                f"trained on {kinds}. Save them in the same way."
             )
         return replace(known, um_per_px=scale.um_per_px)
 
@@ -159,8 +159,8 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         kept = np.flatnonzero(shares[usable].sum(axis=0) >= 1)
         if len(kept) < 2:
             raise DataError(
-                "Fewer than two types have a cell that can teach them; confirm clusters or answer "
-                "cells."
+                "Fewer than two types have enough confirmed or answered cells to train on; "
+                "confirm clusters or answer cells."
             )
         order = kept[np.argsort([run.types[number] for number in kept])]
         shares = shares[:, order]

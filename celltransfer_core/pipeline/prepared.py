@@ -63,8 +63,8 @@ def prepare(
     taken = sorted(filter(answer_named, {*reference.cell_labels.tolist()}))
     if taken:
         raise DataError(
-            f"The reference has a type named {taken[0]!r}, which is also an answer to a cluster or "
-            "a cell; rename the type or leave it out."
+            f"The reference has a type named {taken[0]!r}, which is a reserved answer to a cluster "
+            "or a cell; rename the type or leave it out."
         )
     check_named_types(config, type_names(reference))
     scales = config.um_per_px or (None, None)
@@ -120,7 +120,7 @@ def check_named_types(config: Config, types: Sequence[str]) -> None:
         if name != "absent" and (both := sorted({*named} & {*config.absent})):
             raise DataError(
                 f"{option} and --absent both name {', '.join(both)}; a type that the query cannot "
-                "hold is not looked for."
+                "contain is not searched for."
             )
     if config.absent and len({*types} - {*config.absent}) < 2:
         raise DataError(

@@ -114,7 +114,7 @@ def check_reference(
     cache = cache or Cache()
     types = type_names(reference)
     if len(types) < 2:
-        raise DataError(f"The reference has one type only ({types[0]}); it needs two at least.")
+        raise DataError(f"The reference has only one type ({types[0]}); it needs at least two.")
     encoders, failures = load_encoders(config)
     framing, encoders, chosen = frame_as_suits(
         {REFERENCE: reference},

@@ -61,7 +61,7 @@ class Aligner(BaseEstimator):
             raise ValueError(f"Xs has {Xs.shape[1]} columns and Xt has {Xt.shape[1]}.")
         p = np.ones(len(Xs)) if sample_weight is None else np.asarray(sample_weight, np.float64)
         if p.shape != (len(Xs),) or not (p > 0).all() or not np.isfinite(p).all():
-            raise ValueError("sample_weight needs one number above zero a row of Xs.")
+            raise ValueError("sample_weight needs one number above zero per row of Xs.")
         self.n_features_in_ = Xs.shape[1]
         self._fit(Xs, Xt, p / p.sum())
         return self

@@ -166,7 +166,7 @@ def fused_gromov_wasserstein(
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must lie in [0, 1], not {alpha}.")
     if max_iter < 1:
-        raise ValueError(f"max_iter must be 1 or more, not {max_iter}.")
+        raise ValueError(f"max_iter must be at least 1, not {max_iter}.")
     if solver not in ("auto", "auction", "pot"):
         raise ValueError(f"solver must be auto, auction or pot, not {solver!r}.")
     started = time.perf_counter()
@@ -177,7 +177,7 @@ def fused_gromov_wasserstein(
         max(np.abs(T.sum(axis=1) - problem.p).sum(), np.abs(T.sum(axis=0) - problem.q).sum())
     )
     if error > MARGINAL_TOLERANCE:
-        remarks.append(f"the plan's margins are off by {error:.1e}")
+        remarks.append(f"the marginals of the plan are off by {error:.1e}")
     return T, replace(
         log,
         marginal_error=error,
@@ -195,7 +195,7 @@ def _checked(M: Floats, Cs: Floats, Ct: Floats, p: Float64, q: Float64, alpha: f
     )
     p, q = (np.asarray(weights, dtype=np.float64) for weights in (p, q))
     if M.ndim != 2 or not M.size:
-        raise ValueError(f"M needs a row and a column at least; its shape is {M.shape}.")
+        raise ValueError(f"M needs at least one row and one column; its shape is {M.shape}.")
     n, m = M.shape
     for name, array, shape in (
         ("Cs", Cs, (n, n)),
@@ -215,7 +215,7 @@ def _checked(M: Floats, Cs: Floats, Ct: Floats, p: Float64, q: Float64, alpha: f
             raise ValueError(f"{name} must be symmetric.")
     for name, weights in (("p", p), ("q", q)):
         if (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
-            raise ValueError(f"{name} needs weights of zero or more that sum to one.")
+            raise ValueError(f"{name} needs non-negative weights that sum to one.")
     return _Problem(M, Cs, Ct, p, q, alpha)
 
 
@@ -262,7 +262,7 @@ def _gap(problem: _Problem, T: Float64) -> float:
 
 
 def _unfinished(iterations: int) -> str:
-    return f"stopped after {iterations} iterations, before it converged"
+    return f"stopped after {iterations} iterations before convergence"
 
 
 def _own(problem: _Problem, max_iter: int, tol: float) -> tuple[Float64, TransportLog]:

@@ -74,5 +74,7 @@ def test_labels_that_are_hardly_types_are_asked_about(space, study, open_page):
 def test_a_table_that_names_other_files_says_one_of_each(space, study, open_page):
     reference(space, study, "file,label\nx0.png,a\nx1.png,b\n")
     page = open_page("data", study)
-    assert "Such as 0.png: has no label in labels.csv, which names no file" in said(page)
+    assert "For example, 0.png: has no label in labels.csv, which names no existing file" in said(
+        page
+    )
     assert "it says x0.png" in said(page)

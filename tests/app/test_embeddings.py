@@ -23,7 +23,7 @@ def test_everything_that_is_known_of_encoders_is_shown(open_page, finished):
     table = app.table[0].value
     assert list(table.index) == ["cell", "cervix", "colour", "texture", "shape"]
     seen = table["Training data"]
-    assert set(seen[2:]) == {r"nothing \(descriptors; scales from PBC\)"}
+    assert set(seen[2:]) == {r"none \(descriptors; scales from PBC\)"}
     assert "PBC" in seen["cell"]
     assert "SIPaKMeD" in seen["cervix"]
     assert set(table["Licence"][2:]) == {r"BSD\-3\-Clause"}

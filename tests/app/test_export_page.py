@@ -221,14 +221,14 @@ def test_h5ad(open_page, finished):
 
 def test_what_cannot_be_made_is_said(open_page, finished, monkeypatch):
     def gone(self, cell):
-        raise ImageError("cell 3 cannot be read any more")
+        raise ImageError("cell 3 can no longer be read")
 
     app = open_page("export", finished[1].id)
     monkeypatch.setattr("celltransfer_core.data.dataset.Dataset.read", gone)
     button(app, "prepare images").click().run()
     wait()
     app.run()
-    assert "cannot be read any more" in text_of(app)
+    assert "can no longer be read" in text_of(app)
     assert button(app, "prepare images")
 
 

@@ -75,7 +75,7 @@ def test_pairs_a_missing_set_and_going_on(data, tmp_path, capsys):
     out = tmp_path / "out"
     assert benchmark(data, out) == 0
     said = capsys.readouterr().out
-    assert "encoders that are not here: sam, dinobloom; used: colour" in said
+    assert "encoders not installed: sam, dinobloom; used: colour" in said
     assert "dinobloom is not installed" in said
     assert "skipped, not there: LOST" in said
     summary = pd.read_csv(out / "summary.csv", dtype={"filtering": str})

@@ -203,7 +203,7 @@ def test_a_zip_is_unpacked_on_the_server(page, app, study, folder, tmp_path):
     expect(headline(page)).to_have_text("Done: 270 files taken.", timeout=60_000)
     page.get_by_text("3 files left out").click()
     refused = page.locator("details li")
-    expect(refused.filter(has_text="outside.png")).to_contain_text("leads out of its folder")
+    expect(refused.filter(has_text="outside.png")).to_contain_text("points outside its folder")
     assert not (app.home.parent / "outside.png").exists()
 
 

@@ -39,4 +39,4 @@ def test_a_run_shows_the_channels_that_were_chosen(drawn, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--channels", "2,3"])
     assert stopped.value.code == 2
-    assert "one channel, or three" in capsys.readouterr().err
+    assert "neither one channel nor three" in capsys.readouterr().err

@@ -39,7 +39,7 @@ def test_the_command_line_stops_and_offers_the_option(unclear, tmp_path, capsys,
     )
     assert done == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "level 1 (s1, s2); level 2 (x, y); say which with --types-at LEVEL" in line
+    assert "level 1 (s1, s2); level 2 (x, y); choose one with --types-at LEVEL" in line
 
 
 @pytest.mark.parametrize(

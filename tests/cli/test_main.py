@@ -121,9 +121,9 @@ def test_a_type_that_the_reference_lacks_is_said(drawn, tmp_path, capsys):
         (["--reference", "{drawn}/reference/lymphocyte"], "no usable image"),
         (["--reference", "{one}"], "one type only"),
         (["--reference", "{table}"], "labels.csv is not UTF-8 text"),
-        (["--reference", "{nested}"], "labels.csv lies in a sub-folder"),
+        (["--reference", "{nested}"], "labels.csv is in a sub-folder"),
         (["--encoders", "dinosaur"], "no encoder 'dinosaur'"),
-        (["--encoders", "colour,,"], "no list of encoders"),
+        (["--encoders", "colour,,"], "not a list of encoders"),
         (["--alpha", "7"], "--alpha"),
         (["--alpha", "x"], "invalid float"),
         (["--sigma", "x"], "not auto, paper or a number"),
@@ -253,7 +253,7 @@ def test_encoders_are_listed_and_added(capsys, tmp_path):
 def test_demo_is_drawn_said_so_and_runs(tmp_path, capsys):
     assert main(["demo", str(tmp_path / "demo")]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("Drawn cells, not real ones")
+    assert said.startswith("Synthetic cells, not real ones")
     assert main(["demo", str(tmp_path / "demo")]) == MENDABLE
     capsys.readouterr()
     arguments = said.splitlines()[1].split()[3:]
@@ -319,7 +319,7 @@ def test_weights_that_are_not_here_stop_a_run_or_are_skipped(drawn, tmp_path, ca
     assert "--skip-missing" in said
     assert not (tmp_path / "out").exists()
     assert main(run_arguments(drawn, tmp_path / "out", *more, "--skip-missing")) == 0
-    assert "encoders that are not here: dinov2; used: colour" in capsys.readouterr().out
+    assert "encoders not installed: dinov2; used: colour" in capsys.readouterr().out
 
 
 def test_fetching_asks_for_the_licence(capsys, monkeypatch):
@@ -329,4 +329,4 @@ def test_fetching_asks_for_the_licence(capsys, monkeypatch):
     assert "CC-BY-NC-4.0" in told.out
     assert "--accept-licence" in told.err
     assert main(["encoders", "fetch", "nothing"]) == MENDABLE
-    assert "cannot be fetched" in capsys.readouterr().err
+    assert "cannot be downloaded" in capsys.readouterr().err

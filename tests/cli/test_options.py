@@ -64,7 +64,7 @@ def test_a_level_that_is_none_is_said(text, capsys):
     with pytest.raises(SystemExit) as ended:
         parsed(f"--types-at={text}")
     assert ended.value.code == 2
-    assert "is no level of folders: 1, 2, … or innermost" in capsys.readouterr().err
+    assert "is not a folder level: use 1, 2, … or innermost" in capsys.readouterr().err
 
 
 def test_a_name_that_begins_with_a_sign_is_said_how_to_give(capsys):

@@ -75,8 +75,8 @@ def test_other_kinds_are_told_and_what_systems_leave_behind_does_not_come():
     assert taken(file) == {}
     assert problems(file) == {
         "1.txt": "is no image by its name",
-        "inner.zip": "is an archive by its name; unpack it, and add what it holds",
-        "b/1": "has no extension; give images theirs, such as .png",
+        "inner.zip": "is an archive by its name; unpack it, and add its content",
+        "b/1": "has no extension; give the images one, such as .png",
         "1.gif": "is a GIF image by its name; save it as PNG or TIFF",
     }
 
@@ -99,8 +99,8 @@ def test_what_is_known_is_not_unpacked():
         ("/etc/cell.png", "absolute"),
         ("C:/cells/1.png", "absolute"),
         ("C:\\cells\\1.png", "absolute"),
-        ("a/../../1.png", "leads out"),
-        ("a\\..\\1.png", "leads out"),
+        ("a/../../1.png", "points outside"),
+        ("a\\..\\1.png", "points outside"),
         ("a/\n1.png", "printed"),
         ("a/" + "x" * 2000 + ".png", "longer"),
     ],
@@ -145,7 +145,7 @@ def test_a_bomb_is_refused_before_anything_is_unpacked():
     assert "the file is over" in problems(io.BytesIO(bytes(data)))["a/0.bmp"]  # one is no bomb
     at = data.index(b"PK\1\2", at) + 24
     data[at : at + 4] = struct.pack("<L", 4_000_000_000)
-    with pytest.raises(DataError, match="8,290 MB, which no folder"):
+    with pytest.raises(DataError, match="8,290 MB, which is implausible for a folder"):
         next(unzip(io.BytesIO(bytes(data))))
 
 
@@ -265,7 +265,7 @@ def test_large_tables_and_images_are_refused(monkeypatch):
 
 def test_files_of_a_folder_are_found_unopened(tmp_path):
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "1.png").write_bytes(b"not read")
+    (tmp_path / "a" / "1.png").write_bytes(r"not supported")
     (tmp_path / "labels.csv").write_text("file,label\n")
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "out.png").symlink_to("/etc/passwd")
@@ -335,7 +335,7 @@ def test_a_way_of_packing_that_is_unknown_is_said_to_be():
     data = packed([("a/1.png", png(1)), ("b/2.png", png(2))]).getvalue()
     at = data.index(b"PK\1\2") + 10
     changed = data[:8] + b"\x63\0" + data[10:at] + b"\x63\0" + data[at + 2 :]
-    assert "unusual way" in problems(io.BytesIO(changed))["a/1.png"]
+    assert "unusual method" in problems(io.BytesIO(changed))["a/1.png"]
     assert list(taken(io.BytesIO(changed))) == ["b/2.png"]
 
 
@@ -345,7 +345,7 @@ def test_entries_that_lie_over_one_another_are_refused():
     central, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
     listed = data[central:end] * 500
     tail = struct.pack("<HHHHIIH", 0, 0, 1000, 1000, len(listed), central, 0)
-    with pytest.raises(DataError, match="lie over one another"):
+    with pytest.raises(DataError, match="overlapping entries"):
         next(unzip(io.BytesIO(data[:central] + listed + b"PK\5\6" + tail)))
 
 

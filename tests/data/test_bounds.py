@@ -38,19 +38,19 @@ REFUSED = {
         lambda: bombs.tiff(bombs.grey_tags(), body=bytes(bombs.SIDE**2), pages=20_000),
         r"over 10,000 pages; save the first",
     ),
-    "tiff of tags in GB": (bombs.IMAGE_BOMBS["tiff of tags in GB"], "tags lie over one another"),
+    "tiff of tags in GB": (bombs.IMAGE_BOMBS["tiff of tags in GB"], "tags overlap"),
     "png with EXIF tags in GB": (
         bombs.IMAGE_BOMBS["png with EXIF tags in GB"],
-        "tags lie over one another",
+        "tags overlap",
     ),
     "jpeg with EXIF tags in GB": (
         bombs.IMAGE_BOMBS["jpeg with EXIF tags in GB"],
-        "tags lie over one another",
+        "tags overlap",
     ),
-    "png with EXIF as text": (with_raw_profile, "tags lie over one another"),
+    "png with EXIF as text": (with_raw_profile, "tags overlap"),
     "webp with EXIF tags in GB": (
         lambda: saved(Image.new("RGB", (48, 48)), "WEBP", exif=bombs.exif_bomb(40_000, 400_000)),
-        "tags lie over one another",
+        "tags overlap",
     ),
     "tiff of many strips": (
         lambda: grey(_273=(4, [8] * 1_100_000)),
@@ -62,23 +62,23 @@ REFUSED = {
     ),
     "tiff of strips over one another": (
         lambda: grey(_273=(4, [8] * 50_000), _278=(4, [1])),
-        "strips lie over one another",
+        "strips overlap",
     ),
     "tiff of 16 bit, long planes": (
         lambda: bombs.planes(8, zlib.compress(bytes(5_000_000))),
-        "strips hold more than its pixels",
+        "strips contain more than its pixels",
     ),
     "jpeg with zeros in MB": (
         lambda: bombs.behind_start(bytes(200_000)),
-        "too much before its pixels",
+        "too much metadata before its pixels",
     ),
     "jpeg of many pieces": (
         lambda: bombs.behind_start(b"\xff\xfe\0\2" * 25_000),
-        "too much before its pixels",
+        "too much metadata before its pixels",
     ),
     "jpeg of many scans": (
         lambda: bombs.many_scans(1024, 2500),
-        r"1024 × 1024 px in 2,510 scans; save it again in one",
+        r"1024 × 1024 px in 2,510 scans; save it again with one scan",
     ),
     "png of many pieces": (
         lambda: bombs.png(bombs.SIDE, bombs.SIDE, 8, 2, bombs.chunk(b"abCd", b"") * READS),
@@ -90,7 +90,7 @@ REFUSED = {
     ),
     "png with long notes": (
         lambda: bombs.with_text(5_000_000),
-        "notes or colour profile are too long; save it without",
+        "metadata or colour profile is too long; save it without",
     ),
 }
 
@@ -121,7 +121,7 @@ def test_what_would_fill_the_memory_is_refused_before_it_is_decoded(monkeypatch,
         raise AssertionError("decoded")
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", load)
-    reason = "9950 × 9950 px would take over 1 GB of memory; cut cells out of the slide"
+    reason = "9950 × 9950 px would take more than 1 GB of memory; crop the cells from the slide"
     with pytest.raises(ImageError, match=reason):
         decode(data)
 
@@ -229,7 +229,7 @@ def test_other_kinds_are_never_opened(tmp_path, monkeypatch, kind):
         raise AssertionError(f"opened as {kind}")
 
     monkeypatch.setitem(Image.OPEN, kind, (opened, bool))
-    with pytest.raises(ImageError, match="not a PNG, JPEG, TIFF or other image"):
+    with pytest.raises(ImageError, match="not a PNG, JPEG, TIFF or other supported image"):
         decode(data)
     (tmp_path / "1.png").write_bytes(data)
     with pytest.raises(ImageError, match="cannot be read"):

@@ -35,23 +35,26 @@ READ = {
 
 SAID = {
     "02": "is not UTF-8; read as Windows-1252",
-    "06": "takes the column filename as the file and class as the label",
-    "07": "takes the column image as the file",
+    "06": "uses the column filename as the file and class as the label",
+    "07": "uses the column image as the file",
     **dict.fromkeys(("09", "10", "12", "13", "14", "15", "16", "39", "47"), "one file fits each"),
     "19": "'1.0', which counts as '1'",
     "20": "'eosinophil', which counts as 'Eosinophil'",
     "22": "'band  eosinophil', which counts as 'band eosinophil'",
     "23": "'band\\xa0eosinophil', which counts as 'band eosinophil'",
     "25": "has contradictory rows in labels.csv",
-    "26": "stands in a table but not in the folder",
+    "26": "is in a table but not in the folder",
     "27": "has no label in labels.csv",
 }
 REFUSED = {
     "17": r"labels\.csv, line 14: .*its type reads nan, .*\(4 files in all\).*--new-types",
     "18": r"labels\.csv, line 14: .*its type reads NA, .*--new-types",
     "29": r"labels\.csv has the column label twice \(line 1\); keep one",
-    "31": r"labels\.xlsx is no Excel workbook; save it again",
-    "33": r"labels\.csv has no header: line 1 reads EO_106437\.jpg,eosinophil\. Write the names",
+    "31": r"labels\.xlsx is not an Excel workbook; save it again",
+    "33": (
+        r"labels\.csv has no header: line 1 reads EO_106437\.jpg,eosinophil\. Write the column "
+        r"names"
+    ),
     "36": r"labels\.csv, line 2, has more values than columns .*quotation marks",
     "38": r"labels\.csv needs the columns file, label; it has label eosinophil .*--label-columns",
     "40": r"labels\.csv, line 12: .*its type reads \[\"neutrophil\", \"blurry\"\], a list; rename",

@@ -43,11 +43,11 @@ def test_a_files_own_name_leaves_others_aside():
     matched = match_rows(["1.png", "2.png"], lines)
     assert matched.rows == {"1.png": "1.png", "2.png": "2.png"}
     assert matched.several == {"2.png": ["2", "2.tif"]}
-    assert matched.missing == {"x/1.png": "stands in a table but not in the folder"}
+    assert matched.missing == {"x/1.png": "is in a table but not in the folder"}
 
 
 def test_where_nothing_fits_a_name_of_each_is_said():
     matched = match_rows(["1.png"], {"x.png": ("labels.csv", 2), "y.png": ("labels.csv", 3)})
     assert matched.missing == {
-        "labels.csv": "names no file that is here: it says x.png, here is 1.png"
+        "labels.csv": "names no existing file: the table has x.png, the folder has 1.png"
     }

@@ -48,7 +48,7 @@ def test_three_channels_become_colours_and_others_wait_for_a_choice():
         np.testing.assert_array_equal(shown, np.moveaxis(four[[3, 0, 1]], 0, -1))
         grey = decode(data, channels=(3,))
         np.testing.assert_array_equal(grey, np.repeat(four[2][..., None], 3, axis=2))
-        with pytest.raises(ImageError, match="has 4 channels, and channel 5 was chosen"):
+        with pytest.raises(ImageError, match="has 4 channels, but channel 5 was chosen"):
             decode(data, channels=(5,))
 
 
@@ -87,7 +87,7 @@ def test_pages_that_are_no_channels_stay_pages():
 def test_channels_in_other_files_are_missed():
     whole = tiff(channels(3), ome=True, metadata={"axes": "CYX"})
     data = whole.replace(b'SizeC="3"', b'SizeC="9"')
-    with pytest.raises(ImageError, match="has 9 channels, and holds 3 of their pages"):
+    with pytest.raises(ImageError, match="declares 9 channels but contains 3 of their pages"):
         decode(data)
 
 
@@ -115,7 +115,7 @@ def test_a_set_waits_until_channels_are_chosen(tmp_path):
     assert len(shown) == 4
     assert shown.scales[0].channels == (4, 2, 1)
     assert {one.reason for one in shown.notes} == {
-        "has 4 channels; shown are 4 as red, 2 as green, 1 as blue"
+        "has 4 channels; channels shown: 4 as red, 2 as green, 1 as blue"
     }
     cell = shown.first_file.index("0.tif")
     np.testing.assert_array_equal(shown.read(cell), np.moveaxis(channels(4)[[3, 1, 0]], 0, -1))

@@ -114,7 +114,7 @@ def test_contradictory_rows_and_contents(folder):
     shutil.copy(folder / "a/1.png", folder / "b c/copy.png")  # one content, two types
     shutil.copy(folder / "a/2.png", folder / "a/twin.png")  # a harmless copy
     dataset = read_dataset(folder, labelled=True)
-    reason = "the same image stands under a and b c"
+    reason = "the same image appears under a and b c"
     assert reasons(dataset) == {"a/1.png": reason, "b c/copy.png": reason}
     assert len(read_dataset(folder).files) == 6  # without types there is no contradiction
     assert dataset.duplicates == (("a/2.png", "a/twin.png"),)
@@ -205,7 +205,7 @@ def test_a_file_that_changes_during_the_run(folder, save):
     with pytest.raises(ImageError, match="has changed"):
         dataset.read(0)
     dataset.path(0).unlink()
-    with pytest.raises(ImageError, match="cannot be read any more"):
+    with pytest.raises(ImageError, match="can no longer be read"):
         dataset.read(0)
 
 
@@ -316,8 +316,8 @@ def test_links(folder, tmp_path_factory):
     (folder / "elsewhere").symlink_to(tmp_path_factory.mktemp("elsewhere"))
     dataset = read_dataset(folder)
     assert reasons(dataset) == {
-        "a/self.png": "is a link to nothing",
-        "a/gone.png": "is a link to nothing",
+        "a/self.png": "is a broken link",
+        "a/gone.png": "is a broken link",
         "elsewhere": "is a link to a folder; links to folders are not followed",
     }
     assert dataset.duplicates == (("a/inside.png", "b c/deep/er/4.png"),)
@@ -435,4 +435,4 @@ def test_types_told_by_names(folder):
         folder, labelled=True, type_of=lambda name: "ab"["4" in name] * ("1" in name or "4" in name)
     )
     assert types(kept) == {"a/1.png": "a", "b c/1.png": "a", "b c/deep/er/4.png": "b"}
-    assert reasons(kept) == {"a/2.png": "is of none of the types"}
+    assert reasons(kept) == {"a/2.png": "has none of the selected types"}

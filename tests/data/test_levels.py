@@ -64,7 +64,7 @@ def test_types_are_taken_from_the_level_that_was_said(laid_out, level):
     dataset = read_dataset(laid_out({*TRAIN, "z.png"}), labelled=True, types_at=level)
     assert types(dataset) == {name: name.split("/")[1] for name in TRAIN}
     assert [(one.file, one.reason) for one in dataset.left_out] == [
-        ("z.png", "lies outside the types' sub-folders")
+        ("z.png", "is outside the types' sub-folders")
     ]
 
 

@@ -26,7 +26,7 @@ def test_a_hundred_thousand_rows_are_read_soon():
 
 LONG = {
     "rows": ("a.png,x\n" * 1001, "has over 1,000 rows; keep those of this set"),
-    "blank lines": (",\n" * 4001, "has over 4,000 lines; delete those that are empty"),
+    "blank lines": (",\n" * 4001, "has over 4,000 lines; delete empty lines"),
     "columns": ("a.png,x" + "," * 2_000 + "\n", "has over 2,000 columns; keep file, label"),
     "value": ("a.png,x\n" + "a" + "\u0301\u0323" * 5_000 + ",x\n", "10,000 characters in row 3"),
 }
@@ -54,7 +54,7 @@ def test_a_long_file_is_not_even_read(tmp_path, monkeypatch):
     monkeypatch.setattr(table_bytes, "MAX_TABLE", 1_000_000)
     path = tmp_path / "labels.csv"
     path.write_text("file,label\n" + "a.png,x\n" * 200_000)
-    with pytest.raises(DataError, match=r"labels\.csv is over 1 MB; keep file, label"):
+    with pytest.raises(DataError, match=r"labels\.csv is over 1 MB; keep only file, label"):
         read_table_texts(tmp_path)
     with pytest.raises(DataError, match="table is over 1 MB"):
         parse_table(path.read_text(), "table", {"file"})

@@ -95,12 +95,12 @@ def test_dicom_with_a_scale_of_its_own_and_with_white_lowest():
     ("data", "reason"),
     [
         (bytes(128) + b"DICM" + bytes(500), "without an image"),
-        (dicom(gradient(), DeflatedExplicitVRLittleEndian), "packed as Deflate"),
+        (dicom(gradient(), DeflatedExplicitVRLittleEndian), "compressed with Deflate"),
         (
             dicom(gradient()).replace(
                 ExplicitVRLittleEndian.encode() + b"\0", JPEG2000Lossless.encode()[:20]
             ),
-            "packed as",
+            "compressed as",
         ),
         (dicom(gradient()[..., 0], PhotometricInterpretation="PALETTE COLOR"), "PALETTE COLOR"),
         (dicom(gradient()[..., 0])[:-300], "damaged|cut short"),

@@ -16,7 +16,7 @@ def test_pooling_joins_renames_and_leaves_out(stored_sets):
     assert typed == [("b/2.png", "b"), ("b/2.png", "b"), ("d/3.png", "b")]
     reasons = {remark.file: remark.reason for remark in pooled.left_out}
     assert reasons["c/3.png"] == "its type c is left out"
-    assert reasons["a/1.png"] == "the same image stands under a and x"
+    assert reasons["a/1.png"] == "the same image appears under a and x"
     same = pool(sets, [{}, {"x": "a"}])
     assert same.sources == ("",)
     assert sorted(set(same.labels)) == ["a", "b", "c", "d"]
@@ -86,5 +86,5 @@ def test_sets_on_two_drives_are_refused(stored_sets, monkeypatch):
         raise ValueError("Paths don't have the same drive")
 
     monkeypatch.setattr("celltransfer_core.data.pooling.os.path.commonpath", other_drives)
-    with pytest.raises(DataError, match="lie on different drives"):
+    with pytest.raises(DataError, match="are on different drives"):
         pool(stored_sets({"a/1.png": "red"}, {"b/2.png": "blue"}))

@@ -14,7 +14,7 @@ def test_labels_are_mended_and_cells_left_out(reference):
     assert found.slide == (named[0], *named[2:])
     (remark,) = found.left_out
     assert remark.file == reference.first_file[1]
-    assert "a person left it out" in remark.reason
+    assert "it was left out after a check" in remark.reason
     assert relabelled(before, {}) is before
     assert relabelled(before, {"another": ""}) is before
 

@@ -87,7 +87,7 @@ def test_the_scale_does_not_depend_on_names(tmp_path):
 def test_pixels_that_are_no_numbers_are_refused(bad):
     values = BASE.astype(np.float32)
     values[3, 4] = bad
-    with pytest.raises(ImageError, match="no numbers"):
+    with pytest.raises(ImageError, match="not numbers"):
         decode(tiff(values))
 
 
@@ -110,8 +110,8 @@ def test_kinds_of_numbers_have_a_scale_each_and_that_is_said(tmp_path):
     assert dataset.notes == (
         Remark(
             ".",
-            "holds numbers of several kinds: 16 bit in 1 files, 8 bit in 1 files, float in 1 "
-            "files; each kind has a black and a white of its own",
+            "has several pixel formats: 16 bit in 1 files, 8 bit in 1 files, float in 1 files; "
+            "each has its own black and white",
         ),
     )
     for cell in range(3):
@@ -127,6 +127,6 @@ def test_files_on_another_scale_are_noted(tmp_path, kind, low, high):
     dataset = read_dataset(write(tmp_path, dim | bright), workers=1)
     assert {one.file for one in dataset.notes} == dim.keys()
     (reason,) = {one.reason for one in dataset.notes}
-    assert "see that all were saved alike" in reason
+    assert "check that all were saved in the same way" in reason
     even = read_dataset(write(tmp_path / "even", bright), workers=1)
     assert even.notes == ()

@@ -93,7 +93,7 @@ def test_a_mask_without_its_image_is_told_and_stays(cells, dataset, disc):
     found = dataset({"a.png": cells[0], "b.png": cells[1], "x_mask.png": disc})
     assert found.n_cells == 3
     told = the_one(find_suspicions(found))
-    assert told.what.startswith("1 of 3 images has two grey values or a few, as masks do.")
+    assert told.what.startswith("1 of 3 images has only two or a few grey values, as masks do.")
     assert told.files == ("x_mask.png",)
     assert told.cells == (dict(zip(found.files, found.sha256, strict=True))["x_mask.png"],)
 
@@ -135,7 +135,7 @@ def test_whole_fields_are_told(cells, dataset):
 
     fields, single = dataset([field(shift) for shift in range(4)]), dataset(cells)
     told = the_one(find_suspicions(fields, single))
-    assert told.what.startswith("4 of 4 images are large and have dark spots all over")
+    assert told.what.startswith("4 of 4 images are large and have dark spots everywhere")
     assert find_suspicions(single, fields) == ()
     large = dataset([cell.resize((5 * SIDE, 5 * SIDE)) for cell in cells])
     assert find_suspicions(large, single) == ()

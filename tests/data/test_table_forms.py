@@ -98,15 +98,15 @@ def test_what_is_no_utf_8_is_said():
         (b'file,label\n1.png,a\n2.png,"b\n3.png,c\n', "labels.csv is not a table (line 3: "),
         (
             b"1.png,a\n2.png,b\n",
-            "has no header: line 1 reads 1.png,a. Write the names of the columns above it",
+            "has no header: line 1 reads 1.png,a. Write the column names above it",
         ),
         (b"", "needs the columns file, label; it has none"),
         (b"label x y\na 1 2\n", "needs the columns file, label; it has label x y (line 1)"),
         (b"file,kind\n1.png,a\n", "it has file, kind (line 1). Write label above"),
         (b"image,path,label\n1,1.png,a\n", "several columns that may be the file: image, path"),
         (b"file,class,type\n1.png,a,b\n", "several columns that may be the label: class, type"),
-        (b"PK\3\4 but no zip", "labels.csv is no workbook that can be read"),
-        (b"\xd0\xcf\x11\xe0 old", "labels.csv is an old .xls or under a password"),
+        (b"PK\3\4 but no zip", "labels.csv is not a readable workbook"),
+        (b"\xd0\xcf\x11\xe0 old", "labels.csv is an old .xls file or password-protected"),
     ],
 )
 def test_what_is_unclear_is_refused_in_one_line_with_what_to_do(data, reason):
@@ -118,7 +118,7 @@ def test_what_is_unclear_is_refused_in_one_line_with_what_to_do(data, reason):
 
 def test_text_by_the_name_of_a_workbook_is_refused():
     problem = table_problem(decode_table(written().encode(), "labels.xlsx").text, "x", NEEDS)
-    assert problem == "x is no Excel workbook; save it again, or as CSV (UTF-8)."
+    assert problem == "x is not an Excel workbook; save it again, or as CSV (UTF-8)."
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_columns_that_are_unmistakable_are_taken_and_said(header, tmp_path):
         (tmp_path / name).write_bytes(png(int(name[0])))
     (tmp_path / "labels.csv").write_text(written(rows), encoding="utf-8")
     (note,) = read_dataset(tmp_path, labelled=True, workers=1).notes
-    assert f"takes the column {header[0]} as the file and {header[1]} as the label" in note.reason
+    assert f"uses the column {header[0]} as the file and {header[1]} as the label" in note.reason
 
 
 def test_a_column_of_the_name_itself_leaves_others_aside():
@@ -165,4 +165,4 @@ def test_values_of_a_workbook_are_what_the_spreadsheet_shows():
 
 def test_several_sheets_with_files_are_not_chosen_among():
     problem = table_problem(decode_table(sheet(ROWS, more=ROWS), "x").text, "x", NEEDS)
-    assert problem == "x has several sheets with something on them (cells, more); keep one."
+    assert problem == "x has several sheets with content (cells, more); keep one."

@@ -34,7 +34,7 @@ def test_a_table_counts_in_any_spelling_of_its_name(folder):
 
 def test_a_table_in_a_sub_folder_is_not_passed_over(folder):
     (folder / "a" / "labels.csv").write_text("file,label\n0.png,x\n1.png,y\n")
-    with pytest.raises(DataError, match=r"a/labels\.csv lies in a sub-folder.*give .*/a, or move"):
+    with pytest.raises(DataError, match=r"a/labels\.csv is in a sub-folder.*give .*/a, or move"):
         types(folder)
     left_out = {one.file: one.reason for one in read_dataset(folder, workers=1).left_out}
     assert "table in a sub-folder" in left_out["a/labels.csv"]
@@ -61,7 +61,7 @@ def test_a_name_without_its_folder_names_no_image(folder):
     (note,) = dataset.notes
     assert (note.file, note.reason) == (
         "0.png",
-        "fits several files (line 2); write it as a/0.png or b/0.png",
+        "matches several files (line 2); write it as a/0.png or b/0.png",
     )
 
 

@@ -95,7 +95,7 @@ def test_ways_of_packing_that_are_not_read_are_named(way, reason):
     data = bytearray(file.getvalue())
     data[8] = data[data.index(b"PK\1\2") + 10] = way
     (entry,) = unzip(io.BytesIO(bytes(data)))
-    assert entry.problem.startswith(f"is packed {reason}, which is not read")
+    assert entry.problem.startswith(f"is packed {reason}, which is not supported")
 
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
@@ -120,7 +120,7 @@ RIGHT = {
     "27-extension-missing": "no extension",
     "30-abs-paths": "absolute path",
     "31-drive-paths": "absolute path",
-    "32-dotdot": "leads out",
+    "32-dotdot": "points outside",
 }
 
 

@@ -92,7 +92,7 @@ def test_nothing_in_the_query_tells_a_type(demo):
 
 
 def test_it_says_everywhere_that_it_is_drawn(demo):
-    assert "Drawn cells, not real ones" in DRAWN_NOTICE
+    assert "Synthetic cells, not real ones" in DRAWN_NOTICE
     assert (demo / "README.txt").read_text(encoding="utf-8").startswith(DRAWN_NOTICE)
     for path in demo.rglob("*.png"):
         with Image.open(path) as image:

@@ -176,7 +176,7 @@ def test_a_file_that_vanishes_is_no_fault_of_the_encoder(tmp_path, rng, cache):
         )
     dataset = read_dataset(tmp_path)
     dataset.path(1).unlink()
-    with pytest.raises(ImageError, match="cannot be read any more"):
+    with pytest.raises(ImageError, match="can no longer be read"):
         embed(Crops(dataset), Counting(), cache)
     assert issubclass(ImageError, CellTransferError)
 

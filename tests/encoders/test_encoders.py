@@ -152,7 +152,7 @@ def test_weights_in_another_file_are_refused(tmp_path, home, monkeypatch):
     onnx.save(
         onnx.load(path), path, save_as_external_data=True, location="tiny.data", size_threshold=0
     )
-    with pytest.raises(EncoderError, match="one file that holds its weights"):
+    with pytest.raises(EncoderError, match="one file that contains its weights"):
         add_encoder("mine", path)
     assert not (home / "encoders" / "mine.onnx").exists()
 
@@ -224,7 +224,7 @@ def test_unreadable_files(tmp_path):
         load_encoder("tiny", tmp_path)
     path = model(tmp_path)
     path.write_bytes(b"not a model")
-    with pytest.raises(EncoderError, match="no ONNX model"):
+    with pytest.raises(EncoderError, match="not a runnable ONNX model"):
         load_encoder("tiny", tmp_path)
 
 
@@ -239,7 +239,7 @@ def test_a_changed_file_is_another_version(tmp_path):
 
 def test_an_encoder_that_cannot_be_copied_says_what_to_do(tmp_path, home):
     (home / "encoders").write_text("in the way")
-    with pytest.raises(OutputError, match="make room there, or set CELLTRANSFER_HOME"):
+    with pytest.raises(OutputError, match="free some space there, or set CELLTRANSFER_HOME"):
         add_encoder("mine", model(tmp_path / "stick"))
 
 
@@ -260,7 +260,7 @@ def test_adding_checks_and_lists(tmp_path, home):
         add_encoder("shape", path)
     model(home / "encoders", "torn").write_bytes(b"no model")
     problems = {entry.id: entry.problem for entry in available_encoders()}
-    assert "is no ONNX model that can be run" in problems["torn"]
+    assert "is not a runnable ONNX model" in problems["torn"]
     with pytest.raises(EncoderError, match=r"must end in \.onnx"):
         add_encoder("other", path.rename(path.with_suffix(".bin")))
     with pytest.raises(EncoderError, match="cannot be an encoder's name"):

@@ -349,7 +349,7 @@ class Code:
 def test_code_on_a_stick_is_not_run(stick, tmp_path, capsys):
     with (tmp_path / "bad.pth").open("wb") as file:
         pickle.dump({"state_dict": Code()}, file, protocol=2)
-    with pytest.raises(EncoderError, match="code of strangers is not run"):
+    with pytest.raises(EncoderError, match="code from unknown sources is not run"):
         add_encoder("dinov2", tmp_path / "bad.pth", tmp_path)
     assert "this ran" not in capsys.readouterr().out
     assert "dinov2" not in encoder_names(tmp_path)
@@ -459,14 +459,14 @@ def test_a_mirror_is_asked_instead_of_the_hub(serve):
     )
     spec = published_encoders()["dinov2"]
     assert done.returncode == 2
-    assert f"cannot be fetched from {address}" in done.stderr
+    assert f"cannot be downloaded from {address}" in done.stderr
     assert asked[0] == f"/{spec.hub}/resolve/main/{spec.files[0]}"
 
 
 def test_what_arrives_otherwise_than_sent_is_not_used(hub, tmp_path):
     spec, state = hub
     state["data"] = state["data"][:-4] + b"\0\0\0\1"
-    with pytest.raises(EncoderError, match="did not arrive as it was sent"):
+    with pytest.raises(EncoderError, match="was damaged during the download"):
         fetch(spec, tmp_path)
     assert "dinov2" not in encoder_names(tmp_path)
 
@@ -478,5 +478,5 @@ def test_a_hub_out_of_reach_says_both_ways_out(stick, tmp_path, monkeypatch):
         "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}",
     )
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(EncoderError, match=r"cannot be fetched.*encoders add dinov2 FILE"):
+    with pytest.raises(EncoderError, match=r"cannot be downloaded.*encoders add dinov2 FILE"):
         fetch(spec, tmp_path)

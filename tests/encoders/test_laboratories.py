@@ -395,7 +395,7 @@ def test_the_command_takes_several_laboratories(drawn, second, written, tmp_path
         (["--map", "pink=red"], "--map renames pink"),
         (["--begin-with", "none.onnx"], "none.onnx cannot be read"),
         (["--steps", "0"], "--steps can be 0 with --begin-with"),
-        (["--last-steps", "-1"], "--last-steps cannot be under 0"),
+        (["--last-steps", "-1"], "--last-steps must be at least 0"),
         (["--learning-rate", "0"], "--learning-rate takes a number above 0"),
     ],
 )

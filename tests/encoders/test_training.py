@@ -299,7 +299,7 @@ def test_training_learns_what_an_untrained_network_does_not_know(cells, tmp_path
         for network in (networks[0], untrained)
     )
     assert plain > before + 5
-    assert said[0].startswith("colour: balanced accuracy through microscopes not trained on")
+    assert said[0].startswith("colour: balanced accuracy on held-out microscopes")
 
 
 def test_what_is_exported_runs_as_any_encoder(cells, tmp_path):
@@ -345,10 +345,10 @@ def test_the_command_trains_and_what_it_made_types_cells(drawn, tmp_path, capsys
     [
         (["--views", "colour,pink"], "--views takes some of colour, standardised, grey"),
         (["--views", "grey,grey"], "each once"),
-        (["--steps", "1"], "--teacher-steps and --batch cannot be under 2"),
+        (["--steps", "1"], "--teacher-steps and --batch must be at least 2"),
         (["--steps", "9,9,9"], "one for each of --views colour,standardised"),
-        (["--width", "0"], "--width not under 4"),
-        (["--batch", "1"], "--batch cannot be under 2"),
+        (["--width", "0"], "--width at least 4"),
+        (["--batch", "1"], "--batch must be at least 2"),
         (["--teacher-width", "8"], "at least --width (24)"),
         (["--out", "made.bin"], "must be the encoder's file, NAME.onnx"),
         (["--data", "nowhere"], "nowhere"),
@@ -388,7 +388,7 @@ def test_a_full_disk_is_reported_and_what_was_kept_stays(cells, tmp_path, monkey
         really(state, path)
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OutputError, match="free some room and run the same command again"):
+    with pytest.raises(OutputError, match="free some space and run the same command again"):
         train(cells, short(), tmp_path, report=str)
     kept = torch.load(tmp_path / "0-colour.pt", weights_only=True)
     assert kept["done"] == 2

@@ -73,7 +73,7 @@ def test_matches_of_a_cluster_with_a_replaced_image_are_refused(written, replace
     told = read_matches(written / "matches.csv", result.types)
     check_contents(told, result.clusters, result.query.cells)
     number = result.clusters.names[result.clusters.labels[-1]]
-    with pytest.raises(DataError, match=f"other cells are now in cluster {number}. Hand"):
+    with pytest.raises(DataError, match=f"other cells are now in cluster {number}. Give"):
         check_contents(told, result.clusters, replaced.cells)
 
 

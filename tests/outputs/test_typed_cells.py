@@ -138,7 +138,7 @@ def test_no_image_is_read_from_outside_the_query(tmp_path):
     cells = find_typed_cells([row(1, "a"), row(2, "b")], set()).cells
     by_name = {cell.label: cell for cell in cells}
     outside = type(by_name["a"])(**{**vars(by_name["a"]), "file": "../secret.png"})
-    with pytest.raises(DataError, match="leads out of its folder"):
+    with pytest.raises(DataError, match="points outside its folder"):
         opened.read(outside)
     with pytest.raises(DataError, match="--query"):
         opened.read(by_name["a"])

@@ -82,7 +82,7 @@ class TestContract:
             (X, clusters, ones[1:], shares),
             (X, clusters, ones, shares[:, 1:]),
         ):
-            with pytest.raises(ValueError, match="one entry a row"):
+            with pytest.raises(ValueError, match="one entry per row"):
                 VoteUpdater().fit(*arrays, np.ones(1), TYPES)
         with pytest.raises(ValueError, match="NaN"):
             VoteUpdater().fit(np.full_like(X, np.nan), clusters, ones, shares, np.ones(1), TYPES)

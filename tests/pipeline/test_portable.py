@@ -93,13 +93,15 @@ def test_what_another_machine_lacks_is_told(model, query, monkeypatch):
     other = CellClassifier(workers=1)
     vars(other).update(vars(model))
     other.encoders_ = (replace(model.encoders_[0], version="0", fingerprint="0"),)
-    with pytest.raises(EncoderError, match="is another one than the classifier was taught with"):
+    with pytest.raises(EncoderError, match="is not the one the classifier was trained with"):
         other.predict(query)
 
 
 def test_images_of_another_kind_are_refused(model, query):
     deep = replace(query, scales=(PixelScale((0, 4095), numbers="16 bit"),))
-    with pytest.raises(DataError, match=r"numbers of 16 bit; the classifier was taught on 8 bit"):
+    with pytest.raises(
+        DataError, match=r"pixel format 16 bit; the classifier was trained on 8 bit"
+    ):
         model.predict(deep)
 
 

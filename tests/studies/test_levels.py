@@ -27,7 +27,7 @@ def labels(space, image_set):
 
 
 def test_a_reference_has_no_types_until_somebody_says_where_they_stand(space, study, reference):
-    with pytest.raises(LevelError, match="choose which on the Data page"):
+    with pytest.raises(LevelError, match="choose one on the Data page"):
         space.dataset(space.image_set(reference.id))
     for level, types in (("2", ["x", "y"]), ("1", ["s1", "s2"]), ("innermost", ["x", "y"])):
         before = space.image_set(reference.id).revision
@@ -35,7 +35,7 @@ def test_a_reference_has_no_types_until_somebody_says_where_they_stand(space, st
         assert labels(space, reference) == types
         assert space.image_set(reference.id).revision != before  # results are of other types
     for wrong in ("0", "", "two"):
-        with pytest.raises(StudyError, match="is no level of folders"):
+        with pytest.raises(StudyError, match="is not a folder level"):
             space.change_set(reference.id, types_at=wrong)
 
 

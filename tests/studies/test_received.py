@@ -99,7 +99,7 @@ def test_a_table_that_cannot_be_read_is_never_passed_over(space, reference):
     assert sorted(typed(space, reference).values()) == ["x", "y"]
     # One that can be read is not given up for one that cannot.
     received = space.receive(reference.id, [("labels.csv", b"name\n")], clash="replace")
-    assert "The one that is here stays." in received.refused[0][1]
+    assert "The existing table is kept." in received.refused[0][1]
     assert sorted(typed(space, reference).values()) == ["x", "y"]
     space.take_out_table(reference.id, "labels.csv")
     assert sorted(typed(space, reference).values()) == ["a", "b"]

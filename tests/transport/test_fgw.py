@@ -245,7 +245,7 @@ def test_a_solve_that_stops_early_says_so(rng):
     given = problem(rng, 30, 40, "clustered")
     for solver in ("auction", "pot"):
         T, log = fused_gromov_wasserstein(*given, alpha=0.5, max_iter=1, solver=solver)
-        assert any("before it converged" in remark for remark in log.remarks)
+        assert any("before convergence" in remark for remark in log.remarks)
         assert log.iterations == 1
         np.testing.assert_allclose(T.sum(axis=1), given[3], atol=1e-9)
 
@@ -286,9 +286,9 @@ def test_weights_of_types_on_cells_in_even_numbers():
     ("place", "change", "message"),
     [
         (0, lambda M: np.full_like(M, np.nan), "M holds NaN"),
-        (0, lambda M: M[0], "a row and a column"),
-        (0, lambda M: M[:, :0], "a row and a column"),
-        (0, lambda M: M[:0], "a row and a column"),
+        (0, lambda M: M[0], "one row and one column"),
+        (0, lambda M: M[:, :0], "one row and one column"),
+        (0, lambda M: M[:0], "one row and one column"),
         (1, lambda C: C[:3], "Cs must be of shape"),
         (1, lambda C: C + np.arange(len(C)), "Cs must be symmetric"),
         (2, lambda C: np.where(C > 0.5, np.inf, C), "Ct holds NaN or infinity"),

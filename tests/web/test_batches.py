@@ -12,8 +12,7 @@ def test_a_batch_is_taken_and_refusals_have_reasons(space, study, query):
     assert answer.json["taken"] == 1
     reasons = {entry["name"]: entry["reason"] for entry in answer.json["refused"]}
     assert reasons == {
-        "a/2.png": "is text, not a PNG, JPEG, TIFF or other image that is read; give the image "
-        "itself",
+        "a/2.png": "is text, not a PNG, JPEG, TIFF or other supported image; use the image itself",
         "b/3.png": "the file is empty",
     }
 

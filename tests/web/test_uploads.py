@@ -115,10 +115,10 @@ def test_a_hostile_zip_is_refused_in_a_sentence(space, study, query, monkeypatch
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a/1.bmp", bytes(40_000_000))
     (step,) = post(space, query, file.getvalue(), "/zip").events
-    assert "no folder of cells" in step["error"]
+    assert "implausible for a folder of cells" in step["error"]
     steps = post(space, query, packed([("../1.png", png()), ("a/1.png", png())]), "/zip").events
     assert steps[0]["taken"] == 1
-    assert "leads out" in steps[0]["refused"][0]["reason"]
+    assert "points outside" in steps[0]["refused"][0]["reason"]
     assert "damaged" in post(space, query, b"no zip", "/zip").events[0]["error"]
 
 

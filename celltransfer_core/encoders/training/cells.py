@@ -133,7 +133,7 @@ def pack(
     few = [f"{name} {count}" for name, count in sorted(counts.items()) if count < _LEAST_CELLS]
     if few:
         raise DataError(
-            f"An encoder is trained on {_LEAST_CELLS} cells of each type at least; too few: "
+            f"An encoder needs at least {_LEAST_CELLS} cells of each type for training; too few: "
             f"{', '.join(few)}."
         )
     nuclei = find_nuclei(dataset, cache, workers=workers, progress=progress)
@@ -151,7 +151,7 @@ def pack(
         crops = np.load(path, mmap_mode="r")
     except (OSError, ValueError) as error:
         raise OutputError(
-            f"{path} cannot be written or read ({error}); make room and run again."
+            f"{path} cannot be written or read ({error}); free some space and run again."
         ) from error
     return Cells(
         crops,

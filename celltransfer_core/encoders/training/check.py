@@ -163,6 +163,6 @@ def describe_check(checks: tuple[Check, ...]) -> str:
     each = ", ".join(f"{c.microscope} {c.plain:.0f}/{c.centred:.0f}" for c in checks)
     plain, centred = (float(np.mean([getattr(c, n) for c in checks])) for n in ("plain", "centred"))
     return (
-        f"balanced accuracy through microscopes not trained on, as it is/centred: mean "
+        "balanced accuracy on held-out microscopes, uncentred/centred: mean "
         f"{plain:.1f}/{centred:.1f} ({each})"
     )

@@ -108,8 +108,8 @@ def _check_same_training(cells: Cells, recipe: Recipe, path: Path) -> None:
         write_atomically(path, json.dumps(settings).encode())
     elif json.loads(path.read_text(encoding="utf-8")) != settings:
         raise EncoderError(
-            f"{path.parent} holds a training with other options or cells; repeat those to go on "
-            "with it, delete the folder, or choose another --out."
+            f"{path.parent} contains a training with other options or cells; use the same ones to "
+            "continue it, delete the folder, or choose another --out."
         )
 
 

@@ -113,7 +113,7 @@ def _rows(
             batch = batches.draw(views=1)
             with torch.inference_mode():
                 parts.append(batch._replace(images=committee.join(batch.images)))
-            progress("looking at cells", done + _AT_ONCE, _VIEWS)
+            progress("embedding cells", done + _AT_ONCE, _VIEWS)
         kept = {
             name: torch.cat([getattr(part, name) for part in parts]).numpy()
             for name in Batch._fields

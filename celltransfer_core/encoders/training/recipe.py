@@ -83,15 +83,15 @@ def recipe_from(**options: Any) -> Recipe:
     least = 0 if recipe.begin_with else 2
     if min(recipe.steps) < least or min(recipe.teacher_steps, recipe.batch) < 2 or recipe.width < 4:
         raise EncoderError(
-            "--steps, --teacher-steps and --batch cannot be under 2, --width not under 4; --steps "
+            "--steps, --teacher-steps and --batch must be at least 2, --width at least 4; --steps "
             "can be 0 with --begin-with."
         )
     if recipe.last_steps < 0:
-        raise EncoderError("--last-steps cannot be under 0.")
+        raise EncoderError("--last-steps must be at least 0.")
     if not 0 < recipe.learning_rate < 1:
         raise EncoderError("--learning-rate takes a number above 0 and below 1.")
     if recipe.teacher_width and recipe.teacher_width < recipe.width:
         raise EncoderError(
-            f"--teacher-width is 0, for no teachers, or at least --width ({recipe.width})."
+            f"--teacher-width must be 0, for no teachers, or at least --width ({recipe.width})."
         )
     return recipe

@@ -201,7 +201,7 @@ class _State:
             path,
             write,
             problem=lambda reason: (
-                f"{path} cannot be written ({reason}); free some room and run the same command "
+                f"{path} cannot be written ({reason}); free some space and run the same command "
                 "again."
             ),
         )
@@ -287,5 +287,5 @@ def _log(folder: Path, row: str) -> None:
             file.write(f"{head}{row}\n")
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be written ({error}); free some room and run the same command again."
+            f"{path} cannot be written ({error}); free some space and run the same command again."
         ) from error

@@ -48,8 +48,8 @@ def begin_with(network: CellNetwork, file: Path, member: int, images: Tensor) ->
     def copy_into(target: Tensor, name: str) -> None:
         if name not in weights or weights[name].shape != target.shape:
             raise EncoderError(
-                f"{file} has no network like this one (a first difference: {name}); --begin-with "
-                "takes what encoders train made with the same --views and --width."
+                f"{file} has no network like this one (first difference: {name}); --begin-with "
+                "takes encoders written by encoders train with the same --views and --width."
             )
         with torch.no_grad():
             target.copy_(weights[name])
