@@ -76,9 +76,13 @@ def identify(
         If the confirmations name other types or clusters.
     """
     check_contents(confirmations, clusters, prepared.query.cells)
+    embeddings, types = prepared.comparable, prepared.reference_types
+    if not prepared.counted.all():
+        rows = {name: X[prepared.counted] for name, X in embeddings[REFERENCE].items()}
+        embeddings, types = {**embeddings, REFERENCE: rows}, types[prepared.counted]
     scores = score_sets(
-        prepared.comparable,
-        prepared.reference_types,
+        embeddings,
+        types,
         prepared.types,
         clusters,
         prepared.cluster_on,

@@ -240,7 +240,7 @@ class Prepared:
 
     @cached_property
     def counted(self) -> Bools:
-        """Which reference cells take part in votes and draws, shape (n,).
+        """Which reference cells take part in naming, votes and draws, shape (n,).
 
         All of them where sets count equally; see
         :func:`~celltransfer_core.pipeline.sources.counted_cells`.
