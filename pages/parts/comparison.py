@@ -8,7 +8,7 @@ import streamlit as st
 from celltransfer_core.outputs import (
     Change,
     ComparedRuns,
-    TypedCells,
+    ReviewedRun,
     compare_runs,
     csv_bytes,
 )
@@ -78,7 +78,7 @@ def compared(
     return compare_runs(*(_typed(_space, *side, both=sides) for side in sides))
 
 
-def _typed(space: Workspace, study: str, run: str, both: Sequence[tuple[str, str]]) -> TypedCells:
+def _typed(space: Workspace, study: str, run: str, both: Sequence[tuple[str, str]]) -> ReviewedRun:
     name = space.study(study).name
     names = {space.study(one).name for one, _ in both}
     if len(names) < len(both):  # the same name twice tells nothing
