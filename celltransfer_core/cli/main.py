@@ -26,6 +26,7 @@ from celltransfer_core.cli.predict import add_predict
 from celltransfer_core.cli.restore import add_restore
 from celltransfer_core.cli.run import add_run
 from celltransfer_core.cli.study import add_study
+from celltransfer_core.cli.watch import add_watch
 from celltransfer_core.errors import CellTransferError
 
 
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     add_predict(commands.add_parser("predict", help="type cells with an exported classifier"))
+    add_watch(commands.add_parser("watch", help="type the cells of a folder as they come in"))
     add_check(commands.add_parser("check", help="find wrong labels in a reference"))
     add_benchmark(commands.add_parser("benchmark", help="measure many pairs of sets"))
     add_encoders(commands.add_parser("encoders", help="list, download, add or train encoders"))

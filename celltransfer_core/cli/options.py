@@ -65,7 +65,7 @@ def add_work(parser: argparse.ArgumentParser) -> None:
 
 
 def add_folders(
-    parser: argparse.ArgumentParser, *, query: str, out: str
+    parser: argparse.ArgumentParser, *, query: str, out: str, required: bool = True
 ) -> argparse._ArgumentGroup:
     """Add the folders that sets are read from, and the one for the results.
 
@@ -74,6 +74,8 @@ def add_folders(
     parser : argparse.ArgumentParser
     query, out : str
         Help on the query and on the folder for the results.
+    required : bool
+        Whether a reference must be given.
 
     Returns
     -------
@@ -84,7 +86,7 @@ def add_folders(
         "--reference",
         type=Path,
         action="append",
-        required=True,
+        required=required,
         metavar="DIR",
         help="typed cells: one sub-folder per type, or labels.csv; or study:NAME, a finished "
         "study of the workspace by its name or id; may be repeated to pool several sets, "

@@ -1,12 +1,13 @@
 """The command ``predict``: type cells with a portable classifier, without a reference at hand.
 
-In go the file that ``export --model`` wrote and a folder of images of the same domain; out comes
-``predictions.csv``.
+In go the file that ``export --model`` wrote and a folder of images of the same domain; out come
+``predictions.csv`` and ``drift.csv``.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from celltransfer_core.errors import DataError
 
 if TYPE_CHECKING:
     from celltransfer_core.pipeline.portable import CellClassifier
+    from celltransfer_core.pipeline.typed_batch import TypedBatch
 
 
 def add_predict(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +48,8 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
 def _predict(options: argparse.Namespace) -> None:
     from celltransfer_core.cli.run_log import write_log
     from celltransfer_core.data.folders import read_dataset
-    from celltransfer_core.outputs.formats import csv_bytes, json_bytes
     from celltransfer_core.outputs.model_file import read_model
-    from celltransfer_core.outputs.typed_by_model import model_manifest, typed_table
-    from celltransfer_core.runtime.files import check_writable, write_atomically
+    from celltransfer_core.runtime.files import check_writable
 
     if options.workers is not None and options.workers < 1:
         raise DataError("--workers must be at least 1.")
@@ -64,21 +64,69 @@ def _predict(options: argparse.Namespace) -> None:
             workers=options.workers,
             progress=screen,
         ).with_um_per_px(options.um_per_px)
-        probabilities = model.type_cells(query, progress=screen)
-    table = typed_table(query, model.classes_.tolist(), probabilities)
-    write_atomically(options.out / "predictions.csv", csv_bytes(table))
-    described = json_bytes(model_manifest(model, query))
-    write_atomically(options.out / "manifest.json", described)
+        batch = model.type_batch(query, progress=screen)
+    write_typed(batch, model, options.out)
     write_log(options.out, options, screen.seconds)
     if not options.quiet:
-        doubted = int(table["flagged"].sum())
         print(describe_model(model))
-        counts = table["predicted_type"].value_counts()
-        print("\n".join(f"  {name:<24} {count:>7,}" for name, count in counts.items()))
-        print(
-            f"{len(table):,} files typed; {doubted:,} flagged because their confidence is "
-            f"low.\nWritten to {options.out}: predictions.csv and manifest.json. {RESEARCH_USE}"
-        )
+        print(describe_batch(batch))
+        print(f"Written to {options.out}: {', '.join(WRITTEN)}. {RESEARCH_USE}")
+
+
+WRITTEN = ("predictions.csv", "drift.csv", "manifest.json")
+"""What :func:`write_typed` writes."""
+
+
+def write_typed(batch: TypedBatch, model: CellClassifier, out: Path) -> None:
+    """Write the cells that a classifier typed.
+
+    Parameters
+    ----------
+    batch : TypedBatch
+    model : CellClassifier
+        Which typed them.
+    out : Path
+        The folder.
+    """
+    from celltransfer_core.outputs.drift import drift_table
+    from celltransfer_core.outputs.formats import csv_bytes, json_bytes
+    from celltransfer_core.outputs.typed_by_model import model_manifest, typed_table
+    from celltransfer_core.runtime.files import write_atomically
+
+    drift = drift_table({"": batch}).drop(columns="batch")
+    described = model_manifest(model, batch.query)
+    contents = (csv_bytes(typed_table(batch)), csv_bytes(drift), json_bytes(described))
+    for name, data in zip(WRITTEN, contents, strict=True):
+        write_atomically(out / name, data)
+
+
+def describe_batch(batch: TypedBatch) -> str:
+    """Say what came out for cells that a classifier typed, and what has drifted.
+
+    Parameters
+    ----------
+    batch : TypedBatch
+
+    Returns
+    -------
+    str
+        Several lines.
+    """
+    import numpy as np
+
+    from celltransfer_core.outputs.drift import describe_drift
+
+    cell = batch.query.cell_index
+    counts = Counter(np.array(batch.predicted)[cell].tolist())
+    lines = [f"  {name:<24} {count:>7,}" for name, count in counts.most_common()]
+    flagged, unknown = int(batch.flagged[cell].sum()), int(batch.unknown[cell].sum())
+    lines.append(
+        f"{len(cell):,} files typed; {flagged:,} flagged because their confidence is low or "
+        f"they are unlike all types ({unknown:,})."
+    )
+    said = describe_drift(batch.drift)
+    lines += [f"drift: {one}" for one in said] or ["drift: none beyond what is usual."]
+    return "\n".join(lines)
 
 
 def describe_model(model: CellClassifier) -> str:

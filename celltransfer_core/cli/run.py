@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from celltransfer_core.about import RESEARCH_USE
 from celltransfer_core.cli.columns import review_columns
+from celltransfer_core.cli.continued import add_continue, continue_run
 from celltransfer_core.cli.doubts import describe_doubts
 from celltransfer_core.cli.options import (
     add_folders,
@@ -38,8 +40,10 @@ from celltransfer_core.errors import DataError
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``run``."""
-    parser.set_defaults(command=_run)
-    folders = add_folders(parser, query="cells to type", out="folder for the results")
+    parser.set_defaults(command=partial(_run, parser))
+    out = "folder for the results"
+    folders = add_folders(parser, query="cells to type", out=out, required=False)
+    add_continue(folders)
     folders.add_argument(
         "--format",
         choices=("csv", "parquet", "h5ad", "xlsx"),
@@ -83,7 +87,12 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     add_work(parser)
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.continued:
+        continue_run(parser, options)
+        return
+    if not options.reference:
+        parser.error("the following arguments are required: --reference (or --continue)")
     from celltransfer_core.outputs.read_back import read_clusters, read_matches, read_said
     from celltransfer_core.outputs.write import write_run
     from celltransfer_core.pipeline.result import type_names

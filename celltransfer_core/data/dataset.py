@@ -117,6 +117,11 @@ class Dataset:
         return np.array([self.labels[index] for index in self._first])
 
     @cached_property
+    def cell_slides(self) -> Labels:
+        """Slide of each cell, empty where no table names it, shape (n_cells,)."""
+        return np.array([self.slide[index] if self.slide else "" for index in self._first], str)
+
+    @cached_property
     def sources(self) -> tuple[str, ...]:
         """Sets that were pooled, sorted by name; one without a name where none were."""
         return tuple(sorted(set(self.source))) if self.source else ("",)

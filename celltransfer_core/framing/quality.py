@@ -129,7 +129,7 @@ def judge_quality(framing: Framing, reference: Dataset, query: Dataset) -> Quali
     expected = _Expected(
         known.measures[known.found].astype(np.float64), reference.cell_sources[known.found]
     )
-    measures, slides = seen.measures[found].astype(np.float64), _slides(query)[found]
+    measures, slides = seen.measures[found].astype(np.float64), query.cell_slides[found]
     whole = np.median(measures, axis=0)
     centres = _centres(measures, slides, whole)
     spread = _spread(measures - centres)
@@ -162,12 +162,6 @@ def _spread(off: Float64) -> Float64:
     """Return the standard deviation of each column that its middle half tells."""
     low, high = np.quantile(off, [0.25, 0.75], axis=0)
     return (high - low) / 1.349
-
-
-def _slides(query: Dataset) -> np.ndarray:
-    """Return the slide of each cell, empty where no table names it."""
-    first = np.unique(query.cell_index, return_index=True)[1]
-    return np.array(query.slide or [""] * len(query.files), dtype=np.str_)[first]
 
 
 def _centres(measures: Float64, slides: np.ndarray, whole: Float64) -> Float64:

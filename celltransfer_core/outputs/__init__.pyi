@@ -24,6 +24,13 @@ from .differential import (
     differential_table as differential_table,
     with_estimates as with_estimates,
 )
+from .drift import (
+    ANEW as ANEW,
+    describe_drift as describe_drift,
+    drift_page as drift_page,
+    drift_table as drift_table,
+    transport_pays as transport_pays,
+)
 from .expectation import (
     describe_expected as describe_expected,
     describe_poor as describe_poor,
@@ -84,6 +91,12 @@ from .tables import (
     predictions_table as predictions_table,
     reviewed_table as reviewed_table,
     reviews_table as reviews_table,
+)
+from .typed_by_model import (
+    batches_table as batches_table,
+    model_manifest as model_manifest,
+    typed_table as typed_table,
+    with_batches as with_batches,
 )
 from .typed_cells import (
     LEAST_CONFIDENCE as LEAST_CONFIDENCE,

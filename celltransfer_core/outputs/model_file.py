@@ -19,11 +19,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 from celltransfer_core.about import RESEARCH_USE, __version__
+from celltransfer_core.classify.taught_types import TypeCentres
 from celltransfer_core.data.dataset import PixelScale
 from celltransfer_core.encoders.references import EncoderReference
 from celltransfer_core.errors import DataError
 from celltransfer_core.outputs.formats import json_bytes
-from celltransfer_core.pipeline.portable import CellClassifier, View
+from celltransfer_core.pipeline.portable import CellClassifier
+from celltransfer_core.pipeline.slide_drift import FIGURES, Figure, Usual
+from celltransfer_core.pipeline.view import View
 from celltransfer_core.runtime.files import write_whole
 from celltransfer_core.types import Floats
 
@@ -37,9 +40,11 @@ MAX_FILE = 64_000_000
 
 MAX_MANIFEST, MAX_TYPES, MAX_ENCODERS, MAX_DIM = 1_000_000, 1000, 50, 65_536
 
+_MOST_FIELD = 100  # extents of a nucleus
+_WIDTHS: Mapping[Figure, int] = {"stain": 2, "light": 1, "unknown cells": 1}
 _END = b"PK\x05\x06"  # of a zip's list of contents, 22 bytes from the end where no comment follows
 _LARGE = b"PK\x06\x07"  # before it, where another list is meant
-_INTERCEPT = "intercept.npy"
+_INTERCEPT, _CENTRES, _METRIC = "intercept.npy", "centres.npy", "metric.npy"
 
 
 def write_model(model: CellClassifier, path: Path) -> Path:
@@ -64,6 +69,8 @@ def write_model(model: CellClassifier, path: Path) -> Path:
     arrays: dict[str, Floats] = {
         **{_weights(n): weights for n, weights in enumerate(model.weights_)},
         _INTERCEPT: np.asarray(model.intercept_, dtype=np.float64),
+        _CENTRES: model.centres_.odds,
+        _METRIC: model.centres_.metric,
     }
     packed = {name: _npy(array) for name, array in arrays.items()}
     described = {
@@ -75,6 +82,7 @@ def write_model(model: CellClassifier, path: Path) -> Path:
         "encoders": [asdict(one) for one in model.encoders_],
         "view": asdict(model.view_),
         "taught": model.taught_,
+        "usual": {figure: asdict(usual) for figure, usual in model.usual_.items()},
         "arrays": {name: hashlib.sha256(data).hexdigest() for name, data in packed.items()},
     }
 
@@ -119,6 +127,7 @@ def read_model(path: Path | str, *, workers: int | None = None) -> CellClassifie
         types = _types(described["types"])
         encoders = _encoders(described["encoders"])
         view, taught = _view(described["view"]), _taught(described["taught"])
+        usual = _usual(described["usual"], len(types))
         hashes = {str(name): str(value) for name, value in described["arrays"].items()}
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         refuse(f"its manifest is not what it should be ({error!r})")
@@ -126,12 +135,14 @@ def read_model(path: Path | str, *, workers: int | None = None) -> CellClassifie
         _weights(n): (one.dim, len(types)) for n, one in enumerate(encoders)
     }
     shapes[_INTERCEPT] = (len(types),)
+    shapes[_CENTRES] = shapes[_METRIC] = (len(types), len(types))
     if not shapes.keys() == entries.keys() == hashes.keys():
         refuse("it does not hold the arrays that its encoders need")
     for name, data in entries.items():
         if hashlib.sha256(data).hexdigest() != hashes[name]:
             refuse(f"{name} is damaged; bring the file again")
-    kinds = {name: np.float64 if name == _INTERCEPT else np.float32 for name in shapes}
+    exact = (_INTERCEPT, _CENTRES, _METRIC)
+    kinds = {name: np.float64 if name in exact else np.float32 for name in shapes}
     arrays = {
         name: _array(entries[name], shape, np.dtype(kinds[name]), name, refuse)
         for name, shape in shapes.items()
@@ -141,6 +152,7 @@ def read_model(path: Path | str, *, workers: int | None = None) -> CellClassifie
     model.encoders_, model.view_, model.taught_ = encoders, view, taught
     model.weights_ = tuple(arrays[_weights(n)] for n in range(len(encoders)))
     model.intercept_ = arrays[_INTERCEPT]
+    model.centres_, model.usual_ = TypeCentres(arrays[_CENTRES], arrays[_METRIC]), usual
     return model
 
 
@@ -163,7 +175,7 @@ def _entries(path: Path, refuse: Callable[[str], NoReturn]) -> dict[str, bytes]:
         data = path.read_bytes()
     except OSError as error:
         refuse(error.strerror or str(error))
-    most = MAX_ENCODERS + 2
+    most = MAX_ENCODERS + 4
     end, before = data[-22:], data[-42:-38]
     if end[:4] != _END or before == _LARGE or int.from_bytes(end[10:12], "little") > most:
         refuse("it is none that export --model wrote")
@@ -231,7 +243,8 @@ def _view(told: Any) -> View:
     scales = tuple(_scale(one) for one in told["scales"])
     _check(0 < len(scales) <= MAX_ENCODERS, "scales")
     _check(all(type(told[name]) is bool for name in ("framed", "in_um")), "framed")
-    return View(told["framed"], told["in_um"], white, colours, scales)
+    _check(0 < _number(told["field"]) < _MOST_FIELD, "field")
+    return View(told["framed"], _number(told["field"]), told["in_um"], white, colours, scales)
 
 
 def _scale(told: Any) -> PixelScale:
@@ -264,6 +277,23 @@ def _taught(told: Any) -> dict[str, Any]:
             _share(told["accuracy"][name])
         _whole(told["accuracy"]["drawn_cells"], 10**9)
     return dict(told)
+
+
+def _usual(told: Any, types: int) -> dict[Figure, Usual]:
+    """Check what drift of later slides is told against."""
+    _check({*told} <= {*FIGURES}, "usual")
+    found = {}
+    for figure in (one for one in FIGURES if one in told):
+        one, width = told[figure], _WIDTHS.get(figure, types)
+        mean, spread, slides = (
+            tuple(_number(number) for number in one[name])
+            for name in ("mean", "spread", "of_slides")
+        )
+        _check(len(mean) == len(spread) == width and min(spread) > 0, "usual")
+        far = _number(one["of_cells"])
+        _check(min((far, *slides)) >= 0, "usual")
+        found[figure] = Usual(mean, spread, far, slides)
+    return found
 
 
 def _share(told: Any) -> None:

@@ -1,11 +1,11 @@
-"""Tables of cells that a portable classifier typed.
+"""Tables of cells that a classifier typed: those of ``predict``, and batches of a study.
 
 Their probabilities go in; a DataFrame, one row a file, and the manifest come out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,52 +14,101 @@ import numpy as np
 from celltransfer_core.about import __version__
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.pipeline.portable import CellClassifier
+from celltransfer_core.pipeline.typed_batch import TypedBatch
 from celltransfer_core.runtime.versions import versions
-from celltransfer_core.types import Float64
 
 if TYPE_CHECKING:
     import pandas as pd
 
+BY_BATCH = "classifier"
+"""Who decided a later cell's type: what the study taught."""
 
-FLAGGED_BELOW = 0.8
-"""Confidence below which a cell wants a look: on the next days of raabin 98 to 99 % of those above
-are right, and two in three cells are (tests/benchmarks/memory_of_a_lab.py)."""
+_TRUTH = {True: "true", False: "false"}
 
 
-def typed_table(query: Dataset, types: Sequence[str], probabilities: Float64) -> pd.DataFrame:
+def typed_table(batch: TypedBatch) -> pd.DataFrame:
     """Make the table of cells that a classifier typed: one row a file.
 
     Parameters
     ----------
-    query : Dataset
-        n cells.
-    types : sequence of str, length T
-    probabilities : ndarray of float64, shape (n, T)
+    batch : TypedBatch
 
     Returns
     -------
     DataFrame
-        file, predicted_type, confidence (the probability of that type), flagged (where it is below
-        :data:`FLAGGED_BELOW`), sha256, slide, patient,
-        and one column ``share:TYPE`` a type with its probability.
+        file, predicted_type, confidence (the probability of that type), flagged (of low confidence,
+        or unknown), unknown (unlike all types), sha256, slide, patient, and one column
+        ``share:TYPE`` a type with its probability.
     """
     import pandas as pd
 
+    query = batch.query
     cell = query.cell_index
-    winner = probabilities.argmax(axis=1)
-    confidence = probabilities[np.arange(len(winner)), winner]
     columns: dict[str, object] = {
         "file": query.files,
-        "predicted_type": np.array(types)[winner][cell],
-        "confidence": confidence[cell],
-        "flagged": (confidence < FLAGGED_BELOW)[cell],
+        "predicted_type": np.array(batch.predicted)[cell],
+        "confidence": batch.confidence[cell],
+        "flagged": batch.flagged[cell],
+        "unknown": batch.unknown[cell],
         "sha256": query.sha256,
         "slide": query.slide or "",
         "patient": query.patient or "",
     }
-    for number, name in enumerate(types):
-        columns[f"share:{name}"] = probabilities[cell, number]
+    for number, name in enumerate(batch.types):
+        columns[f"share:{name}"] = batch.probabilities[cell, number]
     return pd.DataFrame(columns).sort_values("file", ignore_index=True)
+
+
+def batches_table(batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
+    """Make the table of all cells that came after a study: one row a file.
+
+    Parameters
+    ----------
+    batches : mapping from name to TypedBatch
+        In the order in which they came.
+
+    Returns
+    -------
+    DataFrame
+        batch, then the columns of :func:`typed_table`; a type that a batch does not know has no
+        share there.
+    """
+    import pandas as pd
+
+    tables = [typed_table(one).assign(batch=name) for name, one in batches.items()]
+    whole = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["batch"])
+    return whole[["batch", *(name for name in whole if name != "batch")]]
+
+
+def with_batches(cells: pd.DataFrame, batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
+    """Add the cells that came after a study to the table of its own.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        From :func:`~celltransfer_core.outputs.tables.cells_table`.
+    batches : mapping from name to TypedBatch
+
+    Returns
+    -------
+    DataFrame
+        A column ``batch`` before the others, empty for the study's own cells, whose rows stay as
+        they are, then its columns, blank where a later cell has none, and ``unknown``.
+    """
+    import pandas as pd
+
+    later = batches_table(batches)
+    later = later.assign(final_type=later["predicted_type"], decided_by=BY_BATCH)
+    columns = ["batch", *cells.columns, "unknown"]
+    own = cells.assign(batch="", unknown="")
+    later = later.assign(unknown=later["unknown"].map(_TRUTH)).reindex(columns=columns)
+    for name in columns:  # what only the study's own cells have stays what it is beside blanks
+        if later[name].isna().all():
+            whole = own[name].dtype.kind
+            own[name] = own[name].map(_TRUTH) if whole == "b" else own[name]
+            own[name] = own[name].astype("Int64") if whole in "iu" else own[name]
+            later[name] = later[name].astype(own[name].dtype)
+    return pd.concat([own[columns], later], ignore_index=True)
 
 
 def model_manifest(model: CellClassifier, query: Dataset) -> dict[str, Any]:

@@ -68,10 +68,7 @@ from .named import (
     score_sets as score_sets,
 )
 from .phases import Sizes as Sizes, estimate_phases as estimate_phases
-from .portable import (
-    CellClassifier as CellClassifier,
-    View as View,
-)
+from .portable import CellClassifier as CellClassifier
 from .prepared import frame_as_suits as frame_as_suits, prepare as prepare
 from .purity import (
     MIXED as MIXED,
@@ -99,6 +96,14 @@ from .result import (
 )
 from .runs import run as run, transfer as transfer
 from .selection import Selection as Selection, select_cells as select_cells
+from .slide_drift import (
+    FIGURES as FIGURES,
+    Figure as Figure,
+    SlideDrift as SlideDrift,
+    Usual as Usual,
+    find_drift as find_drift,
+    usual_figures as usual_figures,
+)
 from .slips import (
     ClusterState as ClusterState,
     cluster_state as cluster_state,
@@ -114,7 +119,9 @@ from .suited import (
     suit_reference as suit_reference,
     typed_by_others as typed_by_others,
 )
+from .typed_batch import FLAGGED_BELOW as FLAGGED_BELOW, TypedBatch as TypedBatch
 from .updates import drift as drift, update_vote as update_vote, vote_updater as vote_updater
+from .view import View as View, view_of as view_of
 from .votes import (
     classify as classify,
     ensemble_vote as ensemble_vote,

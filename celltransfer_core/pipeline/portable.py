@@ -10,7 +10,6 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,21 +17,27 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from celltransfer_core.classify.taught_types import probabilities_of, teach_types
-from celltransfer_core.data.dataset import Dataset, PixelScale
+from celltransfer_core.classify.taught_types import (
+    TypeCentres,
+    distance_to_types,
+    probabilities_of,
+    teach_types,
+)
+from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.data.folders import read_dataset
 from celltransfer_core.encoders.references import (
     encoder_reference,
     usable_encoder,
 )
 from celltransfer_core.errors import DataError, EncoderError
-from celltransfer_core.framing.colour import ColourMap, White
-from celltransfer_core.framing.crops import Crops
-from celltransfer_core.framing.nuclei import find_nuclei
+from celltransfer_core.framing.nuclei import Nuclei
 from celltransfer_core.people.reviews import Review, final_types, settled_answers
 from celltransfer_core.pipeline.embedded import embed_sets
 from celltransfer_core.pipeline.inferred import infer_run
 from celltransfer_core.pipeline.result import RunResult
+from celltransfer_core.pipeline.slide_drift import cell_figures, find_drift, usual_figures
+from celltransfer_core.pipeline.typed_batch import TypedBatch
+from celltransfer_core.pipeline.view import view_of
 from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.types import Bools, Float64, Labels, Progress, RGBImage, silent
 from celltransfer_core.vocabulary import ANSWERS, NONE_TYPE, QUERY, UNSURE
@@ -40,68 +45,7 @@ from celltransfer_core.vocabulary import ANSWERS, NONE_TYPE, QUERY, UNSURE
 Cells = Dataset | Path | str | Sequence[RGBImage]
 """What is typed: a data set, a folder of images, or images of shape (h, w, 3)."""
 
-
-@dataclass(frozen=True)
-class View:
-    """How a run framed and coloured its query."""
-
-    framed: bool
-    in_um: bool
-    """Whether the extents of nuclei are in µm."""
-    white: White | None
-    """Colour of every background; None to leave it."""
-    colours: tuple[tuple[float, ...], ...] | None
-    """Mean and spread in Lab of the query, then of what its colours are brought to; None to leave
-    them."""
-    scales: tuple[PixelScale, ...]
-    """Of the query's images."""
-
-    def crops(
-        self, dataset: Dataset, cache: Cache, workers: int | None, progress: Progress
-    ) -> Crops:
-        """Frame and colour other images in the same way.
-
-        Parameters
-        ----------
-        dataset : Dataset
-        cache : Cache
-            Of nuclei.
-        workers : int, optional
-        progress : callable
-
-        Returns
-        -------
-        Crops
-
-        Raises
-        ------
-        DataError
-            If they hold numbers of another kind, or the size of their pixels is missing.
-        """
-        dataset = replace(dataset, scales=tuple(map(self._scale, dataset.scales)), source=None)
-        if self.in_um and not np.isfinite(dataset.um_per_px).all():
-            raise DataError(
-                "The classifier was trained with a pixel size in µm; give that of these images: "
-                "--um-per-px."
-            )
-        nuclei = find_nuclei(dataset, cache, workers=workers, progress=progress)
-        colours = {}
-        if self.colours:
-            colours = {name: ColourMap(*map(np.array, self.colours)) for name in dataset.sources}
-        return Crops(
-            dataset, nuclei if self.framed else None, colours, in_um=self.in_um, white=self.white
-        )
-
-    def _scale(self, scale: PixelScale) -> PixelScale:
-        """Give images the scale that images of their kind had."""
-        known = next((one for one in self.scales if one.numbers == scale.numbers), None)
-        if known is None:
-            kinds = " and ".join(one.numbers or "8 bit" for one in self.scales)
-            raise DataError(
-                f"The images have the pixel format {scale.numbers or '8 bit'}; the classifier was "
-                f"trained on {kinds}. Save them in the same way."
-            )
-        return replace(known, um_per_px=scale.um_per_px)
+_DIGITS = 9  # kept of what tells how far cells lie from types
 
 
 class CellClassifier(ClassifierMixin, BaseEstimator):
@@ -120,6 +64,10 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
     weights_ : tuple of ndarray of float32, each (dim, T)
         One an encoder.
     intercept_ : ndarray of float64, shape (T,)
+    centres_ : TypeCentres
+        Where the types lie.
+    usual_ : dict from figure to Usual
+        What drift of later slides is told against.
     view_ : View
     taught_ : dict
         What it was taught by and on, and its measured accuracy, as JSON values.
@@ -180,7 +128,12 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         self.intercept_ = learned.found.intercept - sum(
             block.mean @ part for block, part in zip(run.blocks, folded, strict=True)
         )
-        self.view_ = _view_of(run)
+        self.centres_ = TypeCentres(*(np.round(one, _DIGITS) for one in learned.centres))
+        figures = cell_figures(
+            _nuclei_of(run, usable), learned.left_out, len(order), learned.unlike > 1
+        )
+        self.usual_ = usual_figures(figures, run.query.cell_slides[usable])
+        self.view_ = view_of(run)
         self.taught_ = _taught_by(run, reviews, usable, learned.agreement)
         return self
 
@@ -234,9 +187,31 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(X, Dataset):
             shown = self.view_.scales[0].channels if self.view_.scales else None
             X = read_dataset(X, channels=shown, workers=self.workers, progress=progress)
+        return self.type_batch(X, cache=cache, progress=progress).probabilities
+
+    def type_batch(
+        self, query: Dataset, *, cache: Cache | None = None, progress: Progress = silent
+    ) -> TypedBatch:
+        """Type cells, tell which are unlike all types, and how far their slides have drifted.
+
+        Parameters
+        ----------
+        query : Dataset
+        cache, progress
+            See :meth:`type_cells`.
+
+        Returns
+        -------
+        TypedBatch
+
+        Raises
+        ------
+        CellTransferError
+            See :meth:`predict_proba`.
+        """
         encoders = [usable_encoder(one) for one in self.encoders_]
         store = cache or Cache()
-        crops = self.view_.crops(X, store, self.workers, progress)
+        crops, nuclei = self.view_.crops(query, store, self.workers, progress)
         found, failures = embed_sets({QUERY: crops}, encoders, store, self.workers, progress)
         if failures:
             raise EncoderError(failures[0].reason)
@@ -244,7 +219,16 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
             found[QUERY][one.id].astype(np.float64) @ weights
             for one, weights in zip(self.encoders_, self.weights_, strict=True)
         )
-        return probabilities_of(odds)
+        unlike = distance_to_types(odds, self.centres_)
+        figures = cell_figures(nuclei, odds.argmax(axis=1), len(self.classes_), unlike > 1)
+        return TypedBatch(
+            query,
+            tuple(self.classes_.tolist()),
+            probabilities_of(odds),
+            unlike,
+            find_drift(figures, query.cell_slides, self.usual_),
+            self.taught_,
+        )
 
     def predict(self, X: Cells) -> Labels:
         """Name the likeliest type of each cell.
@@ -301,15 +285,9 @@ def _final_shares(run: RunResult, reviews: Sequence[Review]) -> tuple[Bools, Flo
     return usable, shares
 
 
-def _view_of(run: RunResult) -> View:
-    crops = run.framing.crops[QUERY]
-    found = crops.colours.get(run.query.sources[0])
-    colours = None
-    if found is not None:
-        numbers = (found.source_mean, found.source_std, found.target_mean, found.target_std)
-        colours = tuple(tuple(np.round(one, 4).tolist()) for one in numbers)
-    scales = tuple(dict.fromkeys(replace(s, um_per_px=None) for s in crops.dataset.scales))
-    return View(run.framing.framed, crops.in_um, crops.white, colours, scales)
+def _nuclei_of(run: RunResult, usable: Bools) -> Nuclei | None:
+    nuclei = run.framing.nuclei.get(QUERY)
+    return nuclei.take(np.flatnonzero(usable)) if nuclei else None
 
 
 def _taught_by(

@@ -93,6 +93,11 @@ CAPTIONS: dict[str, str] = {
         "Every point is one transport. A marginal error near 0 means that all cells were carried "
         "as told; the objective compares solves of one encoder only."
     ),
+    "drift_figure": (
+        "How far each slide that was added lies from the cells that taught the types, in the order "
+        "in which they came. 1, the dotted line, is as far as the slides that taught lie from one "
+        "another; of too few slides, as far as half of their cells lie from the mean."
+    ),
     "review_progress_figure": "What came out for the cells of the queue, and how many are left.",
 }
 """How to read each figure, by the name of the function that draws it."""

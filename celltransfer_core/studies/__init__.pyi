@@ -3,6 +3,15 @@ from .answers import (
     list_answers as list_answers,
     revised_payloads as revised_payloads,
 )
+from .batches import (
+    Batch as Batch,
+    add_batch as add_batch,
+    as_new_study as as_new_study,
+    batches_of as batches_of,
+    known_cells as known_cells,
+    type_batches as type_batches,
+    typed_batches as typed_batches,
+)
 from .current import (
     CurrentRun as CurrentRun,
     load_current as load_current,
@@ -77,6 +86,7 @@ from .processes import (
     states as states,
 )
 from .records import (
+    BATCH as BATCH,
     MAX_NAME as MAX_NAME,
     ROLES as ROLES,
     Decision as Decision,

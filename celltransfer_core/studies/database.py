@@ -364,8 +364,11 @@ class Database:
             raise StudyError("There is no such study any more; choose one from the list.")
         return row
 
-    def _touch(self, session: Session, study: str) -> StudyRow:
-        """Lock a study in order to change it, unless it was signed off; note when."""
+    def _touch(self, session: Session, study: str, *, beside: bool = False) -> StudyRow:
+        """Lock a study in order to change it, unless it was signed off; note when.
+
+        What is ``beside`` its results, such as a batch, may change after its signature.
+        """
         # Writes before anything is read: whoever changes a study waits here for others who do, on
         # every database, so that what is read next holds until the transaction ends.
         row = session.scalar(
@@ -374,7 +377,7 @@ class Database:
         )
         if row is None or row.deleted == UNFINISHED:
             raise StudyError("There is no such study any more; choose one from the list.")
-        if row.signed:
+        if row.signed and not beside:
             raise StudyError(
                 f"{row.name} was signed off by {row.signed_by}; duplicate it to go on working."
             )

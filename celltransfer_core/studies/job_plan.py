@@ -7,6 +7,7 @@ took, see :mod:`celltransfer_core.studies.speeds`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from celltransfer_core.demo.styles import REFERENCE_TYPES
 from celltransfer_core.pipeline.phases import (
@@ -22,6 +23,7 @@ from celltransfer_core.runtime.progress import Phase
 from celltransfer_core.runtime.system import cpu_count
 from celltransfer_core.studies.demo import PER_TYPE, QUERY_CELLS
 from celltransfer_core.studies.kept import has_result
+from celltransfer_core.studies.records import BATCH
 from celltransfer_core.studies.reference_checks import check_path
 from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.speeds import load_speeds
@@ -49,7 +51,7 @@ def plan_job(workspace: Workspace, study: str, target: Target) -> tuple[Phase, .
     ----------
     workspace : Workspace
     study : str
-    target : {"embed", "clusters", "matches", "classify", "evaluate", "check"}
+    target : {"embed", "clusters", "matches", "classify", "evaluate", "check", "batch"}
 
     Returns
     -------
@@ -66,6 +68,9 @@ def plan_job(workspace: Workspace, study: str, target: Target) -> tuple[Phase, .
     sizes, empty = _sizes(workspace, snapshot)
     if not keys and target != "check":
         return ()
+    if target == BATCH:
+        cells = sum(workspace.dataset(one).n_cells for one in snapshot.of_role(BATCH))
+        sizes = replace(sizes, reference=0, query=cells, extras=0)
     names = {*_names(workspace, snapshot, keys, target)}
     config = config_of(workspace, snapshot)
     counts = keys.get("classify") != keys.get("unaligned")
@@ -91,7 +96,7 @@ def expected_seconds(workspace: Workspace, study: str, target: Target = "classif
     ----------
     workspace : Workspace
     study : str
-    target : {"embed", "clusters", "matches", "classify", "evaluate", "check"}
+    target : {"embed", "clusters", "matches", "classify", "evaluate", "check", "batch"}
 
     Returns
     -------
@@ -114,6 +119,9 @@ def _names(
 ) -> Iterator[str]:
     """List the phases, or the first words of their names, of what is missing."""
     study = snapshot.study.id
+    if target == BATCH:
+        yield from ("framing", "embedding")
+        return
     if target == "check":
         path = check_path(workspace, study)
         if path is None or not has_result(path):

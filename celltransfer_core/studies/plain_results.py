@@ -26,8 +26,12 @@ from celltransfer_core.pipeline.clusters import Clusters
 from celltransfer_core.pipeline.maps import CellMap
 from celltransfer_core.pipeline.reference_check import ReferenceCheck
 from celltransfer_core.pipeline.result import Named, Prepared, RunResult
+from celltransfer_core.pipeline.typed_batch import TypedBatch
 
-RESULTS = (Prepared, Clusters, Named, RunResult, CellMap, Evaluation, ReferenceCheck)
+RESULTS = (
+    *(Prepared, Clusters, Named, RunResult, CellMap, Evaluation, ReferenceCheck),
+    TypedBatch,
+)
 """What stages result in."""
 
 _KINDS = "biufU"  # kinds of numbers and texts that arrays may hold

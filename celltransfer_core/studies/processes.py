@@ -151,7 +151,7 @@ def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
     ----------
     workspace : Workspace
     study : str
-    target : {"embed", "clusters", "matches", "classify", "evaluate", "check"}
+    target : {"embed", "clusters", "matches", "classify", "evaluate", "check", "batch"}
 
     Returns
     -------
@@ -162,7 +162,7 @@ def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
     Raises
     ------
     StudyError
-        If the study was signed off, or has no images.
+        If the study was signed off, unless batches are to be typed; or it has no images.
     """
     if target == "check" and not check_path(workspace, study):
         raise StudyError("Add images to the reference first.")

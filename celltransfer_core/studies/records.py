@@ -14,8 +14,12 @@ from typing import Any, Literal
 
 from celltransfer_core.errors import StudyError
 
-Role = Literal["reference", "query", "extra"]
-ROLES: tuple[Role, ...] = ("reference", "query", "extra")
+Role = Literal["reference", "query", "extra", "batch"]
+ROLES: tuple[Role, ...] = ("reference", "query", "extra", "batch")
+
+BATCH: Literal["batch"] = "batch"
+"""Of a set that came after a study: typed by what it taught, no part of its results and not signed
+with it; see :mod:`celltransfer_core.studies.batches`."""
 
 MAX_TAG = 60
 """Characters in a tag of a study."""
@@ -37,7 +41,7 @@ class Study:
     """Whether it is the demo, of drawn cells."""
     deleted: str | None
     signed: str | None
-    """When it was signed off; nothing can be changed after."""
+    """When it was signed off; nothing can be changed after, but batches can be added."""
     signed_by: str
     options: Mapping[str, Any]
     """What differs from the default configuration, by field of ``Config``."""

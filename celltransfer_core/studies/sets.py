@@ -18,7 +18,7 @@ from celltransfer_core.studies.database import (
     SetRow,
     to_record,
 )
-from celltransfer_core.studies.records import ImageSet, Role, clean_name, now
+from celltransfer_core.studies.records import BATCH, ImageSet, Role, clean_name, now
 from celltransfer_core.studies.unfinished import UnfinishedTable
 
 
@@ -68,8 +68,8 @@ class SetTable(UnfinishedTable):
         Parameters
         ----------
         study : str
-        role : {"reference", "query", "extra"}
-            A study has one query; references are pooled.
+        role : {"reference", "query", "extra", "batch"}
+            A study has one query; references are pooled. A signed study takes batches too.
         name : str
 
         Returns
@@ -79,7 +79,7 @@ class SetTable(UnfinishedTable):
         name = clean_name(name)
 
         def add(session: Session) -> ImageSet:
-            self._touch(session, study)
+            self._touch(session, study, beside=role == BATCH)
             rows = session.execute(
                 select(SetRow.role, SetRow.position).where(SetRow.study == study)
             ).all()
@@ -195,11 +195,13 @@ class SetTable(UnfinishedTable):
 
     def _touch_set(self, session: Session, set_id: str) -> SetRow:
         """Lock the study of a set in order to change it; return the set as it is then."""
-        study = session.scalar(select(SetRow.study).where(SetRow.id == set_id))
-        if study is not None:
-            self._touch(session, study)
+        found = session.execute(
+            select(SetRow.study, SetRow.role).where(SetRow.id == set_id)
+        ).first()
+        if found is not None:
+            self._touch(session, found.study, beside=found.role == BATCH)
         row = self._set_row(session, set_id)
-        if row.study != study:  # it was just taken out
+        if found is None or row.study != found.study:  # it was just taken out
             raise StudyError("There is no such set any more; reload the page.")
         return row
 

@@ -22,7 +22,7 @@ from celltransfer_core.matching.matches import MOST_ALIKE
 from celltransfer_core.pipeline.maps import Layout, layouts
 from celltransfer_core.pipeline.votes import transport_counts
 from celltransfer_core.studies.label_mends import mended_labels
-from celltransfer_core.studies.records import Decision, ImageSet, Study
+from celltransfer_core.studies.records import BATCH, Decision, ImageSet, Study
 from celltransfer_core.studies.renamed import decisions_now, types_now
 from celltransfer_core.studies.sample_types import expected_of
 from celltransfer_core.studies.snapshots import Snapshot
@@ -32,7 +32,7 @@ from celltransfer_core.vocabulary import ANSWERS, QUERY, REFERENCE
 Stage = Literal["embed", "clusters", "matches", "classify"]
 Keyed = Stage | Literal["unaligned"]
 """What has a key: the stages, and the first result of ``classify``, without aligned voters."""
-Target = Stage | Literal["evaluate", "check"]
+Target = Stage | Literal["evaluate", "check", "batch"]
 STAGES: tuple[Stage, ...] = ("embed", "clusters", "matches", "classify")
 State = Literal["waiting", "next", "running", "done", "stale", "failed"]
 
@@ -195,7 +195,8 @@ def keys_of(workspace: Workspace, snapshot: Snapshot) -> dict[Keyed, str]:
 
 
 def _make_keys(workspace: Workspace, snapshot: Snapshot) -> dict[Keyed, str]:
-    study, sets = snapshot.study, snapshot.sets
+    study = snapshot.study
+    sets = [one for one in snapshot.sets if one.role != BATCH]  # they change no result
     filled = workspace.derive(
         snapshot, "filled", lambda: workspace.filled(study.id), key=snapshot.sets_key
     )
@@ -306,14 +307,14 @@ def way_to(target: str) -> tuple[Stage, ...]:
 
     Parameters
     ----------
-    target : {"embed", "clusters", "matches", "classify", "evaluate", "check"}
+    target : {"embed", "clusters", "matches", "classify", "evaluate", "check", "batch"}
 
     Returns
     -------
     tuple of str
         From the first stage to the target, or to what the target needs.
     """
-    if target == "check":
+    if target in ("check", BATCH):
         return ()
     last = "matches" if target == "evaluate" else target
     return STAGES[: STAGES.index(last) + 1]

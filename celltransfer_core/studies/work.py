@@ -29,11 +29,13 @@ from celltransfer_core.pipeline.prepared import prepare, with_kept_embeddings
 from celltransfer_core.pipeline.reference_check import check_reference
 from celltransfer_core.pipeline.result import Named, Prepared, RunResult
 from celltransfer_core.pipeline.runs import transfer
+from celltransfer_core.studies.batches import type_batches
 from celltransfer_core.studies.current import usable_result
 from celltransfer_core.studies.damaged import ask_again, damaged_files
 from celltransfer_core.studies.demo import fill_demo, introduce_demo
 from celltransfer_core.studies.kept import has_result, load_result, save_result, study_standing
 from celltransfer_core.studies.label_mends import mended_labels
+from celltransfer_core.studies.records import BATCH
 from celltransfer_core.studies.reference_checks import check_path
 from celltransfer_core.studies.stages import (
     MAPS,
@@ -63,7 +65,7 @@ def bring_up_to(workspace: Workspace, study_id: str, target: Target, progress: P
     ----------
     workspace : Workspace
     study_id : str
-    target : {"embed", "clusters", "matches", "classify", "evaluate", "check"}
+    target : {"embed", "clusters", "matches", "classify", "evaluate", "check", "batch"}
     progress : callable
 
     Raises
@@ -74,6 +76,9 @@ def bring_up_to(workspace: Workspace, study_id: str, target: Target, progress: P
     if target == "evaluate":
         bring_up_to(workspace, study_id, "matches", progress)
         _measure(workspace, study_id, progress)
+        return
+    if target == BATCH:
+        type_batches(workspace, study_id, progress)
         return
     study = workspace.study(study_id)
     if study.drawn:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from celltransfer_core.errors import OutputError, StudyError
 from celltransfer_core.runtime.progress import Phase
 from celltransfer_core.studies.database import Database, JobRow, StudyRow, to_record
-from celltransfer_core.studies.records import Job, now
+from celltransfer_core.studies.records import BATCH, Job, now
 from celltransfer_core.studies.timetable import Timetable
 
 GRACE = 5.0
@@ -96,7 +96,8 @@ class JobTable(Database):
         """
 
         def add(session: Session) -> Job:
-            self._touch(session, study)  # takes the write lock: two clicks make one job
+            # Takes the write lock: two clicks make one job.
+            self._touch(session, study, beside=target == BATCH)
             row = session.scalar(
                 select(JobRow).where(JobRow.study == study, JobRow.state.in_(ACTIVE))
             )

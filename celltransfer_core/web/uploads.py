@@ -25,7 +25,7 @@ from celltransfer_core.data.passed_over import OF_SYSTEMS
 from celltransfer_core.data.same_names import CLASHES, Clash
 from celltransfer_core.data.tables import TABLES
 from celltransfer_core.errors import StudyError
-from celltransfer_core.studies.records import ImageSet
+from celltransfer_core.studies.records import BATCH, ImageSet
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.web.addresses import PREFIX, current_workspace, read_token, sign
 from celltransfer_core.web.arrivals import folder_source, give, take_in
@@ -94,7 +94,7 @@ def _admit(request: Request) -> tuple[Workspace, ImageSet]:
     token = request.headers.get(TOKEN_HEADER, "")
     if read_token(workspace, "upload", token) != _opens(image_set):
         raise RefusedError(403, "This page has expired; reload it to continue.")
-    if study.signed and request.method != "GET":
+    if study.signed and image_set.role != BATCH and request.method != "GET":
         raise RefusedError(
             409,
             f"{study.name} was signed off by {study.signed_by}; duplicate it to continue working.",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from celltransfer_core.classify import fit_types, teach_types
-from celltransfer_core.classify.taught_types import probabilities_of
+from celltransfer_core.classify.taught_types import distance_to_types, probabilities_of
 
 
 def two_kinds(rng, count=60, width=40, apart=1.0):
@@ -50,3 +50,25 @@ def test_confidence_is_what_left_out_cells_deserve(rng):
     assert too_sure > right + 0.1
     again = teach_types(X, np.eye(2)[kinds])
     assert (again.found.weights == taught.found.weights).all()
+
+
+def test_what_is_unlike_all_types_is_told(rng):
+    """Three types at the corners of a triangle; a fourth, which nobody taught, in its middle."""
+    corners = 1.3 * np.array([[4.0, 0.0], [-2.0, 3.5], [-2.0, -3.5]])
+    kinds = rng.integers(3, size=600)
+
+    def rows(centres):
+        X = rng.normal(size=(len(centres), 30))
+        X[:, :2] += centres
+        return X
+
+    taught = teach_types(rows(corners[kinds]), np.eye(3)[kinds])
+    assert 0.005 < np.mean(taught.unlike > 1) < 0.015
+
+    def unlike(centres):
+        odds = rows(centres) @ taught.found.weights + taught.found.intercept
+        return np.mean(distance_to_types(odds, taught.centres) > 1)
+
+    assert unlike(corners[kinds]) < 0.03
+    assert unlike(np.zeros((300, 2))) > 0.6
+    assert unlike(np.tile([-9.0, 0.0], (300, 1))) > 0.9

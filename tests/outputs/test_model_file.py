@@ -51,6 +51,11 @@ def with_array(entries, name, data):
     return {**changed(entries, arrays=hashes), name: data}
 
 
+def usual(**changes):
+    """What is usual of the light, as a file tells it."""
+    return {"mean": [1.0], "spread": [0.5], "of_cells": 0.3, "of_slides": [], **changes}
+
+
 def test_what_is_read_types_as_what_was_written(model, query, tmp_path):
     first = write_model(model, tmp_path / "1.zip")
     read = read_model(first, workers=1)
@@ -61,6 +66,8 @@ def test_what_is_read_types_as_what_was_written(model, query, tmp_path):
         model.taught_,
         model.encoders_,
     )
+    assert read.usual_ == model.usual_
+    assert (read.type_batch(query).unlike == model.type_batch(query).unlike).all()
 
 
 def test_a_run_leaves_its_classifier_in_its_folder(result, answer, tmp_path):
@@ -91,6 +98,11 @@ def test_a_run_leaves_its_classifier_in_its_folder(result, answer, tmp_path):
         (lambda e: changed(e, encoders=[{"id": "colour"}]), "manifest is not"),
         (lambda e: changed(e, view={"framed": 1}), "manifest is not"),
         (lambda e: changed(e, taught={"answers": "many"}), "manifest is not"),
+        (lambda e: changed(e, usual={"weather": {}}), "manifest is not"),
+        (lambda e: changed(e, usual={"light": {"mean": [1.0]}}), "manifest is not"),
+        (lambda e: changed(e, usual={"light": usual(spread=[0.0])}), "manifest is not"),
+        (lambda e: changed(e, usual={"stain": usual()}), "manifest is not"),
+        (lambda e: {n: d for n, d in e.items() if n != "metric.npy"}, "arrays"),
         (lambda e: with_array(e, "intercept.npy", npy(np.array([np.nan, 0.0]))), "no number"),
         (lambda e: with_array(e, "intercept.npy", npy(np.zeros(3))), "of shape"),
         (lambda e: with_array(e, "intercept.npy", npy(np.zeros(2, np.float32))), "of shape"),

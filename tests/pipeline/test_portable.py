@@ -8,7 +8,7 @@ from celltransfer_core.data import PixelScale
 from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.matching import Confirmation
 from celltransfer_core.people import Review
-from celltransfer_core.pipeline import CellClassifier, run
+from celltransfer_core.pipeline import FLAGGED_BELOW, CellClassifier, run
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +119,27 @@ def test_sizes_in_um_are_asked_for(reference, query, store):
 def test_a_result_of_an_earlier_version_says_so(result):
     with pytest.raises(DataError, match="earlier version"):
         CellClassifier().fit(replace(result, blocks=None))
+
+
+def test_a_batch_is_typed_as_its_cells_are(model, query):
+    batch = model.type_batch(query)
+    assert batch.predicted == tuple(model.predict(query).tolist())
+    assert (batch.probabilities == model.predict_proba(query)).all()
+    assert np.mean(batch.unknown) < 0.1
+    doubtful = batch.confidence < FLAGGED_BELOW
+    assert (batch.flagged == (doubtful | batch.unknown)).all()
+
+
+def test_other_slides_are_told_by_their_drift(model, query, reference):
+    assert set(model.usual_) == {"stain", "light", "proportions", "unknown cells"}
+    assert not [one for one in model.type_batch(query).drift if one.drifted]
+    other = model.type_batch(replace(reference, labels=None))  # another laboratory's
+    assert {"stain", "light"} & {one.figure for one in other.drift if one.drifted}
+
+
+def test_a_field_that_the_run_found_better_is_followed(reference, query, store, result):
+    wide = replace(result.config, framing="wide")
+    found = run(reference, query, wide, cache=store, workers=1)
+    model = CellClassifier(workers=1).fit(found)
+    assert model.view_.field > CellClassifier(workers=1).fit(result).view_.field
+    assert np.mean(model.predict(query) == np.array(found.predicted)) >= 0.95

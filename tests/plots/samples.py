@@ -17,7 +17,7 @@ from celltransfer_core.evaluation.report import (
     reliability_figure,
 )
 from celltransfer_core.matching import combine_encoders, tsne_plane
-from celltransfer_core.pipeline import Solve, Voter
+from celltransfer_core.pipeline import FIGURES, SlideDrift, Solve, Voter
 from celltransfer_core.plots import (
     agreement_figure,
     cluster_colours,
@@ -26,6 +26,7 @@ from celltransfer_core.plots import (
     confusion_figure,
     differential_figure,
     disagreement_figure,
+    drift_figure,
     map_figure,
     review_progress_figure,
     score_plane_figure,
@@ -87,6 +88,10 @@ def make_slides(types=BLOOD, names=("slide-1", "slide-2")) -> pd.DataFrame:
     )
 
 
+def make_drift(slide: str) -> list[SlideDrift]:
+    return [SlideDrift(kind, slide, 40, 0.1 * at, 0.15) for at, kind in enumerate(FIGURES)]
+
+
 def make_trusted():
     rng = np.random.default_rng(3)
     sure = rng.random(60)
@@ -108,6 +113,7 @@ def every_figure(name: str) -> dict[str, go.Figure]:
         "composition_figure": composition_figure(counts, colours),
         "agreement_figure": agreement_figure(np.linspace(0, 1, 30), 0.6),
         "types_figure": types_figure(counts, colours, name),
+        "drift_figure": drift_figure({name: make_drift(name), "July": make_drift("")}),
         "sizes_figure": sizes_figure({QUERY: xy[:, 0], name: xy[:, 1]}, name, name),
         "map_figure": map_figure(
             xy, cells, colours, range(12), name, sets=sets, symbols=symbols, hover=cells

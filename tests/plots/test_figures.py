@@ -20,6 +20,7 @@ from celltransfer_core.evaluation.report import (
 from celltransfer_core.plots import (
     CAPTIONS,
     counts,
+    drift,
     maps,
     planes,
     similarity,
@@ -59,9 +60,10 @@ class TestEveryFigure:
         assert layout.height
 
     def test_a_caption_for_each_and_no_other(self):
+        modules = (counts, drift, maps, planes, similarity, votes, evaluation_plots, error_matrix)
         figures = {
             name
-            for module in (counts, maps, planes, similarity, votes, evaluation_plots, error_matrix)
+            for module in modules
             for name, function in inspect.getmembers(module, inspect.isfunction)
             if name.endswith(("_figure", "_heatmap")) and function.__module__ == module.__name__
         }

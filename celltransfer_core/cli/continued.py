@@ -1,0 +1,241 @@
+"""``run --continue``: type the next slides by what a study or a run has taught.
+
+In go a study of the workspace, or the folder of a run, and a folder of new images; the study gets
+a batch, and out come the tables of the new cells. What was there before stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from celltransfer_core.about import RESEARCH_USE
+from celltransfer_core.cli.predict import WRITTEN, describe_batch, describe_model, write_typed
+from celltransfer_core.cli.run_log import write_log
+from celltransfer_core.cli.screen import Screen
+from celltransfer_core.cli.studies import PREFIX, study_named
+from celltransfer_core.errors import DataError, StudyError
+
+if TYPE_CHECKING:
+    from celltransfer_core.pipeline.typed_batch import TypedBatch
+    from celltransfer_core.studies.records import ImageSet, Study
+    from celltransfer_core.studies.workspace import Workspace
+
+_FOLLOWED = ("continued", "query", "out", "workers", "scheduler", "quiet", "debug", "command")
+"""Options that ``--continue`` follows; the study or the run decides all others."""
+
+
+def add_continue(folders: argparse._ArgumentGroup) -> None:
+    """Add the study or run to continue.
+
+    Parameters
+    ----------
+    folders : argparse._ArgumentGroup
+    """
+    folders.add_argument(
+        "--continue",
+        dest="continued",
+        type=Path,
+        metavar="STUDY",
+        help="type the query by what a study of the workspace (its name or id, or study:NAME) or a "
+        "run (its --out) has taught, in place of --reference: no word and no transport is needed, "
+        "and what is there stays as it is; a study, signed off or not, gets the cells as a batch",
+    )
+
+
+def continue_run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Type new cells by what was taught.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        Which knows the options by their defaults.
+    options : argparse.Namespace
+
+    Raises
+    ------
+    CellTransferError
+        If there is no such study or run, it has taught nothing, or the images cannot be used.
+    """
+    _refuse_others(parser, options)
+    if options.workers is not None and options.workers < 1:
+        raise DataError("--workers cannot be under 1.")
+    named = study_named(options.continued)
+    with closing(Screen(quiet=options.quiet)) as screen:
+        if not named and (options.continued / "manifest.json").is_file():
+            told = _continue_folder(options, screen)
+        else:
+            told = _continue_study(named or str(options.continued), options, screen)
+    write_log(options.out, options, screen.seconds)
+    if not options.quiet:
+        print(f"{told}\n{RESEARCH_USE}")
+
+
+def _refuse_others(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse options that would be ignored, and name them."""
+    given = [
+        action.option_strings[0]
+        for action in parser._actions
+        if action.option_strings
+        and action.dest not in (*_FOLLOWED, "help")
+        and getattr(options, action.dest) != action.default
+    ]
+    if given:
+        raise DataError(
+            f"--continue does not follow {', '.join(given)}: the study or the run decides that. "
+            "Leave it out, or give --reference in place of --continue."
+        )
+
+
+def _continue_folder(options: argparse.Namespace, screen: Screen) -> str:
+    """Type new cells by the classifier that a run left in its folder."""
+    from celltransfer_core.data.folders import read_dataset
+    from celltransfer_core.outputs.model_file import read_model
+    from celltransfer_core.outputs.write import MODEL
+    from celltransfer_core.runtime.files import check_writable
+
+    folder: Path = options.continued
+    if options.out.resolve() == folder.resolve():
+        raise DataError("--out is the folder of the run, which stays as it is; give another one.")
+    if not (folder / MODEL).is_file():
+        raise DataError(f"{folder / MODEL} is not there: the run has not taught two types.")
+    model = read_model(folder / MODEL, workers=options.workers)
+    check_writable(options.out)
+    channels = model.view_.scales[0].channels
+    query = read_dataset(
+        options.query, channels=channels, workers=options.workers, progress=screen
+    ).with_um_per_px(_pixel_size(folder))
+    batch = model.type_batch(query, progress=screen)
+    write_typed(batch, model, options.out)
+    return "\n".join(
+        (
+            describe_model(model),
+            describe_batch(batch),
+            *_offer(batch, str(folder), options.query),
+            f"Written to {options.out}: {', '.join(WRITTEN)}.",
+        )
+    )
+
+
+def _pixel_size(folder: Path) -> float | None:
+    """Return the size of the query's pixels in µm: the next slides are of the same microscope."""
+    try:
+        described: Any = json.loads((folder / "manifest.json").read_bytes())
+        scales = described["inputs"]["query"].get("scales", [])
+        sizes = {float(one["um_per_px"]) for one in scales}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _continue_study(named: str, options: argparse.Namespace, screen: Screen) -> str:
+    """Add new cells to a study as a batch, and type them."""
+    from celltransfer_core.outputs.drift import drift_page, drift_table
+    from celltransfer_core.outputs.formats import csv_bytes
+    from celltransfer_core.outputs.typed_by_model import batches_table
+    from celltransfer_core.runtime.files import check_writable, write_atomically
+    from celltransfer_core.studies.batches import type_batches, typed_batches
+    from celltransfer_core.studies.workspace import Workspace
+
+    space = Workspace()
+    study = _find(space, named)
+    check_writable(options.out)
+    batch, told = receive_folder(space, study, options.query, options.query.resolve().name)
+    type_batches(space, study.id, screen)
+    typed = typed_batches(space, study.id)
+    if batch.name not in typed:
+        raise StudyError(f"{options.query} has no image that is not in {study.name} already.")
+    own = {batch.name: typed[batch.name]}
+    for name, data in (
+        ("predictions.csv", csv_bytes(batches_table(own))),
+        ("drift.csv", csv_bytes(drift_table(typed))),
+        ("batches.html", drift_page(study.name, typed).encode()),
+    ):
+        write_atomically(options.out / name, data)
+    return "\n".join(
+        (
+            told,
+            describe_batch(own[batch.name]),
+            *_offer(own[batch.name], f"{PREFIX}{study.name}", options.query),
+            f"Written to {options.out}: predictions.csv of this batch; drift.csv and batches.html",
+            f"of all {len(typed):,} of {study.name}.",
+        )
+    )
+
+
+def _find(space: Workspace, named: str) -> Study:
+    from celltransfer_core.studies.finished import find_study
+
+    try:
+        return find_study(space, named)
+    except StudyError as error:
+        raise StudyError(f"{named} is no folder that run wrote. {error}") from error
+
+
+def receive_folder(
+    space: Workspace, study: Study, folder: Path, name: str, *, only: Any = None
+) -> tuple[ImageSet, str]:
+    """Take the images of a folder into a batch of a study; the batch is added if need be.
+
+    Parameters
+    ----------
+    space : Workspace
+    study : Study
+    folder : Path
+    name : str
+        Of the batch.
+    only : collection of str, optional
+        Names of the files to take; all by default.
+
+    Returns
+    -------
+    batch : ImageSet
+    told : str
+        What came in.
+    """
+    from celltransfer_core.data.checks import name_problem
+    from celltransfer_core.data.folders import find_files
+    from celltransfer_core.studies.batches import add_batch, known_cells
+    from celltransfer_core.studies.records import BATCH
+
+    names, left_out = find_files(folder)
+    there = {one.name: one for one in space.sets(study.id, BATCH)}
+    batch = there.get(name) or add_batch(space, study.id, name)
+    known = known_cells(space, study.id, beside=batch.id)
+    before = set(space.known_files(batch.id))
+    already = 0
+
+    def files() -> Any:
+        nonlocal already
+        for one in names:
+            if name_problem(one) or (only is not None and one not in only):
+                continue
+            data = (folder / one).read_bytes()
+            if known(data):
+                already += 1
+                continue
+            yield one, data
+
+    received = space.receive(batch.id, files(), clash="replace")
+    new = len({*space.known_files(batch.id)} - before)
+    told = f"{new:,} files came into the batch {name} of {study.name}"
+    told += f"; {already:,} are in the study already and stay as they are" if already else ""
+    refused = len(received.refused) + len(left_out)
+    told += f"; {refused:,} cannot be used" if refused else ""
+    return space.image_set(batch.id), f"{told}."
+
+
+def _offer(batch: TypedBatch, source: str, query: Path) -> list[str]:
+    """Offer a transport of the new slides themselves, where they have drifted."""
+    from celltransfer_core.outputs.drift import transport_pays
+
+    if not transport_pays(batch):
+        return []
+    reference = source if source.startswith(PREFIX) else f"RUN (export --as-reference {source})"
+    return [
+        "Stain or proportions have drifted: to confirm clusters of these slides, and to transport",
+        f"to them, may pay: run --reference {reference!r} --query {str(query)!r} --out DIR",
+    ]

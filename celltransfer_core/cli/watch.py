@@ -1,0 +1,111 @@
+"""The command ``watch``: images of a folder are typed as they come in.
+
+In go a folder and a study; each sub-folder becomes a batch of the study, and so do the images that
+lie in the folder itself. A file is taken once it no longer changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from celltransfer_core.cli.continued import receive_folder
+from celltransfer_core.cli.options import add_work
+from celltransfer_core.cli.predict import describe_batch
+from celltransfer_core.cli.screen import Screen
+from celltransfer_core.cli.studies import study_named
+from celltransfer_core.errors import DataError
+
+if TYPE_CHECKING:
+    from celltransfer_core.studies.records import Study
+    from celltransfer_core.studies.workspace import Workspace
+
+Seen = dict[str, tuple[int, int]]
+"""Size and time of each file, by its path within the folder."""
+
+
+def add_watch(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``watch``."""
+    parser.set_defaults(command=_watch)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where images come in")
+    parser.add_argument(
+        "--continue",
+        dest="continued",
+        type=Path,
+        required=True,
+        metavar="STUDY",
+        help="the study of the workspace that gets them, by its name or id: each sub-folder, and "
+        "what lies in the folder itself, as a batch",
+    )
+    parser.add_argument(
+        "--every",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="how often to look; a file is taken when it has not changed since the last look (10)",
+    )
+    parser.add_argument("--once", action="store_true", help="take what is there now, then end")
+    add_work(parser)
+
+
+def _watch(options: argparse.Namespace) -> None:
+    from celltransfer_core.studies.finished import find_study
+    from celltransfer_core.studies.workspace import Workspace
+
+    if not options.folder.is_dir():
+        raise DataError(f"{options.folder} is not a folder; give the one where images come in.")
+    if not 0 < options.every < float("inf"):
+        raise DataError(f"--every cannot be {options.every}; it is above 0.")
+    space = Workspace()
+    named = study_named(options.continued) or str(options.continued)
+    study = find_study(space, named)
+    if not options.quiet:
+        print(f"Watching {options.folder} for {study.name}; Ctrl-C ends it.", flush=True)
+    before, done = _look(options.folder), Seen()
+    while True:
+        time.sleep(options.every)
+        now = _look(options.folder)
+        settled = {f: s for f, s in now.items() if before.get(f) == s and done.get(f) != s}
+        if settled:
+            _take(space, study, options, [*settled])
+            done |= settled
+        before = now
+        if options.once:
+            return
+
+
+def _look(folder: Path) -> Seen:
+    """See which files lie in a folder; what cannot be looked at is not there yet."""
+    seen = Seen()
+    for path in sorted(folder.rglob("*")):
+        try:
+            if path.is_file() and not path.name.startswith("."):
+                stat = path.stat()
+                seen[path.relative_to(folder).as_posix()] = (stat.st_size, stat.st_mtime_ns)
+        except OSError:
+            continue
+    return seen
+
+
+def _take(space: Workspace, study: Study, options: argparse.Namespace, files: list[str]) -> None:
+    """Take files in, batch by batch, and type them."""
+    from celltransfer_core.studies.batches import type_batches, typed_batches
+
+    batches: dict[str, set[str]] = {}
+    for file in files:
+        head, _, rest = file.partition("/")
+        batches.setdefault(head if rest else "", set()).add(rest or file)
+    names = {}
+    for head, some in sorted(batches.items()):
+        name = head or options.folder.resolve().name
+        images, told = receive_folder(space, study, options.folder / head, name, only=some)
+        names[images.name] = told
+    with closing(Screen(quiet=options.quiet)) as screen:
+        type_batches(space, study.id, screen)
+    if not options.quiet:
+        typed = typed_batches(space, study.id)
+        for name, told in names.items():
+            print(f"{told}\n{describe_batch(typed[name]) if name in typed else ''}", flush=True)

@@ -1,0 +1,163 @@
+import csv
+import shutil
+import threading
+
+import pytest
+
+from celltransfer_core.cli import MENDABLE
+from celltransfer_core.cli.main import main
+from celltransfer_core.outputs.write import MODEL
+from celltransfer_core.studies import Workspace, batches_of, bring_up_to
+from celltransfer_core.types import silent
+from tests.studies.samples import files_below, png
+
+FAST = ["--workers", "1", "--quiet"]
+
+
+def table(path):
+    return list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+
+
+@pytest.fixture(scope="module")
+def results(drawn, tmp_path_factory):
+    """What ``run`` writes of the drawn cells."""
+    folder = tmp_path_factory.mktemp("run") / "results"
+    given = ["--reference", str(drawn / "reference"), "--query", str(drawn / "query")]
+    options = ["--encoders", "shape+colour", "--alignment", "none", *FAST]
+    assert main(["run", *given, "--out", str(folder), *options]) == 0
+    return folder
+
+
+@pytest.fixture
+def study(drawn, home):
+    """A study of the drawn cells that was signed off."""
+    space = Workspace()
+    made = space.create("Slides of May").id
+    for role in ("reference", "query"):
+        space.receive(space.add_set(made, role, role).id, files_below(drawn / role))
+    space.change_options(made, encoders=[["shape", "colour"]], alignment="none")
+    bring_up_to(space, made, "classify", silent)
+    space.sign(made, "Ann")
+    return space, made
+
+
+@pytest.fixture
+def june(drawn, tmp_path):
+    """The next slides: of another laboratory, and one cell that was there already."""
+    folder = tmp_path / "june"
+    shutil.copytree(drawn / "reference", folder)
+    old = sorted((drawn / "query").rglob("*.png"))[0]
+    shutil.copy(old, folder / "old.png")
+    return folder
+
+
+def test_a_study_goes_on_with_the_next_slides(study, june, tmp_path, capsys):
+    space, made = study
+    out = tmp_path / "out"
+    given = ["run", "--continue", "Slides of May", "--query", str(june), "--out", str(out)]
+    assert main([*given, "--workers", "1"]) == 0
+    said = capsys.readouterr().out
+    cells = len(list(june.rglob("*.png"))) - 1
+    assert f"{cells:,} files came into the batch june of Slides of May; 1 are in the study" in said
+    assert "Stain or proportions have drifted" in said
+    assert "run --reference 'study:Slides of May' --query" in said
+    rows = table(out / "predictions.csv")
+    assert {row["batch"] for row in rows} == {"june"}
+    assert len(rows) == cells
+    assert {row["figure"] for row in table(out / "drift.csv")} >= {"stain", "proportions"}
+    page = (out / "batches.html").read_text(encoding="utf-8")
+    assert "Slides of May: cells added since" in page
+    assert "research use only" in page.lower()
+    (batch,) = batches_of(space, made)
+    assert batch.typed.query.n_cells == cells
+    assert space.study(made).signed_by == "Ann"
+    predictions = (out / "predictions.csv").read_bytes()
+    assert main([*given, *FAST]) == 0  # the same folder again adds nothing
+    assert len(batches_of(space, made)) == 1
+    assert (out / "predictions.csv").read_bytes() == predictions
+
+
+def test_a_run_goes_on_and_its_folder_stays_as_it_is(results, june, tmp_path, capsys):
+    before = {path.name: path.read_bytes() for path in results.iterdir()}
+    out = tmp_path / "out"
+    given = ["run", "--continue", str(results), "--query", str(june)]
+    assert main([*given, "--out", str(out), "--workers", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "unlike all types (" in said
+    assert "export --as-reference" in said
+    rows = table(out / "predictions.csv")
+    assert len(rows) == len(list(june.rglob("*.png")))
+    assert {row["unknown"] for row in rows} <= {"true", "false"}
+    assert {row["drifted"] for row in table(out / "drift.csv")} >= {"true"}
+    assert {path.name: path.read_bytes() for path in results.iterdir()} == before
+    assert main([*given, "--out", str(results), *FAST]) == MENDABLE
+    assert "stays as it is" in capsys.readouterr().err
+    bare = tmp_path / "bare"
+    shutil.copytree(results, bare)
+    (bare / MODEL).unlink()
+    told = ["run", "--continue", str(bare), "--query", str(june), "--out", str(out), *FAST]
+    assert main(told) == MENDABLE
+    assert "has not taught two types" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--reference", "other"], "--reference"),
+        (["--seed", "3", "--matches", "m.csv"], "--matches"),
+        (["--seed", "3", "--matches", "m.csv"], "--seed"),
+        (["--alignment", "none"], "--alignment"),
+        (["--format", "xlsx"], "--format"),
+        (["--skip-missing"], "--skip-missing"),
+    ],
+)
+def test_options_that_it_would_not_follow_are_refused(options, named, tmp_path, capsys):
+    given = ["run", "--continue", "May", "--query", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main([*given, *options]) == MENDABLE
+    said = capsys.readouterr().err
+    assert "--continue does not follow" in said
+    assert named in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_to_go_on_with_must_be_there(tmp_path, home, capsys):
+    given = ["run", "--continue", "May", "--query", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main(given) == MENDABLE
+    assert (
+        "May is no folder that run wrote. There is no study named 'May'" in capsys.readouterr().err
+    )
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--query", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert ended.value.code == MENDABLE
+    assert "--reference (or --continue)" in capsys.readouterr().err
+
+
+def test_a_watched_folder_is_typed_as_files_come_in(study, drawn, tmp_path, capsys):
+    space, made = study
+    folder = tmp_path / "microscope"
+    (folder / "slide 1").mkdir(parents=True)
+    images = sorted((drawn / "reference").rglob("*.png"))
+    for path in images[:4]:
+        shutil.copy(path, folder / "slide 1" / path.name)
+    shutil.copy(images[5], folder / "loose.png")
+    (folder / "half.png").write_bytes(images[6].read_bytes()[:50])
+    given = ["watch", str(folder), "--continue", "Slides of May", "--every", "0.2", "--once"]
+    late = threading.Timer(0.1, shutil.copy, (images[6], folder / "half.png"))
+    late.start()
+    assert main([*given, "--workers", "1"]) == 0
+    late.join()
+    assert "4 files came into the batch slide 1" in capsys.readouterr().out
+    found = {one.images.name: one.typed.query.n_cells for one in batches_of(space, made)}
+    assert found == {"slide 1": 4, "microscope": 1}  # what still changes is not taken
+    assert main([*given, *FAST]) == 0
+    found = {one.images.name: one.typed.query.n_cells for one in batches_of(space, made)}
+    assert found == {"slide 1": 4, "microscope": 2}
+
+
+def test_what_cannot_be_watched_says_why(tmp_path, home, capsys):
+    given = ["watch", str(tmp_path / "none"), "--continue", "May"]
+    assert main(given) == MENDABLE
+    assert "is not a folder" in capsys.readouterr().err
+    (tmp_path / "1.png").write_bytes(png())
+    assert main(["watch", str(tmp_path), "--continue", "May", "--every", "0"]) == MENDABLE
+    assert "--every cannot be 0" in capsys.readouterr().err

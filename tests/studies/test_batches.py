@@ -1,0 +1,137 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from celltransfer_core.errors import StudyError
+from celltransfer_core.outputs import StudyTables, csv_bytes, json_bytes, manifest, with_batches
+from celltransfer_core.studies import (
+    add_batch,
+    as_new_study,
+    batches_of,
+    bring_up_to,
+    export_study,
+    import_study,
+    load_current,
+    now,
+    review_payloads,
+    stage_keys,
+    start,
+    typed_batches,
+)
+from celltransfer_core.types import silent
+from tests.studies.samples import files_below
+
+
+def add(space, study, drawn, name="June", role="reference"):
+    """A batch of the cells of another drawn laboratory."""
+    batch = add_batch(space, study, name)
+    space.receive(batch.id, files_below(drawn / role))
+    return batch
+
+
+def results(space, study):
+    """Every byte that a study has given, and its keys."""
+    current = load_current(space, study)
+    tables = StudyTables(current.run, current.reviews)
+    folder = space.result_path(study, "embed", "").parent
+    files = {p.name: p.read_bytes() for p in folder.glob("*") if not p.name.startswith("batch")}
+    told = {name: csv_bytes(table) for name, table in tables.workbook().items()}
+    return (
+        {name: hashlib.sha256(data).hexdigest() for name, data in (files | told).items()},
+        json_bytes(manifest(current.run, current.reviews)),
+        stage_keys(space, study),
+    )
+
+
+def test_a_signed_study_takes_a_batch_and_changes_by_no_byte(space, finished, drawn):
+    space.sign(finished, "Ann")
+    before, signed = results(space, finished), space.study(finished)
+    batch = add(space, finished, drawn)
+    assert [one.typed for one in batches_of(space, finished)] == [None]
+    bring_up_to(space, finished, "batch", silent)
+    (found,) = batches_of(space, finished)
+    assert found.fresh
+    assert found.typed.query.n_cells == space.dataset(space.image_set(batch.id)).n_cells > 0
+    assert results(space, finished) == before
+    after = space.study(finished)
+    assert (after.signed, after.signed_by) == (signed.signed, signed.signed_by)
+    with pytest.raises(StudyError, match="was signed off by Ann"):
+        space.add_set(finished, "extra", "more")
+    (query,) = space.sets(finished, "query")
+    with pytest.raises(StudyError, match="was signed off by Ann"):
+        space.receive(query.id, files_below(drawn / "reference"))
+    with pytest.raises(StudyError, match="was signed off by Ann"):
+        start(space, finished, "classify")
+    space.remove_set(batch.id)
+    assert batches_of(space, finished) == ()
+    assert results(space, finished) == before
+
+
+def test_an_answer_teaches_and_the_batch_says_that_it_is_older(space, finished, drawn):
+    add(space, finished, drawn, role="query")
+    bring_up_to(space, finished, "batch", silent)
+    first = typed_batches(space, finished)["June"]
+    run = load_current(space, finished).run
+    assert np.mean(np.array(first.predicted) == np.array(run.predicted)) > 0.95
+    cells = run.query.cells[:3]
+    payloads = review_payloads([(one, "odd", False) for one in cells], "Ann", now())
+    space.decide_all(finished, "review", payloads, "Ann")
+    (old,) = batches_of(space, finished)
+    assert not old.fresh
+    assert old.typed.types == first.types
+    bring_up_to(space, finished, "batch", silent)
+    (new,) = batches_of(space, finished)
+    assert new.fresh
+    assert "odd" in new.typed.types
+    assert new.typed.taught["answers"] == 3
+
+
+def test_a_batch_moves_with_its_study(space, finished, drawn, tmp_path):
+    add(space, finished, drawn)
+    bring_up_to(space, finished, "batch", silent)
+    file = export_study(space, finished, tmp_path / "study.zip")
+    with file.open("rb") as opened:
+        came = import_study(space, opened).study
+    (here,), (there,) = batches_of(space, finished), batches_of(space, came.id)
+    assert there.images.name == "June"
+    assert there.typed.predicted == here.typed.predicted
+    assert there.typed.drift == here.typed.drift
+    assert there.fresh
+    copied = space.duplicate(finished, "Copy").id
+    assert typed_batches(space, copied)["June"].predicted == here.typed.predicted
+
+
+def test_a_batch_can_be_the_query_of_a_study_of_its_own(space, finished, drawn):
+    batch = add(space, finished, drawn)
+    with pytest.raises(StudyError, match="not finished"):
+        as_new_study(space, space.image_set(batch.id))
+    space.sign(finished, "Ann")
+    made = as_new_study(space, space.image_set(batch.id))
+    query = space.pooled(made.id, "query")
+    assert query.cells == space.dataset(space.image_set(batch.id)).cells
+    assert set(space.pooled(made.id, "reference").cells) <= set(
+        space.pooled(finished, "query").cells
+    )
+
+
+def test_new_cells_stand_beside_the_old_ones_marked_by_their_batch(space, finished, drawn):
+    add(space, finished, drawn)
+    bring_up_to(space, finished, "batch", silent)
+    current = load_current(space, finished)
+    own = StudyTables(current.run, current.reviews).workbook()["cells"]
+    whole = with_batches(own, typed_batches(space, finished))
+    assert set(whole["batch"]) == {"", "June"}
+    old = whole[whole["batch"] == ""][list(own)]
+    assert csv_bytes(old) == csv_bytes(own)
+    new = whole[whole["batch"] == "June"]
+    assert set(new["decided_by"]) == {"classifier"}
+    assert (new["final_type"] == new["predicted_type"]).all()
+
+
+def test_what_cannot_be_added_says_why(space, finished, drawn):
+    with pytest.raises(StudyError, match="nothing is taught"):
+        add_batch(space, space.create("Empty").id, "June")
+    add(space, finished, drawn)
+    with pytest.raises(StudyError, match="is called June"):
+        add_batch(space, finished, " June ")
