@@ -156,7 +156,7 @@ def go_on(matched: Matched) -> None:
             "continue and come back later: proposals count for less than your answers."
         )
     else:
-        st.success("Every cluster has an answer from a person.", icon=":material/done_all:")
+        st.success("Every cluster has an answer.", icon=":material/done_all:")
     left_out = [name for name in matched.left_out() if name not in matched.config.absent]
     if left_out:
         st.caption(

@@ -180,7 +180,7 @@ def read_pairs(path: Path | str, data: Path | None = None) -> PairsFile:
     names = [pair.name for pair in pairs]
     for name in names:
         if names.count(name) > 1:
-            raise DataError(f"{path}: two pairs are called {name!r}; give each its own name.")
+            raise DataError(f"{path}: two pairs are named {name!r}; give each its own name.")
     return PairsFile(path, sets, tuple(pairs))
 
 
@@ -206,7 +206,7 @@ class _TomlTable:
     def text(self, key: str, example: str) -> str:
         value = self.values.get(key)
         if not _is_text(value):
-            raise self.fault(key, "must be a text that is not empty", example)
+            raise self.fault(key, "must be a non-empty text", example)
         return str(value)
 
     def texts(self, key: str, example: str) -> tuple[str, ...]:
@@ -215,7 +215,7 @@ class _TomlTable:
     def table(self, key: str, example: str) -> dict[str, object]:
         value = self.values.get(key)
         if not isinstance(value, dict) or not value:
-            raise self.fault(key, "must be a table that is not empty", example)
+            raise self.fault(key, "must be a non-empty table", example)
         return value
 
 
@@ -223,7 +223,7 @@ def _parse(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{path} is not TOML; mend it: {error}.") from error
+        raise DataError(f"{path} is not valid TOML; correct it: {error}.") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
     except OSError as error:
@@ -242,9 +242,9 @@ def _image_set(top: _TomlTable, name: str, entry: object, root: Path) -> Publish
         try:
             pattern = re.compile(text)
         except re.error as error:
-            raise table.fault("files", f"is no regular expression ({error})", example) from error
+            raise table.fault("files", f"is not a regular expression ({error})", example) from error
         if "type" not in pattern.groupindex:
-            raise table.fault("files", "has no group called type", example)
+            raise table.fault("files", "has no group named type", example)
     types = None
     if "types" in table.values:
         types = table.values["types"]
@@ -300,13 +300,13 @@ def _taken(
     taken: dict[str, tuple[str, ...]] = {}
     for name, entry in entries.items():
         if name not in used:
-            problem = f"names {name!r}, which is no set of the pair"
+            problem = f"names {name!r}, which is not a set of the pair"
             raise table.fault("types", problem, f"one of {', '.join(used)}")
         taken[name] = _texts(entry, fault)
         offered = sets[name].types
         for cell_type in taken[name]:
             if offered is not None and cell_type not in offered.values():
-                problem = f"takes {cell_type!r} from {name}, which has no such type"
+                problem = f"takes {cell_type!r} from {name}, which does not have this type"
                 example = ", ".join(dict.fromkeys(offered.values()))
                 raise table.fault("types", problem, f"some of {example}")
     return taken
@@ -321,7 +321,7 @@ def _settings(table: _TomlTable) -> dict[str, OptionValue]:
         if setting is None:
             raise DataError(
                 f"{table.path}: {table.where}: settings.{key} must be a text, a number, true, "
-                f"false or a list that is not empty; write it as on the command line."
+                "false or a non-empty list; write it as on the command line."
             )
         settings[key] = setting
     return settings

@@ -95,7 +95,7 @@ def run_pairs(
         report(f"\n{number} of {len(file.pairs)}: {pair.name}")
         if missing:
             places = ", ".join(f"{name} ({file.sets[name].root})" for name in missing)
-            outcomes.append(PairOutcome(pair, into, f"not there: {places}", missing=True))
+            outcomes.append(PairOutcome(pair, into, f"not found: {places}", missing=True))
             report(f"skipped, {outcomes[-1].problem}")
             continue
         described = {"pair": repr(pair), "sets": _sets(file, pair, content), "options": options}

@@ -116,8 +116,8 @@ def load_set(
         own = {image_set.published_type(file) for file in dataset.files}
     if len(set(dataset.labels or ())) < 2:
         raise DataError(
-            f"{root} holds fewer than two of the types {', '.join(image_set.types)}; compare its "
-            f"folder names ({', '.join(sorted(own))}) with types of the set {image_set.name}."
+            f"{root} contains fewer than two of the types {', '.join(image_set.types)}; compare "
+            f"its folder names ({', '.join(sorted(own))}) with types of the set {image_set.name}."
         )
     absent = [
         Remark(".", f"holds no image of the type {name} that the set {image_set.name} names")

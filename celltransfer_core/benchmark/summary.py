@@ -96,7 +96,7 @@ def summary_markdown(outcomes: Sequence[PairOutcome], summary: pd.DataFrame) -> 
         lines += ["± standard deviation over the pairs.", "", *_means_markdown(part)]
     ensembles = means[means["method"].str.startswith("ensemble")]
     if len(ensembles):
-        lines += ["", "## What filtering and alignment are worth (mean of all pairs)", ""]
+        lines += ["", "## What filtering and alignment gain (mean of all pairs)", ""]
         lines += _figures_markdown("method", ensembles)
     by_pair = summary[summary["method"] == "ensemble"]
     if len(by_pair):

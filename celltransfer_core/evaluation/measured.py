@@ -92,8 +92,8 @@ def evaluate(
     shared = np.where(leaked, "", shared)
     if not (shared != "").any():
         raise DataError(
-            f"Every labelled cell of the query is in the reference too ({leaks.how}): there is "
-            "nothing to measure. Give another query, or --keep-shared."
+            f"Every labelled cell of the query is also in the reference ({leaks.how}), so nothing "
+            "can be measured. Give another query, or --keep-shared."
         )
     parts = cut_query(len(truth), config, protocol.subsets)
     shared = np.where(parts.covered(len(truth)), shared, "")

@@ -46,8 +46,8 @@ def evaluation_notes(
     config = prepared.config
     scored = int((shared != "").sum())
     on_cells = (
-        f"Figures are over {scored:,} of {len(truth):,} cells of the query: labelled with a type "
-        f"that the reference has and {RARE} cells or more of the query have."
+        f"The figures are for {scored:,} of {len(truth):,} query cells: those labelled with a type "
+        f"that the reference has and that at least {RARE} query cells have."
     )
     on_draws = (
         f"Reference subsets: {config.draws} of at most {config.subset_size:,} cells, seed "
@@ -62,8 +62,8 @@ def evaluation_notes(
     ]
     if "fgw" in protocol.ot and config.vote_weights == "confirmed" and not confirmed:
         notes.append(
-            "No cluster is confirmed, so optimal transport has no say in the vote yet: with the "
-            "clusters as matched its ensemble is that of centring."
+            "No cluster is confirmed, so optimal transport has no weight in the vote yet: with "
+            "the current matches its ensemble is that of centring."
         )
     notes += [
         f"The encoder {failure.encoder} was left out: {failure.reason}"
@@ -76,12 +76,12 @@ def _on_leaks(leaks: Overlap, m: int, protocol: Protocol) -> list[str]:
     """Tell of query cells that are in the reference too."""
     if not len(leaks):
         return []
-    found = f"{len(leaks):,} of {m:,} cells of the query are in the reference too ({leaks.how})"
+    found = f"{len(leaks):,} of {m:,} query cells are also in the reference ({leaks.how})"
     if protocol.keep_shared:
-        return [f"{found}. They count, as asked for: such cells are known already."]
+        return [f"{found}. They are counted, as requested, although such cells are already known."]
     left_out = (
-        f"{found}: figures are not over them. Clusters are found, and shared types identified, "
-        "with them. On the command line --keep-shared counts them."
+        f"{found}: they are left out of the figures, but used to find clusters and to identify "
+        "shared types. On the command line --keep-shared counts them."
     )
     return [left_out]
 
@@ -104,16 +104,16 @@ def _on_parts(parts: QueryParts, m: int, config: Config, protocol: Protocol) -> 
     """Describe how the query was cut, and what the deviations are over."""
     if not parts.own:
         whole = (
-            "The query fits in one transport. Figures are of all its cells; the standard "
-            f"deviation, and the tests, are over {protocol.subsets} random parts of it, and so "
-            "tell the chance of which cells there are."
+            "The query fits in one transport. The figures are for all its cells; the standard "
+            f"deviation and the tests are over {protocol.subsets} random parts of it, and so "
+            "reflect the chance of which cells it contains."
         )
         return (whole,)
     sizes = [len(part) for part in parts.cells]
     cut = (
-        f"The query is cut into {len(sizes)} random subsets of up to {max(sizes):,} "
-        f"cells, each with {config.draws} subsets of the reference transported onto it; "
-        "figures are means over the subsets, ± their standard deviation."
+        f"The query is divided into {len(sizes)} random subsets of up to {max(sizes):,} cells, "
+        f"each with {config.draws} subsets of the reference transported onto it; figures are means "
+        "over the subsets, ± their standard deviation."
     )
     if sum(sizes) == m:
         return (cut,)
@@ -131,4 +131,4 @@ def _on_concatenations(prepared: Prepared) -> list[str]:
     ]
     if not formed:
         return []
-    return ["Concatenations of the paper formed from the members at hand: " + ", ".join(formed)]
+    return ["Concatenations of the paper, formed from the available members: " + ", ".join(formed)]

@@ -96,17 +96,19 @@ class Protocol:
             for name in given:
                 if name not in known:
                     raise DataError(
-                        f"--{option} cannot be {name!r}; it takes {', '.join(known)}, "
-                        "with commas between them."
+                        f"--{option} cannot be {name!r}; it takes {', '.join(known)}, separated by "
+                        "commas."
                     )
             if not given:
-                raise DataError(f"--{option} names nothing; it takes {', '.join(known)}.")
+                raise DataError(f"--{option} is empty; it takes {', '.join(known)}.")
         if self.subsets < 2:
-            raise DataError(f"--subsets cannot be {self.subsets}; it takes 2 or more.")
+            raise DataError(f"--subsets cannot be {self.subsets}; it must be at least 2.")
         if self.identification_subsets < 0:
             raise DataError("--identification-subsets cannot be below 0.")
         if self.repeats < 1 or any(cells < 1 for cells in self.low_label):
-            raise DataError("--low-label takes numbers of cells from 1 on, with commas.")
+            raise DataError(
+                "--low-label takes numbers of cells of at least 1, separated by commas."
+            )
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -94,7 +94,7 @@ def simulate_reader(
         If the probability is not in [0, 1), or no type has enough labelled cells.
     """
     if not 0 <= errors < 1:
-        raise DataError(f"--reader-errors cannot be {errors}; it takes 0 to below 1.")
+        raise DataError(f"--reader-errors cannot be {errors}; it takes a number from 0 to below 1.")
     prepared = replace(prepared, config=replace(prepared.config, draws=DRAWS))
     shared = shared_labels(truth, prepared.types)
     if left_out is not None:

@@ -48,8 +48,8 @@ def read_elsewhere(path: Path, columns: Mapping[str, str] | None = None) -> tupl
         there = find_files(path)[0]
         names = [name for name in there if "/" in name]
         if not names:
-            what = "its images lie in no sub-folder" if there else "it holds no image"
-            raise DataError(f"{path}: {what}; give a folder with one sub-folder a type.")
+            what = "its images are in no sub-folder" if there else "it contains no image"
+            raise DataError(f"{path}: {what}; give a folder with one sub-folder per type.")
         return said_in_folders({name: _content(path / name) for name in names})
     written = read_text(path, bounded=False, sheet="reviews")
     return said_in_table(written.text, str(path), columns)
@@ -86,7 +86,7 @@ def checked_answers(
     DataError
         If a value is wrong, a cell is not of this query, or two answers contradict each other.
     """
-    cells = CheckedCells(path, query, "look at it again, and take this row out")
+    cells = CheckedCells(path, query, "check it, and remove this row")
     said = read_elsewhere(path, columns)
     stamp = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).isoformat(timespec="seconds")
     placed = []
@@ -102,7 +102,7 @@ def checked_answers(
     cells.stop_at_missing()
     for first, second in find_conflicts(placed).values():
         raise DataError(
-            f"{path}, {first.place} and {second.place}, call one cell {first.type_name} and "
+            f"{path}, {first.place} and {second.place} give the same cell as {first.type_name} and "
             f"{second.type_name}; keep one."
         )
     return tuple(review for _, review in placed)

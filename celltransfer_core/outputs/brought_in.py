@@ -124,9 +124,7 @@ def said_in_table(
             if not (file or sha256 or told):
                 continue
             if not told:
-                raise DataError(
-                    f"{name}, line {line}, has no type; write one, or take the row out."
-                )
+                raise DataError(f"{name}, line {line}, has no type; write one, or remove the row.")
             found.append(
                 Said(
                     f"line {line}",
@@ -143,11 +141,12 @@ def said_in_table(
             )
     except ColumnsError as error:
         raise ColumnsError(
-            f"{error} Of answers the table needs a column of files (or sha256) and one of types.",
+            f"{error} A table of answers needs a column of files (or sha256) and a column of "
+            "types.",
             error.columns,
         ) from None
     if not found:
-        raise DataError(f"{name} has a header but no rows; nothing can be brought in.")
+        raise DataError(f"{name} has a header but no rows; there is nothing to import.")
     return tuple(found)
 
 
@@ -170,12 +169,12 @@ def said_in_folders(hashes: Mapping[str, str]) -> tuple[Said, ...]:
         If there is no image, or one lies in no folder.
     """
     if not hashes:
-        raise DataError("There is no image in this folder; choose one with a sub-folder a type.")
+        raise DataError("There is no image in this folder; choose one with a sub-folder per type.")
     found = []
     for name, sha256 in sorted(hashes.items()):
         folder = name.rpartition("/")[0].rpartition("/")[2]
         if not folder:
-            raise DataError(f"{name} lies in no folder that names its type; put it into one.")
+            raise DataError(f"{name} is in no folder that names its type; move it into one.")
         found.append(Said(name, name, sha256, folder, sorted_by_type=True))
     return tuple(found)
 

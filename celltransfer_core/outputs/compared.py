@@ -94,13 +94,13 @@ class Change:
             before, after = (one or "no answer" for one in self.answer)
             said.append(f"answer: {before} → {after}")
         if self.lacking:
-            said.append(f"{self.lacking} takes part in one of them alone")
+            said.append(f"only one of them uses {self.lacking}")
         if self.match:
             said.append(f"cluster: {self.match[0]} → {self.match[1]}")
         for what, names in (
             ("voters that changed", self.voters),
             ("voters that joined", self.joined),
-            ("voters that are gone", self.gone),
+            ("voters that were removed", self.gone),
         ):
             if names:
                 said.append(f"{what}: {'; '.join(names)}")
@@ -164,7 +164,7 @@ class ComparedRuns:
         voters = dict.fromkeys((*self.first.voters, *self.second.voters))
         return [
             ("final type", change.before, change.after),
-            ("people's answer", answers[0], answers[1]),
+            ("readers' answer", answers[0], answers[1]),
             ("its cluster", matches[0], matches[1]),
             *((name, voted(name, *sides[0]), voted(name, *sides[1])) for name in voters),
         ]
@@ -303,7 +303,7 @@ def _differences(
         yield Difference("setting", label, *values)
     known = (type_names(run.reference) for run in (one, other))
     yield from _sets("types", "Types of the reference", *known)
-    yield from _sets("types", "Types that take part", one.types, other.types)
+    yield from _sets("types", "Types included", one.types, other.types)
     yield from _counted("reference", "Reference cells", one.reference, other.reference)
     mended = sum(
         one.reference.cell_labels[a] != other.reference.cell_labels[b]
@@ -323,7 +323,7 @@ def _differences(
     parted = sum(first.final.reviewed[a] != second.final.reviewed[b] for a, b in pairs)
     if parted:
         numbers = (f"{number:,}" for number in answered)
-        yield Difference("answers", "Cells that people answered", *numbers)
+        yield Difference("answers", "Cells with a reader's answer", *numbers)
     voters = ([voter_label(voter) for voter in run.voters] for run in (one, other))
     yield from _sets("voters", "Voters", *voters)
 
@@ -344,7 +344,7 @@ def _counted(kind: str, what: str, first: Dataset, second: Dataset) -> Iterator[
     if first.cells != second.cells:
         shared = len({*first.cells} & {*second.cells})
         told = (
-            f"{one.n_cells:,}, of them {one.n_cells - shared:,} here alone"
+            f"{one.n_cells:,}, of which {one.n_cells - shared:,} only here"
             for one in (first, second)
         )
         yield Difference(kind, what, *told)

@@ -82,7 +82,7 @@ def decimal(text: str) -> float:
     """
     value = float(text.strip().replace(",", "."))
     if not math.isfinite(value):
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return value
 
 
@@ -109,7 +109,7 @@ def whole(text: str) -> int:
     """
     value = decimal(text)
     if not value.is_integer():
-        raise ValueError(f"{text!r} is no whole number")
+        raise ValueError(f"{text!r} is not a whole number")
     return int(value)
 
 
@@ -148,6 +148,6 @@ def moment(text: str) -> str:
     elif found := _YEAR_FIRST.fullmatch(text):
         year, month, day, *time = found.groups()
     else:
-        raise ValueError(f"{text!r} is no time")
+        raise ValueError(f"{text!r} is not a time")
     hour, minute, second = (int(part or 0) for part in time)
     return dt.datetime(int(year), int(month), int(day), hour, minute, second).isoformat()

@@ -35,14 +35,20 @@ wrong besides. About 15 to 40 more answers are wanted for 90 %.
     if expected is None:
         return ""
     range_ = interval(expected.low, expected.high)
-    first = f"Expect {range_} of cells typed rightly; the best guess is {percent(expected.value)}."
-    wide = " The range is wide: it is not known well yet." * (expected.high - expected.low > WIDE)
+    first = (
+        f"Expected accuracy: {range_} of the cells typed correctly; best estimate "
+        f"{percent(expected.value)}."
+    )
+    wide = " The range is wide because little is known yet." * (expected.high - expected.low > WIDE)
     rests = (
-        f"It rests on {expected.draws} answer{'s' if expected.draws > 1 else ''} on drawn cells, "
-        "and on how far the voters agree."
+        f"It is based on {expected.draws} answer{'s' if expected.draws > 1 else ''} on "
+        "randomly drawn cells and on how far the voters agree."
         if expected.draws
-        else "It rests on how far the voters agree; answers on drawn cells will tell better. "
-        "Cells of types that the reference lacks are wrong besides."
+        else (
+            "It is based on how far the voters agree; answers on randomly drawn cells will "
+            "give a better estimate. Cells of types that the reference lacks are wrong in "
+            "addition."
+        )
     )
     return f"{first}{wide} {rests} {describe_wanted(expected)}"
 
@@ -61,20 +67,25 @@ def describe_wanted(expected: Expected) -> str:
     Examples
     --------
     >>> describe_wanted(Expected(0.96, 0.93, 0.98, 0.0, 0, (0, 0)))
-    'That is likely above 90 % as it is.'
+    'This is probably above 90 % already.'
     """
     goal = percent(WANTED)
     if expected.wanted is None:
-        return f"How many answers are wanted for {goal} cannot be told: more than {MOST_ANSWERS}."
+        return (
+            f"How many answers are needed for {goal} cannot be estimated: more than {MOST_ANSWERS}."
+        )
     least, most = expected.wanted
     if not most:
-        return f"That is likely above {goal} as it is."
+        return f"This is probably above {goal} already."
     least, most = _STEP * (least // _STEP), _STEP * -(-most // _STEP)
     if most > MOST_ANSWERS:
-        return f"{max(least, _STEP)} or more answers are wanted for {goal}; cannot be told better."
+        return (
+            f"At least {max(least, _STEP)} more answers are needed for {goal}; a closer "
+            "estimate is not possible."
+        )
     if not least:
-        return f"Up to {most} more answers are wanted for {goal}."
-    return f"About {least} to {most} more answers are wanted for {goal}."
+        return f"Up to {most} more answers are needed for {goal}."
+    return f"About {least} to {most} more answers are needed for {goal}."
 
 
 def describe_poor(expected: Expected | None) -> str:
@@ -92,8 +103,9 @@ def describe_poor(expected: Expected | None) -> str:
     if expected is None or not expected.warns:
         return ""
     return (
-        f"Under {percent(WARNED_BELOW)} of the cells may be typed rightly. Confirm the clusters, "
-        "say what this sample can hold, and check that stain and scale are like the reference's."
+        f"Fewer than {percent(WARNED_BELOW)} of the cells may be typed correctly. Confirm the "
+        "clusters, state what this sample can contain, and check that stain and scale are similar "
+        "to the reference's."
     )
 
 

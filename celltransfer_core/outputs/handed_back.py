@@ -100,7 +100,7 @@ def hash_in(name: str, line: int, row: Mapping[str, str]) -> str:
     """
     if is_pseudonym(told := row.get("sha256", "").lower()):
         raise DataError(
-            f"{name}, line {line}, has a pseudonym in place of a hash; export the table without "
+            f"{name}, line {line}, has a pseudonym instead of a hash; export the table without "
             "pseudonyms."
         )
     return told
@@ -181,7 +181,7 @@ def reader_in(name: str, line: int, row: Mapping[str, str]) -> str:
     if "reader" not in row:
         return ""
     if not row["reader"] or not row["reader"].isprintable():
-        raise DataError(f"{name}, line {line}: it does not say who the reader is.")
+        raise DataError(f"{name}, line {line}: the reader is missing.")
     return row["reader"]
 
 
@@ -208,7 +208,7 @@ def time_in(name: str, line: int, row: Mapping[str, str]) -> str:
         return moment(row["time"])
     except ValueError:
         raise DataError(
-            f"{name}, line {line}: {row['time']!r} is no time (as 2026-01-31T12:00:00)."
+            f"{name}, line {line}: {row['time']!r} is not a time (such as 2026-01-31T12:00:00)."
         ) from None
 
 

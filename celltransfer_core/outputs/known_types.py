@@ -66,7 +66,7 @@ class KnownTypes:
         if (answer := answer_named(name)) in answers:
             return answer
         if not name.strip():
-            raise DataError(f"{path}, line {line}, has no type; write one, or take the row out.")
+            raise DataError(f"{path}, line {line}, has no type; write one, or remove the row.")
         key = type_key(name)
         if key not in self._spelt:
             try:
@@ -94,7 +94,7 @@ class KnownTypes:
             for path, names in self._unknown.items()
         )
         count = len({name for names in self._unknown.values() for name in names})
-        what = "1 name is no type" if count == 1 else f"{count} names are no types"
+        what = "1 name is not a type" if count == 1 else f"{count} names are not types"
         raise DataError(
             f"{what} of the reference. {told}. Correct them, or allow new types: --new-types for "
             f"all of them, --new-types NAME,… for some."

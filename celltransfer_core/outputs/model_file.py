@@ -130,17 +130,17 @@ def read_model(path: Path | str, *, workers: int | None = None) -> CellClassifie
         usual = _usual(described["usual"], len(types))
         hashes = {str(name): str(value) for name, value in described["arrays"].items()}
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        refuse(f"its manifest is not what it should be ({error!r})")
+        refuse(f"its manifest is not valid ({error!r})")
     shapes: dict[str, tuple[int, ...]] = {
         _weights(n): (one.dim, len(types)) for n, one in enumerate(encoders)
     }
     shapes[_INTERCEPT] = (len(types),)
     shapes[_CENTRES] = shapes[_METRIC] = (len(types), len(types))
     if not shapes.keys() == entries.keys() == hashes.keys():
-        refuse("it does not hold the arrays that its encoders need")
+        refuse("it does not contain the arrays that its encoders need")
     for name, data in entries.items():
         if hashlib.sha256(data).hexdigest() != hashes[name]:
-            refuse(f"{name} is damaged; bring the file again")
+            refuse(f"{name} is damaged; copy the file again")
     exact = (_INTERCEPT, _CENTRES, _METRIC)
     kinds = {name: np.float64 if name in exact else np.float32 for name in shapes}
     arrays = {
@@ -178,31 +178,31 @@ def _entries(path: Path, refuse: Callable[[str], NoReturn]) -> dict[str, bytes]:
     most = MAX_ENCODERS + 4
     end, before = data[-22:], data[-42:-38]
     if end[:4] != _END or before == _LARGE or int.from_bytes(end[10:12], "little") > most:
-        refuse("it is none that export --model wrote")
+        refuse("it was not written by export --model")
     found: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for entry in archive.infolist():
                 packed = entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1
                 if packed or entry.file_size != entry.compress_size or entry.file_size > size:
-                    refuse("its entries are packed, as those of export --model never are")
+                    refuse("its entries are compressed, which export --model never does")
                 if entry.filename in found or len(found) > most:
-                    refuse("it holds an entry twice, or too many")
+                    refuse("it contains an entry twice, or too many entries")
                 found[entry.filename] = archive.read(entry)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-        refuse(f"it is damaged ({error}); bring it again")
+        refuse(f"it is damaged ({error}); copy it again")
     return found
 
 
 def _manifest(data: bytes, refuse: Callable[[str], NoReturn]) -> Mapping[str, Any]:
     if not 0 < len(data) <= MAX_MANIFEST:
-        refuse("it has no manifest, or too long a one")
+        refuse("its manifest is missing or too long")
     try:
         described = json.loads(data)
     except (ValueError, RecursionError) as error:
         refuse(f"its manifest cannot be read ({error})")
     if not isinstance(described, dict) or described.get("format") != FORMAT:
-        refuse("it is none that export --model wrote")
+        refuse("it was not written by export --model")
     if described.get("version") != VERSION:
         refuse(
             f"it is of version {described.get('version')!r}, and this CellTransfer ({__version__}) "
@@ -329,7 +329,7 @@ def _array(
             refuse(f"{name} is an array of another version")
         found, by_columns, told = np.lib.format.read_array_header_1_0(file)
     except ValueError as error:
-        refuse(f"{name} is no array ({error})")
+        refuse(f"{name} is not an array ({error})")
     rest = data[file.tell() :]
     if (found, by_columns, told) != (shape, False, kind) or len(rest) != kind.itemsize * np.prod(
         shape
@@ -337,5 +337,5 @@ def _array(
         refuse(f"{name} is not {kind} of shape {shape}")
     array = np.frombuffer(rest, kind).reshape(shape)
     if not np.isfinite(array).all():
-        refuse(f"{name} holds what is no number (NaN or infinite)")
+        refuse(f"{name} contains values that are not numbers (NaN or infinite)")
     return array

@@ -20,29 +20,29 @@ _MOST_PICTURES = 12  # of a fault
 
 _ONE, _SEVERAL = 0, 1
 _CELLS: dict[Fault, tuple[str, str]] = {
-    "no nucleus": ("has no nucleus that was found", "have no nucleus that was found"),
+    "no nucleus": ("has no detected nucleus", "have no detected nucleus"),
     "blurred": (
-        "is blurred beyond 99 % of the reference",
-        "are blurred beyond 99 % of the reference",
+        "is more blurred than 99 % of the reference",
+        "are more blurred than 99 % of the reference",
     ),
-    "dark": ("is dark beyond 99 % of the reference", "are dark beyond 99 % of the reference"),
-    "bright": ("is bright beyond 99 % of the reference", "are bright beyond 99 % of the reference"),
+    "dark": ("is darker than 99 % of the reference", "are darker than 99 % of the reference"),
+    "bright": ("is brighter than 99 % of the reference", "are brighter than 99 % of the reference"),
     "stain": (
-        "is stained off the usual beyond 99 % of the reference",
-        "are stained off the usual beyond 99 % of the reference",
+        "is stained more unusually than 99 % of the reference",
+        "are stained more unusually than 99 % of the reference",
     ),
     "cut off": (
-        "is cut off by the border of its image",
-        "are cut off by the border of their image",
+        "is cut off at the border of its image",
+        "are cut off at the border of their image",
     ),
     "several nuclei": ("shows a second nucleus", "show a second nucleus"),
 }
 _SET: dict[Fault, str] = {
-    "no nucleus": "without nuclei that were found",
+    "no nucleus": "more often without a detected nucleus",
     "blurred": "more blurred",
     "dark": "darker",
     "bright": "brighter",
-    "stain": "stained otherwise",
+    "stain": "stained differently",
     "cut off": "cropped closer",
     "several nuclei": "closer to its neighbours",
 }
@@ -84,8 +84,8 @@ def describe_shifts(shifts: Sequence[Shift]) -> list[str]:
     told = []
     if whole:
         told.append(
-            f"The usual cell of the query is {_joined(whole)} than 99 % of the reference. That is "
-            "no fault of single cells: each is compared with the others."
+            f"The typical cell of the query is {_joined(whole)} than 99 % of the reference. This "
+            "is not a fault of single cells: each is compared with the others."
         )
     for slide in dict.fromkeys(shift.slide for shift in shifts if shift.slide):
         words = _joined([_SET[shift.fault] for shift in shifts if shift.slide == slide])
@@ -141,16 +141,16 @@ def add_quality(page: Page, result: RunResult, progress: Progress = silent) -> N
     result : RunResult
     progress : callable
     """
-    page.heading("How good the pictures are")
+    page.heading("Image quality")
     quality = judge_quality(result.framing, result.reference, result.query)
     if quality is None:
-        page.text("Not measured: whole images were asked for, and no nuclei were searched.")
+        page.text("Not measured: whole images were requested, so no nuclei were detected.")
         return
     for sentence in describe_shifts(quality.shifts):
         page.text(sentence)
     told = describe_faults(quality)
     if not told:
-        page.text("No cell stands out.")
+        page.text("No cell is conspicuous.")
     crops = result.framing.crops[QUERY]
     for done, (fault, sentence) in enumerate(told.items(), start=1):
         page.text(sentence)

@@ -131,12 +131,12 @@ class CheckedCells:
         """
         if self._missing:
             told = self._told(self._missing, "not in the query")
-            raise DataError(f"{told}; was the file made for another one?")
+            raise DataError(f"{told}; was the file made for another query?")
 
     def _told(self, rows: Sequence[tuple[str, str]], what: str) -> str:
         (place, name), *more = rows
         places = ", ".join(one.removeprefix("line ") for one, _ in more[:_SHOWN])
         lines = f" (line {places}{'…' * (len(more) > _SHOWN)})" if place != name else ""
-        also = f", and so it is in {len(more)} more{lines}" if more else ""
+        also = f"; the same applies to {len(more)} more{lines}" if more else ""
         where = f", {place}" if place != name else ""
         return f"{self._path}{where}: {name} is {what}{also}"

@@ -149,7 +149,7 @@ def _matches(path: Path, known: KnownTypes) -> tuple[Confirmation, ...]:
         try:
             cluster = whole(row["cluster"])
         except ValueError:
-            raise DataError(f"{where}: {row['cluster']!r} is no cluster number.") from None
+            raise DataError(f"{where}: {row['cluster']!r} is not a cluster number.") from None
         if cluster in found:
             raise DataError(f"{where}, confirms cluster {cluster} twice; keep one row.")
         if not row["matched_type"]:
@@ -159,7 +159,7 @@ def _matches(path: Path, known: KnownTypes) -> tuple[Confirmation, ...]:
         try:
             count = whole(cells) if cells else None
         except ValueError:
-            raise DataError(f"{where}: {cells!r} is no number of cells.") from None
+            raise DataError(f"{where}: {cells!r} is not a number of cells.") from None
         found[cluster] = Confirmation(cluster, name, row.get("by", ""), count, held)
     return tuple(found.values())
 
@@ -197,20 +197,20 @@ def read_clusters(path: Path, query: Dataset) -> Clusters:
             number = whole(row["cluster"])
             centre = decimal(row.get("centrality") or "1")
         except ValueError:
-            raise DataError(f"{where}: the row of {file} holds no number.") from None
+            raise DataError(f"{where}: the row of {file} has no number.") from None
         if number < 0:
             raise DataError(f"{where}: cluster numbers start at 0; {file} has {number}.")
         if numbers[cell] not in (-1, number):
             raise DataError(
-                f"{where}, puts {file} or a copy of it into two clusters; keep one row."
+                f"{where}, assigns {file} or a copy of it to two clusters; keep one row."
             )
         numbers[cell], centrality[cell] = number, centre
     cells.stop_at_replaced()
     missing = np.flatnonzero(numbers < 0)
     if len(missing):
         raise DataError(
-            f"{path} has no cluster for {len(missing)} of {query.n_cells} cells "
-            f"(such as {query.first_file[missing[0]]}); it was made for another query."
+            f"{path} has no cluster for {len(missing)} of {query.n_cells} cells (for example "
+            f"{query.first_file[missing[0]]}); it was made for another query."
         )
     names, labels = np.unique(numbers, return_inverse=True)
     return Clusters(

@@ -127,7 +127,7 @@ def _add_head(
     page.text(signed if about.signed else "Not signed off.")
     page.add(f"<p class=note><strong>{html.escape(RESEARCH_USE)}</strong></p>")
     if about.drawn:
-        page.text("The cells of this study are drawn, not photographed.")
+        page.text("The cells of this study are synthetic, not photographed.")
     changed = int((final.final != np.array(result.predicted)).sum())
     known = set(result.query.cells)
     readers = Counter(
@@ -136,9 +136,12 @@ def _add_head(
     answered = int((final.reviewed != "").sum())
     by = ", ".join(f"{name} ({count:,})" for name, count in sorted(readers.items()))
     told = (
-        f"{answered:,} were looked at by people: {by}. {changed:,} got another type than predicted."
+        (
+            f"{answered:,} were reviewed by readers: {by}. {changed:,} got another type than "
+            "predicted."
+        )
         if answered
-        else "Nobody has looked at one yet."
+        else "None has been reviewed yet."
     )
     lead = f"{result.query.n_cells:,} cells were typed. {told}"
     page.add(f"<p class=lead>{html.escape(lead)}</p>")
@@ -153,22 +156,23 @@ def _add_numbers(page: Page, result: RunResult, said: Sequence[Mapping[str, str]
     page.text(
         f"{result.query.n_cells:,} cells of the query were compared with "
         f"{result.reference.n_cells:,} reference cells of {len(type_names(result.reference))} "
-        f"types, and grouped into {len(result.clusters.names)} clusters, of which a person "
-        f"confirmed {sum(match.confirmed for match in result.matches)}."
+        f"types, and grouped into {len(result.clusters.names)} clusters, "
+        f"{sum(match.confirmed for match in result.matches)} of which were confirmed by a person."
     )
     absent = result.config.absent
     if expected := result.config.expect:
-        page.text(f"Types that were expected in the query: {', '.join(expected)}.")
+        page.text(f"Types expected in the query: {', '.join(expected)}.")
     by = dict.fromkeys(absent, "a person")
     by |= {one["type"]: one["reader"] for one in said if one["state"] == "absent"}
     if absent:
         named = ", ".join(f"{name} (by {by[name]})" for name in absent)
-        page.text(f"Types that were ruled out in the query: {named}.")
+        page.text(f"Types ruled out in the query: {named}.")
     for sentence in describe_ruled_out(result, by).values():
         page.text(sentence)
     if left := [f"{n} ({count:,})" for n, count in result.filtered.items() if n not in absent]:
         page.text(
-            f"Types of the reference that no cluster matches, and are left out: {', '.join(left)}."
+            "Types of the reference that are matched to no cluster and left out: "
+            f"{', '.join(left)}."
         )
 
 
@@ -176,7 +180,7 @@ def _add_command(
     page: Page, result: RunResult, described: Mapping[str, Any], *, reviews: str | None
 ) -> None:
     """Add the command that repeats the run, and its manifest."""
-    page.heading("How to repeat it")
+    page.heading("How to reproduce it")
     extras = {name: extra.scales[0].um_per_px for name, extra in result.extras.items()}
     command = command_line(
         result.config, extras=extras, channels=shown_channels(result), reviews=reviews

@@ -87,7 +87,7 @@ def add_reviews(
     inference : Inference
         What the answers tell of all cells.
     """
-    page.heading("What people said")
+    page.heading("Readers' answers")
     if not reviews:
         page.text("No cell has been reviewed: all types are predictions.")
         return
@@ -112,7 +112,7 @@ def _add_accuracy(page: Page, inference: Inference) -> None:
         found = inference.right(among)
         if among.any():
             rows.append((page.chip(name), f"{found.draws}", describe_share(found)))
-    page.table(("Predicted type", "Answers drawn", "Share right (95 % interval)"), rows)
+    page.table(("Predicted type", "Answers on drawn cells", "Share correct (95 % interval)"), rows)
 
 
 def _add_readers(page: Page, first: str, second: str, found: Concordance) -> None:
@@ -136,7 +136,11 @@ def _add_readers(page: Page, first: str, second: str, found: Concordance) -> Non
     if not found.disagreements:
         return
     cells = len(found.disagreements)
-    page.subheading("The cell they dispute" if cells == 1 else f"The {cells:,} cells they dispute")
+    page.subheading(
+        "The cell on which they disagree"
+        if cells == 1
+        else f"The {cells:,} cells on which they disagree"
+    )
     page.table(
         ("Cell", *map(html.escape, (first, second))),
         [

@@ -40,14 +40,13 @@ def add_matches(page: Page, result: RunResult, progress: Progress) -> None:
     ImageError
         If an image is gone.
     """
-    page.heading("What the clusters are")
+    page.heading("Clusters and their types")
     colours = "in original colours" if page.original else "as the encoders see them"
     by_votes = result.cluster_votes is not None
-    score = "what share of its votes the type has" if by_votes else "how alike the two are"
+    score = "the share of its votes for the type" if by_votes else "how similar the two are"
     page.text(
-        "Each cluster of query cells is matched to a type as a whole. Beside its most central "
-        f"cells stand reference cells of that type, all {colours}. The score tells "
-        f"{score}."
+        "Each cluster of query cells is matched to one type. Its most central cells are shown "
+        f"beside reference cells of that type, all {colours}. The score is {score}."
     )
     query, reference = result.framing.crops[QUERY], result.framing.crops[REFERENCE]
     order = np.argsort(-result.clusters.sizes, kind="stable").tolist()
@@ -100,16 +99,16 @@ def _add_types_without_cluster(page: Page, result: RunResult) -> None:
             (
                 page.chip(name),
                 "kept by a person" if kept else out[name in result.config.absent],
-                page.pictures(query, alike.tolist(), f"query cell most like {name}"),
+                page.pictures(query, alike.tolist(), f"query cell most similar to {name}"),
                 page.pictures(reference, typed[:_PER_TYPE].tolist(), name),
             )
         )
     if rows:
         page.text(
-            "No cluster is called one of these types. No cell can be typed as one that is left "
-            "out; a rare type may still lie among the cells of another."
+            "No cluster is matched to these types. No cell can get a type that is left out; cells "
+            "of a rare type may still be hidden in the cluster of another type."
         )
-        page.table(("Type", "Word", "Query cells most like it", "Reference"), rows)
+        page.table(("Type", "Status", "Most similar query cells", "Reference"), rows)
 
 
 def add_similarities(

@@ -57,7 +57,7 @@ def add_differential(
     )
     if artefacts := int((final.final == ARTEFACT).sum()):
         are = "1 artefact is" if artefacts == 1 else f"{artefacts:,} artefacts are"
-        page.text(f"{are} no cell and not counted after review.")
+        page.text(f"{are} not counted after review.")
     counts = {name: int((final.final == name).sum()) for name in {*result.types, *types}}
     title = "Final composition" if reviewed else "Composition as predicted"
     page.figure("composition_figure", types_figure(counts, page.colours, title))
@@ -77,7 +77,7 @@ def _add_before_and_after(
     predicted = before.set_index("type")["cells"]
     total = int(predicted.sum())
     if after is None:
-        page.text(f"Of {cells:,} cells. Nobody has reviewed one yet: these are predictions.")
+        page.text(f"Of {cells:,} cells. None has been reviewed yet: these are predictions.")
     rows: list[tuple[str, ...]] = []
     for row in (before if after is None else after).to_dict("records"):
         was, now = int(predicted.get(row["type"], 0)), int(row["cells"])
@@ -146,9 +146,9 @@ def _add_slides(page: Page, before: pd.DataFrame, after: pd.DataFrame | None) ->
         ],
     )
     page.text(
-        "Percent with 95 % intervals. Predicted and after review: of counting alone. Corrected by "
-        "answers: of counting and typing. In 100 and 200 cells: what a count by eye may find "
-        "(Rümke); a count outside of it is not explained by chance."
+        "Percent with 95 % intervals. Predicted and after review: intervals of counting alone. "
+        "Corrected by answers: of counting and typing. In 100 and 200 cells: the range that a "
+        "manual count may give (Rümke); a count outside it is not explained by chance."
     )
 
 
@@ -163,7 +163,7 @@ def add_confusion(page: Page, result: RunResult, final: FinalTypes, inference: I
         Of the query's cells.
     inference : Inference
     """
-    page.subheading("Predicted against reviewed")
+    page.subheading("Predicted and reviewed types")
     page.text(describe_sample(inference.tally, result.query.n_cells))
     told = (final.reviewed != "") & (final.reviewed != UNSURE)
     if not told.any():
@@ -177,7 +177,7 @@ def add_confusion(page: Page, result: RunResult, final: FinalTypes, inference: I
         for other in columns
     }
     _add_matrix(page, rows, columns, counts)
-    page.text("Rows: what was predicted. Columns: what people said. Blue: the same.")
+    page.text("Rows: predicted type. Columns: readers' answer. Blue: the same.")
 
 
 def _in_order(order: Sequence[str], names: Labels) -> list[str]:

@@ -55,7 +55,7 @@ class RunFolder:
                 try:
                     confirmed.add(whole(row["cluster"]))
                 except ValueError:
-                    told = f"{matches}, line {line}: {row['cluster']!r} is no cluster number."
+                    told = f"{matches}, line {line}: {row['cluster']!r} is not a cluster number."
                     raise DataError(told) from None
         rows = []
         for line, row in rows_of_file(predictions, "predictions", NEEDED):
@@ -90,7 +90,7 @@ class RunFolder:
                 "with --query."
             ) from error
         if hashlib.sha256(data).hexdigest() != cell.sha256:
-            raise DataError(f"{path} is another image than the one that was typed; run again.")
+            raise DataError(f"{path} is not the image that was typed; run again.")
         return data
 
 
@@ -114,14 +114,14 @@ def read_run_folder(folder: Path, query: Path | None = None) -> RunFolder:
     """
     described = _json(folder / "manifest.json", folder)
     if not isinstance(described.get("inputs"), dict) or "query" not in described["inputs"]:
-        raise DataError(f"{folder / 'manifest.json'} is not that of a run.")
+        raise DataError(f"{folder / 'manifest.json'} is not the manifest of a run.")
     if query is None:
         # The manifest names no place; the log beside it does.
         log = _json(folder / "run.json", folder)
         told = log.get("options", {}) if isinstance(log.get("options"), dict) else {}
         if not told.get("query"):
             raise DataError(
-                f"{folder / 'run.json'} does not say where the query lies; give --query."
+                f"{folder / 'run.json'} does not state where the query is; give --query."
             )
         query = Path(str(told["query"]))
     return RunFolder(folder, described, query)
@@ -132,11 +132,11 @@ def _json(path: Path, folder: Path) -> dict[str, Any]:
         found = json.loads(path.read_bytes())
     except OSError as error:
         raise DataError(
-            f"{folder} is not a folder that run wrote: {path.name} cannot be read "
-            f"({error.strerror}). Give the --out of a run, or study:NAME."
+            f"{folder} was not written by run: {path.name} cannot be read ({error.strerror}). Give "
+            "the --out of a run, or study:NAME."
         ) from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read ({error}); run again.") from error
     if not isinstance(found, dict):
-        raise DataError(f"{path} must hold one JSON object; run again.")
+        raise DataError(f"{path} must contain one JSON object; run again.")
     return found

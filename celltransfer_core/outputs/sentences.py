@@ -67,11 +67,11 @@ def describe_share(share: Share) -> str:
     Examples
     --------
     >>> describe_share(Share(0.92, 0.826, 0.961, 60))
-    '82 to 97 %, best guess 92 %'
+    '82 to 97 %, best estimate 92 %'
     """
     if math.isnan(share.value):
         return "not known yet"
-    return f"{interval(share.low, share.high)}, best guess {percent(share.value)}"
+    return f"{interval(share.low, share.high)}, best estimate {percent(share.value)}"
 
 
 def describe_accuracy(inference: Inference) -> str:
@@ -93,10 +93,10 @@ def describe_accuracy(inference: Inference) -> str:
         )
     found = inference.right()
     return (
-        f"Right, of all cells: {describe_share(found)} (95 % interval). It rests on "
-        f"{found.draws} answers on cells drawn by chance, {inference.tally.blind} of them blind; "
-        "doubtful cells are drawn more often and weigh less. No cell is judged by a vote that "
-        "knows its answer."
+        f"Accuracy over all cells: {describe_share(found)} (95 % interval). It is based on "
+        f"{found.draws} answers on randomly drawn cells, {inference.tally.blind} of them blind; "
+        "uncertain cells are drawn more often and weigh less. No cell is judged by a vote that "
+        "has used its answer."
     )
 
 
@@ -114,14 +114,15 @@ def describe_flags(flags: Flags) -> str:
     flagged, cells = int((flags.flagged & ~flags.typed).sum()), len(flags.flagged)
     typed = int(flags.typed.sum())
     told = f"{flagged:,} of {cells - typed:,} cells are flagged"
-    told += f" ({typed:,} more are typed)" if typed else ""
+    told += f" ({typed:,} more have a reader's answer)" if typed else ""
     if flags.missing is None:
         told += f", with the aim that {100 * flags.error:g} % of the others are wrong."
     else:
         more = flags.missing.missing
         told += (
-            f", by agreement under {flags.agreement:g}. Confidence will decide once {more:,} more "
-            f"{'cell is' if more == 1 else 'cells are'} typed; then more cells may be flagged."
+            f", those with agreement below {flags.agreement:g}. Confidence will decide once "
+            f"{more:,} more {'cell is' if more == 1 else 'cells are'} typed; then more cells may "
+            "be flagged."
         )
     return f"{told} {describe_errors(flags.errors)}"
 
@@ -140,18 +141,18 @@ def describe_errors(errors: Errors) -> str:
     Examples
     --------
     >>> describe_errors(Errors(390, 7.3, 2, 14))
-    'Of the 390 others, 2 to 14 are expected to be wrong (best guess 7).'
+    'Of the 390 others, 2 to 14 are expected to be wrong (best estimate 7).'
     """
     if not errors.cells:
-        return "No other cell is left."
+        return "No other cells remain."
     one = f"{errors.low:,} to {errors.high:,}" if errors.high > errors.low else f"{errors.low:,}"
     if errors.high - errors.low > errors.cells / 2:
         return (
-            f"How many of the {errors.cells:,} others are wrong is not known yet: it may be {one}."
+            f"How many of the {errors.cells:,} others are wrong is not known yet: possibly {one}."
         )
     return (
-        f"Of the {errors.cells:,} others, {one} are expected to be wrong (best "
-        f"guess {errors.expected:,.0f})."
+        f"Of the {errors.cells:,} others, {one} are expected to be wrong (best estimate "
+        f"{errors.expected:,.0f})."
     )
 
 
@@ -171,16 +172,20 @@ def describe_sensitivity(found: Sensitivity, cells: int) -> str:
     Examples
     --------
     >>> describe_sensitivity(Sensitivity(drawn=12, seen=12, low=0.779, missing=47), 200)
-    'Of 12 drawn ones, 12 are among them: at least 77 % are seen. 47 more would promise 95 %.'
+    'Of 12 randomly drawn cells of the type, 12 are among them: at least 77 % are flagged or \
+predicted. 47 more would guarantee 95 %.'
     """
     if found.drawn + found.missing > cells:
-        more = " This set has too few of them to promise 95 %."
+        more = " This set has too few of them to guarantee 95 %."
     else:
-        more = f" {found.missing} more would promise 95 %." if found.missing else ""
+        more = f" {found.missing} more would guarantee 95 %." if found.missing else ""
     if not found.drawn:
-        return f"No drawn cell was of this type yet, so nothing can be promised.{more}"
-    promise = f"at least {math.floor(100 * found.low):.0f} % are seen."
-    return f"Of {found.drawn} drawn ones, {found.seen} are among them: {promise}{more}"
+        return f"No randomly drawn cell was of this type yet, so nothing can be guaranteed.{more}"
+    promise = f"at least {math.floor(100 * found.low):.0f} % are flagged or predicted."
+    return (
+        f"Of {found.drawn} randomly drawn cells of the type, {found.seen} are among them: "
+        f"{promise}{more}"
+    )
 
 
 def describe_composition(inference: Inference) -> str:
@@ -195,13 +200,13 @@ def describe_composition(inference: Inference) -> str:
     str
     """
     if more := inference.missing_draws:
-        cells = f"{more} more drawn cell{'s' if more > 1 else ''}"
+        cells = f"{more} more randomly drawn cell{'s' if more > 1 else ''}"
         return (
-            "Intervals tell of chance in counting alone, not of wrong types. To know of both, "
-            f"answer {cells}."
+            "The intervals cover only chance in counting, not wrong types. To cover both, answer "
+            f"{cells}."
         )
     return (
-        f"Shares are corrected by {inference.tally.drawn} answers on cells drawn by chance, and "
+        f"Shares are corrected by {inference.tally.drawn} answers on randomly drawn cells, and "
         "their 95 % intervals cover both counting and typing errors."
     )
 
@@ -222,28 +227,28 @@ def describe_sample(tally: Tally, cells: int) -> str:
     Examples
     --------
     >>> describe_sample(Tally(20, 8, 3, 0, 1, 2, 0, 0), 300)
-    'People gave an answer on 26 of 300 cells: 20 drawn by chance (8 of them blind, without the \
-prediction in sight), 3 chosen otherwise, 1 unsure, 2 artefact.'
+    'Readers have answered 26 of 300 cells: 20 drawn at random (8 of them blind, with the \
+prediction hidden), 3 chosen in other ways, 1 unsure, 2 artefact.'
     """
     chosen = tally.picked + tally.out_of_sample
     answered = tally.drawn + chosen + tally.unsure + tally.artefact + tally.disputed
     if not answered:
-        return f"Nobody has given an answer on one of the {cells:,} cells yet."
-    blind = f" ({tally.blind} of them blind, without the prediction in sight)"
+        return f"None of the {cells:,} cells has been answered yet."
+    blind = f" ({tally.blind} of them blind, with the prediction hidden)"
     parts = [
-        f"{tally.drawn} drawn by chance{blind if tally.blind else ''}" if tally.drawn else "",
-        f"{chosen} chosen otherwise" if chosen else "",
+        f"{tally.drawn} drawn at random{blind if tally.blind else ''}" if tally.drawn else "",
+        f"{chosen} chosen in other ways" if chosen else "",
         f"{tally.unsure} unsure" if tally.unsure else "",
         f"{tally.artefact} artefact" if tally.artefact else "",
         f"{tally.disputed} disputed" if tally.disputed else "",
     ]
     told = ", ".join(part for part in parts if part)
-    return f"People gave an answer on {answered:,} of {cells:,} cells: {told}."
+    return f"Readers have answered {answered:,} of {cells:,} cells: {told}."
 
 
 _WHY = {
-    "picked": "not drawn by chance, seen with the prediction",
-    "out_of_sample": "not drawn by chance, seen blind",
+    "picked": "not drawn at random, prediction shown",
+    "out_of_sample": "not drawn at random, blind",
     "unsure": "unsure",
     "artefact": "artefact",
     "skipped": "skipped",
@@ -284,7 +289,7 @@ def describe_reclassification(found: Reclassification) -> str:
         return "No cell has been reviewed, so nothing has been reclassified."
     return (
         f"Reclassified: {overall.right} of {overall.cells} reviewed cells "
-        f"({percent(overall.accuracy)}) have another type than proposed. Doubtful cells are "
+        f"({percent(overall.accuracy)}) have another type than proposed. Uncertain cells are "
         "reviewed more often, so this is not the share of wrong types among all cells."
     )
 
@@ -301,13 +306,13 @@ def describe_concordance(found: Concordance) -> str:
     str
     """
     if not found.cells:
-        return "no cell yet that both gave a type."
+        return "no cell has been typed by both yet."
     kappa = "not defined" if math.isnan(found.kappa) else f"{found.kappa:.2f}"
-    unsure = f" ({found.unsure} more that one was unsure of)" if found.unsure else ""
+    unsure = f" ({found.unsure} more on which one was unsure)" if found.unsure else ""
     return (
-        f"{found.cells} cells read by both{unsure}, {found.agreed} alike "
-        f"({percent(found.agreed / found.cells)}); Cohen's κ is {kappa} (1 is full agreement, 0 "
-        "what chance would give)."
+        f"{found.cells} cells read by both{unsure}, {found.agreed} with the same answer "
+        f"({percent(found.agreed / found.cells)}); Cohen's κ is {kappa} (1 is full agreement, 0 is "
+        "agreement by chance)."
     )
 
 
@@ -326,10 +331,10 @@ def missing_transport(result: RunResult) -> str:
     if result.aligned:
         return ""
     if not has_alignment(result.config):
-        return "No alignment was chosen that makes voters of its own."
+        return "The selected alignment adds no voters."
     if transport_counts(result.config, confirmed_share(result.matches)):
-        return "Transport counts by now, but this vote was made without."
-    return "Transport was not computed: it weighs nothing until a cluster is confirmed."
+        return "Transport counts by now, but this vote was made without it."
+    return "Transport was not computed: it has no weight until a cluster is confirmed."
 
 
 def describe_nearest(of: Prepared | RunResult) -> str:
@@ -379,7 +384,7 @@ def describe_ruled_out(result: RunResult, by: Mapping[str, str] | None = None) -
         typed = sum(answer == name for _, answer in given)
         words = {
             f"{alike:,} {'cell looks' if alike == 1 else 'cells look'} like {name}": alike,
-            f"{inside:,} cells lie in clusters confirmed as {name}": inside,
+            f"{inside:,} cells are in clusters confirmed as {name}": inside,
             f"{typed:,} {'cell was' if typed == 1 else 'cells were'} typed as {name}": typed,
         }
         if told := [word for word, cells in words.items() if cells]:

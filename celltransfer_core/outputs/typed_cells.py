@@ -103,7 +103,9 @@ def find_typed_cells(
         If the confidence is not in [0, 1], a row lacks a value, or fewer than two types are left.
     """
     if not 0 <= least_confidence <= 1:
-        raise DataError(f"--least-confidence cannot be {least_confidence}; it takes 0 to 1.")
+        raise DataError(
+            f"--least-confidence cannot be {least_confidence}; it takes a number from 0 to 1."
+        )
     found: dict[str, TypedCell] = {}
     left_out = Counter[str]()
     calibrated = False
@@ -118,10 +120,10 @@ def find_typed_cells(
             found[cell.sha256] = cell
     types = sorted({cell.label for cell in found.values()})
     if len(types) < 2:
-        what = f"cells of one type only ({types[0]})" if types else "no cells"
+        what = f"only cells of one type ({types[0]})" if types else "no cells"
         told = "; ".join(f"{n:,} {reason}" for reason, n in sorted(left_out.items()))
         raise DataError(
-            f"{what.capitalize()} can serve as a reference, which needs two types at least "
+            f"{what.capitalize()} can serve as a reference, which needs at least two types "
             f"({told or 'nothing was left out'}). Confirm clusters or answer cells, or lower "
             "--least-confidence."
         )
@@ -159,7 +161,7 @@ def _number(row: Mapping[str, Any], column: str) -> float:
     try:
         return decimal(told)
     except ValueError:
-        raise DataError(f"{row['file']}: {column} is {told!r}, which is no number.") from None
+        raise DataError(f"{row['file']}: {column} is {told!r}, which is not a number.") from None
 
 
 def _problem(
@@ -172,7 +174,7 @@ def _problem(
     if said not in ("", UNSURE):
         return f"answered as {said}"
     if int(_number(row, "cluster")) in confirmed and row.get("matched_type", "") == NONE_TYPE:
-        return "in clusters that no type fits"
+        return "in clusters that match no type"
     if not cell.confidence >= least:
         return f"below a confidence of {least:g}"
     return ""

@@ -44,18 +44,23 @@ def describe_votes(run: RunResult, cell: int) -> str:
     votes = [one for one in votes_of_cell(run, cell) if one.share > 0]
     alike = [one for one in votes if one.type_name == run.predicted[cell]]
     if len(alike) == len(votes):
-        return f"All {len(votes)} voters say so (agreement {run.vote.agreement[cell]:.2f})."
+        return (
+            f"All {len(votes)} voters predict this type (agreement {run.vote.agreement[cell]:.2f})."
+        )
     weight = percent(float(run.vote.agreement[cell]))
     told = (
-        f"{len(alike)} of {len(votes)} voters {'says' if len(alike) == 1 else 'say'} so, with "
-        f"{weight} of the weight here (agreement {run.vote.agreement[cell]:.2f})"
+        f"{len(alike)} of {len(votes)} voters {'predicts' if len(alike) == 1 else 'predict'} this "
+        f"type, with {weight} of the weight here (agreement {run.vote.agreement[cell]:.2f})"
     )
     if 2 * len(alike) >= len(votes):
         return f"{told}."
     told += f": {', '.join(map(_name, alike))}."
     if run.config.vote_weights == "prior" or not any(map(_is_fitted, alike)):
         return told
-    return f"{told} The voter fitted to the query counts as all voters without transport together."
+    return (
+        f"{told} The voter fitted to the query counts as much as all voters without transport "
+        "together."
+    )
 
 
 def _is_fitted(vote: CellVote) -> bool:

@@ -57,8 +57,8 @@ def write_workbook(tables: Mapping[str, pd.DataFrame], path: Path) -> Path:
     for name, table in tables.items():
         if len(table) >= MOST_ROWS or len(table.columns) > MOST_COLUMNS:
             raise OutputError(
-                f"{name} has {len(table):,} rows and {len(table.columns):,} columns; a sheet of "
-                f"Excel holds {MOST_ROWS - 1:,} and {MOST_COLUMNS:,}. Take CSV or Parquet."
+                f"{name} has {len(table):,} rows and {len(table.columns):,} columns; an Excel "
+                f"sheet can hold {MOST_ROWS - 1:,} and {MOST_COLUMNS:,}. Use CSV or Parquet."
             )
 
     def write(beside: Path) -> None:

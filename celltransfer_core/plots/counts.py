@@ -135,7 +135,7 @@ def sizes_figure(sizes: Mapping[str, Float64], title: str, axis: str) -> go.Figu
     }
     measured = {name: values for name, values in measured.items() if len(values)}
     if not measured:
-        return empty_figure(title, "Nothing was measured.")
+        return empty_figure(title, "Nothing has been measured.")
     edges = np.histogram_bin_edges(np.concatenate(list(measured.values())), bins=30)
     colours = set_colours(tuple(measured))
     dashes = ("solid", "solid", "dash", "dot", "dashdot")
@@ -286,7 +286,7 @@ def _what_bars_cover(table: pd.DataFrame) -> str:
     """Tell whether intervals cover errors of typing too: where answers corrected a share."""
     drawn = table.get("estimate")
     if drawn is None or drawn.isna().all():
-        return "The bars cover chance in counting alone."
+        return "The bars cover only chance in counting."
     some = "" if drawn.notna().all() else " where enough cells of a type were drawn"
     return (
         f"Shares are corrected{some} by the answers on cells drawn at random, and the bars then "

@@ -302,7 +302,7 @@ def cluster_plane_figure(
     _name_types(figure, plane, frame)
     return finish_figure(
         figure,
-        "Clusters and types, by resemblance",
+        "Clusters and types, by similarity",
         plot=PLANE[1],
         subtitle=set_subtitle(markers),
         xaxis={"title": "t-SNE 1", "range": frame[:, 0].tolist(), **FRAMED},

@@ -24,10 +24,10 @@ _MATRICES: Mapping[str, tuple[str, str]] = {
     "cosine": ("Mean cosine", "cosine"),
     "mean_row": ("Scores along rows, mean of encoders", "score"),
     "mean_col": ("Scores along columns, mean of encoders", "score"),
-    "count_row": ("Encoders whose best type it is", "encoders"),
-    "count_col": ("Encoders whose best cluster it is", "encoders"),
-    "score_row": ("Row scores, encoders together", "score"),
-    "score_col": ("Column scores, encoders together", "score"),
+    "count_row": ("Encoders that rank the type first", "encoders"),
+    "count_col": ("Encoders that rank the cluster first", "encoders"),
+    "score_row": ("Row scores, encoders combined", "score"),
+    "score_col": ("Column scores, encoders combined", "score"),
     "p": ("Scores of the paper (A.2)", "score"),
 }
 
@@ -63,11 +63,15 @@ def similarity_heatmap(
         If there is no such matrix or encoder.
     """
     if which not in get_args(Matrix):
-        raise ValueError(f"There is no matrix {which!r}; there are {', '.join(get_args(Matrix))}.")
+        raise ValueError(
+            f"There is no matrix {which!r}; the matrices are {', '.join(get_args(Matrix))}."
+        )
     title, unit = _MATRICES[which]
     if which == "cosine":
         if encoder not in score.encoders:
-            raise ValueError(f"No encoder {encoder!r}; there are {', '.join(score.encoders)}.")
+            raise ValueError(
+                f"There is no encoder {encoder!r}; the encoders are {', '.join(score.encoders)}."
+            )
         number = score.encoders.index(encoder)
         values = score.cosine[number]
         title = f"{title}: {encoder}{'' if score.kept[number] else ' (not counted)'}"

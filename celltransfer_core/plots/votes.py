@@ -96,7 +96,7 @@ def confusion_figure(
     types: Sequence[str],
     *,
     names: tuple[str, str],
-    title: str = "Where two opinions part",
+    title: str = "Where two votes differ",
 ) -> go.Figure:
     """Draw how two opinions on the same cells compare: two voters, or vote and matched type.
 
@@ -232,7 +232,7 @@ def transport_gain_figure(voters: Sequence[Voter], vote: Vote) -> go.Figure:
     low = float(np.floor(agree.min() / 10) * 10) - 2
     figure = finish_figure(
         figure,
-        "What transport changes",
+        "Effect of transport",
         plot=max(110, 34 * len(names)),
         legend=kinds,
         xaxis={"title": "cells typed like the vote, %", "range": [low, 101]},
@@ -288,9 +288,9 @@ def transport_quality_figure(solves: Sequence[Solve]) -> go.Figure:
     """
     from plotly.subplots import make_subplots
 
-    title = "How each transport went"
+    title = "Convergence of the transports"
     if not solves:
-        return empty_figure(title, "No transport was solved in this run.")
+        return empty_figure(title, "No transport was computed in this run.")
     voters = list(dict.fromkeys(solve.voter for solve in solves))
     x = _side_by_side(np.array([voters.index(solve.voter) for solve in solves]))
     remarked = [bool(solve.log.remarks) for solve in solves]
@@ -338,7 +338,7 @@ def transport_quality_figure(solves: Sequence[Solve]) -> go.Figure:
         col=1,
     )
     figure.update_xaxes(title_text="encoder", row=3, col=1)
-    notes = ["Crosses mark solves with a remark from the solver."] if any(remarked) else []
+    notes = ["Crosses mark transports with a warning from the solver."] if any(remarked) else []
     return finish_figure(figure, title, plot=390, notes=notes)
 
 

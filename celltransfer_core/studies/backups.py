@@ -170,8 +170,8 @@ def advice(database: Path) -> str:
     if not (found := backups(database)):
         return f"There is no backup in {database.parent / FOLDER} yet."
     return (
-        f"The last backup is {found[0]}: stop the app, then put it back with "
-        "python -m celltransfer_core restore."
+        f"The last backup is {found[0]}: stop the app, then restore it with python -m "
+        "celltransfer_core restore."
     )
 
 
@@ -200,7 +200,7 @@ def restore(database: Path, backup: Path | None = None) -> tuple[Path, Path]:
     chosen = next(filter(_is_whole, [backup] if backup else backups(database)), None)
     if chosen is None:
         where = backup or database.parent / FOLDER
-        raise OutputError(f"{where} holds no backup that can be read; nothing was changed.")
+        raise OutputError(f"{where} contains no readable backup; nothing was changed.")
     if _is_open(database):
         raise OutputError(f"{database} is open in a running app or job; stop it first.")
     moment = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H%M%S")
@@ -212,7 +212,7 @@ def restore(database: Path, backup: Path | None = None) -> tuple[Path, Path]:
         for log in database.parent.glob(f"{database.name}-*"):  # would be played into the copy
             log.replace(aside / log.name)
     except OSError as error:
-        raise OutputError(f"{database} cannot be put aside in {aside} ({error}).") from error
+        raise OutputError(f"{database} cannot be moved to {aside} ({error}).") from error
     write_whole(database, lambda beside: shutil.copyfile(chosen, beside))
     return chosen, aside
 

@@ -59,6 +59,6 @@ def ask_again(names: Sequence[str]) -> str:
     images = "1 image is" if len(names) == 1 else f"{len(names):,} images are"
     them = "it" if len(names) == 1 else "them"
     return (
-        f"{images} damaged on disk or gone: {', '.join(names[:_SHOWN])}{more}. Add {them} again "
-        "under Data, then go on; nothing else is lost."
+        f"{images} damaged on disk or missing: {', '.join(names[:_SHOWN])}{more}. Add {them} again "
+        "on the Data page, then continue; nothing else is lost."
     )

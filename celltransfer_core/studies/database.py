@@ -361,7 +361,7 @@ class Database:
         """Read a study, and keep others from changing it until the transaction ends."""
         row = session.scalar(select(StudyRow).where(StudyRow.id == study).with_for_update())
         if row is None or row.deleted == UNFINISHED:
-            raise StudyError("There is no such study any more; choose one from the list.")
+            raise StudyError("This study no longer exists; choose one from the list.")
         return row
 
     def _touch(self, session: Session, study: str, *, beside: bool = False) -> StudyRow:
@@ -376,9 +376,9 @@ class Database:
             execution_options={"populate_existing": True, "synchronize_session": False},
         )
         if row is None or row.deleted == UNFINISHED:
-            raise StudyError("There is no such study any more; choose one from the list.")
+            raise StudyError("This study no longer exists; choose one from the list.")
         if row.signed and not beside:
             raise StudyError(
-                f"{row.name} was signed off by {row.signed_by}; duplicate it to go on working."
+                f"{row.name} was signed off by {row.signed_by}; duplicate it to continue working."
             )
         return row

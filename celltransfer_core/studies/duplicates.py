@@ -73,8 +73,8 @@ class DuplicateTable(UnfinishedTable):
                 raise
             self._discard(made)
         raise StudyError(
-            "The images of the study were changed again and again while it was copied; try again "
-            "when they have all come in."
+            "The images of the study kept changing while it was copied; try again when all have "
+            "been added."
         )
 
     def _begin_copy(

@@ -92,8 +92,8 @@ class _NotLoaded:
 
     def encode(self, images: Sequence[RGBImage], extents: Float32) -> Float32:  # noqa: ARG002
         raise EncoderError(
-            f"The embeddings of {self.spec.id} are not kept any more, and it is another encoder "
-            "now; compute the study again."
+            f"The embeddings of {self.spec.id} are no longer kept, and the encoder has changed; "
+            "compute the study again."
         )
 
 
@@ -105,7 +105,7 @@ def _kept_rows(crops: Crops, spec: EncoderSpec, cache: Cache) -> Float32:
         run_apart(work, seconds=_SECONDS, memory=_MEMORY)
     except EndedError as error:
         raise EncoderError(
-            f"The embeddings of {spec.id} are not kept any more, and making them again {error}."
+            f"The embeddings of {spec.id} are no longer kept, and computing them again {error}."
         ) from error
     return embed_by_scale(crops, _NotLoaded(spec), cache, 1)
 

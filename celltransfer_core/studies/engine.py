@@ -42,15 +42,15 @@ _UNWRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOER
 _EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 
 FULL = "its disk is full; free some space and try again"
-DAMAGED = "its database is damaged; put a backup in its place"
-_ONLY_READ = "it can only be read; see that its disk has room and its folder may be written to"
+DAMAGED = "its database is damaged; restore a backup"
+_ONLY_READ = "it is read-only; check that its disk has space and that its folder is writable"
 _LOCKED = "another process has kept it locked for too long; wait a moment and try again"
-_NOT_OPENED = "its database cannot be opened; see that its folder is there and may be written to"
-_DISK = "its disk failed; see that the disk is still there and has room"
-_LOST = "the connection to its database was lost; try again, and see that the server runs"
-_MANY = "its database takes no more connections; try again in a while"
+_NOT_OPENED = "its database cannot be opened; check that its folder exists and is writable"
+_DISK = "its disk failed; check that the disk is connected and has space"
+_LOST = "the connection to its database was lost; check that the server is running, and try again"
+_MANY = "its database accepts no more connections; try again later"
 _FAILED = "its database failed; try again, and report it if that does not help"
-_NO_RIGHT = "its database refused this user; see the address in CELLTRANSFER_DATABASE"
+_NO_RIGHT = "its database refused this user; check the address in CELLTRANSFER_DATABASE"
 
 _OF_SQLITE = {
     "SQLITE_FULL": FULL,

@@ -56,7 +56,7 @@ def find_study(workspace: Workspace, named: str) -> Study:
     if not found:
         there = and_more(sorted(one.name for one in studies)) or "no study"
         raise StudyError(
-            f"There is no study named {named!r} in {workspace.folder}; there is: {there}."
+            f"There is no study named {named!r} in {workspace.folder}; it contains: {there}."
         )
     if len(found) > 1:
         ids = ", ".join(one.id for one in found)
@@ -88,13 +88,13 @@ def finished_run(workspace: Workspace, study: str) -> CurrentRun:
         matches, review = steps.marks["matches"], steps.marks["review"]
         if steps.next != "export":
             raise StudyError(
-                f"{found.name} is not finished: {matches.done} of {matches.of} clusters are "
-                f"settled and {review.done} of {review.of} cells reviewed. Go on with it, or sign "
-                "it off."
+                f"{found.name} is not finished: {matches.done} of {matches.of} clusters have an "
+                f"answer and {review.done} of {review.of} cells reviewed. Finish it, or sign it "
+                "off."
             )
     current = load_current(workspace, study)
     if current is None:
-        raise StudyError(f"The cells of {found.name} are not typed; type them first.")
+        raise StudyError(f"The cells of {found.name} have not been typed; type them first.")
     return current
 
 
@@ -170,7 +170,7 @@ class FinishedStudy:
         try:
             return read_stored(self.workspace.images, cell.sha256)
         except OSError as error:
-            raise ImageError(f"{cell.file} is not stored any more; add it again.") from error
+            raise ImageError(f"{cell.file} is no longer stored; add it again.") from error
 
     def classifier(self) -> CellClassifier:
         """Make a portable classifier of it.
@@ -235,7 +235,7 @@ def study_reference(
     typed = open_finished(workspace, study).typed_cells(least_confidence)
     query = workspace.pooled(study, "query")
     if query is None:
-        raise StudyError("The study has no query any more.")
+        raise StudyError("The study no longer has a query.")
     cells = np.searchsorted(query.cells, [one.sha256 for one in typed.cells]).astype(np.int64)
     taken = query.take(cells)
     return replace(
@@ -284,7 +284,7 @@ def add_finished(
         As :func:`finished_run` and :meth:`FinishedStudy.typed_cells`; or if it is the same study.
     """
     if study == finished:
-        raise StudyError("A study cannot be a reference for itself; choose another one.")
+        raise StudyError("A study cannot be its own reference; choose another one.")
     typed = open_finished(workspace, finished).typed_cells(least_confidence)
     (query,) = workspace.sets(finished, "query")
     made = workspace.add_set(study, "reference", workspace.study(finished).name)

@@ -81,9 +81,9 @@ def _work(workspace: Workspace, job: Job) -> tuple[str, str]:
     except CellTransferError as error:
         return "failed", str(error)
     except MemoryError:
-        return "failed", "The machine's memory ran out. Use smaller subsets, or a larger machine."
+        return "failed", "The machine ran out of memory. Use smaller subsets, or a larger machine."
     except Exception as error:
-        return "failed", f"A fault of ours ({type(error).__name__}: {error}). Please report it."
+        return "failed", f"Internal error ({type(error).__name__}: {error}). Please report it."
     return "done", ""
 
 

@@ -80,8 +80,8 @@ def save_result(path: Path, result: object) -> None:
 
     def problem(reason: str) -> str:
         return (
-            f"A result cannot be written to {path.parent} ({reason}); make room and run again: "
-            "what was computed is kept."
+            f"A result cannot be written to {path.parent} ({reason}); free some space and run "
+            "again: finished work is kept."
         )
 
     save_checked(path, seen_from(path.parent, result), problem=problem)

@@ -95,7 +95,7 @@ def _upgrade(engine: Engine, file: Path | None, *, backed_up: bool) -> None:
             copy.unlink(missing_ok=True)
         raise
     if kept:
-        where = f"; a copy of it as it was before is {copy}" if copy else ""
+        where = f"; a copy of the previous version is {copy}" if copy else ""
         _log.warning("%s was changed for version %s%s.", file or engine.url, REVISION, where)
 
 
@@ -115,7 +115,7 @@ def _check(kept: str, *, may_change: bool) -> None:
         )
     if not may_change:
         raise OutputError(
-            f"The database of this workspace must be changed for version {REVISION}: stop the "
-            "app, back the database up with pg_dump, then run python -m celltransfer_core migrate "
+            f"The database of this workspace must be upgraded to version {REVISION}: stop the app, "
+            "back the database up with pg_dump, then run python -m celltransfer_core migrate "
             "--backed-up."
         )

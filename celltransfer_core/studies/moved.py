@@ -64,7 +64,7 @@ class MovedTable(FileTable, DuplicateTable):
         with self._session() as session:
             own = session.get(StudyRow, study)
             if own is None or own.deleted:
-                raise StudyError("There is no such study any more; choose one from the list.")
+                raise StudyError("This study no longer exists; choose one from the list.")
             by_place = select(SetRow).where(SetRow.study == study).order_by(SetRow.position)
             sets = session.scalars(by_place).all()
             files = [
@@ -143,7 +143,7 @@ class MovedTable(FileTable, DuplicateTable):
         if needed > free:
             raise OutputError(
                 f"The study's images take {needed / 1e6:,.0f} MB, and {self.folder} has "
-                f"{free / 1e6:,.0f} MB left; make room, then import it again."
+                f"{free / 1e6:,.0f} MB left; free some space, then import it again."
             )
 
     def _begin_arrival(self, session: Session, contents: StudyContents, study: str) -> str:
@@ -220,7 +220,7 @@ class MovedTable(FileTable, DuplicateTable):
         session.execute(delete(JobRow).where(JobRow.study == made))
         row = session.get(StudyRow, made)
         if row is None:  # another process took this one for dead
-            raise StudyError("The study was removed while it came in; import it again.")
+            raise StudyError("The study was removed during the import; import it again.")
         row.deleted = None
         session.flush()
         found: Study = to_record(Study, row)
@@ -238,6 +238,6 @@ class MovedTable(FileTable, DuplicateTable):
 
     def _not_taken(self, reason: str) -> str:
         return (
-            f"An image cannot be stored in {self.images} ({reason}); make room, then import the "
-            "study again."
+            f"An image cannot be stored in {self.images} ({reason}); free some space, then import "
+            "the study again."
         )

@@ -60,7 +60,7 @@ def load_opinion(workspace: Workspace, study: str) -> Opinion:
     snapshot = workspace.snapshot(study)
     prepared = prepared_of(workspace, snapshot)
     if prepared is None:
-        raise StudyError("The encoders have not looked at the cells yet.")
+        raise StudyError("The embeddings have not been computed yet.")
     keys = keys_of(workspace, snapshot)
     folder = workspace.result_path(study, "classify", keys["classify"]).parent
     for path in newest_results(folder, "classify"):
@@ -97,7 +97,7 @@ def split_edits(workspace: Workspace, study: str, cluster: int) -> list[Payload]
     snapshot = workspace.snapshot(study)
     prepared, clusters = prepared_of(workspace, snapshot), load_clusters(workspace, study)
     if prepared is None or clusters is None or cluster not in clusters.names:
-        raise StudyError("There is no such cluster any more; look at the clusters again.")
+        raise StudyError("This cluster no longer exists; find the clusters again.")
     inside = np.flatnonzero(clusters.names[clusters.labels] == cluster)
     features = query_embeddings(prepared, workspace.cache)
     parts = split_mixed(features, load_opinion(workspace, study), inside, seed=prepared.config.seed)

@@ -97,7 +97,7 @@ def _make(path: Path, write: Callable[[Path, Progress], object], state: Preparat
     except CellTransferError as error:
         state.problem = str(error)
     except Exception as error:
-        state.problem = f"A fault of ours ({type(error).__name__}: {error}). Please report it."
+        state.problem = f"Internal error ({type(error).__name__}: {error}). Please report it."
     else:
         with _lock:
             del _under_way[path]

@@ -56,8 +56,10 @@ seen nor keeps a file locked."""
 STARTING = 120.0
 """Seconds after which a job that does not begin is given up."""
 
-_STOPPED = "The work stopped unexpectedly{why}. What was finished is kept: go on any time."
-_NOT_BEGUN = "The work did not begin within two minutes. Nothing is lost: try again in a while."
+_STOPPED = (
+    "The work stopped unexpectedly{why}. Finished work is kept: you can continue at any time."
+)
+_NOT_BEGUN = "The work did not start within two minutes. Nothing is lost: try again later."
 
 
 @dataclass
@@ -178,7 +180,7 @@ def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
             _children[job.id] = process = _spawn(workspace, job)
         except Exception as error:  # whatever it is, the job must not wait for ever
             why = str(error) or type(error).__name__
-            reason = f"The work could not be started ({why}). Try again in a while."
+            reason = f"The work could not be started ({why}). Try again later."
             workspace.end_job(job, "failed", reason)
             return workspace.job(job.id)
     with suppress(OutputError):  # it takes the job over by itself too
@@ -266,7 +268,7 @@ def _ending(workspace: Workspace, job: Job) -> tuple[str, str, bool] | None:
     if job.state == "queued" and waited > STARTING:
         return "stopped", _NOT_BEGUN, True
     if job.state == "running" and alive is None and waited > SILENCE:
-        return "stopped", _STOPPED.format(why=": its machine gives no sign any more"), True
+        return "stopped", _STOPPED.format(why=": its machine no longer responds"), True
     return None
 
 
@@ -311,7 +313,9 @@ def _reason(workspace: Workspace, job: Job) -> str:
         return ": its process was killed, most likely because memory ran out"
     if code is not None and code < 0:
         return f": its process was ended by the signal {signal.Signals(-code).name}"
-    return ": its process is gone, as when memory runs out or the machine is started again"
+    return (
+        ": its process has disappeared, as after running out of memory or a restart of the machine"
+    )
 
 
 def cancel(workspace: Workspace, job: str) -> None:

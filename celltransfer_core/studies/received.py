@@ -117,7 +117,7 @@ class FileTable(TableOfTables):
             for name, data in files:
                 folder, _, last = name.rpartition("/")
                 if last.lower() in TABLES and folder:
-                    note(name, Checked(problem="a table counts only beside the types' folders"))
+                    note(name, Checked(problem="a table is only used beside the types' folders"))
                     continue
                 if last.lower() in TABLES:
                     arrived = arrived_table(last.lower(), data)
@@ -179,7 +179,7 @@ class FileTable(TableOfTables):
             )
             found = {one.sha256: one for one in session.scalars(usable.order_by(FileRow.id.desc()))}
             if len(found) < len(some):
-                raise StudyError("Images were taken out meanwhile; try again.")
+                raise StudyError("Images were removed in the meantime; try again.")
             session.add_all(
                 copy_row(found[sha], id=None, set=set_id, path=names[sha]) for sha in some
             )
@@ -263,8 +263,8 @@ class FileTable(TableOfTables):
 
     def _not_stored(self, reason: str) -> str:
         return (
-            f"An image cannot be stored in {self.images} ({reason}); make room, then drop the "
-            "folder again: what is there is not sent twice."
+            f"An image cannot be stored in {self.images} ({reason}); free some space, then drop "
+            "the folder again: images already received are not sent twice."
         )
 
     def known_files(self, set_id: str) -> dict[str, str]:

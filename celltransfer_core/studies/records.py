@@ -190,7 +190,7 @@ def clean_name(name: str) -> str:
     """
     text = one_form(name)
     if not text:
-        raise StudyError("A name is needed: type at least one letter.")
+        raise StudyError("A name is required: enter at least one letter.")
     if len(text) > MAX_NAME:
         raise StudyError(f"The name is longer than {MAX_NAME} characters; shorten it.")
     return text

@@ -73,9 +73,9 @@ def filter_payloads(
     """
     name = clean_name(name)
     if instead and instead not in kept:
-        raise StudyError(f"There is no filter {instead} any more: somebody renamed or deleted it.")
+        raise StudyError(f"The filter {instead} no longer exists: somebody renamed or deleted it.")
     if instead and name != instead and name in kept:
-        raise StudyError(f"Another filter is called {name}; choose another name.")
+        raise StudyError(f"Another filter has the name {name}; choose another name.")
     given: list[tuple[str, FilterAddress | None]] = [(name, address)]
     if instead and instead != name:
         given.insert(0, (instead, None))

@@ -84,7 +84,9 @@ class SetTable(UnfinishedTable):
                 select(SetRow.role, SetRow.position).where(SetRow.study == study)
             ).all()
             if role == "query" and any(row.role == role for row in rows):
-                raise StudyError("A study has one query set; make another study for another one.")
+                raise StudyError(
+                    "A study has one query set; create another study for another query."
+                )
             made = SetRow(
                 id=secrets.token_hex(6),
                 study=study,
@@ -190,7 +192,7 @@ class SetTable(UnfinishedTable):
     def _set_row(self, session: Session, set_id: str) -> SetRow:
         row = session.get(SetRow, set_id)
         if row is None:
-            raise StudyError("There is no such set any more; reload the page.")
+            raise StudyError("This set no longer exists; reload the page.")
         return row
 
     def _touch_set(self, session: Session, set_id: str) -> SetRow:
@@ -202,7 +204,7 @@ class SetTable(UnfinishedTable):
             self._touch(session, found.study, beside=found.role == BATCH)
         row = self._set_row(session, set_id)
         if found is None or row.study != found.study:  # it was just taken out
-            raise StudyError("There is no such set any more; reload the page.")
+            raise StudyError("This set no longer exists; reload the page.")
         return row
 
     def filled(self, study: str) -> frozenset[str]:

@@ -51,14 +51,14 @@ def signing_key(folder: Path) -> str:
     except OSError as error:
         raise OutputError(
             f"The signing key {path} cannot be read or written ({error.strerror or error}); free "
-            "some space, or see that the folder may be written to, and try again."
+            "some space, or check that the folder is writable, and try again."
         ) from error
     if not re.fullmatch(f"[0-9a-f]{{{2 * _BYTES}}}", key):
         raise OutputError(
             f"The signing key {path} is damaged ({len(key)} characters, not {2 * _BYTES} "
-            "hexadecimal ones), so nothing can be signed with it. Put it back from a backup; or "
-            "delete it, and a new one is made: open pages must then be reloaded, and pseudonyms "
-            "in new exports differ from those in earlier ones."
+            "hexadecimal ones), so it cannot be used. Restore it from a backup; or delete it, and "
+            "a new one is created: open pages must then be reloaded, and pseudonyms in new "
+            "exports differ from those in earlier ones."
         )
     return key
 

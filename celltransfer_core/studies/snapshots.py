@@ -163,7 +163,7 @@ class SnapshotReader(StudyTable, SetReader, DecisionTable):
         with self._session() as session:
             rows = session.execute(query).all()
             if not rows or rows[0].StudyRow.deleted:
-                raise StudyError("There is no such study any more; choose one from the list.")
+                raise StudyError("This study no longer exists; choose one from the list.")
             found = to_record(Study, rows[0].StudyRow)
         decided = (rows[0].decided, rows[0].last or 0, rows[0].undone)
         return Snapshot(

@@ -132,11 +132,11 @@ class StudyFile:
         self._entries: Mapping[str, Any] = {}
         manifest = self._json(_MANIFEST)
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise DataError("The file holds no study; bring one that `study export` wrote.")
+            raise DataError("The file contains no study; use a file written by `study export`.")
         if manifest.get("version") != VERSION:
             raise DataError(
                 f"The file was written by CellTransfer {str(manifest.get('program'))[:20]} in a "
-                "newer format; bring CellTransfer up to date, then import it again."
+                "newer format; update CellTransfer, then import it again."
             )
         self._entries = manifest.get("entries", {})
         self.study = str(manifest.get("study"))
@@ -147,7 +147,7 @@ class StudyFile:
             name: told["size"] for name, told in self._entries.items() if name.startswith("images/")
         }
         if held != {_IMAGE.format(one): size for one, size in self.contents.images.items()}:
-            raise DataError("The study in the file is damaged (its images are others).")
+            raise DataError("The study in the file is damaged (its images do not match).")
 
     def _check_entries(self) -> None:
         if not isinstance(self._entries, dict) or not re.fullmatch("[0-9a-f]{12}", self.study):
@@ -156,10 +156,13 @@ class StudyFile:
         if listed.keys() != {*self._entries, _MANIFEST} or not {_STUDY, _DECISIONS} <= {
             *self._entries
         }:
-            raise DataError("The file has other entries than it says; export the study again.")
+            raise DataError("The file's entries do not match its manifest; export the study again.")
         for name, told in self._entries.items():
             if not _NAMES.fullmatch(name):
-                raise DataError(f"The file holds {ascii(name)[:80]}, which no study has.")
+                raise DataError(
+                    f"The file contains {ascii(name)[:80]}, which is not part of a study; "
+                    "export the study again."
+                )
             if not isinstance(told, dict) or listed[name].file_size != told.get("size"):
                 raise DataError(f"{name} in the file is damaged; export the study again.")
 
@@ -225,7 +228,8 @@ class StudyFile:
             data = self._archive.read(name)
         except KeyError as error:
             raise DataError(
-                f"The file holds no study ({name} is missing); bring one that `study export` wrote."
+                f"The file contains no study ({name} is missing); use a file written by `study "
+                "export`."
             ) from error
         told = self._entries.get(name)
         if told and hashlib.sha256(data).hexdigest() != told.get("sha256"):
@@ -261,8 +265,8 @@ def open_study_file(file: IO[bytes]) -> Iterator[StudyFile]:
             yield StudyFile(archive)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
         raise DataError(
-            f"The file holds no study, or is damaged or cut short ({error}); bring one that "
-            "`study export` wrote."
+            f"The file contains no study, or is damaged or truncated ({error}); use a file written "
+            "by `study export`."
         ) from error
 
 
@@ -273,8 +277,6 @@ def _check_plain(listed: list[zipfile.ZipInfo], length: int) -> None:
     """
     packed = any(one.compress_type != zipfile.ZIP_STORED for one in listed)
     if packed or sum(one.file_size for one in listed) > length:
-        raise DataError(
-            "The file is packed otherwise than `study export` packs; bring the file that it wrote."
-        )
+        raise DataError("The file is not compressed as by `study export`; use the original file.")
     if len({one.filename for one in listed}) < len(listed):
-        raise DataError("The file has two entries of one name; export the study again.")
+        raise DataError("The file has two entries with the same name; export the study again.")

@@ -55,7 +55,7 @@ class StudyTable(Database):
         with self._session() as session:
             row = session.get(StudyRow, study)
             if row is None or row.deleted:
-                raise StudyError("There is no such study any more; choose one from the list.")
+                raise StudyError("This study no longer exists; choose one from the list.")
             return to_record(Study, row)
 
     def create(self, name: str, *, drawn: bool = False) -> Study:

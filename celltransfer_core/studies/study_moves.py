@@ -50,12 +50,12 @@ class Imported:
         """What came in, in a sentence or two."""
         said = (
             f"{len(self.contents.images):,} images, {len(self.contents.decisions):,} decisions and "
-            f"{self.results:,} results came in."
+            f"{self.results:,} results were imported."
         )
         if self.left_out:
-            said += f" {self.left_out:,} more are of another version and will be computed anew."
+            said += f" {self.left_out:,} more are of another version and will be computed again."
         if self.was_here:
-            said += " A study of its id is here already, so this one got a new id."
+            said += " A study with its id already exists here, so this one got a new id."
         return said
 
 
@@ -96,7 +96,7 @@ def export_study(
         except (OSError, ImageError) as error:
             files = (one for some in contents.files for one in some)
             name = next(one["path"] for one in files if one["sha256"] == sha256)
-            raise StudyError(f"{name} is damaged on disk or gone; add it again.") from error
+            raise StudyError(f"{name} is damaged on disk or missing; add it again.") from error
 
     def write(beside: Path) -> None:
         write_study_file(beside, study, contents, _kept(workspace, study), image)

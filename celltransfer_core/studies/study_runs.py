@@ -89,12 +89,12 @@ def typed_cells(workspace: Workspace, study: str, run: str = NOW, *, name: str =
     if run == NOW:
         current = load_current(workspace, study)
         if current is None:
-            raise StudyError(f"The cells of {name} are not typed yet; type them first.")
+            raise StudyError(f"The cells of {name} have not been typed yet; type them first.")
         return ReviewedRun(name, current.run, current.reviews)
     path = workspace.result_path(study, "classify", run)
     found: RunResult | None = load_result(path)
     if found is None:
-        raise StudyError(f"{name} has no such run any more; choose one from the list.")
+        raise StudyError(f"{name} no longer has this run; choose one from the list.")
     written = _moment(result_stamp(path))
     decided = decisions_now(workspace, workspace.snapshot(study), "review")
     reviews = tuple(read_reviews([one.payload for one in decided if one.at <= written]))

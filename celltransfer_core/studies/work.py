@@ -268,8 +268,8 @@ def _check(workspace: Workspace, study_id: str, progress: Progress) -> None:
 
 def _check_types(reference: Dataset) -> None:
     if len(types := {*(reference.labels or ())}) < 2:
-        only = f"one type only ({min(types)})" if types else "no type left"
-        raise StudyError(f"The reference has {only}; it needs two at least.")
+        only = f"only one type ({min(types)})" if types else "no type left"
+        raise StudyError(f"The reference has {only}; it needs at least two.")
 
 
 def _prepare(

@@ -26,7 +26,7 @@ from celltransfer_core.studies.timetable import Timetable
 GRACE = 5.0
 """Seconds that a cancelled job has to end by itself."""
 
-CANCELLED = "Cancelled. What was finished is kept: go on any time."
+CANCELLED = "Cancelled. Finished work is kept: you can continue at any time."
 """The message of a cancelled job."""
 
 ACTIVE = ("queued", "running")
@@ -74,7 +74,7 @@ class JobTable(Database):
         with self._session() as session:
             row = session.get(JobRow, job)
             if row is None:
-                raise StudyError("There is no such job.")
+                raise StudyError("This job does not exist.")
             return to_record(Job, row)
 
     def add_job(self, study: str, target: str, owner: str | None = None) -> Job:

@@ -130,8 +130,8 @@ def offer_transport(here: Here, found: CurrentRun) -> None:
         offer_work(here, "classify", "Run the transport again", aside=True)
     else:
         st.caption(
-            ":material/school: What you confirmed since the last transport counts in the vote "
-            "already. Proportions have hardly moved: no need to run it again."
+            ":material/school: Confirmations since the last transport already count in the vote. "
+            "Proportions have hardly changed: no need to run it again."
         )
 
 

@@ -133,7 +133,7 @@ def test_a_table_is_looked_at_and_brought_in_by_one_stroke(open_page, answered):
     lines = ["Bild;Zelltyp", f"{files[0]};{one}", f"{files[1]};{one}", f"{files[5]};{two}"]
     lines += [f"{files[6]};Plasmazelle", f"nowhere.png;{one}"]
     app = upload(open_page("answers", study.id), "May.csv", "\n".join(lines).encode())
-    assert "Choose the columns of May\\.csv" in app.warning[0].value
+    assert "Which columns of May\\.csv" in app.warning[0].value
     for label, column in (("Files", "Bild"), ("Types", "Zelltyp")):
         box = next(one for one in app.selectbox if one.label == label)
         box.set_value(column).run()
@@ -163,12 +163,12 @@ def test_a_studys_own_blind_answers_count_only_where_somebody_says_so(open_page,
     given = Review(run.query.cells[0], run.types[0], "Ann", "2025-01-01T00:00:00", True, 0.2)
     data = csv_bytes(reviews_table(run.query, [given]))
     app = upload(open_page("answers", study.id), "reviews.csv", data)
-    box = next(one for one in app.checkbox if "this study's blind" in one.label)
+    box = next(one for one in app.checkbox if "come from this study" in one.label)
     assert box.value is False
     button(app, "answers bring").click().run()
     assert [(p["blind"], p.get("chance")) for p in answers(space, study)] == [(False, None)]
     button(app, "answers brought undo").click().run()
-    next(one for one in app.checkbox if "this study's blind" in one.label).check().run()
+    next(one for one in app.checkbox if "come from this study" in one.label).check().run()
     button(app, "answers bring").click().run()
     assert [(p["blind"], p["chance"]) for p in answers(space, study)] == [(True, 0.2)]
 

@@ -171,7 +171,7 @@ def test_every_voters_word_is_told(finished, at):
     assert "counts as much as all voters without transport together" in text_of(app)
     np.testing.assert_allclose(table["Share of the vote"], [one.share for one in said])
     assert text_of(app).count(" nearest: ") == 1
-    assert "it weighs nothing until a cluster is confirmed" in text_of(app)
+    assert "it has no weight until a cluster is confirmed" in text_of(app)
     assert "Voters with a weight of 0" not in text_of(app)
 
 
@@ -320,7 +320,7 @@ def test_filters_are_saved_shared_renamed_and_deleted(finished, at):
     widget(app, "selectbox", "cells filter chosen").set_value("Ben's").run()
     widget(app, "text_input", "cells filter renamed").set_value("Ann's doubts")
     button(app, "Rename").click().run()
-    assert "Another filter is called" in text_of(app)
+    assert "Another filter has the name" in text_of(app)
     widget(app, "text_input", "cells filter renamed").set_value("To do")
     button(app, "Rename").click().run()
     assert list(saved_filters(space, study.id)) == ["Ann's doubts", "To do"]
@@ -433,7 +433,7 @@ def test_a_scale_bar_needs_a_scale(finished, at):
     space.change_set(space.sets(study.id, "query")[0].id, um_per_px=0.1)
     said = text_of(at(study, cell=cell))
     assert "o scale bar" not in said
-    assert "µm across" in said
+    assert "Nucleus diameter" in said
 
 
 def test_a_stale_result_stays_in_sight(finished, at):

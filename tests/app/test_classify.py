@@ -78,7 +78,7 @@ def test_transport_that_weighs_nothing_is_offered_quietly(finished, open_page, m
         "parts.work.start", lambda _, study, target: started.append((study, target))
     )
     app = open_page("classify", study.id)
-    why = "Transport was not computed: it weighs nothing until a cluster is confirmed."
+    why = "Transport was not computed: it has no weight until a cluster is confirmed."
     assert why in [one.value for one in app.caption]
     assert [one.value for one in look_at(app, "alignment").info] == [why]
     button(app, "Compute it anyway").click().run()
@@ -99,7 +99,7 @@ def test_without_an_alignment_none_is_offered(finished, open_page):
     app = open_page("classify", study.id)
     assert states(space, study.id)["classify"] == "done"  # it decides nothing yet
     assert "Compute it anyway" not in {one.label for one in app.button}
-    assert "No alignment was chosen" in text_of(look_at(app, "alignment"))
+    assert "The selected alignment adds no voters" in text_of(look_at(app, "alignment"))
 
 
 @pytest.mark.parametrize("page", ["classify", "cells", "review", "export"])
@@ -222,7 +222,7 @@ def test_the_papers_preset_keeps_the_encoders_and_the_threshold(finished, open_p
     assert options == {"preset": "paper", "encoders": encoders, "flag_threshold": 0.5}
     config = study_config(space, space.study(study.id))
     assert (config.framing, config.clusters, config.features) == ("none", "node-degree", "raw")
-    assert "Choices: As in the paper." in text_of(app)
+    assert "Settings: As in the paper." in text_of(app)
 
 
 def test_the_work_is_begun_from_here(finished, open_page, monkeypatch):

@@ -15,7 +15,7 @@ def page():
     from parts.clicks import clicked, forget_clicks
 
     forget_clicks(st.session_state.get("where", "data"))
-    if st.session_state.pop("cut short", False):
+    if st.session_state.pop("truncated", False):
         st.rerun()  # as an upload that reports cuts a run short
     if clicked(st.button, "Type my cells", key="type"):
         st.session_state["begun"] = st.session_state.get("begun", 0) + 1
@@ -37,7 +37,7 @@ def test_a_click_counts_once(monkeypatch):
 
 def test_a_click_outlives_a_run_that_is_cut_short(monkeypatch):
     app = open_app(monkeypatch)
-    app.session_state["cut short"] = True
+    app.session_state["truncated"] = True
     app.button(key="type").click().run()
     assert app.session_state["begun"] == 1
 

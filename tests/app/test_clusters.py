@@ -55,7 +55,7 @@ def test_cells_that_are_picked_in_the_gallery_move(open_page, finished, shown):
     moved = sorted(shown[-1][:2])
     app.session_state["picked of 0"] = moved
     app.run()
-    assert "Move 2 picked cells to" in {one.label for one in app.selectbox}
+    assert "Move 2 selected cells to" in {one.label for one in app.selectbox}
     button(app, "Move").click().run()
     assert not app.exception
     (edit,) = edits(space, study)

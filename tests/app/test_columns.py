@@ -61,7 +61,10 @@ def test_labels_that_are_hardly_types_are_asked_about(space, study, open_page):
     made = reference(space, study, "file,label\n0.png,cell\n1.png,nan\n2.png,cells\n3.png,mast\n")
     page = open_page("data", study)
     assert not page.exception
-    assert "Hardly types: nan (1 cells, what programs write for a missing value)" in said(page)
+    assert (
+        "Probably not cell types: nan (1 cells, what programs write for a missing value)"
+        in said(page)
+    )
     assert "One type or two? cell and cells." in said(page)
     assert types(space, made) == ["cell", "cells", "mast"]
     page = press(page, "Save types")  # as it stands: without a name
@@ -77,4 +80,4 @@ def test_a_table_that_names_other_files_says_one_of_each(space, study, open_page
     assert "For example, 0.png: has no label in labels.csv, which names no existing file" in said(
         page
     )
-    assert "it says x0.png" in said(page)
+    assert "the folder has x0.png" in said(page)

@@ -51,7 +51,7 @@ def test_a_filled_study_leads_on(finished, open_page):
     assert not page.exception
     assert "42 cells in 42 files" in said(page)
     assert "Reference**: nucleus found in" in said(page)
-    assert "Under 20 cells: eosinophil (14), lymphocyte (14), neutrophil (14)" in said(page)
+    assert "Fewer than 20 cells: eosinophil (14), lymphocyte (14), neutrophil (14)" in said(page)
     assert page.button("following").label == "Continue: confirm the types of the clusters"
 
 
@@ -82,7 +82,7 @@ def test_few_cells_one_type_and_unusable_files_are_said(space, study, open_page)
     page = open_page("data", study.id)
     assert not page.exception
     assert "only one type (mono\\*cyte)" in said(page)
-    assert "Under 20 cells: mono\\*cyte (3)" in said(page)
+    assert "Fewer than 20 cells: mono\\*cyte (3)" in said(page)
     labels = [expander.label for expander in page.expander]
     assert {"Files left out (1)", "Duplicates (1)"} <= set(labels)
 
@@ -183,11 +183,11 @@ def test_the_level_of_the_types_is_asked_and_can_be_changed(space, study, open_p
     next(b for b in page.button if b.label == "These are the types").click().run()
     assert space.image_set(made.id).types_at == "2"
     assert "Which folders name the types?" not in said(page)
-    assert "Under 20 cells: x (2), y (2)" in said(page)
+    assert "Fewer than 20 cells: x (2), y (2)" in said(page)
     other = next(box for box in page.selectbox if box.label == "Folders that name the types")
     other.set_value(0).run()
     assert space.image_set(made.id).types_at == "1"
-    assert "Under 20 cells: s1 (2), s2 (2)" in said(page)
+    assert "Fewer than 20 cells: s1 (2), s2 (2)" in said(page)
 
 
 def test_a_query_s_level_is_chosen_without_a_name(space, study, open_page):
@@ -247,7 +247,7 @@ def test_very_many_types_are_shortened(space, study, open_page):
     )
     page = open_page("data", study.id)
     assert not page.exception
-    assert "-type, 008 (1) and 11 more. So few" in said(page).replace("\\", "")
+    assert "-type, 008 (1) and 11 more. Types this small" in said(page).replace("\\", "")
     assert "All types (20)" in [expander.label for expander in page.expander]
 
 

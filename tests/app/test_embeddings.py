@@ -47,7 +47,7 @@ def test_how_it_went_is_told(open_page, finished):
     _, study = finished
     app = open_page("embeddings", study.id)
     said = text_of(app)
-    assert "42 reference and 30 query cells are embedded" in said
+    assert "42 reference cells and 30 query cells are embedded" in said
     assert "nuclei found in reference" in said
     assert "of 42 reference cells of 3 types" in said
 

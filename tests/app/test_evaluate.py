@@ -89,14 +89,14 @@ def test_figures_are_shown_with_a_warning(measured, open_page):
     space, study = measured
     app = open_page("evaluate", study.id)
     assert not app.exception
-    assert "labels were used here, and here alone" in text_of(app)
+    assert "labels were used only here" in text_of(app)
     found = load_evaluation(space, study.id)
     rows = {row.key: row for row in found.rows}
     assert metrics(app) == {
         "Current state": f"{rows['ensemble', 'fgw', 'true'].accuracy:.1f} %",
         "Every cluster confirmed": f"{rows['ensemble', 'fgw', 'reader'].accuracy:.1f} %",
         "Without alignment": f"{rows['ensemble', 'none', 'true'].accuracy:.1f} %",
-        "Always the commonest type": "66.7 %",
+        "Always the most common type": "66.7 %",
         "With the query's labels": metrics(app)["With the query's labels"],
     }
     table = app.dataframe[0].value
@@ -152,7 +152,7 @@ def test_errors_are_shown_by_pair_of_types(measured, open_page):
     assert not app.exception
     (wrong,) = mistakes(found.truth, found.predictions[commonest].predicted)
     pairs = selected(app, "pair")
-    assert pairs.options == ["All 10 errors", "eosinophil taken for lymphocyte: 10 cells"]
+    assert pairs.options == ["All 10 errors", "eosinophil predicted as lymphocyte: 10 cells"]
     pairs.set_value(0).run()
     assert not app.exception
     (tiles,) = [one for one in app.get("bidi_component") if "errors" in one.proto.id]

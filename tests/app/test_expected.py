@@ -28,8 +28,8 @@ def test_the_range_is_shown_and_a_warning_where_it_is_poor(
     found = expected_accuracy(load_run(space, study.id))
     assert text.plain(describe_expected(found)) in said
     assert found.warns == poor
-    assert ("of the cells may be typed rightly" in said) == poor
+    assert ("of the cells may be typed correctly" in said) == poor
     if poor:
         assert text.plain(describe_poor(found)) in said
     bars = [one.proto.body for one in app.get("html") if 'role="img"' in one.proto.body]
-    assert any(f"best guess {100 * found.value:.0f} %" in bar for bar in bars)
+    assert any(f"best estimate {100 * found.value:.0f} %" in bar for bar in bars)

@@ -153,7 +153,7 @@ def test_reviews_are_in_the_preview(open_page, finished):
     row = app.dataframe[0].value.iloc[0]
     shown = ["predicted_type", "reviewed_type", "final_type", "reviewed_by", "decided_by"]
     assert row[shown].tolist() == [run.predicted[cell], other, other, "Ann", "Ann"]
-    assert "1 by people" in text_of(app)
+    assert "1 by readers" in text_of(app)
 
 
 def test_images_by_final_type(open_page, finished):
@@ -284,7 +284,7 @@ def test_after_a_type_was_renamed_nothing_of_before_is_exported(open_page, finis
 
 def test_a_finished_study_begins_the_next_one(open_page, finished):
     space, study = finished
-    assert "clusters are settled and 0 of" in text_of(open_page("export", study.id))
+    assert "clusters have an answer and 0 of" in text_of(open_page("export", study.id))
     space.sign(study.id, "Dr. Ann")
     app = open_page("export", study.id)
     assert not app.exception

@@ -42,8 +42,8 @@ def test_doubts_stand_above_the_pictures_without_names_of_the_query(doubtful, op
     assert not page.exception
     warnings = "\n".join(str(one.value) for one in page.warning)
     assert "1 of 5 images is a mask of another image" in warnings
-    assert "1 of 4 images is over 2.5 times as long as wide" in warnings
-    shared = "2 of 4 query cells are in the reference too (1 byte for byte, 1 nearly)"
+    assert "1 of 4 images is more than 2.5 times as long as wide" in warnings
+    shared = "2 of 4 query cells are also in the reference (1 byte for byte, 1 nearly)"
     assert shared in warnings
     labels = [one.label for one in page.expander]
     assert "Reference and query (2 pairs)" in labels

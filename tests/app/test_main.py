@@ -161,7 +161,7 @@ def test_the_study_of_the_last_visit_is_opened_if_it_is_there(open_page, finishe
     space.delete(study.id)
     app = open_page("start", cookies=last)
     assert not app.session_state["study"]
-    assert "no such study" not in said(app)  # nobody asked for it
+    assert "no longer exists" not in said(app)  # nobody asked for it
 
 
 def test_a_name_is_asked_at_the_first_answer_which_is_then_kept(open_page, finished):

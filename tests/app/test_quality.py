@@ -46,7 +46,7 @@ def test_all_cells_with_a_fault_are_set_aside_at_one_stroke_and_come_back(blurre
         "Bo",
     )
     page = open_page("data", study.id, fault="blurred")
-    assert "3 of 30 cells are blurred beyond 99 % of the reference." in said(page)
+    assert "3 of 30 cells are more blurred than 99 % of the reference." in said(page)
     button = page.button("set aside")
     assert button.label == "Set these 2 cells aside"  # what somebody typed stays
     button.click().run()

@@ -96,7 +96,7 @@ def test_the_blind_sample_shows_no_prediction(open_page, finished):
     told = text_of(app)
     counted = sum(one["blind"] for one in drawn_by_chance)
     assert f"{ESTIMATED_FROM - counted} more blind cells must be answered" in told
-    assert next(one.value for one in app.metric if one.label == "Right, of all cells") == "Not yet"
+    assert next(one.value for one in app.metric if one.label == "Accuracy, all cells") == "Not yet"
     run = load_current(space, study.id).run
     drawn = random_sample(run.query.cells, read_reviews(kept))
     assert 1 <= len(drawn) <= sum(seen)
@@ -116,10 +116,10 @@ def test_from_twenty_blind_cells_on_the_interval_comes_first(open_page, finished
         space.decide(study.id, "review", answer[0], "Ben")
     app = open_page("review", study.id)
     found = infer_run(load_current(space, study.id).run, read_reviews(answers(space, study)))
-    box = next(one for one in app.metric if one.label == "Right, of all cells")
+    box = next(one for one in app.metric if one.label == "Accuracy, all cells")
     right = found.right()
     assert box.value == interval(right.low, right.high)
-    assert box.delta == f"best guess {percent(right.value)}"
+    assert box.delta == f"best estimate {percent(right.value)}"
 
 
 def test_answers_teach_the_vote_at_once(open_page, finished):

@@ -178,7 +178,7 @@ def test_an_answer_may_be_a_type_that_is_ruled_out(without_neutrophils, open_pag
     app = open_page("matches", study.id)
     assert not app.exception
     assert "neutrophil" in load_current(space, study.id).run.types
-    assert f"{len(inside)} cells lie in clusters confirmed as neutrophil" in text_of(app)
+    assert f"{len(inside)} cells are in clusters confirmed as neutrophil" in text_of(app)
     button(app, "speaks for neutrophil").click().run()
     assert config(without_neutrophils).absent == ()
 

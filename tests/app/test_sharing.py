@@ -83,7 +83,7 @@ def test_undo_takes_a_stroke_back_whole(open_page, finished):
 
 def test_where_nothing_can_be_written_cells_are_shown(open_page, finished, monkeypatch):
     def fail(*_):
-        raise OutputError("It can only be read.")
+        raise OutputError("It is read-only.")
 
     monkeypatch.setattr(Workspace, "take", fail)
     app = open_page("review", finished[1].id)

@@ -73,5 +73,5 @@ def test_a_study_needs_a_name(open_page, finished):
     space, study = finished
     app = open_page("start", study.id)
     button(app, "New study").click().run()
-    assert "A name is needed" in app.error[0].value
+    assert "A name is required" in app.error[0].value
     assert space.studies() == (study,)

@@ -93,7 +93,7 @@ def test_a_signed_study_is_not_renamed(open_page, finished):
 def test_a_study_that_is_gone_is_said(open_page, finished):
     app = open_page("studies", "nothere")
     assert not app.exception
-    assert "no such study" in app.warning[0].value
+    assert "no longer exists" in app.warning[0].value
 
 
 def test_deleted_studies_are_deleted_for_good_after_a_second_look(open_page, finished):
@@ -211,7 +211,7 @@ def test_a_study_is_taken_away_and_brought_as_one_file(open_page, finished, tmp_
     app = open_page("studies")
     widget(app, "file_uploader", "study file 0").upload("a.zip", bad, "application/zip").run()
     button(app, "bring study").click().run()
-    assert "holds no study" in app.error[0].value
+    assert "contains no study" in app.error[0].value
     assert len(space.studies()) == 2
 
 
@@ -255,7 +255,7 @@ def test_studies_of_other_cells_are_not_compared(open_page, finished):
     empty = space.create("Empty").id
     app = open_page("compare", address={"first": study.id, "second": empty})
     assert not app.exception
-    assert "not typed yet" in text_of(app)
+    assert "not been typed yet" in text_of(app)
     app = open_page("compare", address={"first": "nothing", "second": "../x"})
     assert not app.exception
     assert not app.subheader

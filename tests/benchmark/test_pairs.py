@@ -230,7 +230,7 @@ def test_a_pair_takes_some_types_of_a_set(tmp_path):
 
 
 FAULTS = {
-    "no TOML": ("reference = [", r"is not TOML; mend it: "),
+    "no TOML": ("reference = [", r"is not valid TOML; correct it: "),
     "nothing": ("", r"the file: pairs is missing; write \[\[pairs\]\]"),
     "no pairs": ('[sets.A]\nfolder = "a"', r"the file: pairs is missing; write"),
     "empty pairs": ('pairs = []\n[sets.A]\nfolder = "a"', r"pairs must be a list of tables; write"),
@@ -243,14 +243,14 @@ FAULTS = {
     ),
     "set is no table": (f'sets.C = "c"\n{SMALL}', r"sets\.C must be a table with the keys folder"),
     "no folder": (SMALL.replace('folder = "a"', ""), r"sets\.A: folder is missing; write folder ="),
-    "empty folder": (SMALL.replace('"a"', '" "'), r"sets\.A: folder must be a text that is not"),
+    "empty folder": (SMALL.replace('"a"', '" "'), r"sets\.A: folder must be a non-empty text"),
     "bad expression": (
         SMALL.replace('folder = "a"', 'folder = "a"\nfiles = "(?P<type>x"'),
-        r"sets\.A: files is no regular expression \(.*\); write files = ",
+        r"sets\.A: files is not a regular expression \(.*\); write files = ",
     ),
     "no group": (
         SMALL.replace('folder = "a"', 'folder = "a"\nfiles = "(x)/"'),
-        r"sets\.A: files has no group called type; write files = ",
+        r"sets\.A: files has no group named type; write files = ",
     ),
     "empty types of a set": (
         SMALL.replace('{x = "basophil", y = "monocyte"}', "{}"),
@@ -274,7 +274,7 @@ FAULTS = {
     ),
     "no query": (SMALL.replace('query = "B"', ""), r"pair 1: query is missing; write query ="),
     "empty extra": (f"{SMALL}extra = []", r"pair 1: extra must be a list of names; write extra ="),
-    "empty name": (f'{SMALL}name = ""', r"pair 1: name must be a text that is not empty; write"),
+    "empty name": (f'{SMALL}name = ""', r"pair 1: name must be a non-empty text; write"),
     "pair's unknown key": (f'{SMALL}querry = "B"', r"pair 1 has the unknown key 'querry'; write"),
     "unknown set": (
         f'{SMALL}name = "one"\nextra = ["C"]',
@@ -286,17 +286,20 @@ FAULTS = {
     ),
     "same name twice": (
         f'{SMALL}[[pairs]]\nreference = ["A"]\nquery = "B"',
-        r"two pairs are called 'A → B'; give each its own name",
+        r"two pairs are named 'A → B'; give each its own name",
     ),
     "types of a stranger": (
         f'{SMALL}types = {{C = ["x"]}}',
-        r"pair 1: types names 'C', which is no set of the pair; write one of A, B",
+        r"pair 1: types names 'C', which is not a set of the pair; write one of A, B",
     ),
     "types as a list": (f'{SMALL}types = ["x"]', r"pair 1: types must list types by set; write"),
     "no types taken": (f"{SMALL}types = {{B = []}}", r"pair 1: types must list types by set"),
     "type that a set lacks": (
         f'{SMALL}types = {{B = ["x"]}}',
-        r"pair 1: types takes 'x' from B, which has no such type; write some of basophil, monocyte",
+        (
+            r"pair 1: types takes 'x' from B, which does not have this type; write some of "
+            r"basophil, monocyte"
+        ),
     ),
     "empty setting": (
         f"[settings]\nencoders = []\n{SMALL}",

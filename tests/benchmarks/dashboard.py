@@ -117,7 +117,7 @@ def fill(page, table):
     settle(page)
     with table.row("clusters matched"):
         page.get_by_role("button", name="Match the clusters to types").click()
-        expect(page.get_by_text("clusters are settled")).to_be_visible(timeout=LONG)
+        expect(page.get_by_text("clusters have an answer")).to_be_visible(timeout=LONG)
     settle(page)
     with table.row("cells typed"):
         page.get_by_role("link", name="5 · Classify").click()
@@ -145,7 +145,7 @@ def decide(page, table, url, study):
     page.goto(f"{url}/matches?study={study}")
     settle(page)
     with table.row("matches: a cluster confirmed"):
-        settled = page.get_by_text(re.compile(r"\d+ of \d+ clusters are settled"))
+        settled = page.get_by_text(re.compile(r"\d+ of \d+ clusters have an answer"))
         before = settled.inner_text()
         page.keyboard.press("a")
         expect(settled).not_to_have_text(before)

@@ -6,7 +6,7 @@ Kills (SIGKILL) the worker of every stage, its whole process group, the process 
 the app's server while files are sent, a writer of decisions, an export, and the command line, each
 at a random moment; then goes on as a person would. It survives where results are those of an
 undisturbed run, byte for byte, every decision and file that was acknowledged is there, and no file
-is half. After that: a full disk, a workspace that can only be read, a clock that goes back, two
+is half. After that: a full disk, a workspace that it is read-only, a clock that goes back, two
 servers on one workspace, and bytes that rot in database, cache, results and images. Needs Linux;
 disks are small tmpfs, so that part needs root and is left out, and counted as such, without. The
 last line is the headline.

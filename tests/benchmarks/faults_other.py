@@ -86,7 +86,7 @@ class Other:
                 raise FaultError("a full disk took a result")
             if time.monotonic() - began > 60:
                 raise FaultError(f"a full disk was noticed after {time.monotonic() - began:.0f} s")
-            if "fault of ours" in answers[-1][1]:
+            if "nternal error" in answers[-1][1]:
                 raise FaultError(answers[-1][1][:160])
             ballast.unlink()
             subprocess.run([MOUNT, "-o", "remount,size=500m", disk], check=True)
@@ -179,7 +179,7 @@ class Other:
 
     def _mend(self, what: str, home: Path, reason: str) -> None:
         """Do what the program asks for; it asks where it cannot help itself."""
-        if what == "images" and "damaged on disk or gone" in reason:
+        if what == "images" and "damaged on disk or missing" in reason:
             space = Workspace(home)
             for image_set in space.sets(only_study(space)):
                 space.receive(image_set.id, self.bench.files[image_set.role])

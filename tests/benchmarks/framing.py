@@ -76,7 +76,7 @@ def write_sheets(dataset, cells, nuclei, folder, name):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the sets")
-    parser.add_argument("--sets", help="names with commas between them; all folders by default")
+    parser.add_argument("--sets", help="names separated by commas; all folders by default")
     parser.add_argument("--limit", type=int, default=1000, help="cells a set, 0 for all")
     parser.add_argument("--sheets", type=Path, metavar="DIR", help="write contact sheets there")
     parser.add_argument("--shown", type=int, default=96, help="cells a set on the sheets")

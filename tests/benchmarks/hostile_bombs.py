@@ -257,7 +257,7 @@ def bmp_runs(width, height, runs) -> bytes:
 IMAGE_BOMBS = {
     "png of 4 gigapixels": lambda: png(65_535, 65_535, 8, 2, _zeros(20_000_000)),
     "png of 2^31 px a side": lambda: png(2**31 - 1, 2**31 - 1, 8, 2, _zeros(1000)),
-    "png of 99 megapixels, cut short": lambda: png(9950, 9950, 8, 2, _zeros(20_000_000)),
+    "png of 99 megapixels, truncated": lambda: png(9950, 9950, 8, 2, _zeros(20_000_000)),
     "png of 99 megapixels, 16 bit": lambda: png(9950, 9950, 16, 2, _zeros(9950 * 59_701)),
     "png of 98 megapixels, whole": lambda: png(9900, 9900, 8, 2, _zeros(9900 * 29_701)),
     "png of 98 megapixels, transparent": lambda: png(9900, 9900, 8, 6, _zeros(9900 * 39_601)),
@@ -299,7 +299,7 @@ IMAGE_BOMBS = {
     "webp of 300 pages": lambda: _pages("WEBP", 300),
     "webp of 100,000 pages": lambda: _webp_pages(100_000),
     "bmp of runs of one pixel in MB": lambda: bmp_runs(9900, 9900, b"\1\0" * 20_000_000),
-    "jpeg 2000 of 98 megapixels, cut short": lambda: _larger_jpeg2000(
+    "jpeg 2000 of 98 megapixels, truncated": lambda: _larger_jpeg2000(
         saved(_small(), "JPEG2000"), 9900, 9900
     ),
     "jpeg 2000 of a million tiles": lambda: _larger_jpeg2000(saved(_small(), "JPEG2000"), 9000, 9),

@@ -1,4 +1,4 @@
-"""ONNX files and the JSON beside them: whole, mutated, cut short, or made to run astray."""
+"""ONNX files and the JSON beside them: whole, mutated, truncated, or made to run astray."""
 
 from __future__ import annotations
 
@@ -114,5 +114,5 @@ def draw_encoder(rng) -> tuple[str, tuple[bytes, bytes]]:
                described.replace(b'"x"', b'"\\ud800"'))  # fmt: skip
         return "odd JSON", (whole[name], odd[int(rng.integers(len(odd)))])
     if draw < 0.3:
-        return "cut short", (whole[name][: int(rng.integers(len(whole[name])))], described)
+        return "truncated", (whole[name][: int(rng.integers(len(whole[name])))], described)
     return "mutated", (mutate(whole[name], rng), described)

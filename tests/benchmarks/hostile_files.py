@@ -55,7 +55,7 @@ def _image(rng) -> tuple[str, bytes | None]:
     if draw < 0.05:
         return f"{name}, as it was", whole[name]
     if draw < 0.1:
-        return f"{name}, cut short", whole[name][: int(rng.integers(len(whole[name])))]
+        return f"{name}, truncated", whole[name][: int(rng.integers(len(whole[name])))]
     return f"{name}, mutated", mutate(whole[name], rng)
 
 
@@ -177,7 +177,7 @@ def _zip(rng) -> tuple[str, bytes | None]:
     if draw < 0.1:
         return f"{name}, as it was", whole[name]
     if draw < 0.2:
-        return f"{name}, cut short", whole[name][: int(rng.integers(len(whole[name])))]
+        return f"{name}, truncated", whole[name][: int(rng.integers(len(whole[name])))]
     if draw < 0.5:  # the list of contents lies at the end
         at = whole[name].rfind(b"PK\1\2") - 200
         return f"{name}, list mutated", whole[name][:at] + mutate(whole[name][at:], rng)

@@ -128,7 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the sets")
     parser.add_argument("--reference", default="pbc")
-    parser.add_argument("--queries", default="jtsc,raabin", help="names with commas between them")
+    parser.add_argument("--queries", default="jtsc,raabin", help="names separated by commas")
     parser.add_argument("--per-type", type=int, default=40, help="cells of the reference a type")
     parser.add_argument("--limit", type=int, default=400, help="cells a query")
     options = parser.parse_args()

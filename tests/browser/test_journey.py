@@ -46,11 +46,13 @@ def test_the_demo_through_a_killed_server_to_two_readers(start_app, tmp_path, br
     assert said
     for tab in (page, other):
         look_at(tab, app, study, "matches")
-        expect(tab.get_by_text(re.compile(f"^{said} of .* clusters are settled"))).to_be_visible()
+        expect(
+            tab.get_by_text(re.compile(f"^{said} of .* clusters have an answer"))
+        ).to_be_visible()
     page.get_by_role("button", name=re.compile(r"Confirm (?!several)")).first.click()
     give_name(page, "Ann")
     for tab in (page, other):
-        more = tab.get_by_text(re.compile(f"^{said + 1} of .* clusters are settled"))
+        more = tab.get_by_text(re.compile(f"^{said + 1} of .* clusters have an answer"))
         expect(more).to_be_visible(timeout=SOON)
     assert len(app.space.decisions(study, "match")) == said + 1
     other.context.close()
@@ -103,7 +105,7 @@ def lay_out(folder):
     some = folder / "reference" / "monocyte"
     (some / "bomb.png").write_bytes(bomb())
     (some / "text.png").write_text("<script>alert(1)</script>")
-    (some / "<img src=x onerror=alert(1)>.png").write_bytes(b"\x89PNG\r\n\x1a\n cut short")
+    (some / "<img src=x onerror=alert(1)>.png").write_bytes(b"\x89PNG\r\n\x1a\n truncated")
     (some / "a\\..\\..\\escape.png").write_bytes(b"MZ")
     return folder / "reference", folder / "query"
 
@@ -186,7 +188,7 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
     assert len(app.space.jobs(study)) == 1
 
     # Matches by keyboard alone, with a reload on the way.
-    settled = page.get_by_text(re.compile(r"\d+ of \d+ clusters are settled"))
+    settled = page.get_by_text(re.compile(r"\d+ of \d+ clusters have an answer"))
     expect(settled).to_have_text(re.compile("^0 of"), timeout=FILLED)
     clusters = int(settled.inner_text().split()[2])
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=FILLED)
@@ -202,7 +204,7 @@ def test_dropped_folders_to_a_reviewed_table(start_app, tmp_path, page):
         expect(settled).to_have_text(re.compile(f"^{number} of"), timeout=SOON)
         if number == 2:
             again(page)
-    expect(page.get_by_text("Every cluster has an answer from a person")).to_be_visible()
+    expect(page.get_by_text("Every cluster has an answer")).to_be_visible()
     reader = page.get_by_role("textbox", name="Your name")
     # What was confirmed calls for a transport, which is computed while one reviews.
     page.get_by_role("button", name="Continue: review the uncertain cells").click()

@@ -140,7 +140,7 @@ def test_decisions_are_of_who_signed_in_until_the_sign_out_ends_all(behind, page
     page.goto(f"{app.url}/matches?study={study}")
     see_whole(page)
     page.get_by_role("button", name=re.compile(r"Confirm (?!several)")).first.click()
-    expect(page.get_by_text(re.compile("^1 of .* clusters are settled"))).to_be_visible(
+    expect(page.get_by_text(re.compile("^1 of .* clusters have an answer"))).to_be_visible(
         timeout=SOON
     )
     (decision,) = app.space.decisions(study, "match")

@@ -47,7 +47,7 @@ def test_check_lists_the_most_doubtful_first(mistaken, tmp_path, capsys):
     ("arguments", "reason"),
     [
         (["--reference", "nowhere"], "does not exist"),
-        (["--reference", "one"], "one type only"),
+        (["--reference", "one"], "only one type"),
         (["--reference", "one", "--workers", "0"], "--workers must be at least 1"),
         (["--reference", "one", "--encoders", "no-such"], "no-such"),
     ],

@@ -98,7 +98,7 @@ def test_a_classifier_types_cells_without_the_reference(results, drawn, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["export", "--as-reference", "nowhere", "--out", "o"], "not a folder that run wrote"),
+        (["export", "--as-reference", "nowhere", "--out", "o"], "not written by run"),
         (["export", "--model", "nowhere", "--out", "o"], "does not exist: give the --out of a run"),
         (["export", "--model", "study:None", "--out", "o"], "There is no study named 'None'"),
         (["predict", "--model", "none", "--query", "q", "--out", "o"], "none cannot be used"),

@@ -74,7 +74,7 @@ def test_run_says_what_it_did_and_again_gives_the_same_bytes(drawn, tmp_path, ca
         "reference: 42 cells (eosinophil 14, lymphocyte 14, neutrophil 14)",
         "42 of 42 nuclei found in reference",
         "matched type",
-        "cells are flagged, by agreement under 0.6",
+        "cells are flagged, those with agreement below 0.6",
         "research use only",
     ):
         assert words in said
@@ -119,7 +119,7 @@ def test_a_type_that_the_reference_lacks_is_said(drawn, tmp_path, capsys):
         (["--reference", "{gone}"], "does not exist"),
         (["--query", "{empty}"], "no usable image"),
         (["--reference", "{drawn}/reference/lymphocyte"], "no usable image"),
-        (["--reference", "{one}"], "one type only"),
+        (["--reference", "{one}"], "only one type"),
         (["--reference", "{table}"], "labels.csv is not UTF-8 text"),
         (["--reference", "{nested}"], "labels.csv is in a sub-folder"),
         (["--encoders", "dinosaur"], "no encoder 'dinosaur'"),
@@ -235,7 +235,7 @@ def test_ctrl_c_ends_with_a_line(drawn, tmp_path):
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=60)[1]
     assert process.returncode == INTERRUPTED
-    assert "what was computed is kept" in error
+    assert "finished work is kept" in error
     assert "Traceback" not in error
 
 
@@ -295,7 +295,7 @@ def test_several_references_are_pooled(drawn, tmp_path, capsys):
     [
         (("--types", "elsewhere:a"), "'elsewhere'; the references are reference"),
         (("--types", "reference:monocyte"), "takes monocyte from reference, which has"),
-        (("--types", "reference:eosinophil"), "one type only"),
+        (("--types", "reference:eosinophil"), "only one type"),
     ],
 )
 def test_types_that_cannot_be_taken(drawn, tmp_path, capsys, more, expected):

@@ -192,8 +192,8 @@ def test_zip64_counts_are_read(monkeypatch):
     ("data", "reason"),
     [
         (b"", "is empty"),
-        (b"no zip at all", "damaged or cut short"),
-        (b"PK\5\6", "damaged or cut short"),
+        (b"no zip at all", "damaged or truncated"),
+        (b"PK\5\6", "damaged or truncated"),
         (png(), "is a PNG image, not a zip"),
         (b"Rar!\x1a\x07\x01\0" + bytes(99), "is a RAR archive, not a zip"),
         (b"7z\xbc\xaf\x27\x1c" + bytes(99), "is a 7-Zip archive, not a zip"),
@@ -212,7 +212,7 @@ def test_what_is_no_zip_is_said_to_be_what_it_is(data, reason):
 
 def test_a_zip_that_was_cut_short_is_said_to_be():
     data = packed([(f"a/{number}.png", png(number)) for number in range(20)]).getvalue()
-    with pytest.raises(DataError, match="damaged or cut short"):
+    with pytest.raises(DataError, match="damaged or truncated"):
         list(unzip(io.BytesIO(data[: len(data) // 2])))
 
 
@@ -265,7 +265,7 @@ def test_large_tables_and_images_are_refused(monkeypatch):
 
 def test_files_of_a_folder_are_found_unopened(tmp_path):
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "1.png").write_bytes(r"not supported")
+    (tmp_path / "a" / "1.png").write_bytes(b"not supported")
     (tmp_path / "labels.csv").write_text("file,label\n")
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "out.png").symlink_to("/etc/passwd")

@@ -128,7 +128,7 @@ NO_ZIP = {
     "14-rar-renamed": "is a RAR archive",
     "15-7z-renamed": "is a 7-Zip archive",
     "16-targz-renamed": "is a gzip archive",
-    "25-truncated": "cut short",
+    "25-truncated": "truncated",
 }
 needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="the cases of real life are not here")
 

@@ -278,7 +278,7 @@ def test_weights_that_do_not_fit_are_refused(name, tmp_path):
     save_file({"something": torch.zeros(3)}, folder / spec.files[0])
     with pytest.raises(EncoderError, match="do not fit"):
         FoundationEncoder(spec, folder, "cpu")
-    (folder / spec.files[0]).write_bytes(b"cut short")
+    (folder / spec.files[0]).write_bytes(b"truncated")
     with pytest.raises(EncoderError, match="encoders fetch"):
         FoundationEncoder(spec, folder, "cpu")
 

@@ -365,7 +365,7 @@ def test_wrong_options_are_told(drawn, tmp_path, capsys, monkeypatch, more, mess
 
 @pytest.mark.parametrize(
     ("types", "message"),
-    [({"neutrophil": 14}, "one type only"), ({"neutrophil": 14, "eosinophil": 3}, "eosinophil 3")],
+    [({"neutrophil": 14}, "only one type"), ({"neutrophil": 14, "eosinophil": 3}, "eosinophil 3")],
 )
 def test_too_few_cells_are_told(drawn, tmp_path, capsys, types, message):
     for name, count in types.items():

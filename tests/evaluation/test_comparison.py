@@ -44,17 +44,17 @@ def test_the_interval_holds_the_lead_and_turns_with_the_methods():
 def test_the_sentence_tells_chance_from_more():
     ahead = describe_comparison(compare(TRUTH, wrong_on(0), wrong_on(*range(50, 60))), "P", "Q")
     assert "P is ahead by 9 of 100 cells (9.0 points" in ahead
-    assert ": more than chance would bring (p = 0.012)" in ahead
+    assert ": more than expected by chance (p = 0.012)" in ahead
     assert "10 more of b, more than chance; 1 fewer of a." in ahead
     behind = describe_comparison(compare(TRUTH, wrong_on(*range(50, 60)), wrong_on(0)), "Q", "P")
     assert behind == ahead
     close = describe_comparison(compare(TRUTH, wrong_on(0), wrong_on(50, 51)), "P", "Q")
-    assert ": no more than chance would bring (p = 1.000)" in close
+    assert ": no more than expected by chance (p = 1.000)" in close
     assert "−" in close  # the interval reaches below none
     tied = describe_comparison(compare(TRUTH, wrong_on(0), wrong_on(50)), "P", "Q")
     assert tied.startswith("Neither P nor Q is ahead. P alone has 1 cell right, Q alone 1.")
     same = describe_comparison(compare(TRUTH, wrong_on(0), wrong_on(0)), "P", "Q")
-    assert same == "P and Q have the same cells right."
+    assert same == "P and Q are right on the same cells."
 
 
 def test_methods_have_plain_names():
@@ -63,7 +63,7 @@ def test_methods_have_plain_names():
         prediction_name("knn:a+b+c", "fgw")
         == "Nearest neighbours on a, b and c (optimal transport)"
     )
-    assert prediction_name("majority", "none", "false") == "Always the commonest type"
+    assert prediction_name("majority", "none", "false") == "Always the most common type"
     assert prediction_name("ceiling:cell", "none") == "The query's own labels, on cell"
     assert "(centring, all types of the reference)" in prediction_name(
         "linear:a", "centre", "false"

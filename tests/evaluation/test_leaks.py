@@ -68,8 +68,8 @@ def test_cells_of_the_reference_are_left_out_of_the_figures(leaky):
     assert len(found.scored) == 30
     assert not leaky.copied[found.scored].any()
     said = " ".join(found.notes)
-    assert "24 of 54 cells of the query are in the reference too (12 byte for byte, 12 ne" in said
-    assert "figures are not over them" in said
+    assert "24 of 54 query cells are also in the reference (12 byte for byte, 12 ne" in said
+    assert "they are left out of the figures" in said
     majority = next(row for row in found.rows if row.method == "majority")
     assert majority.accuracy == pytest.approx(100 * 20 / 30)
 
@@ -78,7 +78,7 @@ def test_they_count_where_that_is_asked_for(leaky):
     found = measured(leaky, keep_shared=True)
     assert not found.leaked.any()
     assert leaky.copied[found.scored].sum() == COPIED["eosinophil"] + COPIED["lymphocyte"]
-    assert "They count, as asked for" in " ".join(found.notes)
+    assert "They are counted, as requested" in " ".join(found.notes)
 
 
 def test_types_stay_that_are_rare_without_them(leaky):
@@ -92,7 +92,7 @@ def test_types_stay_that_are_rare_without_them(leaky):
 
 def test_nothing_is_measured_where_all_cells_are_known(leaky):
     truth = np.where(leaky.copied, leaky.truth, "")
-    with pytest.raises(DataError, match=r"in the reference too .* or --keep-shared"):
+    with pytest.raises(DataError, match=r"also in the reference .* or --keep-shared"):
         evaluate(leaky.prepared, leaky.named, truth, QUICK, workers=1)
 
 
@@ -108,8 +108,8 @@ def test_a_readers_figures_leave_them_out_too(leaky):
 
 def test_the_command_line_counts_them_before_work_begins(leaky, reference):
     lines = describe_doubts(reference, leaky.prepared.query, {})
-    (line,) = [one for one in lines if "in the reference too" in one]
-    assert line.startswith("24 of 54 query cells are in the reference too (12 byte for byte, 12")
+    (line,) = [one for one in lines if "also in the reference" in one]
+    assert line.startswith("24 of 54 query cells are also in the reference (12 byte for byte, 12")
     assert "and 21 more" in line
     assert describe_doubts(reference, reference, {})[0].startswith("42 of 42 query cells")
 

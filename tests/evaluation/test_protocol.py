@@ -167,7 +167,7 @@ def test_going_on_gives_the_same_and_computes_nothing(
     first = evaluate(prepared, named, truth, QUICK, store=tmp_path / "kept", workers=1)
     kept = sorted((tmp_path / "kept").iterdir())
     assert len(kept) > 3
-    kept[0].write_bytes(kept[0].read_bytes()[:100])  # cut short by a full disk
+    kept[0].write_bytes(kept[0].read_bytes()[:100])  # truncated by a full disk
     kept[1].write_bytes(b"")
     data = bytearray(kept[2].read_bytes())
     data[len(data) // 2] ^= 1

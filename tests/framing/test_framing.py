@@ -178,7 +178,7 @@ def nuclei_with(share, n=100):
         ("auto", (0.99, 0.79), False, "too few nuclei"),
         ("nucleus", (0.99, 0.1), True, "; 91 cells without one are left whole"),
         ("auto", (0.99, 1.0), True, "; 1 cell without one is left whole"),
-        ("none", (), False, "as asked for"),
+        ("none", (), False, "as requested"),
     ],
 )
 def test_both_sets_are_framed_or_neither(mode, shares, framed, word):

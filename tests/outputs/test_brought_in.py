@@ -74,8 +74,8 @@ def test_which_columns_are_meant_can_be_said(result):
         ("file,type\n", "no rows"),
         ("file,type\na.png,\n", "line 2, has no type"),
         ("file,type,blind\na.png,x,maybe\n", "write true or false"),
-        ("file,type,time\na.png,x,noon\n", "line 2: 'noon' is no time"),
-        ("file,type,reader\na.png,x,\n", "who the reader is"),
+        ("file,type,time\na.png,x,noon\n", "line 2: 'noon' is not a time"),
+        ("file,type,reader\na.png,x,\n", "the reader is missing"),
         ("file,type\na.png,x,y,z\n", "more values than columns"),
     ],
 )
@@ -164,7 +164,7 @@ def test_sorted_images_that_were_saved_anew_are_taken_by_name_if_allowed(result)
 
 @pytest.mark.parametrize("hashes", [{}, {"x.png": "0" * 64}])
 def test_folders_without_types_are_told(hashes):
-    with pytest.raises(DataError, match=r"sub-folder a type|no folder that names"):
+    with pytest.raises(DataError, match=r"sub-folder per type|no folder that names"):
         said_in_folders(hashes)
 
 
@@ -183,10 +183,12 @@ def test_the_command_line_reads_the_same(result, drawn, tmp_path):
     assert (again.cell, again.reader) == (review.cell, "t")
     assert read_elsewhere(tmp_path / "t.csv", columns)[0].place == "line 2"
     (tmp_path / "u.csv").write_text(f"file,type\n{file},{one}\n{file},{result.types[1]}\n")
-    with pytest.raises(DataError, match=r"line 2 and line 3, call one cell"):
+    with pytest.raises(DataError, match=r"line 2 and line 3 give the same cell"):
         read_answers(tmp_path / "u.csv", result.query, result.types)
     shutil.move(tmp_path / "sorted" / one, tmp_path / "sorted" / "Zelle")
-    with pytest.raises(DataError, match=r"1 name is no type of the reference. .*Zelle\. Correct"):
+    with pytest.raises(
+        DataError, match=r"1 name is not a type of the reference. .*Zelle\. Correct"
+    ):
         read_answers(tmp_path / "sorted", result.query, result.types)
 
 
@@ -202,8 +204,8 @@ def test_types_are_counted_before_and_after(result, answer):
 
 
 def test_a_folder_without_sorted_images_is_refused_with_what_it_lacks(tmp_path):
-    with pytest.raises(DataError, match="it holds no image; give a folder with one sub-folder"):
+    with pytest.raises(DataError, match="it contains no image; give a folder with one sub-folder"):
         read_elsewhere(tmp_path)
     (tmp_path / "a.png").write_bytes(b"x")
-    with pytest.raises(DataError, match="its images lie in no sub-folder; give a folder with one"):
+    with pytest.raises(DataError, match="its images are in no sub-folder; give a folder with one"):
         read_elsewhere(tmp_path)

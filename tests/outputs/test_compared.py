@@ -101,8 +101,8 @@ def test_a_type_that_one_run_lacks_is_told(result):
     found = compare_runs(side(without), side(changed))
     one = next(change for change in found.changes if change.first == 3)
     assert one.lacking == result.types[to]
-    assert f"{result.types[to]} takes part in one of them alone" in one.reasons
-    assert any(d.what == "Types that take part" for d in found.differences)
+    assert f"only one of them uses {result.types[to]}" in one.reasons
+    assert any(d.what == "Types included" for d in found.differences)
 
 
 def test_cells_are_the_same_by_their_images(result):

@@ -19,23 +19,34 @@ def expected(value=0.83, low=0.72, high=0.9, poor=0.1, draws=0, wanted=(18, 37))
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
-        ((18, 37), "About 15 to 40 more answers are wanted for 90 %."),
-        ((0, 7), "Up to 10 more answers are wanted for 90 %."),
-        ((0, 0), "That is likely above 90 % as it is."),
-        ((12, 51), "10 or more answers are wanted for 90 %; cannot be told better."),
-        (None, "How many answers are wanted for 90 % cannot be told: more than 50."),
+        ((18, 37), "About 15 to 40 more answers are needed for 90 %."),
+        ((0, 7), "Up to 10 more answers are needed for 90 %."),
+        ((0, 0), "This is probably above 90 % already."),
+        (
+            (12, 51),
+            "At least 10 more answers are needed for 90 %; a closer estimate is not possible.",
+        ),
+        (None, "How many answers are needed for 90 % cannot be estimated: more than 50."),
     ],
 )
 def test_the_range_comes_first_then_the_answers_that_are_wanted(wanted, told):
     said = describe_expected(expected(wanted=wanted))
-    assert said.startswith("Expect 72 to 90 % of cells typed rightly; the best guess is 83 %.")
+    assert said.startswith(
+        "Expected accuracy: 72 to 90 % of the cells typed correctly; best estimate 83 %."
+    )
     assert said.endswith(told)
 
 
 def test_what_it_rests_on_and_a_wide_range_are_told():
-    assert "will tell better. Cells of types that the reference" in describe_expected(expected())
-    assert "rests on 24 answers on drawn cells, and on" in describe_expected(expected(draws=24))
-    assert "rests on 1 answer on drawn cells, and on" in describe_expected(expected(draws=1))
+    assert "will give a better estimate. Cells of types that the reference" in describe_expected(
+        expected()
+    )
+    assert "is based on 24 answers on randomly drawn cells and on" in describe_expected(
+        expected(draws=24)
+    )
+    assert "is based on 1 answer on randomly drawn cells and on" in describe_expected(
+        expected(draws=1)
+    )
     assert "The range is wide" in describe_expected(expected(low=0.4))
     assert "The range is wide" not in describe_expected(expected())
 
@@ -43,7 +54,7 @@ def test_what_it_rests_on_and_a_wide_range_are_told():
 def test_a_warning_says_what_to_do_and_only_where_it_is_due():
     assert describe_poor(expected()) == describe_poor(None) == describe_expected(None) == ""
     warned = describe_poor(expected(poor=0.6))
-    assert warned.startswith("Under 70 % of the cells may be typed rightly. Confirm the clusters")
+    assert warned.startswith("Under 70 % of the cells may be typed correctly. Confirm the clusters")
 
 
 def test_a_run_tells_it_last_and_its_manifest_has_the_figures(result):

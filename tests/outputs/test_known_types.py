@@ -47,11 +47,10 @@ def test_every_unknown_name_of_both_tables_is_told_at_once(result, tmp_path, rev
     with pytest.raises(DataError) as stopped:
         read_said(said, answers, result.query, TYPES)
     assert str(stopped.value) == (
-        "3 names are no types of the reference. "
-        f"{said}: Neutrophill (line 2; did you mean neutrophil?), plasma cell (line 4); "
-        f"{answers}: eosinofil (lines 2, 4, 7; did you mean eosinophil?). "
-        "Correct them, or allow new types: --new-types for all of them, --new-types NAME,… for "
-        "some."
+        f"3 names are not types of the reference. {said}: Neutrophill (line 2; did you mean "
+        f"neutrophil?), plasma cell (line 4); {answers}: eosinofil (lines 2, 4, 7; did you mean "
+        "eosinophil?). Correct them, or allow new types: --new-types for all of them, --new-types "
+        "NAME,… for some."
     )
 
 
@@ -62,7 +61,7 @@ def test_allowed_names_are_new_types_as_they_were_spelt_first(result, tmp_path, 
         confirmed, given = read_said(said, answers, result.query, TYPES, new)
         assert [one.type_name for one in confirmed] == ["Plasma Cell", "neutrophil"]
         assert [one.answer for one in given] == ["Plasma Cell", "artefact", "blast"]
-    with pytest.raises(DataError, match=r"1 name is no type .*: blast \(line 4\)\."):
+    with pytest.raises(DataError, match=r"1 name is not a type .*: blast \(line 4\)\."):
         read_said(said, answers, result.query, TYPES, ["plasma cell"])
 
 

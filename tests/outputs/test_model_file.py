@@ -86,9 +86,9 @@ def test_a_run_leaves_its_classifier_in_its_folder(result, answer, tmp_path):
     ("change", "reason"),
     [
         (lambda e: changed(e, version=2), "update CellTransfer"),
-        (lambda e: changed(e, format="other"), "none that export --model wrote"),
+        (lambda e: changed(e, format="other"), "not written by export --model"),
         (lambda e: {**e, "manifest.json": b"[" * 100_000}, "manifest cannot be read"),
-        (lambda e: {n: d for n, d in e.items() if n != "manifest.json"}, "no manifest"),
+        (lambda e: {n: d for n, d in e.items() if n != "manifest.json"}, "manifest is missing"),
         (lambda e: {n: d for n, d in e.items() if n != "intercept.npy"}, "arrays"),
         (lambda e: {**e, "more.npy": e["intercept.npy"]}, "arrays"),
         (lambda e: {**e, "intercept.npy": e["intercept.npy"][:-1] + b"x"}, "is damaged"),
@@ -106,7 +106,7 @@ def test_a_run_leaves_its_classifier_in_its_folder(result, answer, tmp_path):
         (lambda e: with_array(e, "intercept.npy", npy(np.array([np.nan, 0.0]))), "no number"),
         (lambda e: with_array(e, "intercept.npy", npy(np.zeros(3))), "of shape"),
         (lambda e: with_array(e, "intercept.npy", npy(np.zeros(2, np.float32))), "of shape"),
-        (lambda e: with_array(e, "intercept.npy", b"\x93NUMPY"), "no array"),
+        (lambda e: with_array(e, "intercept.npy", b"\x93NUMPY"), "not an array"),
         (
             lambda e: with_array(
                 e, "intercept.npy", npy(np.array([print, 1], object), allow_pickle=True)
@@ -136,15 +136,15 @@ def test_nothing_is_unpacked(packed, tmp_path, monkeypatch):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in bomb.items():
             archive.writestr(name, data)
-    with pytest.raises(DataError, match="entries are packed"):
+    with pytest.raises(DataError, match="entries are compressed"):
         read_model(path)
     whole = pack(tmp_path / "w.zip", packed)
     for data in (b"no zip", whole.read_bytes()[:-30], whole.read_bytes() + b"PK"):
         path.write_bytes(data)
-        with pytest.raises(DataError, match="none that export --model wrote"):
+        with pytest.raises(DataError, match="not written by export --model"):
             read_model(path)
     many = pack(path, {f"{n}": b"" for n in range(200)})
-    with pytest.raises(DataError, match="none that export --model wrote"):
+    with pytest.raises(DataError, match="not written by export --model"):
         read_model(many)
     monkeypatch.setattr("celltransfer_core.outputs.model_file.MAX_FILE", 100)
     with pytest.raises(DataError, match="more than 100"):

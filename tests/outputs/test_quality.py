@@ -53,7 +53,7 @@ def test_the_report_shows_the_worst_pictures_of_each_fault(spoilt):
     page = Page({})
     add_quality(page, spoilt)
     section = "".join(page.parts)
-    assert "1 of 30 cells has no nucleus that was found." in section
+    assert "1 of 30 cells has no detected nucleus." in section
     assert section.count("<img") >= 2
     assert 'alt="blurred"' in section
 
@@ -67,7 +67,7 @@ def test_pseudonyms_hide_hashes_and_names_in_the_table(spoilt):
 def test_sentences_count_first():
     blurred = np.array([2.0, 0.0, 3.0, 0.5])
     quality = Quality({"blurred": blurred, "dark": np.zeros(4)}, ())
-    told = {"blurred": "2 of 4 cells are blurred beyond 99 % of the reference."}
+    told = {"blurred": "2 of 4 cells are more blurred than 99 % of the reference."}
     assert describe_faults(quality) == told
     shifts = [Shift("dark", "", 4), Shift("stain", "", 4), Shift("blurred", "s1", 2)]
     whole, slide = describe_shifts(shifts)
@@ -78,5 +78,5 @@ def test_sentences_count_first():
 def test_the_command_line_says_the_same_in_a_line(spoilt):
     lines = describe_run(spoilt).splitlines()
     (line,) = [line for line in lines if line.startswith("quality: ")][:1]
-    assert "1 of 30 cells has no nucleus that was found; " in line
+    assert "1 of 30 cells has no detected nucleus; " in line
     assert line.endswith("(quality.csv)")

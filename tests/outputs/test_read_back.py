@@ -44,7 +44,7 @@ def test_confirmed_rows_come_back(result, written):
     [
         ("a,b\n1,2\n", "needs the columns cluster, confirmed, matched_type"),
         ("cluster,matched_type,confirmed\n0,x,perhaps\n", "line 2: confirmed .* write true or"),
-        ("cluster,matched_type,confirmed\nzero,x,true\n", "no cluster number"),
+        ("cluster,matched_type,confirmed\nzero,x,true\n", "not a cluster number"),
         ("cluster,matched_type,confirmed\n0,,true\n", "without a matched_type"),
         ("cluster,matched_type,confirmed\n0,x,true\n0,y,true\n", "twice"),
     ],
@@ -78,11 +78,11 @@ def test_clusters_come_back_with_their_numbers(result, written, tmp_path):
     ("edit", "message"),
     [
         (lambda t: t[1:], "has no cluster for 1 of 30 cells"),
-        (lambda t: t.assign(cluster="x"), "holds no number"),
+        (lambda t: t.assign(cluster="x"), "has no number"),
         (lambda t: t.assign(cluster=-1), "start at 0"),
         (lambda t: t.drop(columns="cluster"), "needs the columns cluster, file"),
         (lambda t: t.assign(sha256="0" * 64), "is another image now"),
-        (lambda t: pd.concat([t, t[:1].assign(cluster=99)]), "into two clusters; keep one row"),
+        (lambda t: pd.concat([t, t[:1].assign(cluster=99)]), "to two clusters; keep one row"),
     ],
 )
 def test_clusters_that_do_not_fit(result, written, edit, message):
@@ -115,8 +115,8 @@ def test_answers_come_back(result, tmp_path, answer):
     ("column", "value", "message"),
     [
         ("file", "elsewhere.png", "not in the query"),
-        ("reader", "", "who the reader is"),
-        ("time", "noon", "no time"),
+        ("reader", "", "the reader is missing"),
+        ("time", "noon", "not a time"),
         ("type", "disputed", "cannot name a type"),
         ("type", "", "has no type; write one"),
         ("blind", "maybe", "write true or false"),

@@ -107,7 +107,7 @@ def test_the_differential_stands_first_before_and_after_review(result, reviews, 
     changed = [replace(reviews[0], answer=other), *reviews[1:]]
     page = report_html(result, changed, About("x"), plane=plane)
     headings = re.findall(r"<h2>(.*?)</h2>", page)
-    assert headings[:2] == ["Differential count", "What people said"]
+    assert headings[:2] == ["Differential count", "Readers' answers"]
     head, *rows, total = rows_of(page, "Differential count")
     assert head[1:6] == ["Predicted", "Percent", "After review", "Percent", "Change"]
     found = {row[0]: row[1:] for row in rows}
@@ -139,8 +139,8 @@ def test_reviewed_types_are_set_against_predicted_ones_and_the_sample_is_told(re
     other = next(name for name in result.types if name != was)
     changed = [replace(reviews[0], answer=other), *reviews[1:]]
     page = report_html(result, changed, About("x"))
-    assert f"5 of {result.query.n_cells} cells: 4 drawn by chance (4 of them blind" in page
-    head, *rows = rows_of(page, "Predicted against reviewed")
+    assert f"5 of {result.query.n_cells} cells: 4 drawn at random (4 of them blind" in page
+    head, *rows = rows_of(page, "Predicted and reviewed types")
     matrix = {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
     assert int(matrix[was][other]) >= 1
     assert sum(int(row["Cells"]) for row in matrix.values()) == 5
@@ -201,10 +201,10 @@ def test_types_without_a_cluster_stand_with_the_cells_most_like_them(result, pla
         config=replace(result.config, keep=tuple(out[1:2])),
     )
     body = report_html(one, [], About("study"), plane=plane)
-    assert body.count(f'alt="query cell most like {out[0]}"') == result.alike.shape[1]
-    assert body.count(f'alt="query cell most like {out[1]}"') == result.alike.shape[1]
+    assert body.count(f'alt="query cell most similar to {out[0]}"') == result.alike.shape[1]
+    assert body.count(f'alt="query cell most similar to {out[1]}"') == result.alike.shape[1]
     assert body.count("<td>left out</td>") == body.count("<td>kept by a person</td>") == 1
-    assert f"query cell most like {called}" not in body
+    assert f"query cell most similar to {called}" not in body
 
 
 def test_what_people_typed_is_no_markup(page):
@@ -271,7 +271,7 @@ def test_what_reviews_say(page, result, reviews):
     assert "16 more blind cells must be answered (4 of 20 are)." in body
     assert "Not counted: " in body
     assert "Reclassified: " in body
-    assert "Intervals tell of chance in counting alone" in body
+    assert "The intervals cover only chance in counting" in body
     without = report_html(result, [], About("x", signed_by="Dr K", signed="2025-02-03T04:05:06"))
     assert "No cell has been reviewed" in without
     assert "Signed off by Dr K, 2025-02-03 04:05 UTC." in without

@@ -49,17 +49,19 @@ def test_no_accuracy_is_told_from_little():
 def test_the_interval_comes_first():
     told = describe_accuracy(inferred(ESTIMATED_FROM, 40))
     found = inferred(ESTIMATED_FROM, 40).right()
-    assert told.startswith(f"Right, of all cells: {interval(found.low, found.high)}, best guess 9")
-    assert "60 answers on cells drawn by chance, 20 of them blind" in told
-    assert describe_share(Share(0.92, 0.826, 0.961, 60)) == "82 to 97 %, best guess 92 %"
+    assert told.startswith(
+        f"Accuracy, all cells: {interval(found.low, found.high)}, best estimate 9"
+    )
+    assert "60 answers on randomly drawn cells, 20 of them blind" in told
+    assert describe_share(Share(0.92, 0.826, 0.961, 60)) == "82 to 97 %, best estimate 92 %"
     assert describe_share(Share(math.nan, 0, 1, 1)) == "not known yet"
 
 
 @pytest.mark.parametrize(("blind", "seen"), [(0, 0), (3, 16)])
 def test_counting_alone_is_said_to_be_counting_alone(blind, seen):
     told = describe_composition(inferred(blind, seen))
-    assert f"answer {20 - blind - seen} more drawn cell" in told
-    assert "not of wrong types" in told
+    assert f"answer {20 - blind - seen} more randomly drawn cell" in told
+    assert "not wrong types" in told
     assert "both counting and typing" in describe_composition(inferred(0, 20))
 
 

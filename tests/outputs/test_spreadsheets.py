@@ -172,9 +172,9 @@ def test_a_header_in_capitals_and_another_order(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("0,,a,true,\n\n,,a,true,\n", "line 4: '' is no cluster number"),
-        ("0.5,,a,true,\n", "line 2: '0.5' is no cluster number"),
-        ("0,few,a,true,\n", "line 2: 'few' is no number of cells"),
+        ("0,,a,true,\n\n,,a,true,\n", "line 4: '' is not a cluster number"),
+        ("0.5,,a,true,\n", "line 2: '0.5' is not a cluster number"),
+        ("0,few,a,true,\n", "line 2: 'few' is not a number of cells"),
         ("0,,unsure,true,\n", "line 2: 'unsure' is a reserved answer and cannot name a type"),
     ],
 )
@@ -201,12 +201,15 @@ CASES = {
     ),
     "k-None-caps": dict.fromkeys(range(5), "none"),
     "l-Type-caps": ENGLISH,
-    "m-typo": r"3 names are no types .*monocytes \(line 2; did you mean monocyte\?\), neutrophils "
-    r"\(lines 3, 5, 6; did you mean neutrophil\?\), eosinophils \(line 4; did you mean eosino",
+    "m-typo": (
+        r"3 names are not types .*monocytes \(line 2; did you mean monocyte\?\), neutrophils "
+        r"\(lines 3, 5, 6; did you mean neutrophil\?\), eosinophils \(line 4; did you mean "
+        r"eosino"
+    ),
     "n-reordered-cols": ENGLISH,
     "u-mojibake-saved-as-utf8": GERMAN,
     "v-excel-de-cp1252": GERMAN,
-    "z-after-excel": r"2 names are no types .*#NAME\? \(line 2\), 2 \(line 3\)",
+    "z-after-excel": r"2 names are not types .*#NAME\? \(line 2\), 2 \(line 3\)",
 }
 
 

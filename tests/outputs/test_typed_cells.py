@@ -63,7 +63,7 @@ def test_each_cell_says_how_it_was_decided():
         "answered as artefact": 1,
         "answered as disputed": 1,
         "below a confidence of 0.6": 1,
-        "in clusters that no type fits": 1,
+        "in clusters that match no type": 1,
     }
     assert typed.calibrated
     assert typed.types == {"a": {"person": 1, "vote": 2}, "b": {"cluster": 1, "vote": 1}}
@@ -75,7 +75,7 @@ def test_each_cell_says_how_it_was_decided():
     ("rows", "least", "reason"),
     [
         (ROWS, 1.5, "--least-confidence cannot be 1.5"),
-        (ROWS[:1], 0.6, "of one type only"),
+        (ROWS[:1], 0.6, "Only cells of one type"),
         ([row(5, "artefact", reviewed_type="artefact")], 0.6, "No cells"),
         ([row(1, "a", confidence="much")], 0.6, "confidence is 'much'"),
     ],
@@ -116,10 +116,10 @@ def test_a_written_reference_is_read_like_any_other(tmp_path):
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        ({}, "not a folder that run wrote"),
+        ({}, "not written by run"),
         ({"manifest.json": "["}, "cannot be read"),
         ({"manifest.json": "[]"}, "one JSON object"),
-        ({"manifest.json": "{}"}, "not that of a run"),
+        ({"manifest.json": "{}"}, "not the manifest of a run"),
         ({"manifest.json": json.dumps(MANIFEST), "run.json": "{}"}, "give --query"),
     ],
 )

@@ -5,22 +5,28 @@ import pytest
 from celltransfer_core.outputs import describe_votes
 from tests.outputs.samples import of_three_encoders
 
-FITTED = " The voter fitted to the query counts as all voters without transport together."
+FITTED = " The voter fitted to the query counts as much as all voters without transport together."
 
 
 @pytest.mark.parametrize(
     ("says", "told"),
     [
-        ((0, 0, 0, 0), "All 4 voters say so (agreement 1.00)."),
-        ((1, 0, 0, 0), "3 of 4 voters say so, with 83 % of the weight here (agreement 0.83)."),
+        ((0, 0, 0, 0), "All 4 voters predict this type (agreement 1.00)."),
+        (
+            (1, 0, 0, 0),
+            "3 of 4 voters predict this type, with 83 % of the weight here (agreement 0.83).",
+        ),
         (
             (0, 1, 1, 0),
-            "2 of 4 voters say so, with 67 % of the weight here (agreement 0.67).",
+            "2 of 4 voters predict this type, with 67 % of the weight here (agreement 0.67).",
         ),
         (
             (1, 1, 1, 0),
-            "1 of 4 voters says so, with 50 % of the weight here (agreement 0.50): fitted to the "
-            "query." + FITTED,
+            (
+                "1 of 4 voters predicts this type, with 50 % of the weight here (agreement 0.50): "
+                "fitted to the query."
+            )
+            + FITTED,
         ),
     ],
 )
@@ -34,4 +40,4 @@ def test_a_voter_without_weight_is_not_counted(result):
     counted = sum(voter.weight > 0 for voter in result.voters)
     told = {describe_votes(result, cell) for cell in range(result.query.n_cells)}
     assert counted < len(result.voters)
-    assert f"All {counted} voters say so (agreement 1.00)." in told
+    assert f"All {counted} voters predict this type (agreement 1.00)." in told

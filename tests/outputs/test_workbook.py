@@ -44,7 +44,7 @@ def test_the_same_tables_give_the_same_bytes(tmp_path):
 def test_a_table_that_no_sheet_holds_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(workbook, "MOST_ROWS", 3)
     write_workbook({"t": pd.DataFrame({"n": [1, 2]})}, tmp_path / "t.xlsx")
-    with pytest.raises(OutputError, match=r"3 rows .* Take CSV or Parquet"):
+    with pytest.raises(OutputError, match=r"3 rows .* Use CSV or Parquet"):
         write_workbook({"t": pd.DataFrame({"n": [1, 2, 3]})}, tmp_path / "u.xlsx")
     assert [path.name for path in tmp_path.iterdir()] == ["t.xlsx"]
 

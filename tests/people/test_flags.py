@@ -62,8 +62,9 @@ def test_until_enough_cells_are_typed_agreement_flags_and_nothing_is_promised(rn
     np.testing.assert_array_equal(flags.flagged, vote.agreement < 0.6)
     assert flags.missing.missing == 1
     assert flags.errors.high - flags.errors.low > 0.3 * flags.errors.cells
-    assert "by agreement under 0.6. Confidence will decide once 1 more cell is" in describe_flags(
-        flags
+    assert (
+        "those with agreement below 0.6. Confidence will decide once 1 more cell is"
+        in describe_flags(flags)
     )
     assert "is not known yet" in describe_flags(flags)
     assert flags_of(vote, None).missing.missing == 30
@@ -75,7 +76,7 @@ def test_less_error_is_more_flags_and_none_can_be_all(rng):
     assert counts == sorted(counts, reverse=True)
     assert (counts[0], counts[-1]) == (300, 0)
     assert flags_of(vote, updated, 0).errors.cells == 0
-    assert "No other cell is left" in describe_flags(flags_of(vote, updated, 0))
+    assert "No other cells remain" in describe_flags(flags_of(vote, updated, 0))
 
 
 def test_cells_without_a_type_are_always_flagged_and_count_as_no_others(rng):

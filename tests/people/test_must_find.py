@@ -49,11 +49,20 @@ def test_a_limit_covers_the_truth_and_59_seen_are_enough(rng):
 @pytest.mark.parametrize(
     ("seen", "said"),
     [
-        ([], "No drawn cell was of this type yet, so nothing can be promised. 59 more"),
-        ([True, False], "Of 2 drawn ones, 1 are among them: at least 2 % are seen. 91 more"),
+        (
+            [],
+            ("No randomly drawn cell was of this type yet, so nothing can be guaranteed. 59 more"),
+        ),
+        (
+            [True, False],
+            (
+                "Of 2 randomly drawn cells of the type, 1 are among them: at least 2 % are "
+                "flagged or predicted. 91 more"
+            ),
+        ),
     ],
 )
 def test_what_is_not_known_is_said(seen, said):
     found = sensitivity(np.array(seen, dtype=bool), np.arange(len(seen)), ["a"] * len(seen), "a")
     assert describe_sensitivity(found, 200).startswith(said)
-    assert describe_sensitivity(found, 50).endswith("too few of them to promise 95 %.")
+    assert describe_sensitivity(found, 50).endswith("too few of them to guarantee 95 %.")

@@ -73,7 +73,7 @@ def test_a_type_is_kept_though_no_cluster_is_matched_to_it(reference, query, sto
     first = without.query.first_file[
         without.alike[sorted(set(reference.cell_labels)).index(out)][0]
     ]
-    assert f"query cells most like {out}: {first}, " in describe_run(without)
+    assert f"query cells most similar to {out}: {first}, " in describe_run(without)
     keeping = replace(FAST, keep=(out,))
     kept = run(reference, query, keeping, confirmations=confirmations, cache=store, workers=1)
     assert kept.filtered == {}

@@ -103,7 +103,7 @@ def test_files_of_one_content_under_two_types_are_listed(drawn, tmp_path):
 
 def test_one_type_alone_cannot_be_checked(reference, store):
     alone = reference.take_typed(np.flatnonzero(reference.cell_labels == "lymphocyte"))
-    with pytest.raises(DataError, match=r"one type only \(lymphocyte\)"):
+    with pytest.raises(DataError, match=r"only one type \(lymphocyte\)"):
         check_reference(alone, FAST, cache=store)
 
 

@@ -115,7 +115,7 @@ def test_a_field_that_is_asked_for_is_not_tried(by_cytoplasm, cache):
         config = replace(NETWORK, framing=mode)
         found = prepare(by_cytoplasm, by_cytoplasm, config, cache=cache, workers=1)
         assert found.framing.crops["reference"].nuclei.field == field
-        assert "as asked for" in found.framing.reason
+        assert "as requested" in found.framing.reason
         assert "typed right" not in found.framing.reason
 
 

@@ -148,14 +148,14 @@ def test_settings_of_voters_that_are_not_there_are_those_of_now(needed, result):
 
 
 def test_outputs_say_why_there_is_no_transport(needed, result):
-    why = "Transport was not computed: it weighs nothing until a cluster is confirmed."
+    why = "Transport was not computed: it has no weight until a cluster is confirmed."
     assert f"{why} Use --transport always to compute it anyway." in describe_run(needed)
     assert "--transport" not in describe_run(result)
     assert missing_transport(result) == ""
     counted = replace(needed, config=replace(NEEDED, vote_weights="equal"))
     assert "made without" in missing_transport(counted)
     none = replace(needed, config=replace(NEEDED, alignment="none"))
-    assert "No alignment was chosen" in missing_transport(none)
+    assert "The selected alignment adds no voters" in missing_transport(none)
     assert "--transport" not in describe_run(none)
     assert manifest(needed)["alignment"]["solves"] == 0
     assert manifest(needed)["config"]["transport"] == "needed"

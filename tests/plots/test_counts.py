@@ -47,7 +47,7 @@ class TestSizes:
 
     def test_nothing_measured_is_said(self):
         figure = sizes_figure({QUERY: np.full(3, np.nan)}, "Sizes", "px")
-        assert figure.layout.annotations[0].text == "Nothing was measured."
+        assert figure.layout.annotations[0].text == "Nothing has been measured."
 
 
 class TestDifferential:

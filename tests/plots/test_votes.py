@@ -81,4 +81,4 @@ class TestTransportQuality:
 
     def test_no_transport_is_said(self):
         figure = transport_quality_figure(())
-        assert figure.layout.annotations[0].text == "No transport was solved in this run."
+        assert figure.layout.annotations[0].text == "No transport was computed in this run."

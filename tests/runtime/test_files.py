@@ -131,10 +131,10 @@ GONE = pickled(Gone())
 
 UNREADABLE = {
     "empty": (joblib.load, b"", EOFError),
-    "cut short": (joblib.load, cut(pickled(list(range(1000)))), pickle.UnpicklingError),
+    "truncated": (joblib.load, cut(pickled(list(range(1000)))), pickle.UnpicklingError),
     "no pickle": (joblib.load, b"no pickle", (KeyError, pickle.UnpicklingError)),
     "no number": (joblib.load, b"Iabc\n.", ValueError),
-    "packed, cut short": (
+    "packed, truncated": (
         joblib.load,
         cut(compressed(list(range(9000)))),
         (EOFError, struct.error),
@@ -147,7 +147,7 @@ UNREADABLE = {
         ModuleNotFoundError,
     ),
     "npz empty": (read_npz, b"", EOFError),
-    "npz cut short": (read_npz, cut(archived()), zipfile.BadZipFile),
+    "npz truncated": (read_npz, cut(archived()), zipfile.BadZipFile),
     "npz spoilt": (read_npz, spoilt(archived()), (zlib.error, zipfile.BadZipFile)),
     "npz of pickles": (read_npz, pickled(1), ValueError),
 }

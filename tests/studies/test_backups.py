@@ -110,7 +110,7 @@ def spoil_pages(file):
 
 
 SPOILT = {
-    "cut short": lambda file: file.write_bytes(file.read_bytes()[:9000]),
+    "truncated": lambda file: file.write_bytes(file.read_bytes()[:9000]),
     "no database": lambda file: file.write_bytes(b"no database" * 1000),
     "pages": spoil_pages,
     "schema": lambda file: garble(file, b"CREATE TABLE studies"),
@@ -169,7 +169,7 @@ def test_without_a_backup_that_is_said_and_nothing_is_changed(space, study, caps
     closed(space)
     file = space.folder / "studies.sqlite"
     assert main(["restore"]) == 2
-    assert "holds no backup that can be read; nothing was changed" in capsys.readouterr().err
+    assert "contains no readable backup; nothing was changed" in capsys.readouterr().err
     spoil_pages(file)
     with pytest.raises(OutputError, match=r"damaged.*There is no backup in .*backups yet"):
         Workspace(space.folder)

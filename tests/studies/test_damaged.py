@@ -47,7 +47,7 @@ def test_an_image_that_is_sent_again_is_mended(space, query_set, image, spoil):
 def test_an_image_that_was_seen_to_be_damaged_is_asked_for_again(space, query_set, image, spoil):
     assert space.known_files(query_set.id)["1.png"]
     spoil(image)
-    with pytest.raises(ImageError, match=r"1\.png is damaged on disk or gone; add it again"):
+    with pytest.raises(ImageError, match=r"1\.png is damaged on disk or missing; add it again"):
         space.dataset(query_set_now(space, query_set)).read(0)
     assert space.known_files(query_set.id) == {"1.png": ""}
     assert damaged_files(space, query_set.study) == ("1.png",)
@@ -84,7 +84,7 @@ def test_a_study_with_damaged_images_says_which_and_goes_on_when_they_are_added(
     with pytest.raises(StudyError) as said:
         bring_up_to(space, drawn_study, "embed", silent)
     assert str(said.value).startswith(
-        "4 images are damaged on disk or gone: 07.png, 11.png, 29.png and 1 more. Add them again"
+        "4 images are damaged on disk or missing: 07.png, 11.png, 29.png and 1 more. Add them again"
     )
     for name in spoilt:
         role, _, file = name.partition("/")
@@ -105,4 +105,4 @@ def drop_results(space):
 
 
 def test_one_image_is_named():
-    assert ask_again(["a.png"]).startswith("1 image is damaged on disk or gone: a.png. Add it")
+    assert ask_again(["a.png"]).startswith("1 image is damaged on disk or missing: a.png. Add it")

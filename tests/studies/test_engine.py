@@ -58,7 +58,7 @@ def open_text(own, home):
 
 OF_SQLITE = {
     fill: "disk is full",
-    only_read: "can only be read",
+    only_read: "it is read-only",
     lock: "locked for too long",
     open_folder: "cannot be opened",
     open_text: "is damaged",
@@ -74,7 +74,7 @@ def test_errors_of_sqlite_say_what_they_are(connection, home, fault):
 
 OF_POSTGRESQL = {
     "53100": "disk is full",
-    "25006": "can only be read",
+    "25006": "it is read-only",
     "55P03": "locked for too long",
     "40P01": "locked for too long",
     "08006": "was lost",
@@ -175,7 +175,7 @@ def test_a_workspace_that_cannot_be_written_is_looked_at(finished_folder, disk, 
     assert [one.id for one in space.studies()] == [study]
     assert load_run(space, study).query.n_cells == 30
     large = {"text": "x" * 1_000_000}  # the log of an open database has some room
-    with pytest.raises(OutputError, match=r"disk is full|can only be read"):
+    with pytest.raises(OutputError, match=r"disk is full|it is read-only"):
         space.decide(study, "match", large, "Ann")
     assert space.pulse(study)
     space._engine.dispose()

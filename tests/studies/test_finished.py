@@ -26,7 +26,9 @@ def typed(space, study, drawn):
 
 
 def test_a_study_is_finished_when_it_is_signed_or_waits_for_that_alone(space, typed):
-    with pytest.raises(StudyError, match=r"is not finished: 0 of \d+ clusters are settled and 0"):
+    with pytest.raises(
+        StudyError, match=r"is not finished: 0 of \d+ clusters have an answer and 0"
+    ):
         finished_run(space, typed)
     assert finished_studies(space) == ()
     named, _ = load_named(space, typed)
@@ -57,7 +59,7 @@ def test_a_finished_study_joins_another_one_as_a_set_of_its_own(space, typed):
     assert "Ann" not in str(space.known_tables(made.id)) + str(found)
     pooled = space.pooled(other, "reference")
     assert pooled.sources == ("Slides of May", "first")
-    with pytest.raises(StudyError, match="for itself"):
+    with pytest.raises(StudyError, match="its own reference"):
         add_finished(space, typed, typed)
 
 

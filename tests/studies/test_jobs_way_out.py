@@ -114,7 +114,7 @@ def test_a_dead_owner_is_found_out_at_once(space, study, state):
         space.add_job(study.id, "embed", dead_owner())
     ended = current_job(space, study.id)
     assert (ended.state, ended.active) == ("stopped", False)
-    assert "go on" in ended.message
+    assert "continue at any time" in ended.message
 
 
 def test_a_later_process_with_the_same_number_is_not_taken_for_the_owner(tmp_path):
@@ -277,7 +277,7 @@ def test_a_server_that_starts_a_job_is_never_killed(space, study, monkeypatch):
         monkeypatch.setattr(processes, "STARTING", -1.0)
         ended = current_job(space, study.id)
         assert (ended.state, server.poll()) == ("stopped", None)
-        assert "did not begin" in ended.message
+        assert "did not start" in ended.message
         server.kill()
 
 

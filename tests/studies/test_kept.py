@@ -53,7 +53,7 @@ def spoilt_by(pickled):
 
 
 SPOILT = {
-    "cut short": cut_short,
+    "truncated": cut_short,
     "damaged": damage,
     "a flipped bit": flip_a_bit,
     "of an earlier version": lambda path: joblib.dump(np.zeros(500), path),
@@ -152,5 +152,5 @@ def test_no_page_runs_a_model(reference, query, tmp_path, monkeypatch):
     np.testing.assert_array_equal(found, prepared.cluster_features)
     monkeypatch.setattr(embeddings_read, "run_apart", lambda *_, **__: None)
     other = replace(prepared.encoders[0], version="of another file")
-    with pytest.raises(EncoderError, match="it is another encoder now"):
+    with pytest.raises(EncoderError, match="the encoder has changed"):
         query_embeddings(replace(without, encoders=(other,)), elsewhere)

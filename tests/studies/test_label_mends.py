@@ -101,7 +101,7 @@ def test_the_last_cell_of_the_second_type_cannot_be_left_out(space, drawn_study)
     cells = zip(reference.cells, reference.cell_labels.tolist(), strict=True)
     out = [label_payload(cell, name, "") for cell, name in cells if name != "lymphocyte"]
     space.decide_all(drawn_study, LABEL, out, "Ann")
-    with pytest.raises(StudyError, match=r"one type only \(lymphocyte\)"):
+    with pytest.raises(StudyError, match=r"only one type \(lymphocyte\)"):
         bring_up_to(space, drawn_study, "clusters", silent)
 
 

@@ -39,7 +39,7 @@ def test_the_vote_is_the_opinion_also_after_clusters_were_edited(space, finished
 
 
 def test_before_a_vote_the_embeddings_are_compared_once(space, drawn_study, monkeypatch):
-    with pytest.raises(StudyError, match="have not looked"):
+    with pytest.raises(StudyError, match="have not been computed"):
         load_opinion(space, drawn_study)
     bring_up_to(space, drawn_study, "clusters", silent)
     found = load_opinion(space, drawn_study)
@@ -78,7 +78,7 @@ def test_a_split_is_undone_at_one_stroke(space, finished):
     split(space, finished)
     space.undo(finished, "cluster", "Ann")
     np.testing.assert_array_equal(load_clusters(space, finished).labels, before.labels)
-    with pytest.raises(StudyError, match="no such cluster"):
+    with pytest.raises(StudyError, match="no longer exists"):
         split_edits(space, finished, 99)
 
 

@@ -34,4 +34,4 @@ def test_problems_are_told_and_can_be_tried_again(space):
         raise ZeroDivisionError
 
     start_preparation(path, fault).result()
-    assert "A fault of ours" in preparation(path).problem
+    assert "Internal error" in preparation(path).problem

@@ -38,7 +38,7 @@ def test_a_killed_job_is_marked_and_can_go_on(space, drawn_study):
     os.kill(running.pid, signal.SIGKILL)
     stopped = wait(space, drawn_study, lambda job: not job.active)
     assert stopped.state == "stopped"
-    assert "go on" in stopped.message
+    assert "continue at any time" in stopped.message
     start(space, drawn_study)
     assert wait(space, drawn_study, lambda job: not job.active).state == "done"
     assert set(states(space, drawn_study).values()) == {"done"}

@@ -46,9 +46,9 @@ def test_a_renaming_is_undone_at_one_stroke(save, space):
 def test_names_that_cannot_be(save):
     save("One", DOUBT)
     save("Two", DOUBT)
-    with pytest.raises(StudyError, match="Another filter is called Two"):
+    with pytest.raises(StudyError, match="Another filter has the name Two"):
         save("Two", DOUBT, instead="One")
-    with pytest.raises(StudyError, match="There is no filter Three any more"):
+    with pytest.raises(StudyError, match="The filter Three no longer exists"):
         save("Four", DOUBT, instead="Three")
     with pytest.raises(StudyError, match="at least one letter"):
         save(" \n", DOUBT)

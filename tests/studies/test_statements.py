@@ -100,7 +100,7 @@ def test_what_another_process_changed_is_seen_at_once(space, finished, change, m
 def test_a_study_that_was_deleted_is_not_there(space, finished):
     stage_keys(space, finished)
     Workspace().delete(finished)
-    with pytest.raises(Exception, match="no such study"):
+    with pytest.raises(Exception, match="no longer exists"):
         stage_keys(space, finished)
     Workspace().restore(finished)
     assert set(states(space, finished).values()) == {"done"}

@@ -19,7 +19,7 @@ def test_studies_are_listed_renamed_and_found_again(space, study):
 def test_deleting_can_be_taken_back(space, study):
     space.delete(study.id)
     assert space.studies() == ()
-    with pytest.raises(StudyError, match="no such study"):
+    with pytest.raises(StudyError, match="no longer exists"):
         space.study(study.id)
     assert space.studies(deleted=True)[0].id == study.id
     space.restore(study.id)

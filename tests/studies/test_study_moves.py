@@ -192,17 +192,17 @@ def not_an_image(entries, manifest):
 
 
 HOSTILE = {
-    "name with dots": (put("../evil"), "which no study has"),
-    "absolute name": (put("/etc/passwd"), "which no study has"),
-    "result with dots": (put("results/embed-../../x.json"), "which no study has"),
-    "pickle": (put("results/embed-00.joblib"), "which no study has"),
+    "name with dots": (put("../evil"), "which is not part of a study"),
+    "absolute name": (put("/etc/passwd"), "which is not part of a study"),
+    "result with dots": (put("results/embed-../../x.json"), "which is not part of a study"),
+    "pickle": (put("results/embed-00.joblib"), "which is not part of a study"),
     "image of another hash": (other_image, "is damaged"),
     "no image": (not_an_image, "cannot be used here"),
-    "image too many": (put(f"images/{'0' * 64}"), "its images are others"),
+    "image too many": (put(f"images/{'0' * 64}"), "its images do not match"),
     "newer": (lambda _, manifest: manifest.update(version=2), "newer format"),
-    "another format": (lambda _, manifest: manifest.update(format="zip"), "holds no study"),
+    "another format": (lambda _, manifest: manifest.update(format="zip"), "contains no study"),
     "id with dots": (lambda _, manifest: manifest.update(study="../../x"), "manifest"),
-    "no decisions": (lambda entries, _: entries.pop("decisions.json"), "other entries"),
+    "no decisions": (lambda entries, _: entries.pop("decisions.json"), "entries do not match"),
     "role": (of_set(role="king"), "role of a set"),
     "scale": (of_set(um_per_px=float("nan")), "size of pixels"),
     "table": (of_set(tables={"../labels.csv": ""}), "name of a table"),
@@ -238,7 +238,7 @@ def test_bytes_that_changed_are_noticed_wherever_they_are(space, small, tmp_path
         at = data.index(name.encode()) + len(name) + 5
         refused(other, data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], "damaged|no study")
     for length in (0, 100, len(data) // 2, len(data) - 1):
-        refused(other, data[:length], "holds no study")
+        refused(other, data[:length], "contains no study")
     refused(other, altered(data, put("study.json"), told=False), "damaged")
 
 
@@ -246,10 +246,10 @@ def test_what_is_packed_or_shares_bytes_is_refused(space, small, tmp_path, other
     data = exported(space, small, tmp_path)
     bomb = altered(data, put("decisions.json", b" " * 10**7), packed=zipfile.ZIP_DEFLATED)
     assert len(bomb) < 10**6
-    refused(other, bomb, "packed otherwise")
+    refused(other, bomb, "not compressed as by")
     entry, start = data.index(b"PK\1\2"), data.index(b"PK\5\6")  # the list of contents
     shared = data[:start] + data[entry:start] + data[start:]
-    refused(other, shared, "holds no study|two entries|damaged")
+    refused(other, shared, "contains no study|two entries|damaged")
 
 
 def test_results_from_anywhere_are_made_of_their_own_classes_alone(space, finished, tmp_path):
@@ -298,11 +298,11 @@ def test_a_full_disk_leaves_nothing(space, finished, other, tmp_path, monkeypatc
     usage = namedtuple("usage", "total used free")
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 1))
-        refused(other, data, "make room", OutputError)
+        refused(other, data, "free some space", OutputError)
 
     def full(path, result):
         if "matches" in path.name:
-            raise OutputError("No space left on device; make room.")
+            raise OutputError("No space left on device; free some space.")
         save_result(path, result)
 
     with monkeypatch.context() as patch:
@@ -335,6 +335,6 @@ def test_nobody_sees_a_study_before_it_is_whole(space, small, other, tmp_path, m
 def test_an_image_that_is_gone_is_named(space, small, tmp_path):
     (file,) = [p for p in space.images.glob("??/*") if p.read_bytes() == png(1)]
     file.unlink()
-    with pytest.raises(StudyError, match=r"a/1\.png is damaged on disk or gone"):
+    with pytest.raises(StudyError, match=r"a/1\.png is damaged on disk or missing"):
         exported(space, small, tmp_path)
     assert not (tmp_path / "study.zip").exists()

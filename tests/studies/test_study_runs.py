@@ -53,9 +53,9 @@ def test_runs_of_other_settings_stay_and_know_what_was_answered_then(space, answ
 
 
 def test_what_is_not_there_is_said(space, study, finished):
-    with pytest.raises(StudyError, match="not typed yet"):
+    with pytest.raises(StudyError, match="not been typed yet"):
         typed_cells(space, study.id)
-    with pytest.raises(StudyError, match="no such run"):
+    with pytest.raises(StudyError, match="no longer has this run"):
         typed_cells(space, finished, "0" * 20)
     assert study_runs(space, study.id) == ()
 
@@ -94,7 +94,7 @@ def test_the_command_ends_with_one_line_where_something_is_wrong(space, finished
         (["export", "Drawn", str(tmp_path)], "is a folder"),
         (["export", "Drawn", str(tmp_path / "text.zip" / "x")], "Cannot write"),
         (["import", str(tmp_path / "none.zip")], "cannot be read"),
-        (["import", str(tmp_path / "text.zip")], "holds no study"),
+        (["import", str(tmp_path / "text.zip")], "contains no study"),
         (["compare", "Drawn", "Drawn@7"], "has no run 7"),
         (["compare", "Drawn", "Other"], "There is no study Other"),
     ):

@@ -109,7 +109,7 @@ def test_work_needs_two_sets_and_two_types(space, drawn):
         images = space.add_set(study, role, role)
         files = sorted((drawn / role).rglob("*.png"))[:5]
         space.receive(images.id, [(f"one/{p.name}", p.read_bytes()) for p in files])
-    with pytest.raises(StudyError, match="one type only"):
+    with pytest.raises(StudyError, match="only one type"):
         bring_up_to(space, study, "embed", silent)
 
 

@@ -10,5 +10,5 @@ def test_jobs_are_one_at_a_time(space, study):
     second = space.add_job(study.id, "embed")
     assert second.id != first.id
     assert [job.id for job in space.jobs(study.id)] == [second.id, first.id]
-    with pytest.raises(StudyError, match="no such job"):
+    with pytest.raises(StudyError, match="does not exist"):
         space.job("none")

@@ -9,7 +9,7 @@ _WHOLE = {
     "ensemble": "Vote of all encoders",
     "ensemble-linear": "Vote of all linear probes",
     "ensemble-nmtune": "Vote of all NMTune classifiers",
-    "majority": "Always the commonest type",
+    "majority": "Always the most common type",
 }
 _ON = {
     "knn": "Nearest neighbours on",
@@ -113,12 +113,12 @@ def describe_comparison(found: Comparison, first: str, second: str) -> str:
     >>> told.split(": ")[0]
     'P is ahead by 8 of 16 cells (50.0 points, 95 % interval 13.1 to 50.0)'
     >>> told.split(": ", 1)[1]
-    'more than chance would bring (p = 0.008). P alone has 8 cells right, Q alone 0. By type: 8 \
+    'more than expected by chance (p = 0.008). Only P is right on 8 cells, only Q on 0. By type: 8 \
 more of b, more than chance.'
     """
     pair = found.overall
     if not pair.only_first and not pair.only_second:
-        return f"{first} and {second} have the same cells right."
+        return f"{first} and {second} are right on the same cells."
     sign = -1 if pair.lead < 0 else 1
     ahead, other = (first, second)[::sign]
     gained, lost = (pair.only_first, pair.only_second)[::sign]
@@ -128,12 +128,12 @@ more of b, more than chance.'
     chance = "more" if pair.p < SIGNIFICANT else "no more"
     lead = (
         f"{ahead} is ahead by {abs(pair.lead):,} of {pair.cells:,} cells ({points:.1f} points, "
-        f"95 % interval {ends}): {chance} than chance would bring ({p_value(pair.p)})."
+        f"95 % interval {ends}): {chance} than expected by chance ({p_value(pair.p)})."
         if pair.lead
         else f"Neither {first} nor {second} is ahead."
     )
     cells = "cell" if gained == 1 else "cells"
-    alone = f"{ahead} alone has {gained:,} {cells} right, {other} alone {lost:,}."
+    alone = f"Only {ahead} is right on {gained:,} {cells}, only {other} on {lost:,}."
     return f"{lead} {alone}{_by_type(found, sign)}"
 
 

@@ -57,8 +57,8 @@ def error_matrix_figure(
     right = sum(int((truth[truth == name] == predicted[truth == name]).sum()) for name in rows)
     told = [
         [
-            f"truly {escape(one)}<br>predicted {escape(other)}<br>{counts[row, column]:.0f} "
-            f"cells, {percent[row, column]:.1f} {_UNITS[share]}"
+            f"true {escape(one)}<br>predicted {escape(other)}<br>"
+            f"{counts[row, column]:.0f} cells, {percent[row, column]:.1f} {_UNITS[share]}"
             for column, other in enumerate(order)
         ]
         for row, one in enumerate(rows)

@@ -75,7 +75,7 @@ def results_html(evaluation: Evaluation) -> str:
             ],
         )
     if evaluation.reading:
-        page.heading("What a person's answers are worth")
+        page.heading("What a reader's answers gain")
         page.figure("reader_figure", reader_figure(evaluation.reading.points))
         page.text(describe_reading(evaluation.reading))
     _clusters_of(page, evaluation)
@@ -125,7 +125,7 @@ def _neighbours_of(page: Page, evaluation: Evaluation) -> None:
     ]
     for ot, filtering in shown:
         page.heading(f"Nearest reference cells, {OT_NAMES[ot]}")
-        page.text("Those that most encoders count among their five nearest; ✓ where the type fits.")
+        page.text("Those that most encoders rank among their five nearest; ✓ if the type is right.")
         for cell in examples:
             truth = str(evaluation.truth[cell])
             tiles = [_tile(data_uri(crops[QUERY], cell), truth, "query")]

@@ -49,7 +49,7 @@ def results_markdown(evaluation: Evaluation, printed: Sequence[Printed] = ()) ->
                     lines += ["", *_comparison(rows, family, ot, base, evaluation.own_parts)]
     yardsticks = [r for r in evaluation.rows if r.method.startswith(("majority", "ceiling"))]
     if yardsticks:
-        lines += ["", "## Yardsticks that know the labels", ""]
+        lines += ["", "## Baselines that use the labels", ""]
         lines += markdown_table(
             ("method", "Acc.", "F1", "Bal. acc."),
             [
@@ -98,7 +98,7 @@ def _low_label(evaluation: Evaluation) -> list[str]:
         return []
     lines = ["", "## Few labelled reference cells (ensemble)", ""]
     lines += markdown_table(
-        ("cells a type", "OT", "filtering", "Acc.", "Bal. acc."),
+        ("cells per type", "OT", "filtering", "Acc.", "Bal. acc."),
         [
             (
                 str(p.cells or "all"),
@@ -133,7 +133,7 @@ def _reading(reading: Reading | None) -> list[str]:
     ]
     return [
         "",
-        "## What a person's answers are worth (balanced accuracy: all cells / those nobody typed)",
+        "## What a reader's answers gain (balanced accuracy: all cells / those without an answer)",
         "",
         *markdown_table(("order", *(f"{step} typed" for step in steps)), rows),
         "",
@@ -193,7 +193,7 @@ def _comparison(
         "",
         *markdown_table((*heads, "Δ Acc.", "Δ F1", "p (Holm)"), body),
         "",
-        f"\\* more than noise at {SIGNIFICANT}: Wilcoxon over the subsets, Holm over this table. "
+        f"\\* significant at {SIGNIFICANT}: Wilcoxon over the subsets, Holm over this table. "
         + ("± standard deviation over subsets." if own_parts else "In brackets: 95 % interval."),
     ]
 
@@ -214,7 +214,7 @@ def _beside_the_paper(evaluation: Evaluation, printed: Sequence[Printed]) -> lis
     if not rows:
         return []
     heads = ("method", "OT", "Acc. (paper)", "Acc. (ours)", "F1 (paper)", "F1 (ours)")
-    return ["", "## Beside the paper's figures", "", *markdown_table(heads, rows)]
+    return ["", "## Comparison with the paper's figures", "", *markdown_table(heads, rows)]
 
 
 def _matches(evaluation: Evaluation) -> list[str]:

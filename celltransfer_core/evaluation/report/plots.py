@@ -142,7 +142,7 @@ def agreement_worth_figure(curves: Mapping[str, Curve]) -> go.Figure:
     _add_diagonal(figure, "caught at random")
     return finish_figure(
         figure,
-        "What agreement is worth",
+        "Accuracy by agreement",
         plot=300,
         legend=[str(trace.name) for trace in figure.data],
         xaxis={"title": "cells reviewed, lowest agreement first, %", "range": [0, 100]},
@@ -174,7 +174,7 @@ def reliability_figure(found: Mapping[str, Reliability]) -> go.Figure:
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    _add_diagonal(figure, "as it should be")
+    _add_diagonal(figure, "perfect calibration")
     names = []
     for number, (name, one) in enumerate(found.items()):
         names.append(f"{shorten(name)} ({one.expected_calibration_error:.1f} points off)")
@@ -195,9 +195,9 @@ def reliability_figure(found: Mapping[str, Reliability]) -> go.Figure:
         )
     return finish_figure(
         figure,
-        "What confidence is worth",
+        "Accuracy by confidence",
         plot=320,
-        legend=["as it should be", *names],
+        legend=["perfect calibration", *names],
         xaxis={"title": "confidence, %", "range": [0, 102]},
         yaxis={"title": "right, %", "range": [0, 102]},
     )
@@ -280,7 +280,7 @@ def reader_figure(points: Sequence[Point]) -> go.Figure:
             )
     return finish_figure(
         figure,
-        "What answers are worth",
+        "What answers gain",
         plot=300,
         legend=names,
         xaxis={"title": "cells typed after the clusters were confirmed"},

@@ -7,9 +7,7 @@ from celltransfer_core.evaluation.result import Reading
 SIGNIFICANT = 0.05
 """Corrected p values below this are marked."""
 
-LABELS_USED = (
-    "The query's own labels were used here, and here alone: no step of the pipeline sees them."
-)
+LABELS_USED = "The query's own labels were used only here: no step of the pipeline sees them."
 OT_NAMES = {
     "none": "no alignment",
     "centre": "centring",
@@ -21,8 +19,8 @@ OT_NAMES = {
 }
 FILTERING_NAMES = {
     "false": "all types of the reference",
-    "true": "types that clusters were matched to",
-    "reader": "clusters named by a reader who never errs",
+    "true": "types matched to clusters",
+    "reader": "clusters named by a reader without errors",
 }
 
 
@@ -43,8 +41,8 @@ def describe_reading(reading: Reading) -> str:
     wrong = f"{100 * reading.errors:g} % of the answers wrong" if reading.errors else "never wrong"
     return (
         f"Means over {reading.repeats} readers, {wrong}. Expected calibration error of cells "
-        f"nobody typed, after the last answer of the queue: {after:.1f} % ({before:.1f} % as the "
-        "vote has it)."
+        f"without an answer, after the last answer of the queue: {after:.1f} % ({before:.1f} % for "
+        "the vote's own confidence)."
     )
 
 
