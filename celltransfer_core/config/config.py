@@ -72,8 +72,8 @@ class Config(VotingSettings, TransferSettings, IdentificationSettings):
     weights : {"matches", "uniform"}
         Draw the reference to the proportions that the matches give, or at random (the paper).
     sources : {"nearest", "equal"}
-        Of a reference that was pooled from several sets, take fewer cells of those that look less
-        like the query, or all cells of all (the paper).
+        Of a reference that was pooled from several sets, use the one alone that is decisively the
+        nearest to the query, if there is one, or all cells of all (the paper).
     alignment : {"fgw", "centre", "none"}
         Fused Gromov–Wasserstein, means only, or no aligned voters at all.
     transport : {"needed", "always"}

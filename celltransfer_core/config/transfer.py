@@ -131,17 +131,17 @@ class TransferSettings:
                 stages=("matches", "draws"),
                 choices={
                     "nearest": Choice(
-                        "By how near they are",
-                        "Of a type that several sets have, fewer cells are taken of the sets that "
-                        "look less like the query.",
+                        "The nearest one alone, if it is decisively nearest",
+                        "A set of the query's own microscope and stain serves better alone than "
+                        "beside others. Its types are expected; keep others on Matches.",
                     ),
                     "equal": Choice("All cells of all sets"),
                 },
-                help="of a reference pooled from several sets: take fewer cells of the sets that "
-                "look less like the query, or all cells",
+                help="of a reference pooled from several sets: use only the set that is decisively "
+                "the nearest to the query, if there is one, or all cells of all sets",
                 page="classify",
                 place=11,
-                label="Reference pooled from several sets: how many cells of each",
+                label="Which sets of a pooled reference are used",
                 paper="equal",
             )
         },

@@ -16,7 +16,9 @@ from celltransfer_core.people.must_find import Sensitivity
 from celltransfer_core.people.readers import Concordance, Reclassification
 from celltransfer_core.people.tally import Tally
 from celltransfer_core.pipeline.result import Prepared, RunResult
+from celltransfer_core.pipeline.sources import lacking_types
 from celltransfer_core.pipeline.votes import has_alignment, transport_counts
+from celltransfer_core.vocabulary import and_more
 
 
 def percent(share: float) -> str:
@@ -352,14 +354,16 @@ def describe_nearest(of: Prepared | RunResult) -> str:
     """
     shares = sorted((of.nearest or {}).items(), key=lambda one: -one[1])
     (first, most), *others = shares
-    rest = ", ".join(f"{percent(share)} to {name}" for name, share in others)
+    rest = ", ".join(f"{percent(share)} like cells of {name}" for name, share in others)
     told = f"{percent(most)} of the query's cells look most like cells of {first}, {rest}"
     if of.config.sources == "equal":
         return f"{told}. All cells of all sets are used."
-    return (
-        f"{told}. Of types that several sets have, fewer cells are used of those that look less "
-        "like the query."
-    )
+    if of.alone is None:
+        return f"{told}. No set is decisively the nearest: all cells of all sets are used."
+    told += f". {of.alone} is decisively the nearest and is used alone."
+    if lacking := lacking_types(of.reference, of.alone, of.config):
+        told += f" It has no cell of {and_more(lacking)}: keep types that the query may hold."
+    return told
 
 
 def describe_ruled_out(result: RunResult, by: Mapping[str, str] | None = None) -> dict[str, str]:

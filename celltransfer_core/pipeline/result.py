@@ -30,7 +30,7 @@ from celltransfer_core.pipeline.features import (
     query_blocks,
     representation,
 )
-from celltransfer_core.pipeline.sources import counted_cells
+from celltransfer_core.pipeline.sources import counted_cells, lacking_types, set_alone
 from celltransfer_core.transport.fgw import TransportLog
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE
@@ -131,6 +131,11 @@ class RunResult:
     versions."""
     nearest: Mapping[str, float] | None = None
     """See :attr:`Prepared.nearest`."""
+
+    @property
+    def alone(self) -> str | None:
+        """See :attr:`Prepared.alone`."""
+        return set_alone(self.nearest, self.config)
 
     @property
     def aligned(self) -> bool:
@@ -238,17 +243,30 @@ class Prepared:
         """Number of each reference cell's type, shape (n,)."""
         return np.searchsorted(self.types, self.reference.cell_labels).astype(np.int64)
 
+    @property
+    def alone(self) -> str | None:
+        """Set of a pooled reference that is used alone.
+
+        See :func:`~celltransfer_core.pipeline.sources.set_alone`.
+        """
+        return set_alone(self.nearest, self.config)
+
     @cached_property
     def counted(self) -> Bools:
         """Which reference cells take part in naming, votes and draws, shape (n,).
 
-        All of them where sets count equally; see
-        :func:`~celltransfer_core.pipeline.sources.counted_cells`.
+        See :func:`~celltransfer_core.pipeline.sources.counted_cells`.
         """
-        if self.nearest is None or self.config.sources == "equal":
-            return np.ones(self.reference.n_cells, dtype=bool)
-        shares = [self.nearest[name] for name in self.reference.sources]
-        return counted_cells(self.reference_types, self.reference.cell_sources, shares)
+        return counted_cells(self.reference, self.reference_types, self.alone)
+
+    @cached_property
+    def possible(self) -> Bools:
+        """Which types clusters may be matched to without a person's word, shape (T,).
+
+        See :func:`~celltransfer_core.pipeline.sources.lacking_types`.
+        """
+        out = {*self.config.absent, *lacking_types(self.reference, self.alone, self.config)}
+        return np.array([name not in out for name in self.types])
 
     @cached_property
     def comparable(self) -> Embeddings:
@@ -264,6 +282,15 @@ class Prepared:
             for member, X in self.embeddings[REFERENCE].items()
         }
         return {**self.embeddings, REFERENCE: reference}
+
+    @cached_property
+    def taking_part(self) -> tuple[Embeddings, Ints]:
+        """:attr:`comparable`, the reference's :attr:`counted` cells alone, and their types."""
+        embeddings, types = self.comparable, self.reference_types
+        if self.counted.all():
+            return embeddings, types
+        rows = {name: X[self.counted] for name, X in embeddings[REFERENCE].items()}
+        return {**embeddings, REFERENCE: rows}, types[self.counted]
 
     @cached_property
     def compared(self) -> tuple[Float32, Float32]:

@@ -1,23 +1,28 @@
-"""Pooled references, weighed by how near each set is to the query (not in the paper).
+"""Pooled references: how near each set is to the query, and what takes part (not in the paper).
 
 In: embeddings of a reference that was pooled from several sets, and of the query. Out: the share of
-the query's cells that are nearest to each set, and which reference cells take part. The labels of
-the query are not read.
+the query's cells that are nearest to each set, the set that is used alone if one is decisively the
+nearest, and the cells and types that take part. The labels of the query are not read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
+from celltransfer_core.config.config import Config
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.neighbors.search import NearestIndex
 from celltransfer_core.runtime.batches import evenly_spaced
-from celltransfer_core.types import Bools, Float32, Float64, Ints
+from celltransfer_core.types import Bools, Float32, Ints
 
-LEAST_CELLS = 20
-"""Cells of a type that are kept where there are as many, however far away their sets are."""
+ALONE = 0.85
+"""A set with so large a share of the nearest cells is used alone. Sets of the query's microscope
+and stain had 0.91 and more, others up to 0.78 (tests/benchmarks/several_sources.py)."""
+
+LEAST_CELLS = 10
+"""Of a type that this set has fewer cells of, those of other sets count too."""
 
 _NEIGHBOURS = 5
 _MOST_CELLS = 100  # of each type and set
@@ -64,42 +69,71 @@ def nearest_shares(
     return dict(zip(names, (shares / shares.sum()).tolist(), strict=True))
 
 
-def counted_cells(types: Ints, sources: Ints, shares: Sequence[float] | Float64) -> Bools:
+def set_alone(nearest: Mapping[str, float] | None, config: Config) -> str | None:
+    """Name the set of a pooled reference that is used alone.
+
+    Parameters
+    ----------
+    nearest : mapping from set to float, optional
+        See :func:`nearest_shares`.
+    config : Config
+
+    Returns
+    -------
+    str or None
+        A set that at least :data:`ALONE` of the nearest cells are of: very likely it is of the
+        query's own microscope and stain. None where there is no such set, or where all cells of
+        all sets count.
+    """
+    if not nearest or config.sources == "equal":
+        return None
+    name = max(nearest, key=lambda one: nearest[one])
+    return name if nearest[name] >= ALONE else None
+
+
+def counted_cells(reference: Dataset, types: Ints, alone: str | None) -> Bools:
     """Choose the reference cells that take part.
 
     Parameters
     ----------
-    types, sources : ndarray of int64, shape (n,)
-        Type and set of each reference cell.
-    shares : sequence of float
-        How near each set is; see :func:`nearest_shares`.
+    reference : Dataset
+        n cells.
+    types : ndarray of int64, shape (n,)
+    alone : str, optional
+        The set that is used alone; see :func:`set_alone`.
 
     Returns
     -------
     ndarray of bool, shape (n,)
-        Of each type, the nearest set that has it takes part with all of its cells, every other set
-        with a part of its cells in proportion to how near it is, chosen evenly along their order;
-        with more where fewer than :data:`LEAST_CELLS` of a type would be left.
-
-    Examples
-    --------
-    Two sets of 40 cells of one type; the second is four times as near:
-
-    >>> types, sources = np.zeros(80, dtype=int), np.repeat([0, 1], 40)
-    >>> counted = counted_cells(types, sources, [0.2, 0.8])
-    >>> np.bincount(sources[counted]).tolist()
-    [10, 40]
+        All cells; or those of the set that is used alone, with cells of other sets only of types
+        that it has fewer than :data:`LEAST_CELLS` cells of.
     """
-    counted = np.zeros(len(types), dtype=bool)
-    shares = np.asarray(shares)
-    order = np.argsort(-shares, kind="stable")
-    for name in np.unique(types):
-        own = [np.flatnonzero((types == name) & (sources == source)) for source in order]
-        near = next(share for share, cells in zip(shares[order], own, strict=True) if len(cells))
-        for share, cells in zip(shares[order], own, strict=True):
-            taken = len(cells) if share >= near else int(np.ceil(len(cells) * share / near))
-            missing = LEAST_CELLS - int(np.count_nonzero(counted[types == name]))
-            most = min(len(cells), max(taken, missing))
-            if most > 0:
-                counted[cells[evenly_spaced(len(cells), most)]] = True
-    return counted
+    if alone is None:
+        return np.ones(len(types), dtype=bool)
+    own = reference.cell_sources == reference.sources.index(alone)
+    few = np.bincount(types[own], minlength=types.max() + 1) < LEAST_CELLS
+    return np.asarray(own | few[types])
+
+
+def lacking_types(reference: Dataset, alone: str | None, config: Config) -> tuple[str, ...]:
+    """List the types that the set which is used alone has no cell of.
+
+    Parameters
+    ----------
+    reference : Dataset
+    alone : str, optional
+    config : Config
+        Types that are to be kept, expected or found lack nowhere.
+
+    Returns
+    -------
+    tuple of str
+        Sorted. A set of the query's own microscope was typed from the same kind of sample, so the
+        query is not expected to hold them: no cluster is matched to one unless a person says so.
+        Types that are only in the reference draw clusters astray (tests/benchmarks/naming.py).
+    """
+    if alone is None:
+        return ()
+    own = reference.cell_sources == reference.sources.index(alone)
+    labels = reference.cell_labels
+    return tuple(sorted({*labels.tolist()} - {*labels[own].tolist()} - {*config.always_kept}))

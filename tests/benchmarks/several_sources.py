@@ -8,9 +8,9 @@ seen as the second set was (even cases) or in a third way (odd ones). Then whole
 a first batch beside ``pbc``, two later batches as queries. Nobody says a word.
 
 Each line has balanced accuracy in percent with the first set alone, the second alone, both with all
-their cells (``--sources equal``), and both weighed by how near they are (``nearest``, the default),
-then how near the second set was found to be. The last lines are the means, and how far the pool is
-below the better single set at most.
+their cells (``--sources equal``), and both as by default (``nearest``: the one alone that is
+decisively the nearest), then how near the second set was found to be. The last lines are the means,
+and how far the pool is below the better single set at most.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import pytest
 from celltransfer_core.data import pool
 from celltransfer_core.outputs import describe_nearest, manifest
 from celltransfer_core.pipeline import detect, identify, plan_transfer, prepare, run
-from celltransfer_core.pipeline.sources import LEAST_CELLS, counted_cells, nearest_shares
+from celltransfer_core.pipeline.sources import ALONE, counted_cells, nearest_shares, set_alone
 from tests.pipeline.samples import FAST
 
 
@@ -14,7 +14,7 @@ from tests.pipeline.samples import FAST
 def pooled(reference, query):
     """The reference beside cells that come from the query's own domain."""
     half = np.arange(0, query.n_cells, 2)
-    labels = tuple("lymphocyte" for _ in half)
+    labels = tuple(("lymphocyte", "monocyte")[number % 2] for number in range(len(half)))
     same = replace(query.take(half), labels=labels)
     return pool([reference, same], names=["elsewhere", "here"])
 
@@ -49,35 +49,42 @@ def test_sets_that_look_alike_are_equally_near_whatever_their_sizes(rng):
     assert shares["set 1"] == pytest.approx(0.5, abs=0.1)
 
 
-def test_cells_of_far_sets_take_part_as_far_as_the_nearest_lacks_them():
-    types = np.repeat([0, 0, 1, 2, 2], [100, 60, 50, 4, 80])
-    sources = np.repeat([0, 1, 0, 1, 0], [100, 60, 50, 4, 80])
-    counted = counted_cells(types, sources, [0.1, 0.9])
-    counts = {
-        (name, source): int(counted[(types == name) & (sources == source)].sum())
-        for name in range(3)
-        for source in range(2)
-    }
-    assert counts[0, 1] == 60  # the nearest set, whole
-    assert counts[0, 0] == 12  # a ninth of the far one
-    assert counts[1, 0] == 50  # the far set alone has them
-    assert (counts[2, 1], counts[2, 0]) == (4, LEAST_CELLS - 4)  # too few are near
+def test_the_set_that_is_decisively_nearest_is_used_alone():
+    equal = replace(FAST, sources="equal")
+    assert set_alone({"a": 1 - ALONE, "b": ALONE}, FAST) == "b"
+    assert set_alone({"a": 0.2, "b": 0.8}, FAST) is None
+    assert set_alone({"a": 0.0, "b": 1.0}, equal) is None
+    assert set_alone(None, FAST) is None
 
 
-def test_a_set_that_nothing_is_near_to_still_gives_what_others_lack():
-    types, sources = np.repeat([0, 1], 30), np.repeat([0, 1], 30)
-    assert counted_cells(types, sources, [1.0, 0.0]).all()
+def test_other_sets_add_only_what_the_nearest_has_few_cells_of(rng):
+    reference, _, _ = of_sources(rng, (0, 30), (60, 40))
+    types = np.repeat([0, 1, 2, 0, 1], [20, 20, 20, 37, 3])
+    counted = counted_cells(reference, types, "set 1")
+    assert counted[60:].all()
+    assert not counted[:20].any()  # the nearest set has 37 of these
+    assert counted[20:60].all()  # of these 3 and none
+    assert counted_cells(reference, types, None).all()
 
 
-def test_a_pooled_reference_is_weighed_by_nearness(pooled, query, store):
+def test_types_that_the_nearest_set_lacks_name_no_cluster(pooled, query, store):
     prepared = prepare(pooled, query, FAST, cache=store, workers=1)
-    assert prepared.nearest["here"] > prepared.nearest["elsewhere"]
-    named = identify(prepared, detect(prepared, store))
-    plan = plan_transfer(prepared, named)
-    assert set(plan.draws.usable) <= set(np.flatnonzero(prepared.counted))
-    assert np.count_nonzero(~prepared.counted) > 0
-    equal = replace(prepared, config=replace(FAST, sources="equal"))
-    assert equal.counted.all()
+    assert prepared.alone is None
+    assert prepared.possible.all()
+    near = replace(prepared, nearest={"elsewhere": 0.05, "here": 0.95})
+    assert near.alone == "here"
+    lacking = {*near.types} - {"lymphocyte", "monocyte"}
+    assert {n for n, p in zip(near.types, near.possible, strict=True) if not p} == lacking
+    named = identify(near, detect(near, store))
+    assert {match.matched_type for match in named.matches} <= {"lymphocyte", "monocyte", "none"}
+    plan = plan_transfer(near, named)
+    assert set(plan.draws.usable) <= set(np.flatnonzero(near.counted))
+    told = describe_nearest(near)
+    assert "here is decisively the nearest and is used alone" in told
+    assert all(name in told for name in lacking)
+    # What a person wants kept lacks nowhere.
+    kept = replace(near, config=replace(FAST, keep=tuple(sorted(lacking))))
+    assert kept.possible.all()
 
 
 def test_what_was_nearest_is_told(pooled, query, store):
@@ -87,6 +94,7 @@ def test_what_was_nearest_is_told(pooled, query, store):
     assert manifest(found)["nearest"] == {
         name: pytest.approx(share, abs=1e-3) for name, share in found.nearest.items()
     }
+    assert "all cells of all sets are used" in told
     equal = run(pooled, query, replace(FAST, sources="equal"), cache=store, workers=1)
     assert describe_nearest(equal).endswith("All cells of all sets are used.")
 
