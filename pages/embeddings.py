@@ -109,7 +109,7 @@ def show_outcome(here: Here) -> None:
     )
     st.markdown(f"**What the encoders see.** {text.plain(reason)}")
     if prepared.nearest:
-        st.markdown(f"**Reference sets.** {text.plain(describe_nearest(prepared))}")
+        st.markdown(f"**Reference sets.** {text.plain(describe_nearest(prepared.nearest))}")
 
 
 def choose_layout(here: Here) -> None:

@@ -89,7 +89,7 @@ STAGE_OF = {
     **dict.fromkeys(("features", "scale_blocks", "seed"), "clusters"),
     # Votes of cells name their clusters.
     **dict.fromkeys(("absent", "naming", "class_weight", "transduction"), "matches"),
-    "sources": "matches",
+    "sources": "embed",
     **dict.fromkeys(("filtering", "keep", "must_find", "expect"), "classify"),
     **dict.fromkeys(("weights", "subset_size", "draws"), "classify"),
     **dict.fromkeys(("alignment", "alpha", "mapping", "solver"), "classify"),

@@ -128,7 +128,7 @@ class TransferSettings:
         metadata={
             "setting": Setting(
                 kind="word",
-                stages=("matches", "draws"),
+                stages=("embed",),
                 choices={
                     "nearest": Choice(
                         "The nearest one alone, if it is decisively nearest",

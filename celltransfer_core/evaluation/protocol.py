@@ -161,7 +161,6 @@ def recipe(ot: str, config: Config) -> Config:
             class_weight="none",
             vote_weights="equal",
             transduction="none",
-            sources="equal",
         )
     if ot == "fgw-paper":
         return replace(
@@ -172,7 +171,6 @@ def recipe(ot: str, config: Config) -> Config:
             class_weight="none",
             vote_weights="prior",
             transduction="none",
-            sources="equal",
         )
     if ot == "fgw":
         return config

@@ -90,19 +90,17 @@ def _match(
     prepared: Prepared, subset: Ints, config: Config
 ) -> tuple[Clusters, list[str], list[str]]:
     """Match the clusters of a subset: their types, and those that the t-SNE vote proposes."""
-    of_all, types = prepared.taking_part
-    embeddings = dict(of_all)
+    embeddings = dict(prepared.comparable)
     embeddings[QUERY] = {member: rows[subset] for member, rows in embeddings[QUERY].items()}
     X = representation(embeddings, prepared.cluster_on, config)[1]
     clusters = find_clusters(X, config)
     scores = score_sets(
         embeddings,
-        types,
+        prepared.reference_types,
         prepared.types,
         clusters,
         prepared.cluster_on,
         config,
-        prepared.possible,
     )
     plain = [match.matched_type for match in match_clusters(scores[QUERY], clusters.sizes)]
     if not prepared.extras:

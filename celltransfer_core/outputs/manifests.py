@@ -22,6 +22,7 @@ from celltransfer_core.people.updated import KINDS, UpdatedVote
 from celltransfer_core.pipeline.clusters import Clusters
 from celltransfer_core.pipeline.expected import expected_accuracy
 from celltransfer_core.pipeline.result import Prepared, RunResult
+from celltransfer_core.pipeline.sources import NearestSets
 from celltransfer_core.runtime.versions import versions
 from celltransfer_core.types import Ints
 from celltransfer_core.vocabulary import QUERY, REFERENCE
@@ -152,7 +153,7 @@ def inputs_manifest(of: Prepared | RunResult) -> dict[str, Any]:
                 for name, nuclei in of.framing.nuclei.items()
             },
         },
-        **({"nearest": {n: _rounded(s) for n, s in of.nearest.items()}} if of.nearest else {}),
+        **({"nearest": _describe_nearest(of.nearest)} if of.nearest else {}),
         "encoders": [
             {
                 "id": encoder.id,
@@ -165,6 +166,11 @@ def inputs_manifest(of: Prepared | RunResult) -> dict[str, Any]:
         ],
         "failures": [asdict(failure) for failure in of.failures],
     }
+
+
+def _describe_nearest(nearest: NearestSets) -> dict[str, Any]:
+    shares = {name: _rounded(share) for name, share in nearest.shares.items()}
+    return {"shares": shares, "alone": nearest.alone, "lacking_types": list(nearest.lacking)}
 
 
 def _describe_set(dataset: Dataset) -> dict[str, Any]:

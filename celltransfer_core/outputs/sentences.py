@@ -15,8 +15,8 @@ from celltransfer_core.people.flags import Errors, Flags
 from celltransfer_core.people.must_find import Sensitivity
 from celltransfer_core.people.readers import Concordance, Reclassification
 from celltransfer_core.people.tally import Tally
-from celltransfer_core.pipeline.result import Prepared, RunResult
-from celltransfer_core.pipeline.sources import lacking_types
+from celltransfer_core.pipeline.result import RunResult
+from celltransfer_core.pipeline.sources import NearestSets
 from celltransfer_core.pipeline.votes import has_alignment, transport_counts
 from celltransfer_core.vocabulary import and_more
 
@@ -339,30 +339,29 @@ def missing_transport(result: RunResult) -> str:
     return "Transport was not computed: it has no weight until a cluster is confirmed."
 
 
-def describe_nearest(of: Prepared | RunResult) -> str:
-    """Tell how near the sets of a pooled reference are to the query.
+def describe_nearest(nearest: NearestSets) -> str:
+    """Tell how near the sets of a pooled reference are to the query, and which are used.
 
     Parameters
     ----------
-    of : Prepared or RunResult
-        With :attr:`~celltransfer_core.pipeline.result.Prepared.nearest`.
+    nearest : NearestSets
 
     Returns
     -------
     str
         The nearest set first.
     """
-    shares = sorted((of.nearest or {}).items(), key=lambda one: -one[1])
-    (first, most), *others = shares
+    (first, most), *others = sorted(nearest.shares.items(), key=lambda one: -one[1])
     rest = ", ".join(f"{percent(share)} like cells of {name}" for name, share in others)
     told = f"{percent(most)} of the query's cells look most like cells of {first}, {rest}"
-    if of.config.sources == "equal":
-        return f"{told}. All cells of all sets are used."
-    if of.alone is None:
-        return f"{told}. No set is decisively the nearest: all cells of all sets are used."
-    told += f". {of.alone} is decisively the nearest and is used alone."
-    if lacking := lacking_types(of.reference, of.alone, of.config):
-        told += f" It has no cell of {and_more(lacking)}: keep types that the query may hold."
+    if not nearest.alone:
+        return f"{told}. All sets are used."
+    told += f". {nearest.alone} is clearly the nearest set and is used alone."
+    if nearest.lacking:
+        told += (
+            f" It has no cell of {and_more(nearest.lacking)}: if the query may hold one of these "
+            "types, expect it, or use all sets."
+        )
     return told
 
 

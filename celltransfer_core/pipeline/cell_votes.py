@@ -73,7 +73,8 @@ def _of_cells(prepared: Prepared, clusters: Clusters) -> Float64:
 def _votes(prepared: Prepared) -> Float32:
     """Average what the voters make of each query cell, shape (m, T)."""
     config, types = prepared.config, prepared.types
-    usable = np.flatnonzero(prepared.possible[prepared.reference_types] & prepared.counted)
+    possible = np.array([name not in config.absent for name in types])
+    usable = np.flatnonzero(possible[prepared.reference_types])
     own = prepared.reference_types[usable]
     knn = EntropyWeightedKNN(class_weight="balanced" if config.class_weight == "balanced" else None)
     votes = np.zeros((prepared.query.n_cells, len(types)), dtype=np.float32)

@@ -112,7 +112,7 @@ def plan_transfer(
     of_type = np.array([position(name) for name in every])
     matched = of_cluster[named.clusters.labels]
     draws = plan_draws(
-        np.where(prepared.counted, of_type[prepared.reference_types], -1),
+        of_type[prepared.reference_types],
         proportions,
         matched,
         config,

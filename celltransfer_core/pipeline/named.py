@@ -26,7 +26,7 @@ from celltransfer_core.pipeline.contents import check_contents
 from celltransfer_core.pipeline.features import Embeddings, representation
 from celltransfer_core.pipeline.result import Named, Prepared
 from celltransfer_core.runtime.cache import Cache, fingerprint, uncached
-from celltransfer_core.types import Bools, Float32, Ints
+from celltransfer_core.types import Float32, Ints
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 CLUSTER_SAMPLE = 5000
@@ -76,15 +76,13 @@ def identify(
         If the confirmations name other types or clusters.
     """
     check_contents(confirmations, clusters, prepared.query.cells)
-    embeddings, types = prepared.taking_part
     scores = score_sets(
-        embeddings,
-        types,
+        prepared.comparable,
+        prepared.reference_types,
         prepared.types,
         clusters,
         prepared.cluster_on,
         prepared.config,
-        prepared.possible,
     )
     votes = (
         cluster_votes(prepared, clusters, scores[QUERY])
@@ -156,7 +154,6 @@ def score_sets(
     clusters: Clusters,
     cluster_on: Sequence[str],
     config: Config,
-    possible: Bools,
 ) -> dict[str, Similarity]:
     """Score the clusters of the query and of every extra set against the reference (A.2).
 
@@ -171,8 +168,6 @@ def score_sets(
     cluster_on : sequence of str
         Encoders that clusters of the extra sets are found on.
     config : Config
-    possible : ndarray of bool, shape (T,)
-        Types that clusters may be matched to.
 
     Returns
     -------
@@ -180,6 +175,7 @@ def score_sets(
         The query first, then the reference's own types, then the extra sets.
     """
     reference = embeddings[REFERENCE]
+    possible = np.array([name not in config.absent for name in type_names])
     score = partial(
         similarity,
         reference=reference,

@@ -23,7 +23,7 @@ from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.framing.sets import Framing, frame_sets
 from celltransfer_core.pipeline.embedded import embed_sets, load_encoders
 from celltransfer_core.pipeline.result import Failure, Prepared, type_names
-from celltransfer_core.pipeline.sources import nearest_shares
+from celltransfer_core.pipeline.sources import choose_sets
 from celltransfer_core.pipeline.suited import suit_reference
 from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.types import Float32, Progress, silent
@@ -63,37 +63,58 @@ def prepare(
     taken = sorted(filter(answer_named, {*reference.cell_labels.tolist()}))
     if taken:
         raise DataError(
-            f"The reference has a type named {taken[0]!r}, which is a reserved answer to a cluster "
-            "or a cell; rename the type or leave it out."
+            f"The reference has a type named {taken[0]!r}, which is also an answer to a cluster or "
+            "a cell; rename the type or leave it out."
         )
     check_named_types(config, type_names(reference))
     scales = config.um_per_px or (None, None)
     reference, query = reference.with_um_per_px(scales[0]), query.with_um_per_px(scales[1])
     sets = {REFERENCE: reference, QUERY: query, **(extras or {})}
+    embed = partial(_embed, config=config, cache=cache, workers=workers, progress=progress)
+    prepared = embed(sets)
+    if len(reference.sources) == 1:
+        return prepared
+    rows = prepared.embeddings
+    nearest = choose_sets(prepared.reference, config, rows[REFERENCE], rows[QUERY])
+    if nearest.alone:
+        # Framed and coloured anew, as without the other sets.
+        prepared = embed({**sets, REFERENCE: reference.of_source(nearest.alone)})
+    return replace(prepared, nearest=nearest)
+
+
+def _embed(
+    sets: Mapping[str, Dataset],
+    config: Config,
+    cache: Cache,
+    workers: int | None,
+    progress: Progress,
+) -> Prepared:
+    """Frame and embed all sets with every encoder that works."""
     sets = over_one_background(sets, REFERENCE)
     encoders, failures = load_encoders(config)
     # In one unit: µm where the pixel size of every cell to compare is known.
-    in_um = bool(np.isfinite([*reference.um_per_px, *query.um_per_px]).all())
+    sizes = [*sets[REFERENCE].um_per_px, *sets[QUERY].um_per_px]
     framing, encoders, voters = frame_as_suits(
-        sets, config, encoders, in_um=in_um, cache=cache, workers=workers, progress=progress
+        sets,
+        config,
+        encoders,
+        in_um=bool(np.isfinite(sizes).all()),
+        cache=cache,
+        workers=workers,
+        progress=progress,
     )
     embeddings, broken = embed_sets(framing.crops, encoders, cache, workers, progress)
     failures = (*failures, *broken)
-    nearest = None
-    if len(reference.sources) > 1:
-        types = np.unique(reference.cell_labels, return_inverse=True)[1]
-        nearest = nearest_shares(reference, types, embeddings[REFERENCE], embeddings[QUERY])
     return Prepared(
         config=config,
         reference=sets[REFERENCE],
         query=sets[QUERY],
-        extras={name: sets[name] for name in extras or {}},
+        extras={name: one for name, one in sets.items() if name not in (REFERENCE, QUERY)},
         framing=framing,
         encoders=tuple(e.spec for e in encoders if e.spec.id in embeddings[QUERY]),
         failures=failures,
         embeddings=embeddings,
         voters=usable_voters(voters, config.cluster_encoder, embeddings[QUERY], failures),
-        nearest=nearest,
     )
 
 

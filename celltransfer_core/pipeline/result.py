@@ -30,7 +30,7 @@ from celltransfer_core.pipeline.features import (
     query_blocks,
     representation,
 )
-from celltransfer_core.pipeline.sources import counted_cells, lacking_types, set_alone
+from celltransfer_core.pipeline.sources import NearestSets
 from celltransfer_core.transport.fgw import TransportLog
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE
@@ -129,13 +129,8 @@ class RunResult:
     blocks: tuple[Block, ...] | None = None
     """How the first columns of ``features`` are made of embeddings; None in results of earlier
     versions."""
-    nearest: Mapping[str, float] | None = None
+    nearest: NearestSets | None = None
     """See :attr:`Prepared.nearest`."""
-
-    @property
-    def alone(self) -> str | None:
-        """See :attr:`Prepared.alone`."""
-        return set_alone(self.nearest, self.config)
 
     @property
     def aligned(self) -> bool:
@@ -224,9 +219,8 @@ class Prepared:
     embeddings: Embeddings
     voters: tuple[tuple[str, ...], ...]
     """Those whose encoders all work."""
-    nearest: Mapping[str, float] | None = None
-    """Share of the query's cells that are nearest to each set of a pooled reference; None for a
-    single set. See :func:`~celltransfer_core.pipeline.sources.nearest_shares`."""
+    nearest: NearestSets | None = None
+    """How near the sets of a pooled reference are to the query; None for a single set."""
 
     @property
     def cluster_on(self) -> tuple[str, ...]:
@@ -243,31 +237,6 @@ class Prepared:
         """Number of each reference cell's type, shape (n,)."""
         return np.searchsorted(self.types, self.reference.cell_labels).astype(np.int64)
 
-    @property
-    def alone(self) -> str | None:
-        """Set of a pooled reference that is used alone.
-
-        See :func:`~celltransfer_core.pipeline.sources.set_alone`.
-        """
-        return set_alone(self.nearest, self.config)
-
-    @cached_property
-    def counted(self) -> Bools:
-        """Which reference cells take part in naming, votes and draws, shape (n,).
-
-        See :func:`~celltransfer_core.pipeline.sources.counted_cells`.
-        """
-        return counted_cells(self.reference, self.reference_types, self.alone)
-
-    @cached_property
-    def possible(self) -> Bools:
-        """Which types clusters may be matched to without a person's word, shape (T,).
-
-        See :func:`~celltransfer_core.pipeline.sources.lacking_types`.
-        """
-        out = {*self.config.absent, *lacking_types(self.reference, self.alone, self.config)}
-        return np.array([name not in out for name in self.types])
-
     @cached_property
     def comparable(self) -> Embeddings:
         """Embeddings to compare sets by: pooled references levelled, unless features are raw.
@@ -282,15 +251,6 @@ class Prepared:
             for member, X in self.embeddings[REFERENCE].items()
         }
         return {**self.embeddings, REFERENCE: reference}
-
-    @cached_property
-    def taking_part(self) -> tuple[Embeddings, Ints]:
-        """:attr:`comparable`, the reference's :attr:`counted` cells alone, and their types."""
-        embeddings, types = self.comparable, self.reference_types
-        if self.counted.all():
-            return embeddings, types
-        rows = {name: X[self.counted] for name, X in embeddings[REFERENCE].items()}
-        return {**embeddings, REFERENCE: rows}, types[self.counted]
 
     @cached_property
     def compared(self) -> tuple[Float32, Float32]:

@@ -1,13 +1,14 @@
-"""Pooled references: how near each set is to the query, and what takes part (not in the paper).
+"""Pooled references: how near each set is to the query, and which is used (not in the paper).
 
 In: embeddings of a reference that was pooled from several sets, and of the query. Out: the share of
-the query's cells that are nearest to each set, the set that is used alone if one is decisively the
-nearest, and the cells and types that take part. The labels of the query are not read.
+the query's cells that are nearest to each set, and the set that is used alone if one is decisively
+the nearest. The labels of the query are not read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,18 +16,64 @@ from celltransfer_core.config.config import Config
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.neighbors.search import NearestIndex
 from celltransfer_core.runtime.batches import evenly_spaced
-from celltransfer_core.types import Bools, Float32, Ints
+from celltransfer_core.types import Float32, Ints
 
 ALONE = 0.85
 """A set with so large a share of the nearest cells is used alone. Sets of the query's microscope
 and stain had 0.91 and more, others up to 0.78 (tests/benchmarks/several_sources.py)."""
 
-LEAST_CELLS = 10
-"""Of a type that this set has fewer cells of, those of other sets count too."""
-
 _NEIGHBOURS = 5
 _MOST_CELLS = 100  # of each type and set
 _MOST_QUERY = 2000
+
+
+@dataclass(frozen=True)
+class NearestSets:
+    """How near the sets of a pooled reference are to the query, and which of them is used."""
+
+    shares: Mapping[str, float]
+    """See :func:`nearest_shares`."""
+    alone: str = ""
+    """The set that is used alone; empty where all are used."""
+    lacking: tuple[str, ...] = ()
+    """Types that only sets which are not used have."""
+
+
+def choose_sets(
+    reference: Dataset, config: Config, rows: Mapping[str, Float32], query: Mapping[str, Float32]
+) -> NearestSets:
+    """Measure how near each set is, and use one alone that is decisively the nearest.
+
+    Parameters
+    ----------
+    reference : Dataset
+        Pooled from two sets at least.
+    config : Config
+        With ``sources`` equal, all sets are used, and so they are where a type that is to be kept,
+        expected or found is in the others alone.
+    rows, query : mapping from encoder to ndarray of float32, shape (n, d) and (m, d)
+        Raw embeddings.
+
+    Returns
+    -------
+    NearestSets
+
+    Notes
+    -----
+    A set with so many of the nearest cells is very likely of the query's own microscope and stain,
+    such as a finished study of earlier slides. Beside another set it serves worse: colours and
+    means follow the larger set, and types that only the other set has draw clusters astray.
+    """
+    types = np.unique(reference.cell_labels, return_inverse=True)[1]
+    shares = nearest_shares(reference, types, rows, query)
+    name = max(shares, key=lambda one: shares[one])
+    if config.sources == "equal" or shares[name] < ALONE:
+        return NearestSets(shares)
+    own = {*reference.of_source(name).cell_labels.tolist()}
+    lacking = {*reference.cell_labels.tolist()} - own
+    if len(own) < 2 or lacking & {*config.always_kept}:
+        return NearestSets(shares)
+    return NearestSets(shares, name, tuple(sorted(lacking)))
 
 
 def nearest_shares(
@@ -67,73 +114,3 @@ def nearest_shares(
         nearest = NearestIndex(X[cells]).search(asked, min(_NEIGHBOURS, len(cells)))[1]
         shares += np.bincount(sources[cells][nearest].ravel(), minlength=len(names))
     return dict(zip(names, (shares / shares.sum()).tolist(), strict=True))
-
-
-def set_alone(nearest: Mapping[str, float] | None, config: Config) -> str | None:
-    """Name the set of a pooled reference that is used alone.
-
-    Parameters
-    ----------
-    nearest : mapping from set to float, optional
-        See :func:`nearest_shares`.
-    config : Config
-
-    Returns
-    -------
-    str or None
-        A set that at least :data:`ALONE` of the nearest cells are of: very likely it is of the
-        query's own microscope and stain. None where there is no such set, or where all cells of
-        all sets count.
-    """
-    if not nearest or config.sources == "equal":
-        return None
-    name = max(nearest, key=lambda one: nearest[one])
-    return name if nearest[name] >= ALONE else None
-
-
-def counted_cells(reference: Dataset, types: Ints, alone: str | None) -> Bools:
-    """Choose the reference cells that take part.
-
-    Parameters
-    ----------
-    reference : Dataset
-        n cells.
-    types : ndarray of int64, shape (n,)
-    alone : str, optional
-        The set that is used alone; see :func:`set_alone`.
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-        All cells; or those of the set that is used alone, with cells of other sets only of types
-        that it has fewer than :data:`LEAST_CELLS` cells of.
-    """
-    if alone is None:
-        return np.ones(len(types), dtype=bool)
-    own = reference.cell_sources == reference.sources.index(alone)
-    few = np.bincount(types[own], minlength=types.max() + 1) < LEAST_CELLS
-    return np.asarray(own | few[types])
-
-
-def lacking_types(reference: Dataset, alone: str | None, config: Config) -> tuple[str, ...]:
-    """List the types that the set which is used alone has no cell of.
-
-    Parameters
-    ----------
-    reference : Dataset
-    alone : str, optional
-    config : Config
-        Types that are to be kept, expected or found lack nowhere.
-
-    Returns
-    -------
-    tuple of str
-        Sorted. A set of the query's own microscope was typed from the same kind of sample, so the
-        query is not expected to hold them: no cluster is matched to one unless a person says so.
-        Types that are only in the reference draw clusters astray (tests/benchmarks/naming.py).
-    """
-    if alone is None:
-        return ()
-    own = reference.cell_sources == reference.sources.index(alone)
-    labels = reference.cell_labels
-    return tuple(sorted({*labels.tolist()} - {*labels[own].tolist()} - {*config.always_kept}))

@@ -97,7 +97,7 @@ def measured(reference: Dataset, query: Dataset, sources: str, cache: Cache) -> 
     prepared = prepare(reference, replace(query, labels=None), config, cache=cache)
     found = transfer(prepared, identify(prepared, detect(prepared, cache)), cache=cache)
     balanced = score(query.cell_labels, np.array(found.predicted)).balanced_accuracy
-    return balanced, dict(prepared.nearest or {})
+    return balanced, dict(prepared.nearest.shares if prepared.nearest else {})
 
 
 def main() -> None:

@@ -5,18 +5,9 @@ import pytest
 
 from celltransfer_core.data import pool
 from celltransfer_core.outputs import describe_nearest, manifest
-from celltransfer_core.pipeline import detect, identify, plan_transfer, prepare, run
-from celltransfer_core.pipeline.sources import ALONE, counted_cells, nearest_shares, set_alone
+from celltransfer_core.pipeline import run, sources
+from celltransfer_core.pipeline.sources import ALONE, choose_sets, nearest_shares
 from tests.pipeline.samples import FAST
-
-
-@pytest.fixture(scope="module")
-def pooled(reference, query):
-    """The reference beside cells that come from the query's own domain."""
-    half = np.arange(0, query.n_cells, 2)
-    labels = tuple(("lymphocyte", "monocyte")[number % 2] for number in range(len(half)))
-    same = replace(query.take(half), labels=labels)
-    return pool([reference, same], names=["elsewhere", "here"])
 
 
 def of_sources(rng, offsets, counts):
@@ -49,54 +40,56 @@ def test_sets_that_look_alike_are_equally_near_whatever_their_sizes(rng):
     assert shares["set 1"] == pytest.approx(0.5, abs=0.1)
 
 
-def test_the_set_that_is_decisively_nearest_is_used_alone():
-    equal = replace(FAST, sources="equal")
-    assert set_alone({"a": 1 - ALONE, "b": ALONE}, FAST) == "b"
-    assert set_alone({"a": 0.2, "b": 0.8}, FAST) is None
-    assert set_alone({"a": 0.0, "b": 1.0}, equal) is None
-    assert set_alone(None, FAST) is None
+def test_a_set_that_is_clearly_the_nearest_is_used_alone(rng, reference):
+    a, b = (replace(reference, source=(name,) * len(reference.files)) for name in "ab")
+    half = len(a.files) // 2
+    both = replace(a, source=a.source[:half] + b.source[half:])
+    names = {one: {*both.of_source(one).labels} for one in "ab"}
+    X = rng.normal(size=(both.n_cells, 4)).astype(np.float32) + 50 * both.cell_sources[:, None]
+    asked = X[both.cell_sources == 1]
+    found = choose_sets(both, FAST, {"e": X}, {"e": asked})
+    assert found.shares["b"] > ALONE
+    assert found.alone == "b"
+    assert {*found.lacking} == names["a"] - names["b"]
+    assert choose_sets(both, replace(FAST, sources="equal"), {"e": X}, {"e": asked}).alone == ""
+    mixed = np.concatenate([asked, X[both.cell_sources == 0]])
+    assert choose_sets(both, FAST, {"e": X}, {"e": mixed}).alone == ""
 
 
-def test_other_sets_add_only_what_the_nearest_has_few_cells_of(rng):
-    reference, _, _ = of_sources(rng, (0, 30), (60, 40))
-    types = np.repeat([0, 1, 2, 0, 1], [20, 20, 20, 37, 3])
-    counted = counted_cells(reference, types, "set 1")
-    assert counted[60:].all()
-    assert not counted[:20].any()  # the nearest set has 37 of these
-    assert counted[20:60].all()  # of these 3 and none
-    assert counted_cells(reference, types, None).all()
+def test_a_type_to_be_kept_that_other_sets_alone_have_keeps_all_sets(rng, reference):
+    types = reference.cell_labels
+    rare = sorted({*types.tolist()})[0]
+    of = {s: "a" if t == rare else "b" for s, t in zip(reference.cells, types, strict=True)}
+    both = replace(reference, source=tuple(of[sha] for sha in reference.sha256))
+    X = rng.normal(size=(both.n_cells, 4)).astype(np.float32) + 50 * both.cell_sources[:, None]
+    asked = {"e": X[both.cell_sources == 1]}
+    assert choose_sets(both, FAST, {"e": X}, asked).lacking == (rare,)
+    kept = choose_sets(both, replace(FAST, must_find=(rare,)), {"e": X}, asked)
+    assert kept.alone == ""
 
 
-def test_types_that_the_nearest_set_lacks_name_no_cluster(pooled, query, store):
-    prepared = prepare(pooled, query, FAST, cache=store, workers=1)
-    assert prepared.alone is None
-    assert prepared.possible.all()
-    near = replace(prepared, nearest={"elsewhere": 0.05, "here": 0.95})
-    assert near.alone == "here"
-    lacking = {*near.types} - {"lymphocyte", "monocyte"}
-    assert {n for n, p in zip(near.types, near.possible, strict=True) if not p} == lacking
-    named = identify(near, detect(near, store))
-    assert {match.matched_type for match in named.matches} <= {"lymphocyte", "monocyte", "none"}
-    plan = plan_transfer(near, named)
-    assert set(plan.draws.usable) <= set(np.flatnonzero(near.counted))
-    told = describe_nearest(near)
-    assert "here is decisively the nearest and is used alone" in told
-    assert all(name in told for name in lacking)
-    # What a person wants kept lacks nowhere.
-    kept = replace(near, config=replace(FAST, keep=tuple(sorted(lacking))))
-    assert kept.possible.all()
-
-
-def test_what_was_nearest_is_told(pooled, query, store):
+def test_a_set_that_is_used_alone_gives_what_it_gives_alone(reference, query, store, monkeypatch):
+    half = np.arange(0, query.n_cells, 2)
+    labels = tuple(("lymphocyte", "monocyte")[number % 2] for number in range(len(half)))
+    here = replace(query.take(half), labels=labels)
+    pooled = pool([reference, here], names=["elsewhere", "here"])
+    monkeypatch.setattr(sources, "ALONE", 0.5)
     found = run(pooled, query, FAST, cache=store, workers=1)
-    told = describe_nearest(found)
-    assert told.startswith(f"{100 * found.nearest['here']:.0f} % of the query's cells")
-    assert manifest(found)["nearest"] == {
-        name: pytest.approx(share, abs=1e-3) for name, share in found.nearest.items()
-    }
-    assert "all cells of all sets are used" in told
+    alone = run(here, query, FAST, cache=store, workers=1)
+    assert found.nearest.alone == "here"
+    assert found.reference.cells == alone.reference.cells
+    assert found.predicted == alone.predicted
+    for one, other in zip(found.voters, alone.voters, strict=True):
+        np.testing.assert_array_equal(one.probabilities, other.probabilities)
+    told = describe_nearest(found.nearest)
+    assert "here is clearly the nearest set and is used alone" in told
+    assert all(name in told for name in found.nearest.lacking)
+    described = manifest(found)["nearest"]
+    assert described["alone"] == "here"
+    assert described["lacking_types"] == list(found.nearest.lacking)
     equal = run(pooled, query, replace(FAST, sources="equal"), cache=store, workers=1)
-    assert describe_nearest(equal).endswith("All cells of all sets are used.")
+    assert describe_nearest(equal.nearest).endswith("All sets are used.")
+    assert equal.reference.n_cells > alone.reference.n_cells
 
 
 def test_a_single_reference_has_no_nearest_set(result):
