@@ -20,6 +20,7 @@ from celltransfer_core.studies import (
 )
 from celltransfer_core.vocabulary import QUERY
 from parts import text
+from parts.batches import show_batches
 from parts.clicks import clicked
 from parts.here import Here, open_page
 from parts.navigation import lead_to_next
@@ -172,3 +173,4 @@ elif latest is not None:
     show_run(here, latest, current.reviews if current else ())
     if first:
         lead_to_next(here.study, "classify")
+show_batches(here)

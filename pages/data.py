@@ -10,6 +10,7 @@ from celltransfer_core.plots import CAPTIONS, types_figure
 from celltransfer_core.studies import Role
 from celltransfer_core.vocabulary import QUERY, REFERENCE, and_more
 from parts import text
+from parts.batches import add_cells
 from parts.clicks import clicked
 from parts.framing import show_framing
 from parts.full_list import show_full_list
@@ -141,6 +142,7 @@ show_sample(here)
 others = here.workspace.sets(here.id, "extra")
 with st.expander("Extra sets, without labels (optional)", expanded=bool(others)):
     show_section(here, "extra")
+add_cells(here)
 show_overlap(here)
 show_framing(here)
 show_reference_check(here)

@@ -28,6 +28,7 @@ from celltransfer_core.studies import CurrentRun, current_job, expected_types, l
 from celltransfer_core.types import Progress
 from celltransfer_core.web import report_url
 from parts import text
+from parts.batches import offer_batches
 from parts.colours_switch import original_colours
 from parts.here import Here, attempt, open_page
 from parts.must_find import show_must_find
@@ -332,6 +333,7 @@ if current := current_run(here, "Type every cell"):
     files = read(here, current)
     take_away(files)
     offer_signature(here, files.tables)
+    offer_batches(files)
     offer_next_slides(files)
     st.header("For colleagues")
     with st.expander("Other tables and formats", icon=":material/table:"):

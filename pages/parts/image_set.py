@@ -44,6 +44,7 @@ HINTS: Mapping[Role, str] = {
         "slide."
     ),
     "extra": "Any folder of images.",
+    "batch": "Any folder of images. A metadata.csv (columns file, slide, patient) names slides.",
 }
 
 
@@ -51,7 +52,7 @@ _ANOTHER = (
     "Cells of another laboratory or microscope belong in a set of their own: cancel, and add a set "
     "below."
 )
-APART: Mapping[Role, str] = {"reference": _ANOTHER, "query": "", "extra": _ANOTHER}
+APART: Mapping[Role, str] = {"reference": _ANOTHER, "query": "", "extra": _ANOTHER, "batch": ""}
 """What is said beside a question about files of the same name."""
 
 

@@ -1,0 +1,187 @@
+"""Cells that come after a study: added on Data, typed by what it taught, shown with their drift."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from celltransfer_core.outputs import (
+    csv_bytes,
+    describe_drift,
+    drift_page,
+    drift_table,
+    transport_pays,
+    with_batches,
+)
+from celltransfer_core.plots import CAPTIONS, drift_figure
+from celltransfer_core.runtime import write_atomically
+from celltransfer_core.studies import (
+    BATCH,
+    Batch,
+    Study,
+    add_batch,
+    as_new_study,
+    batches_of,
+    current_job,
+    load_current,
+    typed_batches,
+)
+from celltransfer_core.types import Progress
+from parts import text
+from parts.clicks import clicked
+from parts.here import Here, attempt
+from parts.image_set import show_set
+from parts.navigation import go
+from parts.takeaways import Takeaways, offer_prepared
+from parts.work import at_work, begin
+
+
+def add_cells(here: Here) -> None:
+    """Offer to add cells to a study whose cells are typed, signed off or not."""
+    if load_current(here.workspace, here.id) is None:
+        return
+    # A batch is no part of what was signed off: it can be changed after.
+    here = replace(here, study=replace(here.study, signed=None))
+    batches = batches_of(here.workspace, here.id)
+    label, icon = "Add cells to this study", ":material/library_add:"
+    with st.expander(label, icon=icon, expanded=bool(batches)):
+        st.markdown(
+            "The next slides of the same microscope, each delivery a **batch** of its own. They "
+            "are typed at once by what was taught here, without a word. Nothing that is here "
+            "changes, and a signature stays what it is; a batch is not signed with it."
+        )
+        for one in batches:
+            show_set(here, one.images)
+        with st.form("add batch", border=False):
+            hint = "Such as: June"
+            name = st.text_input("Name of the next batch", placeholder=hint, max_chars=120)
+            if clicked(st.form_submit_button, "Add a batch", key="add batch button") and attempt(
+                add_batch, here.workspace, here.id, name
+            ):
+                st.rerun()
+        _offer_typing(here, batches)
+        _show_typed(here, batches)
+
+
+def _offer_typing(here: Here, batches: Sequence[Batch]) -> None:
+    """Offer to type the batches that are not typed by what is taught now."""
+    waiting = [
+        one for one in batches if not one.fresh and here.workspace.dataset(one.images).n_cells
+    ]
+    job = current_job(here.workspace, here.id)
+    if not waiting or (job and job.active):
+        return
+    if job and job.target == BATCH:
+        at_work(here, done=False)  # why the last try ended
+    if older := [one.images.name for one in waiting if one.typed]:
+        st.caption(f"Typed before the last answers: {text.listed(older)}.")
+    if clicked(
+        st.button, "Type the new cells", key="type batches", icon=":material/play_arrow:"
+    ) and begin(here, BATCH):
+        st.rerun()
+
+
+def show_batches(here: Here) -> None:
+    """Show what came out for the cells that were added since."""
+    batches = [one for one in batches_of(here.workspace, here.id) if one.typed]
+    if batches:
+        st.header("Cells added since")
+        _show_typed(here, batches)
+
+
+def _show_typed(here: Here, batches: Sequence[Batch]) -> None:
+    """Show how many cells of each type the batches have, and their drift."""
+    typed = {one.images.name: one.typed for one in batches if one.typed}
+    if not typed:
+        return
+    rows = [
+        {
+            "Batch": name,
+            "Cells": one.query.n_cells,
+            **Counter(one.predicted),
+            "Flagged": int(one.flagged.sum()),
+            "Unlike all types": int(one.unknown.sum()),
+        }
+        for name, one in typed.items()
+    ]
+    table = pd.DataFrame(rows).fillna(0)
+    st.dataframe(table, hide_index=True, width="stretch", key="batches typed")
+    st.plotly_chart(
+        drift_figure({name: one.drift for name, one in typed.items()}),
+        config={"displaylogo": False},
+        alt="Drift of the slides that were added, in the order in which they came",
+    )
+    st.caption(CAPTIONS["drift_figure"])
+    for batch in batches:
+        if batch.typed is None:
+            continue
+        for said in describe_drift(batch.typed.drift):
+            st.warning(f"{text.plain(batch.images.name)}: {text.plain(said)}")
+        _offer_study(here, batch, pays=transport_pays(batch.typed))
+
+
+def _offer_study(here: Here, batch: Batch, *, pays: bool) -> None:
+    """Offer a study of a batch itself, for its clusters to be confirmed and for a transport."""
+    name = text.plain(batch.images.name)
+    if pays:
+        st.info(
+            f"Stain or proportions of {name} have drifted: to confirm its clusters, and to "
+            "transport to it, may pay. A study of its own takes this one as its reference.",
+            icon=":material/sync:",
+        )
+    if clicked(
+        st.button,
+        f"Review {name} as a study of its own",
+        key=f"own study {batch.images.id}",
+        icon=":material/school:",
+        help="Begins a study with these cells as the query and this one, signed off or finished, "
+        "as the reference. No image is copied.",
+    ):
+        made: list[Study] = []
+        if attempt(lambda: made.append(as_new_study(here.workspace, batch.images))):
+            go("data", made[0].id)
+
+
+def offer_batches(files: Takeaways) -> None:
+    """Offer the cells that were added since, beside the study's own and apart from them."""
+    here = files.here
+    batches = typed_batches(here.workspace, here.id)
+    if not batches:
+        return
+    st.header("Cells added since")
+    st.markdown(
+        f"**{text.count(sum(one.query.n_cells for one in batches.values()), 'cell')}** in "
+        f"{text.count(len(batches), 'batch', 'batches')}, typed by what this study taught. They "
+        "are in no file above, and were not signed off."
+    )
+    if files.hidden:
+        st.caption("They have no pseudonyms: turn these off to take them away.")
+        return
+
+    def write(path: Path, progress: Progress) -> None:  # noqa: ARG001
+        write_atomically(path, drift_page(here.study.name, batches).encode())
+
+    whole = with_batches(files.tables.workbook()["cells"], batches)
+    with st.container(horizontal=True):
+        for label, name, table in (
+            ("Old and new cells (CSV)", "cells-with-batches.csv", whole),
+            ("Drift (CSV)", "drift.csv", drift_table(batches)),
+        ):
+            st.download_button(
+                label,
+                csv_bytes(table),
+                files.file_name(name),
+                key=name,
+                icon=":material/download:",
+                on_click="ignore",
+            )
+        stamp = hashlib.sha256(csv_bytes(whole)).hexdigest()
+        offer_prepared(files, "batches", ".html", "report of these cells", write, stamp)
+    st.caption(
+        "The first holds the study's own cells as above and the new ones, marked in the column "
+        "`batch`; they are flagged where their confidence is low, or `unknown`."
+    )

@@ -1,0 +1,87 @@
+from celltransfer_core.studies import add_batch, batches_of, bring_up_to, wait
+from celltransfer_core.types import silent
+from tests.studies.samples import files_below
+
+
+def text_of(app):
+    kinds = ("header", "markdown", "caption", "info", "success", "warning", "error")
+    told = " ".join(element.value for kind in kinds for element in app.get(kind))
+    return told.replace("\\", "")
+
+
+def button(app, key):
+    return next(one for one in app.button if one.key == key)
+
+
+def add(space, study, drawn, role="reference"):
+    batch = add_batch(space, study.id, "June")
+    space.receive(batch.id, files_below(drawn / role))
+    return batch
+
+
+def test_cells_are_added_to_a_signed_study(finished, drawn, open_page, monkeypatch):
+    space, study = finished
+    space.sign(study.id, "Ann")
+    asked = []
+    monkeypatch.setattr("parts.work.start", lambda *given: asked.append(given[-1]))
+    app = open_page("data", study.id)
+    assert not app.exception
+    assert "New cells can be added on Data" in text_of(app)
+    next(one for one in app.text_input if one.label.startswith("Name of the next")).set_value(
+        "June"
+    )
+    button(app, "add batch button").click().run()
+    (batch,) = batches_of(space, study.id)
+    assert batch.images.name == "June"
+    space.receive(batch.images.id, files_below(drawn / "reference"))
+    app = open_page("data", study.id)
+    assert not app.exception
+    button(app, "type batches").click().run()
+    assert asked == ["batch"]
+
+
+def test_what_came_out_is_shown_with_its_drift(finished, drawn, open_page):
+    space, study = finished
+    add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    for page in ("data", "classify"):
+        app = open_page(page, study.id)
+        assert not app.exception
+        assert "June: All cells: the stain" in text_of(app)
+        assert "may pay" in text_of(app)
+        assert "type batches" not in {one.key for one in app.button}
+        (table,) = [one.value for one in app.dataframe if "Batch" in one.value]
+        assert table["Cells"].tolist() == [len(list((drawn / "reference").rglob("*.png")))]
+
+
+def test_a_batch_becomes_a_study_of_its_own(finished, drawn, open_page):
+    space, study = finished
+    batch = add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    app = open_page("data", study.id)
+    button(app, f"own study {batch.id}").click().run()
+    assert "not finished" in text_of(app)
+    space.sign(study.id, "Ann")
+    app = open_page("data", study.id)
+    button(app, f"own study {batch.id}").click().run()
+    made = next(one for one in space.studies() if one.id != study.id)
+    assert made.name == f"June after {study.name}"
+
+
+def test_new_cells_are_taken_away_apart_from_the_old_ones(finished, drawn, open_page):
+    space, study = finished
+    app = open_page("export", study.id)
+    assert "Cells added since" not in text_of(app)
+    add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    app = open_page("export", study.id)
+    assert not app.exception
+    assert "Cells added since" in text_of(app)
+    assert "were not signed off" in text_of(app)
+    button(app, "prepare batches").click().run()
+    wait()
+    (page,) = space.result_path(study.id, "embed", "").parent.glob("export-batches-*.html")
+    assert "June" in page.read_text(encoding="utf-8")
+    app = open_page("export", study.id, hidden=True)
+    assert not app.exception
+    assert "They have no pseudonyms" in text_of(app)
