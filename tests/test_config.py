@@ -196,7 +196,7 @@ def test_every_limit_is_tried():
     [
         ("alpha", "0 to 1"),
         ("subset_size", "10 or more"),
-        ("n_clusters", "auto or at least 1"),
+        ("n_clusters", "auto, or 1 or more"),
         ("resolution", "above 0"),
         ("sigma", "auto, paper, or above 0 up to 1"),
         ("um_per_px", "two numbers above 0"),

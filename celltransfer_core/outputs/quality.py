@@ -42,7 +42,7 @@ _SET: dict[Fault, str] = {
     "blurred": "more blurred",
     "dark": "darker",
     "bright": "brighter",
-    "stain": "stained differently",
+    "stain": "more unusually stained",
     "cut off": "cropped closer",
     "several nuclei": "closer to its neighbours",
 }

@@ -87,7 +87,7 @@ def add_reviews(
     inference : Inference
         What the answers tell of all cells.
     """
-    page.heading("Readers' answers")
+    page.heading("Answers by readers")
     if not reviews:
         page.text("No cell has been reviewed: all types are predictions.")
         return

@@ -17,7 +17,7 @@ def test_channels_of_all_sets_or_of_one(tmp_path):
     given = [("q", (2,)), ("", (1, 2, 3))]
     chosen = chosen_channels(given, folders)
     assert [chosen[folder] for folder in folders] == [(1, 2, 3), (1, 2, 3), (2,)]
-    with pytest.raises(DataError, match="--channels other names no set"):
+    with pytest.raises(DataError, match="--channels other matches no set"):
         chosen_channels([("other", (2,))], folders)
 
 

@@ -27,7 +27,7 @@ def test_check_lists_the_most_doubtful_first(mistaken, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "of 41 cells need a check: 1 have a suspicious label" in said
     assert "2 files are left out: the same image appears under several types" in said
-    assert "neutrophil/moved.png: neutrophil, rather lymphocyte" in said
+    assert "neutrophil/moved.png: neutrophil, proposed lymphocyte" in said
     assert "research use only" in said
     text = (tmp_path / "a" / "check.csv").read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(text.splitlines()))

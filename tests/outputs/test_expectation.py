@@ -54,7 +54,9 @@ def test_what_it_rests_on_and_a_wide_range_are_told():
 def test_a_warning_says_what_to_do_and_only_where_it_is_due():
     assert describe_poor(expected()) == describe_poor(None) == describe_expected(None) == ""
     warned = describe_poor(expected(poor=0.6))
-    assert warned.startswith("Under 70 % of the cells may be typed correctly. Confirm the clusters")
+    assert warned.startswith(
+        "Fewer than 70 % of the cells may be typed correctly. Confirm the clusters"
+    )
 
 
 def test_a_run_tells_it_last_and_its_manifest_has_the_figures(result):

@@ -71,7 +71,7 @@ def test_sentences_count_first():
     assert describe_faults(quality) == told
     shifts = [Shift("dark", "", 4), Shift("stain", "", 4), Shift("blurred", "s1", 2)]
     whole, slide = describe_shifts(shifts)
-    assert "darker and stained otherwise than 99 % of the reference" in whole
+    assert "darker and more unusually stained than 99 % of the reference" in whole
     assert slide == "Slide s1 is more blurred than the others."
 
 

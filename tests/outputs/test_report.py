@@ -82,7 +82,7 @@ def test_it_holds_every_figure_and_asks_nobody(page):
     assert "default-src 'none'" in page
     assert body.count("data:image/jpeg;base64,") >= 2 * 6
     assert "For research use only" in body
-    assert "drawn, not photographed" in body
+    assert "synthetic, not photographed" in body
 
 
 def visible(page):
@@ -107,7 +107,7 @@ def test_the_differential_stands_first_before_and_after_review(result, reviews, 
     changed = [replace(reviews[0], answer=other), *reviews[1:]]
     page = report_html(result, changed, About("x"), plane=plane)
     headings = re.findall(r"<h2>(.*?)</h2>", page)
-    assert headings[:2] == ["Differential count", "Readers' answers"]
+    assert headings[:2] == ["Differential count", "Answers by readers"]
     head, *rows, total = rows_of(page, "Differential count")
     assert head[1:6] == ["Predicted", "Percent", "After review", "Percent", "Change"]
     found = {row[0]: row[1:] for row in rows}

@@ -50,7 +50,7 @@ def test_the_interval_comes_first():
     told = describe_accuracy(inferred(ESTIMATED_FROM, 40))
     found = inferred(ESTIMATED_FROM, 40).right()
     assert told.startswith(
-        f"Accuracy, all cells: {interval(found.low, found.high)}, best estimate 9"
+        f"Accuracy over all cells: {interval(found.low, found.high)}, best estimate 9"
     )
     assert "60 answers on randomly drawn cells, 20 of them blind" in told
     assert describe_share(Share(0.92, 0.826, 0.961, 60)) == "82 to 97 %, best estimate 92 %"
@@ -84,7 +84,8 @@ def test_concordance_in_words():
         for reader, answers in (("a", "xxy"), ("b", "xyy"))
         for cell, answer in zip("123", answers, strict=True)
     ]
-    assert "3 cells read by both, 2 alike (67 %); Cohen's κ is 0.40" in describe_concordance(
-        cohen_kappa(reviews, "a", "b")
+    assert (
+        "3 cells read by both, 2 with the same answer (67 %); Cohen's κ is 0.40"
+        in describe_concordance(cohen_kappa(reviews, "a", "b"))
     )
     assert describe_concordance(cohen_kappa(reviews, "a", "c")).startswith("no cell")

@@ -144,5 +144,5 @@ def test_no_image_is_read_from_outside_the_query(tmp_path):
         opened.read(by_name["a"])
     (tmp_path / "query" / "a").mkdir()
     (tmp_path / "query" / "a" / "1.PNG").write_bytes(png(2))
-    with pytest.raises(DataError, match="another image"):
+    with pytest.raises(DataError, match="not the image"):
         opened.read(by_name["a"])

@@ -48,7 +48,7 @@ class TestSimilarity:
     def test_what_is_not_there(self, score):
         with pytest.raises(ValueError, match="no matrix 'other'"):
             similarity_heatmap(score, range(4), "other")  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="No encoder 'other'"):
+        with pytest.raises(ValueError, match="no encoder 'other'"):
             similarity_heatmap(score, range(4), "cosine", encoder="other")
 
     def test_votes_are_shares_and_the_most_of_each_cluster_are_framed(self):
