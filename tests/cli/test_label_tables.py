@@ -47,7 +47,7 @@ def test_columns_are_named_and_the_option_is_offered(folder, capsys):
     assert "--label-columns file=NAME,label=NAME" in said
     for given in ("label=class", "site A:file=file,label=Class", "label=class,file=file"):
         assert read(folder, "--label-columns", given) == ["a", "a", "b", "b"]
-    with pytest.raises(DataError, match="--label-columns elsewhere names no set"):
+    with pytest.raises(DataError, match="--label-columns elsewhere matches no set"):
         read(folder, "--label-columns", "elsewhere:label=class")
 
 

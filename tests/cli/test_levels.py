@@ -58,7 +58,7 @@ def test_the_level_that_was_said_is_read(unclear, said, types):
 
 
 def test_a_level_of_no_set_is_said(unclear):
-    with pytest.raises(DataError, match="--types-at other names no set"):
+    with pytest.raises(DataError, match="--types-at other matches no set"):
         read_reference(options("--reference", unclear, "--types-at", "other=2"), Screen(quiet=True))
 
 

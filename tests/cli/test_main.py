@@ -134,7 +134,7 @@ def test_a_type_that_the_reference_lacks_is_said(drawn, tmp_path, capsys):
         (["--nonsense"], "unrecognized arguments"),
         (["--um-per-px-of", "query"], "not have the form SET=NUMBER"),
         (["--um-per-px-of", "query=0"], "not have the form SET=NUMBER"),
-        (["--um-per-px-of", "other=0.1"], "--um-per-px-of other names no set"),
+        (["--um-per-px-of", "other=0.1"], "--um-per-px-of other matches no set"),
         (["--um-per-px-of", "query=0.1"], "gives no pixel size for {drawn}/reference"),
     ],
 )

@@ -122,7 +122,7 @@ def test_cells_are_the_same_by_their_images(result):
     assert found.shared == 15
     assert {(one.first, one.second) for one in found.changes} <= {(5, 0)}
     (cells,) = (one for one in found.differences if one.kind == "query")
-    assert (cells.first, cells.second) == ("30, of which 15 only here", "15, of them 0 here alone")
+    assert (cells.first, cells.second) == ("30, of which 15 only here", "15, of which 0 only here")
 
 
 def test_runs_of_other_cells_are_not_compared(result):
