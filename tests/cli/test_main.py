@@ -106,7 +106,7 @@ def test_a_type_that_the_reference_lacks_is_said(drawn, tmp_path, capsys):
         writer.writerows(table)
     more = ["--matches", path, "--clusters-from", tmp_path / "a" / "clusters.csv"]
     assert main(run_arguments(drawn, tmp_path / "b", *more)) == MENDABLE
-    asked = f"no type of the reference. {path}: Lymphocyt (line 2; did you mean lymphocyte?)"
+    asked = f"not a type of the reference. {path}: Lymphocyt (line 2; did you mean lymphocyte?)"
     assert asked in capsys.readouterr().err
     assert main(run_arguments(drawn, tmp_path / "b", *more, "--new-types", "lymphocyt")) == 0
     said = capsys.readouterr().out

@@ -98,16 +98,12 @@ def test_a_run_leaves_its_classifier_in_its_folder(result, answer, tmp_path):
         (lambda e: changed(e, encoders=[{"id": "colour"}]), "manifest is not"),
         (lambda e: changed(e, view={"framed": 1}), "manifest is not"),
         (lambda e: changed(e, taught={"answers": "many"}), "manifest is not"),
-<<<<<<< HEAD
         (lambda e: changed(e, usual={"weather": {}}), "manifest is not"),
         (lambda e: changed(e, usual={"light": {"mean": [1.0]}}), "manifest is not"),
         (lambda e: changed(e, usual={"light": usual(spread=[0.0])}), "manifest is not"),
         (lambda e: changed(e, usual={"stain": usual()}), "manifest is not"),
         (lambda e: {n: d for n, d in e.items() if n != "metric.npy"}, "arrays"),
-        (lambda e: with_array(e, "intercept.npy", npy(np.array([np.nan, 0.0]))), "no number"),
-=======
         (lambda e: with_array(e, "intercept.npy", npy(np.array([np.nan, 0.0]))), "not numbers"),
->>>>>>> 0b422e8 (Guides on folders, the command line and servers; tests follow the texts)
         (lambda e: with_array(e, "intercept.npy", npy(np.zeros(3))), "of shape"),
         (lambda e: with_array(e, "intercept.npy", npy(np.zeros(2, np.float32))), "of shape"),
         (lambda e: with_array(e, "intercept.npy", b"\x93NUMPY"), "not an array"),
