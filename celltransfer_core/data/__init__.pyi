@@ -34,7 +34,7 @@ from .overlap import (
 )
 from .passed_over import PassedOver as PassedOver, count_passed_over as count_passed_over
 from .pixels import Pixels as Pixels, to_rgb as to_rgb
-from .pooling import draw_per_class as draw_per_class, pool as pool
+from .pooling import draw_per_class as draw_per_class, pool as pool, unpool as unpool
 from .scales import FAR_BELOW as FAR_BELOW, describe_scale as describe_scale
 from .suspicions import (
     Suspicion as Suspicion,

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -244,35 +243,6 @@ class Dataset:
         """
         labels = tuple(self.cell_labels[cells].tolist())
         return replace(self.take(cells), labels=labels, looks=self.looks)
-
-    def of_source(self, name: str) -> Dataset:
-        """Keep the files of one of the sets that were pooled.
-
-        Parameters
-        ----------
-        name : str
-            One of :attr:`sources`.
-
-        Returns
-        -------
-        Dataset
-            Of this single set.
-        """
-        own = [index for index, source in enumerate(self.source or ()) if source == name]
-
-        def some(values: tuple[Any, ...] | None) -> Any:
-            return None if values is None else tuple(values[index] for index in own)
-
-        return replace(
-            self,
-            files=some(self.files),
-            sha256=some(self.sha256),
-            labels=some(self.labels),
-            slide=some(self.slide),
-            patient=some(self.patient),
-            scale_numbers=some(self.scale_numbers),
-            source=None,
-        )
 
     def with_um_per_px(self, um_per_px: float | None) -> Dataset:
         """Give a pixel size to the cells whose set has none of its own.

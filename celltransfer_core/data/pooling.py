@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
@@ -221,3 +221,35 @@ def find_contradictions(sha256: Mapping[File, str], labels: Mapping[File, str]) 
         for name, sha in sha256.items()
         if len(types[sha]) > 1
     }
+
+
+def unpool(dataset: Dataset, name: str) -> Dataset:
+    """Keep the files of one of the sets that were pooled.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Pooled with names.
+    name : str
+        One of its ``sources``.
+
+    Returns
+    -------
+    Dataset
+        Of this single set.
+    """
+    own = [index for index, source in enumerate(dataset.source or ()) if source == name]
+
+    def some(values: tuple[Any, ...] | None) -> Any:
+        return None if values is None else tuple(values[index] for index in own)
+
+    return replace(
+        dataset,
+        files=some(dataset.files),
+        sha256=some(dataset.sha256),
+        labels=some(dataset.labels),
+        slide=some(dataset.slide),
+        patient=some(dataset.patient),
+        scale_numbers=some(dataset.scale_numbers),
+        source=None,
+    )

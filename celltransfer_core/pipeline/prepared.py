@@ -15,6 +15,7 @@ import numpy as np
 from celltransfer_core.config.config import DEFAULT, Config, setting
 from celltransfer_core.data.background import over_one_background
 from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.data.pooling import unpool
 from celltransfer_core.data.type_names import answer_named
 from celltransfer_core.encoders.catalogue import load_encoder
 from celltransfer_core.encoders.embedding import kept_rows
@@ -78,7 +79,7 @@ def prepare(
     nearest = choose_sets(prepared.reference, config, rows[REFERENCE], rows[QUERY])
     if nearest.alone:
         # Framed and coloured anew, as without the other sets.
-        prepared = embed({**sets, REFERENCE: reference.of_source(nearest.alone)})
+        prepared = embed({**sets, REFERENCE: unpool(reference, nearest.alone)})
     return replace(prepared, nearest=nearest)
 
 

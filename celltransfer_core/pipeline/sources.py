@@ -14,6 +14,7 @@ import numpy as np
 
 from celltransfer_core.config.config import Config
 from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.data.pooling import unpool
 from celltransfer_core.neighbors.search import NearestIndex
 from celltransfer_core.runtime.batches import evenly_spaced
 from celltransfer_core.types import Float32, Ints
@@ -69,7 +70,7 @@ def choose_sets(
     name = max(shares, key=lambda one: shares[one])
     if config.sources == "equal" or shares[name] < ALONE:
         return NearestSets(shares)
-    own = {*reference.of_source(name).cell_labels.tolist()}
+    own = {*unpool(reference, name).cell_labels.tolist()}
     lacking = {*reference.cell_labels.tolist()} - own
     if len(own) < 2 or lacking & {*config.always_kept}:
         return NearestSets(shares)

@@ -131,8 +131,8 @@ def open_page(title: str, caption: str) -> Here:
     if here.study.signed:
         st.info(
             f"Signed off by {text.plain(here.study.signed_by)} on {here.study.signed[:10]}: "
-            "nothing can be changed. New cells can be added on Data; to continue working, duplicate "
-            "the study.",
+            "nothing can be changed. New cells can be added on Data. Duplicate the study to "
+            "continue.",
             icon=":material/lock:",
         )
     return here

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from celltransfer_core.data import pool
+from celltransfer_core.data import pool, unpool
 from celltransfer_core.outputs import describe_nearest, manifest
 from celltransfer_core.pipeline import run, sources
 from celltransfer_core.pipeline.sources import ALONE, choose_sets, nearest_shares
@@ -44,7 +44,7 @@ def test_a_set_that_is_clearly_the_nearest_is_used_alone(rng, reference):
     a, b = (replace(reference, source=(name,) * len(reference.files)) for name in "ab")
     half = len(a.files) // 2
     both = replace(a, source=a.source[:half] + b.source[half:])
-    names = {one: {*both.of_source(one).labels} for one in "ab"}
+    names = {one: {*unpool(both, one).labels} for one in "ab"}
     X = rng.normal(size=(both.n_cells, 4)).astype(np.float32) + 50 * both.cell_sources[:, None]
     asked = X[both.cell_sources == 1]
     found = choose_sets(both, FAST, {"e": X}, {"e": asked})
