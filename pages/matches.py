@@ -74,8 +74,8 @@ def show_settled(matched: Matched) -> None:
     share = sum(match.cells for match in done) / matched.query.n_cells
     st.progress(
         share,
-        text=f"**{len(done)} of {len(matched.matches)} clusters are confirmed or answered by a "
-        f"person**, {100 * share:.1f} % of the cells",
+        text=f"**{len(done)} of {len(matched.matches)} clusters have an answer**, "
+        f"{100 * share:.1f} % of the cells",
     )
 
 

@@ -127,7 +127,7 @@ def open_page(title: str, caption: str) -> Here:
     st.title(title)
     st.caption(caption)
     if here.study.drawn:
-        st.caption(":material/draw: Demo study: the cells are **drawn**, not photographed.")
+        st.caption(":material/draw: Demo study: the cells are **synthetic**, not photographed.")
     if here.study.signed:
         st.info(
             f"Signed off by {text.plain(here.study.signed_by)} on {here.study.signed[:10]}: "

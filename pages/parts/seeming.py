@@ -16,11 +16,11 @@ _NAMED = 3  # types that the sentence names
 def words_of(purity: Purity, write: Callable[[str], str] = str) -> str:
     """Say what the encoders take the cells of a cluster for; ``write`` writes a type's name."""
     (first, most), *others = purity.counts
-    named = [f"{most:,} ({100 * purity.share:.1f} %) for {write(first)}"]
-    named += [f"{count:,} for {write(name)}" for name, count in others[: _NAMED - 1]]
+    named = [f"{most:,} ({100 * purity.share:.1f} %) as {write(first)}"]
+    named += [f"{count:,} as {write(name)}" for name, count in others[: _NAMED - 1]]
     rest = purity.cells - most - sum(count for _, count in others[: _NAMED - 1])
     if rest:
-        named.append(f"{rest:,} for others")
+        named.append(f"{rest:,} as other types")
     return f"Of {text.count(purity.cells, 'cell')} the encoders predict {', '.join(named)}."
 
 
