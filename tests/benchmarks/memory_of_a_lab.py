@@ -1,19 +1,21 @@
 """What was taught once serves the next slides: three batches of one domain, one after the other.
 
     python tests/benchmarks/memory_of_a_lab.py --data DIR [--domains raabin,jtsc,altered]
-        [--cells 300] [--per-class 120] [--answers 50] [--least 0,0.6,0.8]
+        [--cells 300] [--per-class 120] [--answers 50] [--few 10] [--least 0,0.6,0.8]
 
 A study of the first batch, with cells of pbc as reference, is taught by a reader who never errs:
 the clusters confirmed, then so many cells of the review queue answered. The second and the third
-batch are typed without a word: by the study's portable classifier, with the study as a reference
-beside pbc, with the study as the only one, and with pbc alone. Batches of raabin are whole days
+batch are typed without a word: by the study's classifier, as `run --continue` does, with the study
+as a reference beside pbc, with the study as the only one, and with pbc alone; and with a few words
+(--few cells of the queue answered, no cluster confirmed), as a study of its own that has the first
+as its reference, which the Data page offers for a batch. Batches of raabin are whole days
 (those of the cells that were taken apart, its basophils, are dealt likewise), of jtsc thirds at
 random, and altered ones cells of pbc that `encoders train` holds back by default, seen as another
 laboratory would (taught.py). Nothing is chosen by jtsc, which is for reports.
 
 Each line has balanced accuracy / accuracy in percent; of the first batch over the final types, and
 over cells nobody typed. The last line is the first batch and the mean of the others by the
-classifier and by the study beside pbc, over all domains.
+classifier, by the study beside pbc, and with a few answers, over all domains.
 """
 
 from __future__ import annotations
@@ -109,18 +111,19 @@ def batches_of(domain: str, options: argparse.Namespace) -> Iterator[tuple[Datas
 
 
 def taught(
-    reference: Dataset, batch: Dataset, answers: int, cache: Cache
+    reference: Dataset, batch: Dataset, answers: int, cache: Cache, *, clusters: bool = True
 ) -> tuple[RunResult, list[Review]]:
-    """Teach a study of one batch: clusters, then cells of the queue."""
+    """Teach a study of one batch: its clusters, if they are confirmed, then cells of the queue."""
     query = replace(batch, labels=None)
     truth = batch.cell_labels
     prepared = prepare(reference, query, DEFAULT, cache=cache)
     named = identify(prepared, detect(prepared, cache))
     reader = SimulatedReader(truth, 0.0, np.random.default_rng(0))
-    confirmed = named.confirm(reader.on_clusters(named, prepared.types))
-    keep = reader.on_types(confirmed, prepared.types)
-    prepared = replace(prepared, config=replace(prepared.config, keep=keep))
-    found = transfer(prepared, confirmed, cache=cache)
+    if clusters:
+        named = named.confirm(reader.on_clusters(named, prepared.types))
+        keep = reader.on_types(named, prepared.types)
+        prepared = replace(prepared, config=replace(prepared.config, keep=keep))
+    found = transfer(prepared, named, cache=cache)
     updater, cells = vote_updater(found), query.cells
     reviews: list[Review] = []
 
@@ -171,7 +174,18 @@ def measure(domain: str, options: argparse.Namespace, cache: Cache) -> dict[str,
         model = CellClassifier().fit(study, reviews)
         agreed = 100 * np.mean(model.predict(replace(first, labels=None)) == final)
         print(f"{domain:<8} the classifier agrees with the study in {agreed:.1f} % of its cells")
-        note("classifier", [figures(one.cell_labels, model.predict(one)) for one in later])
+        batched = [model.type_batch(replace(one, labels=None), cache=cache) for one in later]
+        note(
+            "classifier",
+            [
+                figures(one.cell_labels, np.array(batch.predicted))
+                for one, batch in zip(later, batched, strict=True)
+            ],
+        )
+        for batch in batched:
+            told = ", ".join(f"{d.figure} {d.distance:.2f} of {d.limit:.2f}" for d in batch.drift)
+            unknown = 100 * np.mean(batch.unknown)
+            print(f"{domain:<8} unknown cells {unknown:.1f} %; drift: {told}", flush=True)
 
         def typed_with(known: Dataset) -> list[tuple[float, float]]:
             found = [run(known, replace(one, labels=None), DEFAULT, cache=cache) for one in later]
@@ -188,6 +202,17 @@ def measure(domain: str, options: argparse.Namespace, cache: Cache) -> dict[str,
             pooled = pool([reference, own], names=["pbc", "study"])
             note(f"study beside pbc, {least:g}", typed_with(pooled))
             note(f"study alone, {least:g}", typed_with(own))
+            answered = [taught(own, one, options.few, cache, clusters=False) for one in later]
+            note(
+                f"study alone, {least:g}, {options.few} answers",
+                [
+                    figures(
+                        one.cell_labels,
+                        final_types(result.query.cells, result.predicted, said).final,
+                    )
+                    for one, (result, said) in zip(later, answered, strict=True)
+                ],
+            )
         note("pbc alone", typed_with(reference))
     return table
 
@@ -199,6 +224,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=300, help="of a batch, at most")
     parser.add_argument("--per-class", type=int, default=120, help="reference cells of a type")
     parser.add_argument("--answers", type=int, default=50)
+    parser.add_argument("--few", type=int, default=10, help="answers on each later batch")
     parser.add_argument(
         "--least", type=lambda text: [float(one) for one in text.split(",")], default=[0.6]
     )
@@ -206,13 +232,15 @@ def main() -> None:
     cache = Cache()
     tables = [measure(domain, options, cache) for domain in options.domains]
     beside = f"study beside pbc, {options.least[0]:g}"
-    first, model, study = (
+    few = f"study alone, {options.least[0]:g}, {options.few} answers"
+    first, model, study, answered = (
         np.mean([value for table in tables for value in table[way]])
-        for way in ("first batch", "classifier", beside)
+        for way in ("first batch", "classifier", beside, few)
     )
     print(
         f"first batch after {options.answers} answers {first:.1f}; the next without a word: "
-        f"classifier {model:.1f}, study beside pbc {study:.1f}"
+        f"classifier {model:.1f}, study beside pbc {study:.1f}; after {options.few} answers "
+        f"{answered:.1f}"
     )
 
 
