@@ -1,4 +1,4 @@
-"""What is kept of a person's work: studies, sets, decisions, stages and jobs."""
+"""The stored state of the work: studies, sets, decisions, stages and jobs."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
-"""All answers of a study's readers: decisions in; who said what, when, and what before, out.
+"""All answers given in a study: who answered what, when, and what the answer replaced.
 
-Answers to cells and to clusters, also those that were changed or taken back since. What was undone
-is as if it had never been said.
+The list is built from the decisions. It covers answers to cells and to clusters, including those
+that were changed or taken back later. Undone answers are left out.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from celltransfer_core.vocabulary import NONE_TYPE, SKIPPED
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, with the names that types have now."""
+    """One answer, with the current names of types."""
 
     decision: int
-    """Number of the decision that keeps it, ascending in time."""
+    """Number of the decision that stores it; ascending in time."""
     kind: Literal["cell", "cluster"]
     cells: tuple[str, ...]
     """Hash of the cell; shortened hashes of a cluster's cells."""
@@ -31,22 +31,22 @@ class Answer:
     """Number that the cluster had."""
     reader: str
     who: str
-    """Whose decision it is, who alone can change it: the reader, or whoever brought it in."""
+    """Owner of the decision, who alone can change it: the reader, or the person who imported it."""
     at: str
     """When it was given, ISO 8601."""
     said: str | None
-    """A type or another answer; None where an earlier one was taken back."""
+    """A type or another answer; None if it takes back an earlier answer."""
     before: str
-    """What the reader had said of the cell, or people of most of the cluster; empty for nothing."""
+    """The previous answer for the cell, or for most cells of the cluster; empty if none."""
     blind: bool
     source: str
-    """File that it was brought in from; empty where it was given here."""
+    """File that the answer was imported from; empty if it was given here."""
     left: tuple[str, ...]
-    """Those of the cells for which it still stands; none once another answer followed on all."""
+    """The cells for which the answer still stands; empty once later answers replaced it for all."""
 
     @property
     def stands(self) -> bool:
-        """Whether it counts now."""
+        """Whether the answer counts now."""
         return bool(self.left) and self.said is not None
 
 
@@ -61,8 +61,8 @@ def list_answers(workspace: Workspace, study: str) -> tuple[Answer, ...]:
     Returns
     -------
     tuple of Answer
-        The latest first, without cells that were skipped. Kept in memory until anything in the
-        study is another.
+        The latest first, without skipped cells. Kept in memory until something in the study
+        changes.
     """
     snapshot = workspace.snapshot(study)
 
@@ -139,22 +139,22 @@ def _of_clusters(decisions: Sequence[Decision]) -> list[Answer]:
 def revised_payloads(
     answers: Sequence[Answer], said: str | None, types: Sequence[str]
 ) -> dict[str, list[Payload]]:
-    """Write other answers in place of some, as they are kept.
+    """Build the payloads that replace some answers by another one.
 
     Parameters
     ----------
     answers : sequence of Answer
-        Those that do not stand are passed over.
+        Answers that no longer stand are skipped.
     said : str or None
-        What is true of all of them; None takes them back.
+        The new answer for all of them; None takes the answers back.
     types : sequence of str
-        Of the reference; any other type of a cluster is marked as new.
+        Types of the reference; any other type of a cluster is marked as new.
 
     Returns
     -------
     dict from kind of decision to list of dict
-        All of a kind are one stroke. The new answers are not blind: whoever revises has seen more
-        than the cell.
+        All payloads of a kind are undone together. The new answers are not blind: the person who
+        revises them has seen more than the cell.
     """
     cells = [one for one in answers if one.stands and one.kind == "cell"]
     clusters = [one for one in answers if one.stands and one.kind == "cluster"]

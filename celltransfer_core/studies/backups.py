@@ -1,6 +1,6 @@
-"""Backups of a workspace's own database: a whole copy a day, and one before its tables change.
+"""Backups of a workspace's SQLite database: one per day, and one before its tables change.
 
-A SQLite file goes in, copies come out beside it; :func:`restore` puts one back in its place.
+The copies are stored in a folder beside the database file; :func:`restore` puts one back.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ KEPT = 5
 _DAY = "????-??-??"
 
 _ROTS = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_READERS = 0x4000_0002, 510  # bytes of a SQLite file that whoever has it open holds a lock on
+_READERS = 0x4000_0002, 510  # bytes that a process locks while it has a SQLite file open
 
 
 class DamagedError(Exception):
-    """The database is damaged; the message is what SQLite says."""
+    """The database is damaged; the message is SQLite's."""
 
 
 def check_whole(database: Path) -> None:
-    """See that a database is whole; 50 MB take a fifth of a second.
+    """Check that a database is not damaged; 50 MB take a fifth of a second.
 
     Parameters
     ----------
     database : Path
-        Of SQLite. One that is not there, or cannot be opened, passes.
+        A SQLite file. A file that does not exist or cannot be opened passes.
 
     Raises
     ------
@@ -52,22 +52,22 @@ def check_whole(database: Path) -> None:
 
 
 def back_up(database: Path) -> Path | None:
-    """Copy a database, unless there is a copy of today or all of it is of today.
+    """Copy a database, unless a copy was made today or all its studies are new today.
 
     Parameters
     ----------
     database : Path
-        With the tables of a workspace.
+        A database with the tables of a workspace.
 
     Returns
     -------
     Path or None
-        The copy. None if none was made, or it cannot be written: work goes on without.
+        The copy. None if none was made or it cannot be written; that does not stop the work.
 
     Raises
     ------
     DamagedError
-        If the database is damaged. Earlier copies stay.
+        If the database is damaged. Earlier copies are kept.
     """
     today = dt.datetime.now(dt.UTC).date().isoformat()
     place = database.parent / FOLDER / f"{database.stem}-{today}{database.suffix}"
@@ -85,20 +85,20 @@ def back_up(database: Path) -> Path | None:
 
 
 def back_up_before(database: Path, version: str) -> Path:
-    """Copy a database before its tables are changed for another version.
+    """Copy a database before its tables are upgraded to another version.
 
     Parameters
     ----------
     database : Path
-        Of which nobody changes anything meanwhile.
+        The database; nothing may change it meanwhile.
     version : str
-        The version that the tables are changed for.
+        The version that the tables are upgraded to.
 
     Returns
     -------
     Path
-        The copy, with the time and the version in its name. It is not among those of which only
-        the last few are kept.
+        The copy, with the time and the version in its name. It does not count
+        towards the :data:`KEPT` daily copies.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def back_up_before(database: Path, version: str) -> Path:
 
 
 def renew(database: Path) -> None:
-    """Take away all copies, which hold what was erased since, and make one anew.
+    """Replace all copies by a new one, because they still hold data that has been erased.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def _copies(database: Path, when: str) -> list[Path]:
 
 
 def advice(database: Path) -> str:
-    """Say which copy is the last, and how it is put back.
+    """Return a sentence that names the latest copy and says how to restore it.
 
     Parameters
     ----------
@@ -176,26 +176,26 @@ def advice(database: Path) -> str:
 
 
 def restore(database: Path, backup: Path | None = None) -> tuple[Path, Path]:
-    """Put a copy in the place of a database, which is kept among the copies.
+    """Replace a database by one of its copies; the old database is kept beside the copies.
 
     Parameters
     ----------
     database : Path
         Damaged or not; no process may have it open.
     backup : Path, optional
-        The latest one that is whole by default.
+        The latest undamaged one by default.
 
     Returns
     -------
     backup : Path
         The copy that was put back.
     aside : Path
-        The folder that holds what was there before.
+        The folder that now holds the replaced files.
 
     Raises
     ------
     OutputError
-        If there is no whole copy, a process has the database open, or it cannot be written.
+        If there is no undamaged copy, a process has the database open, or it cannot be written.
     """
     chosen = next(filter(_is_whole, [backup] if backup else backups(database)), None)
     if chosen is None:
@@ -209,7 +209,7 @@ def restore(database: Path, backup: Path | None = None) -> tuple[Path, Path]:
         make_folder(aside)
         if database.exists():
             shutil.copyfile(database, aside / database.name)
-        for log in database.parent.glob(f"{database.name}-*"):  # would be played into the copy
+        for log in database.parent.glob(f"{database.name}-*"):  # SQLite would replay it
             log.replace(aside / log.name)
     except OSError as error:
         raise OutputError(f"{database} cannot be moved to {aside} ({error}).") from error
@@ -219,17 +219,17 @@ def restore(database: Path, backup: Path | None = None) -> tuple[Path, Path]:
 
 @contextmanager
 def _reading(database: Path) -> Iterator[sqlite3.Connection]:
-    """Read a database; pass over what goes wrong, unless that is damage."""
+    """Read a database; ignore all errors except damage."""
     try:
         with closing(_connect(database)) as connection:
             yield connection
-    except UnicodeDecodeError as error:  # in a message of SQLite that quotes what is damaged
+    except UnicodeDecodeError as error:  # raised for a SQLite message that quotes damaged text
         raise DamagedError(str(error)) from error
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _ROTS:
             raise DamagedError(str(error)) from error
     except OutputError:
-        pass  # there is no room for a copy
+        pass  # no space for a copy
 
 
 def _connect(database: Path) -> sqlite3.Connection:
@@ -253,7 +253,7 @@ def _is_whole(backup: Path) -> bool:
 
 
 def _is_open(database: Path) -> bool:
-    """Tell whether another process has a database open, where the system can."""
+    """Tell whether another process has a database open, where the system can tell."""
     try:
         with database.open("r+b") as file:
             return not lock(file.fileno(), *_READERS)

@@ -1,8 +1,9 @@
-"""Batches of a study: cells that came after it, typed by what it taught.
+"""Batches of a study: cells that arrived after it, typed by what the study taught.
 
-In go the sets of the role ``batch`` and the study as it stands, signed off or not; out comes each
-batch with its types, what is unlike all of them, and its drift. Nothing that was there before
-changes: a batch is no part of the query, of its clusters, matches and votes, or of the signature.
+The inputs are the sets with the role ``batch`` and the study in its present state, signed off or
+not. Each batch gets its types, the cells that are unlike every type, and its drift. A batch
+changes nothing in the study: it is not part of the query, its clusters, matches and votes, or the
+signature.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ from celltransfer_core.vocabulary import QUERY
 
 @dataclass(frozen=True)
 class Batch:
-    """A set that came after a study, and its types if it was typed."""
+    """A set that arrived after a study, with its types once it has been typed."""
 
     images: ImageSet
     typed: TypedBatch | None
-    """By what is taught now, or else by what was taught the last time."""
+    """Typed by what the study teaches now, or else by what it taught last time."""
     fresh: bool
-    """Whether that is what the study teaches now."""
+    """Whether ``typed`` matches what the study teaches now."""
 
 
 def add_batch(workspace: Workspace, study: str, name: str) -> ImageSet:
@@ -58,12 +59,12 @@ def add_batch(workspace: Workspace, study: str, name: str) -> ImageSet:
     Returns
     -------
     ImageSet
-        Of the query's microscope: its pixels have the size of the query's, and their channels.
+        It has the microscope of the query: the same pixel size and the same channels.
 
     Raises
     ------
     StudyError
-        If its cells are not typed yet, so that nothing is taught, or a batch has that name.
+        If the study's cells are not typed yet, so that it teaches nothing, or the name is taken.
     """
     _taught(workspace, study)
     name = clean_name(name)
@@ -76,7 +77,7 @@ def add_batch(workspace: Workspace, study: str, name: str) -> ImageSet:
 
 
 def batches_of(workspace: Workspace, study: str) -> tuple[Batch, ...]:
-    """List the batches of a study in the order in which they came.
+    """List the batches of a study in the order in which they arrived.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ def batches_of(workspace: Workspace, study: str) -> tuple[Batch, ...]:
 
 
 def typed_batches(workspace: Workspace, study: str) -> dict[str, TypedBatch]:
-    """List the typed batches of a study by name, in the order in which they came.
+    """List the typed batches of a study by name, in the order in which they arrived.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ def typed_batches(workspace: Workspace, study: str) -> dict[str, TypedBatch]:
 
 
 def type_batches(workspace: Workspace, study: str, progress: Progress) -> None:
-    """Type the batches of a study by what it teaches now, except those that are typed so.
+    """Type the batches of a study by what it teaches now; skip those that are up to date.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def type_batches(workspace: Workspace, study: str, progress: Progress) -> None:
     Raises
     ------
     CellTransferError
-        If nothing is taught, or images cannot be used.
+        If the study teaches nothing, or images cannot be used.
     """
     current = _taught(workspace, study)
     model: CellClassifier | None = None
@@ -138,14 +139,14 @@ def type_batches(workspace: Workspace, study: str, progress: Progress) -> None:
 
 
 def known_cells(workspace: Workspace, study: str, *, beside: str = "") -> Callable[[bytes], bool]:
-    """Make a test of whether a study has a cell already: as its query, or in a batch.
+    """Return a function that tells whether a study already has a cell, in its query or a batch.
 
     Parameters
     ----------
     workspace : Workspace
     study : str
     beside : str
-        Id of a batch that does not count.
+        Id of a batch to ignore.
 
     Returns
     -------
@@ -158,7 +159,7 @@ def known_cells(workspace: Workspace, study: str, *, beside: str = "") -> Callab
 
 
 def as_new_study(workspace: Workspace, batch: ImageSet) -> Study:
-    """Begin a study with a batch as its query, and the study that it came after as reference.
+    """Begin a study with a batch as its query and the batch's study as its reference.
 
     Parameters
     ----------
@@ -173,7 +174,7 @@ def as_new_study(workspace: Workspace, batch: ImageSet) -> Study:
     Raises
     ------
     StudyError, DataError
-        If the study that it came after is not finished, see
+        If the batch's study is not finished, see
         :func:`~celltransfer_core.studies.finished.finished_run`.
     """
     of, cells = workspace.study(batch.study), workspace.dataset(batch)
@@ -212,7 +213,7 @@ def _taught(workspace: Workspace, study: str) -> CurrentRun:
 
 
 def _path(workspace: Workspace, batch: ImageSet, current: CurrentRun) -> Path:
-    """Return where a batch lies, or will lie, typed by what is taught now."""
+    """Return the path of the result of typing a batch by what is taught now."""
     taught = {
         "result": current.source.split(" ")[0],
         "matches": [(m.cluster, m.matched_type, m.confirmed) for m in current.run.matches],

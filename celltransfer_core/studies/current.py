@@ -1,7 +1,8 @@
-"""The typed cells of a study, updated with the annotations that stand now.
+"""The typed cells of a study, updated with the current annotations.
 
-In go a result of the stage ``classify`` (sections 3.3 and 3.4 of the paper) and people's decisions,
-out comes the same run with its vote updated: new answers count at once, without a new transport.
+The inputs are a result of the stage ``classify`` (sections 3.3 and 3.4 of the paper) and people's
+decisions. The output is the same run with its vote updated: new answers count at once, without a
+new transport.
 """
 
 from __future__ import annotations
@@ -39,30 +40,30 @@ from celltransfer_core.studies.workspace import Workspace
 
 @dataclass(frozen=True)
 class CurrentRun:
-    """The typed cells, their vote updated with the annotations that stand now."""
+    """The typed cells, with the vote updated for the current annotations."""
 
     run: RunResult
-    """With the matches that stand now; its vote is the ensemble's while there are no
+    """With the current matches; its vote is the ensemble's as long as there are no
     annotations."""
     reviews: tuple[Review, ...]
-    """All that stand, in the order they were made, with the names that types have now."""
+    """All current reviews, in the order they were made, with the current names of types."""
     fresh: bool
     """Whether it was computed with these matches, and with transport if that counts; if not, a new
-    transport may pay: see :func:`~celltransfer_core.pipeline.updates.drift`."""
+    transport may be worthwhile: see :func:`~celltransfer_core.pipeline.updates.drift`."""
     first: bool
-    """Whether it is the first vote of the present matches, without the transport that counts."""
+    """Whether it is the first vote for the present matches, before the transport that counts."""
     source: str
-    """Which kept result it was made of; another one has another name."""
+    """Name of the stored result that it was made from; each result has its own name."""
 
     @property
     def lacks_transport(self) -> bool:
-        """Whether transport counts by now and this vote was made without."""
+        """Whether transport counts now but this vote was made without it."""
         confirmed = confirmed_share(self.run.matches)
         return not self.run.aligned and transport_counts(self.run.config, confirmed)
 
 
 def load_current(workspace: Workspace, study: str) -> CurrentRun | None:
-    """Read the typed cells, updated with the annotations that stand now.
+    """Read the typed cells, updated with the current annotations.
 
     Parameters
     ----------
@@ -72,10 +73,10 @@ def load_current(workspace: Workspace, study: str) -> CurrentRun | None:
     Returns
     -------
     CurrentRun or None
-        Of the result that was computed with the present matches; else of the newest one of the
-        same images, types and settings that differs in confirmed matches alone, or lacks the
-        transport that counts by now. None if there is none. Updates with the same annotations are
-        kept in memory; one with new ones takes a fraction of a second.
+        From the result that was computed with the present matches. Otherwise, from the newest one
+        with the same images, types and settings that differs only in its confirmed matches or lacks
+        the transport that counts now. None if there is none. Updates with the same annotations are
+        kept in memory; an update with new ones takes a fraction of a second.
     """
     snapshot = workspace.snapshot(study)
     named = named_of(workspace, snapshot)
@@ -97,19 +98,19 @@ def load_current(workspace: Workspace, study: str) -> CurrentRun | None:
 
 
 def _present(workspace: Workspace, snapshot: Snapshot) -> Path:
-    """Return where the result of a study as it is lies, or will lie."""
+    """Return the path of the result for the study's present state."""
     keys = keys_of(workspace, snapshot)
     return workspace.result_path(snapshot.study.id, "classify", keys["classify"])
 
 
 def _first(workspace: Workspace, snapshot: Snapshot) -> Path:
-    """Return where its result without transport lies, or will lie."""
+    """Return the path of the study's result without transport."""
     keys = keys_of(workspace, snapshot)
     return workspace.result_path(snapshot.study.id, "classify", keys["unaligned"])
 
 
 def usable_result(workspace: Workspace, snapshot: Snapshot, named: Named) -> Path | None:
-    """Find the kept result of which the typed cells of a study are shown.
+    """Find the stored result from which the typed cells of a study are shown.
 
     Parameters
     ----------
@@ -121,8 +122,8 @@ def usable_result(workspace: Workspace, snapshot: Snapshot, named: Named) -> Pat
     Returns
     -------
     Path or None
-        The present one; else the newest of these images, types, settings and clusters, whatever
-        was confirmed, with transport or without.
+        The result for the present state. Otherwise, the newest one with these images, types,
+        settings and clusters, whatever was confirmed, with or without transport.
     """
     present = _present(workspace, snapshot)
     if has_result(present):
@@ -140,7 +141,7 @@ def usable_result(workspace: Workspace, snapshot: Snapshot, named: Named) -> Pat
 
 
 def same_sets(run: RunResult, prepared: Prepared) -> bool:
-    """Tell whether a run was made of the images, types and tables that a study has now.
+    """Tell whether a run was made from the images, types and tables that a study has now.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Images of a study that are damaged on disk: found, named, and asked for again.
+"""Damaged images of a study: find them, list their file names, and ask for the files again.
 
-A study in, the names of its files out; whoever adds these files again mends the study.
+Uploading these files again repairs the study.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SHOWN = 3  # names in a sentence
 
 
 def damaged_files(workspace: Workspace, study: str, progress: Progress = silent) -> tuple[str, ...]:
-    """Read every image of a study; list the files whose stored image is damaged or gone.
+    """Read every image of a study; list the files whose stored image is damaged or missing.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def damaged_files(workspace: Workspace, study: str, progress: Progress = silent)
     Returns
     -------
     tuple of str
-        Sorted. Each counts as missing from now on, so that it is stored when it is sent again.
+        Sorted. From now on each counts as missing, so that it is stored when it is sent again.
     """
     sets = [workspace.dataset(image_set) for image_set in workspace.sets(study)]
     files = [pair for one in sets for pair in zip(one.files, one.sha256, strict=True)]
@@ -43,12 +43,12 @@ def damaged_files(workspace: Workspace, study: str, progress: Progress = silent)
 
 
 def ask_again(names: Sequence[str]) -> str:
-    """Ask for files whose image is damaged.
+    """Ask the user for the files whose image is damaged.
 
     Parameters
     ----------
     names : sequence of str
-        One at least.
+        At least one.
 
     Returns
     -------

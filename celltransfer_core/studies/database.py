@@ -42,7 +42,7 @@ from celltransfer_core.studies.signing_key import signing_key
 
 Result = TypeVar("Result")
 
-_GARBLED = (UnicodeDecodeError, json.JSONDecodeError)  # texts that no longer are what was written
+_GARBLED = (UnicodeDecodeError, json.JSONDecodeError)  # raised by texts that were damaged
 
 _DATABASE = "studies.sqlite"
 
@@ -50,8 +50,8 @@ _FOLDERS = ("images", "results", "cache", "encoders", "backups", "owners")
 
 
 UNFINISHED = "unfinished"
-"""In place of the time of its deletion: a study that is being made or removed, which nobody sees;
-see :mod:`celltransfer_core.studies.unfinished`."""
+"""Value of ``deleted`` for a study that is being created or removed, which nobody sees; see
+:mod:`celltransfer_core.studies.unfinished`."""
 
 
 class _Row(DeclarativeBase):
@@ -95,7 +95,7 @@ class SetRow(_Row):
 
 
 class FileRow(_Row):
-    """One file that a set received, whether its image can be used or not."""
+    """One file that a set received, whether its image is usable or not."""
 
     __tablename__ = "files"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -107,7 +107,7 @@ class FileRow(_Row):
     pages: Mapped[int]
     deep: Mapped[bool]
     numbers: Mapped[str | None]
-    """None for a file that an earlier version checked, as in the next three."""
+    """None for a file that an earlier version checked; the same holds for the next three."""
     reach: Mapped[float | None]
     channels: Mapped[int | None]
     note: Mapped[str | None]
@@ -151,7 +151,7 @@ class JobRow(_Row):
 
 
 class DeskRow(_Row):
-    """What lies before a reader of a study; see :mod:`celltransfer_core.studies.desks`."""
+    """The cells reserved for a reader of a study; see :mod:`celltransfer_core.studies.desks`."""
 
     __tablename__ = "desks"
     study: Mapped[str] = mapped_column(ForeignKey("studies.id"), primary_key=True)
@@ -174,35 +174,35 @@ class ErasureRow(_Row):
 
 
 def to_record(kind: type[Any], row: Any) -> Any:
-    """Copy a row into the record that callers get.
+    """Copy a row into the record that callers receive.
 
     Parameters
     ----------
     kind : type
-        A dataclass of :mod:`celltransfer_core.studies.records`; its fields are columns of the row.
+        A dataclass of :mod:`celltransfer_core.studies.records`; its fields name columns of the row.
     row : row of a table
 
     Returns
     -------
     object of the given type
-        It stays as it is when the row changes.
+        It does not change when the row changes.
     """
     return kind(**{f.name: getattr(row, f.name) for f in fields(kind)})
 
 
 def copy_row(row: Any, **changes: Any) -> Any:
-    """Make a new row with the values of another one.
+    """Make a new row with the values of another row.
 
     Parameters
     ----------
     row : row of a table
     **changes
-        Columns with other values; None leaves a column to its default.
+        Columns with other values; None gives a column its default.
 
     Returns
     -------
     row of the same table
-        Not yet part of a session.
+        Not yet added to a session.
     """
     values = {column.name: getattr(row, column.name) for column in row.__table__.columns}
     values.update(changes)
@@ -230,12 +230,12 @@ def _file_of(url: str) -> Path | None:
 
 
 def _cause(error: SQLAlchemyError) -> str:
-    """Return the database's own words, in one line."""
+    """Return the database's own message, on one line."""
     return one_line(error.orig if isinstance(error, DBAPIError) and error.orig else error, 200)
 
 
 class Database:
-    """The folder of a workspace and its database: what every table family builds on.
+    """The folder of a workspace and its database; the base class of every table family.
 
     Parameters
     ----------
@@ -267,14 +267,14 @@ class Database:
             raise OutputError(f"The workspace {self.folder} cannot be opened ({error}).") from error
 
     def _make_folders(self) -> None:
-        """Make what lies in the workspace's folder, so that nobody else can read it."""
+        """Make the folders and files of the workspace, accessible to their owner only."""
         make_folder(self.folder)
-        if not self.folder.stat().st_mode & stat.S_ISVTX:  # as /tmp, which is everybody's
+        if not self.folder.stat().st_mode & stat.S_ISVTX:  # sticky: shared, such as /tmp
             with suppress(OSError):
                 self.folder.chmod(0o700)
         make_folder(self.images)
         for name in ("results", "cache"):
-            with suppress(OSError):  # a workspace that can only be read may lack them
+            with suppress(OSError):  # a read-only workspace may lack them
                 make_folder(self.folder / name)
         if self.url == f"sqlite:///{self.folder / _DATABASE}":
             make_file(self.folder / _DATABASE)
@@ -284,26 +284,26 @@ class Database:
 
     @property
     def images(self) -> Path:
-        """Where images lie, by content hash."""
+        """Folder of the images, which are named by content hash."""
         return self.folder / "images"
 
     @property
     def cache(self) -> Cache:
-        """Nuclei and embeddings."""
+        """Cache of nuclei and embeddings."""
         return Cache(self.folder / "cache")
 
     @property
     def secret(self) -> str:
-        """The secret that links are signed with; made once."""
+        """The secret that links are signed with; created once."""
         return signing_key(self.folder)
 
     def result_path(self, study: str, stage: str, key: str) -> Path:
-        """Return where a stage's result for these inputs lies, or will lie."""
+        """Return the path of a stage's result for these inputs, whether it exists or not."""
         return self.folder / "results" / study / f"{stage}-{key}.joblib"
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        """Read: what the block sees is of one moment."""
+        """Open a session for reading, whose queries all see the same state."""
         try:
             with Session(self._engine) as session, session.begin():
                 yield session
@@ -313,10 +313,10 @@ class Database:
             raise self._unusable(DAMAGED, one_line(error, 200)) from error
 
     def _transact(self, work: Callable[[Session], Result]) -> Result:
-        """Write: read a state, check it and change it, with nobody else between.
+        """Read a state, check it and change it in one transaction, isolated from other writers.
 
         ``work`` locks the study that it changes before it reads anything (:meth:`_touch`,
-        :meth:`_lock`), and is done again where it met another transaction.
+        :meth:`_lock`). It is run again if it conflicts with another transaction.
         """
 
         def once() -> Result:
@@ -332,14 +332,14 @@ class Database:
             raise self._unusable(DAMAGED, one_line(error, 200)) from error
 
     def _back_up(self) -> None:
-        """Copy the database before the first change of a day."""
+        """Copy the database before the first change of the day."""
         today, file = now()[:10], _file_of(self.url)
         if file is not None and self._backed_up != today:
             back_up(file)
             self._backed_up = today
 
     def _renew_backups(self) -> None:
-        """Take away the copies, which hold what was erased since."""
+        """Replace the copies, which still hold data that has been erased."""
         if (file := _file_of(self.url)) is not None:
             try:
                 renew(file)
@@ -347,7 +347,7 @@ class Database:
                 raise self._unusable(DAMAGED, str(error)) from error
 
     def _fail(self, error: SQLAlchemyError) -> NoReturn:
-        """Say what is wrong with the database; a fault of ours stays what it is."""
+        """Raise an error that says what is wrong with the database; re-raise programming errors."""
         if not (said := explain(error)):
             raise error
         raise self._unusable(said, _cause(error)) from error
@@ -358,19 +358,19 @@ class Database:
         return OutputError(f"The workspace {self.folder} cannot be used: {said} ({cause}).{then}")
 
     def _lock(self, session: Session, study: str) -> StudyRow:
-        """Read a study, and keep others from changing it until the transaction ends."""
+        """Read a study, and lock it against changes by others until the transaction ends."""
         row = session.scalar(select(StudyRow).where(StudyRow.id == study).with_for_update())
         if row is None or row.deleted == UNFINISHED:
             raise StudyError("This study no longer exists; choose one from the list.")
         return row
 
     def _touch(self, session: Session, study: str, *, beside: bool = False) -> StudyRow:
-        """Lock a study in order to change it, unless it was signed off; note when.
+        """Lock a study for a change, unless it was signed off; record the time of the change.
 
-        What is ``beside`` its results, such as a batch, may change after its signature.
+        Data ``beside`` its results, such as a batch, may change after it was signed off.
         """
-        # Writes before anything is read: whoever changes a study waits here for others who do, on
-        # every database, so that what is read next holds until the transaction ends.
+        # Write before anything is read: other writers of the same study wait here, on every
+        # database, so that what is read next holds until the transaction ends.
         row = session.scalar(
             update(StudyRow).where(StudyRow.id == study).values(changed=now()).returning(StudyRow),
             execution_options={"populate_existing": True, "synchronize_session": False},

@@ -1,7 +1,7 @@
-"""What people decided in a study: confirmed matches, edited clusters, reviewed cells.
+"""People's decisions in a study: confirmed matches, edited clusters, reviewed cells.
 
-The list of decisions only grows: to undo one marks it, so that two readers never overwrite each
-other, and who decided what and when stays known.
+Decisions are only ever added. Undoing one marks it as undone, so that two readers never overwrite
+each other, and it stays known who decided what and when.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from celltransfer_core.studies.records import Decision, clean_name, now
 
 
 def decision_counts(study: str) -> tuple[ColumnElement[int], ...]:
-    """Make columns that change with every decision of a study.
+    """Return columns whose values change with every decision of a study.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def decision_counts(study: str) -> tuple[ColumnElement[int], ...]:
     -------
     tuple of column
         For a statement on other tables: ``decided`` (number of decisions), ``last`` (id of the
-        last one, None without any), ``undone`` (number of those that were undone).
+        last one, None if there are none), ``undone`` (number of undone decisions).
     """
     counted = select(func.count()).where(DecisionRow.study == study)
     last = select(func.max(DecisionRow.id)).where(DecisionRow.study == study)
@@ -49,7 +49,7 @@ def decision_counts(study: str) -> tuple[ColumnElement[int], ...]:
 
 @dataclass(frozen=True)
 class _Pulse:
-    """What changes whenever anything in a study does."""
+    """Values of which at least one changes whenever anything in a study does."""
 
     changed: str
     deleted: str | None
@@ -77,7 +77,7 @@ class DecisionTable(Database):
             ``match``, ``cluster``, ``cluster-name``, ``keep``, ``expect``, ``review``, ``label``
             or ``filter``.
         payload : mapping
-            JSON values: what was decided, and of which cells.
+            JSON values: what was decided, and for which cells.
         who : str
 
         Returns
@@ -89,7 +89,7 @@ class DecisionTable(Database):
     def decide_all(
         self, study: str, kind: str, payloads: Sequence[Mapping[str, Any]], who: str
     ) -> tuple[Decision, ...]:
-        """Store several decisions at once; all of them or none.
+        """Store several decisions at once, all or none.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class DecisionTable(Database):
     def decide_first(
         self, study: str, payloads: Mapping[str, Sequence[Mapping[str, Any]]], who: str
     ) -> None:
-        """Store the first decisions of a study at once; nothing where anybody ever decided.
+        """Store the first decisions of a study at once, unless anybody has decided anything in it.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class DecisionTable(Database):
     def decide_unseen(
         self, study: str, kind: str, payloads: Sequence[Mapping[str, Any]], who: str, seen: str
     ) -> str:
-        """Store several decisions of somebody who need not be shown them again.
+        """Store several decisions of a person without reporting them back as changes.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class DecisionTable(Database):
         Returns
         -------
         str
-            The pulse with the new decisions, if nothing else had changed since ``seen``;
+            The pulse with the new decisions, if nothing else has changed since ``seen``;
             otherwise ``seen`` itself, so that the other changes are noticed.
         """
         who = clean_name(who)
@@ -185,7 +185,7 @@ class DecisionTable(Database):
         return rows
 
     def decisions(self, study: str, kind: str | None = None) -> tuple[Decision, ...]:
-        """List the decisions that were not undone, the oldest first.
+        """List the decisions that were not undone, oldest first.
 
         Parameters
         ----------
@@ -204,7 +204,7 @@ class DecisionTable(Database):
             return tuple(to_record(Decision, row) for row in rows)
 
     def readers(self) -> dict[str, tuple[str, ...]]:
-        """List who decided anything that was not undone, by study.
+        """List, by study, the people with decisions that were not undone.
 
         Returns
         -------
@@ -239,7 +239,7 @@ class DecisionTable(Database):
             return session.scalar(query) or 0
 
     def undo(self, study: str, kind: str, who: str) -> tuple[Decision, ...]:
-        """Undo the last decision of a person, with all that were made at the same stroke.
+        """Undo the last decision of a person, with all decisions that were made together with it.
 
         Parameters
         ----------
@@ -250,7 +250,7 @@ class DecisionTable(Database):
         Returns
         -------
         tuple of Decision
-            Those that were undone, the oldest first; empty if there is none.
+            The undone decisions, oldest first; empty if there were none.
         """
         own = (
             select(DecisionRow)
@@ -268,7 +268,7 @@ class DecisionTable(Database):
             last = session.scalar(own.limit(1))
             if last is None:
                 return ()
-            # A stroke is stored in one transaction: nothing of the same person lies within it.
+            # Decisions made together are stored in one transaction, so their rows are consecutive.
             rows = session.scalars(own.limit(last.payload.get("together", 1))).all()
             for row in rows:
                 row.undone = True
@@ -292,7 +292,7 @@ class DecisionTable(Database):
         return found.text if found else ""
 
     def _pulse(self, session: Session, study: str, *, lock: bool = False) -> _Pulse | None:
-        """Read the pulse in one statement, and keep others from changing it if asked to."""
+        """Read the pulse in one statement, optionally locked against changes by others."""
         query = (
             select(StudyRow, *decision_counts(study), JobRow.id, JobRow.state)
             .outerjoin(JobRow, JobRow.study == StudyRow.id)

@@ -1,7 +1,7 @@
-"""The demo study: drawn cells in a workspace, with some decisions and reviews ready.
+"""The demo study: synthetic cells in a workspace, with some decisions and reviews.
 
-Each step is done only where its work is not there yet, and takes one transaction: a demo that was
-killed while it was made is finished by the next visitor or job, and is the same.
+Each step is skipped if its work is there already, and takes one transaction. If a process is
+killed while it makes the demo, the next visitor or job finishes it with the same result.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from celltransfer_core.types import Progress, silent
 from celltransfer_core.vocabulary import UNSURE
 
 PER_TYPE, QUERY_CELLS = 20, 104
-"""Cells that are drawn: few, because somebody waits for them."""
+"""Number of synthetic cells: small, because a visitor waits for them."""
 
 DEMO_NAME = "Demo: drawn cells"
 
@@ -50,14 +50,14 @@ def open_demo(workspace: Workspace) -> Study:
     Returns
     -------
     Study
-        The oldest demo; a deleted one is restored before another is created.
+        The oldest demo; a deleted demo is restored rather than creating a new one.
 
     Raises
     ------
     OutputError
         If the workspace cannot be written to.
     """
-    with _opening:  # two first visitors get one demo
+    with _opening:  # simultaneous first visitors get the same demo
         for deleted in (False, True):
             drawn = [study for study in workspace.studies(deleted=deleted) if study.drawn]
             if drawn:
@@ -74,7 +74,7 @@ def open_demo(workspace: Workspace) -> Study:
 
 
 def fill_demo(workspace: Workspace, study: str, progress: Progress = silent) -> None:
-    """Draw the cells of the demo study, unless it has some.
+    """Draw the cells of the demo study, unless it has some already.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def fill_demo(workspace: Workspace, study: str, progress: Progress = silent) -> 
         for role in empty:
             files = sorted(path for path in (folder / role).rglob("*") if path.is_file())
             for image_set in workspace.sets(study, role)[:1]:
-                # The cells come last: they tell that the set is whole.
+                # The cells come last: their presence shows that the set is complete.
                 workspace.change_set(image_set.id, um_per_px=_STYLES[role].um_per_px)
                 workspace.receive(
                     image_set.id,
@@ -107,18 +107,19 @@ def fill_demo(workspace: Workspace, study: str, progress: Progress = silent) -> 
 
 
 def introduce_demo(workspace: Workspace, study: str, named: Named) -> None:
-    """Store the decisions and reviews of a reader who knows what was drawn, all or none.
+    """Store the decisions and reviews of a reader who knows the true types, all or none.
 
-    Every other cluster whose proposed type is right is confirmed, and some cells are reviewed, so
-    that no page of the demo is empty. Nothing is stored once anybody has decided anything.
+    Of the clusters whose proposed type is right, every other one is confirmed, and some cells are
+    reviewed, so that no page of the demo is empty. Nothing is stored once anybody has decided
+    anything.
 
     Parameters
     ----------
     workspace : Workspace
     study : str
-        Its query must be the one of :func:`fill_demo`.
+        Its query must be the one made by :func:`fill_demo`.
     named : Named
-        Its clusters, as they were matched.
+        Its clusters with their matches.
     """
     query = workspace.pooled(study, "query")
     if query is None:
@@ -135,7 +136,7 @@ def introduce_demo(workspace: Workspace, study: str, named: Named) -> None:
             name = int(named.clusters.names[number])
             right.append({"cluster": name, "cells": cells, "type": match.matched_type})
 
-    # Blind ones from the head of the random sample, the others from beyond it.
+    # Blind reviews come from the start of the random sample, the others from the cells after it.
     order = sample_order(query.cells, 0).tolist()
     blind = _READY_REVIEWS * 2 // 3
     reviewed = [*order[:blind], *order[blind - _READY_REVIEWS :]]

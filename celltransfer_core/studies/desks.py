@@ -1,7 +1,7 @@
-"""What lies before each reader of a study, so that those who share the work are given other cells.
+"""Cells reserved for each reader of a study, so that readers who share the work get other cells.
 
-In go the cells that a reader could be given, out come those that lie before nobody else. They are
-the reader's for some minutes: whoever goes away keeps nothing back for long.
+From the cells that a reader could be given, those that no other reader holds are chosen. They
+stay reserved for some minutes, so that a reader who leaves does not block them for long.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from celltransfer_core.studies.database import Database, DeskRow
 from celltransfer_core.studies.records import clean_name
 
 HELD = 300.0
-"""Seconds for which cells are a reader's alone."""
+"""Seconds for which cells stay reserved for a reader."""
 
 
 class DeskTable(Database):
-    """The table of what lies before readers."""
+    """The table of cells reserved for readers."""
 
     def take(self, study: str, reader: str, wanted: Sequence[str], most: int) -> tuple[str, ...]:
-        """Lay cells before a reader, in place of those that lay there.
+        """Reserve cells for a reader, in place of the cells reserved before.
 
         Parameters
         ----------
         study : str
         reader : str
         wanted : sequence of str
-            Hashes of the cells that may be given, those to be given first at the beginning.
+            Hashes of the cells that may be given, in order of priority.
         most : int
 
         Returns
         -------
         tuple of str
-            The first ones that lie before no other reader; for :data:`HELD` seconds no other
-            reader gets them.
+            The first cells that are not reserved for another reader; no other reader gets them
+            for :data:`HELD` seconds.
         """
         reader = clean_name(reader)
 
@@ -47,7 +47,7 @@ class DeskTable(Database):
             desks = session.scalars(select(DeskRow).where(DeskRow.study == study)).all()
             own = next((one for one in desks if one.reader == reader), None)
             now = time.time()
-            # A clock that was set back must not hold cells for longer.
+            # If the clock was set back, cells must not stay reserved for longer.
             others = [one for one in desks if one is not own and 0 < one.until - now <= HELD]
             held = {cell for one in others for cell in one.cells}
             given = tuple(islice((cell for cell in wanted if cell not in held), most))
@@ -57,4 +57,4 @@ class DeskTable(Database):
             own.cells, own.until = [*given], now + HELD
             return given
 
-        return super()._transact(take)  # no look at the study is out of date by it
+        return super()._transact(take)  # it changes nothing that snapshots of the study hold

@@ -1,8 +1,8 @@
-"""Copies of studies: all rows and results of one, under a new name.
+"""Copies of studies: all rows and results of a study, under a new name.
 
-In goes a study, out comes another one with the same images, options and decisions, as they were at
-one moment. Very many images are copied in steps, while the copy is out of sight
-(:mod:`celltransfer_core.studies.unfinished`): it shows when it is whole.
+The copy has the same images, options and decisions as the study had at one moment. Very large
+studies are copied in steps. Meanwhile the copy is hidden
+(:mod:`celltransfer_core.studies.unfinished`); it appears when it is complete.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from celltransfer_core.studies.owners import answer_for
 from celltransfer_core.studies.records import Study, clean_name, now
 from celltransfer_core.studies.unfinished import UnfinishedTable, copy_rows
 
-_TRIES = 3  # of a copy whose source was changed meanwhile
+_TRIES = 3  # attempts to copy a study that changes meanwhile
 
 
 class DuplicateTable(UnfinishedTable):
     """Makes copies of studies."""
 
     def duplicate(self, study: str, name: str) -> Study:
-        """Copy a study with its images, options, decisions and results; not its signature.
+        """Copy a study with its images, options, decisions and results, but without its signature.
 
         Parameters
         ----------
@@ -54,7 +54,7 @@ class DuplicateTable(UnfinishedTable):
         Raises
         ------
         StudyError
-            If there is no such study, or its sets are changed again and again meanwhile.
+            If there is no such study, or its sets keep changing during the copy.
         """
         name = clean_name(name)
         self._remove_rest()
@@ -68,7 +68,7 @@ class DuplicateTable(UnfinishedTable):
                 if copied is not None:
                     return copied
             except BaseException:
-                with suppress(OutputError):  # else the next copy does it
+                with suppress(OutputError):  # if this fails, the next copy removes it
                     self._discard(made)
                 raise
             self._discard(made)
@@ -80,7 +80,7 @@ class DuplicateTable(UnfinishedTable):
     def _begin_copy(
         self, session: Session, study: str, name: str
     ) -> tuple[str, dict[str, str], object]:
-        """Make a copy without files and decisions, out of sight; this process answers for it."""
+        """Make a hidden copy without files and decisions, owned by this process."""
         made = copy_row(
             self._lock(session, study),
             id=secrets.token_hex(6),
@@ -111,7 +111,7 @@ class DuplicateTable(UnfinishedTable):
         return made.id, twins, _sets_of(session, study)
 
     def _end_copy(self, study: str, made: str, before: object, session: Session) -> Study | None:
-        """Copy what is short, and show the copy; None if the sets are other ones by now."""
+        """Copy what is missing and show the copy; return None if the sets changed meanwhile."""
         options = self._lock(session, study).options
         row = session.get(StudyRow, made)
         if row is None or _sets_of(session, study) != before:
@@ -126,7 +126,7 @@ class DuplicateTable(UnfinishedTable):
     def _copy_results(self, study: str, made: str) -> None:
         source, target = self._results_folder(study), self._results_folder(made)
         for path in files_of(source):
-            with suppress(OSError, OutputError):  # what cannot be copied is computed again
+            with suppress(OSError, OutputError):  # a result that cannot be copied is computed again
                 write_whole(target / path.relative_to(source), partial(shutil.copy2, path))
 
     def _results_folder(self, study: str) -> Path:
@@ -134,7 +134,7 @@ class DuplicateTable(UnfinishedTable):
 
 
 def _sets_of(session: Session, study: str) -> object:
-    """Collect what tells whether a set, its images or its tables were changed."""
+    """Collect values that change when a set, its images or its tables do."""
     columns: Any = SetRow.__table__.columns
     found = session.execute(select(*columns).where(SetRow.study == study).order_by(SetRow.id))
     return [tuple(row) for row in found]

@@ -1,7 +1,7 @@
 """Embeddings of a finished study, read from the cache for a page.
 
-A study's prepared sets go in, the features that its clusters were found on come out. No page runs a
-model: rows that the cache has lost are made again in a process apart.
+The features that a study's clusters were found on are read for its prepared sets. Pages never run
+a model: embeddings missing from the cache are computed again in a separate process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from celltransfer_core.runtime.cache import Cache
 from celltransfer_core.types import Float32, RGBImage
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
-_SECONDS, _MEMORY = 600.0, 8_000_000_000  # of making embeddings again while a page waits
+_SECONDS, _MEMORY = 600.0, 8_000_000_000  # limits for computing embeddings while a page waits
 
 
 def query_embeddings(prepared: Prepared, cache: Cache) -> Float32:
@@ -33,7 +33,7 @@ def query_embeddings(prepared: Prepared, cache: Cache) -> Float32:
     prepared : Prepared
         With or without its embeddings.
     cache : Cache
-        Of embeddings; those that are missing are computed again, in a process apart.
+        Cache of embeddings; missing ones are computed again in a separate process.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def query_embeddings(prepared: Prepared, cache: Cache) -> Float32:
     Raises
     ------
     CellTransferError
-        If an encoder or an image cannot be read any more, or the encoder is another one now.
+        If an encoder or an image can no longer be read, or the encoder has changed.
     """
     return with_embeddings(prepared, cache, prepared.cluster_on).cluster_features
 
@@ -59,7 +59,7 @@ def with_embeddings(
     cache : Cache
         See :func:`query_embeddings`.
     encoders : sequence of str, optional
-        Those to read, of the reference and the query alone; by default all, of every set.
+        Encoders to read, of the reference and the query only; by default all encoders of all sets.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def with_embeddings(
     Raises
     ------
     CellTransferError
-        As :func:`query_embeddings`.
+        See :func:`query_embeddings`.
     """
     specs = {spec.id: spec for spec in prepared.encoders}
     sets = [*prepared.framing.crops] if encoders is None else [REFERENCE, QUERY]
@@ -84,7 +84,7 @@ def with_embeddings(
 
 @dataclass
 class _NotLoaded:
-    """An encoder whose rows are read from the cache: no page runs a model."""
+    """An encoder whose rows are read from the cache; pages never run a model."""
 
     spec: EncoderSpec
     in_workers: bool = False

@@ -1,8 +1,9 @@
-"""How a workspace's database is reached, and what its errors mean.
+"""Connections to a workspace's database, and explanations of its errors.
 
-In goes an address, out comes an engine whose transactions either read a state of one moment, or
-write: those see what was committed before and keep other writers waiting until they end. What is
-committed is on disk. An error goes in, out comes what happened and what to do.
+The engine made from a database address has two kinds of transactions. Reading ones see the state
+of one moment. Writing ones see everything that was committed before and make other writers wait
+until they end. Committed data is on disk. For an error, the module says what happened and what to
+do.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from celltransfer_core.errors import OutputError
 Result = TypeVar("Result")
 
 PATIENCE = 30.0
-"""Seconds for which a transaction that met another one is tried again."""
+"""Seconds for which a transaction that conflicts with another one is tried again."""
 
-_BUSY = 20  # seconds that one statement waits for a lock
+_BUSY = 20  # seconds for which a statement waits for a lock
 
-_CONFLICTS = ("40001", "40P01", "55P03")  # PostgreSQL: serialization, deadlock, lock not given
+_CONFLICTS = ("40001", "40P01", "55P03")  # PostgreSQL: serialization, deadlock, lock not available
 
 _UNWRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR_SHM")
 
@@ -65,7 +66,7 @@ _OF_SQLITE = {
     "SQLITE_NOTADB": DAMAGED,
     "SQLITE_IOERR": _DISK,
 }
-"""By the beginning of the error's name."""
+"""Keyed by the beginning of the error's name."""
 
 _OF_POSTGRESQL = {
     "53100": FULL,
@@ -82,29 +83,29 @@ _OF_POSTGRESQL = {
     "XX002": DAMAGED,
     "58": _DISK,
 }
-"""By the beginning of the SQLSTATE."""
+"""Keyed by the beginning of the SQLSTATE."""
 
 
 def open_engine(url: str) -> Engine:
-    """Make the engine of a database, which connects at its first use.
+    """Make the engine of a database; it connects on first use.
 
     Parameters
     ----------
     url : str
-        As SQLAlchemy writes it.
+        In SQLAlchemy's notation.
 
     Returns
     -------
     Engine
-        Its transactions read; those of :func:`writing` write. A SQLite file that can only be read
-        is read as it is.
+        Its transactions read; those of :func:`writing` write. A read-only SQLite file is read as it
+        is.
 
     Raises
     ------
     OutputError
-        If it is neither SQLite nor PostgreSQL.
+        If the database is neither SQLite nor PostgreSQL.
     SQLAlchemyError
-        If there is no such address, or no driver for it.
+        If the address is invalid, or there is no driver for it.
     """
     kind = make_url(url).get_backend_name()
     if kind == "sqlite":
@@ -113,8 +114,8 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "begin", _begin)
         event.listen(engine, "checkin", _forget)
     elif kind == "postgresql":
-        # Whatever the server's default. A connection that died, as with a restart of the server,
-        # is replaced.
+        # Set regardless of the server's default. A broken connection, for example after a server
+        # restart, is replaced.
         engine = create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True)
         event.listen(engine, "connect", _limit_waiting)
     else:
@@ -125,7 +126,7 @@ def open_engine(url: str) -> Engine:
 
 
 def writing(engine: Engine) -> Engine:
-    """Return an engine on the same connections whose transactions write.
+    """Return an engine that uses the same connections and whose transactions write.
 
     Parameters
     ----------
@@ -135,8 +136,8 @@ def writing(engine: Engine) -> Engine:
     Returns
     -------
     Engine
-        On SQLite a transaction begins when no other one writes; on PostgreSQL each statement sees
-        what was committed before it, and rows are to be locked before they are read.
+        On SQLite, a transaction begins once no other one is writing. On PostgreSQL, each statement
+        sees what was committed before it, and rows must be locked before they are read.
     """
     if engine.dialect.name == "sqlite":
         return engine.execution_options(writes=True)
@@ -158,11 +159,11 @@ def _connect_to_write(name: str, options: dict[str, Any]) -> sqlite3.Connection:
     connection = sqlite3.connect(name, isolation_level=None, **options)
     try:
         connection.execute(f"PRAGMA busy_timeout={1000 * _BUSY}")
-        # Readers do not wait for writers; a commit is on disk.
+        # Readers do not wait for writers; committed data is on disk.
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA secure_delete=ON")  # what was deleted is overwritten
+        connection.execute("PRAGMA secure_delete=ON")  # deleted data is overwritten
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     except BaseException:
         connection.close()
@@ -171,16 +172,16 @@ def _connect_to_write(name: str, options: dict[str, Any]) -> sqlite3.Connection:
 
 
 def _connect_to_read(path: Path, options: dict[str, Any]) -> sqlite3.Connection:
-    """Read a file in a folder that cannot be written to, where SQLite keeps no list of readers."""
+    """Open a file in a read-only folder, where SQLite cannot keep its list of readers."""
     where = f"file:{quote(str(path))}?mode=ro"
     log = path.with_name(f"{path.name}-wal")
     if not (log.is_file() and log.stat().st_size):
-        where += "&immutable=1"  # nobody else writes it either
+        where += "&immutable=1"  # no other process writes it either
     return sqlite3.connect(where, isolation_level=None, uri=True, **options)
 
 
 def _forget(_: Any, record: Any) -> None:
-    """Let go of a connection that can only read: the next one may write again."""
+    """Drop a read-only connection, because the next one may be able to write."""
     if record.info.pop("only read", False):
         record.invalidate()
 
@@ -197,7 +198,7 @@ def _limit_waiting(connection: Any, _: Any) -> None:
 
 
 def scrub(engine: Engine, tables: MetaData) -> None:
-    """Write a database anew without what was deleted, as far as nobody stands in the way.
+    """Rewrite a database without its deleted data, as far as no other process prevents it.
 
     Parameters
     ----------
@@ -208,7 +209,7 @@ def scrub(engine: Engine, tables: MetaData) -> None:
         with closing(engine.raw_connection()) as pooled:
             connection: Any = pooled.driver_connection
             for statement in (_EMPTY_LOG, "VACUUM", _EMPTY_LOG):
-                with suppress(sqlite3.OperationalError):  # locked, or no room for a second one
+                with suppress(sqlite3.OperationalError):  # locked, or no space for a second copy
                     connection.execute(statement).fetchall()
         return
     own = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -218,12 +219,12 @@ def scrub(engine: Engine, tables: MetaData) -> None:
 
 
 def patiently(work: Callable[[], Result]) -> Result:
-    """Do work; do it again where it met another transaction, for :data:`PATIENCE` seconds.
+    """Run a transaction, and run it again for :data:`PATIENCE` seconds if it meets another one.
 
     Parameters
     ----------
     work : callable
-        A whole transaction.
+        The whole transaction.
 
     Returns
     -------
@@ -247,14 +248,14 @@ def _conflicts(error: Exception) -> bool:
 
 
 def _code(error: Exception) -> str:
-    """Return the name of an error of SQLite, or the SQLSTATE of one of PostgreSQL."""
+    """Return the name of a SQLite error, or the SQLSTATE of a PostgreSQL error."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     names = ("sqlite_errorname", "sqlstate", "pgcode")
     return next((code for name in names if (code := getattr(cause, name, None))), "")
 
 
 def explain(error: SQLAlchemyError) -> str:
-    """Say what an error of a database means, and what to do.
+    """Return what a database error means and what to do.
 
     Parameters
     ----------
@@ -263,12 +264,12 @@ def explain(error: SQLAlchemyError) -> str:
     Returns
     -------
     str
-        Such as :data:`FULL`. Empty for a fault of ours, such as a wrong statement.
+        Such as :data:`FULL`. Empty for a programming error, such as a wrong statement.
     """
     if isinstance(error, PoolTimeoutError):
         return _MANY
     code = _code(error)
-    if not code and "Could not decode to UTF-8" in str(error):  # SQLite: a garbled text
+    if not code and "Could not decode to UTF-8" in str(error):  # SQLite: damaged text
         return DAMAGED
     known = _OF_SQLITE if code.startswith("SQLITE") else _OF_POSTGRESQL
     if said := next((text for begins, text in known.items() if code.startswith(begins)), ""):

@@ -1,8 +1,8 @@
-"""Erasure: deleted studies go for good, with all that only they have.
+"""Erasure: permanent deletion of studies and of everything that only they use.
 
-In goes the age of what was deleted; rows, results, images, and what is cached of those images are
-removed from the disk, and a record of how much that was stays. The workspace's own backups are made
-anew without it; others are not reached.
+Studies that were deleted long enough ago are removed from disk: their rows, results and images,
+and the cached data of these images. A record of how much was deleted is kept. The workspace's own
+backups are made anew without the erased data; other backups are not changed.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from celltransfer_core.studies.records import Erasure, clean_name, now
 from celltransfer_core.studies.unfinished import UnfinishedTable
 
 RECENT = 600
-"""Seconds for which an image that no set has stays: the set that receives it may not be written
+"""Seconds for which an image without a set is kept: the set that receives it may not be written
 yet."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What was deleted for good, or would be."""
+    """What was permanently deleted, or would be."""
 
     studies: int
     """Number of studies."""
     size: int
     """Bytes that are freed."""
     waiting: int = 0
-    """Bytes of images that came in within :data:`RECENT` seconds, and go the next time."""
+    """Bytes of images that arrived within the last :data:`RECENT` seconds; deleted next time."""
 
 
 class ErasureTable(UnfinishedTable):
-    """Deletes for good, and keeps the records of it."""
+    """Deletes data permanently, and keeps the records of these deletions."""
 
     def sweepable(self, older_than: float = 0.0) -> Sweep:
         """Tell what :meth:`sweep` would delete now.
@@ -73,23 +73,24 @@ class ErasureTable(UnfinishedTable):
         return Sweep(len(swept), sum(sizes) + sum(unused.values()), waiting)
 
     def sweep(self, older_than: float = 0.0, *, who: str = "unnamed") -> Sweep:
-        """Delete for good what nothing refers to: deleted studies, and images without a set.
+        """Permanently delete what nothing refers to: deleted studies, and images without a set.
 
-        What is cached of such images goes too, and the database is written anew without what was
-        deleted, as are the workspace's own backups. It is found in backups elsewhere alone.
+        Cached data of such images is deleted too. The database is rewritten without the deleted
+        data, and the workspace's own backups are made anew. After that, only backups elsewhere
+        contain the data.
 
         Parameters
         ----------
         older_than : float
-            Days since a study was deleted; those that were deleted later can still be restored.
+            Days since a study was deleted; studies deleted more recently can still be restored.
         who : str
-            For the record, see :meth:`erasures`.
+            Name for the record, see :meth:`erasures`.
 
         Returns
         -------
         Sweep
-            What was deleted. Studies with work under way stay until it has ended, and images that
-            any other study has stay.
+            What was deleted. Studies with work under way are kept until the work has ended, and
+            images that another study uses are kept.
         """
         record, who = secrets.token_hex(6), clean_name(who)
 
@@ -141,7 +142,7 @@ class ErasureTable(UnfinishedTable):
         return Sweep(len(swept), images + results, waiting)
 
     def erasures(self) -> tuple[Erasure, ...]:
-        """List who deleted how much for good, and when, the latest first.
+        """List who permanently deleted how much and when, latest first.
 
         Returns
         -------
@@ -152,7 +153,7 @@ class ErasureTable(UnfinishedTable):
             return tuple(to_record(Erasure, row) for row in rows)
 
     def _deleted(self, session: Session, older_than: float, *, lock: bool = False) -> list[str]:
-        """List deleted studies without work under way; keep them from changing if asked to."""
+        """List deleted studies without work under way; lock them if asked to."""
         before = dt.datetime.now(dt.UTC) - dt.timedelta(days=older_than)
         deleted = select(StudyRow.id).where(
             StudyRow.deleted <= before.isoformat(timespec="milliseconds")
@@ -161,15 +162,15 @@ class ErasureTable(UnfinishedTable):
         return sorted({*found} - self._at_work(session))
 
     def _unused_results(self, kept: set[str]) -> list[Path]:
-        """List the results of studies that are none of these."""
+        """List the results of all studies except these."""
         return [one for one in (self.folder / "results").glob("*") if one.name not in kept]
 
     def _unused_images(self, used: set[str]) -> tuple[dict[Path, int], int]:
-        """Find images that are none of these, with their sizes, and the bytes of recent ones."""
+        """Find images that are not in use, with their sizes, and the total size of recent ones."""
         found: dict[Path, int] = {}
         waiting = 0
         for path in self.images.glob("??/*"):
-            with suppress(FileNotFoundError):  # somebody else sweeps
+            with suppress(FileNotFoundError):  # another process is sweeping too
                 if path.name not in used:
                     if _is_recent(path):
                         waiting += path.stat().st_size
@@ -188,7 +189,7 @@ def _is_recent(path: Path) -> bool:
 
 
 def _remove(path: Path) -> bool:
-    """Remove an image, unless it came in again in the same moment."""
+    """Remove an image, unless it has just been received again."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.replace(aside)
@@ -202,7 +203,7 @@ def _remove(path: Path) -> bool:
 
 
 def size_of(folder: Path) -> int:
-    """Add up the files of a folder and those below.
+    """Return the total size of the files in a folder and its subfolders.
 
     Parameters
     ----------
@@ -217,12 +218,12 @@ def size_of(folder: Path) -> int:
 
 
 def files_of(folder: Path) -> Iterator[Path]:
-    """List the files of a folder and those below.
+    """List the files in a folder and its subfolders.
 
     Parameters
     ----------
     folder : Path
-        It may be gone.
+        The folder; it may be missing.
 
     Yields
     ------

@@ -1,6 +1,7 @@
-"""Studies in order: found by words and tags, archived ones on demand.
+"""Search for studies by words and tags.
 
-In goes what is asked for, out come the studies that fit, the last changed first.
+The studies that match a filter are listed, the most recently changed first; archived ones only on
+request.
 """
 
 from __future__ import annotations
@@ -20,27 +21,27 @@ TAG_KINDS: dict[str, tuple[str, ...]] = {
     "stain": ("May-Grünwald-Giemsa", "Wright-Giemsa", "Papanicolaou", "H&E"),
     "site": ("blood", "bone marrow", "cervix"),
 }
-"""Kinds of tags that are suggested, with usual ones of each; a tag is ``KIND: WORDS``, or any."""
+"""Suggested kinds of tags, with common tags of each; a tag is ``KIND: WORDS``, or any text."""
 
 Signed = Literal["any", "yes", "no"]
 
 
 @dataclass(frozen=True)
 class StudyFilter:
-    """Which studies are asked for."""
+    """A filter of studies."""
 
     words: str = ""
-    """Each must be in its name, its tags, a reader's name or a type; case does not matter."""
+    """Each word must occur in the name, a tag, a reader's name or a type; case is ignored."""
     tags: tuple[str, ...] = ()
-    """It must have all of them."""
+    """The study must have all of them."""
     signed: Signed = "any"
-    """Whether it was signed off."""
+    """Whether the study was signed off."""
     archived: bool = False
-    """Whether archived ones are listed too."""
+    """Whether archived studies are listed too."""
 
 
 def find_studies(workspace: Workspace, wanted: StudyFilter) -> tuple[Study, ...]:
-    """Find the studies that fit.
+    """Find the studies that match a filter.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def find_studies(workspace: Workspace, wanted: StudyFilter) -> tuple[Study, ...]
     Returns
     -------
     tuple of Study
-        The last changed first.
+        The most recently changed first.
     """
     fits = [
         study
@@ -69,10 +70,10 @@ def find_studies(workspace: Workspace, wanted: StudyFilter) -> tuple[Study, ...]
 
 
 def _says(workspace: Workspace, study: Study, readers: tuple[str, ...], words: list[str]) -> bool:
-    """Tell whether all words stand somewhere in what is told of a study."""
+    """Tell whether all words occur in the texts about a study."""
     told = " \n".join((study.name, *(study.tags or ()), study.signed_by, *readers)).casefold()
     left = [word for word in words if word not in told]
-    if not left:  # types are read from the sets, which takes longer
+    if not left:  # types come last, because they are read from the sets
         return True
     types = " \n".join(_types(workspace, study.id)).casefold()
     return all(word in types for word in left)
@@ -82,7 +83,7 @@ def _types(workspace: Workspace, study: str) -> list[str]:
     try:
         known = types_now(workspace, workspace.snapshot(study)).types
         return [*known, *named_types(workspace, study)]
-    except CellTransferError:  # the Data page tells what is wrong with a set
+    except CellTransferError:  # the Data page reports what is wrong with a set
         return []
 
 
@@ -96,14 +97,14 @@ def tags_in_use(workspace: Workspace) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        The most used first.
+        The most frequent first.
     """
     counted = Counter(tag for study in workspace.studies() for tag in study.tags or ())
     return tuple(sorted(counted, key=lambda tag: (-counted[tag], tag.casefold())))
 
 
 def suggested_tags(workspace: Workspace) -> tuple[str, ...]:
-    """List tags to choose from: those in use, then usual ones of each kind.
+    """List tags to choose from: those in use, then common ones of each kind.
 
     Parameters
     ----------

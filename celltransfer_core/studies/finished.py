@@ -1,7 +1,7 @@
-"""Finished studies of a workspace, taken as references of their own domain.
+"""Finished studies of a workspace, used as references of their own domain.
 
-In goes a study by its name or id; out come its query cells with their final types, as a data set to
-pool, or as a set of another study. No image is sent or stored again.
+A study is given by its name or id. Its query cells with their final types become a data set to
+pool, or a set of another study. No image is uploaded or stored again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def find_study(workspace: Workspace, named: str) -> Study:
     Raises
     ------
     StudyError
-        If there is none, or several have the name.
+        If there is none, or several studies have this name.
     """
     studies = workspace.studies()
     found = [one for one in studies if one.id == named] or [
@@ -65,7 +65,7 @@ def find_study(workspace: Workspace, named: str) -> Study:
 
 
 def finished_run(workspace: Workspace, study: str) -> CurrentRun:
-    """Read the typed cells of a study that people are done with.
+    """Read the typed cells of a finished study.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def finished_run(workspace: Workspace, study: str) -> CurrentRun:
     Raises
     ------
     StudyError
-        If it is neither signed off nor waits for that alone, or its cells are not typed.
+        If it is neither signed off nor ready for sign-off, or its cells are not typed.
     """
     found = workspace.study(study)
     if not found.signed:
@@ -108,7 +108,7 @@ def finished_studies(workspace: Workspace) -> tuple[Study, ...]:
     Returns
     -------
     tuple of Study
-        The last changed first.
+        The most recently changed first.
     """
     return tuple(one for one in workspace.studies() if _is_finished(workspace, one))
 
@@ -119,14 +119,14 @@ def _is_finished(workspace: Workspace, study: Study) -> bool:
 
 @dataclass(frozen=True)
 class FinishedStudy:
-    """A study that people are done with, as the source of a reference or a classifier."""
+    """A finished study, as the source of a reference or a classifier."""
 
     workspace: Workspace
     tables: StudyTables
 
     @property
     def manifest(self) -> Mapping[str, Any]:
-        """Of its run."""
+        """Manifest of its run."""
         return self.tables.manifest
 
     def typed_cells(self, least_confidence: float = LEAST_CONFIDENCE) -> TypedCells:
@@ -144,7 +144,7 @@ class FinishedStudy:
         Raises
         ------
         DataError
-            If fewer than two types are left.
+            If fewer than two types remain.
         """
         matches = self.tables.matches()
         confirmed = matches.loc[matches["confirmed"].astype(bool), "cluster"].tolist()
@@ -165,7 +165,7 @@ class FinishedStudy:
         Raises
         ------
         ImageError
-            If it is damaged or gone.
+            If the image is damaged or missing.
         """
         try:
             return read_stored(self.workspace.images, cell.sha256)
@@ -173,7 +173,7 @@ class FinishedStudy:
             raise ImageError(f"{cell.file} is no longer stored; add it again.") from error
 
     def classifier(self) -> CellClassifier:
-        """Make a portable classifier of it.
+        """Make a portable classifier from the study.
 
         Returns
         -------
@@ -188,7 +188,7 @@ class FinishedStudy:
 
 
 def open_finished(workspace: Workspace, study: str) -> FinishedStudy:
-    """Open a study that people are done with.
+    """Open a finished study.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def open_finished(workspace: Workspace, study: str) -> FinishedStudy:
     Raises
     ------
     StudyError
-        As :func:`finished_run`.
+        See :func:`finished_run`.
     """
     current = finished_run(workspace, study)
     return FinishedStudy(workspace, StudyTables(current.run, current.reviews))
@@ -224,13 +224,13 @@ def study_reference(
     Returns
     -------
     Dataset
-        Its files are called as the workspace stores them, by their hashes: no two sources that are
-        pooled share one, and they tell nothing.
+        Its files are named by their hashes, as the workspace stores them, so that no two sources
+        that are pooled share a name and the names reveal nothing.
 
     Raises
     ------
     StudyError, DataError
-        As :func:`finished_run` and :meth:`FinishedStudy.typed_cells`.
+        See :func:`finished_run` and :meth:`FinishedStudy.typed_cells`.
     """
     typed = open_finished(workspace, study).typed_cells(least_confidence)
     query = workspace.pooled(study, "query")
@@ -263,15 +263,15 @@ def add_finished(
     *,
     least_confidence: float = LEAST_CONFIDENCE,
 ) -> ImageSet:
-    """Add the typed cells of a finished study to another one, as a reference set of their own.
+    """Add the typed cells of a finished study to another study, as a separate reference set.
 
     Parameters
     ----------
     workspace : Workspace
     study : str
-        Id of the study that gets the set.
+        Id of the study that receives the set.
     finished : str
-        Id of the study that they are of.
+        Id of the study that the cells come from.
     least_confidence : float
 
     Returns
@@ -281,7 +281,7 @@ def add_finished(
     Raises
     ------
     StudyError, DataError
-        As :func:`finished_run` and :meth:`FinishedStudy.typed_cells`; or if it is the same study.
+        See :func:`finished_run` and :meth:`FinishedStudy.typed_cells`; or if it is the same study.
     """
     if study == finished:
         raise StudyError("A study cannot be its own reference; choose another one.")

@@ -1,7 +1,7 @@
-"""What a job will do, phase by phase, and about how long: a study and a target in, phases out.
+"""The phases of a job and their expected durations, planned for a study and a target.
 
-Stages whose results are there take no phase. Times come from what earlier jobs of the workspace
-took, see :mod:`celltransfer_core.studies.speeds`.
+Stages whose results exist need no phase. Durations are estimated from earlier jobs of the
+workspace, see :mod:`celltransfer_core.studies.speeds`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def plan_job(workspace: Workspace, study: str, target: Target) -> tuple[Phase, .
     Returns
     -------
     tuple of Phase
-        In the order in which they come; none while the study has no images.
+        In order; empty while the study has no images.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def plan_job(workspace: Workspace, study: str, target: Target) -> tuple[Phase, .
     config = config_of(workspace, snapshot)
     counts = keys.get("classify") != keys.get("unaligned")
     if snapshot.study.drawn and not workspace.decisions(study):
-        counts = transport_counts(config, 1.0)  # its first job confirms some clusters
+        counts = transport_counts(config, 1.0)  # the demo's first job confirms some clusters
     run = estimate_phases(config, sizes, speeds, transport=counts)
     found = [estimated("reading", sizes.cells, speeds)]
     if empty:
@@ -90,7 +90,7 @@ def plan_job(workspace: Workspace, study: str, target: Target) -> tuple[Phase, .
 
 
 def expected_seconds(workspace: Workspace, study: str, target: Target = "classify") -> float:
-    """Tell about how long a job takes that has not begun.
+    """Estimate how long a job that has not begun will take.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def expected_seconds(workspace: Workspace, study: str, target: Target = "classif
     Returns
     -------
     float
-        Seconds until all is there; see :func:`plan_job`.
+        Seconds until everything is computed; see :func:`plan_job`.
     """
     return sum(phase.seconds for phase in plan_job(workspace, study, target))
 
@@ -117,7 +117,7 @@ _PHASES_OF: dict[Stage, tuple[str, ...]] = {
 def _names(
     workspace: Workspace, snapshot: Snapshot, keys: dict[Keyed, str], target: Target
 ) -> Iterator[str]:
-    """List the phases, or the first words of their names, of what is missing."""
+    """List the missing phases, by their names or the first words of these."""
     study = snapshot.study.id
     if target == BATCH:
         yield from ("framing", "embedding")
@@ -140,7 +140,7 @@ def _names(
 
 
 def _sizes(workspace: Workspace, snapshot: Snapshot) -> tuple[Sizes, bool]:
-    """Count the cells of a study's sets; tell whether they are the demo's, still to be drawn."""
+    """Count the cells of a study's sets; tell whether they are the demo's and not drawn yet."""
     workers = cpu_count()
     reference, query = (workspace.pool_sets(snapshot.of_role(r)) for r in (REFERENCE, QUERY))
     if snapshot.study.drawn and not (reference and query):

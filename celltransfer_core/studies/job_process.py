@@ -1,8 +1,8 @@
 """The process that runs a job: its work, its signs of life, and its end.
 
-In goes the id of a job, which this process takes, if nobody else has; out come the results of its
-study's stages (:mod:`celltransfer_core.studies.work`) and the state in which the job ended. While
-it works, a thread gives signs of life and looks whether the job was cancelled or lost.
+The process takes a job by its id, unless another process has taken it. It computes the results of
+the study's stages (:mod:`celltransfer_core.studies.work`) and records the state in which the job
+ended. Meanwhile a thread writes heartbeats and checks whether the job was cancelled or lost.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from celltransfer_core.studies.work_list import CANCELLED, GRACE, Cancelled, Rep
 from celltransfer_core.studies.workspace import Workspace
 
 BEAT = 2.0
-"""Seconds between two signs of life of a job that runs."""
+"""Seconds between two heartbeats of a running job."""
 
-_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before a step that failed is tried again
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before a failed step is tried again
 
 
 def run_job(workspace: Workspace, job_id: str) -> None:
-    """Run a job in this process, unless another one took it or it was ended.
+    """Run a job in this process, unless another process took it or it was ended.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def run_job(workspace: Workspace, job_id: str) -> None:
     interrupted, ended = threading.Event(), threading.Event()
 
     def interrupt(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough, and may come twice
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough, and it may arrive twice
         interrupted.set()
         raise KeyboardInterrupt
 
@@ -60,17 +60,17 @@ def run_job(workspace: Workspace, job_id: str) -> None:
     with suppress(OSError):
         workspace.job_log(job).unlink(missing_ok=True)
     if state != "done":
-        end_all(job_id)  # what it started, and would wait for
+        end_all(job_id)  # the processes that it started and would wait for
     signal.signal(signal.SIGINT, before)
 
 
 def _work(workspace: Workspace, job: Job) -> tuple[str, str]:
-    """Do the work of a job; return its state after it, and the message."""
+    """Do the work of a job; return the state in which it ended, and the message."""
     target: Any = job.target
     try:
         progress = Reporter(workspace, job.id, job.owner or "")
         progress("reading", 0, 1)
-        # Not before the job has begun: it takes some seconds.
+        # Imported only once the job has begun, because the import takes some seconds.
         from celltransfer_core.studies.job_plan import plan_job
         from celltransfer_core.studies.speeds import learn_speeds
         from celltransfer_core.studies.work import bring_up_to
@@ -90,7 +90,7 @@ def _work(workspace: Workspace, job: Job) -> tuple[str, str]:
 def _live(
     workspace: Workspace, job: Job, interrupted: threading.Event, ended: threading.Event
 ) -> None:
-    """Give signs of life until the work has ended; end it if it was cancelled or lost."""
+    """Write heartbeats until the work has ended; end it if the job was cancelled or lost."""
     while not ended.wait(BEAT):
         row: Job | None = job
         with suppress(Exception):  # the next beat tries again
@@ -100,13 +100,13 @@ def _live(
     if ended.is_set():
         return
     if not interrupted.is_set():
-        interrupt_here()  # also out of a step that reports nothing
+        interrupt_here()  # even during a step that reports no progress
     if not ended.wait(GRACE):
         _die(workspace, job)
 
 
 def _die(workspace: Workspace, job: Job) -> None:
-    """End this process and all that it started, though its work does not."""
+    """End this process and all processes that it started, although the work has not ended."""
 
     def end() -> None:
         with suppress(Exception):
@@ -114,13 +114,13 @@ def _die(workspace: Workspace, job: Job) -> None:
 
     ending = threading.Thread(target=end, daemon=True)
     ending.start()
-    ending.join(GRACE)  # where nothing can be written, whoever looks next finds it dead
+    ending.join(GRACE)  # if nothing can be written, the next check finds it dead
     end_all(job.id)
     os._exit(1)
 
 
 def _persist(step: Callable[[], bool]) -> bool:
-    """Do a step that writes the workspace; try for some time where that fails."""
+    """Do a step that writes to the workspace; retry for some time if it fails."""
     for pause in _PAUSES:
         with suppress(OutputError):
             return step()

@@ -1,8 +1,9 @@
-"""Results of the stages of a study, written to its folder and read back.
+"""Results of the stages of a study: written to its folder and read back.
 
-A result lies under the key of everything that decides it (:mod:`celltransfer_core.studies.stages`).
-One that cannot be read (cut short, damaged, written by an earlier version) counts as not there, and
-the next job computes it anew. A result names no place: a workspace can be moved.
+A result is stored under the key of everything that determines it
+(:mod:`celltransfer_core.studies.stages`). A result that cannot be read (cut short, damaged, written
+by an earlier version) counts as missing, and the next job computes it again. Results contain no
+absolute paths, so that a workspace can be moved.
 """
 
 from __future__ import annotations
@@ -43,8 +44,7 @@ from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.vocabulary import QUERY
 
 Weighing = tuple[tuple[str, Any], ...]
-"""Settings that are applied to a kept vote, in a form that can be hashed; see
-:func:`weighing_of`."""
+"""Settings that are applied to a stored vote, in hashable form; see :func:`weighing_of`."""
 
 
 def load_evaluation(workspace: Workspace, study: str) -> Evaluation | None:
@@ -58,14 +58,14 @@ def load_evaluation(workspace: Workspace, study: str) -> Evaluation | None:
     Returns
     -------
     Evaluation or None
-        None if it was not measured for the present state.
+        None if it was not computed for the present state.
     """
     path = evaluation_path(workspace, study)
     return load_result(path) if path else None
 
 
 def save_result(path: Path, result: object) -> None:
-    """Write a stage's result, whole or not at all.
+    """Write a stage's result, completely or not at all.
 
     Parameters
     ----------
@@ -96,13 +96,13 @@ def _read(path: Path, stamp: int) -> Any:  # noqa: ARG001
 
 
 def _lacks_a_field(value: object) -> bool:
-    """Tell whether an object was pickled when its class, or one inside it, had fewer fields."""
+    """Tell whether an object was pickled when its class, or that of a part, had fewer fields."""
     if is_dataclass(value):
         own = [field.name for field in fields(value)]
         return any(not hasattr(value, n) or _lacks_a_field(getattr(value, n)) for n in own)
     if isinstance(value, Mapping):
         return any(_lacks_a_field(one) for one in value.values())
-    # A tuple holds one kind of thing; thousands of texts need no look each.
+    # All items of a tuple are of one kind, so thousands of texts need not be checked one by one.
     return (
         isinstance(value, tuple)
         and is_dataclass(next(iter(value), None))
@@ -121,13 +121,13 @@ def load_result(path: Path) -> Any:
     Returns
     -------
     object or None
-        None if it is not there or cannot be read. The results that were used last stay in memory.
+        None if the file is missing or unreadable. The results used last stay in memory.
     """
     return read_if_whole(path, lambda kept: _read(kept, result_stamp(kept)))
 
 
 def has_result(path: Path) -> bool:
-    """Tell whether the result of a stage is there and can be read.
+    """Tell whether the result of a stage exists and can be read.
 
     Parameters
     ----------
@@ -137,19 +137,19 @@ def has_result(path: Path) -> bool:
     Returns
     -------
     bool
-        Found out by reading the file, once a process for each file that can be read.
+        Determined by reading the file; a readable file is checked once per process.
     """
     return read_if_whole(path, lambda kept: _readable(kept, result_stamp(kept))) is not None
 
 
 @lru_cache(maxsize=1024)
 def _readable(path: Path, stamp: int) -> bool:
-    _read(path, stamp)  # an error is not kept: it may not last
+    _read(path, stamp)  # an error is not cached, because it may be temporary
     return True
 
 
 def result_stamp(path: Path) -> int:
-    """Return when a result was written, in ns: it tells apart two results under the same key.
+    """Return when a result was written, in ns, to distinguish results under the same key.
 
     Parameters
     ----------
@@ -162,24 +162,24 @@ def result_stamp(path: Path) -> int:
     Raises
     ------
     OSError
-        If there is none.
+        If there is no such result.
     """
     return path.stat().st_mtime_ns
 
 
 def newest_results(folder: Path, stage: Stage) -> list[Path]:
-    """List the results of a stage, whatever the settings, the last written first.
+    """List the results of a stage for all settings, the most recently written first.
 
     Parameters
     ----------
     folder : Path
-        Of the study's results.
+        Folder of the study's results.
     stage : str
 
     Returns
     -------
     list of Path
-        Those of earlier versions are among them: :func:`has_result` tells which can be read.
+        Including those of earlier versions: :func:`has_result` tells which can be read.
     """
     return sorted(folder.glob(f"{stage}-*.joblib"), key=result_stamp, reverse=True)
 
@@ -195,7 +195,8 @@ def load_prepared(workspace: Workspace, study: str) -> Prepared | None:
     Returns
     -------
     Prepared or None
-        With the study's present configuration and mended labels. None before the sets are embedded.
+        With the study's present configuration and corrected labels. None if the sets are not
+        embedded yet.
     """
     return prepared_of(workspace, workspace.snapshot(study))
 
@@ -206,12 +207,12 @@ def prepared_of(workspace: Workspace, snapshot: Snapshot) -> Prepared | None:
     if found is None:
         return None
     reference = relabelled(found.reference, mended_labels(workspace, snapshot))
-    # Options that do not bear on embeddings may have changed since.
+    # Options that do not affect the embeddings may have changed since.
     return replace(with_reference(found, reference), config=config_of(workspace, snapshot))
 
 
 def embedded_of(workspace: Workspace, snapshot: Snapshot) -> Prepared | None:
-    """Read the framed sets as they were embedded, with the labels that came with the cells."""
+    """Read the framed sets as they were embedded, with the original labels of the cells."""
     keys, study = keys_of(workspace, snapshot), snapshot.study.id
     found: Prepared | None = (
         load_result(workspace.result_path(study, "embed", keys["embed"])) if keys else None
@@ -230,7 +231,7 @@ def load_map(workspace: Workspace, study: str) -> CellMap | None:
     Returns
     -------
     CellMap or None
-        In the layout that the study has chosen. None before it is drawn.
+        In the layout chosen in the study. None before it is drawn.
     """
     snapshot = workspace.snapshot(study)
     keys, layout = keys_of(workspace, snapshot), layout_of(snapshot.study)
@@ -243,7 +244,7 @@ def load_map(workspace: Workspace, study: str) -> CellMap | None:
 
 
 def load_clusters(workspace: Workspace, study: str) -> Clusters | None:
-    """Read the query's clusters, with the edits that people made.
+    """Read the query's clusters, including people's edits.
 
     Parameters
     ----------
@@ -253,7 +254,7 @@ def load_clusters(workspace: Workspace, study: str) -> Clusters | None:
     Returns
     -------
     Clusters or None
-        None before they are found.
+        None before they are computed.
     """
     snapshot = workspace.snapshot(study)
     keys = keys_of(workspace, snapshot)
@@ -268,7 +269,7 @@ def load_clusters(workspace: Workspace, study: str) -> Clusters | None:
 
 
 def load_named(workspace: Workspace, study: str) -> tuple[Named, tuple[Standing, ...]] | None:
-    """Read the clusters' matches, with those that people confirmed.
+    """Read the clusters' matches, including those confirmed by people.
 
     Parameters
     ----------
@@ -279,7 +280,8 @@ def load_named(workspace: Workspace, study: str) -> tuple[Named, tuple[Standing,
     -------
     named : Named
     standing : tuple of Standing
-        The decisions behind the confirmed ones. None in place of both before they are computed.
+        The decisions behind the confirmed matches. None is returned in place of both before the
+        matches are computed.
     """
     return named_of(workspace, workspace.snapshot(study))
 
@@ -307,7 +309,7 @@ def load_run(workspace: Workspace, study: str, *, stale: bool = False) -> RunRes
     workspace : Workspace
     study : str
     stale : bool
-        Whether the newest result of other settings will do, where there is none of these.
+        Whether to return the newest result of other settings if there is none for the present ones.
 
     Returns
     -------
@@ -328,7 +330,7 @@ def load_run(workspace: Workspace, study: str, *, stale: bool = False) -> RunRes
 
 
 def weighing_of(config: Config) -> Weighing:
-    """Collect the settings that can be applied to a vote that is kept.
+    """Collect the settings that can be applied to a stored vote.
 
     Parameters
     ----------
@@ -337,20 +339,20 @@ def weighing_of(config: Config) -> Weighing:
     Returns
     -------
     tuple of (str, object)
-        Name and value of those that decide the weights of the voters, and of those that decide
-        the aligned ones: :func:`recounted_run` takes these where there are none yet.
+        Name and value of the settings that determine the weights of the voters, and of those that
+        determine the aligned voters; :func:`recounted_run` uses the latter if there are none yet.
     """
     return tuple(config.first_deciding("aligned voters", "aligned", "weighing").items())
 
 
 @lru_cache(maxsize=4)
 def recounted_run(path: Path, stamp: int, weighing: Weighing) -> RunResult:
-    """Read the typed cells, the votes counted with other weights of the voters.
+    """Read the typed cells, and count the votes again with other weights of the voters.
 
     Parameters
     ----------
     path : Path
-        Of a result that can be read, see :func:`has_result`.
+        A readable result, see :func:`has_result`.
     stamp : int
         From :func:`result_stamp`.
     weighing : tuple of (str, object)
@@ -367,7 +369,7 @@ def recounted_run(path: Path, stamp: int, weighing: Weighing) -> RunResult:
 def study_standing(
     workspace: Workspace, study: str, clusters: Clusters, query: Dataset, types: Sequence[str]
 ) -> tuple[Standing, ...]:
-    """Find the decisions on matches that stand for the clusters of a study.
+    """Find the decisions on matches that apply to the clusters of a study.
 
     Parameters
     ----------

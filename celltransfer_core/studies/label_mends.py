@@ -1,8 +1,9 @@
-"""Labels of the reference that people mended: decisions in, the reference that counts out.
+"""Reference labels that people corrected, and the reference with the corrected labels.
 
-A decision (kind ``label``) names one cell of the reference and the label that it is to have, its
-own one if it is right, or none to leave the cell out. Of each cell the latest decision counts. What
-came in stays as it is, and so do embeddings: labels decide nothing before the clusters.
+A decision (kind ``label``) names one cell of the reference and its label from now on: the original
+one if it is right, or none to leave the cell out. The latest decision for each cell counts. The
+images and labels that were uploaded do not change, and neither do the embeddings: labels affect
+nothing before the clusters.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ LABEL = "label"
 
 
 def label_payload(cell: str, was: str, label: str) -> dict[str, Any]:
-    """Write what a person said of a label as it is kept.
+    """Build the payload of a decision on a label.
 
     Parameters
     ----------
     cell : str
         Hash.
     was : str
-        The label that came with the cell.
+        The original label of the cell.
     label : str
-        The one that counts from now on; empty to leave the cell out.
+        The label that counts from now on; empty to leave the cell out.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def label_payload(cell: str, was: str, label: str) -> dict[str, Any]:
 
 
 def label_decisions(workspace: Workspace, study: str) -> dict[str, Decision]:
-    """Find what counts of each cell whose label a person spoke of.
+    """Find the decision that counts for each cell whose label a person checked.
 
     Parameters
     ----------
@@ -52,14 +53,14 @@ def label_decisions(workspace: Workspace, study: str) -> dict[str, Decision]:
     Returns
     -------
     dict from hash to Decision
-        In the order of time; with the names that types have now.
+        Ordered by time, with the current names of types.
     """
     return _standing(workspace, workspace.snapshot(study))
 
 
 def _standing(workspace: Workspace, snapshot: Snapshot) -> dict[str, Decision]:
     if not workspace.decisions_of(snapshot, LABEL):
-        return {}  # nothing is read where nobody decided
+        return {}  # nothing is read if there are no decisions
     standing: dict[str, Decision] = {}
     for one in decisions_now(workspace, snapshot, LABEL):
         standing.pop(one.payload["cell"], None)
@@ -68,7 +69,7 @@ def _standing(workspace: Workspace, snapshot: Snapshot) -> dict[str, Decision]:
 
 
 def mended_labels(workspace: Workspace, snapshot: Snapshot) -> Mapping[str, str]:
-    """Collect the labels that differ from those that came with the cells.
+    """Collect the labels that differ from the original ones.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def mended_labels(workspace: Workspace, snapshot: Snapshot) -> Mapping[str, str]
     Returns
     -------
     mapping from hash to str
-        By hash; empty for cells that are left out, also because their type is.
+        By hash; empty for cells that are left out, including those whose type is left out.
     """
 
     def make() -> Mapping[str, str]:
@@ -100,7 +101,7 @@ def mended_labels(workspace: Workspace, snapshot: Snapshot) -> Mapping[str, str]
 
 
 def mended_reference(workspace: Workspace, study: str) -> Dataset | None:
-    """Read the reference with the labels that count.
+    """Read the reference with its corrected labels.
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ def mended_reference(workspace: Workspace, study: str) -> Dataset | None:
     Returns
     -------
     Dataset or None
-        All reference sets pooled; None without any image.
+        All reference sets pooled; None if there are no images.
     """
     snapshot = workspace.snapshot(study)
 

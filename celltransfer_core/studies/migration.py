@@ -1,8 +1,8 @@
-"""The revision of a workspace's database, and how it is brought to the one of this version.
+"""Upgrades of a workspace's database to the tables of this version.
 
-In goes an engine; afterwards its database has the tables of today. The folder ``revisions`` holds
-one file for each revision, named by the release that it came with. Alembic runs them; it is
-imported only where there is something to run.
+Given an engine, its database is brought to the current revision. The folder ``revisions`` holds
+one file per revision, named after the release that introduced it. Alembic runs them; it is imported
+only if there is something to run.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 REVISION = "0.2.0.2"
-"""The revision that this version reads and writes: the last one of the folder ``revisions``."""
+"""The revision that this version reads and writes: the last one in the folder ``revisions``."""
 
-_FIRST = "0.1.0"  # of tables that were made before revisions were kept
+_FIRST = "0.1.0"  # for tables made before revisions were recorded
 
 _FOLDER = str(Path(__file__).with_name("revisions"))
 
-_ONE_AT_A_TIME = threading.Lock()  # Alembic keeps what it works on in module variables
+_ONE_AT_A_TIME = threading.Lock()  # Alembic keeps its state in module variables
 
 _log = logging.getLogger(__name__)
 
 
 def migrate(engine: Engine, file: Path | None, *, backed_up: bool) -> None:
-    """Bring a database to the revision of this version, whole or not at all.
+    """Bring a database to the revision of this version, completely or not at all.
 
-    Several processes may do so at once: one works, the others wait for it.
+    Several processes may do so at once: one does the work, the others wait for it.
 
     Parameters
     ----------
     engine : Engine
     file : Path or None
-        Of a SQLite database; a copy is kept beside it if its tables are changed.
+        File of a SQLite database; a copy is kept beside it if its tables are changed.
     backed_up : bool
         Whether a PostgreSQL database was backed up, so that its tables may be changed.
 
     Raises
     ------
     OutputError
-        If a newer version made it, it was not backed up, or a copy cannot be written.
+        If a newer version made the database, it was not backed up, or a copy cannot be written.
     SQLAlchemyError
         If it cannot be opened or changed.
     """
@@ -80,7 +80,7 @@ def _upgrade(engine: Engine, file: Path | None, *, backed_up: bool) -> None:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('celltransfer'))")
             kept = _revision(connection)
-            if kept == REVISION:  # another process was first
+            if kept == REVISION:  # another process has upgraded it meanwhile
                 return
             if kept:
                 _check(kept, may_change=backed_up or file is not None)
@@ -107,7 +107,7 @@ def _steps() -> ScriptDirectory:
 
 
 def _check(kept: str, *, may_change: bool) -> None:
-    """Refuse a database that cannot be upgraded, or not yet."""
+    """Refuse a database that cannot be upgraded, or must be backed up first."""
     if kept not in {step.revision for step in _steps().walk_revisions()}:
         raise OutputError(
             "This workspace was made by a newer version of CellTransfer; install at least "

@@ -1,7 +1,7 @@
-"""Studies that move between workspaces: what one holds, and one that comes from elsewhere.
+"""Transfer of studies between workspaces: read a whole study, or add one from another workspace.
 
-A study that comes in is out of sight until it is whole (see
-:mod:`celltransfer_core.studies.unfinished`); where something goes wrong, nothing of it stays.
+A study that is imported stays hidden until it is complete (see
+:mod:`celltransfer_core.studies.unfinished`); if the import fails, nothing of it remains.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from celltransfer_core.studies.study_contents import StudyContents, plain_row
 from celltransfer_core.studies.unfinished import ROWS
 from celltransfer_core.types import Progress
 
-_AT_ONCE = 100  # images that are brought to the disk together
+_AT_ONCE = 100  # images that are flushed to disk together
 
 
 class MovedTable(FileTable, DuplicateTable):
-    """Tells all of a study, and takes in one that was told."""
+    """Reads all contents of a study, and adds a study from such contents."""
 
     def contents(self, study: str) -> StudyContents:
-        """Read all that the database holds of a study, of one moment.
+        """Read everything that the database holds about a study, as of one moment.
 
         Parameters
         ----------
@@ -90,19 +90,19 @@ class MovedTable(FileTable, DuplicateTable):
         check: Callable[[str], None],
         progress: Progress,
     ) -> Study:
-        """Make a study of what was told of one.
+        """Create a study from the contents of another one.
 
         Parameters
         ----------
         contents : StudyContents
         study : str
-            Its id, unless a study here has it.
+            Its id, if no study here has the same one.
         image : callable
             Takes a content hash and returns the image.
         fill : callable
-            Takes the id that the study gets and brings its results in.
+            Takes the id that the study gets and adds its results.
         check : callable
-            Takes its id once all is there, and raises where it cannot be worked with.
+            Takes its id once it is complete, and raises an error if the study is unusable.
         progress : callable
 
         Returns
@@ -130,7 +130,7 @@ class MovedTable(FileTable, DuplicateTable):
             found = self._transact(partial(self._end_arrival, made=made))
             check(made)
         except BaseException:
-            with suppress(OutputError):  # else the next copy or sweep does it
+            with suppress(OutputError):  # if this fails, the next copy or sweep removes it
                 self._discard(made)
                 self._withdraw(written)
             raise
@@ -219,7 +219,7 @@ class MovedTable(FileTable, DuplicateTable):
     def _end_arrival(self, session: Session, made: str) -> Study:
         session.execute(delete(JobRow).where(JobRow.study == made))
         row = session.get(StudyRow, made)
-        if row is None:  # another process took this one for dead
+        if row is None:  # another process considered this one dead
             raise StudyError("The study was removed during the import; import it again.")
         row.deleted = None
         session.flush()
@@ -227,12 +227,12 @@ class MovedTable(FileTable, DuplicateTable):
         return found
 
     def _withdraw(self, written: Mapping[Path, int]) -> None:
-        """Remove images that came in, unless somebody else wants them by now."""
+        """Remove imported images, unless another study uses them by now."""
         with self._session() as session:
             for path, stamp in written.items():
                 wanted = select(FileRow.id).where(FileRow.sha256 == path.name).limit(1)
                 with suppress(OSError):
-                    # Whoever receives an image that is there sets its time.
+                    # Receiving an image that is already stored updates its time.
                     if session.scalar(wanted) is None and path.stat().st_mtime_ns == stamp:
                         path.unlink()
 

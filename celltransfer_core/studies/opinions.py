@@ -1,7 +1,7 @@
-"""What the encoders say of a study's query cells before anybody's word, and splits by that.
+"""The encoders' opinion on each query cell before any confirmation, and cluster splits based on it.
 
-In go the newest vote of the study's images (3.4) or, before there is one, the embeddings that the
-cache keeps; out come opinions by which clusters are looked at, and edits that split a mixed one.
+It comes from the newest vote for the study's images (3.4) or, before there is one, from the
+embeddings in the cache. The opinions help to judge clusters, and give edits that split a mixed one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from celltransfer_core.studies.workspace import Workspace
 
 
 def load_opinion(workspace: Workspace, study: str) -> Opinion:
-    """Read what the encoders say of each query cell.
+    """Read the encoders' opinion on each query cell.
 
     Parameters
     ----------
@@ -47,15 +47,15 @@ def load_opinion(workspace: Workspace, study: str) -> Opinion:
     Returns
     -------
     Opinion
-        The ensemble's vote, from the newest result of these images and types whatever its clusters
-        were; without one, entropy-weighted k-NN on the encoders that clusters are found on.
+        The ensemble's vote, from the newest result with these images and types, whatever its
+        clusters; without one, entropy-weighted k-NN on the encoders that the clusters are found on.
 
     Raises
     ------
     StudyError
-        Before the sets are embedded.
+        If the sets are not embedded yet.
     CellTransferError
-        If embeddings are lost and cannot be made again.
+        If embeddings are lost and cannot be computed again.
     """
     snapshot = workspace.snapshot(study)
     prepared = prepared_of(workspace, snapshot)
@@ -73,26 +73,26 @@ def load_opinion(workspace: Workspace, study: str) -> Opinion:
 
 
 def split_edits(workspace: Workspace, study: str, cluster: int) -> list[Payload]:
-    """Split a mixed cluster by what the encoders take its cells for.
+    """Split a mixed cluster by the encoders' opinion on its cells.
 
     Parameters
     ----------
     workspace : Workspace
     study : str
     cluster : int
-        The number that it goes by.
+        The cluster's number.
 
     Returns
     -------
     list of dict
-        Decisions of the kind ``cluster``, to be kept at one stroke.
+        Decisions of the kind ``cluster``, to be stored together.
 
     Raises
     ------
     StudyError
-        If there is no such cluster any more.
+        If the cluster no longer exists.
     CellTransferError
-        If its cells are all alike, or embeddings are lost and cannot be made again.
+        If its cells are all alike, or embeddings are lost and cannot be computed again.
     """
     snapshot = workspace.snapshot(study)
     prepared, clusters = prepared_of(workspace, snapshot), load_clusters(workspace, study)

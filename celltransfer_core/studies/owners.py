@@ -1,10 +1,10 @@
-"""Who answers for a job: one process of one machine, which can be proved alive or dead.
+"""The owner of a job: a process on one machine that can be shown to be alive or dead.
 
-In goes a process id, out comes a name that no other process ever has: the machine, the id and the
-moment at which the process began, for an id alone may belong to a later process, or to one of
-another machine or container. Where a process cannot be seen, a file that it keeps locked for as
-long as it lives tells. All processes that work for a job carry its id in their environment, so that
-none is forgotten, and none of others is hit, when they are to end.
+The name of an owner is unique: it consists of the machine, the process id and the time at which the
+process began, because an id alone may belong to a later process, or to one on another machine or
+container. If a process cannot be inspected, a file that it keeps locked while it lives shows
+whether it is alive. All processes that work for a job carry the job's id in their environment, so
+that exactly these are ended with the job.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from celltransfer_core.runtime.files import make_folder
 MARK = "CELLTRANSFER_JOB"
 """Environment variable with the id of the job that a process works for."""
 
-_held: dict[Path, int] = {}  # handles of the files that this process keeps locked
+_held: dict[Path, int] = {}  # handles of the files locked by this process
 _holding = threading.Lock()
 
 
 @lru_cache(maxsize=1)
 def _machine() -> str:
-    """Name this machine since its last start, and its space of process ids."""
+    """Return a name of this machine since its last start and of its process id namespace."""
     return f"{platform.node()}/{system.machine_id()}"
 
 
 def owner_of(pid: int) -> str:
-    """Name a process so that no other one is taken for it.
+    """Return a unique name of a process.
 
     Parameters
     ----------
     pid : int
-        Of a process of this machine.
+        Id of a process on this machine.
 
     Returns
     -------
@@ -49,13 +49,13 @@ def owner_of(pid: int) -> str:
 
 
 def answer_for(folder: Path) -> str:
-    """Make this process one that can answer for jobs: other machines can tell that it lives.
+    """Register this process as an owner of jobs, so that other machines can tell that it is alive.
 
     Parameters
     ----------
     folder : Path
-        Of the workspace. A file in it is kept locked until this process ends; files of processes
-        that ended are deleted.
+        Folder of the workspace. A file in it stays locked until this process ends; files of
+        processes that have ended are deleted.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def answer_for(folder: Path) -> str:
     path = _file_of(folder, owner)
     with _holding:
         if path not in _held:
-            with suppress(OSError):  # a folder that cannot be written to: signs of life must do
+            with suppress(OSError):  # read-only folder: rely on heartbeats
                 make_folder(path.parent)
                 for other in path.parent.iterdir():
                     _is_locked(other)
@@ -85,7 +85,7 @@ def _lock(path: Path) -> int:
             system.lock(handle, wait=True)
             if path.stat().st_ino == os.fstat(handle).st_ino:
                 return handle
-        except FileNotFoundError:  # deleted by somebody who found it not locked yet
+        except FileNotFoundError:  # deleted by a process that found it not locked yet
             pass
         except OSError:
             os.close(handle)
@@ -94,7 +94,7 @@ def _lock(path: Path) -> int:
 
 
 def _is_locked(path: Path) -> bool | None:
-    """Tell whether a process keeps a file locked; delete it if not; None where nothing tells."""
+    """Tell whether a process holds a lock on a file; delete it if not; None if that is unknown."""
     if path in _held:
         return True
     try:
@@ -111,25 +111,25 @@ def _is_locked(path: Path) -> bool | None:
     finally:
         os.close(handle)
     if not system.REMOVES_OPEN_FILES:
-        with suppress(OSError):  # its owner has just opened it
+        with suppress(OSError):  # its owner has just opened it again
             path.unlink(missing_ok=True)
     return False
 
 
 def is_alive(owner: str, folder: Path) -> bool | None:
-    """Tell whether a process lives.
+    """Tell whether a process is alive.
 
     Parameters
     ----------
     owner : str
         From :func:`owner_of`.
     folder : Path
-        Of the workspace.
+        Folder of the workspace.
 
     Returns
     -------
     bool or None
-        None for a process of another machine or container that keeps no file locked here.
+        None for a process on another machine or container that holds no lock here.
     """
     machine, pid, began = owner.rsplit(":", 2)
     if machine != _machine():
@@ -139,7 +139,7 @@ def is_alive(owner: str, folder: Path) -> bool | None:
 
 
 def interrupt(owner: str) -> bool:
-    """Interrupt a process as Ctrl-C does, if it is one of this machine that lives; never this one.
+    """Interrupt a process as Ctrl-C does, if it is alive on this machine and not this process.
 
     Parameters
     ----------
@@ -148,8 +148,8 @@ def interrupt(owner: str) -> bool:
     Returns
     -------
     bool
-        Whether it was done. It cannot be on Windows, where the job itself looks every two seconds
-        whether it was cancelled.
+        Whether it was interrupted. That is not possible on Windows, where the job itself checks
+        every two seconds whether it was cancelled.
     """
     machine, pid, began = owner.rsplit(":", 2)
     if machine != _machine() or int(pid) == os.getpid():
@@ -158,7 +158,7 @@ def interrupt(owner: str) -> bool:
 
 
 def end_all(job: str) -> int:
-    """Kill every process of this machine that works for a job, but not this one.
+    """Kill every process on this machine that works for a job, except this one.
 
     Parameters
     ----------
@@ -168,10 +168,10 @@ def end_all(job: str) -> int:
     Returns
     -------
     int
-        How many were killed: the job's own process, and those that it started.
+        Number of killed processes: the job's own process and those that it started.
     """
     killed: set[int] = set()
-    while found := set(system.marked(MARK, job)) - killed:  # again: one may have started another
+    while found := set(system.marked(MARK, job)) - killed:  # one may have started another
         for pid in found:
             system.kill(pid, MARK, job)
         killed |= found

@@ -1,7 +1,7 @@
-"""What decisions on clusters and cells hold: from what a person chose to what the database keeps.
+"""Payloads of decisions on clusters and cells, as the database stores them.
 
-Cells are kept by their hashes, and clusters by their cells, so that decisions outlive a new run in
-which clusters are other ones (:mod:`celltransfer_core.studies.standing` brings them back).
+Cells are stored by their hashes, and clusters by their cells, so that decisions remain valid after
+a new run with other clusters (:mod:`celltransfer_core.studies.standing` maps them to clusters).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def match_payloads(
     answers: Sequence[tuple[int, str | None]],
     types: Sequence[str],
 ) -> list[Payload]:
-    """Write answers to clusters as they are kept (kind ``match``).
+    """Build the payloads of answers to clusters (kind ``match``).
 
     Parameters
     ----------
@@ -35,10 +35,10 @@ def match_payloads(
     cells : sequence of str, length m
         Hashes of the query's cells.
     answers : sequence of (int, str or None)
-        A cluster's position and its type; None takes an earlier answer back. They were given at
-        one stroke, and are undone so.
+        A cluster's position and its type; None takes an earlier answer back. The answers are given
+        together and undone together.
     types : sequence of str
-        Of the reference; any other type is marked as new.
+        Types of the reference; any other type is marked as new.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def match_payloads(
 
 
 def name_payload(cells: Sequence[str], inside: Ints, cluster: int, name: str) -> Payload:
-    """Write a cluster's name as it is kept (kind ``cluster-name``).
+    """Build the payload of a cluster's name (kind ``cluster-name``).
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def name_payload(cells: Sequence[str], inside: Ints, cluster: int, name: str) ->
     inside : ndarray of int64
         The cluster's cells.
     cluster : int
-        The number that it goes by.
+        The number of the cluster.
     name : str
-        Empty takes an earlier name back.
+        Empty to remove an earlier name.
 
     Returns
     -------
@@ -91,18 +91,18 @@ def edit_payload(
     what: str,
     cluster: int | None = None,
 ) -> Payload:
-    """Write a move of cells between clusters as it is kept (kind ``cluster``).
+    """Build the payload of a move of cells between clusters (kind ``cluster``).
 
     Parameters
     ----------
     key : str
-        Of the clusters that are edited: edits count for these alone.
+        Key of the edited clusters: edits apply to these only.
     cells : sequence of str, length m
         Hashes of the query's cells.
     moved : ndarray of int64
         The cells that move.
     to : int or None
-        Number of the cluster that they go to; None for a new one.
+        Number of the cluster that they move to; None for a new one.
     what : {"move", "split", "merge"}
     cluster : int, optional
         Number of the cluster that was split or merged.
@@ -123,7 +123,7 @@ def edit_payload(
 def split_payloads(
     key: str, cells: Sequence[str], inside: Ints, parts: Ints, cluster: int
 ) -> list[Payload]:
-    """Write a split of a cluster into parts as it is kept (kind ``cluster``).
+    """Build the payloads of a split of a cluster into parts (kind ``cluster``).
 
     Parameters
     ----------
@@ -132,14 +132,14 @@ def split_payloads(
     inside : ndarray of int64, shape (k,)
         The cluster's cells.
     parts : ndarray of int64, shape (k,)
-        Part of each. Those of part 0 keep the cluster's number; each other part is a new cluster.
+        Part of each cell. Part 0 keeps the cluster's number; each other part is a new cluster.
     cluster : int
         Number of the cluster.
 
     Returns
     -------
     list of dict
-        Edits of one stroke, which are undone together.
+        Edits that are undone together.
     """
     rest = np.unique(parts[parts > 0]).tolist()
     return [
@@ -158,13 +158,13 @@ def review_payloads(
     *,
     chance: float | None = None,
 ) -> list[Payload]:
-    """Write answers to cells as they are kept (kind ``review``).
+    """Build the payloads of answers to cells (kind ``review``).
 
     Parameters
     ----------
     answers : sequence of (str, str or None, bool)
-        Hash, answer, and whether the prediction was hidden; None takes back what the reader said
-        of the cell before. They were given at one stroke, and are undone so.
+        Hash, answer, and whether the prediction was hidden; None takes back the reader's earlier
+        answer for the cell. The answers are given together and undone together.
     reader : str
     time : str
         UTC, ISO 8601.
@@ -183,17 +183,17 @@ def review_payloads(
 
 
 def brought_payloads(reviews: Sequence[Review], source: str, *, counts: bool) -> list[Payload]:
-    """Write answers that were given elsewhere as they are kept (kind ``review``).
+    """Build the payloads of answers that were given elsewhere (kind ``review``).
 
     Parameters
     ----------
     reviews : sequence of Review
-        They come in at one stroke, and are undone so.
+        Reviews that are imported together and undone together.
     source : str
-        Name of the file that they came from.
+        Name of the file that they come from.
     counts : bool
-        Whether they count like answers given here, as those of this study's own queue do; see
-        :attr:`~celltransfer_core.people.reviews.Review.source`.
+        Whether they count like answers given here, as is the case for those of this study's own
+        queue; see :attr:`~celltransfer_core.people.reviews.Review.source`.
 
     Returns
     -------
@@ -212,14 +212,14 @@ def brought_payloads(reviews: Sequence[Review], source: str, *, counts: bool) ->
 
 
 def aside_payloads(cells: Sequence[str], why: str, reader: str, time: str) -> list[Payload]:
-    """Write cells that are set aside as they are kept: as artefacts (kind ``review``).
+    """Build the payloads of cells that are set aside as artefacts (kind ``review``).
 
     Parameters
     ----------
     cells : sequence of str
-        Hashes. They are set aside at one stroke, and come back so.
+        Hashes. The cells are set aside together and restored together.
     why : str
-        What they have in common.
+        What the cells have in common.
     reader, time
         See :func:`review_payloads`.
 

@@ -1,7 +1,7 @@
-"""Results that name no place, so that a workspace can be moved.
+"""Results without absolute paths, so that a workspace can be moved.
 
-In goes a result whose data sets read stored images from one folder, out comes the same one whose
-data sets read them from another.
+The data sets of a result read stored images from a folder; the same result is returned with
+another folder in its place.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from celltransfer_core.data.dataset import Dataset
 
 
 def seen_from(folder: Path, result: object) -> Any:
-    """Name the images of a result as they lie seen from a folder.
+    """Make the image paths of a result relative to a folder.
 
     Parameters
     ----------
     folder : Path
-        Where the result is to be written.
+        Folder that the result will be written to.
     result : object
 
     Returns
@@ -33,12 +33,12 @@ def seen_from(folder: Path, result: object) -> Any:
 
 
 def placed_in(folder: Path, result: object) -> Any:
-    """Take back :func:`seen_from`, wherever the folder lies now.
+    """Undo :func:`seen_from`, wherever the folder is now.
 
     Parameters
     ----------
     folder : Path
-        Where the result was read.
+        Folder that the result was read from.
     result : object
 
     Returns
@@ -62,7 +62,7 @@ def _placed(value: Any, move: Callable[[Path], Path], done: dict[int, Any]) -> A
     elif isinstance(value, Mapping):
         if changed := _changed(value, move, done):
             found = {**value, **changed}
-    # A tuple holds one kind of thing; thousands of texts need no look each.
+    # All items of a tuple are of one kind, so thousands of texts need not be checked one by one.
     elif isinstance(value, tuple) and is_dataclass(next(iter(value), None)):
         moved = tuple(_placed(one, move, done) for one in value)
         found = moved if any(a is not b for a, b in zip(moved, value, strict=True)) else value

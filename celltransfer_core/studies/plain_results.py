@@ -1,8 +1,8 @@
-"""Results of stages as plain text and numbers, so that a file may come from anywhere.
+"""Results of stages as plain text and numbers, which are safe to read from any source.
 
-In goes a result (records, tuples, mappings, arrays), out come a JSON document and the bytes of its
-arrays one after another; and back. Unlike a pickle, which may do anything when it is read, this
-makes records of the results' own classes alone, whose images are those of one folder.
+A result (records, tuples, mappings, arrays) is written as a JSON document and the concatenated
+bytes of its arrays, and can be read back. A pickle may run any code when it is read; this format
+creates only records of the results' own classes, whose images are in one given folder.
 """
 
 from __future__ import annotations
@@ -32,39 +32,39 @@ RESULTS = (
     *(Prepared, Clusters, Named, RunResult, CellMap, Evaluation, ReferenceCheck),
     TypedBatch,
 )
-"""What stages result in."""
+"""Classes of the results of stages."""
 
-_KINDS = "biufU"  # kinds of numbers and texts that arrays may hold
-_IMAGES = "images"  # in place of the folder of images
+_KINDS = "biufU"  # kinds of NumPy data types that arrays may have
+_IMAGES = "images"  # stands for the folder of images
 
 
 @dataclass(frozen=True)
 class PlainResult:
-    """A result as it is written to a file."""
+    """A result in the form in which it is written to a file."""
 
     nodes: list[Any]
-    """JSON values. Each holds plain values and numbers of earlier nodes; the last is the result."""
+    """JSON values. Each holds plain values and indices of earlier nodes; the last is the result."""
     arrays: bytes
-    """Of all arrays, in the order of their nodes."""
+    """Bytes of all arrays, in the order of their nodes."""
 
 
 def to_plain(result: object) -> PlainResult:
-    """Take a result apart.
+    """Convert a result to plain data.
 
     Parameters
     ----------
     result : object
-        One of :data:`RESULTS`, whose images lie by content hash.
+        One of :data:`RESULTS`, whose images are named by content hash.
 
     Returns
     -------
     PlainResult
-        Parts that are shared stay shared.
+        Shared parts stay shared.
 
     Raises
     ------
     TypeError
-        If it holds anything that no result holds.
+        If it holds a value that cannot be part of a result.
     """
     nodes, arrays = list[Any](), list[bytes]()
     known: dict[int, int] = {}
@@ -113,16 +113,16 @@ def to_plain(result: object) -> PlainResult:
 
 
 def from_plain(plain: PlainResult, images: Path, known: Collection[str]) -> Any:
-    """Put a result together.
+    """Rebuild a result from plain data.
 
     Parameters
     ----------
     plain : PlainResult
-        From anywhere.
+        Plain data from any source.
     images : Path
-        The folder where the images lie by content hash.
+        The folder of the images, which are named by content hash.
     known : collection of str
-        Hashes of the images that it may have.
+        Hashes of the images that the result may refer to.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def from_plain(plain: PlainResult, images: Path, known: Collection[str]) -> Any:
     Raises
     ------
     DataError
-        If it is no result of this version.
+        If it is not a result of this version.
     """
     made, place = list[Any](), 0
 
@@ -187,7 +187,7 @@ def from_plain(plain: PlainResult, images: Path, known: Collection[str]) -> Any:
 
 @cache
 def _records() -> Mapping[str, type[Any]]:
-    """Find the classes that results are made of, by name: those that their fields mention."""
+    """Find the classes of which results consist, by name: those that their fields mention."""
     found: dict[str, type[Any]] = {}
     waiting: list[type[Any]] = [*RESULTS]
     while waiting:

@@ -1,7 +1,7 @@
-"""Large files for download: written in the background, kept by key, sent from disk.
+"""Large files for download: written in the background, stored by key, sent from disk.
 
-No page waits for such a file, and none is held in memory. Files lie with the study's results: a
-restart loses nothing, and they are deleted with the study.
+No page waits for such a file, and none is held in memory. The files are stored with the study's
+results, so that a restart loses nothing, and are deleted with the study.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from celltransfer_core.types import Progress
 
 @dataclass
 class Preparation:
-    """How far a file is."""
+    """Progress of a file."""
 
     done: int = 0
     total: int = 0
     problem: str = ""
-    """Why it could not be made; empty while all is well."""
+    """Why the file could not be made; empty if there is no problem."""
     future: Future[None] | None = None
 
 
@@ -37,7 +37,7 @@ _maker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="exports")
 
 
 def export_path(workspace: Workspace, study: str, name: str, suffix: str, *decides: Any) -> Path:
-    """Return where a file lies, or will lie.
+    """Return the path of a file, whether it exists or not.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def export_path(workspace: Workspace, study: str, name: str, suffix: str, *decid
     suffix : str
         Such as ``.zip``.
     *decides
-        Everything that decides its contents; JSON values.
+        Everything that determines its contents; JSON values.
 
     Returns
     -------
@@ -60,20 +60,20 @@ def export_path(workspace: Workspace, study: str, name: str, suffix: str, *decid
 
 
 def start_preparation(path: Path, write: Callable[[Path, Progress], object]) -> Future[None]:
-    """Write a file in the background, one at a time; older ones of its name are deleted.
+    """Write a file in the background, one at a time; older files of the same name are deleted.
 
     Parameters
     ----------
     path : Path
         From :func:`export_path`.
     write : callable
-        Writes the file to a path, whole or not at all, and calls back with its progress.
+        Writes the file to a path, completely or not at all, and reports its progress.
 
     Returns
     -------
     Future
-        Done when the file is written; :func:`preparation` tells how far it is. For a file that is
-        under way already, the same one.
+        Done when the file is written; :func:`preparation` gives the progress. If the file is
+        already being written, the same future.
     """
     with _lock:
         state = _under_way.get(path)
@@ -113,7 +113,7 @@ def wait() -> None:
 
 
 def preparation(path: Path) -> Preparation | None:
-    """Tell how far a file is.
+    """Return the progress of a file.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def preparation(path: Path) -> Preparation | None:
     Returns
     -------
     Preparation or None
-        None where it is not under way: it is there, or was never started.
+        None if it is not being written: it exists, or was never started.
     """
     with _lock:
         return _under_way.get(path)

@@ -1,11 +1,11 @@
-"""The state of each stage of a study, and the jobs that compute them, as others see them.
+"""The state of each stage of a study, and the jobs that compute the stages.
 
-A stage's result lies under a key of everything that decides it, so a stage is done when a result
-with the present key can be read. A job brings a study up to one stage and computes only the results
-that are missing. It runs in a process of its own
-(:mod:`celltransfer_core.studies.job_process`): closing the page, or killing the server, does not
-end it. Who answers for a job is written in its row; a job whose owner is dead or silent is ended by
-whoever looks at it next, so that it never blocks its study.
+A stage's result is stored under a key of everything that determines it, so a stage is done when a
+result with the present key can be read. A job brings a study up to one stage and computes only the
+missing results. It runs in a separate process (:mod:`celltransfer_core.studies.job_process`):
+closing the page, or killing the server, does not end it. The row of a job names its owner. If the
+owner is dead or silent, the next process that checks the job ends it, so that it never blocks its
+study.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ from celltransfer_core.studies.work_list import CANCELLED, GRACE
 from celltransfer_core.studies.workspace import Workspace
 
 SILENCE = 60.0
-"""Seconds without a sign of life after which a job counts as dead, where its process can neither be
-seen nor keeps a file locked."""
+"""Seconds without a heartbeat after which a job counts as dead, if its process can neither be
+inspected nor keeps a file locked."""
 
 STARTING = 120.0
-"""Seconds after which a job that does not begin is given up."""
+"""Seconds after which a job that has not begun is given up."""
 
 _STOPPED = (
     "The work stopped unexpectedly{why}. Finished work is kept: you can continue at any time."
@@ -64,16 +64,16 @@ _NOT_BEGUN = "The work did not start within two minutes. Nothing is lost: try ag
 
 @dataclass
 class _Watch:
-    """What this process saw of a job, by a clock that nobody sets."""
+    """What this process knows about a job, by a clock that is never set."""
 
     sign: tuple[object, ...] = ()
     since: float = 0.0
-    """When the last sign of life came."""
+    """Time of the last heartbeat."""
     cancelled: float | None = None
-    """When it was first seen to be cancelled."""
+    """Time at which the cancellation was first seen."""
 
 
-_ERROR = re.compile(r"(celltransfer: |[\w.]*(Error|Exception)\b)")  # the line that says why
+_ERROR = re.compile(r"(celltransfer: |[\w.]*(Error|Exception)\b)")  # the line that gives the reason
 _MOST_WORDS = 300
 
 _children: dict[str, subprocess.Popen[bytes]] = {}  # by job; this process started them
@@ -82,21 +82,21 @@ _watches: dict[str, _Watch] = {}  # by job
 
 
 def states(workspace: Workspace, study: str, *, read: bool = True) -> dict[Stage, State]:
-    """Tell how far a study is.
+    """Return the state of each stage of a study.
 
     Parameters
     ----------
     workspace : Workspace
     study : str
     read : bool
-        Whether to find out that results can be read, by reading each once a process; if not, a
-        stage is done where its file lies: for lists of many studies.
+        Whether to check that results are readable by reading each once per process. If not, a
+        stage is done if its file exists; meant for lists of many studies.
 
     Returns
     -------
     dict from stage to state
-        ``waiting`` for images, ``next`` to be computed, ``running``, ``done``, ``stale`` (a result
-        of other settings, or of an earlier version, is there) or ``failed``.
+        ``waiting`` for images, ``next`` to be computed, ``running``, ``done``, ``stale`` (there is
+        a result of other settings or of an earlier version) or ``failed``.
     """
     keys = stage_keys(workspace, study)
     if not keys:
@@ -104,12 +104,12 @@ def states(workspace: Workspace, study: str, *, read: bool = True) -> dict[Stage
     latest = current_job(workspace, study)
     is_there = has_result if read else Path.is_file
     drawn = workspace.result_path(study, MAPS[layout_of(workspace.study(study))], keys["embed"])
-    # A map that is not drawn is drawn beside the stages; one that is damaged wants a job.
+    # A missing map is drawn beside the stages; a damaged one needs a job.
     so_far = is_there(drawn) or not drawn.is_file()
     found: dict[Stage, State] = {}
     for stage in STAGES:
         path = workspace.result_path(study, stage, keys[stage])
-        so_far = so_far and is_there(path)  # a job makes what is missing from the first stage on
+        so_far = so_far and is_there(path)  # a job computes from the first missing stage on
         if so_far:
             found[stage] = "done"
         elif latest and latest.active and stage in way_to(latest.target):
@@ -122,7 +122,7 @@ def states(workspace: Workspace, study: str, *, read: bool = True) -> dict[Stage
 
 
 def arrived(workspace: Workspace, study: str) -> frozenset[str]:
-    """Tell which results of a study's present state are there.
+    """Tell which results exist for a study's present state.
 
     Parameters
     ----------
@@ -132,8 +132,8 @@ def arrived(workspace: Workspace, study: str) -> frozenset[str]:
     Returns
     -------
     frozenset of str
-        Stages, ``unaligned`` for the vote without transport, and ``map``: a page that waits is
-        drawn anew when there is one more.
+        Stages, ``unaligned`` for the vote without transport, and ``map``. A waiting page is
+        redrawn when another result arrives.
     """
     keys = stage_keys(workspace, study)
     if not keys:
@@ -147,7 +147,7 @@ def arrived(workspace: Workspace, study: str) -> frozenset[str]:
 
 
 def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
-    """Bring a study up to a stage, in a process of its own.
+    """Bring a study up to a stage, in a separate process.
 
     Parameters
     ----------
@@ -158,13 +158,13 @@ def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
     Returns
     -------
     Job
-        The new one; or the study's one under way, if there is one. One that was queued but that no
-        process took is started. If no process can be made, the job is ``failed`` with the reason.
+        The new job, or the one that the study has under way. A queued job that no process has taken
+        is started. If no process can be started, the job is ``failed`` with the reason.
 
     Raises
     ------
     StudyError
-        If the study was signed off, unless batches are to be typed; or it has no images.
+        If the study was signed off, unless batches are to be typed, or if it has no images.
     """
     if target == "check" and not check_path(workspace, study):
         raise StudyError("Add images to the reference first.")
@@ -172,18 +172,18 @@ def start(workspace: Workspace, study: str, target: Target = "classify") -> Job:
         raise StudyError("Add a reference and a query set first.")
     _settle_all(workspace, study)
     here = answer_for(workspace.folder)
-    with _starting:  # two clicks in this process make one job too
+    with _starting:  # two clicks in this process also make one job
         job = workspace.add_job(study, target, here)
         if job.owner != here or job.state != "queued" or job.id in _children:
             return job
         try:
             _children[job.id] = process = _spawn(workspace, job)
-        except Exception as error:  # whatever it is, the job must not wait for ever
+        except Exception as error:  # whatever the error, the job must not wait forever
             why = str(error) or type(error).__name__
             reason = f"The work could not be started ({why}). Try again later."
             workspace.end_job(job, "failed", reason)
             return workspace.job(job.id)
-    with suppress(OutputError):  # it takes the job over by itself too
+    with suppress(OutputError):  # the process also takes over the job by itself
         workspace.hand_over(job.id, here, owner_of(process.pid), process.pid)
     return workspace.job(job.id)
 
@@ -206,12 +206,12 @@ def _spawn(workspace: Workspace, job: Job) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=file,
-            **OWN_GROUP,  # it outlives the server
+            **OWN_GROUP,  # the job outlives the server
         )
 
 
 def current_job(workspace: Workspace, study: str) -> Job | None:
-    """Return the newest job of a study; one that nobody works on any more is ended.
+    """Return the newest job of a study, after ending it if nothing works on it any more.
 
     Parameters
     ----------
@@ -227,9 +227,9 @@ def current_job(workspace: Workspace, study: str) -> Job | None:
 
 
 def _settle_all(workspace: Workspace, study: str) -> list[Job]:
-    """List the jobs of a study, the newest first; end those that nobody works on."""
+    """List the jobs of a study, newest first, after ending those that nothing works on."""
     for child in list(_children.values()):
-        child.poll()  # takes those that ended off the system's list of processes
+        child.poll()  # removes ended processes from the system's list
     return [_settle(workspace, job) for job in workspace.jobs(study)]
 
 
@@ -243,7 +243,7 @@ def _settle(workspace: Workspace, job: Job) -> Job:
     if ending is None:
         return job
     state, message, silent = ending
-    # Where it cannot be written, as on a full disk, it is true all the same.
+    # The state is valid even if it cannot be written, for example on a full disk.
     with suppress(OutputError):
         if not workspace.end_job(job, state, message, silent=silent):
             return workspace.job(job.id)
@@ -254,7 +254,7 @@ def _settle(workspace: Workspace, job: Job) -> Job:
 
 
 def _ending(workspace: Workspace, job: Job) -> tuple[str, str, bool] | None:
-    """Tell how a job is to be ended and why, and whether for its silence; None if it goes on."""
+    """Tell how and why to end a job, and whether because it is silent; None if it goes on."""
     watch = _watched(job)
     alive = is_alive(job.owner, workspace.folder) if job.owner else None
     child = _children.get(job.id)
@@ -273,7 +273,7 @@ def _ending(workspace: Workspace, job: Job) -> tuple[str, str, bool] | None:
 
 
 def _watched(job: Job) -> _Watch:
-    """Look at a job. The clock of the day is not asked: it may be set, and differs elsewhere."""
+    """Update the watch of a job, without the time of day, which may be set or differ elsewhere."""
     watch = _watches.setdefault(job.id, _Watch())
     sign = (job.state, job.owner, job.beat)
     if watch.sign != sign:
@@ -288,12 +288,12 @@ def _is_overdue(watch: _Watch) -> bool:
 
 
 def silence(job: Job) -> float:
-    """Count the seconds since this process last saw a sign of life of a job.
+    """Return the seconds since this process last saw a heartbeat of a job.
 
     Parameters
     ----------
     job : Job
-        As it is now.
+        The job in its present state.
 
     Returns
     -------
@@ -303,7 +303,7 @@ def silence(job: Job) -> float:
 
 
 def _reason(workspace: Workspace, job: Job) -> str:
-    """Say why the process of a job ended, as far as anybody knows."""
+    """Say why the process of a job ended, as far as that is known."""
     with suppress(OSError):
         words = workspace.job_log(job).read_text(encoding="utf-8", errors="replace").split("\n")
         if said := [line.strip() for line in words if _ERROR.match(line)]:
@@ -319,11 +319,12 @@ def _reason(workspace: Workspace, job: Job) -> str:
 
 
 def cancel(workspace: Workspace, job: str) -> None:
-    """Cancel a job; results that it finished are kept.
+    """Cancel a job; the results that it has computed are kept.
 
-    A job that waits, or whose process is not of this machine or dead, is ended at once; a process
-    that lives here is asked to end, and killed with all that it started by :func:`current_job`, of
-    any server on this machine, if it does not within :data:`GRACE` seconds.
+    A job that waits, or whose process is dead or on another machine, is ended at once. A process
+    that is alive on this machine is asked to end. If it does not within :data:`GRACE` seconds,
+    :func:`current_job`, called by any server on this machine, kills it with all processes that it
+    started.
 
     Parameters
     ----------
@@ -335,7 +336,7 @@ def cancel(workspace: Workspace, job: str) -> None:
     OutputError
         If the workspace cannot be written and the process cannot be reached.
     """
-    while (found := workspace.job(job)).active:  # again if it went on meanwhile
+    while (found := workspace.job(job)).active:  # repeated if the state changed meanwhile
         owner = found.owner if found.state == "running" else None
         lives = bool(owner and is_alive(owner, workspace.folder))
         try:

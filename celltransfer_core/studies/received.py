@@ -1,7 +1,7 @@
-"""Files that a set receives: checked, compared with what is there, and kept.
+"""Files that a set receives: checked, compared with its present files, and stored.
 
-Names and bytes go in; every image that can be used is stored once by its content hash. What cannot
-be used is listed with its reason, and so is what would take the place of another image or table.
+Every usable image is stored once under its content hash. Unusable files are listed with the
+reason, and so are files that would replace another image or table.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from celltransfer_core.studies.set_tables import (
     written_table,
 )
 
-_AT_ONCE = 500  # rows of one transaction
+_AT_ONCE = 500  # rows per transaction
 
 
 class FileTable(TableOfTables):
@@ -58,24 +58,24 @@ class FileTable(TableOfTables):
         number: int = 2,
         passed_over: Sequence[tuple[str, str]] = (),
     ) -> Received:
-        """Take in files: check each, store what can be used, keep the reason of each refusal.
+        """Receive files: check each, store the usable ones, and record why the others were refused.
 
         Parameters
         ----------
         set_id : str
         files : iterable of (name, bytes)
-            Names are kept as text and never used as paths. ``labels.csv`` and ``metadata.csv``
-            are the set's tables; one that cannot be read is kept if there is no other, so that
-            the set says so.
+            Names are stored as text and never used as paths. ``labels.csv`` and ``metadata.csv``
+            are the set's tables; an unreadable one is kept if there is no other, so that the
+            problem is shown with the set.
         clash : {"ask", "both", "replace", "leave"}
-            What to do where the set has another image, or another table, of that name. By default
+            What to do if the set has another image, or another table, of that name. By default
             nothing: the name is returned among those that clash.
         number : int
-            With ``both``, of the names that images get; see
-            :func:`~celltransfer_core.data.same_names.free_number`. Rows of a table follow images
-            that came before it.
+            Number for the new names of images, with ``both``; see
+            :func:`~celltransfer_core.data.same_names.free_number`. The rows of a table apply to the
+            images that arrived before it.
         passed_over : sequence of (name, reason)
-            Files whose bytes did not come; they are listed with those that cannot be used.
+            Files whose bytes were not sent; they are listed with the unusable ones.
 
         Returns
         -------
@@ -84,7 +84,7 @@ class FileTable(TableOfTables):
         Raises
         ------
         StudyError
-            If the set is gone or its study signed off.
+            If the set no longer exists or its study was signed off.
         OutputError
             If an image cannot be written.
         """
@@ -140,7 +140,7 @@ class FileTable(TableOfTables):
             if usable or not changed.items() <= row.tables.items():
                 row.tables = {**row.tables, **changed}
                 row.revision = secrets.token_hex(6)
-            elif placed.written:  # results stay what they are
+            elif placed.written:  # the results stay valid
                 row.unusable = secrets.token_hex(6)
             return placed, tables
 
@@ -153,23 +153,23 @@ class FileTable(TableOfTables):
         return Received(taken, tuple(refused), tuple(clashing))
 
     def take_over(self, set_id: str, source: str, names: Mapping[str, str]) -> None:
-        """Take in images of another set, which are stored already.
+        """Add images of another set, which are stored already.
 
         Parameters
         ----------
         set_id : str
-            Of the set that gets them; it has no file of these names.
+            Id of the set that receives them; it has no files with these names.
         source : str
-            Id of the set that has them.
+            Id of the set that the images are taken from.
         names : mapping from hash to name
-            What each is called from now on.
+            The new name of each image.
 
         Raises
         ------
         StudyError
-            If the set is gone or its study signed off, or the source lacks an image by now.
+            If the set no longer exists, its study was signed off, or the source lacks an image now.
         OutputError
-            If an image is stored no more.
+            If an image is no longer stored.
         """
 
         def take(some: Sequence[str], session: Session) -> None:
@@ -234,7 +234,7 @@ class FileTable(TableOfTables):
             other = numbered(name, number)
             if other in names:
                 return other
-            found = there.find(other)  # as the table writes names: without an ending, say
+            found = there.find(other)  # names as in the table, perhaps without a suffix
             return found[0] if len(found) == 1 else name
 
         return {
@@ -253,10 +253,10 @@ class FileTable(TableOfTables):
     def _store(self, sha256: str, data: bytes, write: Callable[[Path, bytes], None]) -> None:
         path = stored_at(self.images, sha256)
         try:
-            os.utime(path)  # an image that is wanted again is not swept away meanwhile
+            os.utime(path)  # so that a sweep does not remove it meanwhile
         except FileNotFoundError:
             pass
-        except OSError:  # a folder of somebody else: what is there can be read
+        except OSError:  # another user's folder: the stored file can be read
             return
         if read_if_whole(path, Path.read_bytes) != data:  # not there, or damaged
             write(path, data)
@@ -268,7 +268,7 @@ class FileTable(TableOfTables):
         )
 
     def known_files(self, set_id: str) -> dict[str, str]:
-        """List the files that a set has received, so that an interrupted upload goes on.
+        """List the files that a set has received, so that an interrupted upload can continue.
 
         Parameters
         ----------
@@ -277,8 +277,8 @@ class FileTable(TableOfTables):
         Returns
         -------
         dict from name to content hash
-            SHA-256, hexadecimal; empty for files that cannot be used, and for images that are
-            stored no more: see :func:`~celltransfer_core.data.dataset.read_stored`.
+            SHA-256, hexadecimal; empty for unusable files, and for images that are no longer
+            stored: see :func:`~celltransfer_core.data.dataset.read_stored`.
         """
         files = select(FileRow.path, FileRow.sha256, FileRow.problem)
         with self._session() as session:

@@ -1,4 +1,4 @@
-"""Records of a workspace: studies, sets, decisions, jobs, as they were when they were asked for.
+"""Records of a workspace: studies, sets, decisions, jobs, as they were when they were read.
 
 They are frozen copies of rows of the database; changes go through
 :class:`~celltransfer_core.studies.workspace.Workspace`.
@@ -18,37 +18,37 @@ Role = Literal["reference", "query", "extra", "batch"]
 ROLES: tuple[Role, ...] = ("reference", "query", "extra", "batch")
 
 BATCH: Literal["batch"] = "batch"
-"""Of a set that came after a study: typed by what it taught, no part of its results and not signed
-with it; see :mod:`celltransfer_core.studies.batches`."""
+"""Role of a set that arrived after a study: typed by what the study taught, but not part of its
+results and not signed with it; see :mod:`celltransfer_core.studies.batches`."""
 
 MAX_TAG = 60
-"""Characters in a tag of a study."""
+"""Longest tag of a study, in characters."""
 
 MAX_NAME = 120
-"""Characters in a study's, a set's or a person's name."""
+"""Longest name of a study, a set or a person, in characters."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """One study, as it was when asked for."""
+    """One study, as it was when it was read."""
 
     id: str
     name: str
     created: str
-    """UTC, ISO 8601; so are all times."""
+    """UTC, ISO 8601, like all times."""
     changed: str
     drawn: bool
-    """Whether it is the demo, of drawn cells."""
+    """Whether it is the demo, whose cells are synthetic."""
     deleted: str | None
     signed: str | None
-    """When it was signed off; nothing can be changed after, but batches can be added."""
+    """When it was signed off; after that nothing can be changed, but batches can be added."""
     signed_by: str
     options: Mapping[str, Any]
-    """What differs from the default configuration, by field of ``Config``."""
+    """Options that differ from the default configuration, by field of ``Config``."""
     tags: Sequence[str] | None = None
-    """Words to find it by, such as ``stain: Giemsa``; None as long as nobody gave any."""
+    """Words to find it by, such as ``stain: Giemsa``; None until somebody adds tags."""
     archived: str | None = None
-    """When it was put aside; it is listed on demand alone."""
+    """When it was archived; archived studies are listed only on request."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,16 @@ class ImageSet:
     """Changes whenever its images or tables do."""
     um_per_px: float | None
     mapping: Mapping[str, str]
-    """Types to rename: from the set's own to the study's; to nothing leaves a type out."""
+    """Types to rename, from the set's own names to the study's; an empty name leaves a type out."""
     types_at: str | None = None
     """Level of the folders that name its types (see
-    :func:`~celltransfer_core.data.levels.read_level`); empty until somebody says so where it is
-    unclear. None for a set of an earlier version, which took the outermost."""
+    :func:`~celltransfer_core.data.levels.read_level`); empty until somebody chooses it, if it is
+    unclear. None for a set of an earlier version, which used the outermost level."""
     channels: str | None = None
-    """Channels to show, such as ``1,2,4``, where these are no colours; see
+    """Channels to show, such as ``1,2,4``, if they are not colours; see
     :func:`~celltransfer_core.data.channels.parse_channels`."""
     unusable: str | None = None
-    """Changes whenever files come that cannot be used."""
+    """Changes whenever unusable files arrive."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,14 @@ class Decision:
     """What one person decided, as it is stored."""
 
     id: int
-    """Ascending in the order of the decisions."""
+    """Ascending in the order in which the decisions were made."""
     study: str
     kind: str
-    """``match``, ``cluster`` (an edit), ``cluster-name``, ``keep`` (of a type), ``review`` or
+    """``match``, ``cluster`` (an edit), ``cluster-name``, ``keep`` (of a type), ``review``,
     ``label`` (of a reference cell), ``filter`` (saved under a name); or ``types``, an earlier
     mapping of a set's types."""
     payload: Mapping[str, Any]
-    """JSON values; which ones depends on the kind."""
+    """JSON values that depend on the kind."""
     who: str
     at: str
     undone: bool = False
@@ -96,7 +96,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Job:
-    """Work that runs, or ran, in a process of its own."""
+    """Work that runs, or ran, in a separate process."""
 
     id: str
     study: str
@@ -109,27 +109,27 @@ class Job:
     message: str
     pid: int | None
     owner: str | None
-    """The process that answers for it; see :mod:`celltransfer_core.studies.owners`."""
+    """The process responsible for it; see :mod:`celltransfer_core.studies.owners`."""
     beat: float
-    """Grows with every sign of life: seconds on a clock of its process that nobody sets."""
+    """Increases with every heartbeat: seconds on a clock of its process that is never set."""
     phase_began: float
-    """When its phase began, on the clock of ``beat``."""
+    """Start of its phase, on the clock of ``beat``."""
     created: str
     ended: str | None
     cancel: bool
     timetable: Sequence[Any] | None = None
-    """Its phases, and how long each takes: see :mod:`celltransfer_core.studies.timetable`. None
-    before it has begun, and where an earlier version ran it."""
+    """Its phases with their durations: see :mod:`celltransfer_core.studies.timetable`. None
+    before it has begun, and if an earlier version ran it."""
 
     @property
     def active(self) -> bool:
-        """Whether it still runs or waits."""
+        """Whether it is running or waiting."""
         return self.state in ("queued", "running")
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """What somebody deleted for good: how much, not what."""
+    """A record of a permanent deletion: how much was deleted, not what."""
 
     at: str
     who: str
@@ -146,18 +146,18 @@ class Received:
 
     taken: int = 0
     refused: tuple[tuple[str, str], ...] = ()
-    """Name and reason of each file that cannot be used."""
+    """Name and reason of each unusable file."""
     clashing: tuple[str, ...] = ()
-    """Names that a file of other content has here: somebody must be asked."""
+    """Names that the set already has with other content: the user must be asked."""
 
 
 def now() -> str:
-    """Return the time, UTC, ISO 8601 to the millisecond."""
+    """Return the current time: UTC, ISO 8601 with milliseconds."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
 
 
 def one_form(name: str) -> str:
-    """Write a name on one line, in one form of Unicode (NFC): as it looks, so it compares.
+    """Normalize a name to one line in Unicode form NFC, so that names that look equal are equal.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def one_form(name: str) -> str:
 
 
 def clean_name(name: str) -> str:
-    """Bring a name that somebody typed to one line of printable text, in one form of Unicode.
+    """Normalize a typed name to one line of printable text in Unicode form NFC.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def clean_name(name: str) -> str:
     Raises
     ------
     StudyError
-        If nothing is left, or it is too long.
+        If nothing is left, or the name is too long.
     """
     text = one_form(name)
     if not text:
@@ -197,7 +197,7 @@ def clean_name(name: str) -> str:
 
 
 def clean_tags(tags: Iterable[str]) -> list[str]:
-    """Bring tags that somebody typed to one form; of those that differ in case alone, the first.
+    """Normalize typed tags; of tags that differ only in case, keep the first.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Checks of a study's reference: made once for images and settings, whatever people decide after.
+"""Checks of a study's reference, made once for given images and settings, whatever people decide.
 
-In go the reference sets as they came; out comes a
-:class:`~celltransfer_core.pipeline.reference_check.ReferenceCheck`, kept as the results of the
-stages are. What people decide on labels lies beside it
+The reference sets with their original labels give a
+:class:`~celltransfer_core.pipeline.reference_check.ReferenceCheck`, stored like the results of the
+stages. People's decisions on labels are stored separately
 (:mod:`celltransfer_core.studies.label_mends`).
 """
 
@@ -21,7 +21,7 @@ from celltransfer_core.vocabulary import REFERENCE
 
 
 def check_path(workspace: Workspace, study: str) -> Path | None:
-    """Return where the check of a study's reference lies, or will lie.
+    """Return the path of the check of a study's reference, whether it exists or not.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def check_path(workspace: Workspace, study: str) -> Path | None:
     Returns
     -------
     Path or None
-        None without a reference.
+        None if there is no reference.
     """
     snapshot = workspace.snapshot(study)
     sets, config = snapshot.of_role(REFERENCE), config_of(workspace, snapshot)
@@ -44,7 +44,7 @@ def check_path(workspace: Workspace, study: str) -> Path | None:
 
 
 def load_check(workspace: Workspace, study: str) -> ReferenceCheck | None:
-    """Read the check of the reference, of the labels that came with the cells.
+    """Read the check of the reference's original labels.
 
     Parameters
     ----------
@@ -54,14 +54,14 @@ def load_check(workspace: Workspace, study: str) -> ReferenceCheck | None:
     Returns
     -------
     ReferenceCheck or None
-        None if these images were not checked.
+        None if these images have not been checked.
     """
     path = check_path(workspace, study)
     return load_result(path) if path else None
 
 
 def mended_cells(workspace: Workspace, study: str) -> dict[str, Mended]:
-    """Collect what people said of labels, for the table of the check.
+    """Collect people's decisions on labels, for the table of the check.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Edited clusters, matched to types again while a person waits.
+"""Matching of edited clusters to types while the user waits.
 
-In go a study whose clusters were edited and the embeddings that the cache keeps; its matches (A.2)
-are written as the job would write them, so that whoever split a cluster is asked of its parts at
-once. Larger studies leave it to a job: see :data:`AT_ONCE`.
+The matches (A.2) of a study's edited clusters are computed from the cached embeddings and written
+exactly as the job would write them, so that a reader who splits a cluster can match its parts at
+once. For larger studies this is left to a job: see :data:`AT_ONCE`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from celltransfer_core.studies.stages import edits_of, keys_of
 from celltransfer_core.studies.workspace import Workspace
 
 AT_ONCE = 6_000
-"""Cells of all sets together that are matched while a page waits: a few seconds."""
+"""Largest total number of cells that is matched while a page waits, which takes a few seconds."""
 
 
 def match_edited(workspace: Workspace, study: str) -> bool:
@@ -28,13 +28,13 @@ def match_edited(workspace: Workspace, study: str) -> bool:
     Returns
     -------
     bool
-        Whether the matches are there now. False where no cluster was edited, where there are no
-        clusters yet, or more cells than :data:`AT_ONCE`: that is a job's work.
+        Whether the matches exist now. False if no cluster was edited, if there are no clusters yet,
+        or if there are more cells than :data:`AT_ONCE`: then a job has to do it.
 
     Raises
     ------
     CellTransferError
-        If embeddings are lost and cannot be made again.
+        If embeddings are lost and cannot be computed again.
     """
     snapshot = workspace.snapshot(study)
     keys = keys_of(workspace, snapshot)

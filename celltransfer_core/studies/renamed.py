@@ -1,8 +1,8 @@
-"""Decisions with the names that types have now.
+"""Decisions with the current names of types.
 
-A decision names a type as it was called when it was made. Where types of the reference were renamed
-or merged since, or have swapped their names, decisions are read with the new names; what is stored
-does not change.
+A decision names a type as it was called when the decision was made. If types of the reference were
+renamed, merged or swapped since, decisions are read with the new names; the stored decisions do not
+change.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ _NAMED_IN = {
     "expect": "type",
     "label": "type",
 }
-"""Kinds of decisions that name a type, and where in their payload."""
+"""Kinds of decisions that name a type, and its place in their payload."""
 
 
 @dataclass(frozen=True)
 class SetTypes:
-    """The types of one reference set, and what they were called."""
+    """The types of one reference set, and their earlier names."""
 
     types: frozenset[str]
-    """As the study calls them now."""
+    """Their current names in the study."""
     mapping: Mapping[str, str]
-    """From the set's own types to the study's, now."""
+    """Current mapping from the set's own types to the study's."""
     earlier: tuple[tuple[int, Mapping[str, str]], ...] = ()
-    """Earlier mappings, each with the decision that ended it, the oldest first."""
+    """Earlier mappings, each with the decision that ended it, oldest first."""
 
     def now(self, name: str, decision: int) -> set[str]:
-        """Find what a name stands for now that was given by a decision.
+        """Find what a name in a decision stands for now.
 
         Parameters
         ----------
@@ -51,7 +51,7 @@ class SetTypes:
         Returns
         -------
         set of str
-            With an empty name if a type is left out now; empty if the set had no such type.
+            Includes an empty name if a type is now left out; empty if the set had no such type.
         """
         then = next((mapping for ended, mapping in self.earlier if ended > decision), self.mapping)
         own = {one for one, called in then.items() if called == name}
@@ -62,18 +62,18 @@ class SetTypes:
 
 @dataclass(frozen=True)
 class TypesNow:
-    """The types of the reference, and what earlier names stand for."""
+    """The types of the reference, and the meaning of earlier names."""
 
     types: tuple[str, ...]
     """Sorted."""
     renamed: Mapping[str, str]
-    """From earlier names to those of now; empty for a type that is left out now. Where it is not
+    """From earlier names to current ones; empty for a type that is now left out. Used if it is not
     known when a name was given."""
     sets: tuple[SetTypes, ...] = ()
-    """The reference sets, as far as it is known when their types were renamed."""
+    """The reference sets, if it is known when their types were renamed."""
 
     def name_now(self, name: str, decision: int) -> str | None:
-        """Find what a name stands for now that was given by a decision.
+        """Find what a name in a decision stands for now.
 
         Parameters
         ----------
@@ -84,8 +84,8 @@ class TypesNow:
         Returns
         -------
         str or None
-            The name itself where it stands for several types; empty for a type that is left out
-            now; None for one that no reference had.
+            The name itself if it stands for several types; empty for a type that is now left out;
+            None for a name that no reference had.
         """
         if name in ANSWERS:
             return name
@@ -96,11 +96,11 @@ class TypesNow:
             return next(iter(named), "")
         if name in self.types:
             return name
-        # Whichever spelling of a type stands most often, it is the same type.
+        # All spellings of a type are the same type, whichever is the most frequent now.
         return self.renamed.get(name, same_type(name, self.types) or None)
 
     def read(self, decision: Decision) -> Decision:
-        """Read a decision with the names of now.
+        """Read a decision with the current names.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class TypesNow:
         Returns
         -------
         Decision
-            A type that is left out now is one that the reference lacks.
+            A type that is now left out is read as one that the reference lacks.
         """
         place = _NAMED_IN.get(decision.kind)
         name = decision.payload.get(place) if place else None
@@ -133,7 +133,7 @@ def _can_be_new(name: str) -> bool:
 
 
 def types_now(workspace: Workspace, snapshot: Snapshot) -> TypesNow:
-    """List the types of a study's reference, and what earlier names stand for.
+    """List the types of a study's reference, with the meaning of earlier names.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def types_now(workspace: Workspace, snapshot: Snapshot) -> TypesNow:
         known = []
         for one in sets:
             labels = frozenset(workspace.dataset(one).labels or ())
-            # Workspaces of 0.1.0 do not say whose mapping it was.
+            # Workspaces of 0.1.0 do not record whose mapping it was.
             of_set = [c for c in changes if c.payload.get("position") == one.position]
             ended = tuple((change.id, change.payload["mapping"]) for change in of_set)
             known.append(SetTypes(labels, one.mapping, ended))
@@ -166,21 +166,21 @@ def types_now(workspace: Workspace, snapshot: Snapshot) -> TypesNow:
 def renamed_types(
     sets: tuple[ImageSet, ...], earlier: list[Mapping[str, str]], types: tuple[str, ...]
 ) -> dict[str, str]:
-    """Find what earlier names of types stand for, wherever that is one type.
+    """Map the earlier names of types to current ones, if each stands for one type.
 
     Parameters
     ----------
     sets : tuple of ImageSet
-        The references, with their mappings.
+        The reference sets, with their mappings.
     earlier : list of mapping
-        Earlier mappings of such sets.
+        Earlier mappings of these sets.
     types : tuple of str
-        Of the reference now.
+        Current types of the reference.
 
     Returns
     -------
     dict from str to str
-        Empty names for types that are left out. Names of several types of now are not in it.
+        Empty names for types that are left out. Names that stand for several types are omitted.
 
     Examples
     --------
@@ -204,7 +204,7 @@ def renamed_types(
 
 
 def decisions_now(workspace: Workspace, snapshot: Snapshot, kind: str) -> tuple[Decision, ...]:
-    """List decisions that were not undone, with the names that types have now.
+    """List the decisions that were not undone, with the current names of types.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def decisions_now(workspace: Workspace, snapshot: Snapshot, kind: str) -> tuple[
     Returns
     -------
     tuple of Decision
-        The oldest first.
+        Oldest first.
     """
 
     def make() -> tuple[Decision, ...]:

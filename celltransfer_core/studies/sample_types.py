@@ -1,8 +1,7 @@
-"""What people said of the types that a study's query may hold: decisions in, settings out.
+"""The types that a study's query may contain, as decided by people, and the resulting settings.
 
-A decision (kind ``expect``) names a type of the reference and whether it is expected, possible or
-absent. Of each type the latest counts. Who chooses a kind of sample decides on all types at one
-stroke.
+A decision (kind ``expect``) says whether a type of the reference is expected, possible or absent.
+The latest decision for each type counts. Choosing a kind of sample decides on all types together.
 """
 
 from __future__ import annotations
@@ -22,47 +21,47 @@ EXPECT = "expect"
 """The kind of these decisions."""
 
 FEWEST_TYPES = 2
-"""Types that must be possible for cells to be typed."""
+"""Number of types that must be possible for cells to be typed."""
 
 
 @dataclass(frozen=True)
 class ExpectedTypes:
-    """What a study's query may hold, as people said."""
+    """The types that a study's query may contain, as decided by people."""
 
     said: Mapping[str, Decision]
-    """The decision that counts of each type that somebody spoke of, of those that the reference has
-    now."""
+    """The decision that counts for each type that was decided on, limited to types that the
+    reference has now."""
     expected: tuple[str, ...]
     """Sorted."""
     absent: tuple[str, ...]
-    """Sorted; without types that must not be missed, and empty while it would leave too few."""
+    """Sorted; without types that must not be missed, and empty if it would leave too few types."""
     left: tuple[str, ...]
-    """Types that would be possible; fewer than :data:`FEWEST_TYPES` rule out nothing."""
+    """Types that would be possible; if fewer than :data:`FEWEST_TYPES`, nothing is ruled out."""
 
     @property
     def too_few(self) -> bool:
-        """Whether so much was ruled out that nothing is."""
+        """Whether so many types were ruled out that none is."""
         return bool(self.said) and len(self.left) < FEWEST_TYPES
 
     def state(self, name: str) -> TypeState:
-        """Return what was said of a type, possible if nothing was."""
+        """Return the state that was decided for a type; possible by default."""
         decision = self.said.get(name)
         state: TypeState = decision.payload["state"] if decision else "possible"
         return state
 
     def followed(self, config: Config) -> tuple[dict[str, str], ...]:
-        """List who said what, as far as a run follows it.
+        """List the decisions that a run follows, with who made them.
 
         Parameters
         ----------
         config : Config
-            Of the run; what was said since is left out.
+            Configuration of the run; decisions made after it are left out.
 
         Returns
         -------
         tuple of dict
-            For a manifest, by type: type, state, reader and time; sample where it follows from a
-            kind of sample.
+            For a manifest, by type: type, state, reader and time; also the sample, if the
+            decision comes from a kind of sample.
         """
         return tuple(
             {
@@ -84,14 +83,14 @@ def _state_in(config: Config, name: str) -> TypeState:
 
 
 def expect_payloads(states: Mapping[str, TypeState], kind: str = "") -> list[dict[str, Any]]:
-    """Write what a person said of types as it is kept.
+    """Build the payloads of decisions on types.
 
     Parameters
     ----------
     states : mapping from type to {"expected", "possible", "absent"}
-        Said at one stroke, and undone so.
+        States that are decided together and undone together.
     kind : str
-        The kind of sample that it follows from; empty if it was said of the types themselves.
+        The kind of sample that they come from; empty if the types were decided on directly.
 
     Returns
     -------
@@ -105,7 +104,7 @@ def expect_payloads(states: Mapping[str, TypeState], kind: str = "") -> list[dic
 
 
 def expected_types(workspace: Workspace, study: str) -> ExpectedTypes:
-    """Read what people said of the types that the query may hold.
+    """Read people's decisions on the types that the query may contain.
 
     Parameters
     ----------
@@ -123,14 +122,14 @@ def expected_types(workspace: Workspace, study: str) -> ExpectedTypes:
 def expected_of(
     workspace: Workspace, snapshot: Snapshot, must_find: Collection[str]
 ) -> ExpectedTypes:
-    """Read what was said as it was at one moment: see :func:`expected_types`.
+    """Read these decisions as of one moment: see :func:`expected_types`.
 
     Parameters
     ----------
     workspace : Workspace
     snapshot : Snapshot
     must_find : collection of str
-        Types that must not be missed: they are possible, whatever was said.
+        Types that must not be missed: they are possible, whatever was decided.
 
     Returns
     -------

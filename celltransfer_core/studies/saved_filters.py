@@ -1,7 +1,7 @@
-"""Filters of cells that a study keeps under names: addresses in, what readers share out.
+"""Filters of cells that are saved in a study under names, for readers to share the work.
 
-They are decisions like all others, so that two readers see each other's, a copy of a study and a
-backup hold them, and an older workspace takes them as it is.
+They are stored as decisions, so that readers see each other's filters, copies and backups of a
+study contain them, and a workspace of an earlier version can hold them without changes.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ FILTER = "filter"
 """Kind of these decisions."""
 
 FilterAddress = Mapping[str, Sequence[str]]
-"""Parameters of an address and their values."""
+"""Parameters of an address with their values."""
 
 
 def saved_filters(workspace: Workspace, study: str) -> dict[str, FilterAddress]:
-    """List the filters that a study keeps.
+    """List the filters saved in a study.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def saved_filters(workspace: Workspace, study: str) -> dict[str, FilterAddress]:
     Returns
     -------
     dict from a name to its address
-        Sorted by name, whatever its case.
+        Sorted by name, ignoring case.
     """
     kept: dict[str, FilterAddress] = {}
     for one in workspace.decisions(study, FILTER):
@@ -48,18 +48,18 @@ def filter_payloads(
     *,
     instead: str = "",
 ) -> list[dict[str, Any]]:
-    """Write a filter as it is kept, at one stroke (kind :data:`FILTER`).
+    """Build the payloads that save, rename or remove a filter (kind :data:`FILTER`).
 
     Parameters
     ----------
     kept : mapping
         From :func:`saved_filters`.
     name : str
-        What it is to be called; a filter of this name is replaced.
+        Name for the filter; a filter of this name is replaced.
     address : mapping or None
-        None takes the filter away.
+        None to remove the filter.
     instead : str
-        The name that it had before.
+        The previous name of the filter.
 
     Returns
     -------
@@ -68,8 +68,8 @@ def filter_payloads(
     Raises
     ------
     StudyError
-        If the name is empty or too long, another filter is called so already, or the one to
-        rename is gone.
+        If the name is empty, too long or used by another filter, or the filter to rename no longer
+        exists.
     """
     name = clean_name(name)
     if instead and instead not in kept:

@@ -1,7 +1,7 @@
-"""Tables that a set received: kept as text, with how they were read and what somebody chose.
+"""Tables that a set received: stored as text, with how they were read and the chosen columns.
 
-Bytes of a ``labels.csv`` and the like go in; its text, the hash of what came, and the columns that
-are meant come out.
+From the bytes of a table such as ``labels.csv``, its text, the hash of these bytes and the columns
+to use are determined.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from celltransfer_core.studies.sets import SetTable
 
 @dataclass(frozen=True)
 class ArrivedTable:
-    """A table that came in."""
+    """A table that was received."""
 
     table: TableText
     sha256: str
-    """Of its bytes, without the byte order mark of UTF-8."""
+    """Hash of its bytes, without the byte order mark of UTF-8."""
 
 
 def arrived_table(name: str, data: bytes) -> ArrivedTable:
-    """Read a table that came in.
+    """Read a table that was received.
 
     Parameters
     ----------
@@ -51,20 +51,20 @@ def arrived_table(name: str, data: bytes) -> ArrivedTable:
 def table_facts(
     row: SetRow, arrived: Mapping[str, ArrivedTable], texts: Mapping[str, str]
 ) -> dict[str, Any] | None:
-    """Find what is known of a set's tables beside their text, once others came.
+    """Collect what is known about a set's tables besides their text, once new tables arrive.
 
     Parameters
     ----------
     row : SetRow
-        As it was before.
+        The set before the tables arrive.
     arrived : mapping from name to ArrivedTable
     texts : mapping from name to str
-        Of each of them, from now on.
+        The new text of each of them.
 
     Returns
     -------
     dict or None
-        By table: hash and note of what came, and the columns that somebody chose, as far as it has
+        By table: hash and note of what was received, and the chosen columns, if the table has
         them.
     """
     facts = dict(row.table_facts or {})
@@ -78,13 +78,13 @@ def table_facts(
                 "note": came.table.note,
                 "columns": chosen if fits else {},
             }
-        elif text != row.tables.get(name):  # two were joined
+        elif text != row.tables.get(name):  # two tables were joined
             facts.pop(name, None)
     return facts or None
 
 
 def written_table(row: SetRow, name: str) -> TableText:
-    """Return a table of a set with what is known of it.
+    """Return a table of a set with what is known about it.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def written_table(row: SetRow, name: str) -> TableText:
 
 
 def needed_by(row: SetRow, table: str) -> frozenset[str]:
-    """Tell which columns a table of a set must have.
+    """Return the columns that a table of a set must have.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class TableOfTables(SetTable):
     """The tables of image sets."""
 
     def take_out_table(self, set_id: str, table: str) -> None:
-        """Take a table out of a set, such as one that cannot be read.
+        """Remove a table from a set, for example one that cannot be read.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class TableOfTables(SetTable):
         self._transact(take_out)
 
     def choose_columns(self, set_id: str, table: str, columns: Mapping[str, str]) -> None:
-        """Say which columns of a table are meant by ``file`` and ``label``.
+        """Choose the columns of a table that serve as ``file`` and ``label``.
 
         Parameters
         ----------
@@ -147,12 +147,12 @@ class TableOfTables(SetTable):
         table : str
             Its name, such as ``labels.csv``.
         columns : mapping from str to str
-            From ``file`` and ``label`` to the column, as the table writes it.
+            From ``file`` and ``label`` to the column's name in the table.
 
         Raises
         ------
         DataError
-            If the table cannot be read so.
+            If the table cannot be read in this way.
         """
 
         def choose(session: Session) -> None:
@@ -169,7 +169,7 @@ class TableOfTables(SetTable):
         self._transact(choose)
 
     def table_headers(self, set_id: str) -> dict[str, TableHeader]:
-        """Read which columns the tables of a set have, and which of them count as what.
+        """Read the columns of a set's tables and the meaning of each.
 
         Parameters
         ----------
@@ -178,7 +178,7 @@ class TableOfTables(SetTable):
         Returns
         -------
         dict from name to TableHeader
-            Tables that are no text are not among them.
+            Tables that are not text are left out.
         """
         with self._session() as session:
             row = self._set_row(session, set_id)
@@ -189,7 +189,7 @@ class TableOfTables(SetTable):
             }
 
     def known_tables(self, set_id: str) -> dict[str, str]:
-        """List the tables that a set has, so that another one of the same name is noticed.
+        """List the tables of a set, so that another one of the same name is noticed.
 
         Parameters
         ----------
@@ -198,8 +198,8 @@ class TableOfTables(SetTable):
         Returns
         -------
         dict from name to content hash
-            SHA-256 of the bytes as they came, without the byte order mark of UTF-8; empty for one
-            that cannot be read.
+            SHA-256 of the received bytes, without the byte order mark of UTF-8; empty for an
+            unreadable table.
         """
         with self._session() as session:
             row = self._set_row(session, set_id)

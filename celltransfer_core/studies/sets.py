@@ -1,4 +1,4 @@
-"""The sets of a study: added, renamed, their types mapped, removed."""
+"""The sets of a study: adding, renaming and removing them, and mapping their types."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from celltransfer_core.studies.unfinished import UnfinishedTable
 
 
 class SetTable(UnfinishedTable):
-    """The table of image sets, and what their files tell of a study."""
+    """The table of image sets, and what their files show about a study."""
 
     def sets(self, study: str, role: str | None = None) -> tuple[ImageSet, ...]:
         """List a study's sets, in the order they were added.
@@ -57,7 +57,7 @@ class SetTable(UnfinishedTable):
         Raises
         ------
         StudyError
-            If there is none.
+            If there is no such set.
         """
         with self._session() as session:
             return to_record(ImageSet, self._set_row(session, set_id))
@@ -69,7 +69,7 @@ class SetTable(UnfinishedTable):
         ----------
         study : str
         role : {"reference", "query", "extra", "batch"}
-            A study has one query; references are pooled. A signed study takes batches too.
+            A study has one query; references are pooled. A signed study still accepts batches.
         name : str
 
         Returns
@@ -116,7 +116,7 @@ class SetTable(UnfinishedTable):
         types_at: str | None = None,
         channels: str | None = None,
     ) -> None:
-        """Rename a set, map its types, or say where these stand or what its pixels are.
+        """Change a set: its name, its types' mapping or level, its pixel size or its channels.
 
         Parameters
         ----------
@@ -124,16 +124,16 @@ class SetTable(UnfinishedTable):
         name : str, optional
         mapping : mapping from type to type, optional
         um_per_px : float, optional
-            Micrometres; 0 where it is not known.
+            Micrometres per pixel; 0 if unknown.
         types_at : str, optional
             Level of the folders that name the types, such as ``"2"``.
         channels : str, optional
-            Channels to show, such as ``1,2,4``; empty for none that are chosen.
+            Channels to show, such as ``1,2,4``; empty if none are chosen.
 
         Raises
         ------
         StudyError
-            If the set is gone, its study signed off, or the name, the level or a channel is none.
+            If the set no longer exists, its study was signed off, or a value is invalid.
         """
         name = None if name is None else clean_name(name)
         for given, read in ((types_at, read_level), (channels or None, parse_channels)):
@@ -148,11 +148,11 @@ class SetTable(UnfinishedTable):
             if name is not None:
                 row.name = name
             if mapping is not None:
-                # What is hardly a type stays one if somebody says so.
+                # A name that hardly looks like a type stays one if somebody confirms it.
                 said = {*doubtful_types(mapping)}
                 wanted = {k: value for k, value in mapping.items() if k != value or k in said}
                 if row.mapping != wanted:
-                    # Decisions may name types as they were called until now.
+                    # Decisions may use the names that types have had until now.
                     earlier = {"mapping": row.mapping, "position": row.position}
                     session.add(
                         DecisionRow(
@@ -163,19 +163,19 @@ class SetTable(UnfinishedTable):
             if um_per_px is not None:
                 row.um_per_px = um_per_px or None
             if types_at is not None:
-                if (row.types_at or "1") != types_at:  # its cells have other types
+                if (row.types_at or "1") != types_at:  # its cells have other types now
                     row.revision = secrets.token_hex(6)
                 row.types_at = types_at
             if channels is not None and (row.channels or "") != channels:
-                row.channels = channels  # its cells are other pictures
+                row.channels = channels  # its images look different now
                 row.revision = secrets.token_hex(6)
 
         self._transact(change)
 
     def remove_set(self, set_id: str) -> None:
-        """Take a set out of its study.
+        """Remove a set from its study.
 
-        ``Workspace.sweep`` deletes images that no set has any more.
+        ``Workspace.sweep`` deletes images that no longer belong to any set.
 
         Parameters
         ----------
@@ -196,19 +196,19 @@ class SetTable(UnfinishedTable):
         return row
 
     def _touch_set(self, session: Session, set_id: str) -> SetRow:
-        """Lock the study of a set in order to change it; return the set as it is then."""
+        """Lock the study of a set for a change; return the set as it is then."""
         found = session.execute(
             select(SetRow.study, SetRow.role).where(SetRow.id == set_id)
         ).first()
         if found is not None:
             self._touch(session, found.study, beside=found.role == BATCH)
         row = self._set_row(session, set_id)
-        if found is None or row.study != found.study:  # it was just taken out
+        if found is None or row.study != found.study:  # it has just been removed
             raise StudyError("This set no longer exists; reload the page.")
         return row
 
     def filled(self, study: str) -> frozenset[str]:
-        """Tell which roles have a usable image.
+        """Return the roles that have a usable image.
 
         Parameters
         ----------
@@ -226,7 +226,7 @@ class SetTable(UnfinishedTable):
             return frozenset(session.scalars(query))
 
     def count_files(self, study: str) -> dict[str, int]:
-        """Count the files that a study received.
+        """Count the files that a study has received.
 
         Parameters
         ----------
@@ -235,7 +235,7 @@ class SetTable(UnfinishedTable):
         Returns
         -------
         dict from role to int
-            Without roles that have none.
+            Roles without files are left out.
         """
         query = (
             select(SetRow.role, func.count(FileRow.id))

@@ -1,7 +1,7 @@
 """The sets of a study, read as data sets for the pipeline.
 
-Labels come with references only; :meth:`SetReader.labelled` gives those of a query to the
-evaluation.
+Only references are read with their labels; :meth:`SetReader.labelled` provides those of a query to
+the evaluation.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from celltransfer_core.studies.set_tables import written_table
 _OFTEN_DEEP = (".tif", ".tiff")
 
 _MOST_KEPT = 16
-"""Data sets that are kept in memory."""
+"""Number of data sets that are kept in memory."""
 
 
 def _key(image_set: ImageSet) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ def _key(image_set: ImageSet) -> tuple[str, ...]:
 
 
 class SetReader(FileTable):
-    """Reads image sets; those used last are kept in memory."""
+    """Reads image sets; the most recently used ones are kept in memory."""
 
     def __init__(
         self, folder: Path | None = None, url: str | None = None, *, backed_up: bool = False
@@ -51,12 +51,12 @@ class SetReader(FileTable):
         self._kept: dict[tuple[Any, ...], Dataset] = {}
 
     def dataset(self, image_set: ImageSet) -> Dataset:
-        """Read one set, its types renamed by its mapping.
+        """Read one set, with its types renamed by its mapping.
 
         Parameters
         ----------
         image_set : ImageSet
-            A reference comes with its types; a query or an extra set never does.
+            A reference is read with its types; a query or an extra set never is.
 
         Returns
         -------
@@ -66,16 +66,17 @@ class SetReader(FileTable):
         Raises
         ------
         LevelError
-            If it is a reference and nobody has said yet at which level its types stand.
+            If it is a reference and nobody has chosen yet at which level its types are.
         DataError
-            If a table of it has the wrong columns, or nothing in it has a type.
+            If one of its tables has the wrong columns, or nothing in it has a type.
         """
         return self._keep(_key(image_set), lambda: self._read_set(image_set))
 
     def labelled(self, image_set: ImageSet) -> Dataset:
-        """Read one set with the types that came with its images, whatever its role.
+        """Read one set with the original types of its images, whatever its role.
 
-        For :mod:`celltransfer_core.evaluation` alone: no step of the pipeline may see a query's.
+        For :mod:`celltransfer_core.evaluation` only: no step of the pipeline may see a query's
+        types.
 
         Parameters
         ----------
@@ -88,14 +89,14 @@ class SetReader(FileTable):
         Raises
         ------
         DataError
-            If a table of it has the wrong columns, or nothing in it has a type.
+            If one of its tables has the wrong columns, or nothing in it has a type.
         """
         return self._keep(
             (*_key(image_set), "labelled"), lambda: self._read_set(image_set, labelled=True)
         )
 
     def as_sent(self, image_set: ImageSet) -> Dataset:
-        """Read one set with all types that came with it, under the names that came.
+        """Read one set with all its original types, under their original names.
 
         Parameters
         ----------
@@ -105,12 +106,12 @@ class SetReader(FileTable):
         Returns
         -------
         Dataset
-            Also of labels such as ``nan``, of which somebody must say what they mean.
+            Includes labels such as ``nan``, whose meaning the user has to decide.
 
         Raises
         ------
         DataError
-            As :meth:`dataset`.
+            See :meth:`dataset`.
         """
         plain = replace(image_set, mapping={})
         return self._keep((*_key(plain), "as sent"), lambda: self._read_set(plain, as_sent=True))
@@ -124,7 +125,7 @@ class SetReader(FileTable):
             rows = session.scalars(select(FileRow).where(FileRow.set == image_set.id))
             checked = {row.path: self._known(row) for row in rows}
         labelled = labelled or image_set.role == "reference"
-        # Nobody is asked where the types of a query stand: no page may look at its names.
+        # The level of a query's types is never asked for: no page may look at their names.
         asks = image_set.role == "reference" and image_set.types_at == ""
         level = None if asks else read_level(image_set.types_at or "1")
         made = stored_dataset(
@@ -134,7 +135,7 @@ class SetReader(FileTable):
             tables,
             labelled=labelled,
             types_at=level,
-            # An earlier version took every label, and is not asked again.
+            # An earlier version accepted every label, and the question is not asked again.
             accepted=None if as_sent or image_set.types_at is None else [*image_set.mapping],
             channels=parse_channels(image_set.channels) if image_set.channels else None,
         )
@@ -142,7 +143,7 @@ class SetReader(FileTable):
         return pool([made], [image_set.mapping]) if labelled and image_set.mapping else made
 
     def _known(self, row: FileRow) -> Checked:
-        """Return what is known of a file; look again where an earlier version saw less of it."""
+        """Return what is known about a file; check it again if an earlier version recorded less."""
         look = row.look or b""
         less = row.numbers is None and not row.problem
         if less and (row.deep or row.pages > 1 or row.path.lower().endswith(_OFTEN_DEEP)):
@@ -162,7 +163,7 @@ class SetReader(FileTable):
 
     def _keep(self, key: tuple[Any, ...], make: Callable[[], Dataset]) -> Dataset:
         kept = self._kept.pop(key, None) or make()
-        self._kept[key] = kept  # at the end: the one used longest ago goes first
+        self._kept[key] = kept  # moved to the end: the least recently used goes first
         while len(self._kept) > _MOST_KEPT:
             self._kept.pop(next(iter(self._kept)))
         return kept
@@ -178,7 +179,7 @@ class SetReader(FileTable):
         Returns
         -------
         Dataset or None
-            None without any image.
+            None if there are no images.
         """
         return self.pool_sets(self.sets(study, role))
 
@@ -193,12 +194,12 @@ class SetReader(FileTable):
         Returns
         -------
         Dataset or None
-            None without any image.
+            None if there are no images.
         """
         found = {one.id: dataset for one in sets if (dataset := self.dataset(one)).n_cells}
         if len(found) < 2:
             return next(iter(found.values()), None)
-        # Queries are one microscope's slides; references may come from several.
+        # The query sets come from one microscope; references may come from several.
         several = sets[0].role == "reference"
         names = [one.name for one in sets if one.id in found] if several else None
         return self._keep(

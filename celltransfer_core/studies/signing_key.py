@@ -1,7 +1,7 @@
-"""The key that a workspace signs its addresses with: its folder goes in, the key comes out.
+"""The key with which a workspace signs its addresses, stored in the workspace's folder.
 
-It is made once, written whole or not at all, and never trusted when damaged: with an empty or a
-short key anybody could sign.
+It is created once, written completely or not at all, and never used if it is damaged: with an empty
+or short key, anybody could sign addresses.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def signing_key(folder: Path) -> str:
-    """Return the key of a workspace; make it if there is none.
+    """Return the key of a workspace; create it if there is none.
 
-    Several processes may ask for it at once: all get the same.
+    If several processes ask for it at the same time, all get the same key.
 
     Parameters
     ----------
     folder : Path
-        Of the workspace.
+        Folder of the workspace.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def signing_key(folder: Path) -> str:
     Raises
     ------
     OutputError
-        If the key cannot be read or written, or is not whole.
+        If the key cannot be read or written, or is incomplete.
     """
     path = folder / KEY_FILE
     try:
@@ -64,7 +64,7 @@ def signing_key(folder: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Write a key beside its place, then give it the place unless another process did."""
+    """Write a key beside its place, then move it there unless another process was first."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -81,7 +81,7 @@ def _make(path: Path) -> None:
 
 
 def _take_place(beside: Path, path: Path) -> None:
-    """Give a file a name that nothing has yet."""
+    """Give a file a name that does not exist yet."""
     try:
         path.hardlink_to(beside)
     except OSError as error:
@@ -89,4 +89,4 @@ def _take_place(beside: Path, path: Path) -> None:
             raise
         if path.exists():
             return
-        beside.rename(path)  # some file systems know no links, as those of memory sticks
+        beside.rename(path)  # some file systems have no links, as on memory sticks

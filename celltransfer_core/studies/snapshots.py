@@ -1,7 +1,8 @@
-"""What decides a study's results, read in one statement, and what was derived from it.
+"""Snapshots of everything that determines a study's results, and values derived from them.
 
-Everything that is asked again and again (keys, settings, decisions) is kept in memory beside the
-snapshot that it was derived from, and derived anew as soon as anything in the study is another.
+A snapshot is read in one statement. Values that are needed again and again (keys, settings,
+decisions) are kept in memory with the snapshot that they were derived from, and derived again as
+soon as anything in the study changes.
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ from celltransfer_core.studies.study_list import StudyTable
 Derived = TypeVar("Derived")
 
 _MOST_KEPT = 128
-"""Derived values that are kept in memory."""
+"""Number of derived values that are kept in memory."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A study, its sets, and how many decisions there are, all of one moment."""
+    """A study, its sets and the number of its decisions, all as of one moment."""
 
     study: Study
     sets: tuple[ImageSet, ...]
     """In the order they were added."""
     decided: tuple[int, int, int]
-    """Number of decisions, the last one's id, and number of those that were undone."""
+    """Number of decisions, id of the last one, and number of undone ones."""
 
     def of_role(self, role: str) -> tuple[ImageSet, ...]:
         """List the sets of a role."""
@@ -48,13 +49,13 @@ class Snapshot:
 
     @cached_property
     def key(self) -> str:
-        """Hash of all that decides what is derived from the study."""
+        """Hash of everything that determines what is derived from the study."""
         study = [self.study.id, self.study.drawn, self.study.options]
         return _hash(study, self.sets_key, self.decided)
 
     @cached_property
     def sets_key(self) -> str:
-        """Hash of the sets alone; it changes with every image."""
+        """Hash of the sets only; it changes with every image."""
         return _hash(*([getattr(one, f.name) for f in fields(one)] for one in self.sets))
 
 
@@ -64,13 +65,13 @@ def _hash(*parts: Any) -> str:
 
 
 class _Look(threading.local):
-    """What one thread has read of studies within a look; None outside one."""
+    """What one thread has read within :meth:`SnapshotReader.one_look`; None outside."""
 
     seen: dict[tuple[str, str], Any] | None = None
 
 
 class SnapshotReader(StudyTable, SetReader, DecisionTable):
-    """Reads snapshots of studies; what is derived from the latest of each is kept in memory."""
+    """Reads snapshots of studies; values derived from the latest of each are kept in memory."""
 
     def __init__(
         self, folder: Path | None = None, url: str | None = None, *, backed_up: bool = False
@@ -81,10 +82,10 @@ class SnapshotReader(StudyTable, SetReader, DecisionTable):
 
     @contextmanager
     def one_look(self) -> Iterator[None]:
-        """Read each study once: whatever the block asks of it is of one moment.
+        """Read each study only once within the block, so that all values are of one moment.
 
-        For what is drawn in one go, such as a page. What this thread writes within the block is
-        seen; what others write is not.
+        For output that is produced in one go, such as a page. Changes by this thread within the
+        block are seen; changes by others are not.
         """
         if self._look.seen is not None:
             yield
@@ -134,7 +135,7 @@ class SnapshotReader(StudyTable, SetReader, DecisionTable):
         return len(self.decisions(study, kind))
 
     def snapshot(self, study: str) -> Snapshot:
-        """Read what decides a study's results, in one statement; in a look, once.
+        """Read what determines a study's results, in one statement; in :meth:`one_look`, once.
 
         Parameters
         ----------
@@ -173,18 +174,18 @@ class SnapshotReader(StudyTable, SetReader, DecisionTable):
     def derive(
         self, snapshot: Snapshot, what: str, make: Callable[[], Derived], key: str = ""
     ) -> Derived:
-        """Return something that a snapshot decides, computed once.
+        """Return a value that depends only on a snapshot, computing it once.
 
         Parameters
         ----------
         snapshot : Snapshot
         what : str
-            What is computed.
+            Name of the value.
         make : callable
-            Computes it, of the snapshot and of the images and decisions that it stands for alone:
-            not of files in the folder of results.
+            Computes it from the snapshot and the images and decisions that belong to it only, not
+            from files in the folder of results.
         key : str
-            Of the part of the snapshot that decides it; of all of it by default.
+            Key of the part of the snapshot that determines it; the whole snapshot by default.
 
         Returns
         -------
@@ -197,7 +198,7 @@ class SnapshotReader(StudyTable, SetReader, DecisionTable):
             return made
         made = make()
         self._derived.pop(place, None)
-        self._derived[place] = (key, made)  # at the end: the oldest goes first
+        self._derived[place] = (key, made)  # moved to the end: the oldest goes first
         while len(self._derived) > _MOST_KEPT:
             self._derived.pop(next(iter(self._derived)), None)
         return made
@@ -213,7 +214,7 @@ class SnapshotReader(StudyTable, SetReader, DecisionTable):
         Returns
         -------
         tuple of Decision
-            The oldest first; read anew where there are other ones since the last time.
+            Oldest first; read again if there are other decisions than last time.
         """
         found = self.derive(
             snapshot, "decisions", lambda: _by_kind(self.decisions(snapshot.study.id))

@@ -1,7 +1,7 @@
-"""How fast the phases of earlier jobs were, kept in the workspace: a timetable in, speeds out.
+"""Speeds of the phases of earlier jobs, learned from timetables and stored in the workspace.
 
-Speeds are smoothed, so that one job on a busy machine does not decide what the next one promises.
-Nothing depends on them but the time that is promised.
+Speeds are smoothed, so that one job on a busy machine does not dominate the next estimate. They are
+used only to estimate durations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from celltransfer_core.runtime.files import read_if_whole, write_atomically
 from celltransfer_core.studies.timetable import Timetable
 from celltransfer_core.studies.workspace import Workspace
 
-_WEIGHT = 0.5  # of the last job, against all before
+_WEIGHT = 0.5  # weight of the last job, against all earlier ones
 _LEAST = 0.1  # s: nothing is learned from shorter phases
 
 
@@ -32,19 +32,19 @@ def load_speeds(workspace: Workspace) -> Mapping[str, float]:
     Returns
     -------
     mapping from phase to float
-        Seconds a unit of work; see :func:`~celltransfer_core.pipeline.phases.estimate_phases`.
+        Seconds per unit of work; see :func:`~celltransfer_core.pipeline.phases.estimate_phases`.
     """
     return read_if_whole(_path(workspace), _read) or {}
 
 
 def learn_speeds(workspace: Workspace, timetable: Timetable) -> None:
-    """Keep how fast the phases of a job were; where that cannot be written, nothing is learned.
+    """Store how fast the phases of a job were; if that cannot be written, nothing is learned.
 
     Parameters
     ----------
     workspace : Workspace
     timetable : Timetable
-        Phases that had been done in part before teach nothing.
+        Phases that were partly done before the job are ignored.
     """
     speeds = dict(load_speeds(workspace))
     for stop in timetable.passed:
@@ -52,7 +52,7 @@ def learn_speeds(workspace: Workspace, timetable: Timetable) -> None:
             continue
         name, new = stop.phase.name, speed_of(stop.phase, stop.taken)
         old = speeds.get(name, new)
-        # Of ratios: twice as slow counts as much as twice as fast.
+        # Average of ratios: twice as slow counts as much as twice as fast.
         speeds[name] = math.exp((1 - _WEIGHT) * math.log(old) + _WEIGHT * math.log(new))
     with suppress(OutputError):
         write_atomically(_path(workspace), json.dumps(speeds, indent=1).encode())

@@ -1,8 +1,8 @@
-"""The stages of a study, and the key of everything that decides the result of each.
+"""The stages of a study, and the key of everything that determines the result of each.
 
-``embed`` is section 3.1 of the paper, ``clusters`` and ``matches`` are 3.2 (A.1 and A.2),
-``classify`` is 3.3 and 3.4; ``evaluate`` and ``check`` lie beside them. A stage depends on those
-before it, so its key is made from the key before it and from the settings that decide it.
+``embed`` is section 3.1 of the paper, ``clusters`` and ``matches`` are 3.2 (A.1 and A.2), and
+``classify`` is 3.3 and 3.4. ``evaluate`` and ``check`` are computed beside them. A stage depends on
+those before it, so its key is made from the previous key and the settings that determine it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BRIEF = Protocol(
     methods=("knn", "ensemble", "majority", "ceiling"),
     low_label=(),
 )
-"""What the Evaluate page measures by default."""
+"""The default protocol of the Evaluate page."""
 
 MAPS: dict[Layout, str] = {"t-SNE": "map", "UMAP": "umap"}
 
@@ -95,7 +95,7 @@ def _make_config(workspace: Workspace, snapshot: Snapshot) -> Config:
         options |= {"expect": told.expected, "absent": told.absent}
     if kept := _kept_types(workspace, snapshot):
         options["keep"] = tuple(name for name in kept if name not in told.absent)
-    # Every set has its own; where they are two numbers, the command line can repeat them.
+    # Every set has its own pixel size; the command line can repeat only one size per role.
     reference, query = ({s.um_per_px for s in snapshot.of_role(r)} for r in (REFERENCE, QUERY))
     if len(reference) == len(query) == 1 and all(scales := (*reference, *query)):
         options["um_per_px"] = scales
@@ -103,7 +103,7 @@ def _make_config(workspace: Workspace, snapshot: Snapshot) -> Config:
 
 
 def config_of_options(options: Mapping[str, Any]) -> Config:
-    """Make the configuration that a study's options give, before any decision.
+    """Make the configuration for a study's options, before any decision.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def config_of_options(options: Mapping[str, Any]) -> Config:
 
 
 def _kept_types(workspace: Workspace, snapshot: Snapshot) -> tuple[str, ...]:
-    """List the types that people kept; the reference may be another one since."""
+    """List the types that people kept; the reference may have changed since."""
     first = snapshot.study.options.get("keep", ())  # workspaces of 0.1.0 have them there
     if not first and not workspace.decisions_of(snapshot, "keep"):
         return ()
@@ -141,7 +141,7 @@ def _kept_types(workspace: Workspace, snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def named_types(workspace: Workspace, study: str) -> list[str]:
-    """List the types that people named beside those of the reference.
+    """List the types that people added to those of the reference.
 
     Parameters
     ----------
@@ -151,19 +151,19 @@ def named_types(workspace: Workspace, study: str) -> list[str]:
     Returns
     -------
     list of str
-        In the order in which they were first named.
+        In the order in which they were first used.
     """
     snapshot = workspace.snapshot(study)
     own = {*types_now(workspace, snapshot).types, *ANSWERS}
     matches = decisions_now(workspace, snapshot, "match")
-    # Without the mark it was a type of a reference that the study no longer has.
+    # Without the mark, it was a type of a reference that the study no longer has.
     given = [d.payload.get("type") for d in matches if d.payload.get("new")]
     given += [d.payload.get("answer") for d in decisions_now(workspace, snapshot, "review")]
     return [name for name in dict.fromkeys(given) if name and name not in own]
 
 
 def stage_keys(workspace: Workspace, study: str) -> dict[Keyed, str]:
-    """Compute the key of everything that decides each stage's result.
+    """Compute the key of everything that determines each stage's result.
 
     Parameters
     ----------
@@ -173,8 +173,8 @@ def stage_keys(workspace: Workspace, study: str) -> dict[Keyed, str]:
     Returns
     -------
     dict from stage to key
-        Empty while the reference or the query has no usable image. ``unaligned`` is that of
-        ``classify`` where no transport counts, and of its first result where some does.
+        Empty while the reference or the query has no usable image. ``unaligned`` is the key of
+        ``classify`` if no transport counts, and of its first result if some does.
     """
     return keys_of(workspace, workspace.snapshot(study))
 
@@ -196,7 +196,7 @@ def keys_of(workspace: Workspace, snapshot: Snapshot) -> dict[Keyed, str]:
 
 def _make_keys(workspace: Workspace, snapshot: Snapshot) -> dict[Keyed, str]:
     study = snapshot.study
-    sets = [one for one in snapshot.sets if one.role != BATCH]  # they change no result
+    sets = [one for one in snapshot.sets if one.role != BATCH]  # batches change no result
     filled = workspace.derive(
         snapshot, "filled", lambda: workspace.filled(study.id), key=snapshot.sets_key
     )
@@ -205,7 +205,7 @@ def _make_keys(workspace: Workspace, snapshot: Snapshot) -> dict[Keyed, str]:
         return {}
     config = config_of(workspace, snapshot)
     embed = hash_of(__version__, deciding_images(snapshot, sets), config.first_deciding("embed"))
-    # Embeddings do not depend on labels, clusters do by what tells the types apart.
+    # Embeddings do not depend on labels; clusters do, through the features that separate the types.
     mended = mended_labels(workspace, snapshot)
     clusters = hash_of(embed, config.first_deciding("clusters"), *([mended] if mended else []))
     edits = [d.payload for d in edits_of(workspace, snapshot, clusters)]
@@ -225,20 +225,20 @@ def _make_keys(workspace: Workspace, snapshot: Snapshot) -> dict[Keyed, str]:
 
 
 def deciding_images(snapshot: Snapshot, sets: Sequence[ImageSet]) -> list[tuple[object, ...]]:
-    """List what decides the images of some sets, and their types as they came.
+    """List what determines the images of some sets and their original types.
 
     Parameters
     ----------
     snapshot : Snapshot
     sets : sequence of ImageSet
-        Of that study.
+        Sets of that study.
 
     Returns
     -------
     list of tuple
-        JSON values, as parts of a key.
+        JSON values, to be used as parts of a key.
     """
-    # Several references are told apart by name, extra sets always; other names decide nothing.
+    # Several references are distinguished by name, extra sets always; other names have no effect.
     several = len(snapshot.of_role(REFERENCE)) > 1
     named = {"extra"} | ({REFERENCE} if several else set())
     return [
@@ -251,9 +251,9 @@ def deciding_images(snapshot: Snapshot, sets: Sequence[ImageSet]) -> list[tuple[
 
 
 def _most_confirmed(decisions: Sequence[Decision]) -> float:
-    """Return the most of the query that can be in confirmed clusters: all or nothing.
+    """Return an upper bound on the share of the query in confirmed clusters: 0 or 1.
 
-    Which decisions stand for the clusters at hand is not known before these are found.
+    Which decisions apply to the clusters is not known before the clusters are found.
     """
     named: dict[str, bool] = {}
     for one in decisions:
@@ -262,7 +262,7 @@ def _most_confirmed(decisions: Sequence[Decision]) -> float:
 
 
 def hash_of(*parts: Any) -> str:
-    """Make a key of everything that decides a result."""
+    """Make a key from everything that determines a result."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -275,18 +275,18 @@ def cluster_edits(workspace: Workspace, study: str, clusters_key: str) -> tuple[
     workspace : Workspace
     study : str
     clusters_key : str
-        Key of the stage ``clusters``; edits of other clusters do not apply.
+        Key of the stage ``clusters``; edits of other clusters are ignored.
 
     Returns
     -------
     tuple of Decision
-        The oldest first.
+        Oldest first.
     """
     return edits_of(workspace, workspace.snapshot(study), clusters_key)
 
 
 def edits_of(workspace: Workspace, snapshot: Snapshot, clusters_key: str) -> tuple[Decision, ...]:
-    """List the edits of a study's clusters at one moment: see :func:`cluster_edits`.
+    """List the edits of a study's clusters as of one moment: see :func:`cluster_edits`.
 
     Parameters
     ----------
@@ -321,7 +321,7 @@ def way_to(target: str) -> tuple[Stage, ...]:
 
 
 def protocol_of(study: Study) -> Protocol:
-    """Return what a study's Evaluate page measures: what was chosen there, or :data:`BRIEF`.
+    """Return the protocol chosen on a study's Evaluate page, or :data:`BRIEF`.
 
     Parameters
     ----------
@@ -336,7 +336,7 @@ def protocol_of(study: Study) -> Protocol:
 
 
 def evaluation_path(workspace: Workspace, study: str) -> Path | None:
-    """Return where the figures of the present state of a study lie, or will lie.
+    """Return the path of the evaluation of a study's present state, whether it exists or not.
 
     Parameters
     ----------
@@ -346,13 +346,13 @@ def evaluation_path(workspace: Workspace, study: str) -> Path | None:
     Returns
     -------
     Path or None
-        None without images. A folder of the same name holds tables and report.
+        None if there are no images. A folder of the same name holds the tables and the report.
     """
     snapshot = workspace.snapshot(study)
     keys = keys_of(workspace, snapshot)
     if not keys:
         return None
-    # Every alignment that the protocol names is computed, whatever counts in the study's own vote.
+    # Every alignment in the protocol is computed, whatever counts in the study's own vote.
     voting = config_of(workspace, snapshot).first_deciding("aligned", "weighing")
     measured = hash_of(keys["unaligned"], voting, asdict(protocol_of(snapshot.study)))
     return workspace.result_path(study, "evaluate", measured)
@@ -368,7 +368,7 @@ def layout_of(study: Study) -> Layout:
     Returns
     -------
     {"t-SNE", "UMAP"}
-        The one that was chosen, where it is installed.
+        The chosen layout, if it is installed.
     """
     chosen = study.options.get("layout", "t-SNE")
     return chosen if chosen in layouts() else "t-SNE"

@@ -1,8 +1,8 @@
-"""Which decisions on clusters stand for the clusters at hand.
+"""Decisions on clusters, and the current clusters that they apply to.
 
-A decision is stored with the cells of its cluster, not with the cluster's number. So it outlives a
-new run with other clusters: in go clusters and decisions, out comes at most one confirmed match, or
-name, for each cluster.
+A decision is stored with the cells of its cluster, not with the cluster's number, so that it
+remains valid after a new run with other clusters. For each cluster, at most one confirmed match and
+one name are found among the decisions.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ CARRIED = 0.5
 
 @dataclass(frozen=True)
 class Standing:
-    """A decision that stands for one of the clusters at hand."""
+    """A decision that applies to one of the current clusters."""
 
     confirmation: Confirmation
     at: str
     """When it was made, UTC, ISO 8601."""
     share: float
-    """Share of the cluster's cells that it was made on; 1 where the cluster is the same."""
+    """Share of the cluster's cells that the decision was made on; 1 if the cluster is the same."""
 
 
 def standing_names(
     clusters: Clusters, cells: Sequence[str], decisions: Sequence[Decision]
 ) -> dict[int, str]:
-    """Find the names that people gave to the clusters at hand.
+    """Find the names that people gave to the current clusters.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ def standing_names(
     cells : sequence of str, length m
         Hashes.
     decisions : sequence of Decision
-        Of the kind ``cluster-name``, the oldest first. Their payloads hold ``cells`` (shortened
-        hashes) and ``name`` (empty to remove the name).
+        Decisions of the kind ``cluster-name``, oldest first. Their payloads hold ``cells``
+        (shortened hashes) and ``name`` (empty to remove the name).
 
     Returns
     -------
     dict from a cluster's number to its name
-        Without clusters that have no name.
+        Clusters without a name are left out.
     """
     named = [
         replace(d, payload={"cells": d.payload["cells"], "type": d.payload["name"] or None})
@@ -65,10 +65,10 @@ def standing_names(
 def standing_decisions(
     clusters: Clusters, cells: Sequence[str], decisions: Sequence[Decision], types: Sequence[str]
 ) -> tuple[Standing, ...]:
-    """Find the decisions on matches that stand for the clusters at hand.
+    """Find the decisions on matches that apply to the current clusters.
 
-    Of each cell the latest decision counts. A cluster takes the type that most of its cells were
-    given, if they are more than :data:`CARRIED` of it.
+    For each cell the latest decision counts. A cluster takes the type that most of its cells were
+    given, if their share of the cluster is more than :data:`CARRIED`.
 
     Parameters
     ----------
@@ -76,16 +76,16 @@ def standing_decisions(
     cells : sequence of str, length m
         Hashes.
     decisions : sequence of Decision
-        Of the kind ``match``, the oldest first. Their payloads hold ``cells`` (shortened hashes)
-        and ``type`` (None to take an earlier decision back); ``new`` is true where the type is one
+        Decisions of the kind ``match``, oldest first. Their payloads hold ``cells`` (shortened
+        hashes) and ``type`` (None to take an earlier decision back); ``new`` is true for a type
         that the reference lacks.
     types : sequence of str
-        Of the reference; another type counts only where the decision marks it as new.
+        Types of the reference; another type counts only if the decision marks it as new.
 
     Returns
     -------
     tuple of Standing
-        At most one a cluster, in the order of the clusters.
+        At most one per cluster, in the order of the clusters.
     """
     place = {cell: index for index, cell in enumerate(shorten_hashes(cells))}
     latest: Ints = np.full(len(cells), -1, dtype=np.int64)

@@ -1,8 +1,8 @@
-"""How far each step of a study is, and which one is next: a study in, one mark a step out.
+"""The progress of each step of a study, and the next step.
 
-What people decide is done when people have decided it: clusters are matched when each of them is
-settled by a person, a review is done after the recommended number of answers. No result is read
-anew for a mark while nothing in the study changes.
+Steps that depend on people are done when people have decided: clusters are matched once a person
+has settled each of them, and a review is done after the recommended number of answers. While
+nothing in the study changes, no result is read again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from celltransfer_core.vocabulary import QUERY, REFERENCE, SKIPPED
 Step = Literal["data", "embeddings", "clusters", "matches", "classify", "review", "export"]
 
 RECOMMENDED = CALIBRATED_FROM
-"""Cells that a review should answer: from so many on it can be told what a confidence is worth."""
+"""Recommended number of answered cells: from this number on, confidences can be calibrated."""
 
 _STEP_OF: Mapping[Stage, Step] = {
     "embed": "embeddings",
@@ -37,25 +37,25 @@ _STEP_OF: Mapping[Stage, Step] = {
 
 @dataclass(frozen=True)
 class Mark:
-    """How far one step is."""
+    """The progress of one step."""
 
     state: Literal["done", "partly", "open", "stale", "running", "failed"] = "open"
     done: int = 0
     of: int = 0
-    """What is to be done by people, such as clusters to be settled; 0 where nothing is counted."""
+    """Number of decisions for people to make, such as clusters to settle; 0 if not counted."""
 
 
 @dataclass(frozen=True)
 class Steps:
-    """How far a study is."""
+    """The progress of a study."""
 
     marks: Mapping[Step, Mark]
     next: Step
-    """The one that the study waits for."""
+    """The step that the study waits for."""
 
 
 def steps_of(workspace: Workspace, study: str, *, read: bool = True) -> Steps:
-    """Tell how far each step of a study is, and which one is next.
+    """Return the progress of each step of a study, and the next step.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def steps_of(workspace: Workspace, study: str, *, read: bool = True) -> Steps:
     -------
     Steps
         ``matches`` is done when a person has settled every cluster, ``review`` after
-        :data:`RECOMMENDED` cells or all that there are, ``export`` when the study is signed off.
+        :data:`RECOMMENDED` cells or all there are, ``export`` when the study is signed off.
     """
     snapshot = workspace.snapshot(study)
     reached = states(workspace, study, read=read)
@@ -93,7 +93,7 @@ def _data(workspace: Workspace, snapshot: Snapshot, reached: Mapping[Stage, Stat
 
 
 def _computed(stage: Stage, reached: Mapping[Stage, State], job: Job | None) -> Mark:
-    """Mark what a job computes; the first stage that it did not reach is where it failed."""
+    """Mark a step that a job computes; the first stage that it did not reach is where it failed."""
     state = reached[stage]
     if state in ("done", "running"):
         return Mark("done" if state == "done" else "running")
@@ -111,7 +111,7 @@ def _by_people(done: int, of: int) -> Mark:
 
 
 def _settled(workspace: Workspace, snapshot: Snapshot) -> tuple[int, int, int]:
-    """Count the clusters that people settled, all clusters, and the query's cells."""
+    """Count the clusters settled by people, all clusters, and the query's cells."""
     keys = keys_of(workspace, snapshot)
     if not keys:
         return 0, 0, 0
@@ -129,7 +129,7 @@ def _settled(workspace: Workspace, snapshot: Snapshot) -> tuple[int, int, int]:
 
 
 def _is_typed(workspace: Workspace, snapshot: Snapshot) -> bool:
-    """Tell whether there is a result whose vote counts all answers, whatever they changed since."""
+    """Tell whether there is a result whose vote can count all answers, including later ones."""
     keys, study = keys_of(workspace, snapshot), snapshot.study.id
     if not keys:
         return False
@@ -151,7 +151,7 @@ def _stamp(path: Path) -> int:
 
 
 def _answered(workspace: Workspace, snapshot: Snapshot) -> int:
-    """Count the cells that somebody has answered."""
+    """Count the answered cells."""
     answers = workspace.decisions_of(snapshot, "review")
     return len({one.payload["cell"] for one in answers if one.payload["answer"] != SKIPPED})
 
@@ -159,7 +159,7 @@ def _answered(workspace: Workspace, snapshot: Snapshot) -> int:
 def _next(
     marks: Mapping[Step, Mark], reached: Mapping[Stage, State], job: Job | None, *, typed: bool
 ) -> Step:
-    """Choose what is next: images, what must be computed, then what people decide."""
+    """Choose the next step: images, then missing computations, then people's decisions."""
     if marks["export"].state == "done":
         return "export"
     if reached["embed"] == "waiting":
@@ -168,7 +168,7 @@ def _next(
     if missing and not (missing == "classify" and typed):
         if not (job and job.active):
             return "data" if missing == "embed" else _STEP_OF[missing]
-        # What is computed is waited for where it is needed first.
+        # Computations are waited for at the first step that needs them.
         if missing != "classify":
             return "matches" if "matches" in way_to(job.target) else _STEP_OF[missing]
         if marks["matches"].state == "done":

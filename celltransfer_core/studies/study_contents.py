@@ -1,7 +1,8 @@
-"""What the database holds of a study, as plain rows, to go into a file and to come out of one.
+"""The database rows of a study as plain JSON values, for export and import.
 
-In go rows of the database, out come JSON values; of values from anywhere, rows that a study can
-have, or an error that says what is wrong. Ids of this workspace are no part of it.
+Rows are converted to JSON values. Values from any source are checked and converted back to valid
+rows of a study, or rejected with an error that says what is wrong. Ids of this workspace are left
+out.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from celltransfer_core.studies.records import ROLES, clean_name, clean_tags
 Row = Mapping[str, Any]
 
 _FILE = ("path", "size", "sha256", "problem")
-"""What is told of a file; what else is known of it is found out by looking at its image."""
+"""Exported columns of a file; everything else is determined from its image."""
 
 _OWN = {"id", "study", "set", "deleted", "archived"}
-"""Columns that mean something in one workspace alone."""
+"""Columns that have a meaning only within one workspace."""
 
-_MOST = 2**31  # of a whole number in any database
+_MOST = 2**31  # bound of integers that every database can store
 
 _TAKEN: Mapping[type[Any], tuple[type[Any], ...]] = {float: (int, float), object: (dict, list)}
-"""Types of the values that columns of these types take."""
+"""Python types that are accepted for columns of these types."""
 
 _HASH = re.compile("[0-9a-f]{64}")
 
@@ -44,19 +45,19 @@ class StudyContents:
     study: Row
     sets: tuple[Row, ...]
     files: tuple[tuple[Row, ...], ...]
-    """Those of each set, whether their images can be used or not."""
+    """Files of each set, whether their images are usable or not."""
     decisions: tuple[Row, ...]
-    """The oldest first, those that were undone among them."""
+    """Oldest first, including undone ones."""
 
     @property
     def images(self) -> dict[str, int]:
-        """Bytes of each usable image, by content hash."""
+        """Size in bytes of each usable image, by content hash."""
         usable = (one for some in self.files for one in some if not one["problem"])
         return {one["sha256"]: one["size"] for one in sorted(usable, key=lambda f: f["sha256"])}
 
 
 def plain_row(row: StudyRow | SetRow | FileRow | DecisionRow) -> Row:
-    """Take the values of a row that mean something elsewhere too.
+    """Return the values of a row that are also meaningful elsewhere.
 
     Parameters
     ----------
@@ -71,14 +72,14 @@ def plain_row(row: StudyRow | SetRow | FileRow | DecisionRow) -> Row:
 
 
 def checked_contents(study: Any, decisions: Any) -> StudyContents:
-    """Check what a file says that a study holds.
+    """Check the contents of a study as read from a file.
 
     Parameters
     ----------
     study : JSON value
-        The study's row; beside its columns, ``sets``: those of the sets, each with its ``files``.
+        The study's row; besides its columns, ``sets``: the rows of its sets, with their ``files``.
     decisions : JSON value
-        Their rows.
+        Rows of the decisions.
 
     Returns
     -------
@@ -87,7 +88,7 @@ def checked_contents(study: Any, decisions: Any) -> StudyContents:
     Raises
     ------
     DataError
-        If no study can be so.
+        If the values cannot be those of a study.
     """
     try:
         own = dict(study)
@@ -153,7 +154,7 @@ def _decision(given: Row) -> Row:
 
 
 def _typed(table: type[Any], given: Row, names: Sequence[str] = ()) -> Row:
-    """Return a row whose values are of the kinds that its columns take; none that is not one."""
+    """Return a row after checking its values against the types of its columns."""
     columns = {c.name: c for c in table.__table__.columns}
     known = names or _columns(table)
     _require(given.keys() <= {*known}, f"it knows {', '.join(sorted(given.keys() - {*known}))}")

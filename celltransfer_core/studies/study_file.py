@@ -1,9 +1,8 @@
-"""A study as one file: a zip of a manifest, its images, its decisions and its results.
+"""A study as one file: a zip archive of a manifest, its images, its decisions and its results.
 
-In goes what a study holds, out comes a file that is the same for the same study; in goes a file
-from anywhere, out comes what it holds, once all of it is checked. Nothing in it is packed, so that
-it can hold no more than it is long; images and results are found by their content, and no name in
-it is ever used as a path.
+The same study always gives the same file. A file from any source is read only after all of it has
+been checked. Entries are stored uncompressed, so that the file cannot expand to more than its own
+size. Images and results are found by their content, and no name in the file is ever used as a path.
 
 =====================  ==========================================================================
 entry                  holds
@@ -39,7 +38,7 @@ from celltransfer_core.studies.study_contents import StudyContents, checked_cont
 
 FORMAT = "celltransfer study"
 VERSION = 1
-"""Of the file's format. One more whenever an earlier program would read a file wrongly."""
+"""Version of the file's format; increased whenever an earlier program would misread a file."""
 
 MOST_ENTRIES = 2_000_000
 
@@ -48,13 +47,13 @@ _IMAGE = "images/{}"
 _NAMES = re.compile(
     r"study\.json|decisions\.json|results/[a-z]+-[0-9a-f]{1,64}\.(json|bin)|images/[0-9a-f]{64}"
 )
-_TOLD_AS_ENTRY = 400  # bytes at most of an entry in a zip's list of contents
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip knows no earlier time; the same bytes for the same study
+_TOLD_AS_ENTRY = 400  # largest size of an entry in a zip's directory, in bytes
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # earliest time in a zip; fixed for reproducible files
 
 
 @dataclass(frozen=True)
 class KeptResult:
-    """A result of a stage, as it lies in a file."""
+    """A result of a stage, as it is stored in a file."""
 
     name: str
     """Stage and key."""
@@ -115,7 +114,7 @@ def _json(value: Any) -> bytes:
 
 
 class StudyFile:
-    """A file that holds a study: every entry is checked before anything is taken from it.
+    """A file that holds a study; every entry is checked before anything is read from it.
 
     Parameters
     ----------
@@ -124,7 +123,7 @@ class StudyFile:
     Raises
     ------
     DataError
-        If it holds no study, or one that this version cannot read.
+        If it does not hold a study, or holds one that this version cannot read.
     """
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
@@ -140,7 +139,7 @@ class StudyFile:
             )
         self._entries = manifest.get("entries", {})
         self.study = str(manifest.get("study"))
-        """Id of the study in the workspace that it comes from."""
+        """Id of the study in its original workspace."""
         self._check_entries()
         self.contents = checked_contents(self._json(_STUDY), self._json(_DECISIONS))
         held = {
@@ -168,7 +167,7 @@ class StudyFile:
 
     @property
     def result_names(self) -> list[str]:
-        """Stage and key of each result, in the order of the names."""
+        """Stage and key of each result, sorted by name."""
         found = (name.removeprefix("results/") for name in self._entries if "results/" in name)
         return sorted(name.removesuffix(".json") for name in found if name.endswith(".json"))
 
@@ -186,7 +185,7 @@ class StudyFile:
         Raises
         ------
         DataError
-            If it is not what its name says.
+            If its content does not match its name.
         """
         data = self._read(_IMAGE.format(sha256))
         if hashlib.sha256(data).hexdigest() != sha256:
@@ -244,7 +243,7 @@ def open_study_file(file: IO[bytes]) -> Iterator[StudyFile]:
     Parameters
     ----------
     file : binary file
-        From anywhere; must be seekable.
+        File from any source; it must be seekable.
 
     Yields
     ------
@@ -253,7 +252,7 @@ def open_study_file(file: IO[bytes]) -> Iterator[StudyFile]:
     Raises
     ------
     DataError
-        If it is no such file, or is damaged, also where that shows within the block.
+        If it is not such a file or is damaged, even if that is found only within the block.
     """
     try:
         length = file.seek(0, io.SEEK_END)
@@ -271,9 +270,9 @@ def open_study_file(file: IO[bytes]) -> Iterator[StudyFile]:
 
 
 def _check_plain(listed: list[zipfile.ZipInfo], length: int) -> None:
-    """See that nothing is packed and nothing shares bytes: then it holds no more than it is long.
+    """Check that no entry is compressed and no entries overlap, so that nothing expands.
 
-    A few packed bytes could unpack to any number of them.
+    Otherwise a few bytes could unpack to any amount of data.
     """
     packed = any(one.compress_type != zipfile.ZIP_STORED for one in listed)
     if packed or sum(one.file_size for one in listed) > length:

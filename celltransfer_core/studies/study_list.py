@@ -18,18 +18,18 @@ class StudyTable(Database):
     """The table of studies."""
 
     def studies(self, *, deleted: bool = False) -> tuple[Study, ...]:
-        """List studies, the last changed first.
+        """List studies, the most recently changed first.
 
         Parameters
         ----------
         deleted : bool
-            Those that were deleted instead of those that were not.
+            Whether to list deleted studies instead of the others.
 
         Returns
         -------
         tuple of Study
         """
-        gone = StudyRow.deleted != UNFINISHED  # never where it is not deleted at all
+        gone = StudyRow.deleted != UNFINISHED  # never true if it is not deleted
         wanted = gone if deleted else StudyRow.deleted.is_(None)
         with self._session() as session:
             rows = session.scalars(select(StudyRow).where(wanted).order_by(StudyRow.changed.desc()))
@@ -50,7 +50,7 @@ class StudyTable(Database):
         Raises
         ------
         StudyError
-            If there is none, or it was deleted.
+            If there is no such study, or it was deleted.
         """
         with self._session() as session:
             row = session.get(StudyRow, study)
@@ -101,42 +101,42 @@ class StudyTable(Database):
         self._transact(change)
 
     def change_options(self, study: str, **fields: Any) -> None:
-        """Change some of a study's options; the others stay as they are, whoever changed them.
+        """Change some of a study's options; the others keep their values, whoever set them.
 
         Parameters
         ----------
         study : str
         **fields
-            By field of :class:`~celltransfer_core.config.Config`; JSON values. None takes a field
-            back, so that the preset's value counts.
+            Fields of :class:`~celltransfer_core.config.Config` with JSON values. None resets a
+            field to the preset's value.
         """
 
         def change(session: Session) -> None:
-            row = self._touch(session, study)  # locked: it is as the last writer left it
+            row = self._touch(session, study)  # locked, so that it has the last writer's values
             changed = {**row.options, **fields}
             row.options = {name: value for name, value in changed.items() if value is not None}
 
         self._transact(change)
 
     def delete(self, study: str) -> None:
-        """Put a study out of sight; :meth:`restore` brings it back."""
+        """Hide a study; :meth:`restore` brings it back."""
         self._transact(lambda session: self._set_deleted(session, study, now()))
 
     def restore(self, study: str) -> None:
-        """Bring a deleted study back."""
+        """Restore a deleted study."""
         self._transact(lambda session: self._set_deleted(session, study, None))
 
     def _set_deleted(self, session: Session, study: str, at: str | None) -> None:
         self._lock(session, study).deleted = at
 
     def tag(self, study: str, tags: Iterable[str]) -> None:
-        """Give a study other tags; it may be signed off.
+        """Replace the tags of a study, which may be signed off.
 
         Parameters
         ----------
         study : str
         tags : iterable of str
-            All of them.
+            The complete list of tags.
         """
         tags = clean_tags(tags)
 
@@ -146,18 +146,18 @@ class StudyTable(Database):
         self._transact(change)
 
     def archive(self, study: str) -> None:
-        """Put a study aside, signed off or not; :meth:`take_out` lists it again."""
+        """Archive a study, signed off or not; :meth:`take_out` undoes it."""
         self._transact(lambda session: self._set_archived(session, study, now()))
 
     def take_out(self, study: str) -> None:
-        """List a study again that was put aside."""
+        """Take a study out of the archive."""
         self._transact(lambda session: self._set_archived(session, study, None))
 
     def _set_archived(self, session: Session, study: str, at: str | None) -> None:
         self._lock(session, study).archived = at
 
     def sign(self, study: str, who: str) -> None:
-        """Sign a study off: it can be read but not changed after.
+        """Sign a study off; after that it can be read but not changed.
 
         Parameters
         ----------

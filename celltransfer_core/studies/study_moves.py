@@ -1,4 +1,4 @@
-"""Export and import of studies: a study of a workspace to one file, and such a file to a study."""
+"""Export of a study to one file, and import of a study from such a file."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ from celltransfer_core.types import Progress, silent
 
 @dataclass(frozen=True)
 class Imported:
-    """A study that came in."""
+    """A study that was imported."""
 
     study: Study
     contents: StudyContents
     was_here: bool
-    """Whether this workspace had a study of its id, so that it got another one."""
+    """Whether this workspace had a study with its id, so that it got a new one."""
     results: int
-    """Results that came with it."""
+    """Number of results that were imported."""
     left_out: int
-    """Results that another version computed, or that cannot be read: to be computed anew."""
+    """Number of results by another version or unreadable ones, which must be computed again."""
 
     @property
     def told(self) -> str:
-        """What came in, in a sentence or two."""
+        """A summary of the import, in a sentence or two."""
         said = (
             f"{len(self.contents.images):,} images, {len(self.contents.decisions):,} decisions and "
             f"{self.results:,} results were imported."
@@ -62,25 +62,25 @@ class Imported:
 def export_study(
     workspace: Workspace, study: str, path: Path, *, progress: Progress = silent
 ) -> Path:
-    """Write a study to one file: images, options, decisions with who and when, results.
+    """Write a study to one file: images, options, decisions with author and time, and results.
 
     Parameters
     ----------
     workspace : Workspace
     study : str
     path : Path
-        Of the file; written whole or not at all.
+        Path of the file, which is written completely or not at all.
     progress : callable
 
     Returns
     -------
     Path
-        ``path``. The same study gives the same bytes.
+        ``path``. The same study always gives the same bytes.
 
     Raises
     ------
     StudyError
-        If there is no such study, or an image of it is damaged or gone.
+        If there is no such study, or one of its images is damaged or missing.
     OutputError
         If the file cannot be written.
     """
@@ -107,7 +107,7 @@ def export_study(
 
 
 def _kept(workspace: Workspace, study: str) -> Iterator[KeptResult]:
-    """Read the results of a study, by name; those of earlier versions are none."""
+    """Read the results of a study, sorted by name; skip those of earlier versions."""
     folder = workspace.result_path(study, "embed", "").parent
     for path in sorted(folder.glob("*.joblib")):
         found = load_result(path)
@@ -118,13 +118,13 @@ def _kept(workspace: Workspace, study: str) -> Iterator[KeptResult]:
 
 
 def import_study(workspace: Workspace, file: IO[bytes], *, progress: Progress = silent) -> Imported:
-    """Take a study in that :func:`export_study` wrote; all of it, or nothing.
+    """Import a study that :func:`export_study` wrote, completely or not at all.
 
     Parameters
     ----------
     workspace : Workspace
     file : binary file
-        From anywhere; must be seekable.
+        File from any source; it must be seekable.
     progress : callable
 
     Returns
@@ -134,7 +134,7 @@ def import_study(workspace: Workspace, file: IO[bytes], *, progress: Progress = 
     Raises
     ------
     DataError
-        If the file holds no study, is damaged, or comes from a newer version.
+        If the file does not hold a study, is damaged, or comes from a newer version.
     OutputError
         If the disk is full or cannot be written to.
     """
@@ -159,7 +159,7 @@ def import_study(workspace: Workspace, file: IO[bytes], *, progress: Progress = 
 
 
 def _take_result(workspace: Workspace, study: str, found: StudyFile, name: str) -> bool:
-    """Write a result to a study's folder; tell whether it can be read here."""
+    """Write a result to a study's folder; tell whether it is readable by this version."""
     kept = found.result(name)
     try:
         result: Any = from_plain(kept.plain, workspace.images, found.contents.images)
@@ -176,13 +176,13 @@ def _take_result(workspace: Workspace, study: str, found: StudyFile, name: str) 
 
 
 def _check_opens(workspace: Workspace, study: str) -> None:
-    """See that a study can be worked with; what a person can mend on its pages may be wrong."""
+    """Check that a study can be opened; accept problems that the user can fix on its pages."""
     try:
         config_of_options(workspace.study(study).options)
         with suppress(CellTransferError):
             stage_keys(workspace, study)
             load_current(workspace, study)
-    except Exception as error:  # values from anywhere may go wrong in any way
+    except Exception as error:  # values from any source may fail in any way
         raise DataError(
             f"The settings or decisions of the study cannot be read here ({one_line(error, 200)})."
         ) from error

@@ -1,6 +1,6 @@
-"""The runs of a study, to be compared: as it stands now, and the results that were kept before.
+"""The runs of a study that can be compared: its present state and earlier stored results.
 
-Every result of the stage ``classify`` is kept with its settings, so nothing is computed for it.
+Every result of the stage ``classify`` is stored with its settings, so nothing has to be computed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from celltransfer_core.studies.renamed import decisions_now
 from celltransfer_core.studies.workspace import Workspace
 
 NOW = "now"
-"""The key of the run that a study shows, with all answers that stand."""
+"""Key of the run that the study shows, with all current answers."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class StudyRun:
     """One run of a study."""
 
     key: str
-    """:data:`NOW`, or the key of a kept result."""
+    """:data:`NOW`, or the key of a stored result."""
     written: str
     """When it was computed; UTC, ISO 8601."""
 
@@ -44,8 +44,7 @@ def study_runs(workspace: Workspace, study: str) -> tuple[StudyRun, ...]:
     Returns
     -------
     tuple of StudyRun
-        As it stands now, if its cells are typed; then every kept result that can be read, the
-        newest first.
+        The present state, if its cells are typed; then every readable stored result, newest first.
     """
     folder = workspace.result_path(study, "classify", "").parent
     kept = [path for path in newest_results(folder, "classify") if has_result(path)]
@@ -70,15 +69,15 @@ def typed_cells(workspace: Workspace, study: str, run: str = NOW, *, name: str =
     workspace : Workspace
     study : str
     run : str
-        Key of one of :func:`study_runs`.
+        Key of a run from :func:`study_runs`.
     name : str
-        What to call it; the study's name by default.
+        Display name; the study's name by default.
 
     Returns
     -------
     ReviewedRun
-        With all answers that stand; of a kept result, with those among them that had been given
-        when it was computed.
+        With all current answers; for a stored result, only those of them that had been given when
+        it was computed.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""The timetable of a job: every phase with the time it was given and the time it took.
+"""The timetable of a job: every phase with its expected and its actual duration.
 
-A timetable is made before the work begins, is brought up to date whenever a phase begins, and tells
-at any moment how much of the whole job is done and how long it takes yet. What phases took so far
-corrects what is expected of those to come. It is kept as JSON in the job's row.
+A timetable is made before the work begins and updated whenever a phase begins. At any moment it
+gives the share of the whole job that is done and the remaining time. The durations of past phases
+correct the expected durations of those to come. It is stored as JSON in the job's row.
 """
 
 from __future__ import annotations
@@ -15,47 +15,47 @@ from celltransfer_core.runtime.progress import Phase
 from celltransfer_core.studies.records import Job
 
 _STEADY = 1.0
-"""Seconds of a job as expected, that speak against a correction: little is learned of a second."""
+"""Seconds of expected work that weigh against a correction: one second teaches little."""
 
 _MOST = 10.0
-"""Factor by which one phase can be slower or faster than expected, and say so of others."""
+"""Largest factor by which a phase can be slower or faster than expected and affect the others."""
 
 _TRUSTED = 0.25
-"""Share of a phase after which its own pace is all that counts."""
+"""Share of a phase after which only its own pace counts."""
 
 _OVERDUE = 0.5
-"""What a phase that takes longer than expected takes yet, as a share of what it took too long."""
+"""Remaining time of a phase that takes longer than expected, as a share of the excess."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """One phase on the way."""
+    """One phase of a job."""
 
     phase: Phase
     taken: float | None = None
-    """Seconds that it took; None until it has ended."""
+    """Its duration in seconds; None until it has ended."""
     begun: bool = False
     before: int = 0
-    """How much of it was done before the job, as the phase counts."""
+    """How much of it was done before the job, in the phase's own units."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """How far a job is, all phases together."""
+    """The progress of a job over all its phases."""
 
     share: float
-    """Of its whole time, 0 to 1."""
+    """Share of its whole duration that has passed, 0 to 1."""
     left: float
-    """Seconds."""
+    """Remaining seconds."""
     number: int
-    """Of the phase under way, from 1."""
+    """Number of the current phase, from 1."""
     of: int
-    """Phases in all."""
+    """Total number of phases."""
 
 
 @dataclass(frozen=True)
 class Timetable:
-    """The phases of a job, those that have ended first."""
+    """The phases of a job, finished ones first."""
 
     stops: tuple[Stop, ...] = ()
 
@@ -66,7 +66,7 @@ class Timetable:
         Parameters
         ----------
         phases : sequence of Phase
-            In the order in which they are expected.
+            Phases in the expected order.
 
         Returns
         -------
@@ -102,12 +102,12 @@ class Timetable:
 
     @property
     def is_planned(self) -> bool:
-        """Whether it was made before the work began: times were given."""
+        """Whether it was made before the work began, with expected durations."""
         return any(stop.phase.seconds for stop in self.stops)
 
     @property
     def passed(self) -> tuple[Stop, ...]:
-        """Phases that have ended, in their order."""
+        """Finished phases, in order."""
         return tuple(stop for stop in self.stops if stop.taken is not None)
 
     @property
@@ -119,16 +119,16 @@ class Timetable:
         return tuple(stop for stop in self.stops if not stop.begun)
 
     def begin(self, name: str, spent: float, done: int = 0, total: int = 1) -> Timetable:
-        """Begin a phase: the one under way has ended.
+        """Begin a phase; the current one has ended.
 
         Parameters
         ----------
         name : str
-            One that was not expected is put in; those that were expected before it are left out.
+            If it was not expected, it is inserted; phases expected before it are dropped.
         spent : float
-            Seconds that the phase under way took.
+            Seconds that the phase that has ended took.
         done, total : int
-            How much of it was done before the job, as the phase counts.
+            How much of the new phase was done before the job, in the phase's own units.
 
         Returns
         -------
@@ -144,7 +144,7 @@ class Timetable:
         return Timetable((*ended, Stop(left, begun=True, before=done), *coming[at + 1 :]))
 
     def end(self, spent: float) -> Timetable:
-        """End the phase under way, the last one.
+        """End the current phase, which is the last one.
 
         Parameters
         ----------
@@ -158,14 +158,14 @@ class Timetable:
         return Timetable((*self.passed, *([replace(self._now, taken=spent)] if self._now else [])))
 
     def outlook(self, spent: float, done: int, total: int) -> Outlook:
-        """Tell how far the job is.
+        """Return the progress of the job.
 
         Parameters
         ----------
         spent : float
-            Seconds of the phase under way up to now.
+            Seconds of the current phase so far.
         done, total : int
-            As that phase counts.
+            In the units of that phase.
 
         Returns
         -------
@@ -177,7 +177,7 @@ class Timetable:
         if now:
             done, total = done - now.before, total - now.before
             left = _left_of(_pace(seen) * now.phase.seconds, spent, done, total)
-            if 0 < done < total:  # it tells of those to come as far as it is
+            if 0 < done < total:  # the part that is done informs the coming phases
                 seen.append((now.phase.seconds * done / total, spent))
         left += _pace(seen) * sum(stop.phase.seconds for stop in self._coming)
         so_far = sum(stop.taken or 0.0 for stop in self.stops) + (spent if now else 0.0)
@@ -187,26 +187,26 @@ class Timetable:
 
 
 def _pace(seen: Sequence[tuple[float, float]]) -> float:
-    """Tell how much slower work is than expected, from times that were given and taken."""
+    """Return how much slower work is than expected, from expected and actual durations."""
     bounded = (min(max(taken, given / _MOST), given * _MOST) for given, taken in seen)
     return (_STEADY + sum(bounded)) / (_STEADY + sum(given for given, _ in seen))
 
 
 def outlook_of(job: Job, silent: float = 0.0) -> Outlook | None:
-    """Tell how far a job is that runs.
+    """Return the progress of a running job.
 
     Parameters
     ----------
     job : Job
-        As it was seen last.
+        The job as it was last read.
     silent : float
-        Seconds since its last sign of life; see
+        Seconds since its last heartbeat; see
         :func:`~celltransfer_core.studies.processes.silence`.
 
     Returns
     -------
     Outlook or None
-        None before it is known what it will do.
+        None until its phases are known.
     """
     table = Timetable.read(job.timetable)
     if job.state != "running" or not table.is_planned:
@@ -215,7 +215,7 @@ def outlook_of(job: Job, silent: float = 0.0) -> Outlook | None:
 
 
 def _left_of(expected: float, spent: float, done: int, total: int) -> float:
-    """Tell how many seconds a phase takes yet, by what was expected and by its own pace."""
+    """Return the remaining seconds of a phase, from its expected duration and its own pace."""
     left = max(expected - spent, _OVERDUE * (spent - expected), spent / 10)
     if not 0 < done < total:
         return 0.0 if done >= total else left

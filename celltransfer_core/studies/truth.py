@@ -1,4 +1,4 @@
-"""The types that came with a study's query images; only the evaluation uses them."""
+"""The original labels of a study's query images; only the evaluation uses them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from celltransfer_core.types import Labels
 
 
 def study_labels(workspace: Workspace, study: str) -> Labels:
-    """Read the types that came with a study's query sets, in folder names or a labels.csv.
+    """Read the original labels of a study's query sets, from folder names or a labels.csv.
 
     Parameters
     ----------
@@ -21,8 +21,8 @@ def study_labels(workspace: Workspace, study: str) -> Labels:
     Returns
     -------
     ndarray of str, shape (m,)
-        By the query's cells, spelt as the reference's types; empty for those without a label, or
-        with several.
+        In the order of the query's cells, spelt as the reference's types; empty for cells with no
+        label or with several.
     """
     found: dict[str, set[str]] = {}
     types = _reference_types(workspace, study)
@@ -30,7 +30,7 @@ def study_labels(workspace: Workspace, study: str) -> Labels:
     for image_set in workspace.sets(study, "query"):
         try:
             labelled = workspace.labelled(image_set)
-        except DataError:  # none of it has a type
+        except DataError:  # nothing in it has a type
             continue
         for cell, name in zip(labelled.cells, labelled.cell_labels.tolist(), strict=True):
             spelling = spelt.setdefault(name, same_type(name, types) or name)
@@ -44,6 +44,6 @@ def study_labels(workspace: Workspace, study: str) -> Labels:
 def _reference_types(workspace: Workspace, study: str) -> set[str]:
     try:
         reference = workspace.pooled(study, "reference")
-    except DataError:  # the Data page tells what is wrong with it
+    except DataError:  # the Data page reports what is wrong with it
         return set()
     return set(reference.cell_labels.tolist()) if reference else set()

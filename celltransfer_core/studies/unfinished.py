@@ -1,9 +1,9 @@
-"""Studies of very many images, made and removed in steps that keep nobody waiting.
+"""Creation and removal of very large studies in steps that do not block other users.
 
-A transaction of 200,000 rows would make everybody's decisions wait for seconds. So rows are copied
-and deleted some thousands at a time, in a study that is out of sight: one that is being made shows
-when it is whole, one that is being removed is never seen again. Of one that was left so by a
-process that died, the rest is removed.
+A transaction of 200,000 rows would delay everybody's decisions by seconds. So rows are copied and
+deleted in groups of some thousands, in a hidden study: one that is being created appears when it is
+complete, one that is being removed never appears again. If a process dies meanwhile, what
+is left of the study is removed later.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from celltransfer_core.studies.records import now
 from celltransfer_core.studies.work_list import ACTIVE
 
 ROWS = 2_000
-"""Rows of one transaction."""
+"""Rows per transaction."""
 
-_PAUSE = 0.05  # seconds between two, in which others get their turn
+_PAUSE = 0.05  # seconds between two transactions, in which others can write
 
 
 class UnfinishedTable(Database):
-    """Copies and deletes many rows, in studies that nobody sees."""
+    """Copies and deletes many rows, in hidden studies."""
 
     def _unseen(self, session: Session) -> str:
-        """Make a study that nobody sees, for what is to be removed; return its id."""
+        """Make a hidden study for data to be removed; return its id."""
         row = StudyRow(
             id=secrets.token_hex(6),
             name=UNFINISHED,
@@ -57,7 +57,7 @@ class UnfinishedTable(Database):
         return row.id
 
     def _remove_rest(self) -> None:
-        """Remove what is left of studies that were being made or removed when a process died."""
+        """Remove the rest of studies that were being created or removed when a process died."""
 
         def left(session: Session) -> list[str]:
             found = session.scalars(select(StudyRow.id).where(StudyRow.deleted == UNFINISHED)).all()
@@ -69,19 +69,19 @@ class UnfinishedTable(Database):
             self._discard(study)
 
     def _discard(self, study: str) -> None:
-        """Remove a study that nobody sees, with its results."""
+        """Remove a hidden study, with its results."""
         self._remove(study)
         shutil.rmtree(self.folder / "results" / study, ignore_errors=True)
 
     def _remove(self, study: str) -> None:
-        """Remove a study that nobody sees, with its rows."""
+        """Remove a hidden study, with its rows."""
         sets = select(SetRow.id).where(SetRow.study == study)
         files, decisions = FileRow.set.in_(sets), DecisionRow.study == study
         self._delete(FileRow, files)
         self._delete(DecisionRow, decisions)
 
         def end(session: Session) -> None:
-            session.execute(delete(FileRow).where(files))  # some may have come in meanwhile
+            session.execute(delete(FileRow).where(files))  # some may have been added meanwhile
             for table in (SetRow, DecisionRow, JobRow, DeskRow):
                 session.execute(delete(table).where(table.study == study))
             session.execute(delete(StudyRow).where(StudyRow.id == study))
@@ -94,7 +94,7 @@ class UnfinishedTable(Database):
         self._in_steps(ids, lambda some: delete(table).where(table.id.in_(some)))
 
     def _copy_files(self, source: str, target: str) -> None:
-        """Copy the files of a set, in their order, to another one."""
+        """Copy the files of a set to another one, in order."""
         with self._session() as session:
             query = select(FileRow.id).where(FileRow.set == source).order_by(FileRow.id)
             ids = list(session.scalars(query))
@@ -107,7 +107,7 @@ class UnfinishedTable(Database):
             time.sleep(_PAUSE)
 
     def _at_work(self, session: Session) -> set[str]:
-        """List the studies with work under way, as far as its owners are not known to be dead."""
+        """List the studies with work under way, unless the work's owner is known to be dead."""
         jobs = select(JobRow.study, JobRow.owner).where(JobRow.state.in_(ACTIVE))
         return {
             job.study
@@ -119,19 +119,19 @@ class UnfinishedTable(Database):
 def copy_rows(
     table: type[FileRow | DecisionRow], where: ColumnElement[bool], **changes: str
 ) -> Insert:
-    """Copy rows within the database, in their order; they get new numbers.
+    """Copy rows within the database, in order; the copies get new ids.
 
     Parameters
     ----------
     table : type of row
     where : condition
     **changes
-        Columns that get another value.
+        New values for columns.
 
     Returns
     -------
     Insert
-        The statement that does it.
+        The statement that copies the rows.
     """
     columns = [column for column in table.__table__.columns if column.name != "id"]
     values = [literal(changes[c.name]) if c.name in changes else c for c in columns]

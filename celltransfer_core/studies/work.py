@@ -1,7 +1,8 @@
-"""The work of a job: every stage of a study up to one, without those whose result is there.
+"""The work of a job: all stages of a study up to one, except those whose result exists.
 
-In go the images, options and decisions of a study; each stage's result is written to its folder
-(:mod:`celltransfer_core.studies.kept`), so that work that was interrupted goes on where it was.
+The stages are computed from the study's images, options and decisions. Each result is written to
+the study's folder (:mod:`celltransfer_core.studies.kept`), so that interrupted work continues where
+it stopped.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ Result = TypeVar("Result")
 
 
 def bring_up_to(workspace: Workspace, study_id: str, target: Target, progress: Progress) -> None:
-    """Compute every stage up to one, except those whose result is there.
+    """Compute every stage up to one, except those whose result exists.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ class _Work:
     study: str
     keys: Mapping[Keyed, str]
     mended: Mapping[str, str]
-    """Labels of reference cells that people mended."""
+    """Labels of reference cells that people corrected."""
     layout: Layout
     progress: Progress
 
@@ -121,7 +122,7 @@ class _Work:
         return bool(paths) and all(has_result(path) for path in paths)
 
     def once(self, path: Path, phase: str, make: Callable[[], Result]) -> Result:
-        """Read a result, or make it and write it."""
+        """Read a result, or compute and write it."""
         result: Result | None = load_result(path)
         if result is None:
             self.progress(phase, 0, 1)
@@ -131,9 +132,10 @@ class _Work:
         return result
 
     def do(self, target: Target) -> bool:
-        """Do the stages up to one; False if somebody edited the clusters meanwhile.
+        """Compute the stages up to one; return False if the clusters were edited meanwhile.
 
-        The map takes seconds that no result waits for: it is drawn last, but before the transport.
+        The map takes seconds that no result should wait for: it is drawn last, but before the
+        transport.
         """
         prepared = self.embed()
         draw = partial(self.draw, prepared)
@@ -149,11 +151,11 @@ class _Work:
         return True
 
     def embed(self) -> Prepared:
-        """Frame and embed the sets (3.1), with the labels that came with the reference."""
+        """Frame and embed the sets (3.1), with the original labels of the reference."""
         kept: Prepared | None = load_result(self.path("embed"))
-        if kept and not kept.failures:  # an encoder that failed may have been mended
+        if kept and not kept.failures:  # an encoder that failed may work now
             _check_types(relabelled(kept.reference, self.mended))
-            # Settings that do not bear on embeddings may be other ones since.
+            # Settings that do not affect the embeddings may have changed since.
             config = study_config(self.workspace, self.workspace.study(self.study))
             now = replace(kept, config=config)
             if found := with_kept_embeddings(now, self.workspace.cache):
@@ -168,11 +170,11 @@ class _Work:
         self.once(self.map_path, DRAWN_MAP, lambda: draw_map(prepared, self.layout))
 
     def cluster(self, prepared: Prepared) -> Clusters:
-        """Find clusters (A.1), before the edits of people."""
+        """Find clusters (A.1), before people's edits."""
         return self.once(self.path("clusters"), "clusters", lambda: detect(prepared))
 
     def match(self, prepared: Prepared, clusters: Clusters) -> Named:
-        """Match the edited clusters to types (A.2), before the decisions of people."""
+        """Match the edited clusters to types (A.2), before people's decisions."""
 
         def make() -> Named:
             edits = cluster_edits(self.workspace, self.study, self.keys["clusters"])
@@ -182,10 +184,10 @@ class _Work:
         return self.once(self.path("matches"), "matches", make)
 
     def classify(self, prepared: Prepared, named: Named, draw: Callable[[], object]) -> bool:
-        """Align and vote (3.3, 3.4); False if somebody edited the clusters meanwhile.
+        """Align and vote (3.3, 3.4); return False if the clusters were edited meanwhile.
 
-        Where transport counts, a vote without it is kept first, unless one with transport is
-        shown, and the map is drawn then.
+        If transport counts, a vote without it is stored first, unless a vote with transport is
+        shown already, and then the map is drawn.
         """
         workspace, study = self.workspace, self.study
         if workspace.study(study).drawn and not workspace.decisions(study):
@@ -224,7 +226,7 @@ def _confirm(workspace: Workspace, study_id: str, named: Named, prepared: Prepar
 
 
 def _measure(workspace: Workspace, study_id: str, progress: Progress) -> None:
-    """Score every method with the labels that came with the query."""
+    """Score every method with the query's own labels."""
     protocol = protocol_of(workspace.study(study_id))
     path, snapshot = evaluation_path(workspace, study_id), workspace.snapshot(study_id)
     keys = keys_of(workspace, snapshot)
@@ -254,7 +256,7 @@ def _measure(workspace: Workspace, study_id: str, progress: Progress) -> None:
 
 
 def _check(workspace: Workspace, study_id: str, progress: Progress) -> None:
-    """Check the labels of the reference, as they came."""
+    """Check the reference's original labels."""
     path, reference = check_path(workspace, study_id), workspace.pooled(study_id, "reference")
     if path is None or reference is None:
         raise StudyError("Add images to the reference first.")
@@ -275,7 +277,7 @@ def _check_types(reference: Dataset) -> None:
 def _prepare(
     workspace: Workspace, study_id: str, mended: Mapping[str, str], progress: Progress
 ) -> Prepared:
-    """Frame and embed the sets, the reference with the labels that came with its cells."""
+    """Frame and embed the sets, with the original labels of the reference."""
     reference, query = (workspace.pooled(study_id, role) for role in ("reference", "query"))
     if reference is None or query is None:
         raise StudyError("Add images to the reference and the query set first.")
@@ -298,7 +300,7 @@ def _prepare(
 
 @contextmanager
 def _named_if_damaged(workspace: Workspace, study_id: str, progress: Progress) -> Iterator[None]:
-    """Name all images that are damaged, where the work within meets one."""
+    """If the work within the block meets a damaged image, report all damaged images by name."""
     try:
         yield
     except ImageError as error:

@@ -1,7 +1,7 @@
 """The jobs of a workspace, and the progress that a running job writes into its row.
 
 A job is ``queued``, then ``running``, then ended. Each step is one conditional update of its row,
-so that of several processes that try it one alone succeeds.
+so that only one of several competing processes succeeds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class JobTable(Database):
     """The table of jobs."""
 
     def jobs(self, study: str) -> tuple[Job, ...]:
-        """List a study's jobs, the newest first.
+        """List a study's jobs, newest first.
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ class JobTable(Database):
         Raises
         ------
         StudyError
-            If there is none.
+            If there is no such job.
         """
         with self._session() as session:
             row = session.get(JobRow, job)
@@ -78,7 +78,7 @@ class JobTable(Database):
             return to_record(Job, row)
 
     def add_job(self, study: str, target: str, owner: str | None = None) -> Job:
-        """Queue a job, unless the study has one under way: then that is returned.
+        """Queue a job, or return the one that the study has under way.
 
         Parameters
         ----------
@@ -86,17 +86,17 @@ class JobTable(Database):
         target : str
             The stage to bring the study up to.
         owner : str, optional
-            From :func:`~celltransfer_core.studies.owners.owner_of`: the process that takes the job,
-            so as to start a process for it. One that was queued by nobody is taken too.
+            From :func:`~celltransfer_core.studies.owners.owner_of`: the process that takes the job
+            in order to start a process for it. A queued job without an owner is taken too.
 
         Returns
         -------
         Job
-            Of several processes that queue one, one alone finds itself its owner.
+            If several processes queue one at the same time, only one of them becomes its owner.
         """
 
         def add(session: Session) -> Job:
-            # Takes the write lock: two clicks make one job.
+            # Takes the write lock, so that two clicks make one job.
             self._touch(session, study, beside=target == BATCH)
             row = session.scalar(
                 select(JobRow).where(JobRow.study == study, JobRow.state.in_(ACTIVE))
@@ -126,7 +126,7 @@ class JobTable(Database):
         ----------
         job : str
         owner : str
-            Who took the job with :meth:`add_job`.
+            The process that took the job with :meth:`add_job`.
         to : str
             The new owner.
         pid : int
@@ -135,7 +135,7 @@ class JobTable(Database):
         Returns
         -------
         bool
-            False if the new process has begun already, or the job was ended.
+            False if the new process has already begun the job, or the job was ended.
         """
         return self._move(job, JobRow.state == "queued", JobRow.owner == owner, owner=to, pid=pid)
 
@@ -151,7 +151,7 @@ class JobTable(Database):
         Returns
         -------
         bool
-            Whether it may be run: False if another process has begun it, or it was ended.
+            Whether it may be run; False if another process has begun it, or it was ended.
         """
         return self._move(
             job,
@@ -164,7 +164,7 @@ class JobTable(Database):
         )
 
     def update_job(self, job: str, owner: str, **values: Any) -> Job | None:
-        """Store how far a running job is; at the least it is a sign of life.
+        """Store the progress of a running job; every call counts as a heartbeat.
 
         Parameters
         ----------
@@ -177,8 +177,8 @@ class JobTable(Database):
         Returns
         -------
         Job or None
-            As it is now; None if it is no longer that process's, or its study was deleted: then
-            its work must end.
+            The job as it is now; None if it no longer belongs to that process, or its study was
+            deleted: then its work must end.
         """
         wanted = exists().where(StudyRow.id == JobRow.study, StudyRow.deleted.is_(None))
 
@@ -204,26 +204,26 @@ class JobTable(Database):
         Returns
         -------
         bool
-            False if the job does not run.
+            False if the job is not running.
         """
         return self._move(job, JobRow.state == "running", cancel=True)
 
     def end_job(self, job: Job, state: str, message: str, *, silent: bool = False) -> bool:
-        """End a job for good, unless its state or owner are other ones by now.
+        """End a job, unless its state or owner has changed meanwhile.
 
         Parameters
         ----------
         job : Job
-            As it was seen.
+            The job as it was read.
         state : {"done", "failed", "cancelled", "stopped"}
         message : str
         silent : bool
-            Only if it gave no sign of life since either.
+            Whether to require also that there was no heartbeat since.
 
         Returns
         -------
         bool
-            Whether it was ended by this call.
+            Whether this call ended it.
         """
         same = JobRow.owner.is_(None) if job.owner is None else JobRow.owner == job.owner
         conditions = [JobRow.state == job.state, same]
@@ -232,7 +232,7 @@ class JobTable(Database):
         return self._move(job.id, *conditions, state=state, message=message, ended=now())
 
     def job_log(self, job: Job) -> Path:
-        """Return where the last words of a job's process lie, until it ends as it should.
+        """Return the path of a job's log, which is kept until the job ends normally.
 
         Parameters
         ----------
@@ -258,7 +258,7 @@ class JobTable(Database):
 
 
 def _after(last: str | None) -> str:
-    """Return the time, or the next moment after another one if the clock was set back since."""
+    """Return the current time, or the moment after ``last`` if the clock was set back since."""
     if last is None or last < now():
         return now()
     after = dt.datetime.fromisoformat(last) + dt.timedelta(milliseconds=1)
@@ -270,9 +270,9 @@ class Cancelled(BaseException):
 
 
 class Reporter:
-    """Writes the progress of a job into its row, at most twice a second within a phase.
+    """Writes the progress of a job to its row, at most twice a second within a phase.
 
-    Progress that cannot be written, as on a full disk, does not end the work.
+    If progress cannot be written, for example on a full disk, the work continues.
 
     Parameters
     ----------
@@ -290,7 +290,7 @@ class Reporter:
         self.timetable = Timetable()
 
     def expect(self, phases: Sequence[Phase]) -> None:
-        """Take the phases that are expected, when the first one has begun.
+        """Set the expected phases, once the first one has begun.
 
         Parameters
         ----------
@@ -301,11 +301,11 @@ class Reporter:
         self._write(timetable=self.timetable.written)
 
     def ended(self) -> Timetable:
-        """Return how long each phase took, when the last one has ended."""
+        """Return the duration of each phase, once the last one has ended."""
         return self.timetable.end(time.monotonic() - self.began)
 
     def __call__(self, phase: str, done: int, total: int) -> None:
-        """Take a step of progress.
+        """Record a step of progress.
 
         Parameters
         ----------

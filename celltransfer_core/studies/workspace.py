@@ -1,8 +1,8 @@
-"""A workspace: everything that is kept of people's work, behind one door.
+"""A workspace: the stored state of people's work, behind one interface.
 
 A workspace is one folder (``CELLTRANSFER_HOME``): a database, images by content hash, and results
-by a key of all their inputs. Each table family has its own class; what concerns several of them at
-once is here.
+by a key of all their inputs. Each table family has its own class; this module holds what concerns
+several of them.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from celltransfer_core.studies.work_list import JobTable
 
 
 class Workspace(SnapshotReader, JobTable, DeskTable, MovedTable, ErasureTable):
-    """Everything that is kept of people's work.
+    """The stored state of people's work.
 
     Parameters
     ----------
     folder : Path, optional
-        ``CELLTRANSFER_HOME`` by default; made when it is not there.
+        ``CELLTRANSFER_HOME`` by default; created if it does not exist.
     url : str, optional
-        Of a SQLite or PostgreSQL database, as SQLAlchemy writes it; ``CELLTRANSFER_DATABASE``, or
-        a SQLite file in the folder by default.
+        Address of a SQLite or PostgreSQL database, in SQLAlchemy's notation; by default
+        ``CELLTRANSFER_DATABASE``, or a SQLite file in the folder.
     backed_up : bool, optional
         Whether a PostgreSQL database was backed up, so that its tables may be changed if an earlier
-        version made them. Of a SQLite file a copy is made before.
+        version made them. A SQLite file is copied before it is changed.
 
     Raises
     ------
     OutputError
-        If the folder or the database cannot be made, a newer version made it, or an earlier one
-        did and it was not backed up.
+        If the folder or the database cannot be created, a newer version made the database, or an
+        earlier one made it and it was not backed up.
 
     Examples
     --------
@@ -52,7 +52,7 @@ class Workspace(SnapshotReader, JobTable, DeskTable, MovedTable, ErasureTable):
     """
 
     def size(self, study: str) -> int:
-        """Add up what a study takes on disk: its images and its results.
+        """Return the disk space that a study takes: its images and its results.
 
         Parameters
         ----------
@@ -61,7 +61,7 @@ class Workspace(SnapshotReader, JobTable, DeskTable, MovedTable, ErasureTable):
         Returns
         -------
         int
-            Bytes. Images that another study has too count in both.
+            Bytes. Images that also belong to another study count in both.
         """
         stored = (
             select(FileRow.sha256, func.max(FileRow.size).label("size"))

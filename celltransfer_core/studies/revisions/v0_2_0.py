@@ -1,6 +1,6 @@
-"""What 0.2.0 keeps besides: channels, what was read of a file, owners of jobs, desks, erasures.
+"""Additions of 0.2.0: channels, properties of files, owners of jobs, reserved cells, erasures.
 
-Between the releases, workspaces were made that have some of this already; it stays as it is.
+Some workspaces made between the releases have part of this already; it is left unchanged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ down_revision = "0.1.0"
 
 
 def upgrade() -> None:
-    """Add the columns and tables that are lacking."""
+    """Add the missing columns and tables."""
     found = sa.inspect(op.get_bind())
     for table, columns in {
         "sets": (

@@ -1,4 +1,4 @@
-"""What puts studies in order: tags, and when one was archived."""
+"""Columns that organize studies: tags, and when a study was archived."""
 
 from __future__ import annotations
 
