@@ -2,7 +2,7 @@
 
 Studies that were deleted long enough ago are removed from disk: their rows, results and images,
 and the cached data of these images. A record of how much was deleted is kept. The workspace's own
-backups are made anew without the erased data; other backups are not changed.
+backups are made again without the erased data; other backups are not changed.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class ErasureTable(UnfinishedTable):
         """Permanently delete what nothing refers to: deleted studies, and images without a set.
 
         Cached data of such images is deleted too. The database is rewritten without the deleted
-        data, and the workspace's own backups are made anew. After that, only backups elsewhere
+        data, and the workspace's own backups are made again. After that, only backups elsewhere
         contain the data.
 
         Parameters
