@@ -1,4 +1,4 @@
-"""HTTP routes beside the pages: uploads, pictures, downloads."""
+"""HTTP routes alongside the pages: uploads, images, downloads."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
-"""Addresses of the routes: where they lie, and the signatures that open them.
+"""Addresses of the routes, and the signatures that authorize them.
 
-Routes lie outside the pages' login. So every address carries a token that is signed with the
-workspace's secret, holds for one purpose and one study, set or file, and expires.
+The routes are outside the pages' login. So every address carries a token that is signed with the
+workspace's secret, is valid for one purpose and one study, set or file, and expires.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 CELL = "{cell}"
-"""What stands in an address for the number of any cell."""
+"""Placeholder in an address for the number of any cell."""
 
 _DIGITS = 10  # of a cell's number
 
 PREFIX = "ct"
-"""First part of every path; Streamlit does not use it."""
+"""First part of the path of every route; Streamlit does not use it."""
 
 LIFETIME = 12 * 3600
-"""Seconds that an address holds at least; at most twice that."""
+"""Minimum lifetime of an address in seconds; the maximum is twice that."""
 
 
 class _Signer(TimestampSigner):
-    """Rounds the time, so that an address stays the same and browsers cache what it gave."""
+    """Rounds the time, so that addresses do not change and browsers can cache the responses."""
 
     def get_timestamp(self) -> int:
         return int(time.time()) // LIFETIME * LIFETIME
 
 
 def current_workspace() -> Workspace:
-    """Open the workspace of this server; once for each folder.
+    """Open the workspace of this server, once per folder.
 
     Returns
     -------
@@ -71,33 +71,33 @@ def sign(workspace: Workspace, purpose: str, value: Any) -> str:
     ----------
     workspace : Workspace
     purpose : str
-        A token of one purpose does not hold for another.
+        A token for one purpose is not valid for another.
     value : object
-        JSON value: what the token opens.
+        JSON value: what the token gives access to.
 
     Returns
     -------
     str
-        The same for :data:`LIFETIME` seconds.
+        The token, which stays the same for :data:`LIFETIME` seconds.
     """
     return str(_serializer(workspace.folder, purpose).dumps(value))
 
 
 def read_token(workspace: Workspace, purpose: str, token: str) -> Any:
-    """Read what a token opens.
+    """Read what a token gives access to.
 
     Parameters
     ----------
     workspace : Workspace
     purpose : str
     token : str
-        As a client sent it.
+        Token as sent by a client.
 
     Returns
     -------
     object
-        The value that was given to :func:`sign`; None if the token is not ours, is of another
-        purpose or has expired.
+        The value that was given to :func:`sign`; None if the token was not made by this workspace,
+        is for another purpose or has expired.
     """
     try:
         return _serializer(workspace.folder, purpose).loads(token, max_age=LIFETIME)
@@ -106,12 +106,12 @@ def read_token(workspace: Workspace, purpose: str, token: str) -> Any:
 
 
 def mount_point(base: str = "") -> str:
-    """Return the path that all routes lie under.
+    """Return the path that all routes are under.
 
     Parameters
     ----------
     base : str
-        Path that the app is served under, if any (Streamlit's ``server.baseUrlPath``).
+        Path under which the app is served, if any (Streamlit's ``server.baseUrlPath``).
 
     Returns
     -------
@@ -132,36 +132,37 @@ def image_url(
     outline: bool = False,
     role: str = "query",
 ) -> str:
-    """Return the address of a picture of a cell, relative to the pages.
+    """Return the address of an image of a cell, relative to the pages.
 
     Parameters
     ----------
     workspace : Workspace
     study_id : str
     sha256 : str
-        Of the cell; or, as digits, its number in the set that ``role`` names, ``reference`` or
-        ``query``; or ``{cell}``, to put such a number in its place.
+        Hash of the cell; or, as digits, its number in the set named by ``role``, ``reference`` or
+        ``query``; or ``{cell}``, a placeholder for such a number.
     size : int
-        Its longest side in px, see :data:`~celltransfer_core.web.pictures.MIN_SIZE`.
+        Longest side in px, see :data:`~celltransfer_core.web.pictures.MIN_SIZE`.
     cut : bool
-        The square that encoders see (cut and recoloured), once that is known; the whole image
-        until then.
+        Whether to show the square that the encoders see (cropped and recoloured), once it is known;
+        until then the whole image is shown.
     original : bool
-        That square in the camera's own colours; of meaning with ``cut`` alone.
+        Whether to show that square in the camera's own colours; used only with ``cut``.
     outline : bool
-        The whole image with the frame of that square drawn on it.
+        Whether to show the whole image with the frame of that square.
     role : str
-        Set that the cell is shown as a part of: ``reference``, ``query``, or an extra set's name.
+        Set that the cell is shown from: ``reference``, ``query``, or an extra set's name.
 
     Returns
     -------
     str
-        It stays the same for :data:`LIFETIME` seconds, so that browsers need not ask again.
+        The address, which stays the same for :data:`LIFETIME` seconds, so that browsers can cache
+        the image.
     """
     query: dict[str, Any] = {"size": int(size), "t": sign(workspace, "image", study_id)}
-    if role != "query":  # a whole image of 16 bits is shown at the scale of its set
+    if role != "query":  # whole 16-bit images are shown at the scale of their set
         query["role"] = role
-    bucket = int(time.monotonic() // 2)  # a page shows many; the server checks it anyway
+    bucket = int(time.monotonic() // 2)  # cached, as a page shows many; the server checks it
     if channels := channels_version(workspace.folder, study_id, bucket):
         query["v"] = channels
     if cut or outline:
@@ -176,12 +177,12 @@ def image_url(
 
 
 def is_number(cell: str) -> bool:
-    """Tell whether a cell is named by its number; a hash is far longer."""
+    """Tell whether a cell is given by its number; a hash is far longer."""
     return len(cell) < _DIGITS and cell.isdecimal()
 
 
 def numbered_set(workspace: Workspace, snapshot: Snapshot, role: str) -> Dataset | None:
-    """Return the set whose cells addresses number.
+    """Return the set whose cells are numbered in addresses.
 
     Parameters
     ----------
@@ -192,8 +193,8 @@ def numbered_set(workspace: Workspace, snapshot: Snapshot, role: str) -> Dataset
     Returns
     -------
     Dataset or None
-        All cells of the query, or those of the reference that count; None for other roles, and
-        without any image.
+        All cells of the query, or the reference cells that count; None for other roles, and if
+        there are no images.
     """
     if role == REFERENCE:
         return mended_reference(workspace, snapshot.study.id)
@@ -201,7 +202,7 @@ def numbered_set(workspace: Workspace, snapshot: Snapshot, role: str) -> Dataset
 
 
 def numbering_of(workspace: Workspace, snapshot: Snapshot, role: str) -> str:
-    """Return a text that changes whenever a number stands for another cell.
+    """Return a text that changes whenever a number refers to another cell.
 
     Parameters
     ----------
@@ -237,15 +238,15 @@ def channels_version(folder: Path, study_id: str, bucket: int) -> str:  # noqa: 
     Parameters
     ----------
     folder : Path
-        Of the workspace.
+        Folder of the workspace.
     study_id : str
     bucket : int
-        The answer is computed anew when this changes.
+        The result is computed again when this changes.
 
     Returns
     -------
     str
-        Empty where none were chosen.
+        Empty if no channels were chosen.
     """
     try:
         chosen = [one.channels or "" for one in _workspace(folder).sets(study_id)]
@@ -256,20 +257,20 @@ def channels_version(folder: Path, study_id: str, bucket: int) -> str:  # noqa: 
 
 @lru_cache(maxsize=64)
 def framing_version(folder: Path, study_id: str, bucket: int) -> str:  # noqa: ARG001
-    """Return a text that changes whenever cells of a study are cut in another way.
+    """Return a text that changes whenever the cells of a study are cropped differently.
 
     Parameters
     ----------
     folder : Path
-        Of the workspace.
+        Folder of the workspace.
     study_id : str
     bucket : int
-        The answer is computed anew when this changes.
+        The result is computed again when this changes.
 
     Returns
     -------
     str
-        Key of the stage ``embed``; empty while it is not known.
+        Key of the stage ``embed``; empty while unknown.
     """
     try:
         return stage_keys(_workspace(folder), study_id).get("embed", "")
@@ -287,33 +288,33 @@ def file_url(workspace: Workspace, study: str, path: Path, name: str) -> str:
     path : Path
         From :func:`~celltransfer_core.studies.preparations.export_path`.
     name : str
-        Under which the browser saves it.
+        File name under which the browser saves it.
 
     Returns
     -------
     str
-        It holds for :data:`LIFETIME` seconds at least.
+        The address is valid for at least :data:`LIFETIME` seconds.
     """
     token = sign(workspace, "download", [study, path.name, name])
     return f"{PREFIX}/export/{study}/{path.name}?{urlencode({'t': token})}"
 
 
 def report_url(workspace: Workspace, study: str, path: Path, base: str = "") -> str:
-    """Return the address under which a page shows a prepared report in a frame.
+    """Return the address at which a page shows a prepared report in a frame.
 
     Parameters
     ----------
     workspace : Workspace
     study : str
     path : Path
-        Of the report, from :func:`~celltransfer_core.studies.preparations.export_path`.
+        Path of the report, from :func:`~celltransfer_core.studies.preparations.export_path`.
     base : str
-        Path that the app is served under, if any.
+        Path under which the app is served, if any.
 
     Returns
     -------
     str
-        From the server's root on. It holds for :data:`LIFETIME` seconds at least.
+        Relative to the server's root. The address is valid for at least :data:`LIFETIME` seconds.
     """
     token = sign(workspace, "report", [study, path.name])
     return f"{mount_point(base)}/report/{study}/{path.name}?{urlencode({'t': token})}"

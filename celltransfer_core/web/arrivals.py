@@ -1,8 +1,8 @@
-"""The files of a zip, or of a folder on the server, on their way into a set.
+"""Import of the files of a zip, or of a folder on the server, into a set.
 
-First they are compared with what the set has: where a name is taken by another content, nothing is
-taken in until somebody has said what to do. Then they are given to the set batch by batch, and each
-batch is reported when it is stored.
+First the files are compared with those of the set. If a name is used by another content, nothing is
+imported until the user has chosen what to do. Then the files are given to the set in batches, and
+each batch is reported once it is stored.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.web.batches import BATCH_BYTES, BATCH_FILES
 
 Wanted = Callable[[str, int], bool]
-"""Takes the name and the size of a file; tells whether its bytes are wanted."""
+"""Takes the name and the size of a file; tells whether its bytes are needed."""
 
 Source = Callable[[Wanted], Iterator[Unpacked]]
-"""Reads the wanted files of a zip or a folder, as often as it is called."""
+"""Reads the files needed from a zip or a folder; it can be called repeatedly."""
 
 NAME_TAKEN = (
     "another file with this name but different content is already here; add it again to "
@@ -39,21 +39,21 @@ _GUESSED = (
     "remove the set and drop the folder itself."
 )
 _SHOWN = 5  # names in a question
-_TABLES = 4  # that come along, in capitals and not; they are kept in memory
+_TABLES = 4  # tables of an import, in upper or lower case; kept in memory
 
 
 @dataclass
 class Compared:
-    """What a zip or folder holds, beside what its set has."""
+    """The contents of a zip or folder, compared with those of its set."""
 
     names: set[str] = field(default_factory=set)
     same: set[str] = field(default_factory=set)
-    """Files that are there already, with that content."""
+    """Files that the set already has with the same content."""
     clashing: dict[str, str] = field(default_factory=dict)
-    """Content hash of each file whose name an image or table of other content has."""
+    """Content hash of each file whose name an image or table with other content has."""
     tables: list[Unpacked] = field(default_factory=list)
     guess: str = ""
-    """What the names of a zip were taken for that does not say how they are written."""
+    """The assumed encoding of the names of a zip that does not specify it."""
 
 
 def give(
@@ -64,7 +64,7 @@ def give(
     number: int = 2,
     passed_over: Iterable[tuple[str, str]] = (),
 ) -> tuple[int, list[dict[str, str]]]:
-    """Give files to a set; refuse names that cannot be kept before they reach it.
+    """Give files to a set; refuse invalid names before they reach it.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def give(
 
 
 def folder_source(folder: Path) -> Source:
-    """Read files of a folder on the server.
+    """Make a source that reads the files of a folder on the server.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def folder_source(folder: Path) -> Source:
 def take_in(
     workspace: Workspace, set_id: str, source: Source, clash: Clash
 ) -> Iterator[dict[str, Any]]:
-    """Take in the files of a zip or folder, batch by batch.
+    """Import the files of a zip or folder, batch by batch.
 
     Parameters
     ----------
@@ -148,10 +148,10 @@ def take_in(
     Yields
     ------
     dict
-        While files are compared ``compared`` and ``total``; after each batch ``done``, ``total``,
-        ``taken`` and ``refused``; at the end ``finished`` with the number that were there
-        ``already``, and ``said`` where something is to be told of all. Or, with nothing taken in,
-        ``clash`` with what a person must be asked, or ``error``.
+        During the comparison ``compared`` and ``total``; after each batch ``done``, ``total``,
+        ``taken`` and ``refused``; at the end ``finished`` with the number of files that the set
+        had ``already``, and ``said`` if there is a message about all files. If nothing was
+        imported, ``clash`` with the question for the user, or ``error``.
     """
     found = Compared()
     try:
@@ -219,7 +219,7 @@ def _give_all(
         images, lambda name: known.get(name, "coming" if name in found.names else None)
     )
     entries = source(lambda name, size: name not in found.same and not _is_table(name))  # noqa: ARG005
-    # A table that is joined follows the images, which have new names.
+    # A joined table follows the images, which have new names.
     tables = [table for table in found.tables if table.name.lower() not in found.same]
     ordered = (entries, tables) if clash == "both" else (tables, entries)
     for batch in _batches(chain(*ordered)):

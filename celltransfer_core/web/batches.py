@@ -1,4 +1,4 @@
-"""The format in which browsers send several files at once: a list of names, then their bytes."""
+"""The format in which browsers send several files together: a list of names, then their bytes."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from typing import IO
 from celltransfer_core.web.handling import RefusedError
 
 BATCH_FILES = 100
-"""Files of a batch at most."""
+"""Maximum number of files per batch."""
 
 BATCH_BYTES = 16_000_000
-"""Of a batch at most; a single file may be as large as
+"""Maximum size of a batch in bytes; a single file may be as large as
 :data:`~celltransfer_core.data.images.MAX_BYTES`."""
 
 MAX_HEADER = 1_000_000
-"""Bytes of a batch's list of names at most."""
+"""Maximum size of a batch's list of names in bytes."""
 
 
 def read_listing(file: IO[bytes]) -> list[tuple[str, int]]:
-    """Read a batch's list of names and sizes; the files' bytes follow it, end to end.
+    """Read a batch's list of names and sizes, which the files' bytes follow end to end.
 
-    It is JSON, ``[{"name": ..., "size": ...}, ...]``, behind its length in four bytes, big-endian.
+    The list is JSON, ``[{"name": ..., "size": ...}, ...]``, after its length in four bytes,
+    big-endian.
 
     Parameters
     ----------
     file : binary file
-        The whole batch; at the first byte of the first file afterwards.
+        The whole batch; afterwards positioned at the first byte of the first file.
 
     Returns
     -------
@@ -36,7 +37,7 @@ def read_listing(file: IO[bytes]) -> list[tuple[str, int]]:
     Raises
     ------
     RefusedError
-        If it cannot be read, was cut short, or is longer than a batch may be.
+        If the list cannot be read, was cut short, or exceeds the limits of a batch.
     """
     end = file.seek(0, io.SEEK_END)
     file.seek(0)

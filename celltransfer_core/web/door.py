@@ -1,7 +1,7 @@
-"""The door of the server: what is behind the sign-in opens for those alone who are signed in.
+"""Enforcement of the sign-in: data is served only to users who are signed in.
 
-In goes every request and WebSocket; those with a sign-in that does not stand go on without it, and
-whatever holds data is refused without one.
+Every request and WebSocket is checked. A sign-in that is no longer valid is removed from the
+request, and access to data without a sign-in is refused.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from celltransfer_core.web.addresses import PREFIX
 from celltransfer_core.web.sign_in import SignIns
 
 GUARDED = (PREFIX, "media", "_stcore/upload_file")
-"""First parts of the paths that hold data: ours, and those of files that pages show or take in."""
+"""First parts of the paths that hold data: our routes, and files that pages show or receive."""
 
 LOGOUT = "auth/logout"
 """Path of the sign-out."""
 
-_LOOK_EVERY = 2.0  # s between looks at whether an open page's sign-in stands
+_LOOK_EVERY = 2.0  # s between checks of an open page's sign-in
 
 Claims = Mapping[str, Any]
 Read = Callable[[HTTPConnection], Claims | None]
 
 
 class Door:
-    """ASGI middleware that holds the sign-in on everything that carries data.
+    """ASGI middleware that requires a sign-in for everything that carries data.
 
     Parameters
     ----------
     app : ASGI application
     read : callable
-        Takes a connection and returns the claims of its sign-in, checked; None without one.
+        Takes a connection and returns the verified claims of its sign-in; None without a sign-in.
     sign_ins : SignIns
-        Knows which stand.
+        Knows which sign-ins are valid.
     cookies : str
-        First part of the names of the cookies that hold a sign-in.
+        Prefix of the names of the cookies that hold a sign-in.
     base : str
-        Path that the app is served under, if any.
+        Path under which the app is served, if any.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Door:
         self._logout = f"{root}/{LOGOUT}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in, with its sign-in if that stands."""
+        """Admit a request, with its sign-in if that is valid."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -65,7 +65,7 @@ class Door:
         if scope["type"] == "websocket":
             await self._page(scope, receive, send, claims)
             return
-        path = scope["path"].removeprefix(scope.get("root_path", ""))  # as routes are found
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # as in the routing
         if path.startswith(self._guarded):
             if claims is None:
                 refused = PlainTextResponse(
@@ -81,7 +81,7 @@ class Door:
         await self._app(scope, receive, send)
 
     def _without_sign_in(self, scope: Scope) -> Scope:
-        """Take the sign-in out of a request's cookies."""
+        """Remove the sign-in from a request's cookies."""
         headers = []
         for name, value in scope["headers"]:
             if name == b"cookie":
@@ -131,7 +131,7 @@ class Door:
 
 
 def _for_this_sign_in(send: Send) -> Send:
-    """Keep a browser from showing what it has kept to whoever is signed in next."""
+    """Prevent a browser from showing cached data to the next user who signs in."""
 
     async def with_vary(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,6 +1,6 @@
 """The routes that send prepared files (:mod:`celltransfer_core.studies.preparations`) from disk.
 
-Most are saved by the browser. A report is also shown, in a frame of the page that made it.
+Most files are saved by the browser. A report is also shown, in a frame of the page that made it.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def send_file(request: Request) -> Response:
     Parameters
     ----------
     request : Request
-        To an address of :func:`~celltransfer_core.web.addresses.file_url`.
+        A request for an address from :func:`~celltransfer_core.web.addresses.file_url`.
 
     Returns
     -------
     Response
-        The file as an attachment; 403 without a token for it, 404 if it is not there.
+        The file as an attachment; 403 without a token for it, 404 if it does not exist.
     """
     workspace = current_workspace()
     study, file = request.path_params["study"], request.path_params["file"]
@@ -45,17 +45,17 @@ def send_file(request: Request) -> Response:
 
 
 def show_report(request: Request) -> Response:
-    """Send a report for a frame of our own pages; its scripts reach nothing but itself.
+    """Send a report for a frame of our own pages; its scripts can access nothing outside it.
 
     Parameters
     ----------
     request : Request
-        To an address of :func:`~celltransfer_core.web.addresses.report_url`.
+        A request for an address from :func:`~celltransfer_core.web.addresses.report_url`.
 
     Returns
     -------
     Response
-        The page; 403 without a token for it, 404 if it is not there.
+        The page; 403 without a token for it, 404 if it does not exist.
     """
     study, file = request.path_params["study"], request.path_params["file"]
     token = request.query_params.get("t", "")
@@ -70,7 +70,7 @@ def show_report(request: Request) -> Response:
 
 
 def _prepared(study: str, file: str) -> Path | Response:
-    """Find a prepared file of a study; if it is not there, say so."""
+    """Return the path of a prepared file of a study, or a response that it does not exist."""
     workspace = current_workspace()
     try:
         workspace.study(study)

@@ -1,4 +1,4 @@
-"""All routes, to be mounted beside the pages."""
+"""All routes, to be mounted alongside the pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def routes(base: str = "") -> list[Route]:
     Parameters
     ----------
     base : str
-        Path that the app is served under, if any (Streamlit's ``server.baseUrlPath``).
+        Path under which the app is served, if any (Streamlit's ``server.baseUrlPath``).
 
     Returns
     -------
@@ -39,7 +39,7 @@ def download_routes(base: str = "") -> list[Route]:
     Parameters
     ----------
     base : str
-        Path that the app is served under, if any.
+        Path under which the app is served, if any.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Folders on the server that may be imported from, as the administrator lists them."""
+"""Folders on the server that files may be imported from, as listed by the administrator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def import_roots() -> tuple[Path, ...]:
 
 
 def importable(path: str) -> Path:
-    """Resolve a folder on the server, if it may be imported from.
+    """Resolve a folder on the server, if files may be imported from it.
 
     Parameters
     ----------
@@ -37,13 +37,13 @@ def importable(path: str) -> Path:
     Raises
     ------
     DataError
-        If it lies in none of :func:`import_roots`, links followed, or is no folder.
+        If it is in none of :func:`import_roots` after following links, or is not a folder.
     """
     try:
         folder = Path(path.strip()).resolve()
         if any(folder.is_relative_to(root) for root in import_roots()) and folder.is_dir():
             return folder
-    except (OSError, ValueError, RuntimeError):  # such as a NUL, or a link to itself
+    except (OSError, ValueError, RuntimeError):  # for example a NUL, or a link to itself
         pass
     raise DataError(
         "This folder does not exist or may not be imported from; ask your administrator to list "

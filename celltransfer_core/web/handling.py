@@ -1,4 +1,4 @@
-"""What all routes share: requests are read within limits, and refusals come as one sentence."""
+"""Parts shared by all routes: limits on requests, and refusals in one sentence."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 PATIENCE = 60.0
-"""Seconds that a body may take beside its length, and each of its pieces."""
+"""Seconds allowed for a body in addition to its length, and for each of its pieces."""
 
 SLOWEST = 10_000
-"""Bytes a second that a body comes at least: those that are never whole would fill the server."""
+"""Minimum rate of a body in bytes per second: endless uploads would fill the server."""
 
-_CHUNK = 250_000  # bytes of a body that are written at once
+_CHUNK = 250_000  # bytes of a body that are written together
 _STATUS = {OutputError: 507, StudyError: 409}
 
 
@@ -30,7 +30,7 @@ class RefusedError(Exception):
     Parameters
     ----------
     status : int
-        Of the HTTP response.
+        Status of the HTTP response.
     reason : str
         A sentence for the client.
     """
@@ -47,14 +47,14 @@ async def read_body(request: Request, file: IO[bytes], most: int) -> None:
     ----------
     request : Request
     file : binary file
-        At its start afterwards.
+        Positioned at its start afterwards.
     most : int
-        Bytes that the body may have.
+        Maximum size of the body in bytes.
 
     Raises
     ------
     RefusedError
-        As soon as there are more, they come too slowly, or the disk is full.
+        As soon as there are more bytes, they arrive too slowly, or the disk is full.
     """
     if int(request.headers.get("content-length") or 0) > most:
         raise RefusedError(413, f"The request is too large: at most {most / 1e6:,.0f} MB.")
@@ -97,7 +97,7 @@ def guarded(take: Callable[[Request], Awaitable[Response]]) -> Callable[[Request
     Parameters
     ----------
     take : coroutine function
-        From a request to a response.
+        Takes a request and returns a response.
 
     Returns
     -------
@@ -111,19 +111,19 @@ def guarded(take: Callable[[Request], Awaitable[Response]]) -> Callable[[Request
             return JSONResponse({"error": refused.reason}, refused.status)
         except CellTransferError as error:
             return JSONResponse({"error": str(error)}, _STATUS.get(type(error), 400))
-        except ClientDisconnect:  # cancelled: what came is complete batches, which are kept
+        except ClientDisconnect:  # cancelled: complete batches that arrived are kept
             return Response(status_code=499)
 
     return endpoint
 
 
 def in_thread(answer: Callable[[Request], Response]) -> Callable[[Request], Any]:
-    """Run an endpoint that blocks in a thread of its own; see :func:`guarded` for its errors.
+    """Run a blocking endpoint in a separate thread; see :func:`guarded` for its errors.
 
     Parameters
     ----------
     answer : callable
-        From a request to a response.
+        Takes a request and returns a response.
 
     Returns
     -------

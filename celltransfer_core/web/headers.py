@@ -1,7 +1,7 @@
-"""What every answer tells a browser: load nothing from elsewhere, show this in no frame.
+"""Security headers of every response: load nothing from elsewhere, show this page in no frame.
 
-In go answers of the pages and the routes; out they come with these headers, and with cookies that
-go over HTTPS alone where people come by it. Headers that a route sets itself stay.
+The headers are added to the responses of the pages and the routes. Cookies are restricted to HTTPS
+if users connect by it. Headers that a route sets itself are kept.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from celltransfer_core.web.sign_in import SIGN_IN_LASTS
 
 POLICY = {
     "default-src": "'self'",
-    # Streamlit makes a script (blob:) of a part of a page that is handed to it as text, and Plotly
-    # makes functions of texts of its own (eval) to draw thousands of points.
+    # Streamlit makes a script (blob:) of page parts that are passed to it as text, and Plotly makes
+    # functions from text (eval) to draw thousands of points.
     "script-src": "'self' blob: 'unsafe-eval'",
     "style-src": "'self' 'unsafe-inline'",
     "img-src": "'self' data: blob:",
     "font-src": "'self' data:",
     "connect-src": "'self'",
     "worker-src": "'self' blob:",
-    # The report in a frame of the Export page; no page of ours lets itself be framed.
+    # For the report in a frame of the Export page; our pages cannot be framed themselves.
     "frame-src": "'self'",
     "object-src": "'none'",
     "base-uri": "'self'",
@@ -56,9 +56,9 @@ class SafeHeaders:
     ----------
     app : ASGI application
     secure : bool
-        People come by HTTPS, which a proxy before this server speaks.
+        Whether users connect by HTTPS, through a proxy in front of this server.
     scripts : sequence of str
-        From :func:`inline_scripts`: those that pages may run besides those they load.
+        From :func:`inline_scripts`: scripts that pages may run besides those that they load.
     """
 
     def __init__(self, app: ASGIApp, *, secure: bool = False, scripts: Sequence[str] = ()) -> None:
@@ -67,7 +67,7 @@ class SafeHeaders:
         self._policy = "; ".join(f"{kind} {sources}" for kind, sources in policy.items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with the headers."""
+        """Respond with the headers."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -91,7 +91,7 @@ class SafeHeaders:
 
 
 def inline_scripts(page: str) -> list[str]:
-    """List the scripts that are written into a page, as a policy names them.
+    """List the inline scripts of a page, in the notation of a content security policy.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def inline_scripts(page: str) -> list[str]:
     Returns
     -------
     list of str
-        ``'sha256-…'``, one a script.
+        ``'sha256-…'``, one per script.
     """
     written = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     digests = [hashlib.sha256(script.encode()).digest() for script in written]
@@ -109,14 +109,14 @@ def inline_scripts(page: str) -> list[str]:
 
 
 def harden(cookie: bytes, *, secure: bool) -> bytes:
-    """Shorten the life of a cookie to that of a sign-in, and hold it on HTTPS.
+    """Shorten the lifetime of a cookie to that of a sign-in, and restrict it to HTTPS.
 
     Parameters
     ----------
     cookie : bytes
-        Of a ``Set-Cookie`` header.
+        Value of a ``Set-Cookie`` header.
     secure : bool
-        Whether people come by HTTPS.
+        Whether users connect by HTTPS.
 
     Returns
     -------

@@ -1,7 +1,8 @@
-"""Which names this server answers to, and whose pages may ask it.
+"""Host names that this server responds to, and pages that may send it requests.
 
-In goes every request and WebSocket; one for another host is refused, so that a foreign page that
-points its own name at this machine reads nothing, and so is one that a foreign page sends.
+Every request and WebSocket is checked. One for another host is refused, so that a foreign page
+cannot read data by pointing its own name at this machine. One sent by a foreign page is refused
+too.
 """
 
 from __future__ import annotations
@@ -19,29 +20,29 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from celltransfer_core.errors import DataError
 
 HOSTS = "CELLTRANSFER_HOSTS"
-"""Environment variable: names that people reach the server by, separated by commas."""
+"""Environment variable: host names under which users reach the server, separated by commas."""
 
 _HERE = ("localhost", "127.0.0.1", "::1")
 _SAFE = {"GET", "HEAD", "OPTIONS"}  # methods that change nothing
 
 
 def meant_hosts(*more: str) -> frozenset[str]:
-    """List the names that the server answers to: this machine's, and those in :data:`HOSTS`.
+    """List the host names of the server: this machine's, and those in :data:`HOSTS`.
 
     Parameters
     ----------
     *more : str
-        Further names.
+        Additional names.
 
     Returns
     -------
     frozenset of str
-        In small letters, without ports.
+        In lower case, without ports.
 
     Raises
     ------
     DataError
-        If :data:`HOSTS` lists what is no name.
+        If :data:`HOSTS` contains an invalid name.
     """
     listed = [part.strip() for part in os.environ.get(HOSTS, "").split(",") if part.strip()]
     for name in listed:
@@ -55,17 +56,17 @@ def meant_hosts(*more: str) -> frozenset[str]:
 
 
 def host_name(host: str) -> str | None:
-    """Return the name of a ``Host`` header, without its port.
+    """Return the host name in a ``Host`` header, without its port.
 
     Parameters
     ----------
     host : str
-        ``name``, ``name:port``, or the like with an IPv6 address, bare or in brackets.
+        ``name``, ``name:port``, or the same with an IPv6 address, bare or in brackets.
 
     Returns
     -------
     str or None
-        In small letters; None if it is no host.
+        In lower case; None if it is not a valid host.
 
     Examples
     --------
@@ -76,7 +77,7 @@ def host_name(host: str) -> str | None:
         if host.count(":") > 1 and not host.startswith("["):
             return str(ipaddress.ip_address(host))
         parts = urlsplit(f"//{host}")
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # raises an error if it is not a number
         name = parts.hostname
     except ValueError:
         return None
@@ -86,24 +87,24 @@ def host_name(host: str) -> str | None:
 
 
 class MeantHosts:
-    """ASGI middleware that answers to known hosts and own pages alone.
+    """ASGI middleware that responds only to known hosts and to our own pages.
 
-    A request that changes something, and a WebSocket, must come from a page of the very host and
-    port that it goes to, where a browser says from which.
+    A request that changes something, and a WebSocket, must come from a page of exactly the host and
+    port that it is sent to, if the browser says where it comes from.
 
     Parameters
     ----------
     app : ASGI application
     hosts : collection of str
-        From :func:`meant_hosts`. The address of this machine that a request came in by is let in
-        besides: no foreign name leads there under an address.
+        From :func:`meant_hosts`. The address of this machine at which a request arrived is accepted
+        too: a request for a foreign name carries that name, not the address.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Collection[str]) -> None:
         self._app, self._hosts = app, frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in that is meant for this server."""
+        """Admit a request that is meant for this server."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return

@@ -1,6 +1,6 @@
-"""The route that sends pictures of cells: whole, cut, cut and recoloured, or with the cut drawn.
+"""The route that sends images of cells: whole, cropped, recoloured, or with the crop drawn.
 
-Only images of the study in the address are sent, found by their content hash.
+Only images of the study in the address are sent. They are found by their content hash.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ from celltransfer_core.web.addresses import (
 )
 
 MIN_SIZE, MAX_SIZE = 16, 2048
-"""Longest side of a picture that can be asked for, in px; pictures are never enlarged."""
+"""Range of the longest side of an image that can be requested, in px; images are never enlarged."""
 
-_JPEG_UP_TO = 320  # px: larger pictures are looked at closely, and lose nothing
+_JPEG_UP_TO = 320  # px: larger images are for close inspection, and are sent lossless
 _SHOWS = {"whole", "cut", "field", "outline"}
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A picture, as the address asks for it."""
+    """An image, as requested by the address."""
 
     study: str
     sha256: str
@@ -59,23 +59,23 @@ class _Wanted:
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture, and how its cell is cut."""
+    """An image, and how its cell is cropped."""
 
     wanted: _Wanted
     crops: Crops | None
-    """None while it is not known how cells are cut."""
+    """None while it is not known how cells are cropped."""
     cell: int
 
     @cached_property
     def tag(self) -> str:
-        """Strong entity tag: changes whenever a byte may."""
+        """Strong entity tag: changes whenever a byte may have changed."""
         seen = self.crops.variant if self.crops is not None else f"whole {self.wanted.version}"
         parts = f"1 {self.wanted.sha256} {self.wanted.size} {self.wanted.show} {seen}"
         return f'"{hashlib.sha256(parts.encode()).hexdigest()[:24]}"'
 
 
 def _locate(workspace: Workspace, snapshot: Snapshot, wanted: _Wanted) -> tuple[_Picture, bool]:
-    """Find out how a cell is cut, and whether that will stay so under this address."""
+    """Find out how a cell is cropped, and whether that is final for this address."""
     if wanted.show == "whole":
         return _Picture(wanted, None, -1), True
     prepared = embedded_of(workspace, snapshot)
@@ -104,7 +104,7 @@ def _draw(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> tuple[
         shown.thumbnail((size, size), Image.Resampling.LANCZOS)
     if (
         picture.wanted.show == "cut" and picture.crops is not None
-    ):  # small images are soon recoloured
+    ):  # small images are recoloured quickly
         shown = Image.fromarray(picture.crops.recoloured(np.asarray(shown), picture.cell))
     if size <= _JPEG_UP_TO:
         shown.save(file, "JPEG", quality=90)
@@ -115,7 +115,7 @@ def _draw(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> tuple[
 
 @contextmanager
 def _pixels(workspace: Workspace, snapshot: Snapshot, picture: _Picture) -> Iterator[RGBImage]:
-    """Read what is drawn; large images are read few at a time, and count until they are drawn."""
+    """Read the pixels to draw; only a few large images are held in memory at a time."""
     wanted, crops = picture.wanted, picture.crops
     if wanted.show in ("cut", "field") and crops is not None:
         yield crops.field(picture.cell)
@@ -135,7 +135,7 @@ def _outlined(image: RGBImage, picture: _Picture) -> RGBImage:
 
 
 def _scale(workspace: Workspace, snapshot: Snapshot, wanted: _Wanted) -> PixelScale:
-    """Find the scale of the sets that a cell is shown as a part of."""
+    """Find the scale of the sets from which a cell is shown."""
     shown = [s for s in snapshot.sets if wanted.role in (s.role, s.name * (s.role == "extra"))]
     for sets in (shown, *([one] for one in snapshot.sets)):
         dataset = workspace.pool_sets(sets)
@@ -150,12 +150,12 @@ def _refuse(status: int, reason: str) -> PlainTextResponse:
 
 
 def send_picture(request: Request) -> Response:
-    """Send a picture of a cell.
+    """Send an image of a cell.
 
     Parameters
     ----------
     request : Request
-        To an address of :func:`~celltransfer_core.web.addresses.image_url`.
+        A request for an address from :func:`~celltransfer_core.web.addresses.image_url`.
 
     Returns
     -------
@@ -187,7 +187,7 @@ def send_picture(request: Request) -> Response:
         if not (wanted.sha256 if numbered else workspace.has_image(study, sha256)):
             return _refuse(404, "The study has no such image.")
         picture, lasting = _locate(workspace, snapshot, wanted)
-        if numbered:  # a number is another cell's once images are added
+        if numbered:  # a number refers to another cell once images are added
             now = numbering_of(workspace, snapshot, wanted.role)
             lasting = lasting and asked.get("n") == now
         headers = {
@@ -206,6 +206,6 @@ def send_picture(request: Request) -> Response:
 
 
 def _nth(workspace: Workspace, snapshot: Snapshot, role: str, number: int) -> str:
-    """Find the hash of a cell by its number; an empty text if there is none."""
+    """Return the hash of a cell by its number; empty if there is none."""
     dataset = numbered_set(workspace, snapshot, role)
     return dataset.cells[number] if dataset and number < len(dataset) else ""

@@ -1,8 +1,8 @@
-"""Who somebody is who signed in, and how long that holds.
+"""The identity of users who sign in, and the lifetime of a sign-in.
 
-In go the claims of an OpenID Connect provider, whose signature was checked; out come the name that
-decisions are kept under, and whether the sign-in still stands: not after its time, and not after
-its sign-out, which is kept in the workspace's folder.
+From the verified claims of an OpenID Connect provider, the name under which decisions are stored is
+made. A sign-in is valid until it expires or until the user signs out, which is recorded in the
+workspace's folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from celltransfer_core.errors import CellTransferError
 from celltransfer_core.runtime.files import make_file, make_folder
 
 SIGN_IN_LASTS = 12 * 3600
-"""Seconds that a sign-in holds at most."""
+"""Maximum duration of a sign-in in seconds."""
 
 _AHEAD = 300  # s that the provider's clock may be ahead of ours
 _LONGEST = 60  # characters of the readable part of a name
@@ -27,27 +27,27 @@ _MARK = 8  # hexadecimal digits of an identity
 
 
 class SignInError(CellTransferError):
-    """Nobody can be signed in, or it cannot be told who did."""
+    """Nobody can be signed in, or the user's identity is unknown."""
 
 
 def person(claims: Mapping[str, Any]) -> str:
-    """Return the name that the decisions of somebody who signed in are kept under.
+    """Return the name under which the decisions of a signed-in user are stored.
 
     Parameters
     ----------
     claims : mapping
-        What the provider says of them. ``iss`` and ``sub`` are who they are; an e-mail address is
-        shown only if the provider has verified it, and the provider's ``name`` otherwise.
+        The provider's statements about the user. ``iss`` and ``sub`` are the identity; an e-mail
+        address is shown only if the provider has verified it; otherwise ``name`` is shown.
 
     Returns
     -------
     str
-        A readable part, and in brackets a mark of ``iss`` and ``sub`` that nobody else has.
+        A readable part, and in brackets a unique mark made from ``iss`` and ``sub``.
 
     Raises
     ------
     SignInError
-        If the claims do not say who it is.
+        If the claims do not identify the user.
 
     Examples
     --------
@@ -67,20 +67,20 @@ def person(claims: Mapping[str, Any]) -> str:
 
 
 def _text(claim: object) -> str:
-    """Bring a claim to one line of printable text; whatever is no text is empty."""
+    """Convert a claim to one line of printable text; empty if it is not text."""
     if not isinstance(claim, str):
         return ""
     return " ".join("".join(c if c.isprintable() else " " for c in claim).split())
 
 
 class SignIns:
-    """Which sign-ins stand.
+    """The sign-ins that are valid.
 
     Parameters
     ----------
     folder : Path
-        Of the workspace. Sign-outs are kept in it, so that a restart forgets none and several
-        servers know of them.
+        Folder of the workspace. Sign-outs are stored in it, so that they survive a restart and are
+        known to several servers.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,12 +88,12 @@ class SignIns:
         self._ended: set[str] = set()
 
     def stands(self, claims: Mapping[str, Any]) -> bool:
-        """Tell whether a sign-in still holds.
+        """Tell whether a sign-in is still valid.
 
         Parameters
         ----------
         claims : mapping
-            ``iat`` is when it was, in seconds since 1970.
+            ``iat`` is the time of the sign-in, in seconds since 1970.
 
         Returns
         -------
@@ -108,14 +108,14 @@ class SignIns:
         return key not in self._ended and not (self._folder / key).exists()
 
     def end(self, claims: Mapping[str, Any]) -> None:
-        """Sign somebody out: the sign-in stands nowhere any more.
+        """Sign a user out; the sign-in is no longer valid anywhere.
 
         Parameters
         ----------
         claims : mapping
         """
         self._ended.add(_key(claims))
-        with suppress(OSError):  # a full disk: this server knows it all the same
+        with suppress(OSError):  # full disk: this server still remembers it
             make_folder(self._folder)
             make_file(self._folder / _key(claims))
             long_ago = time.time() - SIGN_IN_LASTS - _AHEAD
@@ -125,5 +125,5 @@ class SignIns:
 
 
 def _key(claims: Mapping[str, Any]) -> str:
-    """Name a sign-in: its claims hold a nonce, which no other sign-in has."""
+    """Return a name for a sign-in: its claims contain a nonce that no other sign-in has."""
     return hashlib.sha256(json.dumps(dict(claims), sort_keys=True).encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""The routes that take in the files of a set: in batches, as a zip, or from a folder on the server.
+"""The routes that receive the files of a set: in batches, as a zip, or from a folder on the server.
 
-Names that a client sends are kept as text and never used as paths.
+Names sent by a client are stored as text and never used as paths.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from celltransfer_core.web.folders import importable
 from celltransfer_core.web.handling import RefusedError, read_body
 
 MAX_ZIP = 50_000_000_000
-"""Bytes of an uploaded zip."""
+"""Maximum size of an uploaded zip in bytes."""
 
 TOKEN_HEADER = "x-celltransfer-token"  # noqa: S105
-_IN_MEMORY = 500_000  # bytes of a batch: most batches are half there for longer than whole
-_SPARE_DISK = 1_000_000_000  # bytes that a zip must leave free
+_IN_MEMORY = 500_000  # bytes of a batch: batches spend longer arriving than complete
+_SPARE_DISK = 1_000_000_000  # bytes of disk space that a zip must leave free
 
 
 def upload_access(workspace: Workspace, image_set: ImageSet) -> dict[str, Any]:
-    """Return what the browser needs to send files to a set.
+    """Return the data that the browser needs to send files to a set.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def upload_access(workspace: Workspace, image_set: ImageSet) -> dict[str, Any]:
     Returns
     -------
     dict
-        Address relative to the pages, token and its header, limits, extensions of images.
+        Address relative to the pages, token and its header, limits, filename extensions of images.
     """
     return {
         "url": f"{PREFIX}/files/{image_set.id}",
@@ -73,7 +73,7 @@ def _opens(image_set: ImageSet) -> str:
 
 
 def _own_page(request: Request) -> bool:
-    """Tell whether a request comes from our own pages, as far as a browser says where from."""
+    """Tell whether a request comes from our own pages, as far as the browser reports its origin."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
@@ -82,7 +82,7 @@ def _own_page(request: Request) -> bool:
 
 
 def _admit(request: Request) -> tuple[Workspace, ImageSet]:
-    """Find the set of a request; refuse the request unless it may read or change it."""
+    """Find the set of a request; refuse the request unless it may read or change the set."""
     if not _own_page(request):
         raise RefusedError(403, "Files are accepted only from this app's own pages.")
     workspace = current_workspace()
@@ -103,7 +103,7 @@ def _admit(request: Request) -> tuple[Workspace, ImageSet]:
 
 
 def _answer(request: Request) -> tuple[Clash, int]:
-    """Read what a person answered where names are taken; nothing until they were asked."""
+    """Read the user's answer to clashing names; by default the user is asked."""
     clash = next((c for c in CLASHES if c == request.query_params.get("clash", "ask")), None)
     number = request.query_params.get("number", "2")
     countable = number.isascii() and number.isdigit() and len(number) < 5
@@ -112,13 +112,13 @@ def _answer(request: Request) -> tuple[Clash, int]:
     return clash, int(number)
 
 
-# A batch takes a processor while its images are unpacked and checked; more at once would only take
-# memory. Zips and folders wait for their turn at each of theirs.
+# A batch uses a processor while its images are decoded and checked; more at a time would only use
+# memory. Zips and folders wait for their turn with each of their batches.
 _at_once = anyio.CapacityLimiter(2)
 
 
 async def list_or_take_files(request: Request) -> Response:
-    """List what a set has received (GET), or take in a batch of files (POST).
+    """List the files that a set has received (GET), or receive a batch of files (POST).
 
     Parameters
     ----------
@@ -128,8 +128,8 @@ async def list_or_take_files(request: Request) -> Response:
     Returns
     -------
     Response
-        JSON: ``files``, from name to content hash, with the set's tables; or ``taken``, a number,
-        and ``refused``, with reasons.
+        JSON: ``files``, from name to content hash, including the set's tables; or ``taken``, a
+        number, and ``refused``, with reasons.
 
     Raises
     ------
@@ -158,7 +158,7 @@ async def list_or_take_files(request: Request) -> Response:
 
 
 async def take_zip(request: Request) -> Response:
-    """Take in the files of a zip.
+    """Receive the files of a zip.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ async def take_zip(request: Request) -> Response:
 
 
 async def import_folder(request: Request) -> Response:
-    """Take in the files of a folder on the server.
+    """Import the files of a folder on the server.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ async def import_folder(request: Request) -> Response:
     RefusedError
         If the request may not change the set, or the path cannot be read.
     DataError
-        If the folder may not be imported from.
+        If files may not be imported from the folder.
     """
     workspace, image_set = await run_in_threadpool(_admit, request)
     clash, _ = _answer(request)
@@ -225,7 +225,7 @@ async def import_folder(request: Request) -> Response:
 
 
 def _event_stream(steps: Iterator[dict[str, Any]]) -> Response:
-    """Answer with an event for each step, as it is done."""
+    """Respond with an event for each step, as it is completed."""
     lines = (f"data: {json.dumps(step)}\n\n" for step in steps)
 
     async def in_turn() -> AsyncIterator[str]:
@@ -234,6 +234,6 @@ def _event_stream(steps: Iterator[dict[str, Any]]) -> Response:
 
     return StreamingResponse(
         in_turn(),
-        media_type="text/event-stream",  # the one kind that is never held back to be compressed
+        media_type="text/event-stream",  # the only type that is never buffered for compression
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
