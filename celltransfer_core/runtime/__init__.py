@@ -1,4 +1,4 @@
-"""Where work runs and what is kept of it: processes, Dask, the cache, whole-file writes."""
+"""Execution of work and storage of its results: processes, Dask, the cache, whole-file writes."""
 
 import lazy_loader
 

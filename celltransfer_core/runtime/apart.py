@@ -1,7 +1,7 @@
-"""Work that may do harm, in a process apart: a callable and limits in, done or the reason out.
+"""Work that may be harmful, run in a separate process with limits on time and memory.
 
-A model of somebody's is a program: it may loop for ever, fill the memory, or end the process that
-runs it. Here it ends one that nobody needs. Not in the paper.
+A user's model is a program: it may loop forever, fill the memory, or end the process that runs it.
+Here it can only end a process that nothing else needs. Not in the paper.
 ``python -m celltransfer_core.runtime.apart BYTES`` is that process.
 """
 
@@ -19,33 +19,33 @@ from celltransfer_core.errors import CellTransferError
 from celltransfer_core.runtime.environment import ENVIRONMENT
 from celltransfer_core.runtime.system import OWN_GROUP, kill_group, limit_memory
 
-_REFUSED, _NO_MEMORY = 3, 4  # exit codes: the work's own reason was printed; there was no room
-_NO_ROOM = ("bad_alloc", "bad allocation", "allocate memory")  # as libraries say it
+_REFUSED, _NO_MEMORY = 3, 4  # exit codes: the work printed its error; out of memory
+_NO_ROOM = ("bad_alloc", "bad allocation", "allocate memory")  # libraries' messages
 
 
 class EndedError(CellTransferError):
-    """Work did not come to its end; the message says why, as what follows its name."""
+    """The work did not finish; the message gives the reason, to follow the name of the work."""
 
 
 def run_apart(work: Callable[[], object], *, seconds: float, memory: int) -> None:
-    """Do work in a process apart, which is killed with all that it started when it goes too far.
+    """Do work in a separate process, which is killed with its children when it exceeds a limit.
 
     Parameters
     ----------
     work : callable
-        Picklable; what it returns is lost.
+        Picklable; its return value is discarded.
     seconds : float
-        That it may take.
+        Longest time that it may take.
     memory : int
-        Bytes that its process may take, where
-        :data:`~celltransfer_core.runtime.system.LIMITS_MEMORY`.
+        Bytes that its process may use, enforced if
+        :data:`~celltransfer_core.runtime.system.LIMITS_MEMORY` is true.
 
     Raises
     ------
     EndedError
-        If it took too long or too much, or its process died.
+        If it took too long or used too much memory, or its process died.
     CellTransferError
-        With the reason that the work itself gave.
+        With the error message of the work itself.
     """
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", __name__, str(memory)],
@@ -88,7 +88,7 @@ def _for_want_of_memory(error: BaseException | None) -> bool:
 
 
 def main() -> None:
-    """Do the work that comes on the standard input."""
+    """Do the work that is read from standard input."""
     limit_memory(int(sys.argv[1]))
     try:
         pickle.load(sys.stdin.buffer)()  # noqa: S301 - from the process that started this one

@@ -1,4 +1,4 @@
-"""Positions and batches of many items: what a task, or a step of the progress, takes at once."""
+"""Batches and evenly spaced positions of many items, for tasks and steps of progress."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def in_batches(items: Items, size: int) -> list[Items]:
     ----------
     items : sequence or ndarray, length n
     size : int
-        Items of a batch; the last may have fewer.
+        Items per batch; the last may have fewer.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def evenly_spaced(count: int, most: int) -> Ints:
     count : int
         Length of the sequence.
     most : int
-        Positions to choose; all where there are fewer.
+        Number of positions to choose; all if there are fewer.
 
     Returns
     -------

@@ -1,12 +1,12 @@
-"""The cache: rows of numbers by cell (embeddings, nuclei), and results of stages, between runs.
+"""The cache: rows of numbers by cell (embeddings, nuclei) and results of stages, between runs.
 
-Rows are found by the cell's content hash, so that a cell is computed once whichever set it is
-in, and a run that was interrupted goes on where it was. A table is one SQLite file: every batch is
-a transaction, several processes may write at once, and kill -9 loses at most the batch under way.
-Results are found by a hash of everything that decides them, a file each, written whole; those that
-were not read for the longest time are deleted when all take too much space. Rows and results carry
-a checksum: one whose bytes changed on disk counts as missing, and a table that cannot be read at
-all is begun anew.
+Rows are found by the cell's content hash, so that a cell is computed only once, whichever set it
+is in, and an interrupted run continues where it stopped. A table is one SQLite file: every batch is
+a transaction, several processes may write at once, and kill -9 loses at most the current batch.
+Results are found by a hash of everything that determines them, one file each, written whole. The
+results read longest ago are deleted when all of them take too much space. Rows and results carry a
+checksum: if their bytes changed on disk, they count as missing. A table that cannot be read at all
+is recreated.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from celltransfer_core.types import Bools, Float32
 Result = TypeVar("Result")
 
 MAX_RESULT_BYTES = 4_000_000_000
-"""Space that results may take; those read longest ago are deleted beyond it."""
+"""Space for results; beyond it, those read longest ago are deleted."""
 
 _CHECK = 4  # bytes of a row's checksum
 
-_AT_ONCE = 500  # parameters a statement; SQLite's oldest limit is 999
+_AT_ONCE = 500  # parameters per statement; SQLite's oldest limit is 999
 
 
 def fingerprint(*parts: Any) -> str:
-    """Hash what decides a result.
+    """Hash everything that determines a result.
 
     Parameters
     ----------
     *parts
-        Arrays, by their bytes, type and shape; anything else must be fit for JSON.
+        Arrays, hashed by their bytes, type and shape; anything else must be JSON serializable.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def fingerprint(*parts: Any) -> str:
 
 
 class _DamagedError(OutputError):
-    """A table cannot be read; what it held is to be computed again."""
+    """A table cannot be read; its contents have to be computed again."""
 
     def __init__(self, path: Path, error: Exception) -> None:
         super().__init__(f"{path} is damaged ({error!r}); delete it and run again.")
@@ -76,40 +76,40 @@ def _checksum(key: str, row: bytes) -> bytes:
 
 
 def _is_whole(key: str, blob: bytes) -> bool:
-    """Tell whether a row, followed by its checksum, is the one that was kept under this key."""
+    """Tell whether a row, followed by its checksum, is the one that was stored under this key."""
     return blob[-_CHECK:] == _checksum(key, blob[:-_CHECK])
 
 
 class Cache:
-    """A folder of tables, each from a cell's key to a row of float32, and of results.
+    """A folder of tables, each mapping a cell's key to a row of float32, and of results.
 
     Parameters
     ----------
     folder : Path, optional
-        Made when first written to; ``home() / "cache"`` by default.
+        Created on the first write; ``home() / "cache"`` by default.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder if folder is not None else home() / "cache"
 
     def get(self, table: str, keys: Sequence[str], width: int) -> tuple[Bools, Float32]:
-        """Read the rows that are there.
+        """Read the rows that are stored.
 
         Parameters
         ----------
         table : str
             What the rows hold, for example ``"embedding/colour@1/nucleus-v1"``.
         keys : sequence of str, length n
-            One key a row.
+            One key per row.
         width : int
-            Numbers in a row.
+            Numbers per row.
 
         Returns
         -------
         known : ndarray of bool, shape (n,)
             Which keys were found.
         rows : ndarray of float32, shape (n, width)
-            Their rows; zero where not known.
+            The rows; zero for keys that were not found.
         """
         known = np.zeros(len(keys), dtype=bool)
         rows = np.zeros((len(keys), width), dtype=np.float32)
@@ -135,16 +135,16 @@ class Cache:
         return known, rows
 
     def put(self, table: str, keys: Sequence[str], rows: Float32) -> None:
-        """Keep rows, in one transaction.
+        """Store rows, in one transaction.
 
         Parameters
         ----------
         table : str
             See :meth:`get`.
         keys : sequence of str, length n
-            One key a row; a key that is there already keeps its row, unless that is damaged.
+            One key per row; a key that is stored already keeps its row, unless that is damaged.
         rows : ndarray of float32, shape (n, width)
-            What to keep.
+            The rows to store.
 
         Raises
         ------
@@ -164,7 +164,7 @@ class Cache:
         try:
             self._insert(path, checked)
         except _DamagedError:
-            with suppress(OSError):  # then it cannot be written to, and that is said
+            with suppress(OSError):  # then writing fails below and is reported
                 for old in (path, path.with_name(f"{path.name}-journal")):
                     old.unlink(missing_ok=True)
                 make_file(path)
@@ -184,7 +184,7 @@ class Cache:
             )
 
     def forget(self, keys: Sequence[str]) -> None:
-        """Delete the rows of cells for good, and all results: nothing tells whose those are.
+        """Permanently delete the rows of some cells, and all results, whose cells are not known.
 
         Parameters
         ----------
@@ -198,33 +198,33 @@ class Cache:
         for path in self.folder.glob("*.sqlite"):
             try:
                 with self._open(path) as connection:
-                    connection.execute("PRAGMA secure_delete=ON")  # their bytes are overwritten
+                    connection.execute("PRAGMA secure_delete=ON")  # the bytes are overwritten
                     with connection:
                         connection.executemany(
                             "DELETE FROM rows WHERE key = ?", [(k,) for k in keys]
                         )
-            except _DamagedError:  # nothing tells whose its rows are
+            except _DamagedError:  # it is unknown whose rows it holds
                 path.unlink(missing_ok=True)
         for path in (self.folder / "results").glob("*"):
             with suppress(OSError):  # another process deleted it
                 path.unlink()
 
     def once(self, key: str, make: Callable[[], Result], *, packed: bool = True) -> Result:
-        """Return the result that is kept under a key, or make and keep it.
+        """Return the result stored under a key, or make and store it.
 
         Parameters
         ----------
         key : str
-            From :func:`fingerprint`: of everything that decides the result.
+            From :func:`fingerprint`: of everything that determines the result.
         make : callable
-            Without arguments.
+            Called without arguments.
         packed : bool
-            Compress the file.
+            Whether to compress the file.
 
         Returns
         -------
         object
-            What ``make`` returned, now or at an earlier time.
+            The return value of ``make``, from now or from an earlier time.
 
         Raises
         ------
@@ -233,7 +233,7 @@ class Cache:
         """
         path = self.folder / "results" / f"{key}.joblib"
         if found := read_if_whole(path, lambda kept: (load_checked(kept),)):
-            with suppress(OSError):  # the folder may be one that can only be read
+            with suppress(OSError):  # the folder may be read-only
                 os.utime(path)
             result: Result = found[0]
             return result
@@ -257,7 +257,7 @@ class Cache:
                 taken -= size
 
     def _path(self, table: str) -> Path:
-        # Two tables whose names differ only in odd characters must not meet in one file.
+        # Tables whose names differ only in special characters must not share a file.
         readable = re.sub(r"[^A-Za-z0-9.@_-]+", "_", table)[:80]
         return self.folder / f"{readable}-{hashlib.sha256(table.encode()).hexdigest()[:12]}.sqlite"
 
@@ -269,7 +269,7 @@ class Cache:
                 yield connection
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
-                # No table of ours: its maker was killed, or it rots.
+                # Not one of our tables: its writer was killed, or the file is damaged.
                 raise _DamagedError(path, error) from error
             raise OutputError(self._unwritable(str(error))) from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the message may be damaged
@@ -283,18 +283,18 @@ class Cache:
 
 
 def uncached(key: str, make: Callable[[], Result]) -> Result:  # noqa: ARG001
-    """Make a result and keep nothing: stands in for :meth:`Cache.once` where there is no cache.
+    """Make a result without storing it; replaces :meth:`Cache.once` if there is no cache.
 
     Parameters
     ----------
     key : str
         Not used.
     make : callable
-        Without arguments.
+        Called without arguments.
 
     Returns
     -------
     object
-        What ``make`` returned.
+        The return value of ``make``.
     """
     return make()

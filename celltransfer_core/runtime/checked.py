@@ -1,7 +1,7 @@
-"""Objects in files that begin with a checksum: bytes that changed on disk are noticed.
+"""Objects in files that begin with a checksum, so that bytes changed on disk are noticed.
 
-In go objects that can be pickled, out come the same ones, or an error. A pickle alone, packed or
-not, may be read with a flipped bit and give other numbers.
+Any picklable object can be stored; reading returns an equal object or raises an error. Without a
+checksum, a pickle with a flipped bit, compressed or not, may load with wrong numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def save_checked(
     packed: bool = True,
     problem: Callable[[str], str] | None = None,
 ) -> Path:
-    """Write an object and the checksum of its bytes, whole or not at all.
+    """Write an object and the checksum of its bytes, completely or not at all.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def save_checked(
     value : object
         Anything that can be pickled.
     packed : bool
-        Compress the file.
+        Whether to compress the file.
     problem : callable, optional
         See :func:`~celltransfer_core.runtime.files.write_whole`.
 
@@ -61,7 +61,7 @@ def save_checked(
 
 
 def load_checked(path: Path) -> Any:
-    """Read an object whose bytes are those that were written.
+    """Read an object, checking that its bytes are those that were written.
 
     Parameters
     ----------
@@ -89,6 +89,6 @@ def load_checked(path: Path) -> Any:
 
 
 def _checksum(file: BufferedRandom | BufferedReader) -> bytes:
-    """Hash what stands behind the place of the checksum."""
+    """Hash the bytes after the checksum."""
     file.seek(_LENGTH, os.SEEK_SET)
     return hashlib.file_digest(file, "sha256").digest()

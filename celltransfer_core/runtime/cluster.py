@@ -1,7 +1,7 @@
-"""Tasks on a Dask cluster: given the address of a scheduler, the results as they come.
+"""Tasks on a Dask cluster: run on the scheduler's workers, with results as they complete.
 
-Whatever a worker takes with it when it dies is computed again, and a cluster whose libraries differ
-from those of this machine is refused. Not in the paper.
+Tasks that are lost when a worker dies are computed again. A cluster whose libraries differ from
+those of this machine is refused. Not in the paper.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 
 PATIENCE = 30.0
-"""Seconds that a cluster may take to answer, or to get its first worker back."""
+"""Seconds that a cluster may take to respond, or to get its first worker back."""
 
 
 @contextmanager
 def on_cluster(address: str | None) -> Iterator[None]:
-    """Send the tasks of a block of code to a Dask cluster.
+    """Send the tasks run within a block to a Dask cluster.
 
     Parameters
     ----------
     address : str or None
-        Of its scheduler, such as ``tcp://10.0.0.5:8786``; None leaves things as they are.
+        Address of its scheduler, such as ``tcp://10.0.0.5:8786``; None changes nothing.
     """
     if not address:
         yield
@@ -62,12 +62,12 @@ _clients: dict[str, Client] = {}
 def run_on_cluster(
     address: str, function: Callable[[Task], Result], tasks: Sequence[Task]
 ) -> Iterator[tuple[int, Result]]:
-    """Run ``function`` on every task and yield the results as they come.
+    """Run ``function`` on every task and yield the results as they complete.
 
     Parameters
     ----------
     address : str
-        Of the scheduler.
+        Address of the scheduler.
     function : callable
         See :func:`celltransfer_core.runtime.tasks.run_tasks`.
     tasks : sequence
@@ -80,8 +80,8 @@ def run_on_cluster(
     Raises
     ------
     CellTransferError
-        If the cluster cannot be reached, has no workers or other versions, or loses its work again
-        and again.
+        If the cluster cannot be reached, has no workers or other versions, or keeps losing its
+        work.
     """
     need("cluster", "A Dask cluster")
     from distributed import KilledWorker
@@ -96,7 +96,7 @@ def run_on_cluster(
                 work = client.scatter(function, broadcast=True, hash=False)
             done: SimpleQueue[int] = SimpleQueue()
             for index in sorted(pending):
-                # As bytes: Dask looks for its own kind in lists and tuples.
+                # As bytes, because Dask searches lists and tuples for its own objects.
                 task = pickle.dumps(tasks[index])
                 futures[index] = client.submit(_call_alone, work, task, pure=False)
                 futures[index].add_done_callback(partial(_put_index, done, index))
@@ -106,7 +106,7 @@ def run_on_cluster(
                 del futures[index]
                 pending.discard(index)
                 yield index, result
-        except CancelledError:  # what was scattered is lost, with all workers or the scheduler
+        except CancelledError:  # scattered data was lost with the workers or scheduler
             _clients.pop(address, None)
             continue
         except KilledWorker as error:
@@ -116,7 +116,7 @@ def run_on_cluster(
                 "(--subset-size)."
             ) from error
         finally:
-            with suppress(Exception):  # the scheduler may be gone
+            with suppress(Exception):  # the scheduler may not exist any more
                 client.cancel(list(futures.values()))
         return
     raise CellTransferError(
@@ -132,7 +132,7 @@ def _put_index(done: SimpleQueue[int], index: int, _: object) -> None:
 def _call_alone(function: Callable[[Any], Any], task: bytes) -> Any:
     from threadpoolctl import threadpool_limits
 
-    # For good, and for libraries that are loaded later: the worker's other tasks want it too.
+    # Set permanently, also for libraries that are loaded later: the worker's other tasks need it.
     os.environ.update(ENVIRONMENT)
     threadpool_limits(1)
     return function(pickle.loads(task))  # noqa: S301 the cluster trusts its own client
@@ -150,14 +150,14 @@ def _wait_for(client: Client, address: str, future: Future[Result]) -> Result:
     while True:
         try:
             return future.result(timeout=None if future.status == "error" else 10.0)
-        except TimeoutError:  # its worker died after it was done, and it is done again
+        except TimeoutError:  # its worker died afterwards, and the task is run again
             if future.status == "error":
                 raise
             _check_workers(client, address)
 
 
 def _check_workers(client: Client, address: str) -> None:
-    """Wait until there is a worker, but not for ever."""
+    """Wait until there is a worker, but not forever."""
     began = time.monotonic()
     while True:
         problem = "has no worker left"
@@ -180,10 +180,10 @@ def _connect(address: str) -> Client:
         return _clients[address]
     from distributed import Client
 
-    # Lost connections are reported by one error of ours instead.
+    # Lost connections are reported by our own error instead.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        with quiet():  # its warnings of versions: they are compared below
+        with quiet():  # version warnings: versions are compared below
             client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise CellTransferError(
@@ -215,7 +215,7 @@ def _installed() -> dict[str, str]:
 
 
 def _installed_on_scheduler(client: Client) -> dict[str, str] | BaseException:
-    # It unpickles what it passes on, so it needs the package too.
+    # The scheduler unpickles what it passes on, so it needs the package too.
     try:
         return client.run_on_scheduler(_installed)
     except Exception as error:

@@ -1,7 +1,7 @@
-"""Packages that the light installation leaves out: the name of an extra in, what is missing out.
+"""Packages that the light installation leaves out, grouped by extra.
 
-Whatever needs one says so in one sentence, with the command that brings it. ``pyproject.toml``
-lists the extras' packages under the names that pip knows.
+Features that need a missing package raise an error of one sentence, with the command that installs
+it. ``pyproject.toml`` lists the extras' packages under the names that pip uses.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ EXTRAS = MappingProxyType(
         "postgres": ("psycopg",),
     }
 )
-"""By extra, the modules that it brings, as they are imported."""
+"""Modules of each extra, by their import names."""
 
 
 def missing(extra: str, *modules: str) -> tuple[str, ...]:
-    """List what is not installed of an extra, without importing anything.
+    """List the modules of an extra that are not installed, without importing anything.
 
     Parameters
     ----------
     extra : {"encoders", "train", "formats", "cluster", "postgres"}
     *modules : str
-        Those to look for; all of the extra by default.
+        Modules to check; all of the extra by default.
 
     Returns
     -------
     tuple of str
-        Names of modules.
+        Names of the missing modules.
     """
     return tuple(name for name in modules or EXTRAS[extra] if find_spec(name) is None)
 
 
 def how_to_install(extra: str) -> str:
-    """Return the command that brings an extra.
+    """Return the command that installs an extra.
 
     Parameters
     ----------
@@ -65,17 +65,17 @@ def how_to_install(extra: str) -> str:
 def need(
     extra: str, what: str, kind: type[CellTransferError] = CellTransferError, *modules: str
 ) -> None:
-    """Say in one sentence what is not installed and how to get it, if there is such a thing.
+    """Raise an error that says what is not installed and how to get it, if anything is missing.
 
     Parameters
     ----------
     extra : {"encoders", "train", "formats", "cluster", "postgres"}
     what : str
-        What needs it, the beginning of the sentence.
+        Feature that needs it, as the beginning of the message.
     kind : type
-        Of the error.
+        Class of the error.
     *modules : str
-        Those that are needed; all of the extra by default.
+        Modules that are needed; all of the extra by default.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""Files that are written whole or not at all: a reader never meets half of one.
+"""Files that are written completely or not at all, so that a reader never sees a partial file.
 
-What is to be written goes to a temporary file beside the place, which is brought to the disk and
-then takes the place in one step: what is there when the function returns outlives a power cut. What
-goes wrong is an :class:`~celltransfer_core.errors.OutputError` that says what to do. Files and
-folders are as private as the folder that they are made in.
+The contents are written to a temporary file beside the target, flushed to disk and moved into place
+in one step: after the function returns, the file survives a power cut. Errors are raised as
+:class:`~celltransfer_core.errors.OutputError` that say what to do. Files and folders are as private
+as the folder that they are created in.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from celltransfer_core.runtime.system import take_place
 
 Result = TypeVar("Result")
 
-_AT_ONCE = 8  # threads that wait for the disk, which takes what they bring in one go
+_AT_ONCE = 8  # threads that wait for the disk, which flushes their files together
 
 
 def write_whole(
     path: Path, write: Callable[[Path], object], *, problem: Callable[[str], str] | None = None
 ) -> Path:
-    """Write a file whole or not at all.
+    """Write a file completely or not at all.
 
-    Several processes may write the same file at once: the last one wins.
+    Several processes may write the same file at the same time: the last one wins.
 
     Parameters
     ----------
     path : Path
-        Where the file is to lie; its folder is made if there is none.
+        Path of the file; its folder is created if it does not exist.
     write : callable
-        Takes the path of a temporary file in the same folder and writes it. Where it raises an
+        Takes the path of a temporary file in the same folder and writes it. If it raises an
         ``OSError``, the reason is taken from that.
     problem : callable, optional
         Takes the reason why the file cannot be written (``No space left on device``) and returns
-        the message of the error: one sentence that says what to do. By default it names the file
-        and asks for space, or for another folder with ``--out``.
+        the error message: one sentence that says what to do. By default it names the file and
+        asks for space, or for another folder with ``--out``.
 
     Returns
     -------
@@ -53,8 +53,8 @@ def write_whole(
     Raises
     ------
     OutputError
-        If the folder cannot be written to or the disk is full. What lay at ``path`` before is
-        still there, and no temporary file is left.
+        If the folder cannot be written to or the disk is full. The previous file at ``path`` is
+        kept, and no temporary file is left.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def write_whole(
         raise OutputError(_message(path, error, problem)) from error
     finally:
         with suppress(OSError):
-            beside.unlink()  # it is still there only if something went wrong
+            beside.unlink()  # it still exists only after an error
     return path
 
 
@@ -82,7 +82,7 @@ def write_whole(
 def write_together(
     *, problem: Callable[[str], str] | None = None
 ) -> Iterator[Callable[[Path, bytes], None]]:
-    """Write many small files, each whole or not at all, and wait for the disk once.
+    """Write many small files, each completely or not at all, and wait for the disk only once.
 
     Parameters
     ----------
@@ -92,13 +92,13 @@ def write_together(
     Yields
     ------
     callable
-        Takes a path and bytes. The files take their places when the block ends; if it raises,
-        none does.
+        Takes a path and bytes. The files are moved into place when the block ends; if it raises
+        an error, none is.
 
     Raises
     ------
     OutputError
-        If a folder cannot be written to or the disk is full; then no temporary file is left.
+        If a folder cannot be written to or the disk is full; no temporary file is left.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def _message(path: Path, error: OSError, problem: Callable[[str], str] | None) -
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, as private as the folder that they are made in.
+    """Create a folder and its parents, as private as the folder that they are created in.
 
     Parameters
     ----------
@@ -168,12 +168,12 @@ def make_folder(folder: Path) -> None:
     Raises
     ------
     OSError
-        If it cannot be made.
+        If the folder cannot be created.
     """
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    with suppress(FileExistsError):  # another process made it
+    with suppress(FileExistsError):  # another process created it
         folder.mkdir(mode=folder.parent.stat().st_mode & 0o777)
         sync_folder(folder.parent)
     if not folder.is_dir():
@@ -181,7 +181,7 @@ def make_folder(folder: Path) -> None:
 
 
 def make_file(path: Path) -> None:
-    """Make an empty file unless there is one, as private as its folder.
+    """Create an empty file if it does not exist, as private as its folder.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def make_file(path: Path) -> None:
     Raises
     ------
     OSError
-        If it cannot be made.
+        If the file cannot be created.
     """
     with suppress(FileExistsError):
         mode = path.parent.stat().st_mode & 0o666
@@ -198,15 +198,15 @@ def make_file(path: Path) -> None:
 
 
 def make_private(path: Path) -> None:
-    """Let nobody but its owner have a file, or a folder and all that lies in it.
+    """Restrict a file, or a folder and its contents, to the owner.
 
-    What belongs to somebody else, or lies on a disk that can only be read, stays as it is. Windows
-    has other rights, which are not touched.
+    Files of other users, or on a read-only disk, are left unchanged. Windows permissions work
+    differently and are not changed.
 
     Parameters
     ----------
     path : Path
-        A folder that is private already is not looked into.
+        A folder that is private already is skipped.
     """
     with suppress(OSError):
         mode = path.lstat().st_mode
@@ -215,11 +215,11 @@ def make_private(path: Path) -> None:
         if stat.S_ISDIR(mode):
             for inside in path.iterdir():
                 make_private(inside)
-        path.chmod(stat.S_IMODE(mode) & ~0o077)  # a folder at last: then all in it is done
+        path.chmod(stat.S_IMODE(mode) & ~0o077)  # a folder last, once its contents are done
 
 
 def _settle(beside: Path) -> None:
-    """Bring a new file to the disk, as private as its folder."""
+    """Flush a new file to disk, and make it as private as its folder."""
     mode, folders = (path.stat().st_mode & 0o777 for path in (beside, beside.parent))
     if mode & ~folders:
         beside.chmod(mode & folders)
@@ -228,7 +228,7 @@ def _settle(beside: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a folder's list of names to the disk, where the system can.
+    """Flush a folder's directory entries to disk, if the system supports that.
 
     Parameters
     ----------
@@ -241,19 +241,19 @@ def sync_folder(folder: Path) -> None:
     """
     try:
         handle = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # Windows opens no folder; there names are on disk with their files
+    except PermissionError:  # Windows cannot open folders; it stores names with the files
         return
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network disks know no such call
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network disks lack this call
             raise
     finally:
         os.close(handle)
 
 
 def read_if_whole(path: Path, read: Callable[[Path], Result]) -> Result | None:
-    """Read a file that is kept between runs, unless it is not there or cannot be read.
+    """Read a file that is kept between runs, unless it is missing or unreadable.
 
     Parameters
     ----------
@@ -264,19 +264,20 @@ def read_if_whole(path: Path, read: Callable[[Path], Result]) -> Result | None:
     Returns
     -------
     object or None
-        What ``read`` returned. None if there is no file, if it was cut short or damaged, or if an
-        earlier version wrote it whose classes are gone: what it held is to be computed again.
+        The return value of ``read``. None if the file is missing, cut short or damaged, or was
+        written by an earlier version with classes that no longer exist: then its contents have to
+        be computed again.
     """
     try:
         return read(path)
-    except Exception:  # an unpickler raises whatever the bytes and the classes in them lead to
+    except Exception:  # an unpickler may raise any error
         return None
 
 
 def write_atomically(
     path: Path, data: bytes, *, problem: Callable[[str], str] | None = None
 ) -> Path:
-    """Write bytes to a file, whole or not at all.
+    """Write bytes to a file, completely or not at all.
 
     Parameters
     ----------
@@ -299,12 +300,12 @@ def write_atomically(
 
 
 def check_writable(folder: Path) -> None:
-    """Find out before the work whether its results can be written.
+    """Check before the work starts whether its results can be written.
 
     Parameters
     ----------
     folder : Path
-        Made if there is none.
+        Created if it does not exist.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Where what is kept between runs lies: ``CELLTRANSFER_HOME`` in, a folder out."""
+"""The folder for data that is kept between runs, set by ``CELLTRANSFER_HOME``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def home() -> Path:
-    """Return the folder for what is kept between runs: ``CELLTRANSFER_HOME``, or the user's own.
+    """Return the folder for data kept between runs: ``CELLTRANSFER_HOME``, or the user's own.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Progress of long work: its phases, and several parts of it counted as one."""
+"""Progress of long work: its phases, and several parts counted as one."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ class Phase:
     """One phase of a job."""
 
     name: str
-    """As progress tells it."""
+    """Name shown with the progress."""
     work: float
-    """How much there is to do: cells, or pairs of cells."""
+    """Amount of work: cells, or pairs of cells."""
     seconds: float
-    """About how long it takes."""
+    """Expected duration in seconds."""
 
 
 def counted_together(progress: Progress, totals: Sequence[int]) -> list[Progress]:
-    """Count parts that come one after the other as one stage.
+    """Count consecutive parts as one stage.
 
     Parameters
     ----------
     progress : callable
-        Is told how much of all parts is done.
+        Called with the progress over all parts.
     totals : sequence of int
-        What each part counts up to.
+        Total of each part.
 
     Returns
     -------
     list of callable
-        One a part, which takes that part's own progress.
+        One per part, which takes the progress of that part.
 
     Examples
     --------

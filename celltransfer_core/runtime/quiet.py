@@ -1,4 +1,4 @@
-"""Warnings of libraries, silenced for all threads at once."""
+"""Suppression of library warnings, for all threads at once."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _caught: warnings.catch_warnings[None] | None = None
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Ignore all warnings of the process while any thread is inside.
+    """Ignore all warnings of the process while any thread is inside the block.
 
-    ``warnings.catch_warnings`` changes the filters of the whole process, and puts back what it
-    found: threads that enter and leave by turns let each other's warnings through, and may leave
-    the last one's filters behind for good. Here the first to enter changes them, and the last to
-    leave puts them back.
+    ``warnings.catch_warnings`` changes the filters of the whole process and restores those that it
+    found. Threads that enter and leave in turn would let each other's warnings through, and could
+    leave the last thread's filters in place for good. Here the first thread to enter changes the
+    filters, and the last one to leave restores them.
     """
     global _inside, _caught
     with _lock:

@@ -1,4 +1,4 @@
-"""Room in memory that the threads of a process share: who needs more than is left waits."""
+"""Memory shared by the threads of a process: a thread that needs more than is left waits."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 
 class Room:
-    """A number of bytes, to be taken for a while.
+    """A number of bytes that threads can reserve for a while.
 
     Parameters
     ----------
     size : int
-        Bytes in all.
+        Total number of bytes.
     """
 
     def __init__(self, size: int) -> None:
@@ -23,12 +23,12 @@ class Room:
 
     @contextmanager
     def take(self, size: int) -> Iterator[None]:
-        """Hold some of it; wait until there is so much.
+        """Reserve some of the memory, waiting until enough is free.
 
         Parameters
         ----------
         size : int
-            Bytes. Who needs more than there is at all has the room alone.
+            Bytes. A thread that needs more than the total gets all of the memory to itself.
         """
         size = min(size, self._size)
         with self._changed:

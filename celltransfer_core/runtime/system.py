@@ -1,7 +1,7 @@
-"""What differs between Linux, macOS and Windows: one function each, the same everywhere.
+"""Differences between Linux, macOS and Windows, each behind one function that works on all three.
 
-In go process ids and open files; out come answers about them. No other file calls what one system
-has and another has not; ``tests/test_platforms.py`` holds that.
+The functions deal with processes, memory and open files. No other file calls anything that exists
+on only some of these systems; ``tests/test_platforms.py`` checks that.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ else:
     import fcntl
     import resource
 
-_PROC = Path("/proc")  # Linux alone
+_PROC = Path("/proc")  # Linux only
 
 LIMITS_MEMORY = sys.platform == "linux"
-"""Whether :func:`limit_memory` can hold a process to an amount of memory."""
+"""Whether :func:`limit_memory` can limit the memory of a process."""
 
 REMOVES_OPEN_FILES = sys.platform != "win32"
 """Whether a file can be deleted while a process has it open."""
 
-_PATIENCE, _PAUSE = 5.0, 0.02  # seconds that a reader may keep a file from being replaced
+_PATIENCE, _PAUSE = 5.0, 0.02  # seconds for which a reader may block the replacement of a file
 
 
 def _own_group() -> dict[str, Any]:
@@ -46,7 +46,7 @@ OWN_GROUP = MappingProxyType(_own_group())
 
 
 def cpu_count() -> int:
-    """Return the number of processors this process may use.
+    """Return the number of processors that this process may use.
 
     Returns
     -------
@@ -54,18 +54,18 @@ def cpu_count() -> int:
     """
     import psutil
 
-    if sys.platform == "darwin":  # it does not tie processes to processors
+    if sys.platform == "darwin":  # macOS does not bind processes to processors
         return os.cpu_count() or 1
     return len(psutil.Process().cpu_affinity())
 
 
 def machine_id() -> str:
-    """Name this machine's last start and its space of process ids, as far as the system tells.
+    """Return an identifier of the machine's last start and of its process id namespace.
 
     Returns
     -------
     str
-        ``BOOT/SPACE``; both empty where neither is told.
+        ``BOOT/SPACE``; a part is empty if the system does not provide it.
     """
     boot = space = ""
     with suppress(OSError):
@@ -76,7 +76,7 @@ def machine_id() -> str:
 
 
 def began(pid: int) -> str | None:
-    """Return when a process began, so that no later one of its id is taken for it.
+    """Return when a process began, to distinguish it from later processes with the same id.
 
     Parameters
     ----------
@@ -85,14 +85,14 @@ def began(pid: int) -> str | None:
     Returns
     -------
     str or None
-        In ticks since the machine's start on Linux, where the clock may be set meanwhile; in
-        seconds elsewhere. None if it is dead; "" if it lives, but may not be looked at.
+        On Linux in ticks since the machine's start, because the clock may be set meanwhile; in
+        seconds elsewhere. None if the process is dead; "" if it is alive but cannot be inspected.
     """
     import psutil
 
     if (_PROC / "self/stat").is_file():
         try:
-            # Behind the name in brackets, which may hold anything: the state, and 19 on, the start.
+            # After the name in brackets, which may hold anything: the state, and 19 on, the start.
             stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
@@ -109,17 +109,17 @@ def began(pid: int) -> str | None:
 
 
 def marked(variable: str, value: str) -> Iterator[int]:
-    """List the processes of this machine, but this one, that have a variable in their environment.
+    """List the other processes of this machine that have a variable in their environment.
 
     Parameters
     ----------
     variable, value : str
-        Its name and value.
+        The variable's name and value.
 
     Yields
     ------
     int
-        Process id. Processes of others, which may not be looked at, are left out.
+        Process id. Processes of other users that cannot be inspected are left out.
     """
     import psutil
 
@@ -130,7 +130,7 @@ def marked(variable: str, value: str) -> Iterator[int]:
 
 
 def kill(pid: int, variable: str, value: str) -> None:
-    """Kill a process that has a variable in its environment, and no later one of the same id.
+    """Kill a process that has a variable in its environment, but no later one with the same id.
 
     Parameters
     ----------
@@ -143,11 +143,11 @@ def kill(pid: int, variable: str, value: str) -> None:
     with suppress(psutil.Error, OSError):
         process = psutil.Process(pid)
         if process.environ().get(variable) == value:
-            process.kill()  # looks again whether it is still the same
+            process.kill()  # checks again whether it is still the same process
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process that was started with :data:`OWN_GROUP`, and all that it started.
+    """Kill a process that was started with :data:`OWN_GROUP`, and all processes that it started.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def interrupt(pid: int, since: str) -> bool:
-    """Interrupt another process as Ctrl-C does, where the system can.
+    """Interrupt another process as Ctrl-C does, if the system supports that.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def interrupt(pid: int, since: str) -> bool:
     Returns
     -------
     bool
-        Whether it was done: Windows interrupts only what shares a terminal.
+        Whether it was interrupted: Windows can interrupt only processes that share a terminal.
     """
     import psutil
 
@@ -195,7 +195,7 @@ def interrupt(pid: int, since: str) -> bool:
 
 
 def interrupt_here() -> None:
-    """Interrupt the main thread of this process, also out of a call that waits."""
+    """Interrupt the main thread of this process, even during a call that waits."""
     if sys.platform == "win32":
         signal.raise_signal(signal.SIGINT)  # os.kill would end the process
     else:
@@ -203,12 +203,12 @@ def interrupt_here() -> None:
 
 
 def was_killed(code: int) -> bool:
-    """Tell whether an exit code is that of a process which the system killed for want of memory.
+    """Tell whether an exit code shows that the system killed the process for lack of memory.
 
     Parameters
     ----------
     code : int
-        As :class:`subprocess.Popen` has it.
+        In the form used by :class:`subprocess.Popen`.
 
     Returns
     -------
@@ -218,7 +218,7 @@ def was_killed(code: int) -> bool:
 
 
 def limit_memory(most: int) -> None:
-    """Hold this process to an amount of memory, where :data:`LIMITS_MEMORY`.
+    """Limit the memory of this process, if :data:`LIMITS_MEMORY` is true.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def limit_memory(most: int) -> None:
 
 
 def peak_memory() -> int:
-    """Return the most memory that this process has had.
+    """Return the peak memory of this process.
 
     Returns
     -------
@@ -254,21 +254,21 @@ def lock(handle: int, start: int = 0, length: int = 1, *, wait: bool = False) ->
     Parameters
     ----------
     handle : int
-        Of a file that is open for reading and writing.
+        Handle of a file that is open for reading and writing.
     start, length : int
-        The bytes, which need not be there.
+        The range of bytes, which need not exist.
     wait : bool
-        Whether to wait for another process that has them locked.
+        Whether to wait for another process that has locked them.
 
     Returns
     -------
     bool
-        False if another process has one of them locked.
+        False if another process has locked any of the bytes.
 
     Raises
     ------
     OSError
-        If the file system has no locks.
+        If the file system does not support locks.
     """
     if sys.platform == "win32":
         os.lseek(handle, start, os.SEEK_SET)
@@ -290,19 +290,19 @@ def lock(handle: int, start: int = 0, length: int = 1, *, wait: bool = False) ->
 
 
 def take_place(beside: Path, path: Path) -> None:
-    """Give a file the place of another one in one step.
+    """Move a file to the place of another one in one step.
 
     Parameters
     ----------
     beside : Path
-        In the same folder.
+        The new file, in the same folder.
     path : Path
 
     Raises
     ------
     OSError
-        If it cannot be done. On Windows nothing takes the place of a file that is being read:
-        there it is tried for some seconds.
+        If it cannot be moved. On Windows a file that is being read cannot be replaced: there it is
+        tried for some seconds.
     """
     until = time.monotonic() + _PATIENCE
     while True:

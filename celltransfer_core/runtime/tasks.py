@@ -1,7 +1,7 @@
-"""Where work runs: processes of this machine, or a Dask cluster; one BLAS thread a task.
+"""Execution of tasks in local processes or on a Dask cluster, with one BLAS thread per task.
 
-Tasks are plain functions of one picklable argument. What many tasks share is bound to the function
-with :func:`functools.partial`: that is sent once a worker, the argument once a task.
+Tasks are plain functions of one picklable argument. Data shared by many tasks is bound to the
+function with :func:`functools.partial` and sent once per worker; arguments are sent once per task.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from celltransfer_core.runtime.environment import (
 )
 from celltransfer_core.runtime.system import began, cpu_count
 
-_LOOK = 1.0  # seconds between two looks of a process whether the one that it works for is there
+_LOOK = 1.0  # seconds between two checks that the parent process still exists
 
-_IDLE = 300  # seconds a process waits for more work: starting another takes some
+_IDLE = 300  # seconds a process waits for more work, since starting one takes time
 
 
 def run_tasks(
     function: Callable[[Task], Result], tasks: Sequence[Task], *, workers: int | None = None
 ) -> Iterator[tuple[int, Result]]:
-    """Run ``function`` on every task and yield the results as they come.
+    """Run ``function`` on every task and yield the results as they complete.
 
-    Work is done in processes of this machine, or on the cluster that ``CELLTRANSFER_SCHEDULER``
-    names. A worker that dies (out of memory, killed) is replaced and its tasks are done again, up
-    to three times in all.
+    Tasks run in processes of this machine, or on the cluster that ``CELLTRANSFER_SCHEDULER`` names.
+    If a worker dies (out of memory, killed), it is replaced and its tasks are run again, up to
+    three times in all.
 
     Parameters
     ----------
     function : callable
-        A picklable function of one argument that does not depend on state of this process. What a
-        :func:`functools.partial` holds is sent once a worker; arrays in it are read-only there.
+        A picklable function of one argument that does not depend on the state of this process. Data
+        in a :func:`functools.partial` is sent once per worker; arrays in it are read-only there.
     tasks : sequence
-        The arguments, each picklable.
+        The arguments, which must be picklable.
     workers : int, optional
-        Number of processes; all processors by default, and all workers of a cluster. With one
+        Number of processes; by default one per processor, and all workers of a cluster. With one
         worker, or one task, everything runs in this process.
 
     Yields
@@ -59,7 +59,7 @@ def run_tasks(
     index : int
         Position of the task in ``tasks``.
     result : object
-        What ``function`` returned for it.
+        Return value of ``function`` for that task.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _in_this_process(
     from threadpoolctl import threadpool_limits
 
     for index, task in enumerate(tasks):
-        with threadpool_limits(1):  # as in a worker: threads could change the last digit
+        with threadpool_limits(1):  # as in a worker, since threads could change the last digit
             result = function(task)
         yield index, result
 
@@ -107,13 +107,13 @@ def _in_processes(
             try:
                 for future in as_completed(futures):
                     result = future.result()
-                    # A result that is yielded need not be held by its future.
+                    # The future need not hold a result that was yielded.
                     index = futures.pop(future)
                     pending.discard(index)
                     yield index, result
             except BrokenProcessPool:
                 continue
-            except BaseException:  # also when the consumer stops early: leave no work behind
+            except BaseException:  # also if the consumer stops early: cancel the rest
                 for future in futures:
                     future.cancel()
                 raise
@@ -125,7 +125,7 @@ def _in_processes(
 
 
 def _end_with(parent: int, since: str | None) -> None:
-    """End this process when the one that it works for is gone, whatever it is doing."""
+    """End this process when its parent process no longer exists, whatever it is doing."""
 
     def watch() -> None:
         while began(parent) == since:
@@ -137,7 +137,7 @@ def _end_with(parent: int, since: str | None) -> None:
 
 @contextmanager
 def _shared(function: Callable[[Task], Result]) -> Iterator[Callable[[Task], Result]]:
-    """Write what a partial holds to a file that all processes map into memory, and so share."""
+    """Write the data of a partial to a file that all processes map into memory and thus share."""
     if not isinstance(function, partial):
         yield function
         return
