@@ -144,7 +144,7 @@ def test_a_table_is_looked_at_and_brought_in_by_one_stroke(open_page, answered):
         "Not in the query": "1",
     }
     next(one for one in app.selectbox if "Plasmazelle" in one.label).set_value(
-        "Corrected answer a new type"
+        "It is a new type"
     ).run()
     button(app, "answers bring").click().run()
     assert not app.exception

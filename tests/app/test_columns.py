@@ -80,4 +80,4 @@ def test_a_table_that_names_other_files_says_one_of_each(space, study, open_page
     assert "For example, 0.png: has no label in labels.csv, which names no existing file" in said(
         page
     )
-    assert "the folder has x0.png" in said(page)
+    assert "has x0.png" in said(page)

@@ -159,7 +159,7 @@ def test_errors_are_shown_by_pair_of_types(measured, open_page):
     shown = json.loads(tiles.proto.json)
     assert shown["cells"] == [*wrong.cells]
     assert shown["names"] == ["lymphocyte"]
-    assert shown["notes"][0] == "truly eosinophil"
+    assert shown["notes"][0] == "true type eosinophil"
 
 
 def test_two_methods_are_compared_in_a_sentence(measured, open_page):

@@ -170,7 +170,7 @@ def test_an_entry_that_says_it_is_small_is_not_unpacked_further():
 
 def test_too_many_entries_are_refused_before_they_are_listed(monkeypatch):
     monkeypatch.setattr(archives, "MAX_ENTRIES", 3)
-    with pytest.raises(DataError, match="over 3 entries"):
+    with pytest.raises(DataError, match="more than 3 entries"):
         next(unzip(packed([(f"a/{number}.png", b"") for number in range(4)])))
 
 

@@ -223,7 +223,7 @@ def bomb(width, height):
         (bomb(60_000, 60_000), "larger than 100 megapixels"),
         (bomb(30_000, 10), "too large"),
         (bomb(12_000, 11_000), "too large"),
-        (encoded(Image.new("RGB", (7, 50))), "under 8 px"),
+        (encoded(Image.new("RGB", (7, 50))), "below the minimum of 8 px"),
         (encoded(Image.new("RGB", (20, 20)), "GIF"), "not a PNG"),
         (encoded(Image.new("RGB", (20, 20)), "PDF"), "not a PNG"),
         (encoded(Image.new("RGB", (90, 90)), "TIFF", compression="tiff_lzw")[:60], "truncated"),

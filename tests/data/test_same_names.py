@@ -70,7 +70,7 @@ def test_a_table_replaces_another_one_only_if_it_is_wanted():
     assert placed(new, old, "both").text == old + "1.png,b\n"
     assert placed(old, old, "ask").taken
     damaged = placed("name,kind\n", old, "replace")
-    assert (damaged.text, "stays" in damaged.problem) == (old, True)
+    assert (damaged.text, "is kept" in damaged.problem) == (old, True)
     # Without a table that can be read, nothing is lost; and a damaged one is kept, to be seen.
     assert placed(new, "name,kind\n", "ask").text == new
     first = placed("name,kind\n", None, "ask")

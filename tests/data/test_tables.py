@@ -28,7 +28,7 @@ def test_a_table_counts_in_any_spelling_of_its_name(folder):
     (folder / "Labels.CSV").write_text(rows)
     assert set(types(folder).values()) == {"x", "y"}
     (folder / "labels.csv").write_text(rows)
-    with pytest.raises(DataError, match=r"holds labels\.csv twice"):
+    with pytest.raises(DataError, match=r"contains labels\.csv twice"):
         types(folder)
 
 

@@ -271,17 +271,17 @@ def test_adding_checks_and_lists(tmp_path, home):
 
 @pytest.mark.parametrize("name", ["nothing", "../colour", ""])
 def test_unknown_encoders_are_told_with_what_there_is(name):
-    with pytest.raises(EncoderError, match="there are cell, cervix, colour, texture, shape"):
+    with pytest.raises(EncoderError, match="installed are cell, cervix, colour, texture, shape"):
         load_encoder(name)
 
 
 def test_lists_of_voters():
     assert parse_encoders("a, b,c+d") == (("a",), ("b",), ("c", "d"))
     for text, message in (
-        ("", "no list"),
-        ("a,,b", "no list"),
-        ("a+", "no list"),
-        ("a b", "no list"),
+        ("", "not a list"),
+        ("a,,b", "not a list"),
+        ("a+", "not a list"),
+        ("a b", "not a list"),
         ("a+a", "one encoder twice"),
         ("a+b,b+a", "one voter twice"),
     ):

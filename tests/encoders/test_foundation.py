@@ -175,7 +175,7 @@ def refused(*arguments, **options):
 
 @pytest.mark.parametrize(
     ("what", "instead", "reason"),
-    [("_export", refused, "no such operator"), ("_alike", lambda *_: False, "other numbers")],
+    [("_export", refused, "no such operator"), ("_alike", lambda *_: False, "different numbers")],
 )
 def test_what_cannot_be_exported_runs_in_torch(
     tmp_path, images, monkeypatch, what, instead, reason
