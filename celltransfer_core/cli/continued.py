@@ -1,7 +1,7 @@
-"""``run --continue``: type the next slides by what a study or a run has taught.
+"""``run --continue``: type the next slides with the types learned from a study or a run.
 
-In go a study of the workspace, or the folder of a run, and a folder of new images; the study gets
-a batch, and out come the tables of the new cells. What was there before stays as it is.
+In: a study of the workspace or the folder of a run, and a folder of new images. Out: the tables of
+the new cells, and a batch in the study. Existing results do not change.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from celltransfer_core.studies.workspace import Workspace
 
 _FOLLOWED = ("continued", "query", "out", "workers", "scheduler", "quiet", "debug", "command")
-"""Options that ``--continue`` follows; the study or the run decides all others."""
+"""Options that ``--continue`` accepts; the study or the run determines all others."""
 
 
 def add_continue(folders: argparse._ArgumentGroup) -> None:
-    """Add the study or run to continue.
+    """Add the option for the study or run to continue.
 
     Parameters
     ----------
@@ -40,29 +40,30 @@ def add_continue(folders: argparse._ArgumentGroup) -> None:
         dest="continued",
         type=Path,
         metavar="STUDY",
-        help="type the query by what a study of the workspace (its name or id, or study:NAME) or a "
-        "run (its --out) has taught, in place of --reference: no word and no transport is needed, "
-        "and what is there stays as it is; a study, signed off or not, gets the cells as a batch",
+        help="use the types learned from a study of the workspace (its name or id, or study:NAME) "
+        "or from a run (its --out) instead of --reference, without any confirmation and without "
+        "transport; existing results do not change; a study, signed off or not, keeps the new "
+        "cells as a batch",
     )
 
 
 def continue_run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Type new cells by what was taught.
+    """Type new cells with the types learned from a study or a run.
 
     Parameters
     ----------
     parser : argparse.ArgumentParser
-        Which knows the options by their defaults.
+        Supplies the options' defaults.
     options : argparse.Namespace
 
     Raises
     ------
     CellTransferError
-        If there is no such study or run, it has taught nothing, or the images cannot be used.
+        If there is no such study or run, it has no typed cells, or the images cannot be used.
     """
     _refuse_others(parser, options)
     if options.workers is not None and options.workers < 1:
-        raise DataError("--workers cannot be under 1.")
+        raise DataError("--workers must be at least 1.")
     named = study_named(options.continued)
     with closing(Screen(quiet=options.quiet)) as screen:
         if not named and (options.continued / "manifest.json").is_file():
@@ -75,7 +76,7 @@ def continue_run(parser: argparse.ArgumentParser, options: argparse.Namespace) -
 
 
 def _refuse_others(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Refuse options that would be ignored, and name them."""
+    """Refuse and list options that would be ignored."""
     given = [
         action.option_strings[0]
         for action in parser._actions
@@ -85,13 +86,13 @@ def _refuse_others(parser: argparse.ArgumentParser, options: argparse.Namespace)
     ]
     if given:
         raise DataError(
-            f"--continue does not follow {', '.join(given)}: the study or the run decides that. "
-            "Leave it out, or give --reference in place of --continue."
+            f"--continue cannot be combined with {', '.join(given)}: the study or the run "
+            "determines these settings. Leave them out, or give --reference instead of --continue."
         )
 
 
 def _continue_folder(options: argparse.Namespace, screen: Screen) -> str:
-    """Type new cells by the classifier that a run left in its folder."""
+    """Type new cells with the classifier in the folder of a run."""
     from celltransfer_core.data.folders import read_dataset
     from celltransfer_core.outputs.model_file import read_model
     from celltransfer_core.outputs.write import MODEL
@@ -99,9 +100,9 @@ def _continue_folder(options: argparse.Namespace, screen: Screen) -> str:
 
     folder: Path = options.continued
     if options.out.resolve() == folder.resolve():
-        raise DataError("--out is the folder of the run, which stays as it is; give another one.")
+        raise DataError("--out is the folder of the run, which must not change; give another one.")
     if not (folder / MODEL).is_file():
-        raise DataError(f"{folder / MODEL} is not there: the run has not taught two types.")
+        raise DataError(f"{folder / MODEL} is missing: the run has fewer than two types to learn.")
     model = read_model(folder / MODEL, workers=options.workers)
     check_writable(options.out)
     channels = model.view_.scales[0].channels
@@ -121,7 +122,7 @@ def _continue_folder(options: argparse.Namespace, screen: Screen) -> str:
 
 
 def _pixel_size(folder: Path) -> float | None:
-    """Return the size of the query's pixels in µm: the next slides are of the same microscope."""
+    """Return the pixel size of the query in µm; the next slides are of the same microscope."""
     try:
         described: Any = json.loads((folder / "manifest.json").read_bytes())
         scales = described["inputs"]["query"].get("scales", [])
@@ -147,7 +148,9 @@ def _continue_study(named: str, options: argparse.Namespace, screen: Screen) -> 
     type_batches(space, study.id, screen)
     typed = typed_batches(space, study.id)
     if batch.name not in typed:
-        raise StudyError(f"{options.query} has no image that is not in {study.name} already.")
+        raise StudyError(
+            f"{options.query} has no usable image that is not already in {study.name}."
+        )
     own = {batch.name: typed[batch.name]}
     for name, data in (
         ("predictions.csv", csv_bytes(batches_table(own))),
@@ -161,7 +164,7 @@ def _continue_study(named: str, options: argparse.Namespace, screen: Screen) -> 
             describe_batch(own[batch.name]),
             *_offer(own[batch.name], f"{PREFIX}{study.name}", options.query),
             f"Written to {options.out}: predictions.csv of this batch; drift.csv and batches.html",
-            f"of all {len(typed):,} of {study.name}.",
+            f"of all batches of {study.name} ({len(typed):,}).",
         )
     )
 
@@ -172,13 +175,13 @@ def _find(space: Workspace, named: str) -> Study:
     try:
         return find_study(space, named)
     except StudyError as error:
-        raise StudyError(f"{named} is no folder that run wrote. {error}") from error
+        raise StudyError(f"{named} is not a folder written by run. {error}") from error
 
 
 def receive_folder(
     space: Workspace, study: Study, folder: Path, name: str, *, only: Any = None
 ) -> tuple[ImageSet, str]:
-    """Take the images of a folder into a batch of a study; the batch is added if need be.
+    """Add the images of a folder to a batch of a study, which is created if necessary.
 
     Parameters
     ----------
@@ -188,13 +191,13 @@ def receive_folder(
     name : str
         Of the batch.
     only : collection of str, optional
-        Names of the files to take; all by default.
+        Names of the files to add; all by default.
 
     Returns
     -------
     batch : ImageSet
     told : str
-        What came in.
+        How many files were added or left out.
     """
     from celltransfer_core.data.checks import name_problem
     from celltransfer_core.data.folders import find_files
@@ -221,21 +224,25 @@ def receive_folder(
 
     received = space.receive(batch.id, files(), clash="replace")
     new = len({*space.known_files(batch.id)} - before)
-    told = f"{new:,} files came into the batch {name} of {study.name}"
-    told += f"; {already:,} are in the study already and stay as they are" if already else ""
+    told = f"Files added to batch {name} of {study.name}: {new:,}"
+    told += f"; left out, already in the study: {already:,}" if already else ""
     refused = len(received.refused) + len(left_out)
-    told += f"; {refused:,} cannot be used" if refused else ""
+    told += f"; not usable: {refused:,}" if refused else ""
     return space.image_set(batch.id), f"{told}."
 
 
 def _offer(batch: TypedBatch, source: str, query: Path) -> list[str]:
-    """Offer a transport of the new slides themselves, where they have drifted."""
+    """Suggest a run of their own for new slides that have drifted."""
     from celltransfer_core.outputs.drift import transport_pays
 
     if not transport_pays(batch):
         return []
-    reference = source if source.startswith(PREFIX) else f"RUN (export --as-reference {source})"
-    return [
-        "Stain or proportions have drifted: to confirm clusters of these slides, and to transport",
-        f"to them, may pay: run --reference {reference!r} --query {str(query)!r} --out DIR",
+    lines = [
+        "Stain or proportions have drifted. Confirming clusters of these slides, and transport to",
+        "them, may be worthwhile:",
     ]
+    reference = source
+    if not source.startswith(PREFIX):
+        reference = "REFERENCE"
+        lines.append(f"export --as-reference {source!r} --out {reference}")
+    return [*lines, f"run --reference {reference!r} --query {str(query)!r} --out DIR"]

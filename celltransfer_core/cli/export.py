@@ -1,7 +1,7 @@
-"""The command ``export``: what one run or study has taught, for the next slides.
+"""The command ``export``: use the types of one run or study for the next slides.
 
-In goes the folder of a run, or a study of the workspace; out comes a reference of its own domain,
-or a portable classifier.
+In: the folder of a run, or a study of the workspace. Out: a reference of its own domain, or a
+portable classifier.
 """
 
 from __future__ import annotations

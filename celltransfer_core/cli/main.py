@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     add_predict(commands.add_parser("predict", help="type cells with an exported classifier"))
-    add_watch(commands.add_parser("watch", help="type the cells of a folder as they come in"))
+    add_watch(commands.add_parser("watch", help="type images of a folder as they arrive"))
     add_check(commands.add_parser("check", help="find wrong labels in a reference"))
     add_benchmark(commands.add_parser("benchmark", help="measure many pairs of sets"))
     add_encoders(commands.add_parser("encoders", help="list, download, add or train encoders"))

@@ -1,7 +1,7 @@
-"""The command ``predict``: type cells with a portable classifier, without a reference at hand.
+"""The command ``predict``: type cells with a portable classifier, without a reference.
 
-In go the file that ``export --model`` wrote and a folder of images of the same domain; out come
-``predictions.csv`` and ``drift.csv``.
+In: the file that ``export --model`` wrote, and a folder of images of the same domain. Out:
+``predictions.csv``, ``drift.csv`` and ``manifest.json``.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def write_typed(batch: TypedBatch, model: CellClassifier, out: Path) -> None:
     ----------
     batch : TypedBatch
     model : CellClassifier
-        Which typed them.
+        The one that typed them.
     out : Path
         The folder.
     """
@@ -101,7 +101,7 @@ def write_typed(batch: TypedBatch, model: CellClassifier, out: Path) -> None:
 
 
 def describe_batch(batch: TypedBatch) -> str:
-    """Say what came out for cells that a classifier typed, and what has drifted.
+    """Describe the result of a classifier: cells of each type, flags, and drift.
 
     Parameters
     ----------
@@ -122,15 +122,15 @@ def describe_batch(batch: TypedBatch) -> str:
     flagged, unknown = int(batch.flagged[cell].sum()), int(batch.unknown[cell].sum())
     lines.append(
         f"{len(cell):,} files typed; {flagged:,} flagged because their confidence is low or "
-        f"they are unlike all types ({unknown:,})."
+        f"they are unlike all types ({unknown:,} unknown)."
     )
     said = describe_drift(batch.drift)
-    lines += [f"drift: {one}" for one in said] or ["drift: none beyond what is usual."]
+    lines += [f"drift: {one}" for one in said] or ["drift: no more than usual."]
     return "\n".join(lines)
 
 
 def describe_model(model: CellClassifier) -> str:
-    """Say what a classifier was taught by, and what it is worth.
+    """Describe what a classifier was trained on, and its accuracy.
 
     Parameters
     ----------
@@ -157,6 +157,6 @@ def describe_model(model: CellClassifier) -> str:
     return (
         f"A classifier for {', '.join(model.classes_.tolist())}; trained with "
         f"{taught['answers']:,} answers on cells and {taught['clusters']:,} confirmed clusters, on "
-        f"{taught['query']['cells']:,} cells; {measured}. For held-out cells it agreed with that "
-        f"vote in {taught['agreement']:.0%}."
+        f"{taught['query']['cells']:,} cells; {measured}. It agreed with that vote for "
+        f"{taught['agreement']:.0%} of the held-out cells."
     )

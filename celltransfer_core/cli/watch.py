@@ -1,7 +1,7 @@
-"""The command ``watch``: images of a folder are typed as they come in.
+"""The command ``watch``: type the images of a folder as they arrive.
 
-In go a folder and a study; each sub-folder becomes a batch of the study, and so do the images that
-lie in the folder itself. A file is taken once it no longer changes.
+In: a folder and a study. Each sub-folder becomes a batch of the study, and so do the images in the
+folder itself. A file is used once it no longer changes.
 """
 
 from __future__ import annotations
@@ -30,24 +30,26 @@ Seen = dict[str, tuple[int, int]]
 def add_watch(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``watch``."""
     parser.set_defaults(command=_watch)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where images come in")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder in which images arrive")
     parser.add_argument(
         "--continue",
         dest="continued",
         type=Path,
         required=True,
         metavar="STUDY",
-        help="the study of the workspace that gets them, by its name or id: each sub-folder, and "
-        "what lies in the folder itself, as a batch",
+        help="study of the workspace, by name or id, that the images are added to: one batch per "
+        "sub-folder, and one for the files in the folder itself",
     )
     parser.add_argument(
         "--every",
         type=float,
         default=10.0,
         metavar="SECONDS",
-        help="how often to look; a file is taken when it has not changed since the last look (10)",
+        help="how often to check; a file is used if it has not changed since the last check (10)",
     )
-    parser.add_argument("--once", action="store_true", help="take what is there now, then end")
+    parser.add_argument(
+        "--once", action="store_true", help="use the files that are there now, then exit"
+    )
     add_work(parser)
 
 
@@ -56,14 +58,16 @@ def _watch(options: argparse.Namespace) -> None:
     from celltransfer_core.studies.workspace import Workspace
 
     if not options.folder.is_dir():
-        raise DataError(f"{options.folder} is not a folder; give the one where images come in.")
+        raise DataError(
+            f"{options.folder} is not a folder; give the folder in which images arrive."
+        )
     if not 0 < options.every < float("inf"):
-        raise DataError(f"--every cannot be {options.every}; it is above 0.")
+        raise DataError(f"--every cannot be {options.every}; it must be above 0.")
     space = Workspace()
     named = study_named(options.continued) or str(options.continued)
     study = find_study(space, named)
     if not options.quiet:
-        print(f"Watching {options.folder} for {study.name}; Ctrl-C ends it.", flush=True)
+        print(f"Watching {options.folder} for {study.name}; Ctrl-C stops it.", flush=True)
     before, done = _look(options.folder), Seen()
     while True:
         time.sleep(options.every)
@@ -78,7 +82,7 @@ def _watch(options: argparse.Namespace) -> None:
 
 
 def _look(folder: Path) -> Seen:
-    """See which files lie in a folder; what cannot be looked at is not there yet."""
+    """List the files in a folder; skip those that cannot be read yet."""
     seen = Seen()
     for path in sorted(folder.rglob("*")):
         try:
@@ -91,7 +95,7 @@ def _look(folder: Path) -> Seen:
 
 
 def _take(space: Workspace, study: Study, options: argparse.Namespace, files: list[str]) -> None:
-    """Take files in, batch by batch, and type them."""
+    """Add files batch by batch, and type them."""
     from celltransfer_core.studies.batches import type_batches, typed_batches
 
     batches: dict[str, set[str]] = {}

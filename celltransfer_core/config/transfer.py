@@ -131,14 +131,15 @@ class TransferSettings:
                 stages=("embed",),
                 choices={
                     "nearest": Choice(
-                        "The nearest one alone, if it is decisively nearest",
-                        "A set of the query's own microscope and stain serves better alone than "
-                        "beside others. Its types are expected; keep others on Matches.",
+                        "Only the nearest set, if it is clearly the nearest",
+                        "A set of the query's own microscope and stain gives better results alone "
+                        "than with others. Types that it lacks are not expected; keep them on "
+                        "Matches.",
                     ),
                     "equal": Choice("All cells of all sets"),
                 },
-                help="of a reference pooled from several sets: use only the set that is decisively "
-                "the nearest to the query, if there is one, or all cells of all sets",
+                help="which sets of a pooled reference are used: only the set that is clearly the "
+                "nearest to the query, if there is one, or all cells of all sets",
                 page="classify",
                 place=11,
                 label="Which sets of a pooled reference are used",

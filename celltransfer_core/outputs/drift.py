@@ -1,4 +1,4 @@
-"""Drift of the slides that came after a study: as a table, as sentences, and as a page."""
+"""Drift of slides added to a study later: as a table, as sentences, and as a page."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ANEW: tuple[Figure, ...] = ("stain", "proportions")
-"""Where these have drifted, a transport of the new slides themselves may pay."""
+"""If these have drifted, a study with transport to the new slides may be worthwhile."""
 
 _SAID: Mapping[Figure, str] = {
-    "stain": "the stain of the nuclei is {distance:.1f} standard deviations from what was taught "
+    "stain": "the stain of the nuclei is {distance:.1f} standard deviations from that of the "
+    "training cells (usual: up to {limit:.1f})",
+    "light": "the light is {distance:.1f} standard deviations from that of the training cells "
     "(usual: up to {limit:.1f})",
-    "light": "the light is {distance:.1f} standard deviations from what was taught (usual: up to "
-    "{limit:.1f})",
-    "proportions": "{distance:.0%} of the cells are of other types than was usual (up to "
-    "{limit:.0%})",
-    "unknown cells": "{distance:.0%} more cells are unlike all types than was usual (up to "
-    "{limit:.0%})",
+    "proportions": "the proportions of the types differ by {distance:.0%} of the cells (usual: up "
+    "to {limit:.0%})",
+    "unknown cells": "{distance:.0%} more of the cells are unlike all types than among the "
+    "training cells (usual: up to {limit:.0%})",
 }
 
 
 def drift_table(batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
-    """Make the table of drift: one row a slide and figure.
+    """Make the table of drift: one row per slide and figure.
 
     Parameters
     ----------
     batches : mapping from name to TypedBatch
-        In the order in which they came.
+        In the order in which they were added.
 
     Returns
     -------
     DataFrame
-        batch, slide (empty for all cells whose slide has no name, or few cells), figure, cells,
-        distance, limit, drifted.
+        batch, slide (empty for all cells of slides without a name or with few cells), figure,
+        cells, distance, limit, drifted.
     """
     import pandas as pd
 
@@ -59,7 +59,7 @@ def drift_table(batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
 
 
 def describe_drift(drift: Sequence[SlideDrift]) -> list[str]:
-    """Say which slides of a batch have drifted, and in what.
+    """Describe which slides of a batch have drifted, and in which figures.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def describe_drift(drift: Sequence[SlideDrift]) -> list[str]:
     Returns
     -------
     list of str
-        A sentence a slide; none for slides that are as usual.
+        One sentence per slide that has drifted.
     """
     found: dict[str, list[str]] = {}
     for one in (one for one in drift if one.drifted):
@@ -78,7 +78,7 @@ def describe_drift(drift: Sequence[SlideDrift]) -> list[str]:
 
 
 def transport_pays(batch: TypedBatch) -> bool:
-    """Tell whether a batch has drifted so that it deserves a study of its own.
+    """Return whether a batch has drifted so far that a study of its own may be worthwhile.
 
     Parameters
     ----------
@@ -87,33 +87,33 @@ def transport_pays(batch: TypedBatch) -> bool:
     Returns
     -------
     bool
-        Whether stain or proportions of a slide have.
+        True if the stain or the proportions of a slide have drifted.
     """
     return any(one.drifted for one in batch.drift if one.figure in ANEW)
 
 
 def drift_page(title: str, batches: Mapping[str, TypedBatch]) -> str:
-    """Write a page of the cells that came after a study: how many of each type, and the drift.
+    """Write a page about the batches of a study: the number of cells of each type, and drift.
 
     Parameters
     ----------
     title : str
         Of the study.
     batches : mapping from name to TypedBatch
-        One at least.
+        At least one.
 
     Returns
     -------
     str
-        HTML that loads nothing. The same batches give the same bytes.
+        HTML that loads no other files. The same batches give the same bytes.
     """
     types = sorted({name for one in batches.values() for name in one.types})
     page = Page(type_colours(types))
-    page.add(f"<h1>{html.escape(title)}: cells added since</h1>")
+    page.add(f"<h1>{html.escape(title)}: cells added later</h1>")
     page.add(f"<p class=quiet>CellTransfer {__version__}</p>")
     page.text(
-        "Typed by what the study had taught, without a word and without a transport. They are no "
-        "part of what was signed off."
+        "Typed with the types learned from the study, without any confirmation and without "
+        "transport. These cells are not part of what was signed off."
     )
     page.add(f"<p class=note><strong>{html.escape(RESEARCH_USE)}</strong></p>")
     page.heading("Cells of each type")
@@ -123,7 +123,7 @@ def drift_page(title: str, batches: Mapping[str, TypedBatch]) -> str:
     said = [
         f"{name}: {one}" for name, batch in batches.items() for one in describe_drift(batch.drift)
     ]
-    for one in said or ["No slide lies farther from what was taught than is usual."]:
+    for one in said or ["No slide differs from the training cells more than usual."]:
         page.text(one)
     page.figure("drift_figure", drift_figure({name: b.drift for name, b in batches.items()}))
     return page.html(title)

@@ -340,7 +340,7 @@ def missing_transport(result: RunResult) -> str:
 
 
 def describe_nearest(nearest: NearestSets) -> str:
-    """Tell how near the sets of a pooled reference are to the query, and which are used.
+    """Describe how near the sets of a pooled reference are to the query, and which are used.
 
     Parameters
     ----------
@@ -359,8 +359,8 @@ def describe_nearest(nearest: NearestSets) -> str:
     told += f". {nearest.alone} is clearly the nearest set and is used alone."
     if nearest.lacking:
         told += (
-            f" It has no cell of {and_more(nearest.lacking)}: if the query may hold one of these "
-            "types, expect it, or use all sets."
+            f" It has no cell of {and_more(nearest.lacking)}: if the query may contain one of "
+            "these types, expect it, or use all sets."
         )
     return told
 

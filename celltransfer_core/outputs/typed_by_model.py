@@ -1,6 +1,6 @@
-"""Tables of cells that a classifier typed: those of ``predict``, and batches of a study.
+"""Tables of cells that a classifier typed: by ``predict``, or in batches of a study.
 
-Their probabilities go in; a DataFrame, one row a file, and the manifest come out.
+In: their probabilities. Out: a DataFrame with one row per file, and the manifest.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BY_BATCH = "classifier"
-"""Who decided a later cell's type: what the study taught."""
+"""Who decided the type of a cell added later: the classifier trained on the study."""
 
 _TRUTH = {True: "true", False: "false"}
 
 
 def typed_table(batch: TypedBatch) -> pd.DataFrame:
-    """Make the table of cells that a classifier typed: one row a file.
+    """Make the table of cells that a classifier typed: one row per file.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def typed_table(batch: TypedBatch) -> pd.DataFrame:
     DataFrame
         file, predicted_type, confidence (the probability of that type), flagged (of low confidence,
         or unknown), unknown (unlike all types), sha256, slide, patient, and one column
-        ``share:TYPE`` a type with its probability.
+        ``share:TYPE`` per type with its probability.
     """
     import pandas as pd
 
@@ -60,12 +60,12 @@ def typed_table(batch: TypedBatch) -> pd.DataFrame:
 
 
 def batches_table(batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
-    """Make the table of all cells that came after a study: one row a file.
+    """Make the table of all cells added to a study later: one row per file.
 
     Parameters
     ----------
     batches : mapping from name to TypedBatch
-        In the order in which they came.
+        In the order in which they were added.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def batches_table(batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
 
 
 def with_batches(cells: pd.DataFrame, batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
-    """Add the cells that came after a study to the table of its own.
+    """Add the cells of batches to the table of the study's own cells.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def with_batches(cells: pd.DataFrame, batches: Mapping[str, TypedBatch]) -> pd.D
 
 
 def model_manifest(model: CellClassifier, query: Dataset) -> dict[str, Any]:
-    """Describe what cells were typed with.
+    """Describe the classifier that typed the cells.
 
     Parameters
     ----------

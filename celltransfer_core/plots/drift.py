@@ -1,4 +1,4 @@
-"""Drift of slides over time: how far each lies from what was taught, beside how far it may."""
+"""Drift of slides over time: how far each differs from the training cells, with the limit."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 
 
 def drift_figure(
-    batches: Mapping[str, Sequence[SlideDrift]], title: str = "Drift, slide by slide"
+    batches: Mapping[str, Sequence[SlideDrift]], title: str = "Drift per slide"
 ) -> go.Figure:
-    """Draw how far the slides of batches have drifted, in the order in which they came.
+    """Draw how far the slides of batches have drifted, in the order of arrival.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def drift_figure(
     every = [(name, one) for name, drift in batches.items() for one in drift]
     places = list(dict.fromkeys((name, one.slide) for name, one in every))
     if not places:
-        return empty_figure(title, "No slide was added yet.")
+        return empty_figure(title, "No slides have been added yet.")
     figure = go.Figure()
     for kind, colour, symbol in zip(FIGURES, LINES, _SYMBOLS, strict=False):
         found = [(name, one) for name, one in every if one.figure == kind]
@@ -53,7 +53,7 @@ def drift_figure(
             marker={"symbol": symbol, "size": 9, "color": colour},
             hovertext=[
                 f"{escape(name)} {escape(one.slide)}<br>{one.cells:,} cells<br>"
-                f"{kind}: {one.distance / one.limit:.2f} of what is usual"
+                f"{kind}: {one.distance / one.limit:.2f} times the usual limit"
                 for name, one in found
             ],
             hovertemplate="%{hovertext}<extra></extra>",
@@ -65,5 +65,5 @@ def drift_figure(
         plot=260,
         legend=FIGURES,
         xaxis=name_axis([slide or name for name, slide in places], title="slide"),
-        yaxis={"title": "distance; 1: as far as is usual", "rangemode": "tozero"},
+        yaxis={"title": "distance (1 = usual limit)", "rangemode": "tozero"},
     )

@@ -1,9 +1,8 @@
-"""Batches of a study: cells that arrived after it, typed by what the study taught.
+"""Batches of a study: cells added later, typed with the types learned from the study.
 
-The inputs are the sets with the role ``batch`` and the study in its present state, signed off or
-not. Each batch gets its types, the cells that are unlike every type, and its drift. A batch
-changes nothing in the study: it is not part of the query, its clusters, matches and votes, or the
-signature.
+In: the sets of the role ``batch``, and the study, signed off or not. Out: the types of each batch,
+its unknown cells, and its drift. Existing results do not change: a batch is not part of the query,
+its clusters, matches and votes, or of the signature.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ from celltransfer_core.vocabulary import QUERY
 
 @dataclass(frozen=True)
 class Batch:
-    """A set that arrived after a study, with its types once it has been typed."""
+    """A set that was added to a study later, and its types if it was typed."""
 
     images: ImageSet
     typed: TypedBatch | None
-    """Typed by what the study teaches now, or else by what it taught last time."""
+    """With the current answers of the study, or else with earlier ones."""
     fresh: bool
-    """Whether ``typed`` matches what the study teaches now."""
+    """Whether it was typed with the current answers."""
 
 
 def add_batch(workspace: Workspace, study: str, name: str) -> ImageSet:
@@ -59,17 +58,17 @@ def add_batch(workspace: Workspace, study: str, name: str) -> ImageSet:
     Returns
     -------
     ImageSet
-        It has the microscope of the query: the same pixel size and the same channels.
+        With the pixel size and the channels of the query.
 
     Raises
     ------
     StudyError
-        If the study's cells are not typed yet, so that it teaches nothing, or the name is taken.
+        If the cells of the study are not typed yet, or a batch has that name.
     """
     _taught(workspace, study)
     name = clean_name(name)
     if any(one.name == name for one in workspace.sets(study, BATCH)):
-        raise StudyError(f"A batch of this study is called {name}; choose another name.")
+        raise StudyError(f"This study already has a batch called {name}; choose another name.")
     made = workspace.add_set(study, BATCH, name)
     (query,) = workspace.sets(study, QUERY)
     workspace.change_set(made.id, um_per_px=query.um_per_px or 0, channels=query.channels or "")
@@ -77,7 +76,7 @@ def add_batch(workspace: Workspace, study: str, name: str) -> ImageSet:
 
 
 def batches_of(workspace: Workspace, study: str) -> tuple[Batch, ...]:
-    """List the batches of a study in the order in which they arrived.
+    """List the batches of a study in the order in which they were added.
 
     Parameters
     ----------
@@ -100,7 +99,7 @@ def batches_of(workspace: Workspace, study: str) -> tuple[Batch, ...]:
 
 
 def typed_batches(workspace: Workspace, study: str) -> dict[str, TypedBatch]:
-    """List the typed batches of a study by name, in the order in which they arrived.
+    """List the typed batches of a study by name, in the order in which they were added.
 
     Parameters
     ----------
@@ -115,7 +114,7 @@ def typed_batches(workspace: Workspace, study: str) -> dict[str, TypedBatch]:
 
 
 def type_batches(workspace: Workspace, study: str, progress: Progress) -> None:
-    """Type the batches of a study by what it teaches now; skip those that are up to date.
+    """Type all batches that are not yet typed with the current answers of the study.
 
     Parameters
     ----------
@@ -126,7 +125,7 @@ def type_batches(workspace: Workspace, study: str, progress: Progress) -> None:
     Raises
     ------
     CellTransferError
-        If the study teaches nothing, or images cannot be used.
+        If the cells of the study are not typed yet, or images cannot be used.
     """
     current = _taught(workspace, study)
     model: CellClassifier | None = None
@@ -139,7 +138,7 @@ def type_batches(workspace: Workspace, study: str, progress: Progress) -> None:
 
 
 def known_cells(workspace: Workspace, study: str, *, beside: str = "") -> Callable[[bytes], bool]:
-    """Return a function that tells whether a study already has a cell, in its query or a batch.
+    """Return a test for cells that the study already has, in its query or in a batch.
 
     Parameters
     ----------
@@ -159,7 +158,7 @@ def known_cells(workspace: Workspace, study: str, *, beside: str = "") -> Callab
 
 
 def as_new_study(workspace: Workspace, batch: ImageSet) -> Study:
-    """Begin a study with a batch as its query and the batch's study as its reference.
+    """Create a study with a batch as its query, and the study of the batch as its reference.
 
     Parameters
     ----------
@@ -174,7 +173,7 @@ def as_new_study(workspace: Workspace, batch: ImageSet) -> Study:
     Raises
     ------
     StudyError, DataError
-        If the batch's study is not finished, see
+        If the study of the batch is not finished, see
         :func:`~celltransfer_core.studies.finished.finished_run`.
     """
     of, cells = workspace.study(batch.study), workspace.dataset(batch)
@@ -206,14 +205,14 @@ def _taught(workspace: Workspace, study: str) -> CurrentRun:
     found = load_current(workspace, study)
     if found is None:
         raise StudyError(
-            f"The cells of {workspace.study(study).name} are not typed yet, so that nothing is "
-            "taught; type them first."
+            f"The cells of {workspace.study(study).name} are not typed yet. Type them first: new "
+            "cells are typed with the types learned from them."
         )
     return found
 
 
 def _path(workspace: Workspace, batch: ImageSet, current: CurrentRun) -> Path:
-    """Return the path of the result of typing a batch by what is taught now."""
+    """Return the path of the result of a batch, typed with the current answers."""
     taught = {
         "result": current.source.split(" ")[0],
         "matches": [(m.cluster, m.matched_type, m.confirmed) for m in current.run.matches],

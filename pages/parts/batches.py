@@ -1,4 +1,4 @@
-"""Cells that come after a study: added on Data, typed by what it taught, shown with their drift."""
+"""Cells added to a study later: added on Data, typed with its types, shown with their drift."""
 
 import hashlib
 from collections import Counter
@@ -41,23 +41,24 @@ from parts.work import at_work, begin
 
 
 def add_cells(here: Here) -> None:
-    """Offer to add cells to a study whose cells are typed, signed off or not."""
+    """Offer to add new cells to a study whose cells are typed, signed off or not."""
     if load_current(here.workspace, here.id) is None:
         return
-    # A batch is no part of what was signed off: it can be changed after.
+    # A batch is not part of what was signed off: it can be changed afterwards.
     here = replace(here, study=replace(here.study, signed=None))
     batches = batches_of(here.workspace, here.id)
     label, icon = "Add cells to this study", ":material/library_add:"
     with st.expander(label, icon=icon, expanded=bool(batches)):
         st.markdown(
-            "The next slides of the same microscope, each delivery a **batch** of its own. They "
-            "are typed at once by what was taught here, without a word. Nothing that is here "
-            "changes, and a signature stays what it is; a batch is not signed with it."
+            "Add the next slides of the same microscope, each delivery as a separate **batch**. "
+            "They are typed with the types learned from this study, without any confirmation. "
+            "Existing results do not change. If the study was signed off, its signature remains "
+            "valid; it does not cover the batches."
         )
         for one in batches:
             show_set(here, one.images)
         with st.form("add batch", border=False):
-            hint = "Such as: June"
+            hint = "For example June"
             name = st.text_input("Name of the next batch", placeholder=hint, max_chars=120)
             if clicked(st.form_submit_button, "Add a batch", key="add batch button") and attempt(
                 add_batch, here.workspace, here.id, name
@@ -68,7 +69,7 @@ def add_cells(here: Here) -> None:
 
 
 def _offer_typing(here: Here, batches: Sequence[Batch]) -> None:
-    """Offer to type the batches that are not typed by what is taught now."""
+    """Offer to type the batches that are not typed with the current answers."""
     waiting = [
         one for one in batches if not one.fresh and here.workspace.dataset(one.images).n_cells
     ]
@@ -76,9 +77,9 @@ def _offer_typing(here: Here, batches: Sequence[Batch]) -> None:
     if not waiting or (job and job.active):
         return
     if job and job.target == BATCH:
-        at_work(here, done=False)  # why the last try ended
+        at_work(here, done=False)  # why the last attempt failed
     if older := [one.images.name for one in waiting if one.typed]:
-        st.caption(f"Typed before the last answers: {text.listed(older)}.")
+        st.caption(f"Typed before the latest answers: {text.listed(older)}.")
     if clicked(
         st.button, "Type the new cells", key="type batches", icon=":material/play_arrow:"
     ) and begin(here, BATCH):
@@ -86,10 +87,10 @@ def _offer_typing(here: Here, batches: Sequence[Batch]) -> None:
 
 
 def show_batches(here: Here) -> None:
-    """Show what came out for the cells that were added since."""
+    """Show the results for the cells that were added later."""
     batches = [one for one in batches_of(here.workspace, here.id) if one.typed]
     if batches:
-        st.header("Cells added since")
+        st.header("Cells added later")
         _show_typed(here, batches)
 
 
@@ -113,7 +114,7 @@ def _show_typed(here: Here, batches: Sequence[Batch]) -> None:
     st.plotly_chart(
         drift_figure({name: one.drift for name, one in typed.items()}),
         config={"displaylogo": False},
-        alt="Drift of the slides that were added, in the order in which they came",
+        alt="Drift of the added slides, in the order of arrival",
     )
     st.caption(CAPTIONS["drift_figure"])
     for batch in batches:
@@ -125,12 +126,12 @@ def _show_typed(here: Here, batches: Sequence[Batch]) -> None:
 
 
 def _offer_study(here: Here, batch: Batch, *, pays: bool) -> None:
-    """Offer a study of a batch itself, for its clusters to be confirmed and for a transport."""
+    """Offer a study of the batch itself, to confirm its clusters and to transport to it."""
     name = text.plain(batch.images.name)
     if pays:
         st.info(
-            f"Stain or proportions of {name} have drifted: to confirm its clusters, and to "
-            "transport to it, may pay. A study of its own takes this one as its reference.",
+            f"Stain or proportions of {name} have drifted. Confirming its clusters, and transport "
+            "to it, may be worthwhile. A separate study of it uses this study as its reference.",
             icon=":material/sync:",
         )
     if clicked(
@@ -138,8 +139,8 @@ def _offer_study(here: Here, batch: Batch, *, pays: bool) -> None:
         f"Review {name} as a study of its own",
         key=f"own study {batch.images.id}",
         icon=":material/school:",
-        help="Begins a study with these cells as the query and this one, signed off or finished, "
-        "as the reference. No image is copied.",
+        help="Creates a study with these cells as the query and this study as the reference. "
+        "This study must be finished or signed off. No image is copied.",
     ):
         made: list[Study] = []
         if attempt(lambda: made.append(as_new_study(here.workspace, batch.images))):
@@ -147,19 +148,19 @@ def _offer_study(here: Here, batch: Batch, *, pays: bool) -> None:
 
 
 def offer_batches(files: Takeaways) -> None:
-    """Offer the cells that were added since, beside the study's own and apart from them."""
+    """Offer the cells that were added later, with the study's own cells and separately."""
     here = files.here
     batches = typed_batches(here.workspace, here.id)
     if not batches:
         return
-    st.header("Cells added since")
+    st.header("Cells added later")
     st.markdown(
         f"**{text.count(sum(one.query.n_cells for one in batches.values()), 'cell')}** in "
-        f"{text.count(len(batches), 'batch', 'batches')}, typed by what this study taught. They "
-        "are in no file above, and were not signed off."
+        f"{text.count(len(batches), 'batch', 'batches')}, typed with the types learned from "
+        "this study. They are not in the files above and were not signed off."
     )
     if files.hidden:
-        st.caption("They have no pseudonyms: turn these off to take them away.")
+        st.caption("These cells have no pseudonyms: switch *Pseudonyms* off to download them.")
         return
 
     def write(path: Path, progress: Progress) -> None:  # noqa: ARG001
@@ -182,6 +183,7 @@ def offer_batches(files: Takeaways) -> None:
         stamp = hashlib.sha256(csv_bytes(whole)).hexdigest()
         offer_prepared(files, "batches", ".html", "report of these cells", write, stamp)
     st.caption(
-        "The first holds the study's own cells as above and the new ones, marked in the column "
-        "`batch`; they are flagged where their confidence is low, or `unknown`."
+        "The first file contains the study's own cells, as above, and the new cells, marked in "
+        "the column `batch`. New cells are flagged if their confidence is low or they are "
+        "`unknown`."
     )

@@ -1,4 +1,4 @@
-"""What a finished study has taught, for the next slides: as a reference, or as a classifier."""
+"""Use a finished study for the next slides: as a reference, or as a classifier."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from parts.takeaways import Takeaways, offer_prepared
 
 
 def offer_next_slides(files: Takeaways) -> None:
-    """Offer what was taught here to the next study, and to other machines."""
+    """Offer the types of this study to the next study, and to other machines."""
     here = files.here
     st.header("Type the next slides")
     st.markdown(

@@ -48,7 +48,7 @@ def test_what_came_out_is_shown_with_its_drift(finished, drawn, open_page):
         app = open_page(page, study.id)
         assert not app.exception
         assert "June: All cells: the stain" in text_of(app)
-        assert "may pay" in text_of(app)
+        assert "may be worthwhile" in text_of(app)
         assert "type batches" not in {one.key for one in app.button}
         (table,) = [one.value for one in app.dataframe if "Batch" in one.value]
         assert table["Cells"].tolist() == [len(list((drawn / "reference").rglob("*.png")))]
@@ -71,12 +71,12 @@ def test_a_batch_becomes_a_study_of_its_own(finished, drawn, open_page):
 def test_new_cells_are_taken_away_apart_from_the_old_ones(finished, drawn, open_page):
     space, study = finished
     app = open_page("export", study.id)
-    assert "Cells added since" not in text_of(app)
+    assert "Cells added later" not in text_of(app)
     add(space, study, drawn)
     bring_up_to(space, study.id, "batch", silent)
     app = open_page("export", study.id)
     assert not app.exception
-    assert "Cells added since" in text_of(app)
+    assert "Cells added later" in text_of(app)
     assert "were not signed off" in text_of(app)
     button(app, "prepare batches").click().run()
     wait()
@@ -84,4 +84,4 @@ def test_new_cells_are_taken_away_apart_from_the_old_ones(finished, drawn, open_
     assert "June" in page.read_text(encoding="utf-8")
     app = open_page("export", study.id, hidden=True)
     assert not app.exception
-    assert "They have no pseudonyms" in text_of(app)
+    assert "These cells have no pseudonyms" in text_of(app)

@@ -61,14 +61,14 @@ def test_from_sign_off_to_the_next_batch(start_app, tmp_path, drawn, page):
     new = len(list((drawn / "reference").rglob("*.png")))
     expect(page.get_by_text(f"{new} cells in {new} files").last).to_be_visible(timeout=SOON)
     page.get_by_role("button", name="Type the new cells").click()
-    expect(page.get_by_text("Drift, slide by slide")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Drift per slide")).to_be_visible(timeout=SOON)
     expect(page.get_by_text("Stain or proportions of June have drifted")).to_be_visible()
     (batch,) = batches_of(app.space, study)
     assert batch.fresh
     assert batch.typed.query.n_cells == new
 
     look_at(page, app, study, "export")
-    expect(page.get_by_role("heading", name="Cells added since")).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("heading", name="Cells added later")).to_be_visible(timeout=SOON)
     whole = saved(page, "Old and new cells (CSV)", tmp_path / "whole.csv")
     old = whole[whole["batch"] == ""]
     assert old["final_type"].tolist() == own["final_type"].tolist()

@@ -130,8 +130,8 @@ def test_new_cells_stand_beside_the_old_ones_marked_by_their_batch(space, finish
 
 
 def test_what_cannot_be_added_says_why(space, finished, drawn):
-    with pytest.raises(StudyError, match="nothing is taught"):
+    with pytest.raises(StudyError, match="are not typed yet"):
         add_batch(space, space.create("Empty").id, "June")
     add(space, finished, drawn)
-    with pytest.raises(StudyError, match="is called June"):
+    with pytest.raises(StudyError, match="a batch called June"):
         add_batch(space, finished, " June ")
