@@ -1,4 +1,4 @@
-"""The method from end to end, 3.1 to 3.4, as pure functions over arrays."""
+"""The whole method (3.1 to 3.4) as pure functions over arrays."""
 
 import lazy_loader
 

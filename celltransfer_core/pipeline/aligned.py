@@ -1,8 +1,8 @@
 """Galleries: the reference rows that each part of the query is classified with (3.3, 5.2).
 
-In: a voter's rows and the subsets to draw. Out: each drawn reference cell once, as it is or where
-transport leads it on the mean of its draws (eqs 2–4). So neighbours are counted alike with and
-without transport.
+In: a voter's rows and the subsets to draw. Out: each drawn reference cell once, either unchanged or
+at the mean position to which its draws are transported (eqs 2–4). Neighbours are therefore counted
+in the same way with and without transport.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from celltransfer_core.transport.plans import FGWAligner, SinkhornAligner
 from celltransfer_core.types import Bools, Float32, Ints, Progress, silent
 
 Gallery = tuple[Float32, Ints]
-"""Rows to classify with, and the position in ``Draws.usable`` of each, ascending: no cell twice."""
+"""Rows to classify with, and their positions in ``Draws.usable``, ascending and without repeats."""
 
 
 def drawn_rows(
@@ -39,7 +39,7 @@ def drawn_rows(
     voter : sequence of str
     draws : Draws
     known : ndarray of bool, shape (m,)
-        Query cells that the query's mean is over; all where there are none.
+        Query cells over which the query's mean is taken; all cells if there are none.
     config : Config
 
     Returns
@@ -58,7 +58,7 @@ def drawn_rows(
 
 
 def unaligned(Xs: Float32, draws: Draws) -> Iterator[Gallery]:
-    """Collect the drawn cells of each part as they are.
+    """Collect the drawn cells of each part unchanged.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ ALIGNERS: Mapping[str, type[CentreAligner | CoralAligner | LinearAligner | Sinkh
     "linear": LinearAligner,
     "sinkhorn": SinkhornAligner,
 }
-"""Alignments that are not the paper's, by their names in ``evaluate``."""
+"""Alignments other than the paper's, by their names in ``evaluate``."""
 
 
 def _align(
@@ -115,19 +115,19 @@ def align(
 ) -> Iterator[tuple[Gallery, list[Solve]]]:
     """Map every draw of the reference onto its part of the query, and pool them (3.3, 5.2).
 
-    Only the parts under way are held in memory.
+    Only the parts being processed are held in memory.
 
     Parameters
     ----------
     name : str
-        Of the voter, for the log.
+        Name of the voter, for the log.
     Xs : ndarray of float32, shape (u, d)
         Usable reference cells.
     Xt : ndarray of float32, shape (m, d)
     draws : Draws
     config : Config
     method : str, optional
-        ``"fgw"`` or one of :data:`ALIGNERS`; the configuration's by default.
+        ``"fgw"`` or one of :data:`ALIGNERS`; by default, that of the configuration.
     memory : Path, optional
         See :class:`~celltransfer_core.transport.FGWAligner`.
     workers : int, optional
@@ -138,7 +138,7 @@ def align(
     gallery : Gallery
         One a part of the query, in order.
     solves : list of Solve
-        Of that part; empty for methods that solve nothing.
+        Solves of that part; empty for methods without a solver.
     """
     waiting = [set[int]() for _ in draws.parts]
     for index, draw in enumerate(draws.drawn):
@@ -168,12 +168,13 @@ def align(
 
 
 def _pool(draws: Sequence[Draw], mapped: Sequence[Float32]) -> Gallery:
-    """Place every cell at the mean of where its draws were mapped to."""
-    # As a row each, the copies of one cell would fill the k nearest. Chosen on altered cells and
-    # between two laboratories (tests/benchmarks/aligners.py): to count the nearest copy of each
-    # cell gains less after eq. 4; k times the copies gains as much, but galleries show cells twice;
-    # a vote of each draw by itself gains a point more for single voters and nothing for the vote of
-    # a run, and its k would count in smaller galleries than that of unaligned voters.
+    """Place every cell at the mean of the positions to which its draws were mapped."""
+    # If each copy of a cell were a row, the copies would fill the k nearest. Chosen on altered
+    # cells and between two laboratories (tests/benchmarks/aligners.py): counting the nearest copy
+    # of each cell gains less after eq. 4; k times the copies gains as much, but galleries show
+    # cells twice; a separate vote of each draw gains one more point for single voters and nothing
+    # for the vote of a run, and its k would apply to smaller galleries than that of unaligned
+    # voters.
     drawn = [draw.cells[draw.voting] for draw in draws]
     cells, copies = np.unique(np.concatenate(drawn), return_counts=True)
     rows = np.zeros((len(cells), mapped[0].shape[1]), dtype=np.float32)

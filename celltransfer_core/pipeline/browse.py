@@ -1,6 +1,6 @@
-"""Cells of a run as people look at them: their neighbours, and the votes on each (3.4).
+"""Cells of a run for inspection: their neighbours, and the votes on each cell (3.4).
 
-In: the result of a run. Out: what decided one cell.
+In: the result of a run. Out: what decided the type of one cell.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from celltransfer_core.types import Ints
 
 
 def split_by_alignment(voters: Sequence[Voter]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Split the voters that look at reference cells into unaligned and aligned ones.
+    """Split the voters that use reference cells into unaligned and aligned ones.
 
     Parameters
     ----------
@@ -47,14 +47,14 @@ def nearest_reference(voters: Sequence[Voter], cell: int) -> Ints:
     Parameters
     ----------
     voters : sequence of Voter
-        Of one, its neighbours in order. Of several, neighbours are ordered by the sum of their
-        reciprocal ranks.
+        With one voter, its neighbours in order; with several, neighbours are ordered by the sum of
+        their reciprocal ranks.
     cell : int
 
     Returns
     -------
     ndarray of int64
-        Each once.
+        Reference cells without repeats.
     """
     points: dict[int, float] = {}
     for voter in voters:
@@ -66,19 +66,21 @@ def nearest_reference(voters: Sequence[Voter], cell: int) -> Ints:
 
 @dataclass(frozen=True)
 class CellVote:
-    """Prediction and share of one voter in one cell."""
+    """Prediction and share of one voter for one cell."""
 
     voter: Voter | None
-    """None for those that join the ensemble where the vote was updated with answers."""
+    """None for voters that joined the ensemble when the vote was updated with answers."""
     kind: str
     """One of :data:`~celltransfer_core.people.updated.KINDS`."""
     type_name: str
     probability: float
-    """Of that type; NaN for those that joined."""
+    """Probability of that type; NaN for voters that joined."""
     weight: float
-    """Of the voter in all cells; NaN for typed cells, which count near themselves alone."""
+    """Weight of the voter in all cells; NaN for typed cells, which only count in their
+    neighbourhood."""
     share: float
-    """Of the vote in this cell; see :func:`~celltransfer_core.classify.voting.cell_weights`."""
+    """Share of the vote in this cell; see
+    :func:`~celltransfer_core.classify.voting.cell_weights`."""
 
 
 def votes_of_cell(result: RunResult, cell: int) -> tuple[CellVote, ...]:
@@ -92,8 +94,9 @@ def votes_of_cell(result: RunResult, cell: int) -> tuple[CellVote, ...]:
     Returns
     -------
     tuple of CellVote
-        In the order of the voters; where the vote was updated with answers, then those of the
-        others that count here. Shares sum to one; those of ``predicted`` to the agreement.
+        In the order of the voters. If the vote was updated with answers, these are followed by the
+        votes of the joined voters that count in this cell. All shares sum to one; those for
+        ``predicted`` sum to the agreement.
     """
     if result.updated:
         joined: tuple[str, ...] = KINDS[1:]

@@ -1,7 +1,7 @@
-"""What speaks for each type in each cluster, before anybody has named one (not in the paper).
+"""Evidence for each type in each cluster, before any cluster is named (not in the paper).
 
-In: prepared sets, the clusters of the query and their scores (A.2). Out: the share of its votes
-that each cluster gives to each type: those of its cells, and that of its mean.
+In: prepared sets, the clusters of the query and their scores (A.2). Out: the share of votes for
+each type in each cluster, from the votes of its cells and the vote of its mean.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from celltransfer_core.pipeline.result import Prepared
 from celltransfer_core.types import Float32, Float64
 
 OF_MEAN = 2 / 3
-"""Share of a cluster's votes that its mean has: tests/benchmarks/naming.py."""
+"""Share of a cluster's votes that belongs to its mean: tests/benchmarks/naming.py."""
 
 
 def cluster_votes(prepared: Prepared, clusters: Clusters, score: Similarity) -> Float64:
@@ -30,7 +30,7 @@ def cluster_votes(prepared: Prepared, clusters: Clusters, score: Similarity) -> 
     clusters : Clusters
         C clusters of the query.
     score : Similarity
-        Of the clusters and the T types (A.2).
+        Similarity of the clusters and the T types (A.2).
 
     Returns
     -------
@@ -40,14 +40,15 @@ def cluster_votes(prepared: Prepared, clusters: Clusters, score: Similarity) -> 
     Notes
     -----
     Two views of the same evidence err in different places. Scores of means (A.2) rest on sets that
-    are centred as wholes: they fail where many types are in one set alone, because these move the
-    means. Votes of cells rest on sets that are moved only as far as
-    :func:`~celltransfer_core.pipeline.features.between_laboratories` believes in it: they fail
-    where the sets share most types and the offset is large. So both count: the scores, clipped to
-    [0, 1] and scaled to sum to one, with :data:`OF_MEAN`, the cells with the rest.
+    are each centred as a whole: they fail if many types occur in only one set, because these types
+    move the means. Votes of cells rest on sets that are shifted only as far as
+    :func:`~celltransfer_core.pipeline.features.between_laboratories` attributes the offset to the
+    laboratories: they fail if the sets share most types and the offset is large. Both are therefore
+    combined: the scores, clipped to [0, 1] and scaled to sum to one, have the weight
+    :data:`OF_MEAN`, and the votes of cells have the rest.
 
-    Each query cell's nearest reference cells vote for it; every voter counts the same. Then the
-    types that some cluster is named by so are fitted to the query, see
+    Each query cell's nearest reference cells vote for it; all voters have equal weight. The types
+    that name at least one cluster in this way are then fitted to the query, see
     :func:`~celltransfer_core.pipeline.discriminant.fitted_probabilities`, unless
     ``config.transduction`` is ``"none"``.
     """
@@ -71,7 +72,7 @@ def _of_cells(prepared: Prepared, clusters: Clusters) -> Float64:
 
 
 def _votes(prepared: Prepared) -> Float32:
-    """Average what the voters make of each query cell, shape (m, T)."""
+    """Average the voters' predictions for each query cell, shape (m, T)."""
     config, types = prepared.config, prepared.types
     possible = np.array([name not in config.absent for name in types])
     usable = np.flatnonzero(possible[prepared.reference_types])

@@ -1,4 +1,4 @@
-"""Clusters of one set of cells, and confirmations by the numbers that clusters go by (3.2)."""
+"""Clusters of one set of cells, and confirmations by displayed cluster number (3.2)."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Clusters:
     centrality: Float64
     """1 for a cluster's most central cell, shape (n,)."""
     density: Float64
-    """Share of a cluster's pairs of cells that are connected, shape (C,); NaN where not known."""
+    """Share of connected pairs among a cluster's pairs of cells, shape (C,); NaN if unknown."""
     names: Ints
-    """The number each cluster goes by in tables, shape (C,)."""
+    """Number that tables show for each cluster, shape (C,)."""
     sigma: float
-    """Threshold of eq. 7 that was used; NaN for clusters from a file."""
+    """Threshold used in eq. 7; NaN for clusters from a file."""
 
     @property
     def sizes(self) -> Ints:
-        """Cells in each cluster, shape (C,)."""
+        """Number of cells in each cluster, shape (C,)."""
         return np.bincount(self.labels, minlength=len(self.names))
 
 
@@ -42,7 +42,7 @@ def check_confirmations(confirmations: Sequence[Confirmation], types: Sequence[s
     ----------
     confirmations : sequence of Confirmation
     types : sequence of str
-        Of the reference; others are new.
+        Types of the reference; all others are new.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def check_confirmations(confirmations: Sequence[Confirmation], types: Sequence[s
 def by_position(
     confirmations: Sequence[Confirmation], clusters: Clusters
 ) -> tuple[Confirmation, ...]:
-    """Turn the numbers clusters go by into their positions.
+    """Convert displayed cluster numbers to positions.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def by_position(
     Raises
     ------
     DataError
-        If there is no such cluster, or it is another one.
+        If a cluster does not exist or is not the one that was confirmed.
     """
     position = {int(name): index for index, name in enumerate(clusters.names)}
     for one in confirmations:

@@ -1,4 +1,4 @@
-"""Clusters and cells in, a hash of what each cluster holds out: a stale confirmation is noticed."""
+"""Hashes of the contents of clusters, by which stale confirmations are detected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cluster_hashes(clusters: Clusters, cells: Sequence[str]) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        SHA-256, hexadecimal, by position; another one as soon as one cell is another.
+        Hexadecimal SHA-256 by position; it changes as soon as a single cell changes.
     """
     order = np.argsort(clusters.labels, kind="stable")
     members = np.split(order, np.cumsum(clusters.sizes)[:-1])
@@ -38,7 +38,7 @@ def cluster_hashes(clusters: Clusters, cells: Sequence[str]) -> tuple[str, ...]:
 def check_contents(
     confirmations: Sequence[Confirmation], clusters: Clusters, cells: Sequence[str]
 ) -> None:
-    """Check that confirmed clusters hold the cells that they held when they were confirmed.
+    """Check that confirmed clusters still hold the cells with which they were confirmed.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def check_contents(
     Raises
     ------
     DataError
-        If a cluster is not there, or one that was confirmed with its hash holds others.
+        If a cluster does not exist, or one that was confirmed with its hash holds other cells.
     """
     hashed = [one for one in by_position(confirmations, clusters) if one.sha256]
     now = cluster_hashes(clusters, cells) if hashed else ()

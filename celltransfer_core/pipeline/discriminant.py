@@ -1,7 +1,8 @@
-"""The voter that knows types as they look in the query (not in the paper).
+"""The voter whose types are fitted to the query's own cells (not in the paper).
 
-In: what the voters predict with the reference alone. Out: one voter more, whose types are normal
-distributions fitted to the query's own cells. No label of the query and no answer is read.
+In: what the voters predict from the reference alone. Out: one additional voter, whose types are
+normal distributions fitted to the query's own cells. Neither labels of the query nor answers are
+read.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from celltransfer_core.pipeline.result import DISCRIMINANT, GALLERY, Voter
 from celltransfer_core.types import Float32, Float64
 
 DOUBT = 1e-3
-"""Added to each probability that a fit starts from: no type is excluded where all voters agree."""
+"""Added to each starting probability of a fit, so that unanimous votes exclude no type."""
 
 
 def discriminant_voter(
     components: Float64, voters: Sequence[Voter], encoders: tuple[str, ...]
 ) -> Voter:
-    """Fit the types to the query, starting from what unaligned voters take its cells for.
+    """Fit the types to the query, starting from the predictions of the unaligned voters.
 
     Parameters
     ----------
@@ -32,13 +33,13 @@ def discriminant_voter(
     voters : sequence of Voter
         Unaligned ones.
     encoders : tuple of str
-        Those that the components are of.
+        Encoders from which the components were computed.
 
     Returns
     -------
     Voter
-        Without neighbours, because it looks at no reference cell; its accuracy on the reference and
-        its mixing are the means of the others'.
+        Without neighbours, because it uses no reference cells; its accuracy on the reference and
+        its mixing are the means of those of the other voters.
     """
     start = mean_probabilities(np.stack([voter.probabilities for voter in voters]))
     shape = len(components), GALLERY
@@ -55,13 +56,13 @@ def discriminant_voter(
 
 
 def fitted_probabilities(components: Float64, start: Float32 | Float64) -> Float64:
-    """Compute the probabilities of types that are fitted to the query.
+    """Compute the probabilities of types fitted to the query.
 
     Parameters
     ----------
     components : ndarray of float64, shape (m, c)
     start : ndarray of float, shape (m, T)
-        Probabilities to start from; zeros alone for cells that nothing is known of.
+        Starting probabilities; all zeros for cells of which nothing is known.
 
     Returns
     -------
@@ -69,11 +70,11 @@ def fitted_probabilities(components: Float64, start: Float32 | Float64) -> Float
 
     Notes
     -----
-    Expectation-maximisation shares the cells out among normal distributions of one covariance, and
-    keeps close to where it started; see
-    :func:`~celltransfer_core.people.posteriors.discriminant_posterior`. So the means of the types
-    follow the query's own cells, and an offset between laboratories that all its cells have is
-    forgotten.
+    Expectation-maximisation assigns the cells to normal distributions with a shared covariance and
+    stays close to its start; see
+    :func:`~celltransfer_core.people.posteriors.discriminant_posterior`. The means of the types thus
+    follow the query's own cells, and an offset between laboratories that all its cells share
+    cancels out.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What the matches decide before transport: which types are kept (3.2), what is drawn (5.2).
+"""Decisions from the matches before transport: kept types (3.2) and drawn subsets (5.2).
 
 In: the type that each cluster of the query was matched to. Out: the kept types with their expected
 proportions, the parts of the query, and the subsets of the reference to transport onto each.
@@ -18,42 +18,42 @@ from celltransfer_core.pipeline.subsets import draw_reference, split_query
 from celltransfer_core.types import Bools, Float64, Ints
 
 UNMATCHED_FLOOR = 0.03
-"""Least share of a type in the draws where unmatched types are not filtered out."""
+"""Least share of a type in the draws if unmatched types are not filtered out."""
 
 SMALLEST_DRAW = 100
-"""Reference cells that are drawn where there are so many, however few they are transported onto."""
+"""Least size of a draw if the reference is large enough, however small the part of the query is."""
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A subset of the reference, and what it is transported onto."""
+    """A subset of the reference, and the query cells onto which it is transported."""
 
     part: int
     """Part of the query."""
     number: int
-    """Number of the draw among those of its part."""
+    """Number of the draw within its part."""
     cells: Ints
-    """Positions in ``Draws.usable``, ascending, a cell as often as it was drawn."""
+    """Positions in ``Draws.usable``, ascending; a cell occurs as often as it was drawn."""
     onto: Ints
     """Query cells."""
     voting: Ints
-    """Positions in ``cells`` of those that the query is classified with."""
+    """Positions in ``cells`` of the cells with which the query is classified."""
 
 
 @dataclass(frozen=True)
 class Draws:
-    """How both sets are cut into subsets for transport (5.2)."""
+    """Division of both sets into subsets for transport (5.2)."""
 
     usable: Ints
     """Reference cells of kept types, shape (u,)."""
     types: Ints
-    """Positions of their types among those kept, shape (u,)."""
+    """Positions of their types among the kept types, shape (u,)."""
     weights: Float64 | None
-    """Weight of each in the reference's mean, shape (u,); None for equal weights."""
+    """Weight of each cell in the reference's mean, shape (u,); None for equal weights."""
     parts: Sequence[Ints]
     """Query cells of each part."""
     drawn: Sequence[Draw]
-    """Ordered by part and number; one a source where sources are transported by themselves."""
+    """Ordered by part and number; one draw per source if sources are transported separately."""
 
     def of_part(self, part: int) -> list[Draw]:
         """List the draws of one part of the query.
@@ -71,14 +71,14 @@ class Draws:
 
 @dataclass(frozen=True)
 class TransferPlan:
-    """What the matches decide before anything is aligned."""
+    """Decisions from the matches that precede alignment."""
 
     types: tuple[str, ...]
     """Types of the reference that are kept."""
     proportions: Float64
-    """Share of each that is expected in the query, shape (T,)."""
+    """Expected share of each type in the query, shape (T,)."""
     known: Bools
-    """Which query cells are in clusters that are matched to a kept type, shape (m,)."""
+    """Which query cells are in clusters matched to a kept type, shape (m,)."""
     draws: Draws
     confirmed: float
     """Share of the query's cells in confirmed clusters."""
@@ -87,7 +87,7 @@ class TransferPlan:
 def plan_transfer(
     prepared: Prepared, named: Named, parts: Sequence[Ints] | None = None
 ) -> TransferPlan:
-    """Decide from the matches which types are kept, and what is drawn of them (3.2, 5.2).
+    """Decide from the matches which types to keep and how to draw from them (3.2, 5.2).
 
     Parameters
     ----------
@@ -137,17 +137,17 @@ def plan_draws(
     types : ndarray of int64, shape (n,)
         Kept type of each reference cell, −1 for cells that are filtered out.
     proportions : ndarray of float64, shape (T,)
-        Share of each kept type to draw where weights follow the matches.
+        Share of each kept type in the draws if weights follow the matches.
     matched : ndarray of int64, shape (m,)
-        Kept type that each query cell's cluster is matched to, −1 where it is matched to none;
-        nothing is transported onto those, unless there are no others.
+        Kept type to which each query cell's cluster is matched, −1 if it is matched to none.
+        Nothing is transported onto unmatched cells, unless all cells are unmatched.
     config : Config
     parts : sequence of ndarray of int64, optional
         Query cells of each part; by default all cells, in as few parts as can be.
     sources : ndarray of int64, shape (n,), optional
-        Set that each reference cell came from, where several were pooled. If weights follow the
-        matches, each is drawn to the proportions of its own types, and transported by itself onto
-        the cells matched to them; otherwise they are drawn together.
+        Set from which each reference cell came, if several were pooled. If weights follow the
+        matches, each set is drawn to the proportions of its own types and transported separately
+        onto the cells matched to them; otherwise all sets are drawn together.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def plan_draws(
 
     Notes
     -----
-    For how many cells are drawn, and how often, see :func:`draw_size`.
+    See :func:`draw_size` for the size and number of the draws.
     """
     usable = np.flatnonzero(types >= 0)
     kept = types[usable]
@@ -168,7 +168,8 @@ def plan_draws(
         of = sources[usable]
         groups = [np.flatnonzero(of == source) for source in np.unique(of)]
     has = np.array([np.bincount(kept[g], minlength=len(proportions)) > 0 for g in groups])
-    # No more than a set has: copies would be each other's nearest neighbours in its geodesics.
+    # No more cells than a set has: copies would be each other's nearest neighbours in its
+    # geodesics.
     sizes = np.array([min(config.subset_size, len(group)) for group in groups])
     drawn = []
     for part, cells in enumerate(parts):
@@ -198,12 +199,13 @@ def plan_draws(
 
 
 def draw_size(config: Config, reference: int, target: int) -> tuple[int, int]:
-    """Tell how many reference cells are drawn at once for a part of the query, and how often.
+    """Choose the size and number of the reference draws for a part of the query.
 
-    Where weights follow the matches, a draw has the query's proportions and, if the reference has
-    as many cells, its size: the proportions are then in the draw itself, plans are permutations,
-    and a solve is several times faster. Smaller draws are repeated more often, so that as many
-    reference cells take part. Otherwise, as in the paper, a draw is as large as it may be.
+    If weights follow the matches, a draw has the proportions of the query and, if the reference has
+    enough cells, also its size. The draw itself then has the right proportions, plans are
+    permutations, and a solve is several times faster. Smaller draws are repeated more often, so
+    that the same number of reference cells takes part. Otherwise, as in the paper, a draw is as
+    large as allowed.
 
     Parameters
     ----------
@@ -211,7 +213,7 @@ def draw_size(config: Config, reference: int, target: int) -> tuple[int, int]:
     reference : int
         Cells to draw from.
     target : int
-        Query cells that they are transported onto.
+        Query cells onto which they are transported.
 
     Returns
     -------
@@ -225,9 +227,9 @@ def draw_size(config: Config, reference: int, target: int) -> tuple[int, int]:
 
 
 def _thinned(types: Ints, drawn: Ints, rng: np.random.Generator) -> Ints:
-    """Thin out the types that several pooled sets have.
+    """Thin out the types that occur in several pooled sets.
 
-    Otherwise they would be denser among the neighbours than types of one set alone. ``drawn``, of
+    Otherwise they would be denser among the neighbours than types of a single set. ``drawn``, of
     shape (T,), counts the cells drawn from the sets that have each type.
     """
     chosen = []

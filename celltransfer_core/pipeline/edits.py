@@ -1,4 +1,4 @@
-"""Edits of clusters by a person: move, split and merge, and helps to pick cells for that."""
+"""Manual edits of clusters (move, split and merge), and helpers for picking cells."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HASH_DIGITS = 16
 
 
 def shorten_hashes(cells: Sequence[str]) -> list[str]:
-    """Shorten hashes to the digits that decisions keep of them.
+    """Shorten hashes to the digits that are stored with decisions.
 
     Parameters
     ----------
@@ -34,22 +34,23 @@ def shorten_hashes(cells: Sequence[str]) -> list[str]:
 def edit_clusters(
     clusters: Clusters, cells: Sequence[str], edits: Sequence[Mapping[str, Any]]
 ) -> Clusters:
-    """Move cells between clusters as a person decided.
+    """Move cells between clusters as decided by a person.
 
     Parameters
     ----------
     clusters : Clusters
-        As they were found.
+        Clusters as detected.
     cells : sequence of str, length m
         Hashes.
     edits : sequence of mapping
-        Each with ``cells`` (shortened hashes) and ``to`` (the number of a cluster; None for a new
-        one). Splitting moves a part of a cluster to a new one; merging moves all of it.
+        Each has ``cells`` (shortened hashes) and ``to`` (the number of a cluster; None for a new
+        one). A split moves a part of a cluster to a new one; a merge moves the whole cluster.
 
     Returns
     -------
     Clusters
-        Numbers of untouched clusters stay. Density is NaN where cells came or went.
+        Untouched clusters keep their numbers. Density is NaN for clusters that gained or lost
+        cells.
     """
     if not edits:
         return clusters
@@ -99,7 +100,7 @@ def split_in_two(X: Float32, *, seed: int = 0) -> Bools:
     Returns
     -------
     ndarray of bool, shape (k,)
-        Which cells are the smaller part; of two equal ones the part without the first cell.
+        Which cells are in the smaller part; if both are equal, in the part without the first cell.
 
     Raises
     ------
@@ -116,7 +117,7 @@ def split_in_two(X: Float32, *, seed: int = 0) -> Bools:
 
 
 def extend_selection(X: Float32, shown: Ints, picked: Ints) -> Ints:
-    """Add to cells picked on the map of a sample those beside them that are not on it.
+    """Extend a selection made on the map of a sample to nearby cells that are not on the map.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Encoders read, and sets embedded with them (3.1): crops in, rows by set and encoder out."""
+"""Loading of encoders, and embedding of sets with them (3.1)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from celltransfer_core.types import Float32, Progress, silent
 
 
 def load_encoders(config: Config) -> tuple[tuple[Encoder, ...], tuple[Failure, ...]]:
-    """Load every encoder the configuration names; those that cannot be read are reported.
+    """Load every encoder that the configuration names, and report those that cannot be read.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def load_encoders(config: Config) -> tuple[tuple[Encoder, ...], tuple[Failure, .
     Raises
     ------
     EncoderError
-        If a name is not known at all.
+        If a name is unknown.
     """
     known = encoder_names()
     encoders: list[Encoder] = []
@@ -85,7 +85,7 @@ def embed_sets(
                 for (name, cells), part in zip(crops.items(), parts, strict=True)
             }
         except EncoderError as error:
-            if len(group) > 1:  # each by itself: one that fails is left out, not those beside it
+            if len(group) > 1:  # one at a time, so that only the one that fails is left out
                 waiting = [*((name,) for name in group), *waiting]
             else:
                 failures.append(Failure(group[0], str(error)))
@@ -101,7 +101,7 @@ def embed_sets(
 def embed_by_scale(
     crops: Crops, encoder: Encoder, cache: Cache, workers: int | None, progress: Progress = silent
 ) -> Float32:
-    """Embed one set, each of its sources by itself as it was framed; rows come from the cache.
+    """Embed one set, each of its sources separately as it was framed, reading rows from the cache.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def _embed_parts(
     workers: int | None,
     progress: Progress,
 ) -> list[Float32]:
-    """Embed the sources of a set, each by itself, with a group of encoders."""
+    """Embed the sources of a set one by one with a group of encoders."""
     parts = crops.by_scale()
     counts = counted_together(progress, [len(cells) for cells, _ in parts])
     found = [

@@ -1,4 +1,4 @@
-"""An estimate of a run's transports (5.2) and of its time, before it is started."""
+"""Estimates of the transports (5.2) and the duration of a run before it starts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from celltransfer_core.pipeline.draws import draw_size
 from celltransfer_core.pipeline.votes import transport_counts
 
 _TRANSPORT = 4e-7
-"""Seconds a pair of cells of one transport, on one processor; 0.3 to 0.5 were measured."""
+"""Seconds per pair of cells of one transport, on one processor; 0.3 to 0.5 were measured."""
 
 _SEARCH = 4e-8
-"""Seconds a pair of cells of one search for neighbours, both of a voter's and its mixing's."""
+"""Seconds per pair of cells of one neighbour search, for both a voter and its mixing."""
 
 _EACH = 0.4
-"""Seconds a voter takes at least."""
+"""Minimum number of seconds per voter."""
 
 _START = 5.0
-"""Seconds until a job's process has read what it needs."""
+"""Seconds until the process of a job has loaded what it needs."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,18 @@ class RunEstimate:
     """Steps and time of a run, once cells are embedded and clusters are matched."""
 
     voters: int
-    """Those that vote, aligned ones and the one that is fitted to the query included."""
+    """Number of voters, including the aligned ones and the one fitted to the query."""
     parts: int
-    """Parts that the query is cut into."""
+    """Number of parts into which the query is divided."""
     transports: int
     source: int
     """Reference cells of each transport."""
     target: int
-    """Query cells of each, at most."""
+    """Query cells of each transport, at most."""
     first: float
-    """Seconds until the vote without transport."""
+    """Seconds until the vote without transport is ready."""
     seconds: float
-    """Until the end; right within a factor of about three on a current machine."""
+    """Seconds until the end; accurate to within a factor of about three on a current machine."""
 
 
 def estimate_run(
@@ -50,7 +50,7 @@ def estimate_run(
     workers: int = 1,
     confirmed: float = 1.0,
 ) -> RunEstimate:
-    """Estimate the steps of classification and about how long they take.
+    """Estimate the steps of classification and their approximate duration.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def estimate_run(
     query : int
         Cells.
     sources : int
-        Sets that were pooled to the reference.
+        Sets pooled into the reference.
     workers : int
         Processes for transports.
     confirmed : float
@@ -72,8 +72,8 @@ def estimate_run(
     Returns
     -------
     RunEstimate
-        Its time is 0.4 µs a pair of cells for each transport, shared by the workers, and
-        0.04 µs for each search for neighbours.
+        Its time is 0.4 µs per pair of cells for each transport, divided among the workers, and 0.04
+        µs for each neighbour search.
     """
     parts = max(1, -(-query // config.subset_size))
     target = -(-query // parts)
@@ -81,7 +81,7 @@ def estimate_run(
     draws *= sources if config.weights == "matches" else 1
     aligned = transport_counts(config, confirmed)
     transports = encoders * parts * draws if aligned and config.alignment == "fgw" else 0
-    # However often a cell is drawn, it is searched once.
+    # A cell is searched once, however often it is drawn.
     searched = min(reference, size * draws)
     voting = encoders * (_EACH + query * searched * _SEARCH)
     first = seconds = _START + voting

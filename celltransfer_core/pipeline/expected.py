@@ -1,7 +1,7 @@
-"""The accuracy to expect of a run, without any label of the query (not in the paper).
+"""The expected accuracy of a run, without any label of the query (not in the paper).
 
-A result and the answers so far go in; a range of accuracies comes out. The constants are fitted to
-pairs whose truth is known, and which the encoders did not learn from as queries:
+The range of accuracies is computed from a result and the answers so far. The constants are fitted
+to pairs of sets with known true types whose queries were not used to train the encoders:
 ``tests/benchmarks/expected_accuracy.py``.
 """
 
@@ -20,63 +20,63 @@ from celltransfer_core.pipeline.result import DISCRIMINANT, RunResult
 from celltransfer_core.pipeline.votes import ensemble_vote, plain_name
 
 FEWEST_VOTERS = 3
-"""Voters without transport below which agreement is not what was measured: two agree too easily."""
+"""Fewest voters without transport for which the fit of agreement holds: two agree too easily."""
 
 FEWEST_CELLS = 20
-"""Query cells below which nothing is said of their accuracy as a whole."""
+"""Fewest query cells for which an overall accuracy is estimated."""
 
-_USUAL = 0.8  # accuracy that chance is reckoned with
+_USUAL = 0.8  # accuracy at which the variance due to chance is computed
 
 
 @dataclass(frozen=True)
 class Constants:
-    """What was fitted to pairs whose truth is known."""
+    """Constants fitted to pairs whose true types are known."""
 
     even: float
-    """Mean agreement at which every second cell is typed rightly."""
+    """Mean agreement at which half of the cells are typed correctly."""
     slope: float
-    """What the log odds of the accuracy gain for each whole of agreement."""
+    """Increase in the log odds of the accuracy per unit of agreement."""
     spread: float
-    """Their standard deviation in kinds of pairs that took no part in the fit, and wider as far as
-    so few kinds leave it uncertain."""
+    """Standard deviation of the log odds in kinds of pairs left out of the fit, widened because so
+    few kinds leave it uncertain."""
     learning: Learning
-    """What answers make of it."""
+    """How answers change the accuracy."""
 
 
 SHIPPED = Constants(0.84, 20.7, 1.27, Learning(2.90, 0.92, 0.76))
-"""What ``tests/benchmarks/expected_accuracy.py`` fitted."""
+"""Constants fitted by ``tests/benchmarks/expected_accuracy.py``."""
 
 
 def expected_accuracy(
     run: RunResult, reviews: Sequence[Review] = (), *, inference: Inference | None = None
 ) -> Expected | None:
-    r"""Estimate how many of a run's cells are typed rightly, among those of known types.
+    r"""Estimate the share of correctly typed cells of a run, among cells of known types.
 
     Parameters
     ----------
     run : RunResult
-        Updated with the answers or not.
+        With or without an update from the answers.
     reviews : sequence of Review
         In the order they were made.
     inference : Inference, optional
-        What the answers tell, if it is known already; see
+        Inference from the answers, if already computed; see
         :func:`~celltransfer_core.pipeline.inferred.infer_run`.
 
     Returns
     -------
     Expected or None
-        None where it cannot be told, see :func:`mean_agreement`.
+        None if the accuracy cannot be estimated, see :func:`mean_agreement`.
 
     Notes
     -----
     Before any answer, the log odds of the accuracy have a normal distribution whose mean is linear
-    in the mean agreement of the vote. Of forty figures that can be seen without labels this one
-    foretold best kinds of pairs that took no part in the fit; no more of them did better. To its
-    variance comes that of chance among m cells, :math:`1 / (m p (1 - p))` with p = 0.8. Then come
-    what answers and confirmed clusters make of a vote
-    (:class:`~celltransfer_core.people.expected.Learning`), and what answers on drawn cells say.
-    Cells of types that neither the reference nor an answer knows do not count before any answer:
-    nothing of a vote tells how many there are.
+    in the mean agreement of the vote. Of forty figures that are available without labels, this one
+    best predicted the kinds of pairs left out of the fit; combining several figures did no better.
+    The variance due to chance among m cells, :math:`1 / (m p (1 - p))` with p = 0.8, is added. The
+    estimate then takes into account how answers and confirmed clusters improve a vote
+    (:class:`~celltransfer_core.people.expected.Learning`), and the results of answers on drawn
+    cells. Before any answer, cells of types that occur neither in the reference nor in an answer do
+    not count: a vote does not reveal how many there are.
     """
     agreement = mean_agreement(run)
     if agreement is None:
@@ -91,18 +91,19 @@ def expected_accuracy(
 def expected_of(
     agreement: float, cells: int, answers: int, share: Share, constants: Constants = SHIPPED
 ) -> Expected:
-    """Estimate the accuracy from what is seen of a run.
+    """Estimate the accuracy from the observed figures of a run.
 
     Parameters
     ----------
     agreement : float
         From :func:`mean_agreement`.
     cells : int
-        Of the query.
+        Number of query cells.
     answers : float
         From :func:`answers_of`.
     share : Share
-        Of the cells that are predicted rightly, as answers on drawn cells tell; NaN if they do not.
+        Share of correctly predicted cells according to answers on drawn cells; NaN without an
+        estimate.
     constants : Constants
 
     Returns
@@ -115,7 +116,7 @@ def expected_of(
 
 
 def mean_agreement(run: RunResult) -> float | None:
-    """Average how far the voters agree, before any answer.
+    """Average the agreement of the voters before any answer.
 
     Parameters
     ----------
@@ -124,9 +125,9 @@ def mean_agreement(run: RunResult) -> float | None:
     Returns
     -------
     float or None
-        None where it tells nothing of the accuracy: with fewer than two types,
-        :data:`FEWEST_VOTERS` or :data:`FEWEST_CELLS`, and where clusters are named or votes counted
-        in other ways than by default.
+        None if it does not indicate the accuracy: with fewer than two types, :data:`FEWEST_VOTERS`
+        or :data:`FEWEST_CELLS`, or if clusters are named or votes counted in a way other than the
+        default.
     """
     alignments = [voter.alignment for voter in run.voters]
     default = (
@@ -142,7 +143,7 @@ def mean_agreement(run: RunResult) -> float | None:
 
 
 def answers_of(run: RunResult) -> int:
-    """Count the answers that a run's vote has learnt from.
+    """Count the answers from which a run's vote has learned.
 
     Parameters
     ----------
@@ -151,7 +152,7 @@ def answers_of(run: RunResult) -> int:
     Returns
     -------
     int
-        Typed cells and confirmed clusters.
+        Number of typed cells and confirmed clusters.
     """
     typed = len(run.updated.annotations.cells) if run.updated else 0
     return typed + sum(match.confirmed for match in run.matches)

@@ -1,8 +1,8 @@
-"""Embeddings joined to the rows that sets are compared by (between 3.1 and 3.2).
+"""Embeddings joined into the rows by which sets are compared (between 3.1 and 3.2).
 
-In: raw embeddings by set and encoder. Out: one row a cell of the reference and of the query, with
+In: raw embeddings by set and encoder. Out: one row per cell of the reference and of the query, with
 the blocks of a concatenation scaled (3.4) and each set centred, unless features are raw as in the
-paper; pooled references are levelled before.
+paper. Pooled references are levelled first.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def representation(
     query_weights: Float64 | None = None,
     query: str = QUERY,
 ) -> tuple[Float32, Float32]:
-    """Join a voter's embeddings to what is compared.
+    """Join a voter's embeddings into the rows to compare.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ def representation(
     voter : sequence of str
         One encoder, or several to concatenate.
     config : Config
-        Its ``features`` and ``scale_blocks`` count.
+        Its ``features`` and ``scale_blocks`` are used.
     usable : ndarray of int64, shape (n,), optional
         Reference cells to compare with; all by default.
     reference_weights, query_weights : ndarray of float64, optional
-        What each of these cells counts in its set's mean.
+        Weight of each of these cells in the mean of its set.
     query : str
         Name of the set to compare with the reference.
 
@@ -57,13 +57,13 @@ def representation(
 
     Notes
     -----
-    Blocks are scaled by the whole reference, whichever of it is usable: distances within the query
-    stay what they are when a match changes.
+    Blocks are scaled by the whole reference, not only by its usable cells, so that distances within
+    the query do not change when a match changes.
     """
     rows = slice(None) if usable is None else usable
     blocks = [(embeddings[REFERENCE][member], embeddings[query][member]) for member in voter]
     centred = config.features == "centred"
-    if len(blocks) == 1:  # a large set is not copied for nothing
+    if len(blocks) == 1:  # avoids a needless copy of a large set
         Xs, Xt = blocks[0][0][rows], blocks[0][1]
         return (centre(Xs, reference_weights), centre(Xt, query_weights)) if centred else (Xs, Xt)
     columns = np.cumsum([whole.shape[1] for whole, _ in blocks])
@@ -85,32 +85,32 @@ def representation(
 
 @dataclass(frozen=True)
 class Block:
-    """How the embeddings of one encoder stand in the rows that clusters are found on."""
+    """Scaling of one encoder's embeddings in the rows on which clusters are found."""
 
     encoder: str
     mean: Float64
-    """Subtracted, shape (dim,)."""
+    """Mean that is subtracted, shape (dim,)."""
     scale: float
-    """What the rest is multiplied by."""
+    """Factor by which the result is multiplied."""
 
 
 def query_blocks(
     embeddings: Embeddings, voter: Sequence[str], config: Config, reference: Float32
 ) -> tuple[Block, ...]:
-    """Tell how :func:`representation` and :func:`add_discriminant` make the query's first columns.
+    """Describe how the first columns of the query's rows are computed from its embeddings.
 
     Parameters
     ----------
     embeddings, voter, config
         As for :func:`representation`.
     reference : ndarray of float32, shape (n, d)
-        The reference's rows from there.
+        The reference's rows from that function.
 
     Returns
     -------
     tuple of Block
-        One an encoder, in the order of the columns: with them cells that come later get the same
-        rows, whatever cells come with them.
+        One per encoder, in the order of the columns of :func:`representation` and
+        :func:`add_discriminant`. With them, later cells get the same rows in any batch.
     """
     centred = config.features == "centred"
     whole = np.linalg.norm(reference, axis=1).mean() or np.float32(1) if centred else 1.0
@@ -132,16 +132,16 @@ def between_laboratories(
     *,
     usable: Ints | None = None,
 ) -> tuple[Float32, Float32]:
-    r"""Join a voter's embeddings where nobody knows yet which types the sets share.
+    r"""Join a voter's embeddings before it is known which types the sets share.
 
-    The offset between the sets' means has two causes: another laboratory, and other cells. Only as
-    much of it is taken away as other cells cannot explain:
+    The offset between the sets' means has two causes: different laboratories and different cells.
+    Only the share that different cells cannot explain is removed:
 
     .. math:: a = \max\left(0, 1 - \frac{\operatorname{mean}_k \|\nu_k - \bar\nu\|^2}
         {\|\bar x^t - \bar x^s\|^2}\right)
 
-    where :math:`\nu_k` is the mean of type k, so that the offset of a query of one type alone is
-    not believed: the shrinkage of James and Stein.
+    where :math:`\nu_k` is the mean of type k. The offset of a query with only one type is thus not
+    attributed to the laboratory. This is James–Stein shrinkage.
 
     Parameters
     ----------
@@ -153,8 +153,8 @@ def between_laboratories(
     Returns
     -------
     Xs, Xt : ndarray of float32, shape (n, d) and (m, d)
-        The reference, centred, and the query, centred by that share for each encoder of the voter;
-        as they are if features are raw.
+        The reference, centred, and the query, centred by that share for each encoder of the voter.
+        Both are unchanged if features are raw.
     """
     Xs, Xt = representation(embeddings, voter, config, usable=usable)
     if config.features == "raw":
@@ -175,13 +175,13 @@ def between_laboratories(
 
 
 def _block_norm(X: Float32, config: Config) -> np.floating[Any]:
-    """Average the length of an encoder's rows over the reference."""
+    """Compute the mean norm of an encoder's rows over the reference."""
     apart = centre(X) if config.features == "centred" else X
     return np.linalg.norm(apart, axis=1).mean() or np.float32(1)
 
 
 def add_discriminant(Xs: Float32, Xt: Float32, types: Ints) -> Float32:
-    """Add to the query's rows the directions in which the reference's own types differ.
+    """Append the directions in which the reference's types differ to the query's rows.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def add_discriminant(Xs: Float32, Xt: Float32, types: Ints) -> Float32:
     -------
     ndarray of float32, shape (m, d + r)
         Both blocks are scaled by their mean norm over the reference, so that differences between
-        types count for more than those within (measured by tests/benchmarks/taught.py).
+        types count more than those within types (measured by tests/benchmarks/taught.py).
     """
     blocks = []
     for reference, query in ((Xs, Xt), discriminant(Xs, Xt, types)):
@@ -204,21 +204,21 @@ def add_discriminant(Xs: Float32, Xt: Float32, types: Ints) -> Float32:
 
 
 def level_sources(X: Float32, types: Ints, sources: Ints) -> Float32:
-    """Shift sets that were pooled to a reference onto each other.
+    """Shift the sets pooled into a reference onto each other.
 
     Parameters
     ----------
     X : ndarray of float32, shape (n, d)
     types : ndarray of int64, shape (n,)
     sources : ndarray of int64, shape (n,)
-        Set that each cell came from; numbers from 0.
+        Set from which each cell came, numbered from 0.
 
     Returns
     -------
     ndarray of float32, shape (n, d)
-        One set after the other is shifted so that the types it shares with those before have the
-        same mean there, each type counting the same. The largest comes first and stays, as does
-        what shares no type.
+        The sets are shifted one after another, so that the types that a set shares with earlier
+        sets have the same mean in both, with equal weight for each type. The largest set comes
+        first and is not shifted; neither are sets that share no type.
     """
     levelled = X.astype(np.float32, copy=True)
     before = np.zeros(len(X), dtype=bool)

@@ -1,6 +1,6 @@
-"""Filters of query cells: what is known of each cell in, the cells that fit out, in an order.
+"""Filters and sort orders of query cells, from the known properties of each cell.
 
-Known types of the query are no part of it: a filter never tells what only :mod:`evaluation
+Known types of the query take no part: a filter never reveals what only :mod:`evaluation
 <celltransfer_core.evaluation>` may know.
 """
 
@@ -49,58 +49,58 @@ CellOrder = Literal[
 CELL_ORDERS: tuple[CellOrder, ...] = get_args(CellOrder)
 
 WHOLE = (0.0, 1.0)
-"""A range that leaves nothing out."""
+"""The full range, which excludes nothing."""
 
 
 @dataclass(frozen=True)
 class CellFilter:
-    """Conditions on query cells, all of which must hold; empty ones leave no cell out."""
+    """Conditions on query cells, all of which must hold; empty conditions exclude no cell."""
 
     types: tuple[str, ...] = ()
     """Predicted types."""
     final: tuple[str, ...] = ()
-    """What cells count as: types, ``none``, ``artefact`` or ``disputed``."""
+    """Final types of cells: types, ``none``, ``artefact`` or ``disputed``."""
     reviewed: Reviewed = "any"
-    """By anybody, by the reader (``me``) or by somebody else."""
+    """Reviewed by anyone, by the reader (``me``) or by someone else."""
     changed: bool = False
-    """The reader's own answer is another type than the prediction."""
+    """Whether the reader's own answer differs from the prediction."""
     flagged: bool = False
     unknown: bool = False
-    """Far from all cells that people named."""
+    """Whether cells are far from all cells typed by people."""
     must_find: bool = False
-    """Are or may be of a type that must not be missed."""
+    """Whether cells are or may be of a type that must not be missed."""
     clusters: tuple[int, ...] = ()
-    """By the numbers they go by."""
+    """Displayed cluster numbers."""
     slides: tuple[str, ...] = ()
     patients: tuple[str, ...] = ()
     agreement: tuple[float, float] = WHOLE
-    """From and to, both included; so in the next one."""
+    """Lower and upper bound, both included; also for the next attribute."""
     confidence: tuple[float, float] = WHOLE
-    """Calibrated; of no effect while there is no calibration."""
+    """Calibrated confidence; without effect until there is a calibration."""
     divided: float = 0.0
-    """Least share of the pairs of voters that differ."""
+    """Least share of pairs of voters that disagree."""
     faults: tuple[str, ...] = ()
-    """What is wrong with pictures, see :data:`~celltransfer_core.framing.quality.FAULTS`."""
+    """Faults of images, see :data:`~celltransfer_core.framing.quality.FAULTS`."""
     file: str = ""
-    """Part of a file's name, in any case."""
+    """Part of a file name; case is ignored."""
 
 
 @dataclass(frozen=True)
 class CellFacts:
-    """What is known of m query cells, one array a property, each of shape (m,)."""
+    """Known properties of m query cells, one array per property, each of shape (m,)."""
 
     query: Dataset
     predicted: Labels
     final: Labels
-    """See :class:`~celltransfer_core.people.reviews.FinalTypes`, as the next one."""
+    """See :class:`~celltransfer_core.people.reviews.FinalTypes`, also for the next attribute."""
     answered: Labels
     time: Labels
     mine: Labels
     """Last answer of the reader; empty without one."""
     others: Bools
-    """Whether somebody else answered."""
+    """Whether someone else answered."""
     clusters: Ints
-    """The number that each cell's cluster goes by."""
+    """Displayed number of each cell's cluster."""
     centrality: Float64
     agreement: Float64
     divided: Float64
@@ -112,7 +112,7 @@ class CellFacts:
 
 
 def faults_of(result: RunResult) -> dict[str, Bools]:
-    """Find what is wrong with the pictures of query cells.
+    """Find faults in the images of query cells.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def faults_of(result: RunResult) -> dict[str, Bools]:
     Returns
     -------
     dict from a fault to ndarray of bool, shape (m,)
-        Faults that no cell has are left out. Answers change nothing of it.
+        Faults that no cell has are omitted. The faults do not depend on answers.
     """
     quality = judge_quality(result.framing, result.reference, result.query)
     return {fault: of for fault, of in quality.faults.items() if of.any()} if quality else {}
@@ -130,7 +130,7 @@ def faults_of(result: RunResult) -> dict[str, Bools]:
 def cell_facts(
     result: RunResult, reviews: Sequence[Review], reader: str, faults: Mapping[str, Bools]
 ) -> CellFacts:
-    """Collect what is known of every query cell.
+    """Collect the known properties of every query cell.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def cell_facts(
         Of m query cells.
     reviews : sequence of Review
     reader : str
-        Who asks: some filters are of their own answers.
+        The reader for whom cells are filtered; some filters use this reader's own answers.
     faults : mapping
         From :func:`faults_of`.
 
@@ -183,7 +183,7 @@ def fitting_cells(facts: CellFacts, wanted: CellFilter) -> Bools:
     facts : CellFacts
         Of m cells.
     wanted : CellFilter
-        Types, clusters, slides and faults that are not there fit no cell.
+        Types, clusters, slides and faults that do not exist match no cell.
 
     Returns
     -------
@@ -234,7 +234,7 @@ def _reviewed(facts: CellFacts, by: Reviewed) -> Bools:
 
 
 def _with_file(query: Dataset, files: Bools) -> Bools:
-    """Find the cells with one of these files: copies of a file are one cell."""
+    """Find the cells of these files; copies of a file are one cell."""
     found: Bools = np.zeros(query.n_cells, dtype=bool)
     found[query.cell_index[files]] = True
     return found
@@ -246,17 +246,18 @@ def sort_cells(
     order: CellOrder = "least agreement",
     alike: Floats | None = None,
 ) -> Ints:
-    """Put query cells into an order.
+    """Sort query cells.
 
     Parameters
     ----------
     facts : CellFacts
         Of m cells.
     cells : ndarray of int64
-        Those to sort.
+        Cells to sort.
     order : str
-        One of :data:`CELL_ORDERS`; within a type, cluster, slide or patient the least agreement
-        comes first, and so where there is no calibration or nothing is pinned. Ties by hash.
+        One of :data:`CELL_ORDERS`. Within a type, cluster, slide or patient, cells with the least
+        agreement come first; the same order applies if there is no calibration or no pinned cell.
+        Ties are broken by hash.
     alike : ndarray of float, shape (m,), optional
         See :func:`~celltransfer_core.pipeline.likeness.likeness`.
 
@@ -269,7 +270,7 @@ def sort_cells(
 
 
 def _ranks(facts: CellFacts, order: CellOrder, alike: Floats | None) -> Labels:
-    """Return what cells are sorted by, ascending."""
+    """Return the keys by which cells are sorted in ascending order."""
     agreement, query = facts.agreement, facts.query
     calibrated = facts.calibration if isinstance(facts.calibration, Calibration) else None
     confidence = calibrated.confidence if calibrated else agreement
@@ -291,7 +292,7 @@ def _ranks(facts: CellFacts, order: CellOrder, alike: Floats | None) -> Labels:
         return -np.unique(facts.time, return_inverse=True)[1]
     if order in ("slide", "patient"):
         of_file = query.slide if order == "slide" else query.patient
-        # The first of a cell's files by name, as everywhere: copies of a file are one cell.
+        # The first of a cell's files by name, as elsewhere: copies of a file are one cell.
         first = np.unique(query.cell_index, return_index=True)[1]
         return np.array(of_file or [""] * len(query.files))[first]
     return ranks[order]

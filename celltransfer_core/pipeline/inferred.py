@@ -1,4 +1,4 @@
-"""What answers tell of all cells of a run: a result and reviews in, an inference out."""
+"""Inference on all cells of a run from the answers on some of them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from celltransfer_core.pipeline.result import RunResult
 
 
 def infer_run(run: RunResult, reviews: Sequence[Review]) -> Inference:
-    """Infer from the answers what all cells of a run are.
+    """Infer the types of all cells of a run from the answers.
 
     Parameters
     ----------
     run : RunResult
-        Updated with the answers or not.
+        With or without an update from the answers.
     reviews : sequence of Review
         In the order they were made.
 

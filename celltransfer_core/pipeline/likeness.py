@@ -1,4 +1,4 @@
-"""Likeness of query cells to one of them: rows that clusters were found on in, cosines out."""
+"""Cosine similarity of query cells to one of them, in the rows on which clusters were found."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from celltransfer_core.types import Float32
 
 
 def likeness(features: Float32, cell: int) -> Float32:
-    """Measure how alike every cell is to one.
+    """Measure the similarity of every cell to one cell.
 
     Parameters
     ----------
     features : ndarray of float32, shape (m, d)
         See :attr:`~celltransfer_core.pipeline.result.RunResult.features`; rows are centred unless
-        features are raw, so that a cosine of 0 means no more alike than any two cells.
+        features are raw, so that a cosine of 0 means no more similar than any two cells.
     cell : int
         The cell to compare with.
 

@@ -1,4 +1,4 @@
-"""Maps of cells: reference and query in one plane (t-SNE or UMAP), for people to look at."""
+"""Maps of cells: reference and query in one plane (t-SNE or UMAP), for visual inspection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from celltransfer_core.vocabulary import QUERY, REFERENCE
 Layout = Literal["t-SNE", "UMAP"]
 
 MAP_CELLS = 5000
-"""Most cells of a map."""
+"""Maximum number of cells on a map."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class CellMap:
     cells: Ints
     """Cell numbers in their set, shape (k,)."""
     layout: Layout = "t-SNE"
-    """How they were laid out."""
+    """Layout method."""
 
 
 def layouts() -> tuple[Layout, ...]:
@@ -55,7 +55,7 @@ def draw_map(prepared: Prepared, layout: Layout = "t-SNE") -> CellMap:
     Returns
     -------
     CellMap
-        Of a sample where there are more than :data:`MAP_CELLS`, half of it from either set.
+        If there are more than :data:`MAP_CELLS` cells, a map of a sample, half of it from each set.
     """
     from sklearn.decomposition import PCA
 
@@ -87,11 +87,11 @@ def _tsne(X: Float32, seed: int) -> Float32:
 
 
 def _umap(X: Float32, seed: int) -> Float32:
-    # UMAP warns of TensorFlow, of one thread where there is a seed, and of small sets.
+    # UMAP warns about TensorFlow, about a single thread if a seed is set, and about small sets.
     with quiet():
         from umap import UMAP
 
         neighbours = min(15, len(X) - 1)
-        # Few cells have no spectral layout to start from.
+        # Very few cells have no spectral layout as a start.
         begin = "spectral" if len(X) > 50 else "random"
         return UMAP(n_neighbors=neighbours, init=begin, random_state=seed).fit_transform(X)

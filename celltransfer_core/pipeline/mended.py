@@ -1,7 +1,7 @@
-"""Prepared sets and maps whose reference had labels mended: only its types change.
+"""Prepared sets and maps for a reference with corrected labels, in which only types change.
 
-In: prepared sets (3.1) and the reference as it is now. Out: the same sets with that reference; no
-image is read, and framing and embeddings of the cells that stay are as they were.
+In: prepared sets (3.1) and the current reference. Out: the same sets with that reference. No image
+is read, and the framing and embeddings of the remaining cells are unchanged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from celltransfer_core.vocabulary import REFERENCE
 
 
 def with_reference(prepared: Prepared, reference: Dataset) -> Prepared:
-    """Put a reference with mended labels in the place of the one that was embedded.
+    """Replace the embedded reference with one whose labels were corrected.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def with_reference(prepared: Prepared, reference: Dataset) -> Prepared:
 
 
 def map_of(drawn: CellMap, before: Dataset, reference: Dataset) -> CellMap:
-    """Take the cells off a map that were left out of the reference since.
+    """Remove the cells from a map that have since been left out of the reference.
 
     Parameters
     ----------

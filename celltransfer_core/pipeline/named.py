@@ -1,4 +1,4 @@
-"""Clusters of the query and the types they are matched to (3.2; A.1, eqs 6–16; A.2, eqs 17–23).
+"""Clusters of the query and their matched types (3.2; A.1, eqs 6–16; A.2, eqs 17–23).
 
 In: prepared sets. Out: the clusters, their similarity to each type, and the matches.
 """
@@ -30,7 +30,7 @@ from celltransfer_core.types import Float32, Ints
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 CLUSTER_SAMPLE = 5000
-"""Clusters are found on at most so many cells and carried to the rest by k-NN."""
+"""Maximum number of cells on which clusters are found; the rest is assigned by k-NN."""
 
 
 def detect(prepared: Prepared, cache: Cache | None = None) -> Clusters:
@@ -40,7 +40,7 @@ def detect(prepared: Prepared, cache: Cache | None = None) -> Clusters:
     ----------
     prepared : Prepared
     cache : Cache, optional
-        Keeps them, by everything that decides them.
+        Stores the clusters under a key of everything that determines them.
 
     Returns
     -------
@@ -57,14 +57,15 @@ def identify(
 ) -> Named:
     """Match the clusters of the query to types of the reference (3.2).
 
-    By the votes of their cells and means, or by the scores of A.2, as ``config.naming`` says.
+    Clusters are matched by the votes of their cells and means or by the scores of A.2, depending on
+    ``config.naming``.
 
     Parameters
     ----------
     prepared : Prepared
     clusters : Clusters
     confirmations : sequence of Confirmation
-        Types that a person gave to clusters, by the numbers the clusters go by in tables.
+        Types that a person gave to clusters, by the cluster numbers shown in tables.
 
     Returns
     -------
@@ -107,7 +108,7 @@ def find_clusters(X: Float32, config: Config) -> Clusters:
     Returns
     -------
     Clusters
-        Found on a sample where there are more than :data:`CLUSTER_SAMPLE` cells.
+        Found on a sample if there are more than :data:`CLUSTER_SAMPLE` cells.
     """
     method: MixtureClustering | LouvainClustering | NodeDegreeClustering
     if config.clusters == "mixture":
@@ -164,9 +165,9 @@ def score_sets(
     types : ndarray of int64, shape (n,)
     type_names : sequence of str
     clusters : Clusters
-        Of the query.
+        Clusters of the query.
     cluster_on : sequence of str
-        Encoders that clusters of the extra sets are found on.
+        Encoders on which clusters of the extra sets are found.
     config : Config
 
     Returns

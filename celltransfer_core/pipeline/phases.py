@@ -1,8 +1,8 @@
-"""The phases of a run and about how long each takes, before it is started.
+"""Estimates of the phases of a run and of their durations before it starts.
 
-In go the sizes of the sets, a configuration and the speeds that were measured on this machine; out
-come the phases, named as progress tells them. Where nothing was measured yet, counts and usual
-speeds stand in.
+The phases are estimated from the sizes of the sets, a configuration and the speeds measured on this
+machine, and have the names that progress reports. Before anything is measured, counts and typical
+speeds are used instead.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from celltransfer_core.pipeline.suited import MOST_CELLS, TRYING
 from celltransfer_core.runtime.progress import Phase
 
 DRAWN_MAP = "drawing the map"
-"""The phase in which a map of the cells is drawn."""
+"""Phase in which a map of the cells is drawn."""
 
 EVALUATION = ("evaluate", "identify shared types", "reader")
-"""The phases of an evaluation that take long."""
+"""The long phases of an evaluation."""
 
 _BEGINNING: Mapping[str, float] = {
     "reading": 2.0,
@@ -38,7 +38,7 @@ _BEGINNING: Mapping[str, float] = {
     DRAWN_MAP: 0.7,
     "evaluate": 3.0,
 }
-"""Seconds that a phase takes whatever its size: libraries are read, processes are started."""
+"""Fixed seconds per phase, for loading libraries and starting processes."""
 
 _USUAL: Mapping[str, float] = {
     "reading": 1e-4,
@@ -60,25 +60,25 @@ _USUAL: Mapping[str, float] = {
     "identify shared types": 3e-6,
     "reader": 8e-6,
 }
-"""Seconds of one processor a unit of work, as a rule of thumb; an encoder or a machine that is
-much slower is found out in its first phase."""
+"""Approximate seconds per unit of work on one processor; a much slower encoder or machine becomes
+apparent in its first phase."""
 
-_USUAL_ENCODER = 0.2  # of one that is not named there
+_USUAL_ENCODER = 0.2  # for encoders not listed there
 
 _TOGETHER = ("reading", "clusters", "matches", "vote", DRAWN_MAP, "checking the reference")
-"""Phases that one process does, however many there are."""
+"""Phases that run in a single process, however many are available."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a run's time depends on, besides its configuration."""
+    """Sizes that determine the duration of a run, besides its configuration."""
 
     reference: int
     query: int
     extras: int = 0
     """Cells of all extra sets together."""
     sources: int = 1
-    """Sets that were pooled to the reference."""
+    """Sets pooled into the reference."""
     workers: int = 1
 
     @property
@@ -90,14 +90,14 @@ class Sizes:
 def estimate_phases(
     config: Config, sizes: Sizes, speeds: Mapping[str, float], *, transport: bool
 ) -> tuple[Phase, ...]:
-    """Estimate every phase of a run, in the order in which they come.
+    """Estimate every phase of a run, in order.
 
     Parameters
     ----------
     config : Config
     sizes : Sizes
     speeds : mapping from phase to float
-        Seconds a unit of work, as :func:`speed_of` measures them.
+        Seconds per unit of work, as measured by :func:`speed_of`.
     transport : bool
         Whether transport counts; see :func:`~celltransfer_core.pipeline.votes.transport_counts`.
 
@@ -143,12 +143,12 @@ def speed_of(phase: Phase, seconds: float) -> float:
     ----------
     phase : Phase
     seconds : float
-        That it took.
+        Measured duration.
 
     Returns
     -------
     float
-        Seconds a unit of work, besides those that it takes whatever its size.
+        Seconds per unit of work, without the fixed seconds of the phase.
     """
     beyond = max(seconds - _BEGINNING.get(_kind(phase.name), 0.0), seconds / 10)
     return beyond / max(phase.work, 1)
@@ -163,7 +163,7 @@ def _usual(name: str) -> float:
     if _kind(name) == "embedding":
         members = name.removeprefix("embedding ").split("+")
         alone = [_USUAL.get(f"embedding {one}", _USUAL_ENCODER) for one in members]
-        # What encoders share is most of what a quick one does.
+        # The work that encoders share is most of the work of a fast encoder.
         return max(alone) + sum(sorted(alone)[:-1]) / 3
     return _USUAL.get(_kind(name), 1e-3)
 
@@ -180,7 +180,7 @@ def _embedding(config: Config, sizes: Sizes) -> Iterator[tuple[str, float]]:
 
 
 def _ways(config: Config) -> int:
-    """Count the ways that are tried on the reference, if its cells are cut around their nuclei."""
+    """Count the ways tried on the reference if its cells are cropped around their nuclei."""
     fields = 3 if config.framing == "auto" else 1
     networks = {*shipped_networks()} if config.network == "auto" else set()
     own = networks & {*config.encoder_ids}

@@ -1,8 +1,9 @@
-"""A portable classifier: a finished run in, types of further cells of its domain out.
+"""A portable classifier, which a finished run trains to type further cells of its domain.
 
-It holds no image, no name of a file or a reader, and no cell's embedding: a matrix an encoder, made
-of one mean a type and one covariance (:mod:`celltransfer_core.classify.taught_types`), and how
-images are framed and coloured. Each cell is typed by itself, whatever cells come with it.
+It contains no image, no file or reader name, and no embedding of a cell. It consists of one matrix
+per encoder, computed from one mean per type and one covariance
+(:mod:`celltransfer_core.classify.taught_types`), and of the settings for framing and colours. Each
+cell is typed independently of the other cells in its batch.
 """
 
 from __future__ import annotations
@@ -43,13 +44,13 @@ from celltransfer_core.types import Bools, Float64, Labels, Progress, RGBImage, 
 from celltransfer_core.vocabulary import ANSWERS, NONE_TYPE, QUERY, UNSURE
 
 Cells = Dataset | Path | str | Sequence[RGBImage]
-"""What is typed: a data set, a folder of images, or images of shape (h, w, 3)."""
+"""Cells to type: a data set, a folder of images, or images of shape (h, w, 3)."""
 
-_DIGITS = 9  # kept of what tells how far cells lie from types
+_DIGITS = 9  # digits kept in the data on distances of cells from types
 
 
 class CellClassifier(ClassifierMixin, BaseEstimator):
-    """Types cells of one domain as a finished run has taught it.
+    """Classifier for cells of one domain, trained on a finished run.
 
     Parameters
     ----------
@@ -62,21 +63,22 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         Types, sorted.
     encoders_ : tuple of EncoderReference
     weights_ : tuple of ndarray of float32, each (dim, T)
-        One an encoder.
+        One per encoder.
     intercept_ : ndarray of float64, shape (T,)
     centres_ : TypeCentres
-        Where the types lie.
+        Centres of the types.
     usual_ : dict from figure to Usual
-        What drift of later slides is told against.
+        Usual values against which drift of later slides is measured.
     view_ : View
     taught_ : dict
-        What it was taught by and on, and its measured accuracy, as JSON values.
+        Source and training cells of the classifier, and its measured accuracy, as JSON values.
 
     Notes
     -----
-    Colours and framing are those of the run, and embeddings are centred on its query: a cell of the
-    same domain has the same embedding in every batch. The types are learned from the run's final
-    types, each cell by what the vote makes of it, and those that a person typed by their word.
+    Colours and framing are those of the run, and embeddings are centred on its query, so that a
+    cell of the same domain has the same embedding in every batch. The types are learned from the
+    run's final types: from the answer for cells typed by a person, and from the vote for all
+    others.
     """
 
     def __init__(self, workers: int | None = None) -> None:
@@ -88,7 +90,7 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         run : RunResult
-            Updated with the answers, if there are any.
+            Run updated with the answers, if there are any.
         reviews : sequence of Review
             In the order they were made.
 
@@ -122,7 +124,7 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         self.encoders_ = tuple(encoder_reference(specs[block.encoder]) for block in run.blocks)
         ends = np.cumsum([len(block.mean) for block in run.blocks])
         parts = np.split(learned.found.weights, ends[:-1])
-        # Centring and scaling are linear: they are part of the matrices.
+        # Centring and scaling are linear and therefore part of the matrices.
         folded = [part * block.scale for part, block in zip(parts, run.blocks, strict=True)]
         self.weights_ = tuple(part.astype(np.float32) for part in folded)
         self.intercept_ = learned.found.intercept - sum(
@@ -153,23 +155,23 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         NotFittedError
-            If it was neither fitted nor read from a file.
+            If the classifier was neither fitted nor read from a file.
         CellTransferError
-            If an encoder is missing or another one here, or images cannot be used.
+            If an encoder is missing or differs on this machine, or images cannot be used.
         """
         return self.type_cells(X)
 
     def type_cells(
         self, X: Cells, *, cache: Cache | None = None, progress: Progress = silent
     ) -> Float64:
-        """Compute the probability of each type, with a cache and a report of how far it is.
+        """Compute the probability of each type, with a cache and progress reports.
 
         Parameters
         ----------
         X : Dataset, path or sequence of ndarray
             See :meth:`predict_proba`.
         cache : Cache, optional
-            Of nuclei and embeddings; the workspace's by default.
+            Cache of nuclei and embeddings; by default, that of the workspace.
         progress : callable
 
         Returns
@@ -192,7 +194,7 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
     def type_batch(
         self, query: Dataset, *, cache: Cache | None = None, progress: Progress = silent
     ) -> TypedBatch:
-        """Type cells, tell which are unlike all types, and how far their slides have drifted.
+        """Type cells, and report cells unlike all types and the drift of their slides.
 
         Parameters
         ----------
@@ -247,7 +249,7 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
     def _of_images(
         self, images: Sequence[RGBImage], cache: Cache | None, progress: Progress
     ) -> Float64:
-        """Type images that lie in memory; they are read like files, which are gone after."""
+        """Type images in memory by writing them to temporary files."""
         from PIL import Image
 
         with tempfile.TemporaryDirectory() as folder:
@@ -265,7 +267,7 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _final_shares(run: RunResult, reviews: Sequence[Review]) -> tuple[Bools, Float64]:
-    """Find which query cells can teach, and what each is, shape (m,) and (m, T)."""
+    """Find the query cells to train on and their shares of each type, shape (m,) and (m, T)."""
     inferred = infer_run(run, reviews)
     shares = inferred.probabilities[:, : len(run.types)].copy()
     settled = settled_answers(reviews)
@@ -293,7 +295,7 @@ def _nuclei_of(run: RunResult, usable: Bools) -> Nuclei | None:
 def _taught_by(
     run: RunResult, reviews: Sequence[Review], usable: Bools, agreement: float
 ) -> dict[str, Any]:
-    """Say what a classifier was taught by and on, and with which measured accuracy."""
+    """Describe the source, the training cells and the measured accuracy of a classifier."""
     inferred = infer_run(run, reviews)
     right = inferred.right()
     known = not inferred.missing_draws and np.isfinite(right.value)

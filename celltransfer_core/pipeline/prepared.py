@@ -1,4 +1,4 @@
-"""Sets framed and embedded (3.1): the reference, the query and further ones, all alike.
+"""Framing and embedding of the reference, the query and further sets in the same way (3.1).
 
 In: datasets and a configuration. Out: raw embeddings by set and encoder, and the voters whose
 encoders all work.
@@ -43,7 +43,7 @@ def prepare(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Prepared:
-    """Frame and embed every set (3.1); what is kept from earlier is not computed again.
+    """Frame and embed every set (3.1), reusing cached results.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ def prepare(
     Raises
     ------
     CellTransferError
-        If the sets or all encoders cannot be used, a type is named like another answer, or one
-        that is to be kept is not there.
+        If the sets or all encoders cannot be used, a type has the name of another answer, or a type
+        to keep does not exist.
     """
     cache = cache or Cache()
     taken = sorted(filter(answer_named, {*reference.cell_labels.tolist()}))
@@ -78,7 +78,7 @@ def prepare(
     rows = prepared.embeddings
     nearest = choose_sets(prepared.reference, config, rows[REFERENCE], rows[QUERY])
     if nearest.alone:
-        # Framed and coloured anew, as without the other sets.
+        # Framed and coloured again, as without the other sets.
         prepared = embed({**sets, REFERENCE: unpool(reference, nearest.alone)})
     return replace(prepared, nearest=nearest)
 
@@ -93,7 +93,7 @@ def _embed(
     """Frame and embed all sets with every encoder that works."""
     sets = over_one_background(sets, REFERENCE)
     encoders, failures = load_encoders(config)
-    # In one unit: µm where the pixel size of every cell to compare is known.
+    # In a common unit: µm if the pixel size of every cell to compare is known.
     sizes = [*sets[REFERENCE].um_per_px, *sets[QUERY].um_per_px]
     framing, encoders, voters = frame_as_suits(
         sets,
@@ -130,7 +130,8 @@ def check_named_types(config: Config, types: Sequence[str]) -> None:
     Raises
     ------
     DataError
-        If the reference lacks one, one is ruled out and wanted at once, or fewer than two are left.
+        If the reference lacks a type, a type is both ruled out and required, or fewer than two
+        types are left.
     """
     for name in ("keep", "must_find", "expect", "absent"):
         option, named = setting(name).option, getattr(config, name)
@@ -152,7 +153,7 @@ def check_named_types(config: Config, types: Sequence[str]) -> None:
 
 
 def with_kept_embeddings(prepared: Prepared, cache: Cache) -> Prepared | None:
-    """Read the embeddings of sets that were prepared before; no encoder is loaded.
+    """Read the cached embeddings of prepared sets without loading an encoder.
 
     Parameters
     ----------
@@ -163,7 +164,7 @@ def with_kept_embeddings(prepared: Prepared, cache: Cache) -> Prepared | None:
     Returns
     -------
     Prepared or None
-        None if some row is kept no more.
+        None if a row is no longer in the cache.
     """
     embeddings: dict[str, dict[str, Float32]] = {}
     for name, crops in prepared.framing.crops.items():
@@ -189,26 +190,26 @@ def frame_as_suits(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> tuple[Framing, tuple[Encoder, ...], Voters]:
-    """Frame sets, and choose the network, as suits the reference's kind of cell.
+    """Frame sets and choose the network that suits the reference's kind of cell.
 
     Parameters
     ----------
     sets : mapping from name to Dataset
-        The reference among them, with its types.
+        Sets including the reference with its types.
     config : Config
     encoders : sequence of Encoder
-        Those of the configuration that can be loaded.
+        Encoders of the configuration that can be loaded.
     in_um, cache, workers, progress
         As for :func:`~celltransfer_core.framing.frame_sets`.
 
     Returns
     -------
     framing : Framing
-        Its reason tells what was chosen and why.
+        Its reason states what was chosen and why.
     encoders : tuple of Encoder
-        Those that the voters are made of, and the clusters' own.
+        Encoders of the voters and of the clusters.
     voters : tuple of tuple of str
-        Those of the configuration, with the network that suits.
+        Voters of the configuration, with the chosen network.
     """
     frame = partial(
         frame_sets,
@@ -246,7 +247,7 @@ def usable_voters(
     ----------
     voters : tuple of tuple of str
     cluster_encoder : tuple of str, optional
-        The clusters' own.
+        Encoders on which clusters are found.
     at_hand : mapping from encoder to its embeddings
     failures : sequence of Failure
 
@@ -257,7 +258,7 @@ def usable_voters(
     Raises
     ------
     EncoderError
-        If none is left, or the clusters' own encoder failed.
+        If no voter is left, or an encoder for the clusters failed.
     """
     reasons = " ".join(failure.reason for failure in failures)
     usable = tuple(v for v in voters if all(member in at_hand for member in v))

@@ -1,8 +1,8 @@
-"""How pure each cluster seems before anybody's word (3.2), and the parts that a mixed one falls in.
+"""Estimated purity of clusters before confirmation (3.2), and splits of mixed clusters.
 
-In: what the encoders say of every query cell, by their vote (3.4) or, before there is one, by
-entropy-weighted k-NN to the reference. Out: how many cells of a cluster they take for which type,
-and a split by that. The query's own labels take no part.
+In: the encoders' predictions for every query cell, from their vote (3.4) or, before the vote, from
+entropy-weighted k-NN to the reference. Out: the number of cells of each predicted type in a
+cluster, and a split based on it. The query's own labels are not used.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from celltransfer_core.pipeline.votes import ensemble_vote
 from celltransfer_core.types import Float32, Float64, Ints
 
 MIXED = 0.6
-"""A cluster seems mixed where the encoders take no more than this share of its cells for one type.
+"""Largest share of cells predicted as one type at which a cluster still seems mixed.
 """
 
-_LEAST_CELLS, _LEAST_SHARE = 3, 0.1  # of a part of its own
+_LEAST_CELLS, _LEAST_SHARE = 3, 0.1  # for a separate part
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """What the encoders say of m query cells, of T types."""
+    """Predictions of the encoders for m query cells and T types."""
 
     types: tuple[str, ...]
     probabilities: Float64
-    """Of each type in each cell, not calibrated, shape (m, T)."""
+    """Uncalibrated probability of each type for each cell, shape (m, T)."""
     winner: Ints
     """Position of each cell's type, shape (m,)."""
 
 
 @dataclass(frozen=True)
 class Purity:
-    """How many cells of a cluster the encoders take for which type."""
+    """Number of cells of a cluster that the encoders predict as each type."""
 
     counts: tuple[tuple[str, int], ...]
-    """The most frequent type first; types without a cell are left out."""
+    """The most frequent type first; types without cells are omitted."""
 
     @cached_property
     def cells(self) -> int:
-        """Cells of the cluster."""
+        """Number of cells in the cluster."""
         return sum(count for _, count in self.counts)
 
     @property
@@ -61,7 +61,7 @@ class Purity:
 
 
 def opinion_of_run(result: RunResult) -> Opinion:
-    """Take the ensemble's vote, before people's answers, as what the encoders say.
+    """Return the ensemble's vote before any answers as the encoders' predictions.
 
     Parameters
     ----------
@@ -76,12 +76,12 @@ def opinion_of_run(result: RunResult) -> Opinion:
 
 
 def quick_opinion(prepared: Prepared) -> Opinion:
-    """Compare query cells with the reference on the encoders that clusters are found on.
+    """Predict query cells from the reference with the encoders used for clusters.
 
     Parameters
     ----------
     prepared : Prepared
-        Its embeddings are needed for ``cluster_on`` alone.
+        Only its embeddings for ``cluster_on`` are needed.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def quick_opinion(prepared: Prepared) -> Opinion:
 
 
 def cluster_purity(opinion: Opinion, labels: Ints) -> tuple[Purity, ...]:
-    """Count what the encoders take the cells of each cluster for.
+    """Count the predicted types of the cells of each cluster.
 
     Parameters
     ----------
@@ -133,12 +133,12 @@ def cluster_purity(opinion: Opinion, labels: Ints) -> tuple[Purity, ...]:
 
 
 def split_mixed(X: Float32, opinion: Opinion, inside: Ints, *, seed: int = 0) -> Ints:
-    """Split the cells of a cluster by what the encoders take them for and how alike they are.
+    """Split the cells of a cluster by their predicted types and their similarity.
 
     Parameters
     ----------
     X : ndarray of float32, shape (m, d)
-        What clusters were found on.
+        Rows on which clusters were found.
     opinion : Opinion
     inside : ndarray of int64, shape (k,)
         The cluster's cells.
@@ -156,9 +156,9 @@ def split_mixed(X: Float32, opinion: Opinion, inside: Ints, *, seed: int = 0) ->
 
     Notes
     -----
-    k-means on embeddings and probabilities side by side, begun at the groups of cells that are
-    taken for one type; types that hardly any cell is taken for make no group of their own. Where
-    one group is left, it begins at those of
+    Runs k-means on the concatenated embeddings and probabilities, starting from the groups of cells
+    with the same predicted type. Types predicted for very few cells form no separate group. If only
+    one group is left, k-means starts from the two parts of
     :func:`~celltransfer_core.pipeline.edits.split_in_two`. Measured by
     tests/benchmarks/splitting.py.
     """
@@ -181,7 +181,7 @@ def split_mixed(X: Float32, opinion: Opinion, inside: Ints, *, seed: int = 0) ->
 
 
 def _by_type(probabilities: Float64, winner: Ints) -> Ints:
-    """Give cells of the rarest types to the likeliest of the others, until no part is small."""
+    """Reassign cells of the rarest types to their next likeliest type until no part is small."""
     winner = winner.copy()
     least = max(_LEAST_CELLS, _LEAST_SHARE * len(winner))
     while True:
@@ -196,14 +196,14 @@ def _by_type(probabilities: Float64, winner: Ints) -> Ints:
 
 
 def by_disagreement(opinion: Opinion, cells: Sequence[int] | Ints, type_name: str) -> Ints:
-    """Order cells: those first that the encoders most surely take for another type.
+    """Order cells by how confidently the encoders predict another type, highest first.
 
     Parameters
     ----------
     opinion : Opinion
     cells : sequence of int
     type_name : str
-        The type that their cluster is taken for.
+        The type of their cluster.
 
     Returns
     -------

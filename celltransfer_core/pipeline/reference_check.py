@@ -1,7 +1,7 @@
-"""The reference checked: labels that may be wrong, and cells that are unlike all others.
+"""Check of a reference for suspected label errors and for cells that are unlike all others.
 
-In: a reference with types. Out: its cells, the most doubtful first, each with the type that the
-others propose and its most alike neighbours. Not in the paper.
+In: a reference with types. Out: its cells, the most doubtful first, each with the type proposed by
+the other cells and its most similar neighbours. Not in the paper.
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ from celltransfer_core.types import Bools, Float32, Float64, Ints, Progress, sil
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 Reason = Literal["duplicate", "label", "outlier"] | Fault
-"""Why a cell is to be looked at: nearly the same image has another label; other cells speak for
-another label; its picture has a fault; it is unlike all others."""
+"""Reasons to inspect a cell: nearly the same image has another label; other cells indicate another
+label; its image has a fault; it is unlike all others."""
 
 FAULTY: tuple[Fault, ...] = ("no nucleus", "blurred", "dark", "bright", "cut off")
-"""Faults of pictures that make a cell of no use; others may well be those of its type."""
+"""Faults of images that make a cell unusable; other faults may be typical of its type."""
 
 NEIGHBOURS = 8
-"""Most alike cells that are kept of each cell."""
+"""Number of most similar cells kept for each cell."""
 
 
 @dataclass(frozen=True)
 class ReferenceCheck:
-    """What was found in a reference of n cells and T types."""
+    """Findings of the check of a reference with n cells and T types."""
 
     reference: Dataset
     types: tuple[str, ...]
     """Sorted."""
     probabilities: Float64
-    """Of each type, by classifiers that did not see the cell, shape (n, T)."""
+    """Probability of each type, from classifiers not trained on the cell, shape (n, T)."""
     score: Float64
-    """How doubtful each cell is, 0 to 1; from ½ on it is to be looked at, shape (n,)."""
+    """Doubt about each cell, 0 to 1; cells with ½ or more need inspection, shape (n,)."""
     reasons: tuple[tuple[Reason, ...], ...]
-    """Why each cell is to be looked at; none if it need not be. Length n."""
+    """Reasons to inspect each cell; empty if it needs no inspection. Length n."""
     neighbours: Ints
-    """Most alike other cells, the nearest first, shape (n, NEIGHBOURS or fewer)."""
+    """Most similar other cells, the nearest first, shape (n, NEIGHBOURS or fewer)."""
 
     @cached_property
     def order(self) -> Ints:
@@ -68,7 +68,7 @@ class ReferenceCheck:
 
     @cached_property
     def suspects(self) -> Ints:
-        """Cells that are to be looked at, the most doubtful first."""
+        """Cells that need inspection, the most doubtful first."""
         return self.order[[bool(self.reasons[cell]) for cell in self.order.tolist()]]
 
     @cached_property
@@ -78,7 +78,7 @@ class ReferenceCheck:
 
     @property
     def contradictions(self) -> tuple[Remark, ...]:
-        """Files of one content under several types; they are left out of the reference."""
+        """Identical files under several types; they are left out of the reference."""
         return tuple(r for r in self.reference.left_out if r.reason.startswith(CONTRADICTION))
 
 
@@ -90,14 +90,15 @@ def check_reference(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> ReferenceCheck:
-    """Check the labels of a reference by its own cells.
+    """Check the labels of a reference against its own cells.
 
     Parameters
     ----------
     reference : Dataset
-        With types. Where slides or patients are known, cells of one never judge each other.
+        Reference with types. If slides or patients are known, cells of the same one never judge
+        each other.
     config : Config
-        Its encoders, framing and seed count; embeddings are those of a run.
+        Its encoders, framing and seed are used; embeddings are those of a run.
     cache : Cache, optional
     workers : int, optional
     progress : callable
@@ -143,7 +144,7 @@ def _views(
     voters: tuple[tuple[str, ...], ...],
     config: Config,
 ) -> list[Float32]:
-    """Join the embeddings of each voter; sets that were pooled are levelled."""
+    """Join the embeddings of each voter, and level pooled sets."""
     numbers = np.searchsorted(type_names(reference), reference.cell_labels).astype(np.int64)
     rows = embeddings[REFERENCE]
     if len(reference.sources) > 1:
@@ -153,7 +154,7 @@ def _views(
 
 
 def _faults(framing: Framing, reference: Dataset) -> dict[Fault, Bools]:
-    """Compare each picture with those of its own set."""
+    """Find faults by comparing each image with those of its own set."""
     own = {QUERY: framing.nuclei[REFERENCE]} if framing.nuclei else {}
     itself = replace(framing, nuclei={**framing.nuclei, **own})
     found = judge_quality(itself, reference, reference)
@@ -167,16 +168,17 @@ def check_labels(
     *,
     seed: int = 0,
 ) -> ReferenceCheck:
-    """Check labels by embeddings that are at hand.
+    """Check labels with given embeddings.
 
     Parameters
     ----------
     views : list of ndarray of float32, each of shape (n, d)
-        The first also tells which cells are alike.
+        Embeddings of each voter; the first also determines which cells are similar.
     reference : Dataset
-        With n cells of two types or more.
+        Reference with n cells of at least two types.
     faults : mapping from fault to ndarray of bool, shape (n,), optional
-        Cells whose pictures have it; see :func:`~celltransfer_core.framing.quality.judge_quality`.
+        Cells whose images have the fault; see
+        :func:`~celltransfer_core.framing.quality.judge_quality`.
     seed : int
 
     Returns
@@ -196,13 +198,13 @@ def check_labels(
     reasons: dict[Reason, Bools] = {"duplicate": torn, "label": doubted}
     reasons |= {fault: faults[fault] for fault in FAULTY if faults and fault in faults}
     reasons["outlier"] = unlike
-    # Whatever is to be looked at comes before labels that nothing speaks against.
+    # Cells that need inspection rank before labels without any evidence against them.
     score = np.where(np.any([*reasons.values()], axis=0), np.maximum(score, 0.5), score)
     return ReferenceCheck(
         reference=reference,
         types=types,
         probabilities=probabilities,
-        # One of two copies is wrong for certain: more likely the one that the others doubt.
+        # One of two copies is certainly wrong, more likely the one that the others doubt.
         score=np.where(torn, (1 + score) / 2, score),
         reasons=tuple(
             tuple(one for one, cells in reasons.items() if cells[cell])
@@ -213,7 +215,7 @@ def check_labels(
 
 
 def _copies(reference: Dataset) -> Ints:
-    """Find for each cell the first one of nearly the same image, shape (n,)."""
+    """Find the first cell with nearly the same image for each cell, shape (n,)."""
     first = np.arange(reference.n_cells)
     pairs = find_repeated(reference).pairs
     first[pairs[:, 1]] = pairs[:, 0]
@@ -221,7 +223,7 @@ def _copies(reference: Dataset) -> Ints:
 
 
 def _groups(reference: Dataset, copies: Ints) -> Ints | None:
-    """Group cells by patient, or by slide, or else by image; None if every cell is one apart."""
+    """Group cells by patient, slide or otherwise image; None if every cell is a group by itself."""
     if reference.patient is None and reference.slide is None:
         return copies if len(np.unique(copies)) < len(copies) else None
     unknown = ("",) * len(reference.files)

@@ -1,4 +1,4 @@
-"""Records that the steps hand on (3.1–3.4): prepared sets, clusters, voters, a run's result."""
+"""Records passed between the steps (3.1–3.4): prepared sets, clusters, voters, run results."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from celltransfer_core.types import Bools, Float32, Float64, Ints
 from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE
 
 DISCRIMINANT = "discriminant"
-"""Alignment of the voter whose types are fitted to the query itself."""
+"""Alignment name of the voter whose types are fitted to the query itself."""
 
 GALLERY = 10
-"""Nearest reference cells that are kept for each query cell and voter."""
+"""Number of nearest reference cells kept for each query cell and voter."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ class Voter:
     neighbours: Ints
     """Nearest reference cells, shape (m, GALLERY); −1 where there are fewer."""
     distances: Float32
-    """Their distances, same shape; NaN where there are fewer."""
+    """Distances of the neighbours, same shape; NaN where there are fewer."""
 
     @property
     def name(self) -> str:
-        """Such as ``colour+shape:fgw``."""
+        """Name of the voter, such as ``colour+shape:fgw``."""
         return f"{voter_name(self.encoders)}:{self.alignment}"
 
 
@@ -100,45 +100,45 @@ class RunResult:
     failures: tuple[Failure, ...]
     clusters: Clusters
     scores: Mapping[str, Similarity]
-    """Similarity by set: the query's, the reference's own, each extra set's."""
+    """Similarity by set: the query, the reference itself, each extra set."""
     plane: ClusterPlane
     matches: tuple[Match, ...]
     types: tuple[str, ...]
-    """Types of the reference that were kept."""
+    """Kept types of the reference."""
     filtered: Mapping[str, int]
-    """Types that were left out, and their number of cells."""
+    """Filtered types and their numbers of cells."""
     alike: Ints
-    """Query cells that are most like each type of the reference, kept or not; see
-    :class:`Named`."""
+    """Query cells most similar to each type of the reference, kept or not; see :class:`Named`."""
     proportions: Float64
-    """Share of each kept type that the matches expect in the query, shape (T,)."""
+    """Share of each kept type in the query expected from the matches, shape (T,)."""
     parts: int
     voters: tuple[Voter, ...]
     solves: tuple[Solve, ...]
     vote: Vote
-    """Of the ensemble, or updated with answers: see ``updated``."""
+    """Vote of the ensemble, or the vote updated with answers: see ``updated``."""
     features: Float32
-    """Rows of the query that its clusters were found on, shape (m, d)."""
+    """Rows of the query on which its clusters were found, shape (m, d)."""
     updated: UpdatedVote | None = None
     """The vote updated with answers, if there were any; see
     :func:`~celltransfer_core.pipeline.updates.update_vote`."""
     ruled_out: Mapping[str, Ints] | None = None
-    """Query cells that look like types of ``config.absent``, by type; None for none."""
+    """Query cells that resemble types of ``config.absent``, by type; None if no type is absent."""
     cluster_votes: Float64 | None = None
-    """What clusters were named by, shape (C, types of the reference); see :attr:`Named.votes`."""
+    """Votes by which clusters were named, shape (C, types of the reference); see
+    :attr:`Named.votes`."""
     blocks: tuple[Block, ...] | None = None
-    """How the first columns of ``features`` are made of embeddings; None in results of earlier
+    """Computation of the first columns of ``features`` from embeddings; None in results of earlier
     versions."""
     nearest: NearestSets | None = None
     """See :attr:`Prepared.nearest`."""
 
     @property
     def aligned(self) -> bool:
-        """Whether there are aligned voters beside the others."""
+        """Whether there are aligned voters besides the others."""
         return len({voter.alignment for voter in self.voters} - {DISCRIMINANT}) > 1
 
     def configured(self, config: Config) -> Config:
-        """Return its configuration with what another one says of things that it does not hold.
+        """Return the result's configuration with the settings of another one that it does not fix.
 
         Parameters
         ----------
@@ -147,9 +147,9 @@ class RunResult:
         Returns
         -------
         Config
-            How voters are weighed and which cells are flagged is decided anew whenever a result is
-            read; without aligned voters, so is how they would be made. The same as ``config`` if
-            the result can stand for it.
+            Voter weights and flags are recomputed whenever a result is read. Without aligned
+            voters, the settings for alignment are not fixed either. Equal to ``config`` if the
+            result is valid for it.
         """
         late: tuple[ConfigStage, ...] = ("aligned voters", "weighing", "flagging")
         late = late if self.aligned else ("aligned", *late)
@@ -167,7 +167,7 @@ class RunResult:
 
     @cached_property
     def probabilities(self) -> Float64:
-        """Of each type in each query cell, not calibrated; without its own answer, shape (m, T)."""
+        """Uncalibrated probabilities of query cells, without their own answers, shape (m, T)."""
         if self.updated:
             return self.updated.probabilities
         weights = np.array([voter.weight for voter in self.voters])
@@ -184,12 +184,12 @@ class RunResult:
         }
 
     def seen_as(self, name: str) -> Bools:
-        """Tell which cells are predicted as a type of ``to_show`` or shown besides."""
+        """Find the cells predicted as a type of ``to_show`` or shown in addition to those."""
         return self.to_show[name] | (self.vote.winner == self.types.index(name))
 
     @cached_property
     def flags(self) -> Flags:
-        """Which query cells want a look, and the errors to expect among the others."""
+        """Query cells that need review, and the expected errors among the others."""
         return find_flags(
             self.vote,
             self.updated,
@@ -201,7 +201,7 @@ class RunResult:
 
     @property
     def flagged(self) -> Bools:
-        """Which query cells want a look, shape (m,)."""
+        """Which query cells need review, shape (m,)."""
         return self.flags.flagged
 
 
@@ -218,13 +218,13 @@ class Prepared:
     failures: tuple[Failure, ...]
     embeddings: Embeddings
     voters: tuple[tuple[str, ...], ...]
-    """Those whose encoders all work."""
+    """Voters whose encoders all work."""
     nearest: NearestSets | None = None
-    """How near the sets of a pooled reference are to the query; None for a single set."""
+    """Nearness of the sets of a pooled reference to the query; None for a single set."""
 
     @property
     def cluster_on(self) -> tuple[str, ...]:
-        """Encoders that clusters are found on."""
+        """Encoders on which clusters are found."""
         return self.config.cluster_encoder or self.voters[0]
 
     @property
@@ -239,7 +239,7 @@ class Prepared:
 
     @cached_property
     def comparable(self) -> Embeddings:
-        """Embeddings to compare sets by: pooled references levelled, unless features are raw.
+        """Embeddings for comparing sets, with pooled references levelled unless features are raw.
 
         See :func:`level_sources`.
         """
@@ -254,7 +254,7 @@ class Prepared:
 
     @cached_property
     def compared(self) -> tuple[Float32, Float32]:
-        """Reference and query on :attr:`cluster_on`, shape (n, d) and (m, d), joined once.
+        """Reference and query rows for :attr:`cluster_on`, shape (n, d) and (m, d), joined once.
 
         See :func:`~celltransfer_core.pipeline.features.representation`.
         """
@@ -262,9 +262,9 @@ class Prepared:
 
     @cached_property
     def cluster_features(self) -> Float32:
-        """What clusters of the query are found on, shape (m, d'), computed once.
+        """Rows on which clusters of the query are found, shape (m, d'), computed once.
 
-        The query of :attr:`compared`; unless features are raw, with
+        The query rows of :attr:`compared`, extended unless features are raw by
         :func:`~celltransfer_core.pipeline.features.add_discriminant`.
         """
         if self.config.features == "raw":
@@ -273,7 +273,7 @@ class Prepared:
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """How the first columns of :attr:`cluster_features` are made of embeddings."""
+        """Computation of the first columns of :attr:`cluster_features` from embeddings."""
         return query_blocks(self.comparable, self.cluster_on, self.config, self.compared[0])
 
     @cached_property
@@ -292,12 +292,12 @@ class Named:
     refinements: tuple[Refinement, ...] | None
     """Proposals of the t-SNE vote; None without extra sets."""
     alike: Ints
-    """Query cells that are most like each type of the reference, shape (T, 8 or fewer); see
+    """Query cells most similar to each type of the reference, shape (T, 8 or fewer); see
     :func:`celltransfer_core.matching.most_alike`."""
     matches: tuple[Match, ...]
     votes: Float64 | None = None
-    """Share of its votes that each cluster gives to each type, shape (C, T), if clusters are
-    named by them; see :func:`~celltransfer_core.pipeline.cell_votes.cluster_votes`."""
+    """Share of each cluster's votes for each type, shape (C, T), if clusters are named by votes;
+    see :func:`~celltransfer_core.pipeline.cell_votes.cluster_votes`."""
 
     def confirm(self, confirmations: Sequence[Confirmation]) -> Named:
         """Confirm some clusters; earlier confirmations are dropped.
@@ -305,7 +305,7 @@ class Named:
         Parameters
         ----------
         confirmations : sequence of Confirmation
-            By the numbers the clusters go by in tables.
+            Confirmations by the cluster numbers shown in tables.
 
         Returns
         -------

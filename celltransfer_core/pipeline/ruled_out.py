@@ -1,7 +1,8 @@
-"""Cells that speak for types which a person ruled out (not in the paper).
+"""Cells that resemble types ruled out by a person (not in the paper).
 
-In: the rows that a voter compares, over all types of the reference, and which of these are ruled
-out. Out: the query cells that look like each. They are told to the person, and decide nothing.
+In: the rows that a voter compares, over all types of the reference, and the types that are ruled
+out. Out: the query cells that resemble each of these. They are shown to the person and affect no
+result.
 """
 
 from __future__ import annotations
@@ -17,20 +18,20 @@ from celltransfer_core.pipeline.result import Prepared
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 
 NEIGHBOURS, NEARLY_ALL = 10, 0.8
-"""A cell looks like a type if it is so large a share of its nearest reference cells …"""
+"""A cell resembles a type with at least this share of its nearest reference cells …"""
 
 CLEARLY = 0.9
-"""… and the type is nearer than so many times the nearest of the possible types. Distances are
-compared with each other alone: between laboratories all of them are longer."""
+"""… if the type is also nearer than this multiple of the distance to the nearest possible type.
+Distances are only compared with each other, because all of them are longer between laboratories."""
 
 FEWEST_CELLS = 3
-"""Fewer cells that look like a type are what chance brings."""
+"""Fewest cells that must resemble a type; fewer may occur by chance."""
 
 _NEAREST = 5
 
 
 def ruled_out_cells(prepared: Prepared, plan: TransferPlan) -> Mapping[str, Ints]:
-    """Find the query cells that look like types which a person ruled out.
+    """Find the query cells that resemble types ruled out by a person.
 
     Parameters
     ----------
@@ -40,13 +41,13 @@ def ruled_out_cells(prepared: Prepared, plan: TransferPlan) -> Mapping[str, Ints
     Returns
     -------
     dict from type to ndarray of int64
-        Query cells, ascending; of types of ``config.absent`` that some cells look like.
+        Query cells, ascending, for the types of ``config.absent`` that some cells resemble.
     """
     config, types = prepared.config, prepared.types
     absent = np.array([name in config.absent and name not in plan.types for name in types])
     if not absent.any():
         return {}
-    # About the means that the vote uses; cells of other types do not count in them.
+    # Centred on the means that the vote uses, in which cells of other types do not count.
     weights = np.zeros(prepared.reference.n_cells)
     weights[plan.draws.usable] = 1 if plan.draws.weights is None else plan.draws.weights
     Xs, Xt = representation(
@@ -61,7 +62,7 @@ def ruled_out_cells(prepared: Prepared, plan: TransferPlan) -> Mapping[str, Ints
 
 
 def look_alikes(Xs: Float32, types: Ints, Xt: Float32, absent: Bools) -> dict[int, Ints]:
-    """Find the rows of the query that look like types which it should not have.
+    """Find the rows of the query that resemble types that it should not contain.
 
     Parameters
     ----------
@@ -70,12 +71,12 @@ def look_alikes(Xs: Float32, types: Ints, Xt: Float32, absent: Bools) -> dict[in
     types : ndarray of int64, shape (n,)
         Type of each row of the reference, 0 … T − 1.
     absent : ndarray of bool, shape (T,)
-        Types that are ruled out; two others at least are not.
+        Types that are ruled out; at least two others are not.
 
     Returns
     -------
     dict from int to ndarray of int64
-        Rows of the query by type, ascending; a row under one type at most.
+        Rows of the query by type, ascending; each row under at most one type.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The method in one function (3.1–3.4): two sets of cells in, a type for every query cell out."""
+"""The method in one function (3.1–3.4), from two sets of cells to the types of query cells."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def run(
     extras : mapping from name to Dataset, optional
         Further unlabelled sets that help to match the query's clusters (3.2).
     confirmations : sequence of Confirmation
-        Types that a person gave to clusters, by the numbers the clusters go by in tables.
+        Types that a person gave to clusters, by the cluster numbers shown in tables.
     reviews : sequence of Review
         Answers of readers on query cells, in the order they were made.
     clusters : Clusters, optional
@@ -74,7 +74,7 @@ def run(
     CellTransferError
         If the sets, the confirmations or all encoders cannot be used.
     """
-    # Confirmations that cannot stand are reported before minutes of work, not after.
+    # Invalid confirmations are reported before minutes of work, not after.
     check_confirmations(confirmations, type_names(reference))
     cache = cache or Cache()
 
@@ -113,12 +113,12 @@ def transfer(
     prepared : Prepared
     named : Named
     cache : Cache, optional
-        Keeps the voters' predictions, so that only those are made again whose inputs changed.
+        Stores the voters' predictions, so that only those with changed inputs are recomputed.
     workers, progress
         As for :func:`run`.
     first : callable, optional
-        Takes the result of the unaligned voters alone, before the first transport; it is not
-        called where no transport counts.
+        Called with the result of the unaligned voters alone before the first transport; not called
+        if no transport counts.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def transfer(
     aligned, solves = predict_aligned(
         embeddings, voters, plan, config, cache=cache, workers=workers, progress=progress
     )
-    # All of them vote, by their weights (3.4).
+    # All voters vote with their weights (3.4).
     both = tuple(voter for pair in zip(voters, aligned, strict=True) for voter in pair)
     return finish(both + fitted, solves)
 

@@ -1,4 +1,4 @@
-"""Query cells that a reader asks to review."""
+"""Selection of query cells to review."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ def select_cells(
     kind: Selection,
     value: str | int = "",
 ) -> Bools | None:
-    """Find the cells that a reader asks for.
+    """Select the cells that a reader asks to review.
 
     Parameters
     ----------
     result : RunResult
     reviews : sequence of Review
     reader : str
-        Whose choice it is: ``read`` are the cells that others answered.
+        Reader who makes the selection; ``read`` selects the cells that others answered.
     kind : str
-        ``type`` and ``cluster`` take a value; ``unknown`` are cells far from all annotated ones,
-        ``must find`` those that are or may be of a type that must not be missed.
+        ``type`` and ``cluster`` take a value; ``unknown`` selects cells far from all annotated
+        ones, ``must find`` those that are or may be of a type that must not be missed.
     value : str or int
-        A predicted type, or the number that a cluster goes by.
+        A predicted type or a displayed cluster number.
 
     Returns
     -------
     ndarray of bool, shape (m,), or None
-        None where all are asked for.
+        None if all cells are selected.
     """
     if kind == "flagged":
         return result.flagged

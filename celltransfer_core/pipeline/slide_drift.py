@@ -1,8 +1,8 @@
-"""Drift: how far the slides of a batch lie from those that a classifier was taught on.
+"""Drift: distance of the slides of a batch from those on which a classifier was trained.
 
-Four figures of each cell go in, and the slide that it is of; out comes how far each slide's mean
-lies from the usual one, and how far it may. What is usual, the cells that taught decide: how their
-slides differ, or, of a single slide, how its cells do. Not in the paper.
+From four figures of each cell and its slide, the distance of each slide's mean from the usual mean
+is computed, with the limit of this distance. The limits come from the training cells: from the
+differences between their slides, or between the cells of a single slide. Not in the paper.
 """
 
 from __future__ import annotations
@@ -20,55 +20,55 @@ from celltransfer_core.types import Bools, Float64, Ints, Labels
 
 Figure = Literal["stain", "light", "proportions", "unknown cells"]
 FIGURES: tuple[Figure, ...] = get_args(Figure)
-"""What drifts: the colour of the nuclei, the background's light, the share of each type, and the
-share of cells unlike all types."""
+"""Figures that may drift: the colour of the nuclei, the brightness of the background, the share of
+each type, and the share of cells unlike all types."""
 
 CellFigures = Mapping[Figure, Float64]
-"""By figure, numbers of n cells, shape (n, k); NaN where a cell has none."""
+"""Values of n cells by figure, shape (n, k); NaN where a cell has none."""
 
 LEAST_SLIDE = 20
-"""Cells from which a slide is told of by itself; those of smaller ones are told of together."""
+"""Fewest cells for which a slide is reported separately; smaller slides are reported together."""
 
 LEAST_SLIDES = 3
-"""Slides from which they tell how far slides differ."""
+"""Fewest slides from which differences between slides are estimated."""
 
 _MEASURES: Mapping[Figure, tuple[str, ...]] = {
     "stain": ("red stain", "blue stain"),
     "light": ("light",),
 }
-_CHANCE = 0.01  # of a slide like the others that it is called drifted, for each figure
-_NORMAL = 2.576  # standard errors within which the mean of a sample lies but for that chance
+_CHANCE = 0.01  # false alarm rate of each figure for a slide like the others
+_NORMAL = 2.576  # standard errors from the mean that a sample mean exceeds at that rate
 
 
 @dataclass(frozen=True)
 class Usual:
-    """One figure, with k numbers a cell, among the cells that taught a classifier."""
+    """One figure, with k values per cell, over the training cells of a classifier."""
 
     mean: tuple[float, ...]
     spread: tuple[float, ...]
     """Standard deviation of the cells."""
     of_cells: float
-    """How far half of the cells lie from the mean, at least."""
+    """Median distance of the cells from the mean."""
     of_slides: tuple[float, ...]
-    """How far each slide lies from the others; none of fewer than :data:`LEAST_SLIDES`."""
+    """Distance of each slide from the others; empty with fewer than :data:`LEAST_SLIDES` slides."""
 
     def limit(self, figure: Figure, cells: int) -> float:
-        """Return how far a slide may lie from the mean.
+        """Return the greatest usual distance of a slide from the mean.
 
         Parameters
         ----------
         figure : str
         cells : int
-            Of that slide, one at least.
+            Number of cells of that slide, at least one.
 
         Returns
         -------
         float
-            As far as one slide more would, but for a chance of 1 % (of their distances, by
-            Student's t); of too few slides, as far as half of the cells do. Never less than what
-            the chance of drawing so few cells makes.
+            Distance that a further slide exceeds with a probability of 1 % (from the distances of
+            slides, by Student's t); with too few slides, the median distance of the cells. Never
+            less than the distance that chance explains for this number of cells.
         """
-        if figure == "unknown cells":  # few of few: no normal distribution
+        if figure == "unknown cells":  # small counts are not normally distributed
             (share,) = self.mean
             chance = (binom.ppf(1 - _CHANCE, cells, share) + 0.5) / cells - share
         else:
@@ -86,36 +86,36 @@ class Usual:
 
 @dataclass(frozen=True)
 class SlideDrift:
-    """How far one slide lies off in one figure."""
+    """Drift of one slide in one figure."""
 
     figure: Figure
     slide: str
-    """Empty for all cells whose slide is not named or small."""
+    """Empty for all cells whose slide is unnamed or small."""
     cells: int
     distance: float
-    """Of stain and light, in standard deviations of the cells that taught; of proportions, the
-    share of cells that would have to be of other types; of unknown cells, how much larger their
-    share is."""
+    """For stain and light, in standard deviations of the training cells; for proportions, the share
+    of cells that would have to be of other types; for unknown cells, the increase in their
+    share."""
     limit: float
-    """How far it may lie off."""
+    """Greatest usual distance."""
 
     @property
     def drifted(self) -> bool:
-        """Whether it lies farther off than is usual."""
+        """Whether the distance exceeds the limit."""
         return self.distance > self.limit
 
 
 def cell_figures(nuclei: Nuclei | None, types: Ints, of: int, unknown: Bools) -> CellFigures:
-    """Collect what drift is told by.
+    """Collect the figures by which drift is measured.
 
     Parameters
     ----------
     nuclei : Nuclei, optional
-        Of n cells; without, stain and light are not told.
+        Nuclei of n cells; without them, stain and light are omitted.
     types : ndarray of int64, shape (n,)
         Number of each cell's likeliest type.
     of : int
-        How many types there are.
+        Number of types.
     unknown : ndarray of bool, shape (n,)
         Cells unlike all of them.
 
@@ -135,7 +135,7 @@ def cell_figures(nuclei: Nuclei | None, types: Ints, of: int, unknown: Bools) ->
 
 
 def usual_figures(figures: CellFigures, slides: Labels) -> dict[Figure, Usual]:
-    """Tell what is usual among the cells that taught a classifier.
+    """Compute the usual figures of the training cells of a classifier.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def usual_figures(figures: CellFigures, slides: Labels) -> dict[Figure, Usual]:
     Returns
     -------
     dict from figure to Usual
-        Without those that fewer than two cells have.
+        Figures that fewer than two cells have are omitted.
     """
     usual = {}
     for figure, numbers in figures.items():
@@ -177,12 +177,12 @@ def usual_figures(figures: CellFigures, slides: Labels) -> dict[Figure, Usual]:
 def find_drift(
     figures: CellFigures, slides: Labels, usual: Mapping[Figure, Usual]
 ) -> tuple[SlideDrift, ...]:
-    """Tell how far the slides of a batch lie from what is usual.
+    """Measure the drift of the slides of a batch from the usual figures.
 
     Parameters
     ----------
     figures : mapping
-        Of the n cells of the batch.
+        Figures of the n cells of the batch.
     slides : ndarray of str, shape (n,)
         Slide of each, empty where no table names it.
     usual : mapping from figure to Usual
@@ -210,7 +210,7 @@ def find_drift(
 
 
 def _told_apart(slides: Labels) -> Iterator[tuple[str, Bools]]:
-    """Go through the slides that are told of: those with a name and enough cells, then the rest."""
+    """Iterate over the reported slides: those with a name and enough cells, then the rest."""
     rest = np.ones(len(slides), dtype=bool)
     for name in np.unique(slides).tolist():
         of = slides == name
@@ -224,7 +224,7 @@ def _told_apart(slides: Labels) -> Iterator[tuple[str, Bools]]:
 def _distances(
     figure: Figure, X: Float64, mean: Float64, spread: Float64, *, signed: bool = True
 ) -> Float64:
-    """Measure how far rows, or one, lie from a mean; fewer unknown cells are no distance."""
+    """Measure the distance of rows from a mean; fewer unknown cells have no distance."""
     off = X - mean
     if figure == "proportions":
         return np.asarray(np.abs(off).sum(axis=-1) / 2)

@@ -1,4 +1,4 @@
-"""Confirmed clusters whose name may be a slip, and how each cluster stands, for those who look."""
+"""Confirmed clusters with a suspected label error, and the state of each cluster for display."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ ClusterState = Literal["proposed", "confirmed", "none", "look again", "carried o
 
 
 def possible_slips(result: RunResult) -> dict[int, str]:
-    """Find confirmed clusters that the encoders take for another type.
+    """Find confirmed clusters that the encoders predict as another type.
 
     Parameters
     ----------
     result : RunResult
-        Its vote updated with answers; without that there is none.
+        Result whose vote is updated with answers; otherwise nothing is found.
 
     Returns
     -------
     dict from a cluster's position to a type
-        The type that most of its cells have in the vote of the encoders alone, the confirmed one
-        left aside; of equal ones the first by name.
+        The most frequent type of its cells in the vote of the encoders alone, other than the
+        confirmed type; ties are broken by name.
     """
     if (updated := result.updated) is None:
         return {}
@@ -40,15 +40,15 @@ def possible_slips(result: RunResult) -> dict[int, str]:
 
 
 def cluster_state(match: Match, *, share: float, slip: bool) -> ClusterState:
-    """Tell how a cluster stands.
+    """Return the state of a cluster.
 
     Parameters
     ----------
     match : Match
     share : float
-        Share of its cells that were confirmed; 1 where it was confirmed as it is.
+        Share of its cells that were confirmed; 1 if it was confirmed in its present form.
     slip : bool
-        Whether its name may be a slip.
+        Whether its name is a suspected label error.
 
     Returns
     -------

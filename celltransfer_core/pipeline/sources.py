@@ -1,8 +1,8 @@
-"""Pooled references: how near each set is to the query, and which is used (not in the paper).
+"""Nearness of the sets of a pooled reference to the query, and their choice (not in the paper).
 
-In: embeddings of a reference that was pooled from several sets, and of the query. Out: the share of
-the query's cells that are nearest to each set, and the set that is used alone if one is decisively
-the nearest. The labels of the query are not read.
+In: embeddings of a reference pooled from several sets, and of the query. Out: the share of query
+cells nearest to each set, and the set to use alone if one is clearly the nearest. The labels of the
+query are not read.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from celltransfer_core.runtime.batches import evenly_spaced
 from celltransfer_core.types import Float32, Ints
 
 ALONE = 0.85
-"""A set with so large a share of the nearest cells is used alone. Sets of the query's microscope
-and stain had 0.91 and more, others up to 0.78 (tests/benchmarks/several_sources.py)."""
+"""Share of the nearest cells from which a set is used alone. Sets of the query's microscope and
+stain had 0.91 and more, others up to 0.78 (tests/benchmarks/several_sources.py)."""
 
 _NEIGHBOURS = 5
 _MOST_CELLS = 100  # of each type and set
@@ -30,28 +30,28 @@ _MOST_QUERY = 2000
 
 @dataclass(frozen=True)
 class NearestSets:
-    """How near the sets of a pooled reference are to the query, and which of them is used."""
+    """Nearness of the sets of a pooled reference to the query, and the sets that are used."""
 
     shares: Mapping[str, float]
     """See :func:`nearest_shares`."""
     alone: str = ""
-    """The set that is used alone; empty where all are used."""
+    """The set that is used alone; empty if all are used."""
     lacking: tuple[str, ...] = ()
-    """Types that only sets which are not used have."""
+    """Types that occur only in unused sets."""
 
 
 def choose_sets(
     reference: Dataset, config: Config, rows: Mapping[str, Float32], query: Mapping[str, Float32]
 ) -> NearestSets:
-    """Measure how near each set is, and use one alone that is decisively the nearest.
+    """Measure the nearness of each set, and choose a single set if it is clearly the nearest.
 
     Parameters
     ----------
     reference : Dataset
-        Pooled from two sets at least.
+        Reference pooled from at least two sets.
     config : Config
-        With ``sources`` equal, all sets are used, and so they are where a type that is to be kept,
-        expected or found is in the others alone.
+        All sets are used if ``sources`` is ``equal``, or if a type to be kept, expected or found
+        occurs only in the other sets.
     rows, query : mapping from encoder to ndarray of float32, shape (n, d) and (m, d)
         Raw embeddings.
 
@@ -61,9 +61,10 @@ def choose_sets(
 
     Notes
     -----
-    A set with so many of the nearest cells is very likely of the query's own microscope and stain,
-    such as a finished study of earlier slides. Beside another set it serves worse: colours and
-    means follow the larger set, and types that only the other set has draw clusters astray.
+    A set with such a large share of the nearest cells very likely comes from the query's own
+    microscope and stain, such as a finished study of earlier slides. It works less well together
+    with another set: colours and means follow the larger set, and types that only the other set has
+    mislead the naming of clusters.
     """
     types = np.unique(reference.cell_labels, return_inverse=True)[1]
     shares = nearest_shares(reference, types, rows, query)
@@ -80,12 +81,12 @@ def choose_sets(
 def nearest_shares(
     reference: Dataset, types: Ints, rows: Mapping[str, Float32], query: Mapping[str, Float32]
 ) -> dict[str, float]:
-    """Measure how near each set of a pooled reference is to the query.
+    """Measure the nearness of each set of a pooled reference to the query.
 
     Parameters
     ----------
     reference : Dataset
-        n cells of two sets at least.
+        Reference with n cells of at least two sets.
     types : ndarray of int64, shape (n,)
     rows, query : mapping from encoder to ndarray of float32, shape (n, d) and (m, d)
         Raw embeddings: what distinguishes microscopes must still be in them.
@@ -93,10 +94,10 @@ def nearest_shares(
     Returns
     -------
     dict from set to float
-        Share of the five nearest reference cells of each query cell that are of this set, averaged
-        over cells and encoders; the shares sum to one. Each set takes part with as many cells of
-        each type that all of them have (of all types, where there is none), so that neither the
-        size of a set nor its proportions count.
+        Share of this set among the five nearest reference cells of each query cell, averaged over
+        cells and encoders; the shares sum to one. Each set contributes the same number of cells of
+        each type that all sets have (or of all types, if there is no such type), so that neither
+        the size nor the proportions of a set matter.
     """
     names, sources = reference.sources, reference.cell_sources
     counts = np.zeros((len(names), types.max() + 1), dtype=np.int64)

@@ -22,8 +22,8 @@ def draw_reference(
         Cells to draw.
     rng : numpy.random.Generator
     weights : ndarray of float64, shape (n_types,), optional
-        Share of each type in the draw. Of a type with too few cells, each is drawn about equally
-        often. At random and without repetition by default.
+        Share of each type in the draw. If a type has too few cells, its cells are drawn about
+        equally often. By default, cells are drawn at random without replacement.
 
     Returns
     -------
@@ -66,15 +66,15 @@ def split_query(n: int, part_size: int, rng: np.random.Generator) -> Sequence[In
     Parameters
     ----------
     n : int
-        Cells of the query.
+        Number of query cells.
     part_size : int
-        Most cells in a part.
+        Maximum number of cells in a part.
     rng : numpy.random.Generator
 
     Returns
     -------
     sequence of ndarray of int64
-        Every cell is in exactly one part; one part, in order, where all fit.
+        Every cell is in exactly one part; a single part, in order, if all cells fit.
     """
     parts = -(-n // part_size)
     if parts <= 1:

@@ -1,9 +1,10 @@
-"""What suits the kind of cell: a framed reference with its types in, the field and the network out.
+"""Choice of the field and the network that suit the kind of cell of a framed reference.
 
-The field of a nucleus takes the cytoplasm away by which other cells than blood are told apart, and
-a network has learned one kind of cell. A few reference cells are embedded in each field, then with
-each other network in the field that was chosen, and typed by the others; what is usual stays unless
-another way is better by more than chance. Types of the query are never looked at. Not in the paper.
+The field of a nucleus cuts off the cytoplasm, which distinguishes cells other than blood cells, and
+each network was trained on one kind of cell. A few reference cells are embedded in each field, then
+with each of the other networks in the chosen field, and typed from the other cells. The default is
+kept unless another way is better by more than chance. Types of the query are never used. Not in the
+paper.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ from celltransfer_core.types import Bools, Float32, Float64, Ints, Labels, Progr
 from celltransfer_core.vocabulary import REFERENCE
 
 TRYING = "trying fields"
-"""The phase of the trial, as progress tells it."""
+"""Name of the trial's phase in progress reports."""
 
 CELLS_A_TYPE, MOST_CELLS = 40, 200
-"""Reference cells that are tried."""
+"""Maximum number of reference cells tried, per type and in total."""
 
 ERRORS, LEAST_GAIN = 3.0, 0.05
-"""What a gain must exceed: standard errors of it, for the best of several ways gains something by
-chance, and a share of the cells, for what is seen in one laboratory need not hold in another."""
+"""Thresholds that a gain must exceed: a number of its standard errors, because the best of several
+ways gains by chance, and a share of the cells, because findings in one laboratory need not hold in
+another."""
 
 _NEIGHBOURS = 7
 _NAMES: Mapping[Field, str] = {
@@ -51,7 +53,7 @@ class Way(NamedTuple):
 
     field: Field
     network: str
-    """Encoder that came with CellTransfer; empty where there is no choice."""
+    """Encoder supplied with CellTransfer; empty if there is no choice."""
 
     def __str__(self) -> str:
         return f"{_NAMES[self.field]} with {self.network}" if self.network else _NAMES[self.field]
@@ -62,12 +64,12 @@ class Suited:
     """The way that suits a reference."""
 
     usual: Field
-    """What would be kept of cells without a trial."""
+    """Field used without a trial."""
     field: Field
     voters: tuple[tuple[str, ...], ...]
-    """Those of the configuration, with the network that suits."""
+    """Voters of the configuration, with the chosen network."""
     reason: str = ""
-    """The choice and its reason; empty where there was nothing to choose."""
+    """The choice and its reason; empty if there was nothing to choose."""
 
 
 def suit_reference(
@@ -79,29 +81,29 @@ def suit_reference(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Suited:
-    """Choose the field and the network by which the reference's own types are told apart.
+    """Choose the field and the network that best distinguish the reference's own types.
 
     Parameters
     ----------
     framing : Framing
-        Framed as usual: cut around the nuclei where enough are found. Its reference has types.
+        Default framing: crops around the nuclei if enough are found. Its reference has types.
     config : Config
-        A field is chosen if its ``framing`` is ``auto`` and cells are cut, a network if its
-        ``network`` is and a voter has one that came with CellTransfer.
+        A field is chosen if ``framing`` is ``auto`` and cells are cropped; a network is chosen if
+        ``network`` is ``auto`` and a voter has one supplied with CellTransfer.
     encoders : sequence of Encoder
-        Those of the configuration that can be loaded.
+        Encoders of the configuration that can be loaded.
     cache, workers, progress
         As for :func:`~celltransfer_core.pipeline.prepared.prepare`.
 
     Returns
     -------
     Suited
-        At most 40 cells of a type and 200 in all are tried, evenly along the order of content
-        hashes. Each is typed by those that were not taken together with it, see
-        :func:`~celltransfer_core.encoders.training.groups_of`. The best way is taken if it types
-        clearly more of them right than the usual one, each type counting the same: by more than
-        :data:`LEAST_GAIN` and by more than :data:`ERRORS` standard errors, such groups being what
-        chance draws.
+        At most 40 cells per type and 200 in total are tried, evenly spaced in the order of content
+        hashes. Each is typed from cells that were not acquired together with it, see
+        :func:`~celltransfer_core.encoders.training.groups_of`. The best way is used if its
+        accuracy, with equal weight for each type, exceeds that of the default by more than
+        :data:`LEAST_GAIN` and by more than :data:`ERRORS` standard errors, with such groups as
+        sampling units.
     """
     networks = shipped_networks() if config.network == "auto" else ()
     voter = next((v for v in config.encoders if {*v} & {*networks}), config.encoders[0])
@@ -134,7 +136,7 @@ def suit_reference(
         attempt(done, Way(field, own))
     if usual not in right:
         return Suited(usual.field, usual.field, config.encoders)
-    # Other networks are tried in the chosen field alone: all pairs would take half as long again.
+    # Other networks are only tried in the chosen field: all pairs would take half as long again.
     chosen, reason = _choose(right, usual, numbers, apart)
     for done, network in enumerate(others, start=len(fields)):
         attempt(done, Way(chosen.field, network))
@@ -153,7 +155,7 @@ def suit_reference(
 def _choices(
     framing: Framing, config: Config, voter: Sequence[str], networks: Sequence[str]
 ) -> tuple[list[Field], str, list[str]]:
-    """Give the fields, the usual one first, the voter's network, and the others."""
+    """Return the fields, the default first, the voter's network, and the other networks."""
     fields: list[Field] = ["whole"]
     if framing.framed:
         fields = ["nucleus", "wide", "whole"] if config.framing == "auto" else [_field_of(framing)]
@@ -176,7 +178,7 @@ def _in_field(crops: Crops, field: Field) -> Crops:
 
 
 def _spread(labels: Labels) -> Ints:
-    """Draw cells of every type, evenly along their order, shape (k,), ascending."""
+    """Draw cells of every type, evenly spaced in their order, shape (k,), ascending."""
     names = np.unique(labels)
     most = max(2, min(CELLS_A_TYPE, MOST_CELLS // len(names)))
     parts = [np.flatnonzero(labels == name) for name in names]
@@ -207,14 +209,14 @@ def typed_by_others(X: Float32, numbers: Ints, groups: Ints) -> Ints:
     ----------
     X : ndarray of float32, shape (n, d)
     numbers : ndarray of int64, shape (n,)
-        Of the types, from 0.
+        Type numbers, from 0.
     groups : ndarray of int64, shape (n,)
 
     Returns
     -------
     ndarray of int64, shape (n,)
-        The type of most of seven neighbours, each counting in inverse proportion to the cells of
-        its type; -1 where no other group is left.
+        The most frequent type among seven neighbours, each weighted inversely to the number of
+        cells of its type; -1 if there is no other group.
     """
     lengths = (X.astype(np.float64) ** 2).sum(axis=1)
     distances = lengths[:, None] + lengths[None] - 2 * (X @ X.T)
@@ -248,6 +250,6 @@ def _choose(right: Mapping[Way, Bools], usual: Way, numbers: Ints, groups: Ints)
 
 
 def _is_gain(differences: Float64, groups: Ints) -> bool:
-    # Cells of one group go right and wrong together.
+    # Errors are correlated within a group.
     error = np.sqrt((np.bincount(groups, differences) ** 2).sum())
     return bool(differences.sum() > max(ERRORS * error, LEAST_GAIN))

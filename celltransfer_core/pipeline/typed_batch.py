@@ -1,4 +1,4 @@
-"""A batch that came after a run, typed by what it taught: a record."""
+"""Record of a later batch, typed by the classifier that a run trained."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from celltransfer_core.pipeline.slide_drift import SlideDrift
 from celltransfer_core.types import Bools, Float64
 
 FLAGGED_BELOW = 0.8
-"""Confidence below which a cell wants a look: on the next days of raabin 98 to 99 % of those above
-are right, and two in three cells are (tests/benchmarks/memory_of_a_lab.py)."""
+"""Confidence below which a cell needs review: on the later days of raabin, 98 to 99 % of the cells
+above it are correct, and two in three cells are above it (tests/benchmarks/memory_of_a_lab.py)."""
 
 
 @dataclass(frozen=True)
 class TypedBatch:
-    """Cells that came after a run, typed by what it taught."""
+    """Cells of a later batch, typed by the classifier that a run trained."""
 
     query: Dataset
     """n cells."""
@@ -27,8 +27,8 @@ class TypedBatch:
     probabilities: Float64
     """Shape (n, T); rows sum to one."""
     unlike: Float64
-    """How far each cell lies from the nearest type, shape (n,): above 1 it is unlike all of them,
-    as 1 % of the cells are that taught them."""
+    """Distance of each cell from the nearest type, shape (n,); a cell above 1 is unlike all types,
+    as are 1 % of the training cells."""
     drift: tuple[SlideDrift, ...]
     taught: Mapping[str, Any]
     """See :attr:`CellClassifier.taught_`."""
@@ -50,5 +50,5 @@ class TypedBatch:
 
     @property
     def flagged(self) -> Bools:
-        """Which cells want a look: of low confidence, or unlike all types, shape (n,)."""
+        """Which cells need review (low confidence or unlike all types), shape (n,)."""
         return np.asarray((self.confidence < FLAGGED_BELOW) | self.unknown)

@@ -1,7 +1,7 @@
-"""The vote of a run, updated with a person's answers, without a new transport (not in the paper).
+"""Update of a run's vote with a person's answers, without a new transport (not in the paper).
 
-In: a run and annotations, that is confirmed clusters and typed cells. Out: the run with its updated
-vote, and how far its proportions have moved from those that transport was made to.
+In: a run and annotations, that is, confirmed clusters and typed cells. Out: the run with its
+updated vote, and the shift of its proportions from those used for transport.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from celltransfer_core.people.updater import VoteUpdater
 from celltransfer_core.pipeline.result import RunResult
 
 PAYS = 0.1
-"""A new transport pays when proportions have moved by more than this (total variation)."""
+"""Shift of proportions (total variation) above which a new transport is worthwhile."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How far the proportions have moved from those that transport was made to."""
+    """Shift of the proportions from those used for transport."""
 
     before: Mapping[str, float]
-    """Share of each type that the matches gave."""
+    """Share of each type from the matches."""
     now: Mapping[str, float]
     """Share of each type in the vote."""
     total_variation: float
@@ -32,7 +32,7 @@ class Drift:
 
     @property
     def pays(self) -> bool:
-        """Whether a new transport would pay."""
+        """Whether a new transport would be worthwhile."""
         return self.total_variation > PAYS
 
 
@@ -48,13 +48,13 @@ def update_vote(
     annotations : Annotations
         See :func:`~celltransfer_core.people.updated.annotations_of`.
     updater : VoteUpdater, optional
-        From :func:`vote_updater`, to use again with other annotations.
+        Updater from :func:`vote_updater`, which can be reused with other annotations.
 
     Returns
     -------
     RunResult
-        Types that only the annotations name follow its own; its vote is the updated one, and
-        ``updated`` holds the details. Without annotations it is the same run.
+        Types that only occur in the annotations follow its own types; its vote is the updated one,
+        and ``updated`` holds the details. Without annotations, the run is returned unchanged.
     """
     if not annotations:
         return run
@@ -75,7 +75,7 @@ def update_vote(
 
 
 def vote_updater(run: RunResult) -> VoteUpdater:
-    """Prepare updates of a run's vote; takes a second or two for 10,000 cells.
+    """Prepare updates of a run's vote, which takes a second or two for 10,000 cells.
 
     Parameters
     ----------
@@ -99,12 +99,12 @@ def vote_updater(run: RunResult) -> VoteUpdater:
 
 
 def drift(run: RunResult) -> Drift:
-    """Compare the proportions that the vote gives with those that transport was made to.
+    """Compare the proportions from the vote with those used for transport.
 
     Parameters
     ----------
     run : RunResult
-        Updated or not.
+        Run with or without an updated vote.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How a run framed and coloured its query (3.1), so that cells that come later are seen alike."""
+"""Framing and colours of a run's query (3.1), to be applied to later cells."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from celltransfer_core.vocabulary import QUERY
 
 @dataclass(frozen=True)
 class View:
-    """How a run framed and coloured its query."""
+    """Framing and colours of a run's query."""
 
     framed: bool
     field: float
-    """Side of the cut around each nucleus, in its extents."""
+    """Side of the crop around each nucleus, in units of its extent."""
     in_um: bool
     """Whether the extents of nuclei are in µm."""
     white: White | None
-    """Colour of every background; None to leave it."""
+    """Colour to which every background is set; None to leave it unchanged."""
     colours: tuple[tuple[float, ...], ...] | None
-    """Mean and spread in Lab of the query, then of what its colours are brought to; None to leave
-    them."""
+    """Mean and spread of the query in Lab, followed by those to which its colours are adjusted;
+    None to leave them unchanged."""
     scales: tuple[PixelScale, ...]
-    """Of the query's images."""
+    """Pixel scales of the query's images."""
 
     def crops(
         self, dataset: Dataset, cache: Cache, workers: int | None, progress: Progress
@@ -44,7 +44,7 @@ class View:
         ----------
         dataset : Dataset
         cache : Cache
-            Of nuclei.
+            Cache of nuclei.
         workers : int, optional
         progress : callable
 
@@ -52,12 +52,12 @@ class View:
         -------
         crops : Crops
         nuclei : Nuclei
-            Of all cells, cut around them or not.
+            Nuclei of all cells, whether or not crops are made around them.
 
         Raises
         ------
         DataError
-            If they hold numbers of another kind, or the size of their pixels is missing.
+            If the images have another data type, or their pixel size is missing.
         """
         dataset = replace(dataset, scales=tuple(map(self._scale, dataset.scales)), source=None)
         if self.in_um and not np.isfinite(dataset.um_per_px).all():
@@ -73,7 +73,7 @@ class View:
         return Crops(dataset, cut, colours, in_um=self.in_um, white=self.white), nuclei
 
     def _scale(self, scale: PixelScale) -> PixelScale:
-        """Give images the scale that images of their kind had."""
+        """Return the scale that images of the same kind had."""
         known = next((one for one in self.scales if one.numbers == scale.numbers), None)
         if known is None:
             kinds = " and ".join(one.numbers or "8 bit" for one in self.scales)
@@ -85,7 +85,7 @@ class View:
 
 
 def view_of(run: RunResult) -> View:
-    """Tell how a run framed and coloured its query.
+    """Return the framing and colours of a run's query.
 
     Parameters
     ----------

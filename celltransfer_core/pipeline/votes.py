@@ -1,7 +1,8 @@
 """Voters and their vote (3.3–3.4): transport, entropy-weighted k-NN, weights, ensemble.
 
-In: the rows that sets are compared by, and the subsets to draw. Out: what each voter predicts for
-every query cell, unaligned and aligned, kept by everything that decides it; then the weighted vote.
+In: the rows by which sets are compared, and the subsets to draw. Out: the predictions of each
+unaligned and aligned voter for every query cell, cached under a key of everything that determines
+them; then the weighted vote.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ from celltransfer_core.runtime.cache import MAX_RESULT_BYTES, Cache, fingerprint
 from celltransfer_core.runtime.environment import SCHEDULER
 from celltransfer_core.types import Float32, Float64, Progress, silent
 
-_COUNTED = 20_000  # cells that are voted on at once
+_COUNTED = 20_000  # cells whose votes are counted at once
 
 
 def ensemble_vote(voters: Sequence[Voter]) -> Vote:
-    """Count the voters' predictions by their weights (3.4).
+    """Combine the voters' predictions by their weights (3.4).
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def ensemble_vote(voters: Sequence[Voter]) -> Vote:
     Vote
     """
     weights = np.array([voter.weight for voter in voters])
-    # A block of cells at a time: many voters of a large query would take many times their memory.
+    # In blocks of cells: many voters of a large query would take many times their memory.
     blocks = [
         weighted_vote(
             np.stack([v.probabilities[first : first + _COUNTED] for v in voters]), weights
@@ -72,15 +73,15 @@ def recount(result: RunResult, config: Config) -> RunResult:
     Parameters
     ----------
     result : RunResult
-        Not updated with answers.
+        Result that is not updated with answers.
     config : Config
         See :meth:`RunResult.configured`.
 
     Returns
     -------
     RunResult
-        As :func:`run` would have given it; but if aligned voters count by now and the run has none,
-        the others vote alone.
+        Same result as from :func:`run`, except that the unaligned voters vote alone if aligned
+        voters now count and the run has none.
     """
     config = result.configured(config)
     voters = weigh(result.voters, config, confirmed_share(result.matches))
@@ -104,7 +105,7 @@ def classify(
     alignment : str
         How the galleries were aligned.
     galleries : iterable of Gallery
-        One a part, in order.
+        One gallery per part, in order.
     Xt : ndarray of float32, shape (m, d)
     draws : Draws
     n_types : int
@@ -146,7 +147,7 @@ def predict_unaligned(
     cache: Cache | None = None,
     progress: Progress = silent,
 ) -> tuple[Voter, ...]:
-    """Classify the query with every voter, the reference as it is (3.4).
+    """Classify the query with every voter and the unaligned reference (3.4).
 
     Parameters
     ----------
@@ -156,7 +157,7 @@ def predict_unaligned(
     plan : TransferPlan
     config : Config
     cache : Cache, optional
-        Keeps the predictions of each voter, by everything that decides them.
+        Stores the predictions of each voter under a key of everything that determines them.
     progress : callable
 
     Returns
@@ -200,19 +201,19 @@ def predict_aligned(
     Returns
     -------
     voters : tuple of Voter
-        One for each unaligned one; their weights are NaN.
+        One for each unaligned voter; their weights are NaN.
     solves : tuple of Solve
     """
     draws, n_types = plan.draws, len(plan.types)
     keep = cache.once if cache else uncached
-    # A cluster's workers have disks of their own.
+    # The workers of a compute cluster have separate disks.
     near = not os.environ.get(SCHEDULER) and len(unaligned) * _room(draws) <= MAX_RESULT_BYTES / 2
     memory = cache.folder if cache and near else None
     predicted: list[Voter] = []
     solves: list[Solve] = []
     for plain in unaligned:
         voter = plain.encoders
-        # Joined again: the rows of all voters at once would fill the memory.
+        # Joined again, because the rows of all voters would not fit in memory together.
         Xs, Xt = drawn_rows(embeddings, voter, draws, plan.known, config)
         key = _aligned_key(_voter_key(voter, Xs, Xt, draws, n_types, config), draws, config)
         work = partial(
@@ -225,7 +226,7 @@ def predict_aligned(
 
 
 def transport_counts(config: Config, confirmed: float) -> bool:
-    """Tell whether aligned voters are computed: where they can count in the vote (3.4), or always.
+    """Decide whether aligned voters are computed: always, or only if they can count (3.4).
 
     Parameters
     ----------
@@ -236,8 +237,8 @@ def transport_counts(config: Config, confirmed: float) -> bool:
     Returns
     -------
     bool
-        False without an alignment; and by default until a cluster is confirmed, because
-        :func:`ensemble_weights` gives aligned voters no weight before.
+        False without an alignment. By default also False until a cluster is confirmed, because
+        :func:`ensemble_weights` gives aligned voters no weight before then.
 
     Examples
     --------
@@ -251,7 +252,7 @@ def transport_counts(config: Config, confirmed: float) -> bool:
 
 
 def has_alignment(config: Config) -> bool:
-    """Tell whether a configuration asks for an alignment that makes other voters.
+    """Check whether a configuration asks for an alignment that changes the voters.
 
     Parameters
     ----------
@@ -260,7 +261,7 @@ def has_alignment(config: Config) -> bool:
     Returns
     -------
     bool
-        False also where centred features are aligned by their means: that changes nothing.
+        Also False if centred features are aligned by their means, which changes nothing.
     """
     doubled = config.alignment == "centre" and config.features == "centred"
     return config.alignment != "none" and not doubled
@@ -314,13 +315,13 @@ def plain_name(config: Config) -> str:
     Returns
     -------
     {"centre", "none"}
-        ``none`` where features are raw.
+        ``none`` if features are raw.
     """
     return "centre" if config.features == "centred" else "none"
 
 
 def weigh(voters: Sequence[Voter], config: Config, confirmed: float) -> tuple[Voter, ...]:
-    """Give every voter its weight; nothing else about it changes.
+    """Set the weight of every voter, leaving everything else unchanged.
 
     Parameters
     ----------
@@ -351,14 +352,14 @@ def ensemble_weights(
     config: Config,
     confirmed: float,
 ) -> Float64:
-    """Weigh the voters of an ensemble as its configuration wants it (3.4).
+    """Weight the voters of an ensemble according to its configuration (3.4).
 
     Parameters
     ----------
     alignments : sequence of str, length V
-        Of each voter.
+        Alignment of each voter.
     accuracies, mixings : sequence of float, length V
-        See :func:`~celltransfer_core.classify.voting.voter_weights`; used by ``prior`` alone.
+        See :func:`~celltransfer_core.classify.voting.voter_weights`; only used by ``prior``.
     config : Config
         Its ``vote_weights`` and ``features`` are used.
     confirmed : float
@@ -371,9 +372,10 @@ def ensemble_weights(
     """
     if config.vote_weights == "prior":
         return voter_weights(accuracies, mixings)
-    # Alignment to wrong proportions does harm, to confirmed ones good: tests/benchmarks/shifted.py.
+    # Alignment to wrong proportions is harmful, to confirmed ones useful:
+    # tests/benchmarks/shifted.py.
     aligned = confirmed if config.vote_weights == "confirmed" else 1.0
-    # The fitted types count as all unaligned voters together: tests/benchmarks/naming.py.
+    # The fitted types count as much as all unaligned voters together: tests/benchmarks/naming.py.
     plain = list(alignments).count(plain_name(config))
     weighed = {plain_name(config): 1.0, DISCRIMINANT: float(plain)}
     weights = np.array([weighed.get(name, aligned) for name in alignments])
@@ -383,7 +385,7 @@ def ensemble_weights(
 def _voter_key(
     voter: tuple[str, ...], Xs: Float32, Xt: Float32, draws: Draws, n_types: int, config: Config
 ) -> str:
-    """Hash what decides an unaligned voter's answers."""
+    """Hash everything that determines an unaligned voter's predictions."""
     arrays = [Xs, Xt, draws.usable, draws.types, *draws.parts]
     for draw in draws.drawn:
         arrays += [np.array([draw.part]), draw.cells, draw.voting]
@@ -392,6 +394,6 @@ def _voter_key(
 
 
 def _aligned_key(key: str, draws: Draws, config: Config) -> str:
-    """Hash what decides the answers of the same voter after alignment."""
+    """Hash everything that determines the predictions of the same voter after alignment."""
     facts = config.deciding("aligned")
     return fingerprint(key, facts, *(draw.onto for draw in draws.drawn))
