@@ -1,6 +1,6 @@
-"""Figures on a review: accuracy of the vote on the random sample, and progress.
+"""Figures for a review: accuracy of the vote on the random sample, and progress.
 
-Reviews and predictions in, estimates with their intervals out.
+In: reviews and predictions. Out: estimates with their intervals.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from celltransfer_core.people.queue import BLIND_SHARE, random_sample, seen_cell
 from celltransfer_core.people.reviews import Review, final_types, last_answers, settle
 from celltransfer_core.vocabulary import ARTEFACT, DISPUTED, SKIPPED, UNSURE
 
-_BREAK = 120  # seconds without an answer after which the reader is taken to be away
+_BREAK = 120  # seconds without an answer after which the reader is assumed to be away
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A share of right predictions and its interval."""
+    """Share of correct predictions and its interval."""
 
     right: int
     cells: int
     accuracy: float
-    """In [0, 1]; NaN without any cell."""
+    """In [0, 1]; NaN without cells."""
     low: float
     high: float
 
@@ -39,9 +39,9 @@ class SampleAccuracy:
 
     overall: Estimate
     by_type: Mapping[str, Estimate]
-    """Share of right predictions among the cells predicted as each type."""
+    """Share of correct predictions among the cells predicted as each type."""
     drawn: int
-    """Cells of the sample so far, with those counted below, which are in no estimate."""
+    """Cells of the sample so far, including those counted below, which enter no estimate."""
     unsure: int
     artefact: int
     skipped: int
@@ -53,29 +53,30 @@ class ReviewProgress:
     """Progress and speed of a review."""
 
     outcomes: Mapping[str, int]
-    """Cells that were accepted, changed, artefact, unsure, disputed; they sum to ``answered``."""
+    """Numbers of cells that were accepted, changed, artefact, unsure or disputed; they sum to
+    ``answered``."""
     answered: int
     skipped: int
     total: int
     cells_per_minute: float
-    """NaN until two answers were given without a break between them."""
+    """NaN until two answers are given without a break between them."""
     minutes_left: float
     """NaN if the speed is."""
 
 
 def wilson(right: int, cells: int, confidence: float = 0.95) -> Estimate:
-    """Estimate a share with Wilson's interval.
+    """Estimate a share with its Wilson interval.
 
     Parameters
     ----------
     right, cells : int
     confidence : float
-        Probability that the interval holds the true share.
+        Probability that the interval contains the true share.
 
     Returns
     -------
     Estimate
-        With the interval from 0 to 1 if there are no cells.
+        The interval is from 0 to 1 if there are no cells.
 
     Examples
     --------
@@ -103,9 +104,10 @@ def wilson_limits(share: float, cells: float, quantile: float) -> tuple[float, f
     share : float
         In [0, 1].
     cells : float
-        Drawn evenly, or as many as would give the same standard error; above zero.
+        Number of evenly drawn cells, or the number that would give the same standard error; above
+        zero.
     quantile : float
-        Of the standard error's distribution, such as 1.96.
+        Quantile of the standard error's distribution, such as 1.96.
 
     Returns
     -------
@@ -124,12 +126,12 @@ def wilson_limits(share: float, cells: float, quantile: float) -> tuple[float, f
 
 
 def cells_needed(half_width: float, *, accuracy: float = 0.5, confidence: float = 0.95) -> int:
-    """Compute how many cells of the random sample an interval needs.
+    """Compute the number of cells of the random sample that an interval requires.
 
     Parameters
     ----------
     half_width : float
-        Half the width of Wilson's interval, such as 0.05 for ± 5 points.
+        Half-width of the Wilson interval, such as 0.05 for ± 5 points.
     accuracy : float
         Expected accuracy; 0.5 needs the most cells.
     confidence : float
@@ -137,12 +139,12 @@ def cells_needed(half_width: float, *, accuracy: float = 0.5, confidence: float 
     Returns
     -------
     int
-        Cells with an answer that counts in the estimate.
+        Number of cells with an answer that counts in the estimate.
 
     Raises
     ------
     ValueError
-        If half the width is not between 0 and 0.5.
+        If the half-width is not between 0 and 0.5.
 
     Examples
     --------
@@ -168,29 +170,29 @@ def sample_accuracy(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> SampleAccuracy:
-    """Estimate from the random sample how often the vote is right.
+    """Estimate the accuracy of the vote from the random sample.
 
     Parameters
     ----------
     cells : sequence of str, length n
         Hashes of the query's cells.
     predicted : sequence of str, length n
-        Must not have used the answers on the cells themselves.
+        Predictions that do not use the answers on the cells themselves.
     reviews : sequence of Review
-        The answers of blind ones count; the others tell how far the queue is. Several readers of
-        one cell are settled as in :func:`final_types`.
+        Answers of blind reviews count; the others determine the position in the queue. Answers of
+        several readers on one cell are settled as in :func:`final_types`.
     share : float
     seed : int
         Both as for :func:`review_queue`.
     confidence : float
-        Of the intervals.
+        Confidence level of the intervals.
 
     Returns
     -------
     SampleAccuracy
-        Over :func:`random_sample`. Unsure, artefact, skipped and disputed cells are counted
-        separately. A type that the reference lacks counts as a wrong prediction. The intervals
-        assume that the query is much larger than the sample.
+        Accuracy over :func:`random_sample`. Unsure, artefact, skipped and disputed cells are
+        counted separately. A type that the reference lacks counts as a wrong prediction. The
+        intervals assume that the query is much larger than the sample.
     """
     sample = random_sample(cells, reviews, share=share, seed=seed)
     blind = [one for one in reviews if one.blind]
@@ -225,15 +227,16 @@ def review_progress(
         Hashes of the query's cells.
     predicted : sequence of str, length n
     reviews : sequence of Review
-        The speed is that of all readers together; give one reader's reviews for theirs.
+        The speed is that of all readers together; for the speed of one reader, pass that reader's
+        reviews.
     last : int
-        Number of last answers from which the speed is measured.
+        Number of most recent answers from which the speed is measured.
 
     Returns
     -------
     ReviewProgress
-        Two minutes without an answer are a break. It does not count, nor do the answers that end
-        it, because how long they took is not known.
+        Two minutes without an answer are a break. Breaks and the answers that end them do not
+        count, because the time that these answers took is unknown.
     """
     settled = final_types(cells, predicted, reviews).reviewed
     answered = int((settled != "").sum())
@@ -244,7 +247,7 @@ def review_progress(
         if answer
     )
     known = set(cells)
-    # Whole seconds, so that cells answered at once share one.
+    # Whole seconds, so that cells answered together share one.
     seconds = [
         math.floor(dt.datetime.fromisoformat(one.time).timestamp())
         for one in reviews

@@ -1,8 +1,8 @@
-r"""Active statistical inference: from cells drawn with known probabilities to shares of all cells.
+r"""Active statistical inference: shares of all cells from cells drawn with known probabilities.
 
-Predictions of all cells and answers on some of them go in; how many cells of a set are right, or of
-a type, comes out with its interval (Zrnic & Candès, arXiv 2403.03208; Angelopoulos et al., PPI++,
-arXiv 2311.01453).
+The share of cells of a set that are predicted correctly, or are of a type, is estimated with its
+interval from predictions for all cells and answers on some of them (Zrnic & Candès, arXiv
+2403.03208; Angelopoulos et al., PPI++, arXiv 2311.01453).
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from celltransfer_core.people.reviews import Review, settled_answers
 from celltransfer_core.types import Bools, Float64, Ints
 from celltransfer_core.vocabulary import ARTEFACT, DISPUTED, SKIPPED, UNSURE
 
-_OLD_SHARE = 0.1  # of the queue that was the random sample before chances were kept
-_EXPECTED = 20.0  # draws that the expected variance of an answer counts as
+_OLD_SHARE = 0.1  # share of the random sample in the queue before probabilities were recorded
+_EXPECTED = 20.0  # number of draws as which the expected variance of an answer counts
 
 
 @dataclass(frozen=True)
 class Draws:
-    """M cells with an answer that were drawn by chance, among n cells."""
+    """M cells with an answer that were drawn at random from n cells."""
 
     cells: Ints
     """Cell numbers, shape (M,)."""
     weights: Float64
-    """How many cells each stands for: one over its chance and the number of cells that were left,
-    1 for cells drawn evenly, shape (M,)."""
+    """Number of cells that each drawn cell represents, shape (M,): the inverse of the product of
+    its probability and the number of cells that were left; 1 for evenly drawn cells."""
     answered: Ints
-    """All cells with an answer that counts, drawn or not, shape (A,)."""
+    """All cells with a valid answer, drawn or not, shape (A,)."""
     answers: tuple[str, ...]
-    """On each of ``answered``: a type or none of them, length A."""
+    """Answer on each of ``answered``: a type or ``none``, length A."""
     artefacts: Ints
-    """Cells that readers found to be none; they are no part of any share."""
+    """Images that readers marked as artefacts; they count in no share."""
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,28 @@ class Share:
     low: float
     high: float
     draws: int
-    """Drawn cells that it rests on."""
+    """Number of drawn cells on which the estimate is based."""
 
 
 def draws_of(cells: Sequence[str], reviews: Sequence[Review], *, seed: int = 0) -> Draws:
-    """Collect the cells that were drawn by chance, and all answers.
+    """Collect the randomly drawn cells and all answers.
 
     Parameters
     ----------
     cells : sequence of str, length n
         Hashes of the query's cells.
     reviews : sequence of Review
-        In the order they were made, of all readers.
+        Reviews of all readers, in the order they were made.
     seed : int
-        Of the random sample; the study's.
+        Seed of the study, which determines the random sample.
 
     Returns
     -------
     Draws
-        Of reviews from before chances were kept, :func:`random_sample` alone was drawn by chance.
-        Unsure, disputed and skipped cells have no answer that counts. Of a drawn cell those count
-        that were given here: one that was brought in could be anything that was to be proven.
+        For reviews made before probabilities were recorded, only :func:`random_sample` was drawn at
+        random. Unsure, disputed and skipped cells have no valid answer. For drawn cells, only
+        answers given in this study count, because imported answers could be chosen for the intended
+        result.
     """
     place = {cell: number for number, cell in enumerate(cells)}
     weights: dict[int, float] = {}
@@ -111,39 +112,41 @@ def estimate_share(
     among: Bools | None = None,
     confidence: float = 0.95,
 ) -> Share:
-    r"""Estimate in how many cells of a set something is so.
+    r"""Estimate the share of cells of a set with a given property.
 
     Cells with an answer count as answered. The others count as expected, plus the mean difference
-    of answer and expectation in the M drawn cells, each weighted by how many cells it stands for:
+    between answer and expectation in the M drawn cells, each weighted by the number of cells that
+    it represents:
 
     .. math:: \hat\theta = \frac1n \Bigl(\sum_{answered} y_i + \sum_{rest} (\mu_i + \hat\delta)
         \Bigr), \quad \hat\delta = \frac{\sum_m w_m (y_m - \mu_m)}{\sum_m w_m}
 
-    The variance of :math:`\hat\delta` is that of the weighted differences, and as few draws
-    hardly show it, joined with the one that :math:`\mu` leads to expect, which counts as twenty
-    draws. Of two intervals, each with Student's quantile for M − 1 degrees of freedom, the outer
-    limits count: :math:`\hat\theta` plus and minus its standard error, and Wilson's for as many
-    cells drawn evenly as would give this error, which is skewed as shares near 0 and 1 are. Limits
-    are cut to what the answers leave possible, and reach 0 where none of the draws is so, or 1
-    where all are.
+    The variance of :math:`\hat\delta` is that of the weighted differences. Because few draws hardly
+    reveal it, it is pooled with the variance expected from :math:`\mu`, which counts as twenty
+    draws. The limits are the outer ones of two intervals, each with Student's quantile for M − 1
+    degrees of freedom: :math:`\hat\theta` plus and minus its standard error, and the Wilson
+    interval for the number of evenly drawn cells that would give this error, which is skewed for
+    shares near 0 and 1. Limits are clipped to the range that the answers leave possible; they
+    extend to 0 if none of the draws has the property, or to 1 if all have it.
 
     Parameters
     ----------
     outcome : ndarray of bool, shape (A,)
-        Whether it is so in each of ``draws.answered``.
+        Whether each of ``draws.answered`` has the property.
     expected : ndarray of float64, shape (n,)
-        Its probability in each cell, where the cell's own answer has no part.
+        Probability of the property in each cell, without the cell's own answer.
     draws : Draws
     chances : ndarray of float64, shape (n,)
-        Of drawing each cell, as :func:`~celltransfer_core.people.drawing.draw_chances` has it.
+        Probability of drawing each cell, from
+        :func:`~celltransfer_core.people.drawing.draw_chances`.
     among : ndarray of bool, shape (n,), optional
-        The set; all cells by default. Artefacts are no part of it.
+        Cells of the set; all cells by default. Artefacts are excluded.
     confidence : float
 
     Returns
     -------
     Share
-        NaN, and from 0 to 1, with fewer than two draws in the set.
+        With fewer than two draws in the set, the value is NaN and the interval is from 0 to 1.
     """
     from scipy.stats import t as student
 
@@ -167,7 +170,7 @@ def estimate_share(
     mean = float((scale * difference).mean())
     seen = float(((scale * (difference - mean)) ** 2).sum() / (count - 1))
     spread = expected * (1 - expected)
-    # The variance of a weighted difference if cells are drawn with these chances.
+    # The variance of a weighted difference if cells are drawn with these probabilities.
     foreseen = float((spread[inside] / chances[inside]).sum() * chances[inside].sum() / total**2)
     variance = (count * seen + _EXPECTED * foreseen) / (count + _EXPECTED)
     part = float(rest.sum() / total)
@@ -176,7 +179,7 @@ def estimate_share(
     middle = float(value[known].sum() + expected[rest].sum()) / total + part * mean
     middle = float(np.clip(middle, *bounds))
     quantile = float(student.ppf((1 + confidence) / 2, count - 1))
-    # The share that the error is taken at is never 0 or 1 (Agresti & Coull, 1998).
+    # The share at which the error is computed is never 0 or 1 (Agresti & Coull, 1998).
     towards = (middle * count + 2) / (count + 4)
     skewed = wilson_limits(middle, towards * (1 - towards) / max(error**2, 1e-12), quantile)
     low, high = (

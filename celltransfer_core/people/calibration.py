@@ -1,6 +1,6 @@
-"""Calibration of the updated vote: from typed cells to calibrated confidence and sets of types.
+"""Calibration of the updated vote on typed cells: confidence and sets of possible types.
 
-Both tell how far the vote of 3.4 can be trusted on cells that nobody typed.
+Both show how far the vote of 3.4 can be trusted on cells that were not typed by a person.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from celltransfer_core.people.updated import UpdatedVote
 from celltransfer_core.types import Bools, Float64, Ints
 
 CALIBRATED_FROM = 30
-"""Number of typed cells that a calibration needs."""
+"""Number of typed cells required for a calibration."""
 
 COVERAGE = 0.9
-"""Probability that the set of types of a cell holds its true type, for each type."""
+"""Probability that a cell's set of types contains its true type, for each type."""
 
 PRIOR_CURVE = (1.5, 0.0)
 """Prior mean of slope and intercept. A weighted mean of voters is underconfident even if each voter
@@ -33,10 +33,10 @@ _MOST_STEPS = 100  # of the fit
 
 @dataclass(frozen=True)
 class NotYet:
-    """How many more typed cells a figure needs; it stands in place of the figure."""
+    """Number of further typed cells that a figure requires, returned instead of the figure."""
 
     missing: int
-    """Number of cells that have to be typed."""
+    """Number of cells still to be typed."""
     of_type: str = ""
     """Their type, if one is required."""
     blind: bool = False
@@ -50,9 +50,9 @@ class NotYet:
 
 @dataclass(frozen=True)
 class Curve:
-    """The curve from the vote's confidence to the probability of being right.
+    """Curve from the vote's confidence to the probability of a correct prediction.
 
-    Slope and intercept have a normal posterior, which tells how well they are known.
+    Slope and intercept have a normal posterior, which expresses their uncertainty.
     """
 
     slope: float
@@ -60,18 +60,19 @@ class Curve:
     covariance: Float64
     """Shape (2, 2)."""
     typed: int
-    """Typed cells that it was fitted to; the prior without any."""
+    """Number of typed cells to which it was fitted; without any, the curve is the prior."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Calibrated confidence of n cells, estimated from N typed ones."""
+    """Calibrated confidence of n cells, estimated from N typed cells."""
 
     slope: float
     intercept: float
-    """Of the log odds that a prediction is right, as a function of those of its confidence."""
+    """Slope and intercept of the log odds that a prediction is correct, as a function of the log
+    odds of its confidence."""
     confidence: Float64
-    """Probability that each cell's predicted type is right, shape (n,)."""
+    """Probability that each cell's predicted type is correct, shape (n,)."""
     typed: Float64
     """The same for each typed cell, estimated from the others, shape (N,)."""
     right: Bools
@@ -81,19 +82,19 @@ class Calibration:
 def calibrate(updated: UpdatedVote) -> Calibration | NotYet:
     r"""Calibrate the vote's confidence on the typed cells.
 
-    A logistic curve is fitted to whether the vote, which leaves a typed cell's own answer out,
-    agrees with that answer,
+    A logistic curve is fitted to the agreement of the vote, without a typed cell's own answer, with
+    that answer,
 
     .. math:: P(\text{agree}) = \epsilon + (1 - s - \epsilon)
         \, \sigma(a \operatorname{logit} c + b)
 
     where c is the confidence, s = 0.05 the share of wrong answers and :math:`\epsilon` the
-    probability that a wrong answer agrees with a wrong vote by chance: otherwise a single wrong
-    answer on a cell of high confidence would lower the confidence of all cells. A normal prior
-    draws the slope a and the intercept b towards a curve that is a little steeper than the
-    identity, so that few cells are enough. Cells of the queue were picked for their doubt and are
-    right less often than others of the same confidence, so that calibrated confidence is too low
-    rather than too high; the random sample keeps the curve right at high confidence.
+    probability that a wrong answer agrees with a wrong vote by chance. Without these, a single
+    wrong answer on a cell of high confidence would lower the confidence of all cells. A normal
+    prior pulls the slope a and the intercept b towards a curve slightly steeper than the identity,
+    so that few cells are enough. Cells of the queue were selected for doubt and are predicted
+    correctly less often than others of the same confidence. Calibrated confidence is therefore too
+    low rather than too high; the random sample keeps the curve accurate at high confidence.
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ def calibrate(updated: UpdatedVote) -> Calibration | NotYet:
     odds = log_odds(updated.vote.confidence)
     whole = curve_of(updated.vote.confidence, updated)
     start = np.array([whole.slope, whole.intercept])
-    # With each cell left out, which changes the curve but little.
+    # With each cell left out, which changes the curve only slightly.
     curves, _ = _logistic(odds[cells], agrees, 1 - np.eye(len(cells)), by_chance, start)
     return Calibration(
         slope=whole.slope,
@@ -122,12 +123,12 @@ def calibrate(updated: UpdatedVote) -> Calibration | NotYet:
 
 
 def curve_of(confidence: Float64, updated: UpdatedVote | None) -> Curve:
-    """Fit the curve of :func:`calibrate`, to however few typed cells there are.
+    """Fit the curve of :func:`calibrate` to any number of typed cells.
 
     Parameters
     ----------
     confidence : ndarray of float64, shape (n,)
-        Of the vote.
+        Confidence of the vote.
     updated : UpdatedVote, optional
         The vote with its typed cells; None if there are none.
 
@@ -150,7 +151,7 @@ def curve_of(confidence: Float64, updated: UpdatedVote | None) -> Curve:
 
 
 def _agreement(updated: UpdatedVote) -> tuple[Ints, Bools, float]:
-    """Return the typed cells, whether the vote agrees, and the chance that a slip does."""
+    """Return the typed cells, whether the vote agrees, and the chance that a wrong answer does."""
     cells = np.array([cell for cell, _ in updated.annotations.cells], dtype=np.int64)
     answers = np.array([name for _, name in updated.annotations.cells], dtype=str)
     agrees = np.array(updated.types)[updated.vote.winner[cells]] == answers
@@ -163,7 +164,7 @@ def log_odds(share: Float64) -> Float64:
     Parameters
     ----------
     share : ndarray of float64
-        In [0, 1], clipped a little inside.
+        In [0, 1], clipped slightly inside.
 
     Returns
     -------
@@ -192,10 +193,10 @@ def _logistic(
 ) -> tuple[Float64, Float64]:
     """Fit slope and intercept by Fisher scoring, with a normal prior.
 
-    Several curves at once: each row of ``used``, shape (R, N), tells which cells one is fitted to,
-    ``start``, shape (2,), where all start. An answer agrees with a right vote unless it is wrong,
-    and with a wrong vote ``by_chance``. Returns the curves, shape (R, 2), and the precision of
-    each, shape (R, 2, 2).
+    Fits several curves at once: each row of ``used``, shape (R, N), marks the cells to which one
+    curve is fitted; all start from ``start``, shape (2,). An answer agrees with a correct vote
+    unless it is wrong, and with a wrong vote with probability ``by_chance``. Returns the curves,
+    shape (R, 2), and the precision of each, shape (R, 2, 2).
     """
     design = np.column_stack([x, np.ones(len(x))])
     products = (design[:, :, None] * design[:, None, :]).reshape(len(x), 4)
@@ -218,17 +219,17 @@ def _logistic(
 
 @dataclass(frozen=True)
 class PredictionSets:
-    """Sets of types that hold the true one with a chosen probability, for each true type."""
+    """Sets of types that contain the true type with a chosen probability, for each true type."""
 
     coverage: float
     holds: Bools
-    """Whether each cell's set holds each type, shape (n, T); a type without enough typed cells is
-    in every set."""
+    """Whether each cell's set contains each type, shape (n, T); a type without enough typed cells
+    is in every set."""
     missing: Mapping[str, NotYet]
     """Types that need more cells of the random sample before they can be ruled out."""
 
     def of(self, cell: int, types: Sequence[str]) -> list[str]:
-        """List the types in a cell's set, without those of too few typed cells.
+        """List the types in a cell's set, without types with too few typed cells.
 
         Parameters
         ----------
@@ -256,15 +257,15 @@ def prediction_sets(
     updated : UpdatedVote
     sample : sequence of int
         From :func:`~celltransfer_core.people.queue.random_sample`. Other typed cells do not count,
-        because they were picked for their doubt.
+        because they were selected for doubt.
     coverage : float
-        Probability that the set of a cell holds its type, for the cells of every type.
+        Probability that a cell's set contains its type, for the cells of every type.
 
     Returns
     -------
     PredictionSets
-        A type is ruled out where its probability is below the quantile 1 − ``coverage`` of those
-        of the cells of this type in the random sample, each without its own answer.
+        A type is ruled out if its probability is below the quantile 1 − ``coverage`` of its
+        probabilities in the cells of this type in the random sample, each without its own answer.
     """
     answers, chosen = dict(updated.annotations.cells), set(sample)
     holds = np.ones((len(updated.probabilities), len(updated.types)), dtype=bool)

@@ -1,6 +1,6 @@
-"""What drawn answers tell of all cells: how many are right, and how many of each type there are.
+"""Inference from answers on drawn cells: share of correct predictions and of each type.
 
-The vote and the answers go in; shares with intervals that know of typing errors come out.
+From the vote and the answers, shares are estimated with intervals that account for typing errors.
 """
 
 from __future__ import annotations
@@ -22,55 +22,56 @@ from celltransfer_core.people.temperature import scale_types
 from celltransfer_core.types import Bools, Float64, Ints
 
 ESTIMATED_FROM = 20
-"""Drawn cells with an answer before anything is said of all cells; and of how often predictions are
-right, as many blind ones."""
+"""Number of drawn cells with an answer required before shares of all cells are estimated; for the
+accuracy, the same number of blind cells."""
 
 
 @dataclass(frozen=True)
 class Inference:
-    """What the answers tell of n cells and T types."""
+    """Inference from the answers for n cells and T types."""
 
     types: tuple[str, ...]
-    """Those of the vote, then other answers, length T."""
+    """Types of the vote, then other answers, length T."""
     winner: Ints
     """Number of each cell's predicted type, shape (n,)."""
     probabilities: Float64
-    """Of the types, scaled to fit the answers; a cell's own answer has no part, shape (n, T)."""
+    """Probabilities of the types, scaled to fit the answers, without a cell's own answer, shape (n,
+    T)."""
     draws: Draws
     chances: Float64
-    """Of drawing each cell, shape (n,)."""
+    """Probability of drawing each cell, shape (n,)."""
     tally: Tally
-    """What became of every answer."""
+    """Use of every answer."""
 
     @property
     def missing_draws(self) -> int:
-        """How many more drawn cells it takes to tell of the types."""
+        """Number of further drawn cells required to estimate the types."""
         return max(ESTIMATED_FROM - self.tally.drawn, 0)
 
     @property
     def missing_blind(self) -> int:
-        """How many more blind cells it takes to tell how often predictions are right."""
+        """Number of further blind cells required to estimate the accuracy."""
         return max(ESTIMATED_FROM - self.tally.blind, 0)
 
     def right(self, among: Bools | None = None) -> Share:
-        """Estimate the share of cells that are predicted rightly.
+        """Estimate the share of cells that are predicted correctly.
 
         Parameters
         ----------
         among : ndarray of bool, shape (n,), optional
-            The cells to tell of, such as the unflagged ones; all by default.
+            Cells to include, such as the unflagged ones; all by default.
 
         Returns
         -------
         Share
-            Of the vote: a cell's own answer has no part in its prediction.
+            Accuracy of the vote: a cell's own answer has no part in its prediction.
         """
         answers = np.array([self.types.index(name) for name in self.draws.answers], dtype=np.int64)
         expected = self.probabilities[np.arange(len(self.winner)), self.winner]
         return self._share(self.winner[self.draws.answered] == answers, expected, among)
 
     def errors(self, among: Bools | None = None) -> Share:
-        """Estimate the share of cells that are predicted wrongly.
+        """Estimate the share of cells that are predicted incorrectly.
 
         Parameters
         ----------
@@ -90,7 +91,7 @@ class Inference:
         ----------
         name : str
         among : ndarray of bool, shape (n,), optional
-            The cells to tell of, such as those of one slide; all by default.
+            Cells to include, such as those of one slide; all by default.
 
         Returns
         -------
@@ -114,7 +115,7 @@ def infer(
     *,
     seed: int = 0,
 ) -> Inference:
-    """Infer from the answers what all cells are.
+    """Infer the types of all cells from the answers.
 
     Parameters
     ----------
@@ -122,12 +123,12 @@ def infer(
         Hashes of the query's cells.
     types : sequence of str, length T
     probabilities : ndarray of float64, shape (n, T)
-        Of the vote; those of an answered cell must not have used its answer.
+        Probabilities of the vote; those of an answered cell must not use its answer.
     vote : Vote
     reviews : sequence of Review
-        In the order they were made, of all readers.
+        Reviews of all readers, in the order they were made.
     seed : int
-        Of the random sample; the study's.
+        Seed of the study, which determines the random sample.
 
     Returns
     -------
@@ -150,23 +151,23 @@ def infer(
 
 
 def draws_needed(share: Share, cells: int, half_width: float) -> int:
-    """Reckon how many drawn cells make an interval so narrow.
+    """Estimate the number of drawn cells required for a given interval width.
 
     Parameters
     ----------
     share : Share
-        As it is known so far.
+        Current estimate of the share.
     cells : int
-        Of the query.
+        Number of query cells.
     half_width : float
-        Such as 0.05 for ± 5 points.
+        Required half-width, such as 0.05 for ± 5 points.
 
     Returns
     -------
     int
-        From the width that the interval has with the draws so far, which knows how much answers
-        and predictions differed, and what few draws cannot have shown; from an even share as long
-        as nothing is known. No more than there are cells.
+        Computed from the width of the current interval, which reflects the differences between
+        answers and predictions and the uncertainty of few draws; from a share of one half as long
+        as nothing is known. At most the number of cells.
 
     Examples
     --------
@@ -184,21 +185,21 @@ def draws_needed(share: Share, cells: int, half_width: float) -> int:
 
 
 def with_counting(share: Share, cells: int) -> tuple[float, float]:
-    """Join the uncertainty of typing with that of counting so many cells of a specimen.
+    """Combine the uncertainty of typing with that of counting cells of a specimen.
 
     Parameters
     ----------
     share : Share
-        Of the cells of a slide.
+        Share among the cells of a slide.
     cells : int
-        That were counted on it.
+        Number of cells counted on the slide.
 
     Returns
     -------
     low, high : float
         The slide's cells are a sample of the specimen's. Distances of the limits from the estimate
-        are joined as those of independent errors (MOVER; Zou & Donner, Stat. Med. 27:1693, 2008),
-        counting by Wilson's interval. From 0 to 1 where the share is not known.
+        are combined as for independent errors (MOVER; Zou & Donner, Stat. Med. 27:1693, 2008), with
+        the Wilson interval for counting. From 0 to 1 if the share is unknown.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Limits of a differential count of so many cells, by the logic of Rümke's table.
+"""Limits of a differential count of a number of cells, as in Rümke's table.
 
-Shares go in, counts that chance explains come out: a count of 100 or 200 cells differs from the
-next one by chance alone, as the binomial distribution has it (Rümke, in CLSI H20).
+The counts that chance explains are computed from shares: repeated counts of 100 or 200 cells differ
+by chance alone, according to the binomial distribution (Rümke, in CLSI H20).
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ from __future__ import annotations
 from scipy.stats import binom, fisher_exact
 
 USUAL_COUNTS = (100, 200)
-"""Cells that a differential is counted on by eye."""
+"""Numbers of cells in a manual differential count."""
 
 
 def count_limits(
     low: float, high: float, cells: int, *, confidence: float = 0.95
 ) -> tuple[int, int]:
-    """Find how many cells of a type a differential of so many cells may count.
+    """Find the range of counts of a type in a differential of a number of cells.
 
     Parameters
     ----------
     low, high : float
         Interval of the type's share in the specimen, in [0, 1].
     cells : int
-        That are counted.
+        Number of counted cells.
     confidence : float
         Probability of a count within the limits, for either limit of the share.
 
     Returns
     -------
     least, most : int
-        A count outside of them is not explained by chance.
+        A count outside these limits is not explained by chance.
 
     Examples
     --------
@@ -43,20 +43,20 @@ def count_limits(
 def are_compatible(
     first: int, first_cells: int, second: int, second_cells: int, *, confidence: float = 0.95
 ) -> bool:
-    """Tell whether chance explains the difference of two counts of a type.
+    """Check whether chance explains the difference between two counts of a type.
 
     Parameters
     ----------
     first, first_cells : int
         Cells of the type, and of all types, in one differential.
     second, second_cells : int
-        The same in another one of the same specimen.
+        The same for another differential of the same specimen.
     confidence : float
 
     Returns
     -------
     bool
-        By Fisher's exact test.
+        Result of Fisher's exact test.
 
     Examples
     --------

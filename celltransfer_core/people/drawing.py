@@ -1,7 +1,8 @@
-"""Cells are drawn with known probabilities: a vote in, the chance of each cell and the draws out.
+"""Drawing of cells with known probabilities that depend on the vote.
 
 Active statistical inference (Zrnic & Candès, arXiv 2403.03208): doubtful cells are drawn more
-often, every cell now and then, and whoever knows the chances can tell of all cells from the drawn.
+often, but every cell can be drawn. Because the probabilities are known, the drawn cells allow
+inference on all cells.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from celltransfer_core.classify.voting import Vote
 from celltransfer_core.types import Bools, Float64, Ints
 
 DRAWN_AHEAD = 100
-"""Places of the queue that are drawn ahead; the cells after them follow by their chance."""
+"""Number of places of the queue that are drawn in advance; the other cells follow by
+probability."""
 
-_EVENLY = 0.15  # share of the chances that all cells have alike, so that no cell's is near zero
-_BY_TYPE = 0.25  # of the rest, what each predicted type has alike, so that rare types come too
-_SHARPNESS = 3.0  # power of the doubt
-_LEAST = 1e-9  # doubt of a cell that the vote is sure of
+_EVENLY = 0.15  # share of the probability divided evenly, so that no cell's is near zero
+_BY_TYPE = 0.25  # of the rest, share divided evenly among predicted types, to include rare types
+_SHARPNESS = 3.0  # exponent of the doubt
+_LEAST = 1e-9  # doubt of a cell with a certain vote
 
 
 def draw_chances(vote: Vote, left: Bools | None = None) -> Float64:
-    """Compute the probability of each cell to be drawn next.
+    """Compute the probability that each cell is drawn next.
 
     Parameters
     ----------
@@ -34,9 +36,9 @@ def draw_chances(vote: Vote, left: Bools | None = None) -> Float64:
     Returns
     -------
     ndarray of float64, shape (n,)
-        They sum to one over the cells that are left, and are zero elsewhere. 15 % are shared
-        evenly, the rest by doubt: the third power of the margin's distance from one; a quarter of
-        it with as much for each predicted type as for any other.
+        Sums to one over the cells that are left, and is zero elsewhere. 15 % are divided evenly,
+        the rest by doubt, which is the third power of one minus the margin; a quarter of the rest
+        is first divided equally among the predicted types.
 
     Examples
     --------
@@ -65,9 +67,9 @@ def draw_cell(chances: Float64, order: Ints, seed: int, place: int) -> int:
     chances : ndarray of float64, shape (n,)
         At least one above zero.
     order : ndarray of int64, shape (n,)
-        All cells in an order that tells nothing of them.
+        All cells in an order that is unrelated to their properties.
     seed, place : int
-        The same ones draw the same cell from the same chances.
+        Equal values draw the same cell from the same probabilities.
 
     Returns
     -------

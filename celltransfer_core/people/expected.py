@@ -1,7 +1,7 @@
-"""The accuracy to expect of a vote: what the vote lets expect, and what drawn answers say, joined.
+"""The expected accuracy of a vote, from a prediction and answers on drawn cells.
 
-A normal distribution of the log odds and an estimated share go in; a range of accuracies comes out,
-and how many answers may still be wanted. No label goes in but a person's answers.
+A range of accuracies and the number of further answers required are computed from a normal
+distribution of the log odds and an estimated share. The only labels used are a person's answers.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from celltransfer_core.people.active_inference import Share
 from celltransfer_core.types import Float64
 
 WARNED_BELOW = 0.7
-"""Accuracy below which a vote is of little use as it is."""
+"""Accuracy below which a vote is of little use without further answers."""
 
 WARNED_FROM = 0.2
 """Probability of less than :data:`WARNED_BELOW` from which a warning is due; see
 ``tests/benchmarks/expected_accuracy.py``."""
 
 COVERED = 0.8
-"""Probability that the range holds the accuracy."""
+"""Probability that the range contains the accuracy."""
 
 WANTED = 0.9
-"""Accuracy that answers are wanted for."""
+"""Accuracy to be reached with further answers."""
 
 LIKELY = 0.75
-"""Probability of :data:`WANTED` with the most answers; with the least it is one minus this."""
+"""Probability of reaching :data:`WANTED` with the largest number of answers; with the smallest, it
+is one minus this value."""
 
 MOST_ANSWERS = 50
-"""Answers up to which it was measured what they are worth."""
+"""Largest number of answers for which their effect was measured."""
 
 _GRID = np.linspace(-7, 7, 1401)  # log odds
 _NORMAL = NormalDist()
@@ -40,9 +41,9 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True)
 class Learning:
-    r"""What answers make of a vote's accuracy, as log odds b.
+    r"""Effect of answers on a vote's accuracy, as log odds b.
 
-    They go from where they were towards a plateau, the more slowly the more was answered: with
+    The log odds move from their start towards a plateau, more slowly as answers accumulate: with
     :math:`g = \log(1 + n / 10)` after n answers,
 
     .. math:: b_n = p + (b_0 - p)\, e^{-r g} + \varepsilon, \qquad
@@ -54,7 +55,7 @@ class Learning:
     rate: float
     """r"""
     spread: float
-    """s, of vote from vote on the plateau."""
+    """s, the standard deviation between votes on the plateau."""
 
     def after(self, start: Float64 | float, answers: float, more: Float64 | float) -> Float64:
         """Compute the expected log odds after more answers.
@@ -97,49 +98,50 @@ class Learning:
         return np.sqrt(spread**2 * left + self.spread**2 * (1 - left))
 
     def _left(self, answers: float, more: Float64 | float) -> Float64:
-        """Compute how much of the distance from the plateau is left."""
+        """Compute the remaining share of the distance from the plateau."""
         return np.asarray(((answers + more + 10) / (answers + 10)) ** -self.rate)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The accuracy to expect of a vote on all cells, as far as it can be told."""
+    """Estimate of the accuracy of a vote on all cells."""
 
     value: float
     """Best guess: the median."""
     low: float
     high: float
-    """Range that holds it with probability :data:`COVERED`."""
+    """Range that contains the accuracy with probability :data:`COVERED`."""
     poor: float
-    """Probability that it is below :data:`WARNED_BELOW`."""
+    """Probability that the accuracy is below :data:`WARNED_BELOW`."""
     draws: int
-    """Answers on drawn cells that it rests on; zero before any."""
+    """Number of answers on drawn cells on which the estimate is based."""
     wanted: tuple[int, int] | None
-    """Least and most answers still wanted for :data:`WANTED`: (0, 0) where it is likely reached;
-    the most is above :data:`MOST_ANSWERS` where as many may not do; None where even the least is,
-    so that it cannot be told."""
+    """Smallest and largest number of further answers required for :data:`WANTED`: (0, 0) if it is
+    probably reached; the largest is above :data:`MOST_ANSWERS` if that number may not be enough;
+    None if even the smallest is above it, so that no number can be given."""
 
     @property
     def warns(self) -> bool:
-        """Whether a person should do something before going on."""
+        """Whether a person should improve the vote before continuing."""
         return self.poor >= WARNED_FROM
 
 
 def expect(
     mean: float, spread: float, learning: Learning, answers: float, share: Share
 ) -> Expected:
-    """Join what a vote lets expect with what answers say.
+    """Combine the prediction for a vote with the results of answers.
 
     Parameters
     ----------
     mean, spread : float
-        Of the normal distribution of the accuracy's log odds, before anybody has said a word.
+        Mean and standard deviation of the normal distribution of the accuracy's log odds, without
+        any answer.
     learning : Learning
     answers : float
-        That the vote has learnt from.
+        Number of answers from which the vote has learned.
     share : Share
-        Of the cells that are predicted rightly, as answers on drawn cells tell; NaN where they do
-        not.
+        Share of correctly predicted cells according to answers on drawn cells; NaN without an
+        estimate.
 
     Returns
     -------
@@ -147,9 +149,9 @@ def expect(
 
     Notes
     -----
-    The share counts as so many evenly drawn cells as would have its standard error (see
-    :func:`~celltransfer_core.people.active_inference.estimate_share`), but no answer as more than
-    one: few answers that all agree with the vote prove little.
+    The share counts as the number of evenly drawn cells that would have its standard error (see
+    :func:`~celltransfer_core.people.active_inference.estimate_share`), but no answer counts as more
+    than one cell: a few answers that all agree with the vote prove little.
 
     Examples
     --------
@@ -186,7 +188,7 @@ def _density(mean: float, spread: float, share: Share) -> Float64:
 
 
 def _wanted(density: Float64, learning: Learning, answers: float) -> tuple[int, int] | None:
-    """Tell after how many more answers the wanted accuracy is possible, and likely."""
+    """Compute after how many further answers the required accuracy is possible and likely."""
     from scipy.special import ndtr
 
     goal = math.log(WANTED / (1 - WANTED))

@@ -1,6 +1,6 @@
-r"""Flags: which cells want a look, and how many of the others are expected to be wrong (after 3.4).
+r"""Flags for cells that need review, and the expected errors among the others (after 3.4).
 
-The vote and its answers in; flags, and an expected number of errors with its interval, out.
+In: the vote and its answers. Out: flags, and the expected number of errors with its interval.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from celltransfer_core.people.updated import UpdatedVote
 from celltransfer_core.types import Bools, Float64
 
 INTERVAL = 0.95
-"""Probability that an interval of errors holds their number."""
+"""Probability that an interval contains the number of errors."""
 
 NOT_KNOWN = Curve(1.5, 0.5, np.diag([2.0, 3.0]), typed=0)
-"""The curve before enough cells are typed: as wide as it varied between pairs of laboratories."""
+"""The curve used until enough cells are typed, as uncertain as it varied between pairs of
+laboratories."""
 
-_NODES = 9  # of a quadrature over slope, and over intercept
+_NODES = 9  # of the quadrature over slope and over intercept
 
 
 @dataclass(frozen=True)
 class Errors:
-    """The number of wrong predictions to expect among some cells."""
+    """Expected number of wrong predictions among some cells."""
 
     cells: int
     expected: float
@@ -42,27 +43,28 @@ class Errors:
 
     @property
     def share(self) -> float:
-        """Of the cells, in [0, 1]; zero without any."""
+        """Expected share of wrong predictions, in [0, 1]; zero without cells."""
         return self.expected / max(self.cells, 1)
 
 
 @dataclass(frozen=True)
 class Flags:
-    """Which of n cells want a look."""
+    """Flags of n cells."""
 
     flagged: Bools
-    """Shape (n,); typed cells too, by the vote without their own answer."""
+    """Whether each cell needs review, shape (n,); typed cells are judged by the vote without their
+    own answer."""
     typed: Bools
     """Cells that a person typed, shape (n,)."""
     missing: NotYet | None
-    """The answers that flags by calibrated confidence still need; until then they go by agreement.
+    """Answers still missing for flags by calibrated confidence; until then, flags follow agreement.
     """
     error: float
-    """Share of the cells without a flag that may be wrong."""
+    """Accepted share of wrong predictions among the cells without a flag."""
     agreement: float
-    """Less agreement than this is flagged while answers are missing."""
+    """Agreement below which cells are flagged while answers are missing."""
     errors: Errors
-    """Among the cells that are neither flagged nor typed by a person."""
+    """Errors among the cells that are neither flagged nor typed by a person."""
 
 
 def find_flags(
@@ -73,20 +75,20 @@ def find_flags(
     error: float,
     agreement: float,
 ) -> Flags:
-    """Find the cells that want a look.
+    """Find the cells that need review.
 
     Parameters
     ----------
     vote : Vote
-        Of n cells: updated with answers, or the ensemble's.
+        Vote on n cells: updated with answers, or that of the ensemble.
     updated : UpdatedVote, optional
-        What answers made of it.
+        The update of the vote with answers.
     always : ndarray of bool, shape (n,)
-        Cells that are flagged whatever the vote says, such as those of clusters without a type.
+        Cells that are flagged regardless of the vote, such as those of clusters without a type.
     error : float
-        Share of the cells without a flag that may be wrong, in [0, 1]. As many cells as possible
-        are left without a flag, by the mean over the posterior of the curve: as long as few
-        answers tell of it, more cells are flagged.
+        Accepted share of wrong predictions among the cells without a flag, in [0, 1]. As many cells
+        as possible are left without a flag, based on the mean over the posterior of the curve:
+        while there are few answers, more cells are flagged.
     agreement : float
         While there are fewer than :data:`~celltransfer_core.people.calibration.CALIBRATED_FROM`
         typed cells, cells of less agreement are flagged instead.
@@ -100,7 +102,7 @@ def find_flags(
     typed = np.zeros(len(vote.winner), dtype=bool) if updated is None else updated.typed
     few = CALIBRATED_FROM - int(typed.sum())
     if few > 0:
-        curve = NOT_KNOWN  # so few doubtful cells would mislead
+        curve = NOT_KNOWN  # a few doubtful cells would mislead
         flagged = always | (vote.agreement < agreement)
     else:
         curve = curve_of(vote.confidence, updated)
@@ -117,26 +119,26 @@ def find_flags(
 
 
 def _limit(chances: Float64, error: float) -> float:
-    """Find the largest chance of an error up to which cells have a mean chance of ``error``."""
+    """Find the largest error probability up to which the mean over cells is at most ``error``."""
     ordered = np.sort(chances)
     means = np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
-    # Where chances are equal, all of these cells are flagged or none is.
+    # Of cells with equal probabilities, either all are flagged or none is.
     last = np.append(ordered[1:] > ordered[:-1], True)
     within = np.flatnonzero((means <= error) & last[: len(means)])
     return float(ordered[within[-1]]) if len(within) else -1.0
 
 
 def expected_errors(curve: Curve, confidence: Float64, *, interval: float = INTERVAL) -> Errors:
-    r"""Estimate how many predictions are wrong.
+    r"""Estimate the number of wrong predictions.
 
     Parameters
     ----------
     curve : Curve
-        From confidence to the probability of being right; how far it is known counts.
+        Curve from confidence to the probability of a correct prediction, including its uncertainty.
     confidence : ndarray of float64, shape (k,)
-        Of the vote, for the cells in question.
+        Confidence of the vote in the cells in question.
     interval : float
-        Probability that the interval holds the number.
+        Probability that the interval contains the number.
 
     Returns
     -------
@@ -164,7 +166,7 @@ def _wrong(curves: Float64, confidence: Float64) -> Float64:
 
 
 def _curves(curve: Curve) -> tuple[Float64, Float64]:
-    """Return curves and their weights, in place of the posterior (Gauss–Hermite quadrature)."""
+    """Return curves and weights that represent the posterior (Gauss–Hermite quadrature)."""
     places, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     both = np.array([(one, other) for one in places for other in places])
     spread = np.linalg.cholesky(curve.covariance)

@@ -1,4 +1,4 @@
-"""How often the predictions of the queue's cells were right: reviews in, two counts out."""
+"""Counts of correct predictions among the reviewed cells of the queue."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from celltransfer_core.vocabulary import ARTEFACT, DISPUTED, UNSURE
 def count_hits(
     cells: Sequence[str], predicted: Sequence[str], reviews: Sequence[Review]
 ) -> tuple[int, int]:
-    """Count answers that were given with the prediction in sight, and those that agree with it.
+    """Count answers given with the prediction shown, and those that agree with it.
 
     Parameters
     ----------
     cells : sequence of str, length m
         Hashes.
     predicted : sequence of str, length m
-        Types, of a vote in which a cell's own answer has no part.
+        Types from a vote in which a cell's own answer has no part.
     reviews : sequence of Review
         Blind ones are left out: they are the random sample, which is counted separately.
 
     Returns
     -------
     right, answered : int
-        Of the cells with a type for an answer.
+        Numbers of cells whose answer is a type.
     """
     settled = settled_answers([one for one in reviews if not one.blind])
     pairs = [

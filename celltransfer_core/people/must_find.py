@@ -1,7 +1,7 @@
-"""Types that must not be missed: their probabilities in, the cells to show besides out.
+"""Types that must not be missed, and the additional cells to show for them.
 
-A cell that is predicted as such a type is seen as it is. Others are shown as long as too many cells
-of the type are expected among the rest.
+A cell predicted as such a type is seen anyway. Further cells are shown as long as too many cells of
+the type are expected among the rest.
 """
 
 from __future__ import annotations
@@ -17,36 +17,37 @@ from celltransfer_core.types import Bools, Float64, Ints
 MISSED = 0.05
 """Share of the cells of such a type that may be missed."""
 
-_MARGIN = 0.4  # of that share: probabilities are estimates, and the surest errors show last
+_MARGIN = 0.4  # of that share: probabilities are estimates, and the most confident errors show last
 _LIKELY = 0.05  # a cell is shown from this probability on in any case
 _CONFIDENCE = 0.95
-_MOST_DRAWN = 5000  # that are ever asked for
+_MOST_DRAWN = 5000  # largest number that is requested
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """How many of the drawn cells of a type were seen."""
+    """Number of drawn cells of a type that were seen."""
 
     drawn: int
     seen: int
     low: float
-    """Of all cells of the type at least this share is seen, with 95 % confidence."""
+    """At least this share of all cells of the type is seen, with 95 % confidence."""
     missing: int
-    """Further drawn cells of the type, all of them seen, until that share is 95 %."""
+    """Number of further drawn cells of the type, if all of them are seen, until that share is 95
+    %."""
 
 
 def cells_to_show(probability: Float64, predicted: Bools, typed: Bools) -> Bools:
-    r"""Find the cells to show besides those predicted as a type.
+    r"""Find the cells to show in addition to those predicted as a type.
 
-    Cells are shown in the order of their probability, until the others hold, as expected, at most
-    a fiftieth of the type's cells, and in any case from a probability of 5 % on.
+    Cells are shown in descending order of probability until at most 2 % of the type's cells are
+    expected among the others. All cells with a probability of at least 5 % are shown.
 
     Parameters
     ----------
     probability : ndarray of float64, shape (n,)
-        That each cell is of the type.
+        Probability that each cell is of the type.
     predicted : ndarray of bool, shape (n,)
-        Cells that are predicted as it.
+        Cells that are predicted as the type.
     typed : ndarray of bool, shape (n,)
         Cells that a person typed.
 
@@ -64,7 +65,7 @@ def cells_to_show(probability: Float64, predicted: Bools, typed: Bools) -> Bools
     open_cells = np.flatnonzero(~(predicted | typed))
     order = open_cells[np.argsort(-probability[open_cells], kind="stable")]
     ordered = probability[order]
-    unseen = np.cumsum(ordered[::-1])[::-1]  # expected in each cell and those after it
+    unseen = np.cumsum(ordered[::-1])[::-1]  # expected number in each cell and those after it
     shown = (unseen > MISSED * _MARGIN * probability.sum()) | (ordered >= _LIKELY)
     found = np.zeros(len(probability), dtype=bool)
     found[order[shown]] = True
@@ -72,24 +73,24 @@ def cells_to_show(probability: Float64, predicted: Bools, typed: Bools) -> Bools
 
 
 def sensitivity(seen: Bools, drawn: Ints, answers: Sequence[str], name: str) -> Sensitivity:
-    """Tell what drawn cells say of how many cells of a type are seen.
+    """Estimate from drawn cells the share of a type's cells that are seen.
 
     Parameters
     ----------
     seen : ndarray of bool, shape (n,)
-        Cells that are predicted as the type or shown besides.
+        Cells that are predicted as the type or shown in addition.
     drawn : ndarray of int64, shape (M,)
-        Cells that were drawn by chance.
+        Cells that were drawn at random.
     answers : sequence of str, length M
-        On each of them.
+        Answer on each of them.
     name : str
-        Of the type.
+        Name of the type.
 
     Returns
     -------
     Sensitivity
-        The limit is that of Clopper and Pearson. Among cells drawn for their doubt fewer are seen
-        than among all, so that the limit is rather too low.
+        The limit is the Clopper–Pearson limit. Fewer cells are seen among those drawn for doubt
+        than among all cells, so that the limit tends to be too low.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Posteriors of the updated vote: from voters and annotations to types and weights of each cell.
+"""Posteriors of the updated vote: types and weights of each cell from voters and annotations.
 
 The formulas are in the notes of :class:`~celltransfer_core.people.updater.VoteUpdater`.
 """
@@ -14,14 +14,14 @@ from celltransfer_core.classify.voting import cell_weights, count_votes
 from celltransfer_core.types import Float64, Ints
 
 SLIP = 0.05
-"""Prior probability that a person names a cluster or a cell wrongly."""
+"""Prior probability that a person gives a cluster or a cell a wrong type."""
 
 CLUSTER_CELLS = 10.0
-"""Cells that the votes on a cluster count as, because they err together."""
+"""Number of cells as which the votes on a cluster count, because their errors are correlated."""
 
 _ROUNDS = 10  # of expectation-maximisation
 _SHRINKAGE = 0.1
-_EXPECTED, _RIGHT = 5.0, 0.6  # cells that the expected votes count as, and share that is right
+_EXPECTED, _RIGHT = 5.0, 0.6  # cells as which the expected votes count, and correct share
 _AT_ONCE = 64  # typed cells that are left out in one step
 
 
@@ -80,7 +80,7 @@ def combine(voters: Voters, typed: TypedCells, strength: float) -> Posterior:
     Returns
     -------
     Posterior
-        A typed cell's own answer has no part in its probabilities and weights.
+        A typed cell's own answer does not enter its probabilities and weights.
     """
     right = voters.probabilities[:, typed.cells, typed.answers] * voters.certainty[:, typed.cells]
     prior = voters.prior[:, None]
@@ -104,14 +104,14 @@ def combine(voters: Voters, typed: TypedCells, strength: float) -> Posterior:
 
 
 def responsibilities(likelihood: Float64, prior: Float64) -> Float64:
-    """Share each annotation among the voters by their likelihood (E step).
+    """Divide each annotation among the voters by their likelihood (E step).
 
     Parameters
     ----------
     likelihood : ndarray of float64, shape (V, N)
         Prior weight of each voter times its probability of each annotation.
     prior : ndarray of float64, shape (V, 1)
-        The shares of an annotation that no voter gave a probability above zero.
+        Shares of an annotation to which no voter gave a probability above zero.
 
     Returns
     -------
@@ -159,19 +159,19 @@ def discriminant_posterior(Z: Float64, prior: Float64) -> Float64:
     Z : ndarray of float64, shape (n, c)
         Principal components.
     prior : ndarray of float64, shape (n, T)
-        Probabilities of the types to start from.
+        Starting probabilities of the types.
 
     Returns
     -------
     ndarray of float64, shape (n, T)
-        Probabilities of the types; zero for a type of less than one cell.
+        Probabilities of the types; zero for a type with less than one cell.
     """
     n, width = Z.shape
     shares = prior
     square = Z.T @ Z
     for _ in range(_ROUNDS):
         counts = shares.sum(axis=0)
-        present = counts >= min(1.0, counts.max())  # nothing can be estimated from less than a cell
+        present = counts >= min(1.0, counts.max())  # less than one cell allows no estimate
         means = (shares.T @ Z) / np.maximum(counts, 1)[:, None]
         within = (square - (means * counts[:, None]).T @ means) / n
         variance = max(float(np.trace(within)) / width, np.finfo(np.float32).tiny)
@@ -185,14 +185,14 @@ def discriminant_posterior(Z: Float64, prior: Float64) -> Float64:
 
 
 def name_posteriors(votes: Float64, names: Ints) -> Float64:
-    """Compute the probability that each cluster's name is right, given the ensemble's votes.
+    """Compute the probability that each cluster's name is correct, given the ensemble's votes.
 
     Parameters
     ----------
     votes : ndarray of float64, shape (K, T)
         Mean probabilities of the ensemble in each cluster.
     names : ndarray of int64, shape (K,)
-        Type number that each cluster was confirmed as; below 0 if it was not, T or more if the
+        Number of the type confirmed for each cluster; below 0 if unconfirmed, T or more if the
         reference lacks the type.
 
     Returns
@@ -209,8 +209,8 @@ def name_posteriors(votes: Float64, names: Ints) -> Float64:
     seen = CLUSTER_CELLS * votes[known]
     other = 1 / (n_types - 1)
     expected = _EXPECTED * np.where(np.eye(n_types) > 0, _RIGHT, (1 - _RIGHT) * other)
-    # Axes: cluster, its possible true type, type voted for. A cluster's own votes do not add to
-    # what is expected of it.
+    # Axes: cluster, its possible true type, type voted for. A cluster's own votes do not add to its
+    # expected votes.
     drawn = expected + (name.T @ seen)[None] - name[:, :, None] * seen[:, None, :]
     odds = np.log(np.where(name > 0, 1 - SLIP, SLIP * other))
     total = drawn.sum(axis=2)
@@ -225,9 +225,9 @@ def _regress(
 ) -> tuple[Float64, Float64, Float64]:
     """Correct the voters' mean by Gaussian-process regression of the typed cells.
 
-    ``without``, shape (V, N), are the voters' weights without one answer in each column, ``mean``,
-    shape (n, T), their weighted mean and ``shares``, shape (V, n), their weights in each cell.
-    Returns the corrected mean, the weights (other ones in typed cells) and the share of the
+    ``without``, shape (V, N), contains the voters' weights, each column without one answer;
+    ``mean``, shape (n, T), their weighted mean; ``shares``, shape (V, n), their weights in each
+    cell. Returns the corrected mean, the weights (which differ in typed cells) and the share of the
     variance that typed cells explain in each cell, shape (n,).
     """
     kernel, cells, count = typed.kernel, typed.cells, len(typed.cells)
@@ -237,7 +237,7 @@ def _regress(
     )
     explained = np.einsum("cn,nm,cm->c", kernel, inverse, kernel, optimize=True)
     mean = mean + kernel @ (inverse @ (answers - mean[cells]))
-    # A cell's own answer has no part in its own vote.
+    # A cell's own answer does not enter its own vote.
     explained[cells] = 1 + typed.noise - 1 / np.diag(inverse)
     shares = shares.copy()
     mean[cells], shares[:, cells] = _leave_one_out(
@@ -255,7 +255,7 @@ def _leave_one_out(
 ) -> tuple[Float64, Float64]:
     """Vote on each of N typed cells without its own answer, in closed form.
 
-    ``weights``, shape (V, N), are without one answer in each column. Returns probabilities (N, T)
+    Each column of ``weights``, shape (V, N), leaves out one answer. Returns probabilities (N, T)
     and the voters' weights (V, N).
     """
     count = len(answers)

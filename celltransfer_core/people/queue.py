@@ -1,4 +1,4 @@
-"""The review queue: from the vote and the reviews so far to the cells that a reader sees next.
+"""The review queue: the cells that a reader sees next, from the vote and the reviews so far.
 
 See :mod:`celltransfer_core.people.reviews` for its two streams.
 """
@@ -24,13 +24,13 @@ BLIND_SHARE = 0.2
 vote."""
 
 BLIND_FROM = 20
-"""Cells before the first one of the random sample: the first answers improve the vote most, and an
-accuracy estimated from a cell or two means nothing."""
+"""Number of cells before the first one of the random sample: the first answers improve the vote
+most, and an accuracy estimated from one or two cells is meaningless."""
 
 QueueOrder = Literal["drawn", "least certain", "random", "cluster", "type", "disagreement"]
 QUEUE_ORDERS: tuple[QueueOrder, ...] = get_args(QueueOrder)
-_DRAWN_EVERY = 2  # of so many places, one goes to a cell that is drawn by chance
-_ROUNDS_EVERY = 4  # of so many places of the queue, one goes to types and clusters in turn
+_DRAWN_EVERY = 2  # interval of places that go to randomly drawn cells
+_ROUNDS_EVERY = 4  # interval of places that go to types and clusters in turn
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class ReviewQueue:
     cells: Ints
     """Numbers of query cells, shape (k,)."""
     blind: Bools
-    """Whether to show each without its prediction, and to mark its review as blind, shape (k,)."""
+    """Whether to show each cell without its prediction and mark its review as blind, shape (k,)."""
     chances: Float64
-    """Probability with which each was drawn for its place, shape (k,); NaN where no chance decided,
-    or the cell was seen before."""
+    """Probability with which each cell was drawn for its place, shape (k,); NaN where it was not
+    drawn, or was seen before."""
 
 
 def sample_order(cells: Sequence[str], seed: int) -> Ints:
-    """Put all cells into a random order.
+    """Order all cells at random.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def sample_order(cells: Sequence[str], seed: int) -> Ints:
     Returns
     -------
     ndarray of int64, shape (n,)
-        Cell numbers. The first m are a simple random sample for every m. Which of two cells comes
-        first depends on their hashes and the seed only: images that are added later do not change
-        the order of the others.
+        Cell numbers. The first m are a simple random sample for every m. The order of two cells
+        depends only on their hashes and the seed: images that are added later do not change the
+        order of the others.
 
     Examples
     --------
@@ -91,32 +91,31 @@ def review_queue(
     vote : Vote
     clusters : ndarray of int64, shape (n,)
     reviews : sequence of Review
-        Given the reviews of one reader only, the queue is that reader's own, with the same random
-        sample in the same order as every other reader's.
+        With the reviews of a single reader, the queue is that reader's own, with the same random
+        sample in the same order as for all other readers.
     order : {"drawn", "least certain", "random", "cluster", "type", "disagreement"}
-        Drawn: every second place by chance, see
-        :func:`~celltransfer_core.people.drawing.draw_chances`, so that the answers tell of all
-        cells, and in between the least certain cells, which teach the vote most. Least certain: by
-        ascending margin between the two likeliest types. Every fourth place goes to cells that come
-        in rounds: in every round each predicted type has one cell, the least certain of the round
-        first, and within a type its clusters take turns in the same way. So every type and every
+        Drawn: every second place is drawn at random, see
+        :func:`~celltransfer_core.people.drawing.draw_chances`, so that the answers allow inference
+        on all cells; the least certain cells, which improve the vote most, come in between. Least
+        certain: by ascending margin between the two likeliest types. Every fourth place is filled
+        in rounds: in each round, every predicted type has one cell, the least certain of the round
+        first, and within a type its clusters take turns in the same way. Thus every type and every
         cluster is reviewed. Cluster and type: one group after the other, the least certain cells
         first. Disagreement: by :func:`~celltransfer_core.classify.voting.voters_split`.
     only : ndarray of bool, shape (n,), optional
-        Cells to review, such as the flagged ones. The random sample is of all cells all the same.
+        Cells to review, such as the flagged ones. The random sample is still drawn from all cells.
     share : float
         Share of the queue that is the random sample, in [0, 1].
     seed : int
-        Seed of the random sample; the study's.
+        Seed of the study, which determines the random sample.
 
     Returns
     -------
     ReviewQueue
-        Without the answered cells; skipped cells are at its end, the one skipped first before the
-        others. An answer on the next cell leaves the others in their order; where they are drawn,
-        an answer on another one draws them anew. A cell of the random
-        sample that was answered with its prediction in sight is asked again, blind, when its turn
-        comes.
+        Answered cells are left out; skipped cells are at the end, the one skipped first before the
+        others. An answer on the next cell leaves the order of the others unchanged; if they are
+        drawn, an answer on another cell draws them again. A cell of the random sample that was
+        answered with its prediction shown is asked again, blind, when its turn comes.
 
     Raises
     ------
@@ -127,8 +126,8 @@ def review_queue(
     -----
     The random sample is the first ⌈share · n⌉ cells of :func:`sample_order`. The turn of the j-th
     of them is at place 20 + ⌈j / share⌉ of the queue, counting every cell reviewed so far; the rest
-    come at the end. If the chosen order reaches one of these cells before its turn, it is asked
-    then, blind as well, and :func:`random_sample` includes it from its turn on.
+    come at the end. If the chosen order reaches one of these cells before its turn, the cell is
+    asked then, also blind, and :func:`random_sample` includes it from its turn on.
 
     Examples
     --------
@@ -186,7 +185,7 @@ def review_queue(
 
 
 class _Chooser:
-    """Chooses the cell of each place that is not one of the random sample's turns."""
+    """Chooses the cells for the places that do not belong to the random sample."""
 
     def __init__(
         self,
@@ -202,11 +201,11 @@ class _Chooser:
         self.ranking, self.doubtful = (iter(ranking.tolist()) for ranking in rankings)
         self.ahead = ahead if order == "drawn" else 0
         self.order = order
-        # Whoever looks at some cells alone has answers that tell nothing of the others.
+        # Answers on a selection of cells allow no inference on the others.
         self.of_all = bool(wanted.all())
 
     def choose(self, seen: Bools, place: int) -> int:
-        """Choose a cell that was not seen; below 0 if none is left."""
+        """Choose a cell that was not seen; a negative number if none is left."""
         by_chance = place % _DRAWN_EVERY == 0
         if place < self.ahead and by_chance and (left := self.wanted & ~seen).any():
             return draw_cell(draw_chances(self.vote, left), self.drawn, self.seed, place)
@@ -214,7 +213,7 @@ class _Chooser:
         return next((cell for cell in ranking if self.wanted[cell] and not seen[cell]), -1)
 
     def chance(self, cell: int, seen: Bools, place: int, evenly: float, *, in_turn: bool) -> float:
-        """Compute the probability with which a place had this cell, before it is seen."""
+        """Compute the probability with which this cell is drawn for a place, before it is seen."""
         if seen[cell]:
             return math.nan
         alike = 1 / (len(seen) - place)
@@ -224,9 +223,9 @@ class _Chooser:
             return alike
         if place % _DRAWN_EVERY:
             return alike if in_turn else math.nan
-        if place >= self.ahead:  # it is drawn anew when its place comes near
+        if place >= self.ahead:  # it is drawn again when its place comes near
             return math.nan
-        # Whichever of the two streams it came in, it had the chances of both.
+        # Its probability includes both streams, whichever of them it came from.
         return evenly * alike + (1 - evenly) * float(draw_chances(self.vote, ~seen)[cell])
 
 
@@ -259,7 +258,7 @@ def _ranking(order: QueueOrder, vote: Vote, clusters: Ints, drawn: Ints) -> Ints
     turns = np.empty(len(doubtful), dtype=np.int64)
     turns[by_cluster] = _turns(types[by_cluster])
     rounds = np.argsort(np.argsort(turns, kind="stable"), kind="stable")
-    # Each stream fills its own places; a cell that is in both takes the first one.
+    # Each stream fills its own places; a cell that is in both takes the earlier one.
     place = np.arange(len(turns))
     place += place // (_ROUNDS_EVERY - 1)
     return doubtful[np.argsort(np.minimum(place, _ROUNDS_EVERY * (rounds + 1) - 1))]
@@ -277,7 +276,7 @@ def _turns(groups: Ints) -> Ints:
 def seen_cells(
     cells: Sequence[str], reviews: Sequence[Review], *, blind: bool = False
 ) -> tuple[Bools, dict[int, int]]:
-    """Find the cells with a review, and those that were skipped and never answered.
+    """Find the reviewed cells, and those that were skipped and never answered.
 
     Parameters
     ----------
@@ -327,8 +326,8 @@ def wait_for_blind(
     Returns
     -------
     ndarray of bool, shape (n,)
-        Those that :func:`review_queue` shows blind. Whoever sees their predictions before can no
-        longer tell how often predictions are right.
+        Cells that :func:`review_queue` shows blind. Their answers cannot be used to estimate the
+        accuracy if a reader sees their predictions first.
     """
     waiting = np.zeros(len(cells), dtype=bool)
     waiting[sample_order(cells, seed)[: _sample_size(len(cells), share)]] = True
@@ -340,7 +339,7 @@ def wait_for_blind(
 def random_sample(
     cells: Sequence[str], reviews: Sequence[Review], *, share: float = BLIND_SHARE, seed: int = 0
 ) -> list[int]:
-    """List the cells of the random sample that were reviewed so far.
+    """List the cells of the random sample that have been reviewed.
 
     Parameters
     ----------
@@ -356,9 +355,9 @@ def random_sample(
     -------
     list of int
         The first cells of :func:`sample_order`, as long as each was reviewed blind, up to the last
-        one that was asked when all before it had been, or whose turn in the queue has come. A cell
-        that the queue asked early because it was doubtful is included no sooner than otherwise, so
-        that the list is a random sample of all cells.
+        one that was asked after all cells before it or whose turn in the queue has come. A cell
+        that the queue asked early because it was doubtful is not included earlier, so that the list
+        is a random sample of all cells.
     """
     order = sample_order(cells, seed)
     drawn_at = {cells[cell]: place for place, cell in enumerate(order.tolist())}

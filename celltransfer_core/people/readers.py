@@ -1,4 +1,4 @@
-"""Readers compared, with each other and with the vote: answers in, agreement and changes out."""
+"""Comparison of readers with each other and with the vote: agreement and changed types."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class TypeAgreement:
 
     first: int
     second: int
-    """Cells that each gave this type."""
+    """Numbers of cells to which each reader gave this type."""
     both: int
     kappa: float
-    """Cohen's kappa of this type against all others; NaN where both gave it to every cell."""
+    """Cohen's kappa of this type against all others; NaN if both gave it to every cell."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,16 @@ class Concordance:
     """Agreement of two readers."""
 
     cells: int
-    """Cells to which both gave a type or ``artefact``."""
+    """Number of cells to which both gave a type or ``artefact``."""
     agreed: int
     unsure: int
-    """Cells that both answered and at least one was unsure of; not among ``cells``."""
+    """Number of cells that both answered and at least one was unsure of; not included in
+    ``cells``."""
     kappa: float
     """Cohen's kappa; NaN without cells, or if both gave the same single answer throughout."""
     disagreements: tuple[Disagreement, ...]
     by_type: Mapping[str, TypeAgreement]
-    """Of each answer that either gave, this one against all others, in alphabetical order."""
+    """Agreement on each answer that either gave, against all others, in alphabetical order."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ class Reclassification:
     """How often people changed the proposed type."""
 
     overall: Estimate
-    """``right`` are the cells that were changed."""
+    """Share of changed cells; ``right`` is the number of changed cells."""
     by_type: Mapping[str, Estimate]
-    """Of the cells that were proposed as each type."""
+    """Share of changed cells among those proposed as each type."""
 
 
 def cohen_kappa(reviews: Sequence[Review], first: str, second: str) -> Concordance:
@@ -72,8 +73,8 @@ def cohen_kappa(reviews: Sequence[Review], first: str, second: str) -> Concordan
     Returns
     -------
     Concordance
-        Over the last answers on the cells that both answered. ``artefact`` is an answer like a
-        type; cells that one of them is unsure of are counted separately.
+        Agreement of the last answers on the cells that both answered. ``artefact`` is treated like
+        a type; cells that one of them is unsure of are counted separately.
 
     Examples
     --------
@@ -115,7 +116,7 @@ def cohen_kappa(reviews: Sequence[Review], first: str, second: str) -> Concordan
 
 
 def _kappa(pairs: Sequence[tuple[object, object]]) -> float:
-    """Compute Cohen's kappa; NaN where there is one answer alone."""
+    """Compute Cohen's kappa; NaN if there is only one distinct answer."""
     from sklearn.metrics import cohen_kappa_score
 
     if len({answer for pair in pairs for answer in pair}) < 2:
@@ -151,14 +152,14 @@ def reclassification(
     cells : sequence of str, length n
         Hashes of the query's cells.
     predicted : sequence of str, length n
-        Types, of a vote in which a cell's own answer has no part.
+        Types from a vote in which a cell's own answer has no part.
     reviews : sequence of Review
 
     Returns
     -------
     Reclassification
-        Over the cells with an answer that is a type, ``none`` or ``artefact``. It tells of the
-        reviewed cells alone, which are more doubtful than the others.
+        Shares over the cells whose answer is a type, ``none`` or ``artefact``. They apply only to
+        the reviewed cells, which are more doubtful than the others.
 
     Examples
     --------

@@ -1,12 +1,12 @@
-"""Reviews: answers of readers on query cells in, the reviewed and final type of each cell out.
+"""Reviews: answers of readers on query cells, and the reviewed and final type of each cell.
 
-Query cells come to a reader in two streams. Most places of the queue go to cells in the order that
-the reader chose, by default drawn with known chances. A share goes to a random sample of all query
-cells, which are shown blind, that is without their prediction: one that is seen influences the
-reader. Cells that were picked because they are doubtful are wrong more often than the rest; only
-those that chance drew tell of all cells, each by the weight that its chance gives it.
+Readers see query cells from two streams. Most places of the queue go to cells in the order that the
+reader chose, by default drawn with known probabilities. The other places go to a random sample of
+all query cells, which are shown blind, that is, without their prediction, because a visible
+prediction influences the reader. Cells selected for doubt are wrong more often than the rest; only
+randomly drawn cells allow inference on all cells, each weighted by its probability.
 
-Reviews are always in the order in which they were made. Those of cells that are no longer in the
+Reviews are always in the order in which they were made. Reviews of cells that are no longer in the
 query are ignored.
 """
 
@@ -37,11 +37,11 @@ class Review:
     blind: bool
     """Whether the cell was shown without its prediction, as part of the random sample."""
     chance: float | None = None
-    """Probability with which the queue drew the cell for its place; None where it was chosen
-    otherwise, or not kept."""
+    """Probability with which the queue drew the cell for its place; None if the cell was chosen
+    otherwise or the probability was not recorded."""
     source: str = ""
-    """File that the answer was brought in from; empty where it was given here. One that was brought
-    in counts for its cell alone: nothing is known of how the cell came to be looked at."""
+    """File from which the answer was imported; empty for answers given in this study. An imported
+    answer counts only for its own cell, because it is unknown how the cell was selected."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class FinalTypes:
     reviewed: Labels
     """Settled answers: a type, ``artefact``, ``unsure``, ``disputed`` or empty, shape (n,)."""
     final: Labels
-    """What the cell counts as: a type, ``artefact`` or ``disputed``, shape (n,)."""
+    """Final type of each cell: a type, ``artefact`` or ``disputed``, shape (n,)."""
     reader: Labels
     """Readers who answered, joined by ``"; "``, shape (n,)."""
     time: Labels
@@ -59,24 +59,25 @@ class FinalTypes:
     unsure: Bools
     """Whether all readers are unsure, so that ``final`` is the prediction, shape (n,)."""
     disputed: Bools
-    """Whether the readers differ, shape (n,)."""
+    """Whether the readers disagree, shape (n,)."""
 
 
 def read_reviews(payloads: Iterable[Mapping[str, Any]]) -> list[Review]:
-    """Read reviews from the decisions that a study keeps.
+    """Read reviews from the stored decisions of a study.
 
     Parameters
     ----------
     payloads : iterable of mapping
-        Of decisions of the kind ``review``, the oldest first: the fields of :class:`Review`, its
-        source as ``from``, and ``counts`` where one that was brought in counts like those given
-        here; others are ignored. An answer of None takes back what its reader said of the cell.
+        Decisions of the kind ``review``, the oldest first: the fields of :class:`Review`, its
+        source as ``from``, and ``counts`` if an imported answer counts like those given in this
+        study; other fields are ignored. An answer of None withdraws its reader's answers on the
+        cell.
 
     Returns
     -------
     list of Review
-        In the same order. What was taken back is as if the cell had been skipped: its place in the
-        queue stays what it was, on which the chances of later cells rest.
+        Reviews in the same order. A withdrawn answer is treated as if the cell had been skipped:
+        its place in the queue is unchanged, because the probabilities of later cells depend on it.
     """
     found: list[Review] = []
     given: dict[tuple[str, str], list[int]] = {}
@@ -97,7 +98,7 @@ def read_reviews(payloads: Iterable[Mapping[str, Any]]) -> list[Review]:
 def final_types(
     cells: Sequence[str], predicted: Sequence[str], reviews: Sequence[Review]
 ) -> FinalTypes:
-    """Settle the answers on each cell, and set its final type.
+    """Settle the answers on each cell and set its final type.
 
     Parameters
     ----------
@@ -111,10 +112,10 @@ def final_types(
     -------
     FinalTypes
         The last answer of each reader counts; a cell that is skipped later keeps its answer. The
-        answer of the most readers is the reviewed type, so that a third reader settles a dispute of
-        two; readers who are unsure leave it to the others. The final type is the reviewed one. If
-        all readers are unsure it is the prediction, and the cell is marked as unsure. A dispute
-        stays one until a reader changes their answer: the vote does not decide between people.
+        answer of the most readers is the reviewed type, so that a third reader settles a dispute
+        between two; readers who are unsure do not count. The final type is the reviewed type. If
+        all readers are unsure, it is the prediction, and the cell is marked as unsure. A dispute
+        lasts until a reader changes their answer: the vote does not decide between people.
 
     Examples
     --------
@@ -151,8 +152,8 @@ def settled_answers(reviews: Iterable[Review]) -> dict[str, str]:
     Returns
     -------
     dict from a cell's hash to its answer
-        As ``reviewed`` of :func:`final_types`: a type, ``none``, ``unsure``, ``artefact`` or
-        ``disputed``.
+        Answer as in ``reviewed`` of :func:`final_types`: a type, ``none``, ``unsure``, ``artefact``
+        or ``disputed``.
     """
     return {cell: settle(given.values()) for cell, given in last_answers(reviews).items()}
 
@@ -167,7 +168,7 @@ def last_answers(reviews: Iterable[Review]) -> dict[str, dict[str, Review]]:
     Returns
     -------
     dict from a cell's hash to a dict from reader to Review
-        The reader who answered last is the last one. Skipped cells are left out.
+        The reader who answered last comes last. Skipped cells are omitted.
     """
     answers: dict[str, dict[str, Review]] = {}
     for review in reviews:
@@ -184,7 +185,7 @@ def settle(reviews: Iterable[Review]) -> str:
     Parameters
     ----------
     reviews : iterable of Review
-        One of each reader.
+        One review per reader.
 
     Returns
     -------

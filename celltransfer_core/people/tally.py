@@ -1,4 +1,4 @@
-"""What became of every answer: reviews in, how many count for all cells, and why others do not."""
+"""Use of every answer: how many count for all cells, and why the others do not."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from celltransfer_core.vocabulary import ARTEFACT, DISPUTED, UNSURE
 
 @dataclass(frozen=True)
 class Tally:
-    """Numbers of cells; each reviewed cell is in one of them, and ``blind`` are part of ``drawn``.
+    """Numbers of cells; each reviewed cell is in one of them, and ``blind`` is part of ``drawn``.
 
-    The order is that in which they are told.
+    The order is that in which they are reported.
     """
 
     drawn: int
-    """Drawn by chance, and answered: they tell of all cells."""
+    """Drawn at random and answered: these cells allow inference on all cells."""
     blind: int
-    """Those of them that were shown without their prediction."""
+    """Those of ``drawn`` that were shown without their prediction."""
     picked: int
-    """Answered with the prediction in sight, and not drawn by chance: picked, or from before
-    chances were kept."""
+    """Answered with the prediction shown and not drawn at random: selected, or answered before
+    probabilities were recorded."""
     out_of_sample: int
-    """Answered blind, and not drawn by chance."""
+    """Answered blind and not drawn at random."""
     unsure: int
     artefact: int
     skipped: int
@@ -35,21 +35,21 @@ class Tally:
 
 
 def tally_answers(cells: Sequence[str], reviews: Sequence[Review], draws: Draws) -> Tally:
-    """Count what became of every reviewed cell.
+    """Count the reviewed cells by the use of their answers.
 
     Parameters
     ----------
     cells : sequence of str, length n
         Hashes of the query's cells.
     reviews : sequence of Review
-        Of all readers.
+        Reviews of all readers.
     draws : Draws
-        Of the same reviews.
+        Draws from the same reviews.
 
     Returns
     -------
     Tally
-        A cell is blind if a reader gave a type to it without having seen its prediction.
+        A cell is blind if a reader gave it a type without having seen its prediction.
     """
     settled = settled_answers(reviews)
     blind = {

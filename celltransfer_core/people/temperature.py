@@ -1,6 +1,7 @@
-r"""Temperature scaling: a vote's probabilities and answers in, probabilities that fit them out.
+r"""Temperature scaling of a vote's probabilities to fit the answers.
 
-As Guo et al. (ICML 2017) have it, for few answers: with a prior, and with a share of slips.
+The method follows Guo et al. (ICML 2017), adapted to few answers by a prior and a share of label
+errors.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _POWERS = np.geomspace(0.3, 4.0, 16)
 _SLIPS = np.geomspace(0.005, 0.2, 8)
 _PRIOR_POWER, _POWER_SPREAD = 1.0, 0.5  # mean and standard deviation, of the logarithm
 _PRIOR_SLIPS, _SLIPS_SPREAD = 0.03, 1.0
-_LEAST = 1e-4  # of a probability, before its logarithm is taken
+_LEAST = 1e-4  # lower limit of a probability before its logarithm is taken
 
 
 def scale_types(probabilities: Float64, cells: Ints, answers: Sequence[int]) -> Float64:
@@ -24,23 +25,23 @@ def scale_types(probabilities: Float64, cells: Ints, answers: Sequence[int]) -> 
 
     .. math:: \mu = (1 - \epsilon) \frac{p^a}{\sum p^a} + \epsilon \bar p
 
-    where :math:`\bar p` is halfway from the types' mean probabilities to even ones. The power a and
-    the share of slips :math:`\epsilon` are means of their posterior on a grid, under log-normal
-    priors.
+    where :math:`\bar p` is halfway between the types' mean probabilities and uniform ones. The
+    power a and the share of label errors :math:`\epsilon` are means of their posterior on a grid,
+    under log-normal priors.
 
     Parameters
     ----------
     probabilities : ndarray of float64, shape (n, T)
-        Of the vote; those of an answered cell must not have used its answer.
+        Probabilities of the vote; those of an answered cell must not use its answer.
     cells : ndarray of int64, shape (N,)
         The answered cells.
     answers : sequence of int, length N
-        Number of each one's type.
+        Type number of each answered cell.
 
     Returns
     -------
     ndarray of float64, shape (n, T)
-        Rows sum to one. An answered cell's are scaled as the other answers have it.
+        Rows sum to one. The row of an answered cell is scaled by the other answers only.
 
     Examples
     --------
@@ -67,7 +68,7 @@ def scale_types(probabilities: Float64, cells: Ints, answers: Sequence[int]) -> 
 
 
 def _mean(log_weights: Float64, grid: Float64) -> Float64:
-    """Average a parameter's grid, shape (G,), by each column of weights; as a power of e."""
+    """Average a parameter's grid, shape (G,), by each column of weights, and exponentiate."""
     weights = np.exp(log_weights - log_weights.max(axis=0))
     mean = np.log(grid) @ weights / weights.sum(axis=0)
     return np.asarray(np.exp(mean), dtype=np.float64)

@@ -1,7 +1,8 @@
-"""Annotations, and the vote that they update: from matches and reviews to what is shown of a cell.
+"""Annotations from matches and reviews, and the vote that they update.
 
-Annotations are the confirmed clusters (3.2) and the typed cells. :class:`UpdatedVote` is what
-:class:`~celltransfer_core.people.updater.VoteUpdater` makes of the ensemble vote (3.4) with them.
+Annotations are the confirmed clusters (3.2) and the typed cells. :class:`UpdatedVote` is the
+ensemble vote (3.4) after :class:`~celltransfer_core.people.updater.VoteUpdater` has updated it with
+them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ DECIDERS = {
     "discriminant": "what tells the types apart in this set",
     "typed": "cells that people typed",
 }
-"""What each kind of voters is, in words."""
+"""Description of each kind of voters."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Annotations:
     """
 
     clusters: tuple[tuple[int, str], ...] = ()
-    """Position and type of each confirmed cluster, ascending; without clusters of type none."""
+    """Position and type of each confirmed cluster, ascending; clusters of type ``none`` are
+    omitted."""
     cells: tuple[tuple[int, str], ...] = ()
     """Number and type of each typed query cell, ascending."""
 
@@ -58,13 +60,13 @@ def annotations_of(
     Parameters
     ----------
     matches : sequence of Match
-        Of every cluster; the confirmed ones are used.
+        Matches of all clusters; the confirmed ones are used.
     cells : sequence of str, length n
         Hashes of the query's cells, sorted.
     reviews : sequence of Review
-        In the order they were made. Several readers of one cell are settled as in
-        :func:`~celltransfer_core.people.reviews.final_types`. Cells that are unsure, disputed, an
-        artefact or none of the types are not used.
+        Reviews in the order they were made. Answers of several readers on one cell are settled as
+        in :func:`~celltransfer_core.people.reviews.final_types`. Cells that are unsure, disputed,
+        an artefact or of type ``none`` are not used.
 
     Returns
     -------
@@ -98,32 +100,32 @@ class UpdatedVote:
     """The vote after an update; n query cells, T types, V voters of the ensemble, K clusters."""
 
     annotations: Annotations
-    """What it was updated with."""
+    """Annotations used for the update."""
     types: tuple[str, ...]
-    """The reference's kept types, then other types among the annotations, length T."""
+    """The reference's kept types, followed by other types in the annotations, length T."""
     vote: Vote
-    """Of all voters; ``choices`` has the ensemble's V rows, then one row for each other kind of
-    :data:`KINDS`, shape (V + 4, n)."""
+    """Vote of all voters; ``choices`` has the ensemble's V rows, followed by one row for each other
+    kind of :data:`KINDS`, shape (V + 4, n)."""
     ensemble: Vote
-    """Of the ensemble only."""
+    """Vote of the ensemble only."""
     probabilities: Float64
-    """Posterior probability of each type in each cell, not calibrated, shape (n, T)."""
+    """Uncalibrated posterior probability of each type for each cell, shape (n, T)."""
     weights: Float64
-    """Weight of each voter but the typed cells, shape (V + 3,), summing to one."""
+    """Weight of each voter except the typed cells, shape (V + 3,), summing to one."""
     voter_weights: Float64
     """Weight of each row of ``choices`` in each cell, shape (V + 4, n); columns sum to one."""
     distance: Float64
     """Distance of each cell to the nearest typed cell or central cell of a confirmed cluster, in
-    units of the usual distance between neighbours in the query, shape (n,); infinite without
+    units of the typical distance between neighbours in the query, shape (n,); infinite without
     annotations."""
     unknown_above: float
-    """Distance from which a cell is proposed as unknown."""
+    """Distance above which a cell is proposed as unknown."""
     name_posteriors: Float64
-    """Posterior probability that each cluster's confirmed type is right, shape (K,); 1 where a
+    """Posterior probability that each cluster's confirmed type is correct, shape (K,); 1 where a
     cluster is not confirmed or the reference lacks the type."""
     doubted_clusters: tuple[int, ...] = ()
-    """Positions of the clusters whose confirmed type is more likely wrong than right, unless typed
-    cells settle it."""
+    """Positions of the clusters whose confirmed type is more likely wrong than correct, unless
+    typed cells confirm it."""
 
     @property
     def cell_weights(self) -> Float64:
@@ -145,7 +147,7 @@ class UpdatedVote:
 
 
 def all_types(kept: Sequence[str], annotations: Annotations) -> tuple[str, ...]:
-    """List the reference's kept types, then the other types among the annotations.
+    """List the reference's kept types, followed by the other types in the annotations.
 
     Parameters
     ----------
@@ -155,7 +157,7 @@ def all_types(kept: Sequence[str], annotations: Annotations) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        The others in alphabetical order.
+        All types, the others in alphabetical order.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""The vote is updated with annotations, at once and without a new transport (after 3.4).
+"""Update of the vote with annotations, immediate and without a new transport (after 3.4).
 
-Embeddings, clusters and votes of the query and its annotations in, another vote out. It is a
-function of the annotations that stand: to take one back takes its effect back.
+In: embeddings, clusters, votes and annotations of the query. Out: the updated vote. It depends only
+on the current annotations: withdrawing one removes its effect.
 """
 
 from __future__ import annotations
@@ -32,38 +32,39 @@ from celltransfer_core.people.posteriors import (
 from celltransfer_core.people.updated import KINDS, Annotations, UpdatedVote, all_types
 from celltransfer_core.types import Float32, Float64, Ints
 
-_NEW_TYPE = 0.5  # factor on the ensemble's weight where a cluster's type is not in the reference
-_SETTLED = 2  # typed cells more for than against a cluster's name that remove all doubt
+_NEW_TYPE = 0.5  # factor on the ensemble's weight if a cluster's type is not in the reference
+_SETTLED = 2  # surplus of typed cells for a cluster's name that removes all doubt
 
 
 class VoteUpdater(BaseEstimator):
     r"""Update the ensemble vote with annotations.
 
-    Four voters join the ensemble. They know the query's own domain, and each has weight only where
-    there are annotations:
+    Four voters join the ensemble. They are trained on the query's own domain, and each has weight
+    only where there are annotations:
 
-    - the type of a confirmed cluster, for its cells, by their centrality;
+    - the type of a confirmed cluster, for its cells, weighted by their centrality;
     - a k-NN over query cells of confirmed clusters;
-    - a discriminant between the types as they look in the query;
-    - the typed cells, whose weight grows near them, and which correct the other voters.
+    - a discriminant between the types, fitted to the query;
+    - the typed cells, whose weight is highest near them and which correct the other voters.
 
     Parameters
     ----------
     n_neighbors : int
         Neighbours of each cell in the k-NN over confirmed clusters.
     prior_weight : float
-        Prior weight of the cluster's type, of the neighbours and of the discriminant each; the
-        whole ensemble has 1.
+        Prior weight of each of the cluster's type, the neighbours and the discriminant; the whole
+        ensemble has 1.
     prior_strength : float
-        Number of annotations that the prior weights count as: fewer annotations move them little.
+        Number of annotations as which the prior weights count: fewer annotations change them
+        little.
     width : float
         Squared width of the kernel around typed cells, in units of the squared median distance to
         the last of the neighbours.
     noise : float
-        Variance of the noise of answers on cells, when there are many: the larger, the more answers
-        are needed to outvote the other voters.
+        Variance of the noise of answers on cells if there are many answers: the larger it is, the
+        more answers are needed to outvote the other voters.
     unknown_quantile : float
-        Share of the cells of confirmed type that lie nearer than the distance from which cells are
+        Share of the cells of confirmed type that lie within the distance above which cells are
         proposed as unknown.
 
     Attributes
@@ -74,7 +75,7 @@ class VoteUpdater(BaseEstimator):
     components_ : ndarray of float64, shape (n, c)
         The first principal components of X.
     ensemble_ : Vote
-        Of the ensemble without annotations.
+        Vote of the ensemble without annotations.
     width_ : float
         Squared width of the kernel.
     n_features_in_ : int
@@ -82,45 +83,46 @@ class VoteUpdater(BaseEstimator):
     Notes
     -----
     Let :math:`p_{vc}` be the probabilities of voter v in cell c, and :math:`s_{vc}` its certainty:
-    one minus their normalised entropy, times a factor in [0, 1]. For a cluster's type the factor is
-    the square root of the centrality, for neighbours and the discriminant the share of neighbours
-    in confirmed clusters. For the ensemble it is 1/2 where a cluster's type is not in the
-    reference, because the ensemble cannot predict it. Clusters' types in turn cannot predict a type
-    that is kept though no cluster has it: their certainty and that of the neighbours are multiplied
-    by one minus the ensemble's probability of such types.
+    one minus their normalised entropy, times a factor in [0, 1]. For a cluster's type, the factor
+    is the square root of the centrality; for neighbours and the discriminant, it is the share of
+    neighbours in confirmed clusters. For the ensemble, it is 1/2 where a cluster's type is not in
+    the reference, because the ensemble cannot predict it. Clusters' types, in turn, cannot predict
+    a kept type that no cluster has: their certainty and that of the neighbours are multiplied by
+    one minus the ensemble's probability of such types.
 
     A confirmed cluster and its votes for neighbours count with the posterior probability that its
-    type is right. A priori one in twenty is wrong, with all other types equally likely. The
+    type is correct. A priori, one in twenty is wrong, with all other types equally likely. The
     ensemble's votes on a cluster, which count as ten cells, follow a Dirichlet-multinomial
-    distribution given its true type, with the parameters of five expected cells, three of them
-    right, and the votes on the other clusters of that type.
+    distribution given its true type, with parameters from five expected cells, three of them
+    correct, and the votes on the other clusters of that type.
 
     An answer :math:`y_i` on cell i gives voter v the responsibility :math:`r_{vi} \propto w_v
     s_{vi} p_{vi}(y_i)`, from prior weights w that sum to one. The posterior weights are
     :math:`(\kappa w_v + \sum_i r_{vi}) / (\kappa + N)`: the first step of
     expectation–maximisation for a mixture under a Dirichlet prior. By the same rule, confirmed
-    clusters have updated the weights within the ensemble before, each as ten answers on its cells
-    times the posterior probability that its type is right. The voters' weighted mean is m.
+    clusters first update the weights within the ensemble, each as ten answers on its cells times
+    the posterior probability that its type is correct. The voters' weighted mean is m.
 
     The typed cells vote by Gaussian-process regression of their answers on m. With the kernel K,
     :math:`f = m + K_{\cdot t} (K_{tt} + \sigma_N^2 I)^{-1} (Y - m_t)`, with the noise
-    :math:`\sigma_N^2 = \sigma^2 (1 + \kappa / N)`: few answers, on unusual cells at that, have
-    little effect on other cells. Their weight in a cell is the share of the variance that they
-    explain there, near one close to them and zero far away.
+    :math:`\sigma_N^2 = \sigma^2 (1 + \kappa / N)`: few answers, often on unusual cells, have little
+    effect on other cells. Their weight in a cell is the share of the variance that they explain
+    there: nearly one close to them and zero far away.
 
     The discriminant starts from the probabilities p of the ensemble, the clusters' types and the
-    neighbours. In the first principal components it fits normal distributions with equal shares
-    and one covariance, shrunk towards a multiple of the identity, to the cells as they are shared
-    out by q (M step). Their posterior g gives :math:`q \propto \sqrt{p g}` (E step), and so on: the
-    means are those of the types in this query. It does not use typed cells.
+    neighbours. In the first principal components, it fits normal distributions with equal shares
+    and one covariance, shrunk towards a multiple of the identity, to the cells with
+    responsibilities q (M step). Their posterior g gives :math:`q \propto \sqrt{p g}` (E step). The
+    steps are repeated, so that the means are those of the types in this query. It does not use
+    typed cells.
 
-    All that bears on the vote of a typed cell i leaves answer i out, weights included. The
-    regression does so in closed form, with the noise of N answers. So ``predicted_type`` of a typed
-    cell is what the vote would be without its answer, and accuracies over typed cells are unbiased.
+    The vote of a typed cell i does not use answer i, nor do its weights. The regression leaves it
+    out in closed form, with the noise of N answers. Thus ``predicted_type`` of a typed cell is the
+    vote without its answer, and accuracies over typed cells are unbiased.
 
     Examples
     --------
-    The ensemble knows nothing; a person confirms the types of both clusters:
+    The ensemble is uninformative; a person confirms the types of both clusters:
 
     >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(40, 3))
@@ -159,7 +161,7 @@ class VoteUpdater(BaseEstimator):
         types: Sequence[str],
         kept: Sequence[str] = (),
     ) -> Self:
-        """Compute all that does not depend on annotations.
+        """Compute everything that does not depend on annotations.
 
         Parameters
         ----------
@@ -170,7 +172,7 @@ class VoteUpdater(BaseEstimator):
         centrality : ndarray of float64, shape (n,)
             Centrality of each cell in its cluster, in [0, 1].
         probabilities : ndarray of float64, shape (V, n, T)
-            Of the ensemble's voters.
+            Probabilities of the ensemble's voters.
         weights : ndarray of float64, shape (V,)
             Prior weights of the voters.
         types : sequence of str, length T
@@ -223,7 +225,7 @@ class VoteUpdater(BaseEstimator):
         Returns
         -------
         UpdatedVote
-            Without annotations the vote is the ensemble's, bit by bit.
+            Without annotations, the vote is identical to that of the ensemble.
 
         Raises
         ------
@@ -279,7 +281,7 @@ class VoteUpdater(BaseEstimator):
         )
 
     def _given(self, annotations: Annotations, types: tuple[str, ...]) -> _Given:
-        """Turn the annotations into numbers, and compute the posteriors of the clusters' names."""
+        """Convert the annotations to numbers, and compute the posteriors of the clusters' names."""
         number = {name: place for place, name in enumerate(types)}
         names = np.full(len(self.cluster_votes_), -1, dtype=np.int64)
         for cluster, name in annotations.clusters:
@@ -305,7 +307,7 @@ class VoteUpdater(BaseEstimator):
         certainty[:voters, given.cell_names >= len(self.types_)] *= _NEW_TYPE
         prior = np.concatenate([self._ensemble_prior(given), np.full(3, self.prior_weight)])
         prior /= prior.sum()
-        # Names cannot predict a kept type that no cluster has, where the ensemble sees it.
+        # Names cannot predict a kept type that no cluster has but that the ensemble predicts.
         unnamed = self.mean_[:, np.setdiff1d(self.kept_, given.names)].sum(axis=1)
         named = np.maximum(1 - unnamed, 0)  # the sum may exceed one by rounding
         for place, predict in ((-3, self._cluster_vote), (-2, self._neighbour_vote)):
@@ -320,7 +322,7 @@ class VoteUpdater(BaseEstimator):
         return Voters(probabilities, certainty, prior)
 
     def _ensemble_prior(self, given: _Given) -> Float64:
-        """Weigh the ensemble's voters by their probabilities of the clusters' names."""
+        """Weight the ensemble's voters by their probabilities of the clusters' names."""
         weights = self.weights_ / self.weights_.sum()
         known = np.flatnonzero((given.names >= 0) & (given.names < len(self.types_)))
         likelihood = self.voter_cluster_votes_[:, known, given.names[known]]
@@ -330,14 +332,14 @@ class VoteUpdater(BaseEstimator):
         return (strength * weights + credit @ count) / (strength + count.sum())
 
     def _cluster_vote(self, given: _Given, n_types: int) -> tuple[Float64, Float64]:
-        """Predict a cluster's name for its cells, with more certainty the more central they are."""
+        """Predict a cluster's name for its cells, with certainty increasing with centrality."""
         known = given.cell_names >= 0
         shares = np.full((len(known), n_types), 1 / n_types)
         shares[known] = np.eye(n_types)[given.cell_names[known]]
         return shares, np.where(known, given.cell_posteriors * np.sqrt(self.centrality_), 0.0)
 
     def _neighbour_vote(self, given: _Given, n_types: int) -> tuple[Float64, Float64]:
-        """Predict from the names of the clusters that the nearest other cells are in."""
+        """Predict from the names of the clusters of the nearest other cells."""
         names = given.cell_names[self.neighbors_]
         known = np.where(names >= 0, given.cell_posteriors[self.neighbors_], 0.0)
         farthest = np.maximum(self.distances_[:, -1:], np.finfo(np.float32).tiny)
@@ -346,7 +348,7 @@ class VoteUpdater(BaseEstimator):
         return normalized(shares.astype(np.float64)), known.mean(axis=1)
 
     def _discriminant_vote(self, given: _Given, mean: Float64) -> tuple[Float64, Float64]:
-        """Predict from the types as they look in the query, where neighbours are confirmed."""
+        """Predict from types fitted to the query, where neighbours are confirmed."""
         confirmed = (given.cell_names[self.neighbors_] >= 0).mean(axis=1)
         if not confirmed.any():
             return mean, confirmed
@@ -363,7 +365,7 @@ class VoteUpdater(BaseEstimator):
         return TypedCells(typed, given.answers, np.exp(-squared / self.width_), noise)
 
     def _distance(self, given: _Given) -> tuple[Float64, float]:
-        """Measure the distance of each cell to annotated ones, and the threshold of unknown."""
+        """Measure each cell's distance to annotated cells, and the threshold for unknown cells."""
         confirmed = given.cell_names >= 0
         annotated = np.zeros(len(self.X_), dtype=bool)
         for cluster in np.unique(self.clusters_[confirmed]):
@@ -385,10 +387,10 @@ class _Given:
     answers: Ints
     """Their type numbers, shape (N,)."""
     names: Ints
-    """Type number that each cluster was confirmed as, shape (K,); −1 where it was not."""
+    """Number of the type confirmed for each cluster, shape (K,); −1 if unconfirmed."""
     posteriors: Float64
-    """Probability that each name is right, shape (K,)."""
+    """Probability that each name is correct, shape (K,)."""
     cell_names: Ints
     """Name of each cell's cluster, shape (n,)."""
     cell_posteriors: Float64
-    """Probability that it is right, shape (n,)."""
+    """Probability that this name is correct, shape (n,)."""
