@@ -1,8 +1,8 @@
-"""Wrong labels of a labelled set, found by its other cells: confident learning.
+"""Suspected label errors of a labelled set, found from its other cells (confident learning).
 
-In: embeddings and labels. Out: the probability of every type for each cell, from classifiers that
-did not see it, and what that says of its label (Northcutt et al. 2021, arXiv:1911.00068). Not in
-the paper.
+In: embeddings and labels. Out: the probability of every type for each cell, from classifiers not
+trained on it, and the resulting doubt about its label (Northcutt et al. 2021, arXiv:1911.00068).
+Not in the paper.
 """
 
 from __future__ import annotations
@@ -16,33 +16,32 @@ from celltransfer_core.runtime.quiet import quiet
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 
 FOLDS = 5
-"""Parts of the set; the cells of each are judged by those of the others."""
+"""Number of parts of the set; the cells of each part are judged by the other parts."""
 
-_STRENGTH = 0.01  # of the ridge penalty, inverse: a weak fit does not learn single wrong labels
+_STRENGTH = 0.01  # inverse ridge penalty: a weak fit does not learn single wrong labels
 
 
 def out_of_sample(
     views: Sequence[Float32], types: Ints, groups: Ints | None = None, *, seed: int = 0
 ) -> Float64:
-    """Estimate each cell's type by classifiers that were trained without it.
+    """Estimate each cell's type with classifiers trained without it.
 
     Parameters
     ----------
     views : sequence of ndarray of float32, each of shape (n, d)
-        Embeddings; one classifier each, whose probabilities are averaged.
+        Embeddings; one classifier is trained on each, and their probabilities are averaged.
     types : ndarray of int64, shape (n,)
         Number of each cell's label, from 0 on; every number occurs.
     groups : ndarray of int64, shape (n,), optional
-        Slide or patient of each cell: cells of one group never judge each other, as far as every
-        type is found in several groups.
+        Slide or patient of each cell: cells of one group never judge each other, provided that
+        every type occurs in several groups.
     seed : int
-        Of the division into folds.
+        Seed of the division into folds.
 
     Returns
     -------
     ndarray of float64, shape (n, T)
-        Rows sum to one. A cell that is the only one of its type is given its own label: nothing
-        can be said about it.
+        Rows sum to one. The only cell of a type keeps its own label, because it cannot be judged.
     """
     folds = [*_folds(types, groups, seed)]
     return np.mean([_judge(X, types, folds) for X in views], axis=0)
@@ -62,7 +61,7 @@ def _judge(X: Float32, types: Ints, folds: Sequence[Ints]) -> Float64:
 
 
 def _folds(types: Ints, groups: Ints | None, seed: int) -> Iterator[Ints]:
-    """Divide the cells so that each fold has its share of every type, and no group is parted."""
+    """Divide the cells so that each fold has its share of every type and no group is split."""
     if groups is not None and (apart := _grouped_folds(types, groups, seed)):
         yield from apart
         return
@@ -72,14 +71,14 @@ def _folds(types: Ints, groups: Ints | None, seed: int) -> Iterator[Ints]:
 
 
 def _grouped_folds(types: Ints, groups: Ints, seed: int) -> list[Ints]:
-    """Divide the cells by group; empty where a type would be left with none to learn from."""
+    """Divide the cells by group; empty if a type would be left without training cells."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     number = min(FOLDS, len(np.unique(groups)))
     if number < 2:
         return []
     method = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
-    with quiet():  # it warns of types with fewer cells than folds
+    with quiet():  # warnings about types with fewer cells than folds
         folds = [judged.astype(np.int64) for _, judged in method.split(types, types, groups)]
     every = np.bincount(types)
     lost = any(
@@ -89,7 +88,7 @@ def _grouped_folds(types: Ints, groups: Ints, seed: int) -> list[Ints]:
 
 
 def doubt(probabilities: Float64, types: Ints) -> Float64:
-    r"""Measure how far another type is likelier than the label.
+    r"""Measure how much likelier another type is than the label.
 
     .. math:: \tfrac{1}{2} \left(1 + \max_{t \ne y} p_t - p_y \right)
 
@@ -102,7 +101,7 @@ def doubt(probabilities: Float64, types: Ints) -> Float64:
     Returns
     -------
     ndarray of float64, shape (n,)
-        0 where the label is certain, 1 where another type is, ½ where both are as likely.
+        0 if the label is certain, 1 if another type is certain, ½ if both are equally likely.
 
     Examples
     --------
@@ -122,9 +121,9 @@ def far_out(distances: Float64, types: Ints) -> Bools:
     Parameters
     ----------
     distances : ndarray of float64, shape (n,)
-        Of each cell to its nearest others, on average.
+        Mean distance of each cell to its nearest other cells.
     types : ndarray of int64, shape (n,)
-        Groups that are compared each in itself.
+        Groups within which cells are compared.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""The linear probe, a baseline (4.2) that may vote in place of the k-NN (3.4).
+"""The linear probe, a baseline (4.2) that may vote instead of the k-NN (3.4).
 
-Embeddings of the reference and their types in, probabilities of the types out.
+In: embeddings of the reference and their types. Out: probabilities of the types.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from celltransfer_core.classify.probe import Probe
 from celltransfer_core.types import Float32, Float64, Ints
 
 DEAD = 0.01
-"""Least standard deviation that a dimension is divided by, as a share of the root mean square of
+"""Least standard deviation by which a dimension is divided, as a share of the root mean square of
 all dimensions' standard deviations."""
 
 
@@ -28,7 +28,7 @@ class LinearProbe(Probe):
     C : float
         Inverse strength of the ridge penalty.
     max_cells : int
-        Largest number of cells to train on; they are drawn in the classes' proportions.
+        Maximum number of training cells, drawn in the classes' proportions.
     random_state : int
         Seed of the draw.
 
@@ -37,7 +37,7 @@ class LinearProbe(Probe):
     classes_ : ndarray, shape (n_classes,)
         Class labels, sorted.
     mean_, scale_ : ndarray of float32, shape (d,)
-        Subtracted from the embeddings, and what they are divided by.
+        Mean that is subtracted from the embeddings, and divisor.
     logistic_ : sklearn.linear_model.LogisticRegression
     n_features_in_ : int
 
@@ -60,7 +60,7 @@ class LinearProbe(Probe):
 
         self.mean_ = X.mean(axis=0)
         spread = X.std(axis=0)
-        # A dimension that hardly varies in training must not be magnified where it varies again.
+        # A dimension that hardly varies in training must not be magnified when it varies later.
         least = DEAD * float(np.sqrt(np.mean(spread**2)))
         self.scale_ = np.maximum(spread, least) if least > 0 else np.ones_like(spread)
         self.logistic_ = LogisticRegression(C=self.C, max_iter=500).fit(self._scaled(X), numbers)

@@ -1,7 +1,7 @@
 """NMTune (Chen et al., arXiv 2309.17002), a baseline (4.2): a network that reshapes embeddings.
 
-Embeddings of the reference and their types in, probabilities of the types out. It is for
-comparison only, and needs torch, which is loaded when it is used.
+In: embeddings of the reference and their types. Out: probabilities of the types. It is for
+comparison only and needs torch, which is loaded on use.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 
 CONSISTENCY, COVARIANCE, DOMINANT = 1.0, 0.04, 0.001
-"""Weights of NMTune's three losses beside the cross-entropy."""
+"""Weights of NMTune's three losses in addition to the cross-entropy."""
 
 DOMINANT_VALUES = 5
-"""Number of largest singular values."""
+"""Number of largest singular values in the loss."""
 
 EPOCHS, BATCH = 30, 64
-"""Passes over the cells, and cells of one step."""
+"""Passes over the cells, and cells per step."""
 
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-4
-"""Of AdamW; the learning rate falls along a cosine."""
+"""Parameters of AdamW; the learning rate follows a cosine decay."""
 
 
 def consistency_loss(features: torch.Tensor, frozen: torch.Tensor) -> torch.Tensor:
-    """Compute the mean squared difference of features and frozen features, both at length one.
+    """Compute the mean squared difference of features and frozen features, both at unit length.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ def consistency_loss(features: torch.Tensor, frozen: torch.Tensor) -> torch.Tens
 
 
 def covariance_loss(features: torch.Tensor) -> torch.Tensor:
-    """Compute the sum of the squared covariances between dimensions, over their number.
+    """Compute the sum of the squared covariances between dimensions, divided by their number.
 
     Parameters
     ----------
     features : Tensor, shape (n, d)
-        Two cells at least.
+        Features of at least two cells.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def covariance_loss(features: torch.Tensor) -> torch.Tensor:
 
 
 def dominant_singular_loss(features: torch.Tensor) -> torch.Tensor:
-    """Compute minus the share of the five largest singular values in the sum of all.
+    """Compute the negative share of the five largest singular values in the sum of all.
 
     Parameters
     ----------
@@ -86,23 +86,23 @@ class NMTune(Probe):
     r"""NMTune (Chen et al., 2024): a small network that reshapes frozen embeddings (4.2).
 
     Two layers (D → 4D, ReLU, 4D → D) compute new features Z from the embeddings X, and a third
-    layer the scores of the classes. They minimise
+    layer computes the scores of the classes. They minimise
 
     .. math:: L_{CE} + \frac{1}{n D} \| \hat Z - \hat X \|_F^2
         + \frac{0.04}{D} \sum_{i \neq j} \operatorname{cov}(Z)_{ij}^2
         - 0.001 \frac{\sum_{k \le 5} \sigma_k(Z)}{\sum_k \sigma_k(Z)}
 
-    where hats stand for rows of length one and :math:`\sigma_k` for the singular values, the
-    largest first.
+    where hats denote rows of unit length and :math:`\sigma_k` the singular values, the largest
+    first.
 
     Parameters
     ----------
     max_cells : int
-        Largest number of cells to train on; they are drawn in the classes' proportions.
+        Maximum number of training cells, drawn in the classes' proportions.
     epochs : int
     batch_size : int
     random_state : int
-        Seed of the draw, of the order of the cells and of the first weights.
+        Seed of the draw, the order of the cells and the initial weights.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class NMTune(Probe):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        # A few hundred cells give too few steps of the published schedule to learn from.
+        # With a few hundred cells, the published schedule has too few steps to learn.
         tags.classifier_tags.poor_score = True
         return tags
 
@@ -144,7 +144,7 @@ class NMTune(Probe):
         need("encoders", "NMTune", CellTransferError, "torch")
         import torch
 
-        # The state of the generator is put back: the caller's own draws are not affected.
+        # The state of the generator is restored, so that the caller's own draws are not affected.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
             self._optimise(torch.from_numpy(X), torch.from_numpy(numbers))

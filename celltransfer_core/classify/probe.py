@@ -9,14 +9,14 @@ from celltransfer_core.types import Float32, Ints
 
 
 def draw_cells(numbers: Ints, n_cells: int, seed: int) -> Ints:
-    """Draw cells so that every class keeps its share, and no class is lost.
+    """Draw cells so that every class keeps its share and no class is lost.
 
     Parameters
     ----------
     numbers : ndarray of int64, shape (n,)
         Class number of each cell.
     n_cells : int
-        Cells to draw, not fewer than there are classes.
+        Number of cells to draw, at least the number of classes.
     seed : int
 
     Returns
@@ -33,7 +33,7 @@ def draw_cells(numbers: Ints, n_cells: int, seed: int) -> Ints:
     """
     if len(numbers) <= n_cells:
         return np.arange(len(numbers))
-    # In a random order, the k-th cell of each class stands where k is its share of the class.
+    # Within a random order, cells are ranked by their relative position in their class.
     order = np.random.default_rng(seed).permutation(len(numbers))
     share = np.empty(len(numbers))
     for number in np.unique(numbers):
@@ -43,7 +43,7 @@ def draw_cells(numbers: Ints, n_cells: int, seed: int) -> Ints:
 
 
 class Probe(ProbabilisticClassifier):
-    """Base of classifiers that are trained on ``max_cells`` at most, drawn by ``random_state``.
+    """Base of classifiers trained on at most ``max_cells`` cells, drawn with ``random_state``.
 
     A subclass defines ``_train(X, numbers)`` and ``_probabilities(X)``.
     """

@@ -1,7 +1,7 @@
-"""Types as they look in one domain, summarised: embeddings and what cells are in, a linear map out.
+"""Summary of the types in one domain: a linear map learned from embeddings and types of cells.
 
-Of all cells that taught it, one mean a type and one covariance are used, and a matrix of their
-product is kept: no cell's embedding can be read from it. Not in the paper.
+Only one mean per type and one covariance of the training cells are used, and only a matrix of their
+product is kept, from which no cell's embedding can be recovered. Not in the paper.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ import numpy as np
 from celltransfer_core.types import Bools, Float64, Floats, Ints
 
 SHRINKAGE = 0.3
-"""Of the covariance towards a multiple of the identity: tests/benchmarks/memory_of_a_lab.py."""
+"""Shrinkage of the covariance towards a multiple of the identity:
+tests/benchmarks/memory_of_a_lab.py."""
 
 FOLDS = 5
-"""Parts that are left out one after the other, to measure and to calibrate."""
+"""Number of parts that are left out one after another for measurement and calibration."""
 
 COMMON = 0.99
-"""Share of the cells that were left out which count as like one of the types."""
+"""Share of the left-out cells that count as similar to one of the types."""
 
 _POWERS = np.geomspace(0.02, 2.0, 60)
-_RANK = 1e-8  # of the largest: smaller eigenvalues are rounding
-_LEAST = 1e-6  # of a probability, before its logarithm is taken
+_RANK = 1e-8  # of the largest: smaller eigenvalues are rounding errors
+_LEAST = 1e-6  # lower limit of a probability before its logarithm is taken
 
 
 class LinearTypes(NamedTuple):
-    """A linear map from d numbers a cell to the log odds of T types."""
+    """A linear map from d numbers per cell to the log odds of T types."""
 
     weights: Float64
     """Shape (d, T)."""
@@ -36,47 +37,48 @@ class LinearTypes(NamedTuple):
 
 
 class TypeCentres(NamedTuple):
-    """Where cells of each of T types lie, in log odds: what is far from all is none of them."""
+    """Centres of T types in log odds; cells far from all of them are of no known type."""
 
     odds: Float64
     """Log odds of the mean of each type, shape (T, T)."""
     metric: Float64
-    """Of squared distances between log odds, shape (T, T); all but 1 % of the cells that were left
-    out lie within 1 of a mean."""
+    """Metric of squared distances between log odds, shape (T, T); all but 1 % of the left-out cells
+    lie within 1 of a mean."""
 
 
 class TaughtTypes(NamedTuple):
-    """Types that were learned, and what they are worth on cells that were left out."""
+    """Learned types, and their performance on left-out cells."""
 
     found: LinearTypes
-    """Calibrated."""
+    """Calibrated linear map."""
     agreement: float
-    """Share of the cells that get their likeliest type when they are left out."""
+    """Share of cells that are predicted as their likeliest type when left out."""
     centres: TypeCentres
     left_out: Ints
-    """Number of the likeliest type of each cell when it is left out, shape (n,)."""
+    """Number of the likeliest type of each cell when left out, shape (n,)."""
     unlike: Float64
-    """How far each lies from the nearest type then, see :func:`distance_to_types`, shape (n,)."""
+    """Distance of each cell from the nearest type when left out, see :func:`distance_to_types`,
+    shape (n,)."""
 
 
 def fit_types(X: Floats, shares: Float64) -> LinearTypes:
-    r"""Fit a normal distribution to each type, all of one covariance.
+    r"""Fit a normal distribution to each type, all with the same covariance.
 
     .. math:: \log p(k \mid x) = x^T \Sigma^{-1} \mu_k - \tfrac12 \mu_k^T \Sigma^{-1} \mu_k + c
 
-    where :math:`\Sigma` is the covariance within types, shrunk. Types are equally likely before a
-    cell is seen: the next slides have other proportions.
+    where :math:`\Sigma` is the shrunk covariance within types. Types are equally likely a priori,
+    because later slides have other proportions.
 
     Parameters
     ----------
     X : ndarray of float, shape (n, d)
     shares : ndarray of float64, shape (n, T)
-        Probability of each type in each cell; a one for what a person said.
+        Probability of each type in each cell; one for the answer of a person.
 
     Returns
     -------
     LinearTypes
-        The intercept of a type of less than one cell is −inf: nothing is known of it.
+        The intercept of a type with less than one cell is −inf, because nothing is known of it.
 
     Examples
     --------
@@ -90,7 +92,7 @@ def fit_types(X: Floats, shares: Float64) -> LinearTypes:
 
 
 def _fit(X: Floats, shares: Float64) -> tuple[Float64, Float64, Float64]:
-    """Fit the types; return weights, intercept, and products of the means by them, (T, T)."""
+    """Fit the types; return weights, intercept, and their products with the means, (T, T)."""
     rows = X.astype(np.float64)
     counts = shares.sum(axis=0)
     means = (shares.T @ rows) / np.maximum(counts, np.finfo(np.float64).tiny)[:, None]
@@ -106,7 +108,7 @@ def _fit(X: Floats, shares: Float64) -> tuple[Float64, Float64, Float64]:
 
 
 def teach_types(X: Floats, shares: Float64, *, seed: int = 0) -> TaughtTypes:
-    """Fit the types, and calibrate them by cells that are left out.
+    """Fit the types and calibrate them on left-out cells.
 
     Parameters
     ----------
@@ -114,13 +116,13 @@ def teach_types(X: Floats, shares: Float64, *, seed: int = 0) -> TaughtTypes:
     shares : ndarray of float64, shape (n, T)
         See :func:`fit_types`.
     seed : int
-        Of the parts that are left out.
+        Seed of the division into parts.
 
     Returns
     -------
     TaughtTypes
-        All log odds are scaled by one number, with which the cells that were left out are the
-        likeliest: in many dimensions they are far too sure otherwise.
+        All log odds are scaled by one factor that maximises the likelihood of the left-out cells,
+        because they are overconfident in many dimensions.
     """
     fold = np.random.default_rng([seed, 32]).permutation(len(X)) % min(FOLDS, len(X))
     odds, unlike = np.zeros_like(shares), np.zeros(len(X))
@@ -150,14 +152,14 @@ def teach_types(X: Floats, shares: Float64, *, seed: int = 0) -> TaughtTypes:
 
 
 def _centres(products: Float64, intercept: Float64, there: Bools) -> TypeCentres:
-    """Return where the types lie that are there; the metric is that of the fitted covariance."""
+    """Return the centres of the existing types; the metric is that of the fitted covariance."""
     own = products[np.ix_(there, there)]
     metric = np.linalg.pinv(own, _RANK, hermitian=True).astype(np.float64)
     return TypeCentres(own + intercept[there], metric)
 
 
 def distance_to_types(odds: Float64, centres: TypeCentres) -> Float64:
-    """Measure how far cells lie from the nearest type.
+    """Measure the distance of cells from the nearest type.
 
     Parameters
     ----------
@@ -167,8 +169,8 @@ def distance_to_types(odds: Float64, centres: TypeCentres) -> Float64:
     Returns
     -------
     ndarray of float64, shape (n,)
-        Squared Mahalanobis distance within the space that the types span; above 1 a cell is
-        unlike all of them.
+        Squared Mahalanobis distance within the space that the types span; cells above 1 are unlike
+        all types.
     """
     off = odds[:, None] - centres.odds[None]
     found = np.einsum("nkt,tu,nku->nk", off, centres.metric, off).min(axis=1)
@@ -176,7 +178,7 @@ def distance_to_types(odds: Float64, centres: TypeCentres) -> Float64:
 
 
 def probabilities_of(odds: Float64) -> Float64:
-    """Turn log odds into probabilities.
+    """Convert log odds to probabilities.
 
     Parameters
     ----------
@@ -197,5 +199,5 @@ def probabilities_of(odds: Float64) -> Float64:
 
 
 def _finite(odds: Float64) -> Float64:
-    """Replace what is infinite, so that it can be scaled and added up."""
+    """Replace infinite values, so that they can be scaled and summed."""
     return np.maximum(odds, -1e9)

@@ -1,4 +1,4 @@
-"""The ensemble vote (3.4, step iii): from the voters' probabilities to the type of each cell.
+"""The ensemble vote (3.4, step iii): the type of each cell from the voters' probabilities.
 
 A voter is one classifier on one embedding, with or without transport. Its weight is estimated
 without labels of the query.
@@ -15,8 +15,8 @@ from celltransfer_core.neighbors.knn import EntropyWeightedKNN, normalized_entro
 from celltransfer_core.neighbors.search import nearest
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 
-_AT_MOST = 3000  # cells of each set that weights are estimated on
-_MIXING_NEIGHBOURS, _MIXING_CELLS = 15, 1000  # neighbours, of so many cells of both sets together
+_AT_MOST = 3000  # cells of each set on which weights are estimated
+_MIXING_NEIGHBOURS, _MIXING_CELLS = 15, 1000  # neighbours, and cells of both sets together
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Vote:
     winner: Ints
     """Type number with the largest weight of first choices, shape (n,)."""
     agreement: Float64
-    """Share of the weight whose first choice is the winner, shape (n,)."""
+    """Share of the weight with the winner as first choice, shape (n,)."""
     confidence: Float64
-    """Weighted mean probability of the winner, not calibrated, shape (n,)."""
+    """Uncalibrated weighted mean probability of the winner, shape (n,)."""
     choices: Ints
     """First choice of each voter, shape (V, n)."""
     margin: Float64
-    """Weighted mean probability of the likeliest type less that of the second, shape (n,)."""
+    """Weighted mean probability of the likeliest type minus that of the second, shape (n,)."""
 
 
 def cell_weights(weights: Float64, certainty: Float64) -> Float64:
@@ -45,15 +45,15 @@ def cell_weights(weights: Float64, certainty: Float64) -> Float64:
     Parameters
     ----------
     weights : ndarray of float64, shape (V,) or (V, n)
-        w of every voter, the same everywhere or in each cell.
+        w of every voter, either the same in all cells or separate for each cell.
     certainty : ndarray of float64, shape (V, n)
         1 − H.
 
     Returns
     -------
     ndarray of float64, shape (V, n)
-        The weights of each cell sum to one. Where no voter has any certainty, they are the voters'
-        own weights.
+        The weights of each cell sum to one. If no voter has any certainty, they are the voters' own
+        weights.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def mean_probabilities(probabilities: Float64, weights: Float64 | None = None) -
     ----------
     probabilities : ndarray of float64, shape (V, n, T)
     weights : ndarray of float64, shape (V,), optional
-        Of every voter; all the same by default.
+        Weight of every voter; equal by default.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def count_votes(probabilities: Float64, weights: Float64) -> Vote:
 
 
 def margin(probabilities: Float64) -> Float64:
-    """Compute how far the likeliest type is above the second.
+    """Compute the margin between the likeliest type and the second.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def margin(probabilities: Float64) -> Float64:
     Returns
     -------
     ndarray of float64, shape (n,)
-        The probability itself where there is one type only.
+        The probability itself if there is only one type.
 
     Examples
     --------
@@ -184,7 +184,7 @@ def margin(probabilities: Float64) -> Float64:
 
 
 def leave_one_out_accuracy(X: Float32, types: Ints, rng: np.random.Generator) -> float:
-    """Measure how well the entropy-weighted k-NN classifies each reference cell by the others.
+    """Measure how well the entropy-weighted k-NN classifies each reference cell from the others.
 
     Parameters
     ----------
@@ -220,12 +220,13 @@ def mixing(Xs: Float32, Xt: Float32, rng: np.random.Generator) -> float:
     ----------
     Xs, Xt : ndarray of float32, shape (n, d) and (m, d)
     rng : numpy.random.Generator
-        Draws equally many cells of both, so that perfect mixing gives half of the neighbours.
+        Draws the same number of cells from both sets, so that perfect mixing gives a share of one
+        half.
 
     Returns
     -------
     float
-        Twice that share, 1 at most: 0 where the sets lie apart, 1 where they mix perfectly.
+        Twice that share, at most 1: 0 if the sets are separate, 1 if they mix perfectly.
 
     Examples
     --------
@@ -249,7 +250,7 @@ def mixing(Xs: Float32, Xt: Float32, rng: np.random.Generator) -> float:
 
 
 def voter_weights(accuracy: Sequence[float], mixed: Sequence[float]) -> Float64:
-    """Weigh the voters without labels of the query: accuracy on the reference times mixing.
+    """Weight the voters without labels of the query, by accuracy on the reference times mixing.
 
     Parameters
     ----------
