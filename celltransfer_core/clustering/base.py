@@ -1,6 +1,6 @@
-"""What all cluster detection shares (3.2, A.1): the graph of eqs 6–8 and what is measured on it.
+"""Base of cluster detection (3.2, A.1): the graph of eqs 6–8 and the measures on it.
 
-Embeddings of the query in; a cluster for each cell and its centrality out.
+In: embeddings of the query. Out: a cluster for each cell and its centrality.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ Sigma = Literal["paper", "auto"]
 Graph = Literal["geodesic", "knn"]
 
 AUTO_NEIGHBOURS = 24
-"""Mean number of neighbours of a cell with ``sigma="auto"``; chosen on ``pbc`` alone."""
+"""Mean number of neighbours of a cell with ``sigma="auto"``; chosen only on ``pbc``."""
 
 AUTO_SHARE = 0.2
-"""Largest share of all pairs that it connects: a few dozen cells would all be neighbours else."""
+"""Largest share of all pairs that it connects; otherwise, a few dozen cells would all be
+neighbours."""
 
 UNASSIGNED = -1
 """Label of a cell without a cluster."""
@@ -44,10 +45,10 @@ def choose_sigma(W: Float32, rule: Sigma | float) -> float:
     W : ndarray of float32, shape (n, n)
         See :func:`celltransfer_core.neighbors.graph.similarity_matrix`.
     rule : {"paper", "auto"} or float
-        ``paper``: 0.3 for less than 800 cells, else 0.15. ``auto``: the quantile of the distances
-        that gives a cell :data:`AUTO_NEIGHBOURS` neighbours on average, but connects no more than
-        :data:`AUTO_SHARE` of all pairs; it follows the distribution of the distances. A number is
-        σ itself.
+        ``paper``: 0.3 for fewer than 800 cells, otherwise 0.15. ``auto``: the quantile of the
+        distances that gives a cell :data:`AUTO_NEIGHBOURS` neighbours on average, but connects no
+        more than :data:`AUTO_SHARE` of all pairs; it follows the distribution of the distances. A
+        number is σ itself.
 
     Returns
     -------
@@ -78,7 +79,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):
     Parameters
     ----------
     n_neighbors : int
-        Neighbours of each cell in the graph that geodesic distances are measured on.
+        Neighbours of each cell in the graph on which geodesic distances are measured.
     graph : {"geodesic", "knn"}
         Edges between all cells within the geodesic distance σ (eq. 7), or between nearest
         neighbours only, weighted by their own distance.
@@ -94,7 +95,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):
     centrality_ : ndarray of float64, shape (n,)
         Weighted degree of each cell within its own cluster (eq. 8), 1 for the most central one.
     density_ : ndarray of float64, shape (n_clusters,)
-        Share of a cluster's pairs of cells that share an edge.
+        Share of a cluster's pairs of cells that are joined by an edge.
     n_clusters_ : int
     sigma_ : float
         The threshold used.
@@ -160,7 +161,7 @@ def dissolve_small(X: Float32, labels: Ints, min_cluster: int) -> Ints:
     X : ndarray of float32, shape (n, d)
     labels : ndarray of int64, shape (n,)
     min_cluster : int
-        Clusters of fewer cells are dissolved. If all are, the result is one cluster.
+        Clusters with fewer cells are dissolved. If all are dissolved, the result is one cluster.
 
     Returns
     -------
@@ -186,7 +187,7 @@ def label_the_rest(X: Float32, labels: Ints) -> Ints:
     ----------
     X : ndarray of float32, shape (n, d)
     labels : ndarray of int64, shape (n,)
-        :data:`UNASSIGNED` for cells without a cluster; one cell at least must have one.
+        :data:`UNASSIGNED` for cells without a cluster; at least one cell must have one.
 
     Returns
     -------
@@ -208,7 +209,7 @@ def label_the_rest(X: Float32, labels: Ints) -> Ints:
 
 
 def by_size(labels: Ints) -> Ints:
-    """Renumber clusters from the largest to the smallest; ties by their first cell.
+    """Renumber clusters from the largest to the smallest, breaking ties by their first cell.
 
     Parameters
     ----------
@@ -256,7 +257,7 @@ def cluster_centrality(e: Float32, labels: Ints) -> Float64:
 
 
 def cluster_density(adjacent: Bools, labels: Ints) -> Float64:
-    """Compute the share of each cluster's pairs of cells that share an edge.
+    """Compute the share of each cluster's pairs of cells that are joined by an edge.
 
     Parameters
     ----------

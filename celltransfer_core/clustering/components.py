@@ -1,6 +1,6 @@
 """Projections of embeddings: principal components of one set, and directions that separate types.
 
-For the mixture's clusters (3.2), for matches (A.2) and for the vote that annotations update.
+Used for the mixture's clusters (3.2), for matches (A.2) and for the vote updated with annotations.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from celltransfer_core.classify.probe import draw_cells
 from celltransfer_core.types import Float32, Float64, Ints
 
 COMPONENTS = 20
-"""Principal components of the query in which its types are separated."""
+"""Number of principal components of the query in which its types are separated."""
 
 
 def principal_components(X: Float32, count: int = COMPONENTS) -> Float64:
@@ -43,8 +43,8 @@ def principal_components(X: Float32, count: int = COMPONENTS) -> Float64:
 
 
 SHRINKAGE, WIDE, MOST_CELLS = 0.3, 300, 5000
-"""Of the discriminant: shrinkage, and the largest numbers of principal components and of cells that
-it is estimated from."""
+"""Shrinkage of the discriminant, and the largest numbers of principal components and of cells from
+which it is estimated."""
 
 
 def discriminant(Xs: Float32, Xt: Float32, types: Ints) -> tuple[Float32, Float32]:
@@ -68,9 +68,9 @@ def discriminant(Xs: Float32, Xt: Float32, types: Ints) -> tuple[Float32, Float3
     Returns
     -------
     Xs, Xt : ndarray of float32, shape (n, r) and (m, r)
-        Each centred; r is at most the number of types less one, and zero if there are not more
-        cells than types, or all cells of each type are equal. Rows of more than :data:`WIDE`
-        numbers are first reduced to as many principal components.
+        Each centred; r is at most the number of types minus one, and zero if there are no more
+        cells than types or all cells of each type are equal. Rows of more than :data:`WIDE` numbers
+        are first reduced to this number of principal components.
 
     Examples
     --------

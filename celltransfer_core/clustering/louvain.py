@@ -1,4 +1,4 @@
-"""Louvain communities (Blondel et al., 2008), the benchmark of 3.2: embeddings in, clusters out."""
+"""Louvain communities (Blondel et al., 2008), the benchmark of 3.2."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class LouvainClustering(GraphClustering):
     Parameters
     ----------
     resolution : float
-        γ. More than 1 favours many small clusters: several may match one type, while types that
-        are joined here cannot be separated later.
+        γ. Values above 1 favour many small clusters: several of them may match one type, whereas
+        types that are joined here cannot be separated later.
     n_neighbors, graph, sigma
         Graph, see :class:`~celltransfer_core.clustering.base.GraphClustering`.
     min_cluster : int
-        Communities of fewer cells are dissolved, and their cells labelled by k-NN.
+        Communities with fewer cells are dissolved, and their cells labelled by k-NN.
     random_state : int
         Seed of the order in which nodes are visited.
 

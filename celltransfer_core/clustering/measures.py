@@ -1,4 +1,4 @@
-"""Measures of a graph's nodes (A.1, eqs 9–11) and of a whole cluster: adjacency in, numbers out.
+"""Measures of a graph's nodes (A.1, eqs 9–11) and of a whole cluster, from its adjacency matrix.
 
 The weighted node degree of eq. 8 is the sum of a row of edge weights.
 """
@@ -11,7 +11,7 @@ from celltransfer_core.types import Bools, Float32, Float64
 
 
 def hop_neighbours(adjacent: Bools, hops: int) -> Bools:
-    """Find the h-hop neighbours of each node, among them the node itself.
+    """Find the h-hop neighbours of each node, including the node itself.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ def node_density(adjacent: Bools, hops: int = 2) -> Float64:
     Returns
     -------
     ndarray of float64, shape (n,)
-        Scaled to [0, 1] over the graph. A node without neighbours has the density 0 before that.
+        Scaled to [0, 1] over the graph. A node without neighbours has a density of 0 before
+        scaling.
     """
     reached = hop_neighbours(adjacent, hops).astype(np.float32)
     nodes = reached.sum(axis=1, dtype=np.float64)
@@ -78,7 +79,7 @@ def jaccard_matrix(adjacent: Bools) -> Float32:
 def node_correlation(adjacent: Bools, hops: int = 2) -> Float32:
     r"""Compute the node correlation matrix :math:`(D D^T) \circ J` of eq. 11.
 
-    The product with J is element by element: step 6 needs a zero wherever J is zero.
+    The product with J is elementwise, because step 6 needs a zero wherever J is zero.
 
     Parameters
     ----------
@@ -133,6 +134,6 @@ def is_compact(adjacent: Bools, *, reach: float = 0.6, hops: int = 2) -> bool:
             within += added
         reached = further
     known = reached.sum(axis=1, dtype=np.float64) - 1
-    # Closeness by Wasserman and Faust, for which nodes of small separate parts are not central.
+    # Closeness after Wasserman and Faust, by which nodes of small separate parts are not central.
     closeness = np.divide(known**2, total, out=np.zeros(n), where=total > 0)
     return bool(within[closeness.argmax()] >= reach * n)

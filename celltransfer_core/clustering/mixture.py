@@ -1,4 +1,4 @@
-"""A mixture of normal distributions, the default for 3.2: embeddings in, clusters out."""
+"""A mixture of normal distributions, the default for 3.2."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from celltransfer_core.neighbors.graph import N_NEIGHBORS
 from celltransfer_core.types import Float32, Ints
 
 Auto = Literal["auto"]
-_AUTO_CLUSTERS = 12, 20  # least and most with "auto": a person confirms as many in minutes
+_AUTO_CLUSTERS = 12, 20  # least and most with "auto": a person can confirm them in minutes
 
 
 class MixtureClustering(GraphClustering):
@@ -23,20 +23,19 @@ class MixtureClustering(GraphClustering):
     .. math:: \prod_i \sum_k \pi_k \mathcal{N}(z_i; \mu_k, \Sigma)
 
     of the first principal components z; a cell's cluster is its likeliest component k. Clusters
-    differ in their means, not in their shape. In units of the spread within a cluster even a few
-    cells of a small type lie far from a large one, while a large type is not cut up as long as
-    there is another type to find. A person confirms the clusters, so their number is what one
-    chooses.
+    differ in their means, not in their shape. In units of the spread within a cluster, even a few
+    cells of a small type lie far from a large one, whereas a large type is not split as long as
+    there is another type to find. A person confirms the clusters, so their number is a parameter.
 
     Parameters
     ----------
     n_clusters : {"auto"} or int
-        Largest number of clusters; there is one for every ``cells_each`` cells at most. ``"auto"``:
-        12, and √n / 2.5 up to 20 in sets of more than 900 cells.
+        Maximum number of clusters; there is at most one per ``cells_each`` cells. ``"auto"``: 12,
+        and √n / 2.5 up to 20 in sets of more than 900 cells.
     n_components : int
-        Principal components of X that the mixture is fitted to.
+        Number of principal components of X to which the mixture is fitted.
     cells_each : int
-        Least mean number of cells in a cluster.
+        Minimum mean number of cells per cluster.
     n_init : int
         Number of starts (by k-means); the likeliest fit is kept.
     reg : float
@@ -45,7 +44,7 @@ class MixtureClustering(GraphClustering):
         Graph on which centrality and density are measured, see
         :class:`~celltransfer_core.clustering.base.GraphClustering`.
     min_cluster : int
-        Clusters of fewer cells are dissolved, and their cells labelled by k-NN.
+        Clusters with fewer cells are dissolved, and their cells labelled by k-NN.
     random_state : int
         Seed of the starts.
 
@@ -107,9 +106,10 @@ class MixtureClustering(GraphClustering):
             n_init=self.n_init,
             random_state=self.random_state,
         )
-        # The threads of k-means would sum up in no fixed order.
+        # The threads of k-means would sum in no fixed order.
         with threadpool_limits(1), warnings.catch_warnings():
-            # There may be fewer different rows than clusters, or the fit could still improve a bit.
+            # There may be fewer distinct rows than clusters, or the fit could still improve
+            # slightly.
             warnings.simplefilter("ignore", ConvergenceWarning)
             labels = np.asarray(mixture.fit_predict(Z), dtype=np.int64)
         return dissolve_small(X, labels, self.min_cluster)

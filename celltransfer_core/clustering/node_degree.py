@@ -1,4 +1,4 @@
-"""Cluster detection by weighted node degree (A.1, eqs 12–16): embeddings in, clusters out."""
+"""Cluster detection by weighted node degree (A.1, eqs 12–16)."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from celltransfer_core.types import Bools, Float32, Float64, Ints
 
 @dataclass
 class GrownCluster:
-    """One cluster as the steps of A.1 build it, on a graph of n nodes."""
+    """A cluster as built by the steps of A.1, on a graph of n nodes."""
 
     central: list[int] = field(default_factory=list)
     """Central nodes in the order in which they were added (S_cen)."""
     weights: list[float] = field(default_factory=list)
-    """Mean distance of each central node but the first to those before it (𝒲, eq. 14)."""
+    """Mean distance of each central node except the first to those before it (𝒲, eq. 14)."""
     neighbours: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
     """Whether each node is stored as a neighbour (N, step 6), shape (n,)."""
 
     def jumps(self, mean: float, jump: float) -> bool:
-        """Tell whether a node starts a new cluster: the test of eq. 16 fails (step 8).
+        """Check whether a node starts a new cluster because the test of eq. 16 fails (step 8).
 
         Parameters
         ----------
         mean : float
             Mean distance of the node to the central nodes (eq. 13).
         jump : float
-            Standard deviations that it may lie above the mean of ``weights``.
+            Number of standard deviations by which it may exceed the mean of ``weights``.
 
         Returns
         -------
@@ -48,7 +48,7 @@ class GrownCluster:
 
 @dataclass(frozen=True)
 class _Graph:
-    """What A.1 needs of the graph, n nodes; nothing of it changes."""
+    """Constant properties of the graph with n nodes that A.1 needs."""
 
     W: Float32
     """Distances (eq. 6), shape (n, n)."""
@@ -57,14 +57,14 @@ class _Graph:
     correlation: Float32
     """Node correlation matrix (eq. 11), shape (n, n)."""
     near: Bools
-    """Neighbourhood of each node in ``hops`` hops, shape (n, n)."""
+    """Neighbourhood of each node within ``hops`` hops, shape (n, n)."""
     hops: int
     max_hops: int
     priority: Ints
     """Ties between equal degrees go to the larger number, shape (n,)."""
 
     def highest(self, degree: Float64, nodes: Bools) -> int:
-        """Find the node of the highest degree."""
+        """Find the node with the highest degree."""
         inside = np.flatnonzero(nodes)
         return int(inside[np.lexsort((self.priority[inside], degree[inside]))[-1]])
 
@@ -83,14 +83,14 @@ class _Graph:
 def central_candidates(W: Float32, last: int, hood: Bools) -> tuple[float, Bools]:
     """Keep the nodes of a neighbourhood that are nearer than the mean (step 3, eq. 15).
 
-    W is averaged over the node added last only: with the mean of eq. 13 the paper's worked example
-    does not come out.
+    W is averaged only over the node added last, because the mean of eq. 13 does not reproduce the
+    paper's worked example.
 
     Parameters
     ----------
     W : ndarray of float32, shape (n, n)
     last : int
-        The node added last. It and the nodes selected before are part of the mean.
+        The node added last. It and the previously selected nodes are included in the mean.
     hood : ndarray of bool, shape (n,)
         Its neighbourhood.
 
@@ -125,19 +125,20 @@ def grow_clusters(
     W : ndarray of float32, shape (n, n)
         Distances of eq. 6.
     e : ndarray of float32, shape (n, n)
-        Edge weights of eq. 7; an edge is where they are above zero.
+        Edge weights of eq. 7; edges are where they are above zero.
     priority : ndarray of int64, shape (n,)
         Ties between equal degrees go to the node with the higher number.
     min_cluster : int
-        Central nodes from which on a node is tested before it is added (step 8). A cluster that
-        ends with fewer is returned too; the caller leaves it out.
+        Number of central nodes from which a node is tested before it is added (step 8). A cluster
+        that ends with fewer nodes is also returned; the caller must discard it.
     hops, max_hops : int
         Neighbourhood of the node added last in which the next central node is chosen, and the
-        largest to which it is enlarged if it holds none (steps 3–4).
+        largest size to which it is enlarged if it contains none (steps 3–4).
     jump : float
-        Standard deviations by which a mean distance may rise before a new cluster starts (eq. 16).
+        Number of standard deviations by which a mean distance may rise before a new cluster starts
+        (eq. 16).
     unclassified, min_initial_degree, min_degree : float
-        Stop rules of step 12: share of nodes not yet stored, largest initial degree among them,
+        Stopping rules of step 12: share of nodes not yet stored, largest initial degree among them,
         largest current degree.
 
     Returns
@@ -188,7 +189,7 @@ def grow_clusters(
 
 
 def _grow(graph: _Graph, degree: Float64, min_cluster: int, jump: float) -> GrownCluster:
-    """Grow one cluster from the node of the highest degree (steps 1–8).
+    """Grow one cluster from the node with the highest degree (steps 1–8).
 
     The degrees of its central nodes are set to zero in ``degree``.
     """
@@ -217,10 +218,10 @@ def _grow(graph: _Graph, degree: Float64, min_cluster: int, jump: float) -> Grow
 class NodeDegreeClustering(GraphClustering):
     """Cluster detection by weighted node degree (A.1).
 
-    Clusters grow from the nodes of the highest weighted degree (:func:`grow_clusters`, steps
+    Clusters grow from the nodes with the highest weighted degree (:func:`grow_clusters`, steps
     1–12). The other cells are labelled by k-NN on the central nodes. Clusters that are not
-    organised around a central node (:func:`is_compact`) are dissolved likewise; if all were to be,
-    all are kept.
+    organised around a central node (:func:`is_compact`) are dissolved in the same way; if this
+    would dissolve all clusters, all are kept.
 
     Parameters
     ----------
@@ -231,7 +232,7 @@ class NodeDegreeClustering(GraphClustering):
     reach, reach_hops
         See :func:`is_compact`; the defaults are the paper's.
     random_state : int
-        Seed of the order among nodes of equal degree.
+        Seed of the order of nodes with equal degree.
 
     Attributes
     ----------
