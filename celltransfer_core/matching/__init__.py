@@ -1,4 +1,4 @@
-"""Which cell types the clusters are: similarity scores (A.2), t-SNE plane, matches."""
+"""Identification of the clusters' types: similarity scores (A.2), t-SNE plane, matches."""
 
 import lazy_loader
 

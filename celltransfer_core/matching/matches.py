@@ -1,7 +1,7 @@
-"""Matches of clusters with types (3.2): from scores or votes, and confirmations, to shared types.
+"""Matches of clusters with types (3.2) from scores or votes and confirmations.
 
-Types that no cluster matches are filtered out before transport (3.3), and the matches tell what
-share of the query each kept type has.
+Types that no cluster matches are filtered out before transport (3.3), and the matches determine the
+share of each kept type in the query.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from celltransfer_core.types import Float32, Float64, Ints
 MOST_ALIKE = 8
 """Number of query cells that are shown for a type that no cluster matches."""
 
-_NEAREST, _OF_TYPE = 5, 500  # nearest cells of a type, among so many of its cells
+_NEAREST, _OF_TYPE = 5, 500  # nearest cells of a type, and the number of its cells searched
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Match:
     matched_type: str
     """A type of the reference; ``"none"`` or a new type only if a person confirmed it."""
     score: float
-    """Share of its votes that the matched type has, or that type's p of A.2, clipped to
-    [0, 1], where the paper's scores name clusters; 0 if the reference lacks the type."""
+    """Share of the matched type in the cluster's votes, or that type's p of A.2, clipped to [0, 1],
+    if clusters are named by the paper's scores; 0 if the reference lacks the type."""
     runner_up: str
     runner_up_score: float
     tsne_type: str
     """Type that the t-SNE plane proposes; empty without extra sets."""
     reason: str
-    """Why the plane proposes another type; empty where it does not."""
+    """Why the plane proposes another type; empty if it does not."""
     confirmed: bool
     """Whether a person confirmed the match."""
     by: str
@@ -53,9 +53,9 @@ class Confirmation:
     type_name: str
     by: str = ""
     cells: int | None = None
-    """Cells of the cluster when it was confirmed, to notice when clusters have changed."""
+    """Number of cells in the cluster when it was confirmed, to detect changed clusters."""
     sha256: str = ""
-    """Hash of those cells, likewise; empty where it was not kept."""
+    """Hash of those cells, for the same purpose; empty if it was not recorded."""
 
 
 def confirmed_share(matches: Sequence[Match]) -> float:
@@ -88,19 +88,18 @@ def match_clusters(
     confirmations: Sequence[Confirmation] = (),
     votes: Float64 | None = None,
 ) -> tuple[Match, ...]:
-    """Match every cluster with a type: the confirmed one, or the one of most votes or best score.
+    """Match every cluster with its confirmed type, or the type with most votes or the best score.
 
     Parameters
     ----------
     score : Similarity
-        Its p (eq. 23) count.
+        Its p (eq. 23) is used.
     sizes : ndarray of int64, shape (C,)
         Cells in each cluster.
     refinements : sequence of Refinement, length C, optional
     confirmations : sequence of Confirmation
     votes : ndarray of float64, shape (C, T), optional
-        Share of its votes that each cluster gives to each type: counted instead of the
-        scores, if given.
+        Share of each cluster's votes for each type; used instead of the scores if given.
 
     Returns
     -------
@@ -146,7 +145,7 @@ def match_clusters(
 def shared_types(
     matches: Sequence[Match], types: Sequence[str], keep: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """List the types that some cluster matches; the others are filtered out (3.2).
+    """List the types that at least one cluster matches; the others are filtered out (3.2).
 
     Parameters
     ----------
@@ -175,10 +174,10 @@ def shared_types(
 
 
 def most_alike(Xs: Float32, types: Ints, Xt: Float32, n_types: int) -> Ints:
-    """Find the query cells that are most like each type.
+    """Find the query cells that are most similar to each type.
 
-    A rare type may be the majority of no cluster. These are the cells to look at before the type
-    is filtered out.
+    A rare type may not be the majority in any cluster. These are the cells to review before the
+    type is filtered out.
 
     Parameters
     ----------
@@ -216,17 +215,17 @@ def most_alike(Xs: Float32, types: Ints, Xt: Float32, n_types: int) -> Ints:
 
 
 def type_weights(matches: Sequence[Match], types: Sequence[str], *, floor: float = 0.0) -> Float64:
-    """Estimate the share of the query that each type has, from the sizes of its clusters.
+    """Estimate the share of each type in the query from the sizes of its clusters.
 
-    A confirmed cluster gives all its cells to its type. A proposed one gives its type as large a
-    share of its cells as its score says, and spreads the rest evenly over all types. Clusters
+    A confirmed cluster assigns all its cells to its type. A proposed cluster assigns a share of its
+    cells equal to its score to its type and distributes the rest evenly over all types. Clusters
     matched with ``none`` do not count.
 
     Parameters
     ----------
     matches : sequence of Match
     types : sequence of str, length T
-        Types to weigh. A cluster matched with another type does not count.
+        Types to weight. A cluster matched with another type does not count.
     floor : float
         Least share of a type, before the shares are scaled to sum to one.
 

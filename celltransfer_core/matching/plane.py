@@ -1,7 +1,7 @@
-"""The t-SNE plane of clusters and types (3.2, Fig. 4): from scores to a second proposal of types.
+"""The t-SNE plane of clusters and types (3.2, Fig. 4), which gives a second proposal of types.
 
-Clusters of the query, clusters of extra sets and the reference's types are points of one plane; a
-cluster's neighbours there vote on its type.
+Clusters of the query, clusters of extra sets and the reference's types are points in one plane, and
+the neighbours of a cluster in the plane vote on its type.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from celltransfer_core.types import Float64, Ints
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 TSNE_VOTERS = 5
-"""Nearest points in the plane that vote on a cluster's type."""
+"""Number of nearest points in the plane that vote on a cluster's type."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ClusterPlane:
     cluster: Ints
     """Number of the cluster within its set, or of the type, shape (P,)."""
     type_name: tuple[str, ...]
-    """Type of each point: what a cluster is named by itself, or the reference's own."""
+    """Type of each point: the type of a cluster without the plane, or the reference's type."""
     p: Float64
     """Score of that type, clipped to [0, 1], shape (P,)."""
 
@@ -43,16 +43,17 @@ def tsne_plane(
     Parameters
     ----------
     scores : mapping from set name to Similarity
-        Among them ``"query"`` and ``"reference"``.
+        Scores of all sets, including ``"query"`` and ``"reference"``.
     seed : int
     votes : ndarray of float64, shape (C, T), optional
-        What the query's clusters are named by instead of their scores; see
-        :func:`~celltransfer_core.matching.matches.match_clusters`. It moves no point.
+        Votes by which the query's clusters are named instead of their scores; see
+        :func:`~celltransfer_core.matching.matches.match_clusters`. They do not affect the positions
+        of points.
 
     Returns
     -------
     ClusterPlane
-        The perplexity is min(30, (points − 1) / 3), and 2 at least. Three points or fewer keep
+        The perplexity is min(30, (points − 1) / 3), but at least 2. Three points or fewer keep
         their first two coordinates.
 
     Examples
@@ -100,7 +101,7 @@ class Refinement:
 
     type_name: str
     reason: str
-    """Why it differs from the type that the cluster has by itself; empty where it does not."""
+    """Why it differs from the cluster's type without the plane; empty if it does not."""
 
 
 def refine(
@@ -108,9 +109,9 @@ def refine(
 ) -> list[Refinement]:
     """Propose a type for each cluster from its scores and its neighbours in the plane (3.2).
 
-    The cluster's own scores p, clipped to [0, 1], vote for each type. The five nearest points
-    among the other sets' clusters and the reference's types add their own p over five, each to its
-    type. The result is a proposal: nothing is replaced.
+    The cluster's own scores p, clipped to [0, 1], vote for each type. The five nearest points among
+    the other sets' clusters and the reference's types each add one fifth of their own p to their
+    type. The result is only a proposal and replaces nothing.
 
     Parameters
     ----------
@@ -119,7 +120,7 @@ def refine(
     score : Similarity
         Scores of the query.
     votes : ndarray of float64, shape (C, T), optional
-        Counted instead of the cluster's own scores; see :func:`tsne_plane`.
+        Used instead of the cluster's own scores; see :func:`tsne_plane`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Means of embeddings, over a set or each of its groups, and rows of length one (eqs 17–18)."""
+"""Means of embeddings over a set or each of its groups, and rows of unit length (eqs 17–18)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ROWS = 4096  # converted to double precision at once
 
 
 def unit_rows(X: Float32) -> Float32:
-    """Scale each row to length one; a row of zeros stays as it is.
+    """Scale each row to unit length, leaving rows of zeros unchanged.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def centre(X: Float32, weights: Float64 | None = None, *, out: Float32 | None = 
     ----------
     X : ndarray of float32, shape (n, d)
     weights : ndarray of float64, shape (n,), optional
-        Weight of each row in the mean; the same for all by default.
+        Weight of each row in the mean; equal by default.
     out : ndarray of float32, shape (n, d), optional
         Array to write to.
 
@@ -75,7 +75,8 @@ def centre(X: Float32, weights: Float64 | None = None, *, out: Float32 | None = 
     >>> centre(np.array([[1.0], [3.0]], dtype=np.float32)).tolist()
     [[-1.0], [1.0]]
     """
-    # In double precision, but block by block: no second copy of a large set is held in memory.
+    # In double precision, but block by block, so that no second copy of a large set is held in
+    # memory.
     even = np.ones(len(X)) if weights is None else weights
     blocks = [slice(start, start + _ROWS) for start in range(0, len(X), _ROWS)]
     mean = sum(even[rows] @ X[rows].astype(np.float64) for rows in blocks) / even.sum()

@@ -1,4 +1,4 @@
-"""Similarity of clusters and cell types: from embeddings to match scores (3.2, A.2, eqs 17–23)."""
+"""Similarity of clusters and cell types from their embeddings (3.2, A.2, eqs 17–23)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SNR_THRESHOLD = 0.05
 """Signal-to-noise ratio below which an encoder is discarded (below eq. 19)."""
 
 SNR_STEP = 0.01
-"""Step by which the threshold falls until two encoders are kept."""
+"""Step by which the threshold is lowered until two encoders are kept."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Similarity:
     """Squashed z-scores, averaged over the kept encoders, shape (C, T) (steps 3–4; Fig. 10a)."""
     count_row: Float64
     count_col: Float64
-    """Number of kept encoders for which a pair is the best of its row, and of its column, shape
-    (C, T) (steps 5–6; Fig. 9b)."""
+    """Number of kept encoders for which a pair is the best in its row, and in its column, shape (C,
+    T) (steps 5–6; Fig. 9b)."""
     score_row: Float64
     score_col: Float64
     """M^row and M^col of eq. 21, shape (C, T), in [−1, 1] (Figs 10, 11)."""
@@ -88,7 +88,7 @@ def mean_cosine(
 
 
 def signal_to_noise(Xt: Float32, clusters: Ints, Xs: Float32) -> float:
-    r"""Compute the spread of the cosines over their mean, averaged over clusters (eq. 19).
+    r"""Compute the ratio of the cosines' spread to their mean, averaged over clusters (eq. 19).
 
     .. math:: SNR = \operatorname{mean}_i \left[ \sigma_{C_i} / \overline{C}_i \right]
 
@@ -98,7 +98,7 @@ def signal_to_noise(Xt: Float32, clusters: Ints, Xs: Float32) -> float:
     Parameters
     ----------
     Xt : ndarray of float32, shape (m, d)
-        Raw query embeddings: the mean cosine of centred ones is near zero.
+        Raw query embeddings, because the mean cosine of centred ones is near zero.
     clusters : ndarray of int64, shape (m,)
     Xs : ndarray of float32, shape (n, d)
         Raw reference embeddings.
@@ -106,7 +106,7 @@ def signal_to_noise(Xt: Float32, clusters: Ints, Xs: Float32) -> float:
     Returns
     -------
     float
-        Zero where all cosines are equal: the embeddings carry no signal.
+        Zero if all cosines are equal, that is, if the embeddings carry no signal.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def signal_to_noise(Xt: Float32, clusters: Ints, Xs: Float32) -> float:
 
 
 def select_encoders(snr: Float64, threshold: float = SNR_THRESHOLD) -> Bools:
-    """Discard encoders without signal, but keep two (A.2, below eq. 19).
+    """Discard encoders without signal, but keep at least two (A.2, below eq. 19).
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def select_encoders(snr: Float64, threshold: float = SNR_THRESHOLD) -> Bools:
 
 
 def squashed_scores(cosine: Float64, axis: int) -> Float64:
-    r"""Raise what lies over half a standard deviation above the mean (eq. 20 and step 2).
+    r"""Emphasise values over half a standard deviation above the mean (eq. 20 and step 2).
 
     .. math:: f(z_{ij}) = \tanh(3 (z_{ij} - 0.5)), \qquad
         z_{ij} = (\overline{C}_{ij} - \operatorname{mean}_j \overline{C}_{ij})
@@ -172,7 +172,7 @@ def squashed_scores(cosine: Float64, axis: int) -> Float64:
     Returns
     -------
     ndarray of float64, shape (C, T)
-        In [−1, 1]; z is 0 where all values are equal.
+        In [−1, 1]; z is 0 if all values are equal.
 
     Examples
     --------
@@ -191,7 +191,7 @@ def squashed_scores(cosine: Float64, axis: int) -> Float64:
 
 
 def match_score(score_row: Float64, score_col: Float64) -> Float64:
-    r"""Compute how near a pair of scores is to (1, 1): p of eq. 23.
+    r"""Compute the closeness of a pair of scores to (1, 1): p of eq. 23.
 
     .. math:: p = 1 - \frac{[1 + 2 \min(1 - M^{row}, 1 - M^{col})]
         \sqrt{(1 - M^{row})^2 + (1 - M^{col})^2}}{3 \sqrt 2}
@@ -229,7 +229,7 @@ def combine_encoders(
     .. math:: M^{row} = (\overline{C}^{row} + N^{row}) / 2, \qquad
         M^{col} = (\overline{C}^{col} + N^{col}) / 2
 
-    where N counts the encoders for which a pair is the best of its row (or column), scaled to
+    where N is the number of encoders for which a pair is the best in its row (or column), scaled to
     [−1, 1] as 2 N / E − 1 (eq. 21).
 
     Parameters
@@ -240,8 +240,8 @@ def combine_encoders(
     encoders : sequence of str, length E
     types : sequence of str, length T
     possible : ndarray of bool, shape (T,), optional
-        Types that a cluster may be; the others score −1 with all clusters, and no score depends on
-        them. All by default.
+        Possible types of clusters; all by default. The others score −1 with all clusters, and no
+        score depends on them.
 
     Returns
     -------
@@ -309,8 +309,8 @@ def similarity(
         Positions in ``type_names``.
     type_names : sequence of str, length T
     centred : bool
-        Subtract each set's own mean before cosines are taken; the reference's is over possible
-        types. The signal-to-noise ratio is always computed on raw embeddings.
+        Whether to subtract each set's own mean before computing cosines; the reference's mean is
+        taken over possible types. The signal-to-noise ratio is always computed on raw embeddings.
     possible : ndarray of bool, shape (T,), optional
         See :func:`combine_encoders`.
 
@@ -362,12 +362,12 @@ def reference_similarity(
     reference, types, type_names, centred, possible
         See :func:`similarity`.
     kept : ndarray of bool, shape (E,)
-        Encoders that the query's scores are computed from.
+        Encoders from which the query's scores are computed.
 
     Returns
     -------
     Similarity
-        With each type as a cluster.
+        Scores with each type as a cluster.
     """
     size = (len(type_names), len(type_names))
     counted = None if possible is None else possible[types].astype(np.float64)
