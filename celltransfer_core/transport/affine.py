@@ -1,4 +1,4 @@
-"""Alignment by one affine map for all rows, from means and covariances: yardsticks for 3.3."""
+"""Alignment by one affine map for all rows, from means and covariances: baselines for 3.3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from celltransfer_core.types import Float32, Float64
 
 
 class _AffineAligner(Aligner):
-    """Maps every source row by ``Xs @ matrix_ + shift_``; None for the matrix is the identity."""
+    """Maps every source row by ``Xs @ matrix_ + shift_``; a matrix of None is the identity."""
 
     matrix_: Float32 | None = None
     shift_: Float32
@@ -23,7 +23,7 @@ class CentreAligner(_AffineAligner):
 
     .. math:: x \mapsto x + \bar x^t - \sum_i p_i x^s_i
 
-    This is the plainest correction. Transport must beat it.
+    This is the simplest correction, which transport must outperform.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class CentreAligner(_AffineAligner):
 
 
 class _MomentAligner(_AffineAligner):
-    """Maps the source by means and covariances of both sets; a subclass defines ``_map``."""
+    """Maps the source with the means and covariances of both sets; a subclass defines ``_map``."""
 
     def __init__(self, reg: float = 0.1) -> None:
         self.reg = reg
@@ -145,12 +145,12 @@ class LinearAligner(_MomentAligner):
 
 
 def _moments(X: Float32, weights: Float64, reg: float) -> tuple[Float64, Float64]:
-    """Compute the mean of some rows and their covariance with a ridge."""
+    """Compute the weighted mean of rows and their covariance with a ridge."""
     X = X.astype(np.float64)
     mean = weights @ X
     centred = (X - mean) * np.sqrt(weights)[:, None]
     covariance = centred.T @ centred
-    # Equal rows have no variance: any ridge will do, as they only move with the mean.
+    # Equal rows have no variance: any ridge is suitable, because they only move with the mean.
     ridge = reg * (float(np.trace(covariance)) / len(mean) or 1.0)
     return mean, covariance + ridge * np.eye(len(mean))
 

@@ -1,18 +1,18 @@
-"""The transportation problem between two small sets, by auction; compiled, imported where used.
+"""Compiled auction for the transportation problem between two small sets, imported where used.
 
-It is the linear problem inside every step of :mod:`celltransfer_core.transport.fgw` (3.3). Mass is
-a whole number of units, so that the plan's margins are exact, and the prices of one problem start
-the next.
+This is the linear problem inside every step of :mod:`celltransfer_core.transport.fgw` (3.3). Mass
+is an integer number of units, so that the plan's margins are exact. The final prices of one problem
+are the initial prices of the next.
 
-The units that a column holds are a linked list of entries, the lowest bid first. ``head`` is the
-first entry of each column and ``after`` the next entry of the same column, −1 where there is none;
-``owner``, ``held`` and ``paid`` are an entry's row, its units and its bid. Unused entries are a
-list of their own, whose first one is ``free``. ``filled`` counts the units in each column, ``left``
-the units of each row that have no column yet.
+The units that a column holds form a linked list of entries, the lowest bid first. ``head`` is the
+first entry of each column and ``after`` the next entry of the same column, −1 if there is none;
+``owner``, ``held`` and ``paid`` are an entry's row, its units and its bid. Unused entries form a
+separate list, the first of which is ``free``. ``filled`` is the number of units in each column,
+``left`` the number of units of each row that have no column yet.
 
-For each row the ``size`` cheapest columns are kept in ``near``, their costs in ``costs``, and in
-``bound`` the least cost plus price of all others. Prices only rise, so the bound holds until the
-row is read again.
+For each row, ``near`` holds the ``size`` cheapest columns, ``costs`` their costs, and ``bound`` the
+least cost plus price of all others. Prices only rise, so the bound is valid until the row is read
+again.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ from celltransfer_core.neighbors.compiled import compiled
 from celltransfer_core.types import Float32, Float64, Ints
 
 FACTOR = 5.0
-"""Factor by which ε falls from one round to the next."""
+"""Factor by which ε decreases from one round to the next."""
 
 CANDIDATES = 16
-"""Cheapest columns kept for each row, which are compared before the whole row is read again."""
+"""Number of cheapest columns kept for each row, which are compared before the whole row is read
+again."""
 
 _BLOCK = 32
 
 MOST_BIDS = 1000
-"""Bids for each row and column before the auction gives up; 200 are many. Weights that are equal
-but for the rounding of their sums can take far more: the units left over are next to nothing, and
-so is what each bid for them moves."""
+"""Number of bids per row and column before the auction gives up; 200 are many. Weights that are
+equal except for the rounding of their sums can take far more: very few units are left over, and
+each bid for them moves very few."""
 
 
 @compiled
@@ -48,15 +49,15 @@ def _read_row(
     values: Float64,
     size: int,
 ) -> float:
-    """Find the cheapest ``size + 1`` columns of a row, in order, and return the last one's price.
+    """Find the cheapest ``size + 1`` columns of a row in order, and return the price of the last.
 
-    ``values`` is filled with cost plus price of each.
+    ``values`` is filled with the cost plus price of each.
     """
     found = 0
     worst = np.inf
     for start in range(0, cost.shape[1], _BLOCK):
         end = min(start + _BLOCK, cost.shape[1])
-        # Compilers vectorise a count, but not the search for a minimum.
+        # Compilers can vectorise a count, but not the search for a minimum.
         cheap = 0
         for column in range(start, end):
             cheap += cost[row, column] + price[column] < worst
@@ -116,7 +117,7 @@ def _enter(
     filled: Ints,
     left: Ints,
 ) -> int:
-    """Enter a plan where no column holds anything yet, and return the first unused entry."""
+    """Enter a plan into empty columns, and return the first unused entry."""
     free = 0
     for entry in range(len(rows)):
         place, column = free, columns[entry]
@@ -144,7 +145,7 @@ def _keep_units(
     left: Ints,
     free: int,
 ) -> int:
-    """Keep units where cost plus price is at most the row's limit, and take back all others.
+    """Keep units whose cost plus price is at most the row's limit, and withdraw all others.
 
     Returns the first unused entry.
     """
@@ -210,44 +211,45 @@ def solve_transportation(
     first_eps: float,
     last_eps: float,
 ) -> tuple[bool, Ints, Ints, Ints]:
-    r"""Move every unit from rows to columns at the least total cost.
+    r"""Move all units from rows to columns at the least total cost.
 
     .. math:: \min_{T \in \mathbb{N}^{n \times m}} \sum_{ij} c_{ij} T_{ij}
         \text{ s.t. } \sum_j T_{ij} = s_i, \; \sum_i T_{ij} = d_j
 
-    to within ``last_eps`` a unit. Rows bid for room in columns: a row offers its cheapest column
-    the price at which it would be ε dearer than the second cheapest, and takes the units of the
-    lowest bids. Rounds of falling ε keep the units that the next round would place alike
-    (Bertsekas and Castañon, 1989, with room in place of similar objects).
+    to within ``last_eps`` per unit. Rows bid for capacity in columns: a row offers its cheapest
+    column the price at which it would be more expensive than the second cheapest by ε, and replaces
+    the units with the lowest bids. Rounds of decreasing ε keep the units that the next round would
+    place in the same way (Bertsekas and Castañon, 1989, with capacities instead of similar
+    objects).
 
     Parameters
     ----------
     cost : ndarray of float32, shape (n, m)
-        Cost c of a unit; in C order.
+        Cost c per unit, in C order.
     supply : ndarray of int64, shape (n,)
         Units s of each row, above zero.
     demand : ndarray of int64, shape (m,)
-        Room d in each column, above zero, with the same sum; m is 2 or more.
+        Capacity d of each column, above zero, with the same sum; m is at least 2.
     price : ndarray of float64, shape (m,)
-        Price of each column. Any start will do; the final prices of a similar problem are best.
-        Changed in place: at the end every unit is where cost plus price is within ε of its row's
-        least.
+        Price of each column. Any initial prices are valid; the final prices of a similar problem
+        are best. Changed in place: at the end, every unit is in a column whose cost plus price is
+        within ε of the least in its row.
     rows, columns, units : ndarray of int64, shape (k,)
-        Entries of a plan to start from; may be empty.
+        Entries of an initial plan; may be empty.
     first_eps, last_eps : float
         ε of the first and of the last round, above zero.
 
     Returns
     -------
     converged : bool
-        False after more than :data:`MOST_BIDS` bids for each row and column; the plan is then of
-        no use.
+        False after more than :data:`MOST_BIDS` bids per row and column; the plan is then unusable.
     rows, columns, units : ndarray of int64, shape (l,)
         Entries of the plan.
 
     Notes
     -----
-    The bids are one function: called for each bid, its parts took 1.2 to 1.6 times as long.
+    The bids are a single function, because separate functions called for each bid took 1.2 to 1.6
+    times as long.
 
     Examples
     --------
@@ -318,7 +320,7 @@ def solve_transportation(
             while wanted > 0 and head[column] >= 0 and paid[head[column]] < bid:
                 place = head[column]
                 other = owner[place]
-                if other == row:  # the row's own units now count at the new bid
+                if other == row:  # the row's own units now have the new bid
                     taken = held[place]
                 else:
                     taken = min(wanted, held[place])

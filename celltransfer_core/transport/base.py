@@ -1,4 +1,4 @@
-"""What all aligners share (3.3): source rows in, rows in the target's space out."""
+"""Base of all aligners (3.3), which map source rows into the target's space."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Aligner(BaseEstimator):
         Xs : array-like of float, shape (n, d)
             Source: embeddings of the reference.
         ys : None
-            Not used; stands where POT has the labels of the source.
+            Not used; present for compatibility with POT, which has the labels of the source here.
         Xt : array-like of float, shape (m, d)
             Target: embeddings of the query.
         sample_weight : array-like of float, shape (n,), optional

@@ -1,6 +1,6 @@
-"""Fused Gromov–Wasserstein transport (eqs 1–3): costs, structures and weights in, a plan out.
+"""Fused Gromov–Wasserstein transport (eqs 1–3) from costs, structures and weights.
 
-Solved by conditional gradient on sparse plans.
+The plan is computed by conditional gradient on sparse plans.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ if TYPE_CHECKING:
 Solver: TypeAlias = Literal["auto", "auction", "pot"]
 
 MARGINAL_TOLERANCE = 1e-7
-"""Mass by which a plan's margins may be off before the log remarks on it."""
+"""Error in the mass of a plan's margins above which the log contains a remark."""
 
 _RESOLUTION = 1e-8
 """Least gain of a step, in units of the largest costs, that single precision can resolve."""
 
 _ENTRIES = 256
-"""Entries of a sparse plan, or rows of a matrix, that are processed at once."""
+"""Number of entries of a sparse plan, or of rows of a matrix, that are processed at once."""
 
 
 @dataclass(frozen=True)
 class TransportLog:
-    """How a solve went."""
+    """Log of a solve."""
 
     objective: float
-    """Value of eq. 2 at the plan, with M and both C as they were given."""
+    """Value of eq. 2 at the plan, with M and both C as given."""
     iterations: int
     """Number of linear problems solved."""
     marginal_error: float
-    """Mass by which the plan's margins differ from p and q (eq. 1), the larger of both."""
+    """Mass by which the plan's margins differ from p and q (eq. 1), the larger of the two."""
     remarks: tuple[str, ...]
     """Warnings of the solver; empty if it converged."""
     solver: str
-    """``"auction"`` for this one, ``"simplex"`` where some inner problem took too many bids and was
-    left to POT's network simplex, ``"pot"`` for POT's conditional gradient."""
+    """``"auction"`` for the solver of this module, ``"simplex"`` if an inner problem took too many
+    bids and was solved by POT's network simplex, ``"pot"`` for POT's conditional gradient."""
     gap: float
     """Frank–Wolfe gap: bound on the gain of any plan along the last gradient; about zero at a
     stationary point."""
     seconds: float = field(compare=False)
-    """Wall time. It differs from run to run, so it is written to no file."""
+    """Wall time. It differs between runs and is therefore not written to files."""
 
 
 def pot_alpha(alpha: float) -> float:
-    """Convert the paper's trade-off into POT's.
+    """Convert the paper's trade-off to that of POT.
 
-    The paper has ``L = |·|² / 2`` (below eq. 2), POT has ``|·|²`` without the half. The same
-    problem has the trade-off α / (2 − α) there, for example 1/3 instead of 0.5.
+    The paper uses ``L = |·|² / 2`` (below eq. 2), POT ``|·|²`` without the factor 1/2. The same
+    problem has the trade-off α / (2 − α) in POT, for example 1/3 instead of 0.5.
 
     Parameters
     ----------
@@ -122,13 +122,13 @@ def fused_gromov_wasserstein(
         Trade-off in the paper's convention, see :func:`pot_alpha`.
     solver : {"auto", "auction", "pot"}
         ``"auction"`` for the solver of this module, ``"pot"`` for POT's, ``"auto"`` for the
-        auction unless α is 1. The log tells which was used.
+        auction unless α is 1. The log states which was used.
     max_iter : int
-        Largest number of steps.
+        Maximum number of steps.
     tol : float
-        Gain of a step at which to stop. For POT an absolute and relative change of the objective;
-        for ``"auction"`` in units of the largest costs,
-        ``(1 − α) max |M| + 2 α max |Cˢ| max |Cᵗ|``, and 1e-8 of them at least.
+        Gain of a step at which to stop. For POT, an absolute and relative change of the objective;
+        for ``"auction"``, in units of the largest costs, ``(1 − α) max |M| + 2 α max |Cˢ| max
+        |Cᵗ|``, and at least 1e-8 of them.
 
     Returns
     -------
@@ -139,19 +139,19 @@ def fused_gromov_wasserstein(
     Raises
     ------
     ValueError
-        If arrays do not fit together, are empty or hold NaN, C is not symmetric, weights are
+        If arrays do not fit together, are empty or contain NaN, C is not symmetric, weights are
         negative or do not sum to one, or an option is out of range.
 
     Notes
     -----
-    POT takes the same steps from the same start. Three things differ. The inner linear problems
+    POT takes the same steps from the same start, with three differences. The inner linear problems
     are solved to 1e-6 of the gradient's range by an auction that keeps its prices
-    (:mod:`celltransfer_core.transport.auction`). Plans are kept as their few non-zero entries (a
+    (:mod:`celltransfer_core.transport.auction`). Plans are stored as their few non-zero entries (a
     permutation, for uniform weights and n = m), so that Cˢ T Cᵗ costs one product in single
     precision, over the rows that a step changed. The objective in the log is computed in double
-    precision. For α = 1 the first gradient is a product of two vectors, and single precision
-    decides otherwise between choices that are nearly equal: another optimum is reached then, lower
-    as often as higher.
+    precision. For α = 1, the first gradient is a product of two vectors, and single precision
+    decides differently between nearly equal choices. It then reaches another optimum, which is
+    lower as often as higher.
 
     Examples
     --------
@@ -209,7 +209,8 @@ def _checked(M: Floats, Cs: Floats, Ct: Floats, p: Float64, q: Float64, alpha: f
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds NaN or infinity.")
     for name, C in (("Cs", Cs), ("Ct", Ct)):
-        # Tested on one vector: to compare all of C with its transpose takes as long as a step.
+        # Tested on one vector, because comparing all of C with its transpose takes as long as a
+        # step.
         some = np.cos(np.arange(len(C))).astype(C.dtype)
         if not np.allclose(C @ some, some @ C, rtol=0, atol=1e-6 * len(C) * _largest(C)):
             raise ValueError(f"{name} must be symmetric.")
@@ -275,7 +276,7 @@ def _own(problem: _Problem, max_iter: int, tol: float) -> tuple[Float64, Transpo
     outer = 1.0
     Fs, Ft = Cs.astype(np.float32, copy=False), Ct.astype(np.float32, copy=False)
     start = np.outer(Fs @ p.astype(np.float32), Ft @ q.astype(np.float32))  # Cˢ p qᵀ Cᵗ
-    # The gradient without the terms that depend on the row or the column alone: they cost the same
+    # The gradient without the terms that depend only on the row or the column, which cost the same
     # in every plan.
     cost = M * np.float32(1 - alpha) - start * np.float32(2 * alpha)
     cost = cost.astype(np.float32, copy=False)
@@ -298,8 +299,8 @@ def _own(problem: _Problem, max_iter: int, tol: float) -> tuple[Float64, Transpo
         if outer:
             curvature += alpha * outer * _mean(change, p, q)
         gap = max(0.0, -slope) + LAST * linear.spread
-        # Along the step the objective is slope · t + curvature · t²: convex if the curvature is
-        # above zero.
+        # Along the step, the objective is slope · t + curvature · t², which is convex if the
+        # curvature is above zero.
         size = min(1.0, max(0.0, -slope / (2 * curvature))) if curvature > 0 else 1.0
         converged = -(slope * size + curvature * size**2) <= least
         if not converged:
@@ -327,7 +328,7 @@ def _inner(A: Float32, step: csr_array) -> float:
 
 
 def _product(Fs: Float32, step: csr_array, Ft: Float32) -> Float32:
-    """Compute Cˢ · step · Cᵗ from the rows or the columns that the step changes, if fewer."""
+    """Compute Cˢ · step · Cᵗ from the changed rows or columns of the step, whichever are fewer."""
     rows = np.unique(step.nonzero()[0])
     columns = np.unique(step.nonzero()[1])
     part = step[rows][:, columns].astype(np.float32)
@@ -359,7 +360,7 @@ def _objective(problem: _Problem, T: Float64 | csr_array) -> float:
 def _mean(A: Floats, p: Float64, q: Float64, power: int = 1) -> float:
     """Average A, or its squares, by the weights of rows and columns, in double precision."""
     found = 0.0
-    for start in range(0, len(A), _ENTRIES):  # a few rows at once stay in the processor's cache
+    for start in range(0, len(A), _ENTRIES):  # a few rows at a time fit in the processor's cache
         rows = A[start : start + _ENTRIES].astype(np.float64)
         if power == 2:
             rows *= rows

@@ -1,4 +1,4 @@
-"""The linear problem inside a step of fused Gromov–Wasserstein (3.3): a cost in, a plan out."""
+"""The linear problem inside a step of fused Gromov–Wasserstein transport (3.3)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 _COLD, _WARM, _WARM_EVEN, LAST = 1 / 16, 1 / 250, 1 / 20_000, 1e-6
 """ε of the auction, in units of the gradient's range: in the first round of the first problem, of
-later problems, of later problems with uniform weights (others would take many bids for the last
-few units), and in the last round."""
+later problems, and of later problems with uniform weights (other weights would take many bids for
+the last few units), and in the last round."""
 
 _UNITS = 1 << 40
-"""Whole units that weights are rounded to where they are not uniform: each cell's mass is off by
-1e-12 at most."""
+"""Number of units to which non-uniform weights are rounded, with an error of at most 1e-12 in each
+cell's mass."""
 
 
 class Linear:
-    r"""Solves linear transport problems with the same margins one after the other.
+    r"""Solves a sequence of linear transport problems with the same margins.
 
     .. math:: \min_{T \in \Pi(p, q)} \langle G, T \rangle
 
@@ -39,7 +39,7 @@ class Linear:
     spread : float
         Range of the last cost.
     solver : {"auction", "simplex"}
-        Simplex once an auction has taken too many bids and POT solved a problem.
+        ``"simplex"`` once an auction has taken too many bids and POT has solved a problem.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Linear:
         self.solver = "auction"
 
     def solve(self, cost: Float32) -> csr_array:
-        """Find the best plan; its prices are kept for the next cost.
+        """Find the best plan, and keep its prices for the next cost.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class Linear:
         Returns
         -------
         csr_array of float64, shape (n, m)
-            Mass.
+            Plan of mass.
         """
         from scipy.sparse import csr_array
 
@@ -88,7 +88,7 @@ class Linear:
             cost = cost[np.ix_(self.rows, self.columns)]
         self.spread = spread = float(np.ptp(cost))
         if min(cost.shape) == 1 or spread == 0:
-            # There is one plan only, or all plans cost the same.
+            # There is only one plan, or all plans cost the same.
             self.plan = _north_west_corner(self.supply, self.demand)
         else:
             cold = self.price is None
@@ -129,17 +129,17 @@ def _uniform(weights: Float64) -> bool:
 
 
 def _whole_units(weights: Float64) -> Ints:
-    """Round weights to whole numbers that sum to ``_UNITS``."""
+    """Round weights to integers that sum to ``_UNITS``."""
     exact = weights / weights.sum() * _UNITS
     units = np.floor(exact).astype(np.int64)
-    # The largest remainders are rounded up, but never that of a cell without mass.
+    # The largest remainders are rounded up, except those of cells without mass.
     order = np.argsort(units - exact, kind="stable")
     units[order[: _UNITS - int(units.sum())]] += 1
     return units
 
 
 def _north_west_corner(supply: Ints, demand: Ints) -> tuple[Ints, Ints, Ints]:
-    """Fill the columns with the rows, both in order."""
+    """Fill the columns from the rows, both in order."""
     ends = np.union1d(np.cumsum(supply), np.cumsum(demand))
     units = np.diff(ends, prepend=0)
     starts = ends - units

@@ -1,6 +1,6 @@
-"""Alignment by a transport plan between single cells (3.3): both sets in, mapped source rows out.
+"""Alignment by a transport plan between single cells (3.3).
 
-Fused Gromov–Wasserstein is the paper's (eqs 1–4); Sinkhorn is a yardstick for it.
+Fused Gromov–Wasserstein is the paper's method (eqs 1–4); Sinkhorn is a baseline for it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Map = Literal["barycentric", "affine"]
 
 
 class _PlanAligner(Aligner):
-    r"""Moves source rows to the mean of the target rows that they are coupled with (eq. 4).
+    r"""Moves source rows to the mean of the target rows with which they are coupled (eq. 4).
 
     .. math:: x^s_i \mapsto \frac{1}{p_i} \sum_j T_{ij} x^t_j
 
@@ -40,7 +40,7 @@ class _PlanAligner(Aligner):
 
         self.plan_ = self._solve(Xs, Xt, p, np.full(len(Xt), 1 / len(Xt)))
         self.source_ = Xs
-        # Plans of uniform weights are permutations: nearly all entries are zero.
+        # Plans for uniform weights are permutations, with nearly all entries zero.
         few = np.count_nonzero(self.plan_) < self.plan_.size / 50
         moved = csr_array(self.plan_) @ Xt if few else self.plan_ @ Xt
         self.mapped_ = (moved / p[:, None]).astype(np.float32)
@@ -58,20 +58,20 @@ class _PlanAligner(Aligner):
 class SinkhornAligner(_PlanAligner):
     r"""Entropic optimal transport of the features, without structure (POT).
 
-    Solves, as :class:`ot.da.SinkhornTransport`,
+    Solves, like :class:`ot.da.SinkhornTransport`,
 
     .. math:: \min_{T \in \Pi(p, q)} \langle M, T \rangle
         + \epsilon \sum_{ij} T_{ij} \log T_{ij}
 
-    where :math:`M_{ij} = \| x^s_i - x^t_j \|` is divided by its maximum and :math:`\Pi(p, q)`
-    holds the couplings of eq. 1. Source rows then move by eq. 4.
+    where :math:`M_{ij} = \| x^s_i - x^t_j \|` is divided by its maximum and :math:`\Pi(p, q)` is
+    the set of couplings of eq. 1. Source rows are then moved by eq. 4.
 
     Parameters
     ----------
     reg : float
         ε, in units of the largest distance.
     max_iter : int
-        Largest number of iterations.
+        Maximum number of iterations.
 
     Attributes
     ----------
@@ -102,7 +102,8 @@ class SinkhornAligner(_PlanAligner):
             raise ValueError(f"reg must be above 0, not {self.reg}.")
         M = _by_maximum(euclidean_distances(Xs, Xt)).astype(np.float64)
         T = ot.sinkhorn(p, q, M, self.reg, numItermax=self.max_iter, stopThr=1e-7, warn=False)
-        # Rows are scaled to their mass: eq. 4 is a mean even if the iterations stopped early.
+        # Rows are scaled to their mass, so that eq. 4 is a mean even if the iterations stopped
+        # early.
         return T * (p / T.sum(axis=1))[:, None]
 
 
@@ -124,13 +125,13 @@ class FGWAligner(_PlanAligner):
       nearest-neighbour graphs;
     - p is the mass of the source rows, ``sample_weight``, and q the uniform mass of target rows.
 
-    M and both C are divided by their maximum. Source rows then move to the mean of the target rows
-    they are coupled with,
+    M and both C are divided by their maximum. Source rows are then moved to the mean of the target
+    rows with which they are coupled,
 
     .. math:: x^s_i \mapsto \frac{1}{p_i} \sum_j T_{ij} x^t_j \quad \text{(eq. 4)},
 
-    or all rows move by one affine map that is fitted to these means. With eq. 4, rows that were not
-    in ``fit`` keep their offset to the nearest row that was.
+    or all rows are moved by one affine map fitted to these means. With eq. 4, rows that were not in
+    ``fit`` keep their offset to the nearest row that was.
 
     Parameters
     ----------
@@ -138,23 +139,24 @@ class FGWAligner(_PlanAligner):
         Trade-off between features (0) and structure (1) in the paper's convention (eq. 2). POT's
         parameter for the same problem is ``pot_alpha(alpha)``.
     mapping : {"barycentric", "affine"}
-        Eq. 4, or the affine map.
+        Mapping by eq. 4 or by the affine map.
     reg : float
-        Ridge that draws the affine map towards a common shift of all rows, in units of the mean
-        variance of the source's columns. Directions that vary much less than that are shifted only.
+        Ridge that shrinks the affine map towards a common shift of all rows, in units of the mean
+        variance of the source's columns. Directions with a much smaller variance are only shifted.
     n_neighbors : int
-        Neighbours of each row in the graphs.
+        Number of neighbours of each row in the graphs.
     max_iter : int
-        Largest number of conditional gradient steps.
+        Maximum number of conditional gradient steps.
     tol : float
         Gain of a step at which to stop, see
         :func:`~celltransfer_core.transport.fgw.fused_gromov_wasserstein`.
     solver : {"auto", "auction", "pot"}
-        Solver of the conditional gradient, see there.
+        Solver of the conditional gradient, see
+        :func:`~celltransfer_core.transport.fgw.fused_gromov_wasserstein`.
     memory : Path, optional
         Folder of a :class:`~celltransfer_core.runtime.cache.Cache` that keeps the geodesic
-        distances of the target. After a changed match other reference cells are drawn for the same
-        parts of the query.
+        distances of the target. They are reused when a match changes and other reference cells are
+        drawn for the same parts of the query.
 
     Attributes
     ----------
@@ -166,21 +168,21 @@ class FGWAligner(_PlanAligner):
     source_ : ndarray of float32, shape (n, d)
         The source rows of ``fit``.
     displacement_ : sklearn.linear_model.Ridge
-        Predicts the displacement of a row; with the affine map only.
+        Predicts the displacement of a row; only with the affine map.
     n_features_in_ : int
 
     Notes
     -----
-    With uniform weights and equal sizes the best plan is a permutation: by eq. 4 mapped rows lie
-    exactly on target rows. Never classify them with one neighbour.
+    With uniform weights and equal sizes, the best plan is a permutation, so that rows mapped by eq.
+    4 coincide with target rows. Never classify them with a single neighbour.
 
     The affine map is estimated from the plan as in Perrot et al. (NeurIPS 2016), by ridge
     regression of :math:`(T X_t)_i / p_i - x_i` on :math:`x_i`. A microscope changes all cells of a
-    kind alike; most of what eq. 4 adds to that comes from cells that were coupled wrongly.
+    kind in the same way; most of what eq. 4 adds to this change comes from wrongly coupled cells.
 
     Examples
     --------
-    The target is the source, turned around and shifted by five:
+    The target is the source in reverse order, shifted by five:
 
     >>> import numpy as np
     >>> Xs = np.array([[0.0], [1.0], [2.0], [4.0]])
@@ -217,7 +219,7 @@ class FGWAligner(_PlanAligner):
         if self.mapping == "affine":
             from sklearn.linear_model import Ridge
 
-            # The ridge is in units of the cells' spread; equal rows have none.
+            # The ridge is in units of the cells' spread; equal rows have no spread.
             spread = float(np.average(Xs.astype(np.float64).var(axis=0))) or 1.0
             self.displacement_ = Ridge(self.reg * spread * len(Xs)).fit(
                 Xs.astype(np.float64), (self.mapped_ - Xs).astype(np.float64), p * len(Xs)
@@ -258,13 +260,14 @@ _structures: dict[str, Float32] = {}
 
 def _structure(X: Float32, n_neighbors: int, memory: Path | None = None) -> Float32:
     """Compute the structure matrix C of a set: geodesic distances, divided by their maximum."""
-    # One part of the query is the target of many draws, and a small reference the source for many
-    # parts: their distances are kept in this process, those of the query also in the folder.
+    # One part of the query is the target of many draws, and a small reference is the source for
+    # many parts. Their distances are kept in this process, and those of the query also in the
+    # folder.
     key = fingerprint("geodesics", __version__, n_neighbors, X)
     found = _structures.pop(key, None)
     if found is None:
         make = partial(_geodesics, X, n_neighbors)
-        # To pack them would take longer than to compute them again.
+        # Compressing them would take longer than computing them again.
         found = Cache(memory).once(key, make, packed=False) if memory else make()
     while len(_structures) >= _KEPT_STRUCTURES:
         del _structures[next(iter(_structures))]  # the least recently used
