@@ -1,4 +1,4 @@
-"""What the classifiers of 3.4 and 4.2 share: checked input, class numbers, the likeliest class."""
+"""Base of the classifiers of 3.4 and 4.2: checked input, class numbers, the likeliest class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from celltransfer_core.types import Float32, Float64, Ints, Labels
 
 
 class ProbabilisticClassifier(ClassifierMixin, BaseEstimator):
-    """Base of classifiers that predict the class of the largest probability.
+    """Base of classifiers that predict the class with the largest probability.
 
     A subclass defines ``_fit(X, numbers)`` and ``_probabilities(X)``.
 
@@ -74,7 +74,7 @@ class ProbabilisticClassifier(ClassifierMixin, BaseEstimator):
         return self._probabilities(validate_data(self, X, dtype=np.float32, reset=False))
 
     def predict(self, X: Float32) -> Labels:
-        """Predict the class of the largest probability.
+        """Predict the class with the largest probability.
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class ProbabilisticClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         NotFittedError, ValueError
-            As :meth:`predict_proba`.
+            As for :meth:`predict_proba`.
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]

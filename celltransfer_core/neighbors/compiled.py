@@ -1,4 +1,4 @@
-"""Compile functions with numba; the modules that use it are imported only where they are needed."""
+"""Compile functions with numba; the modules that use it are imported only when needed."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# The arrays that come in hold no NaN.
+# Input arrays contain no NaN.
 _FAST = {"nnan", "nsz"}
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function to machine code that holds no global interpreter lock.
+    """Compile a function to machine code that releases the global interpreter lock.
 
     Parameters
     ----------
     function : callable
-        In the part of Python that numba knows; it must be given no NaN.
+        Function in the subset of Python that numba supports; its arguments must not contain NaN.
 
     Returns
     -------
     callable
-        Compiled at its first call with arguments of new types. The code is kept in
-        ``__pycache__`` and used again by later processes where that folder can be written.
+        Compiled at its first call with arguments of new types. The code is kept in ``__pycache__``
+        and reused by later processes if that folder is writable.
     """
     try:
         return cast("Function", numba.njit(cache=True, nogil=True, fastmath=_FAST)(function))

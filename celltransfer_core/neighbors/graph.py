@@ -1,4 +1,4 @@
-"""The graph of one set: from embeddings to geodesic distances and edge weights (eqs 6–7).
+"""The graph of one set, with geodesic distances and edge weights (eqs 6–7).
 
 Clusters are detected on it (A.1), and the structure matrices C of transport are its geodesic
 distances (3.3).
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 N_NEIGHBORS = 12
-"""Neighbours of a node, both for clusters (A.1) and for the structure matrices C (3.3)."""
+"""Number of neighbours per node, both for clusters (A.1) and for the structure matrices C (3.3)."""
 
 _ROWS_AT_ONCE = 256
 _WHOLE = 4096  # rows up to which all distances are computed at once
@@ -27,16 +27,16 @@ _WHOLE = 4096  # rows up to which all distances are computed at once
 def knn_graph(X: Float32, n_neighbors: int = N_NEIGHBORS) -> csr_matrix:
     """Build the nearest-neighbour graph, symmetric and connected.
 
-    Two rows share an edge if either is among the nearest of the other. Parts that are not connected
-    are joined by the shortest edges between them (a minimum spanning tree over the parts): one
-    infinite geodesic distance would make eq. 6 useless.
+    Two rows are joined by an edge if either is among the nearest of the other. Disconnected parts
+    are joined by the shortest edges between them (a minimum spanning tree over the parts), because
+    a single infinite geodesic distance would make eq. 6 useless.
 
     Parameters
     ----------
     X : ndarray of float32, shape (n, d)
         Embeddings.
     n_neighbors : int
-        Neighbours of each node, fewer in smaller sets.
+        Number of neighbours of each node, fewer in smaller sets.
 
     Returns
     -------
@@ -72,8 +72,8 @@ def _join_components(
 ) -> csr_matrix:
     """Add the shortest edges that connect the parts of a graph.
 
-    ``shortest`` is the least length of an edge, ``known`` the distances between all rows of X if
-    they were computed before, shape (n, n).
+    ``shortest`` is the minimum length of an edge, ``known`` the distances between all rows of X if
+    already computed, shape (n, n).
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
@@ -84,7 +84,7 @@ def _join_components(
     order = np.argsort(np.bincount(component), kind="stable")
     gap = np.full((count, count), np.inf)
     ends: dict[tuple[int, int], tuple[int, int]] = {}
-    # From the smaller part to the larger: the largest part is never the one that is expanded.
+    # From the smaller part to the larger, so that the largest part is never expanded.
     for rank, part in enumerate(order[:-1]):
         inside = np.flatnonzero(component == part)
         outside = np.flatnonzero(np.isin(component, order[rank + 1 :]))
@@ -138,7 +138,7 @@ def geodesic_distances(graph: csr_matrix) -> Float32:
     order = reverse_cuthill_mckee(graph, symmetric_mode=True).astype(np.int64)
     lengths = graph.data.astype(np.float32)
     shortest_paths(graph.indptr, graph.indices, lengths, order, found)
-    # Both directions of a path may differ in the last digit: take the smaller sum for both.
+    # Both directions of a path may differ in the last digit: the smaller sum is used for both.
     for start in range(0, n, _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         least = np.minimum(found[rows, start:], found[start:, rows].T)
@@ -159,7 +159,7 @@ def similarity_matrix(geodesic: Float32) -> Float32:
     Returns
     -------
     ndarray of float32, shape (n, n)
-        Zero on the diagonal. It is a distance: small where cells are similar.
+        Zero on the diagonal. W is a distance, which is small for similar cells.
     """
     largest = geodesic.max(initial=0.0)
     return geodesic / largest if largest > 0 else np.zeros_like(geodesic)
@@ -176,8 +176,8 @@ def direct_distances(graph: csr_matrix) -> Float32:
     Returns
     -------
     ndarray of float32, shape (n, n)
-        Zero on the diagonal, one where there is no edge. With σ = 1 in :func:`edge_weights` this
-        is the plain nearest-neighbour graph that A.1 compares with.
+        Zero on the diagonal, one where there is no edge. With σ = 1 in :func:`edge_weights`, this
+        is the plain nearest-neighbour graph with which A.1 compares.
     """
     W = np.ones(graph.shape, dtype=np.float32)
     rows, columns = graph.nonzero()
@@ -189,7 +189,7 @@ def direct_distances(graph: csr_matrix) -> Float32:
 
 
 def off_diagonal(n: int) -> Bools:
-    """Return a mask of all entries of a square matrix but its diagonal.
+    """Return a mask of all entries of a square matrix except its diagonal.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def off_diagonal(n: int) -> Bools:
 
 
 def edge_weights(W: Float32, sigma: float) -> Float32:
-    r"""Turn distances into edge weights: e of eq. 7.
+    r"""Convert distances to edge weights: e of eq. 7.
 
     .. math:: e_{ij} = \max\left(0, 1 - \frac{W_{ij} - \min W}{\sigma - \min W}\right)
         \text{ if } i \neq j, \qquad e_{ii} = 0
@@ -211,9 +211,9 @@ def edge_weights(W: Float32, sigma: float) -> Float32:
     Parameters
     ----------
     W : ndarray of float32, shape (n, n)
-        See :func:`similarity_matrix`. Its minimum is taken over the entries off the diagonal.
+        See :func:`similarity_matrix`. Its minimum is taken over the off-diagonal entries.
     sigma : float
-        Distance from which on two cells are not connected, in units of W.
+        Distance from which two cells are not connected, in units of W.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""The entropy-weighted k-NN classifier: from a gallery of embeddings to shares of a vote (3.4).
+"""The entropy-weighted k-NN classifier, which computes vote shares from a gallery (3.4).
 
-The paper cites EWC-FAISS (Kalweit et al., 2024) and prints no formula. This is a reconstruction
-from its description: a search by Euclidean distance, a number of neighbours chosen for each cell
-where their vote is clearest, and a vote whose weight falls with its entropy.
+The paper cites EWC-FAISS (Kalweit et al., 2024) and gives no formula. This is a reconstruction from
+its description: a search by Euclidean distance, a number of neighbours chosen for each cell to make
+their vote clearest, and a vote whose weight decreases with its entropy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from celltransfer_core.neighbors.search import NearestIndex, other_rows
 from celltransfer_core.types import Float32, Float64, Ints
 
 N_NEIGHBORS_GRID = (5, 9, 15, 25)
-"""Numbers of neighbours that each cell chooses from."""
+"""Numbers of neighbours from which one is chosen for each cell."""
 
 
 def normalized_entropy(probabilities: Float64) -> Float64:
@@ -33,7 +33,7 @@ def normalized_entropy(probabilities: Float64) -> Float64:
     Returns
     -------
     ndarray of float64, shape (...)
-        0 where one class has the probability one, 1 where all classes are equally probable.
+        0 if one class has probability one, 1 if all classes are equally probable.
 
     Examples
     --------
@@ -56,12 +56,12 @@ def vote_shares(
     grid: Sequence[int],
     class_weight: Float64,
 ) -> Float64:
-    """Compute the vote of each cell's neighbours, with their number chosen for each cell.
+    """Compute the vote of each cell's neighbours, choosing their number for each cell.
 
     A neighbour at distance d has the weight exp(−(d / d_k)²), where d_k is the distance of the
-    farthest neighbour counted. The weight is never infinite: a reference cell that transport moved
-    exactly onto a query cell (eq. 4 with a permutation) does not decide alone. Of the numbers in
-    the grid the one with the lowest entropy is taken, and the largest of these if several tie.
+    farthest neighbour counted. The weight is never infinite, so that a reference cell that
+    transport moved exactly onto a query cell (eq. 4 with a permutation) does not decide alone. The
+    number in the grid with the lowest entropy is used, and the largest of these if several tie.
 
     Parameters
     ----------
@@ -114,10 +114,10 @@ class EntropyWeightedKNN(ProbabilisticClassifier):
     Parameters
     ----------
     n_neighbors_grid : sequence of int
-        Numbers of neighbours; each cell takes the one with the clearest vote.
+        Numbers of neighbours; for each cell, the one with the clearest vote is used.
     class_weight : {"balanced"} or dict, optional
         Weight of a neighbour of each class, as in scikit-learn: with ``"balanced"`` inversely
-        proportional to the number of gallery cells of its class. All classes weigh the same by
+        proportional to the number of gallery cells of its class. All classes have equal weight by
         default.
 
     Attributes
@@ -131,7 +131,7 @@ class EntropyWeightedKNN(ProbabilisticClassifier):
     class_weight_ : ndarray of float64, shape (n_classes,)
     n_features_in_ : int
     index_ : NearestIndex
-        Searches the gallery, and tells how and with what recall.
+        Index that searches the gallery and reports its method and recall.
 
     Notes
     -----
@@ -165,7 +165,7 @@ class EntropyWeightedKNN(ProbabilisticClassifier):
         self.index_ = NearestIndex(X)
 
     def kneighbors(self, X: Float32) -> tuple[Float32, Ints]:
-        """Find as many neighbours as the largest number in the grid.
+        """Find the neighbours of each row, as many as the largest number in the grid.
 
         Parameters
         ----------
@@ -181,13 +181,13 @@ class EntropyWeightedKNN(ProbabilisticClassifier):
         Raises
         ------
         NotFittedError, ValueError
-            As :meth:`predict_proba`.
+            As for :meth:`predict_proba`.
         """
         check_is_fitted(self)
         return self._search(validate_data(self, X, dtype=np.float32, reset=False))
 
     def shares(self, distances: Float32, indices: Ints) -> Float64:
-        """Compute the shares of the vote of neighbours that were found before.
+        """Compute the vote shares of neighbours that were already found.
 
         Parameters
         ----------
@@ -208,7 +208,7 @@ class EntropyWeightedKNN(ProbabilisticClassifier):
         )
 
     def leave_one_out_proba(self) -> Float64:
-        """Classify every cell of the gallery by the others.
+        """Classify every cell of the gallery from the others.
 
         Returns
         -------
@@ -219,7 +219,7 @@ class EntropyWeightedKNN(ProbabilisticClassifier):
         NotFittedError
             If ``fit`` was not called before.
         ValueError
-            If the gallery holds one cell.
+            If the gallery contains only one cell.
         """
         check_is_fitted(self)
         n = len(self.X_)

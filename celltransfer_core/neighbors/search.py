@@ -1,7 +1,7 @@
-"""Nearest neighbours by Euclidean distance, on FAISS: rows in, distances and row numbers out.
+"""Nearest-neighbour search by Euclidean distance with FAISS.
 
-For the k-NN classifier (3.4), the kNN graph (3.3, A.1) and all that compares single cells. The
-search is exact in all but large galleries.
+Used for the k-NN classifier (3.4), the kNN graph (3.3, A.1) and all comparisons of single cells.
+The search is exact except in large galleries.
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ import numpy as np
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 
 EXACT = 20_000
-"""Number of different rows up to which a gallery is searched exactly."""
+"""Number of distinct rows up to which a gallery is searched exactly."""
 
 RECALL = 0.99
 """Share of the true nearest rows that the search of a larger gallery must find, on a sample."""
 
 _SAMPLE = 256
-_AT_ONCE = 16  # rows: with their neighbours they fit into a processor's cache
+_AT_ONCE = 16  # rows, which fit into a processor's cache together with their neighbours
 _BLOCK = 128  # rows of a matrix of distances, likewise
 
 
 class NearestIndex:
     """Finds the nearest rows of a gallery.
 
-    If most rows of the gallery are copies of others, as transport leaves them, each different row
-    is searched once; its copies are returned in the order of the gallery. Up to :data:`EXACT`
-    different rows every distance is computed. More rows go into an inverted file of 4 √m lists
-    (FAISS, with a fixed seed and one thread), and only the lists nearest to a row are searched: as
-    many as are needed to find :data:`RECALL` of the true neighbours of a sample of the rows.
+    If most rows of the gallery are copies of others, as after transport, each distinct row is
+    searched once, and its copies are returned in the order of the gallery. Up to :data:`EXACT`
+    distinct rows, every distance is computed. Larger galleries use an inverted file of 4 √m lists
+    (FAISS, with a fixed seed and one thread), of which only the lists nearest to a row are
+    searched: as many as are needed to find :data:`RECALL` of the true neighbours of a sample of the
+    rows.
 
     Parameters
     ----------
@@ -39,9 +40,9 @@ class NearestIndex:
     Attributes
     ----------
     cells : int
-        Number of lists of the inverted file; 0 where the search is exact.
+        Number of lists of the inverted file; 0 if the search is exact.
     recall : float
-        Lowest recall measured on a sample in any search so far; 1 where the search is exact.
+        Lowest recall measured on a sample in any search so far; 1 if the search is exact.
 
     Examples
     --------
@@ -71,7 +72,7 @@ class NearestIndex:
         self._file = faiss.IndexIVFFlat(faiss.IndexFlatL2(d), d, self.cells)
         self._file.cp.seed = 1
         self._file.cp.max_points_per_centroid = 64
-        with threadpool_limits(1):  # another number of threads could give other means
+        with threadpool_limits(1):  # the means could depend on the number of threads
             self._file.train(self.gallery)
         self._file.add(self.gallery)
 
@@ -82,7 +83,7 @@ class NearestIndex:
         ----------
         X : ndarray of float32, shape (n, d)
         k : int
-            Neighbours of each row, at most ``m``.
+            Number of neighbours of each row, at most ``m``.
 
         Returns
         -------
@@ -114,7 +115,7 @@ class NearestIndex:
         squared, indices = self._file.search(X, k)
         distances = np.sqrt(np.maximum(squared, 0))
         short = np.flatnonzero((indices < 0).any(axis=1))
-        if len(short):  # the lists that were searched hold fewer rows
+        if len(short):  # the searched lists contain fewer rows
             distances[short], indices[short] = self._exactly(X[short], k)
         return distances, indices
 
@@ -127,12 +128,12 @@ class NearestIndex:
 
 @dataclass(frozen=True)
 class _Copies:
-    """Which rows of a gallery are equal: groups of copies."""
+    """Groups of equal rows (copies) in a gallery."""
 
     members: Ints
     """Rows of the gallery, group by group, each group in the order of the gallery."""
     starts: Ints
-    """Where in ``members`` each group starts; at the end the number of rows."""
+    """Start of each group in ``members``, followed by the number of rows."""
 
     @property
     def first(self) -> Ints:
@@ -140,7 +141,7 @@ class _Copies:
         return self.members[self.starts[:-1]]
 
     def spread(self, distances: Float32, groups: Ints, k: int) -> tuple[Float32, Ints]:
-        """Replace the nearest groups, which hold at least k rows, by the k nearest rows."""
+        """Replace the nearest groups, which contain at least k rows, by the k nearest rows."""
         ends = np.diff(self.starts)[groups].cumsum(axis=1)
         rows = np.arange(len(groups))
         shape = (len(groups), k)
@@ -156,7 +157,7 @@ class _Copies:
 
 def _copies(gallery: Float32) -> _Copies | None:
     n = len(gallery)
-    # Hardly any rows but copies share their first number: if few do, the rest is not compared.
+    # Few rows other than copies share their first number: if few do, the rest is not compared.
     order = np.argsort(gallery[:, 0], kind="stable")
     new = np.diff(gallery[order, 0], prepend=np.nan) != 0
     if 2 * np.count_nonzero(new) > n:
@@ -169,16 +170,16 @@ def _copies(gallery: Float32) -> _Copies | None:
 
 
 def nearest(X: Float32, gallery: Float32, k: int) -> tuple[Float32, Ints]:
-    """Find the nearest rows of a gallery, see :class:`NearestIndex`.
+    """Find the nearest rows of a gallery (see :class:`NearestIndex`).
 
     Parameters
     ----------
     X : ndarray of float32, shape (n, d)
-        Rows to find neighbours for.
+        Rows whose neighbours are searched.
     gallery : ndarray of float32, shape (m, d)
         Rows to search.
     k : int
-        Neighbours of each row, at most ``m``.
+        Number of neighbours of each row, at most ``m``.
 
     Returns
     -------
@@ -209,12 +210,12 @@ def euclidean_distances(Xs: Float32, Xt: Float32) -> Float32:
     >>> euclidean_distances(X, X).tolist()
     [[0.0, 5.0], [5.0, 0.0]]
     """
-    # One product in single precision is fifteen times faster than pair by pair at 3,000 columns.
-    # It loses digits where rows are near each other, less so around the mean: the squared
-    # differences of those few pairs are summed one by one.
+    # One product in single precision is fifteen times faster than pairwise computation at 3,000
+    # columns. It loses precision for nearby rows, less so if they are centred on the mean: the
+    # squared differences of these few pairs are summed one by one.
     centre = Xt.mean(axis=0)
     source = Xs - centre
-    target = source if Xt is Xs else Xt - centre  # half a product then
+    target = source if Xt is Xs else Xt - centre  # half a product in this case
     found = source @ target.T
     source_norms, target_norms = (source**2).sum(axis=1), (target**2).sum(axis=1)
     for first in range(0, len(found), _BLOCK):
@@ -232,7 +233,7 @@ def euclidean_distances(Xs: Float32, Xt: Float32) -> Float32:
 
 
 def other_rows(indices: Ints) -> Bools:
-    """Mark the neighbours of each row but the row itself.
+    """Mark the neighbours of each row except the row itself.
 
     Parameters
     ----------
@@ -242,8 +243,8 @@ def other_rows(indices: Ints) -> Bools:
     Returns
     -------
     ndarray of bool, shape (n, k)
-        k − 1 neighbours a row. Equal rows may crowd a row out of its own list: then the last
-        neighbour is not marked.
+        k − 1 neighbours per row. If equal rows displace a row from its own list, the last neighbour
+        is not marked.
 
     Examples
     --------
@@ -257,7 +258,7 @@ def other_rows(indices: Ints) -> Bools:
 
 
 def nearest_others(X: Float32, k: int, known: Float32 | None = None) -> tuple[Float32, Ints]:
-    """Find the nearest other rows of each row, see :func:`nearest`.
+    """Find the nearest other rows of each row (see :func:`nearest`).
 
     Parameters
     ----------
@@ -265,15 +266,14 @@ def nearest_others(X: Float32, k: int, known: Float32 | None = None) -> tuple[Fl
     k : int
         Below n.
     known : ndarray of float32, shape (n, n), optional
-        Distances from :func:`euclidean_distances`, if they were computed before.
+        Distances from :func:`euclidean_distances`, if already computed.
 
     Returns
     -------
     distances : ndarray of float32, shape (n, k)
-        Euclidean, computed pair by pair: zero between equal rows, and the same for both rows of a
-        pair.
+        Euclidean, computed pairwise: zero between equal rows, and the same for both rows of a pair.
     indices : ndarray of int64, shape (n, k)
-        By ascending distance; in no order where the distances are known.
+        By ascending distance; unordered if the distances are known.
 
     Examples
     --------
@@ -289,7 +289,7 @@ def nearest_others(X: Float32, k: int, known: Float32 | None = None) -> tuple[Fl
         known[own] = np.inf
         indices = np.argpartition(known, k - 1, axis=1)[:, :k]
     else:
-        # Searched around the mean: squares that cancel are small there.
+        # Centred on the mean, where the cancelling squares are small.
         centred = X - X.mean(axis=0)
         indices = nearest(centred, centred, k + 1)[1]
         indices = indices[other_rows(indices)].reshape(n, k)
@@ -302,22 +302,22 @@ def nearest_others(X: Float32, k: int, known: Float32 | None = None) -> tuple[Fl
 
 
 def distance_to_marked(X: Float32, marked: Bools, distances: Float32, neighbors: Ints) -> Float64:
-    """Compute the distance of each row to the nearest other row that is marked.
+    """Compute the distance of each row to the nearest other marked row.
 
     Parameters
     ----------
     X : ndarray of float32, shape (n, d)
     marked : ndarray of bool, shape (n,)
-        Whether a row counts.
+        Whether each row is marked.
     distances : ndarray of float32, shape (n, k)
     neighbors : ndarray of int64, shape (n, k)
-        Nearest others of each row from :func:`nearest_others`; rows with a marked one among them
-        need no search.
+        Nearest other rows of each row from :func:`nearest_others`; rows with a marked row among
+        them need no search.
 
     Returns
     -------
     ndarray of float64, shape (n,)
-        Infinite where no other row is marked.
+        Infinite if no other row is marked.
 
     Examples
     --------

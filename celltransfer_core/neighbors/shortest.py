@@ -1,7 +1,8 @@
-"""Shortest paths between all nodes of a sparse graph: d_geo of eq. 6, compiled.
+"""Compiled computation of shortest paths between all nodes of a sparse graph: d_geo of eq. 6.
 
-Not node by node with a heap, but for many start nodes at once: a node takes the shortest path that
-its neighbours offer, for all starts of a block in one vector operation, until no offer is shorter.
+Instead of node by node with a heap, paths are computed for many start nodes at once. A node takes
+the shortest path that its neighbours offer, for all start nodes of a block in one vector operation,
+until no offer is shorter.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import numpy as np
 from celltransfer_core.neighbors.compiled import compiled
 from celltransfer_core.types import Float32, Ints
 
-_FAR = np.float32(1e30)  # no path known: finite, because zero times infinity is NaN
+_FAR = np.float32(1e30)  # no known path: finite, because zero times infinity is NaN
 _ONE = np.float32(1)
-_STARTS = 64  # a block: what it needs of 2,000 nodes stays in the processor's cache
+_STARTS = 64  # per block, so that its data for 2,000 nodes stay in the processor's cache
 
 
 @compiled
@@ -21,7 +22,7 @@ def _lower(length: Float32, node: int, other: int, weight: float) -> None:
     for start in range(_STARTS):
         offer = length[other, start] + weight
         known = length[node, start]
-        # The lower of both, without a branch: compilers vectorise this.
+        # The lower of both, without a branch, so that compilers can vectorise it.
         lower = np.float32(offer < known)
         length[node, start] = lower * offer + (_ONE - lower) * known
 
@@ -41,7 +42,7 @@ def shortest_paths(
     order : ndarray of int64, shape (n,)
         Nodes in an order that keeps neighbours close together. Any order gives the same lengths.
     found : ndarray of float32, shape (n, n)
-        Is filled, one row for each start; infinite where there is no path.
+        Output array with one row per start node; infinite where there is no path.
     """
     n = len(order)
     length = np.empty((n, _STARTS), np.float32)
