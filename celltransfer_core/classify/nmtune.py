@@ -109,7 +109,7 @@ class NMTune(Probe):
     classes_ : ndarray, shape (n_classes,)
         Class labels, sorted.
     features_, head_ : torch Module
-        From embeddings to new features, and from these to the classes' scores.
+        Layers that map embeddings to new features, and these to the classes' scores.
     n_features_in_ : int
 
     Examples

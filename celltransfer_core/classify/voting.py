@@ -102,9 +102,9 @@ def weighted_vote(probabilities: Float64, weights: Float64) -> Vote:
     Parameters
     ----------
     probabilities : ndarray of float64, shape (V, n, T)
-        Of every voter, cell and type.
+        Probabilities for every voter, cell and type.
     weights : ndarray of float64, shape (V,)
-        Of every voter.
+        Weight of every voter.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def count_votes(probabilities: Float64, weights: Float64) -> Vote:
     Parameters
     ----------
     probabilities : ndarray of float64, shape (V, n, T)
-        Of every voter, cell and type.
+        Probabilities for every voter, cell and type.
     weights : ndarray of float64, shape (V, n)
         See :func:`cell_weights`.
 

@@ -20,7 +20,7 @@ RECALL = 0.99
 
 _SAMPLE = 256
 _AT_ONCE = 16  # rows, which fit into a processor's cache together with their neighbours
-_BLOCK = 128  # rows of a matrix of distances, likewise
+_BLOCK = 128  # rows of a matrix of distances, which also fit
 
 
 class NearestIndex:

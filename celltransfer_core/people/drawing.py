@@ -37,8 +37,8 @@ def draw_chances(vote: Vote, left: Bools | None = None) -> Float64:
     -------
     ndarray of float64, shape (n,)
         Sums to one over the cells that are left, and is zero elsewhere. 15 % are divided evenly,
-        the rest by doubt, which is the third power of one minus the margin; a quarter of the rest
-        is first divided equally among the predicted types.
+        the rest by doubt, which is the third power of one minus the margin; for a quarter of the
+        rest, each predicted type has the same total.
 
     Examples
     --------

@@ -65,7 +65,7 @@ class Learning:
         start : float or ndarray of float64
             Log odds with the answers so far.
         answers : float
-            So far.
+            Number of answers so far.
         more : float or ndarray of float64
 
         Returns
@@ -85,9 +85,9 @@ class Learning:
         Parameters
         ----------
         spread : float
-            With the answers so far.
+            Standard deviation with the answers so far.
         answers : float
-            So far.
+            Number of answers so far.
         more : float or ndarray of float64
 
         Returns

@@ -346,7 +346,7 @@ def random_sample(
     cells : sequence of str, length n
         Hashes of the query's cells.
     reviews : sequence of Review
-        Of all readers.
+        Reviews of all readers.
     share : float
     seed : int
         Both as for :func:`review_queue`.

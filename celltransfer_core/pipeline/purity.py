@@ -20,8 +20,7 @@ from celltransfer_core.pipeline.votes import ensemble_vote
 from celltransfer_core.types import Float32, Float64, Ints
 
 MIXED = 0.6
-"""Largest share of cells predicted as one type at which a cluster still seems mixed.
-"""
+"""Largest share of cells predicted as one type at which a cluster still seems mixed."""
 
 _LEAST_CELLS, _LEAST_SHARE = 3, 0.1  # for a separate part
 

@@ -175,7 +175,7 @@ class RunResult:
 
     @cached_property
     def to_show(self) -> Mapping[str, Bools]:
-        """Cells to show besides those predicted as a type that must not be missed, by type."""
+        """Cells to show in addition to those predicted as a must-find type, by type."""
         typed = self.updated.typed if self.updated else np.zeros(self.query.n_cells, dtype=bool)
         return {
             name: cells_to_show(self.probabilities[:, place], self.vote.winner == place, typed)

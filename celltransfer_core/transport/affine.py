@@ -80,9 +80,9 @@ class CoralAligner(_MomentAligner):
     Attributes
     ----------
     matrix_ : ndarray of float32, shape (d, d)
-        A; multiplies rows from the right.
+        The matrix A, by which rows are multiplied from the right.
     shift_ : ndarray of float32, shape (d,)
-        Is added then.
+        Shift that is added after the multiplication.
     n_features_in_ : int
 
     Examples
@@ -120,9 +120,9 @@ class LinearAligner(_MomentAligner):
     Attributes
     ----------
     matrix_ : ndarray of float32, shape (d, d)
-        A; multiplies rows from the right.
+        The matrix A, by which rows are multiplied from the right.
     shift_ : ndarray of float32, shape (d,)
-        Is added then.
+        Shift that is added after the multiplication.
     n_features_in_ : int
 
     Notes
