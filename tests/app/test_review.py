@@ -160,7 +160,7 @@ def test_back_changes_an_answer_and_undo_takes_it_back(open_page, finished):
     second = shown(app)
     button(app, "back").click().run()
     assert shown(app) == first
-    assert "You said: **Unsure**" in text_of(app)
+    assert "Your answer: **Unsure**" in text_of(app)
     button(app, "type 0").click().run()
     assert shown(app) == second
     assert [p["cell"] for p in answers(space, study)] == [first[0]] * 2
@@ -230,7 +230,7 @@ def test_two_readers_are_compared(open_page, finished):
     app = open_page("review", study.id, reading="second")
     assert not app.exception
     text = text_of(app).replace("\\", "")
-    assert "3 cells read by both, 2 alike (67 %); Cohen's κ is 0.40" in text
+    assert "3 cells read by both, 2 with the same answer (67 %); Cohen's κ is 0.40" in text
     assert f"<Ben>: **{one}**" in text
     assert r"\<Ben\>" in text_of(app)
     button(app, f"again {run.query.cells[2]}").click().run()

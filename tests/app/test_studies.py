@@ -104,7 +104,7 @@ def test_deleted_studies_are_deleted_for_good_after_a_second_look(open_page, fin
     offer = button(app, "sweep deleted")
     freed = space.sweepable()
     assert freed.studies == 1
-    assert offer.label.startswith("Delete 1 study for good (")
+    assert offer.label.startswith("Permanently delete 1 study (")
     assert "sweep" not in {one.key for one in app.button}
     offer.click().run()
     assert not app.exception
@@ -124,7 +124,7 @@ def test_studies_that_were_deleted_just_now_can_be_spared(open_page, finished):
     space.delete(study.id)
     app = open_page("studies")
     next(one for one in app.selectbox if one.key == "age").set_value(30).run()
-    assert button(app, "sweep deleted").label.startswith("Delete 0 studies for good (")
+    assert button(app, "sweep deleted").label.startswith("Permanently delete 0 studies (")
     assert button(app, "sweep deleted").disabled
 
 
@@ -244,7 +244,7 @@ def test_one_that_is_ticked_is_compared_with_its_earlier_runs(open_page, finishe
     button(app, "compare").click().run()
     assert "0 cells of 30 changed type" in app.subheader[0].value
     runs = widget(app, "selectbox", f"compare second run {study.id}")
-    assert Counter(one.split()[1] for one in runs.options) == {"it": 1, "computed": 1}
+    assert Counter(one.split()[1] for one in runs.options) == {"state": 1, "computed": 1}
     runs.set_value(runs.value if len(runs.options) < 2 else runs.options[1])
     app.run()
     assert not app.exception

@@ -77,7 +77,7 @@ def test_pairs_a_missing_set_and_going_on(data, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "encoders not installed: sam, dinobloom; used: colour" in said
     assert "dinobloom is not installed" in said
-    assert "skipped, not there: LOST" in said
+    assert "skipped, not found: LOST" in said
     summary = pd.read_csv(out / "summary.csv", dtype={"filtering": str})
     assert list(summary.columns[:4]) == ["pair", "method", "ot", "filtering"]
     assert set(summary["pair"]) == {"One to two", "Without neutrophils"}

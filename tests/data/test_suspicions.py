@@ -121,7 +121,8 @@ def test_sides_too_short_to_show_a_cell_are_told(cells, dataset):
 
 def test_strips_are_told_unless_they_are_few(cells, dataset):
     found = dataset([cells[0].crop((0, 0, SIDE, 36)), *cells[1:]])
-    assert the_one(find_suspicions(found)).what.startswith("1 of 6 images is more than 2.5 times as")
+    told = the_one(find_suspicions(found)).what
+    assert told.startswith("1 of 6 images is more than 2.5 times as long as wide")
     many = [cells[n % 6].crop((0, 0, SIDE - n // 6, SIDE)) for n in range(120)]
     assert find_suspicions(dataset([cells[0].crop((0, 0, SIDE, 36)), *many])) == ()
 

@@ -52,7 +52,7 @@ def test_the_sentence_tells_chance_from_more():
     assert ": no more than expected by chance (p = 1.000)" in close
     assert "−" in close  # the interval reaches below none
     tied = describe_comparison(compare(TRUTH, wrong_on(0), wrong_on(50)), "P", "Q")
-    assert tied.startswith("Neither P nor Q is ahead. P alone has 1 cell right, Q alone 1.")
+    assert tied.startswith("Neither P nor Q is ahead. Only P is right on 1 cell, only Q on 1.")
     same = describe_comparison(compare(TRUTH, wrong_on(0), wrong_on(0)), "P", "Q")
     assert same == "P and Q are right on the same cells."
 

@@ -267,7 +267,7 @@ def test_types_that_do_not_fit(prepared, named, truth):
     [
         ({"ot": ("emd",)}, "--ot cannot be 'emd'"),
         ({"methods": ("svm",)}, "--methods cannot be 'svm'"),
-        ({"filtering": ()}, "--filtering names nothing"),
+        ({"filtering": ()}, "--filtering is empty"),
         ({"subsets": 1}, "--subsets"),
         ({"identification_subsets": -1}, "--identification-subsets"),
         ({"low_label": (0,)}, "--low-label"),

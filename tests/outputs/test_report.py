@@ -73,7 +73,7 @@ def test_it_holds_every_figure_and_asks_nobody(page):
         "low_label_figure",
         "reader_figure",
     }
-    without = {"types_figure", "sizes_figure", *of_evaluation}
+    without = {"types_figure", "sizes_figure", "drift_figure", *of_evaluation}
     told = {kind: html.escape(text) for kind, text in CAPTIONS.items() if kind not in without}
     assert all(any(one.startswith(text) for one in shown) for text in told.values())
     assert all(one.startswith(tuple(told.values())) for one in shown)
@@ -122,7 +122,7 @@ def test_the_differential_stands_first_before_and_after_review(result, reviews, 
         assert found[name][4] == (f"{change:+}".replace("-", "−") if change else "0")
     assert total[:2] == ["All cells", str(result.query.n_cells)]
     assert total[3] == str(result.query.n_cells - 1)
-    assert "1 artefact is no cell" in page
+    assert "1 artefact is not counted" in page
     assert "Final composition" in page
     predicted = report_html(result, [], About("x"), plane=plane)
     assert rows_of(predicted, "Differential count")[0] == [
