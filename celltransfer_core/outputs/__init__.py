@@ -1,7 +1,7 @@
-"""What leaves a run: tables, manifest, report, archives, and tables read back in.
+"""Outputs of a run: tables, manifest, report, archives, and reading such tables back.
 
-A :class:`celltransfer_core.pipeline.result.RunResult` goes in, with the readers' answers; files
-and their bytes come out. The same results give the same bytes.
+Turns a :class:`celltransfer_core.pipeline.result.RunResult`, with the readers' answers, into files
+and their bytes. The same results give the same bytes.
 """
 
 import lazy_loader

@@ -1,6 +1,7 @@
-"""Files of answers: a path in, what is said there out, or the answers where everything fits.
+"""Read files of answers, either as they are or checked against a query.
 
-A ``reviews.csv``, another table, a workbook, or a folder of images with a sub-folder a type.
+A file is a ``reviews.csv``, another table, a workbook, or a folder of images with one sub-folder
+per type.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ from celltransfer_core.vocabulary import ANSWERS, DISPUTED
 
 
 def read_elsewhere(path: Path, columns: Mapping[str, str] | None = None) -> tuple[Said, ...]:
-    """Read what a table, or a folder with a sub-folder a type, says of cells.
+    """Read the types that a table, or a folder with one sub-folder per type, gives to cells.
 
     Parameters
     ----------
     path : Path
     columns : mapping from str to str, optional
-        Columns of the table that are to be taken for ``file`` and ``label``.
+        Columns of the table to use as ``file`` and ``label``.
 
     Returns
     -------
@@ -63,28 +64,28 @@ def checked_answers(
     columns: Mapping[str, str] | None = None,
     reader: str = "",
 ) -> tuple[Review, ...]:
-    """Read answers of which every one must fit.
+    """Read answers, every one of which must be valid.
 
     Parameters
     ----------
     path : Path
     query : Dataset
     known : KnownTypes
-        It remembers names that are no type; whoever calls stops at these.
+        Collects names that are not types; the caller must stop if there are any.
     columns : mapping from str to str, optional
         See :func:`read_elsewhere`.
     reader : str
-        Who answered, where the file does not say; by default the name of the file.
+        Reader to use where the file names none; by default the name of the file.
 
     Returns
     -------
     tuple of Review
-        Answers without a time have that of the file.
+        Answers without a time get the time of the file.
 
     Raises
     ------
     DataError
-        If a value is wrong, a cell is not of this query, or two answers contradict each other.
+        If a value is invalid, a cell is not in this query, or two answers contradict each other.
     """
     cells = CheckedCells(path, query, "check it, and remove this row")
     said = read_elsewhere(path, columns)

@@ -1,4 +1,4 @@
-"""Arrays of a run for programs: what clusters are named by (A.2; Figs 4, 9–11), and neighbours."""
+"""Arrays of a run for programs: similarity scores (A.2; Figs 4, 9–11), votes and neighbours."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ def similarity_arrays(result: RunResult) -> dict[str, Any]:
         ``SET/cosine`` (eq. 18), ``SET/snr``, ``SET/kept``, ``SET/mean_row``, ``SET/mean_col``,
         ``SET/count_row``, ``SET/count_col``, ``SET/score_row``, ``SET/score_col`` (eq. 21),
         ``SET/p`` (eq. 23) for the query, the reference and every extra set, with ``encoders``,
-        ``types`` and ``clusters`` to name their axes; ``plane/…`` for Fig. 4; ``query/votes``, the
-        share of its votes that each cluster gives to each type, where they name clusters.
+        ``types`` and ``clusters`` as the labels of their axes; ``plane/…`` for Fig. 4;
+        ``query/votes``, the share of votes that each cluster gives to each type, if clusters are
+        named by votes.
     """
     arrays: dict[str, Any] = {
         "encoders": np.array(result.scores[QUERY].encoders),
@@ -69,14 +70,14 @@ def neighbour_arrays(result: RunResult) -> dict[str, Any]:
     dict from name to ndarray
         ``VOTER/index`` and ``VOTER/distance``, shape (m, 10): positions in ``reference_files``, −1
         where there are fewer; rows as in ``query_files``. The voter that is fitted to the query has
-        none.
+        no neighbours.
     """
     arrays: dict[str, Any] = {
         "reference_files": np.array(result.reference.first_file),
         "query_files": np.array(result.query.first_file),
     }
     for voter in result.voters:
-        if voter.alignment == DISCRIMINANT:  # it looks at no reference cell
+        if voter.alignment == DISCRIMINANT:  # it uses no reference cells
             continue
         arrays[f"{voter.name}/index"] = voter.neighbours.astype(np.int32)
         arrays[f"{voter.name}/distance"] = voter.distances

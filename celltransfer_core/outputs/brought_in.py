@@ -1,9 +1,9 @@
-"""Answers that were given elsewhere: a table, or a folder a type, in; answers on query cells out.
+"""Import answers that were given elsewhere, as a table or as folders named by type.
 
-A ``reviews.csv``, any table with files or hashes and types, or images sorted into folders. In two
-steps: what the file says is read (:func:`said_in_table`, :func:`said_in_folders`), then it is laid
-beside the query, its types and what was answered already (:func:`bring_in`). Nothing is guessed:
-what fits no cell, names no type or says two things of a cell is told and left out.
+The source is a ``reviews.csv``, any table with files or hashes and types, or images sorted into
+folders. There are two steps: the file is read (:func:`said_in_table`, :func:`said_in_folders`),
+then compared with the query, its types and the existing answers (:func:`bring_in`). Nothing is
+guessed: rows that fit no cell, name no type or contradict each other are reported and left out.
 """
 
 from __future__ import annotations
@@ -31,55 +31,60 @@ from celltransfer_core.outputs.query_cells import QueryCells
 from celltransfer_core.people.reviews import Review, final_types, last_answers
 from celltransfer_core.vocabulary import ANSWERS, DISPUTED, SKIPPED, check_new_type
 
-_LONGEST = 60  # characters of a reader's name that are kept beside who brought it in
+_LONGEST = 60  # characters kept of a reader's name, before the importer's name
 
 
 @dataclass(frozen=True)
 class Said:
-    """What a file says of one cell."""
+    """What a file says about one cell."""
 
     place: str
-    """Where: ``line 12``, or the name of the image."""
+    """Place in the file: ``line 12``, or the name of the image."""
     file: str
     sha256: str
-    """Of the image; empty where only the file's name is known."""
+    """Hash of the image; empty where only the file name is known."""
     type_name: str
-    """As it is written there."""
+    """The type as written in the file."""
     reader: str = ""
     time: str = ""
-    """ISO 8601; empty, as the reader, where nothing is said of it."""
+    """ISO 8601; empty if the file does not give it, and likewise the reader."""
     blind: bool = False
     chance: float | None = None
     source: str = ""
-    """File that it was brought in from before."""
+    """File that an earlier import took it from."""
     sorted_by_type: bool = False
-    """Whether the folders in the name are types, and not those of the query."""
+    """Whether the folders in the name are types rather than folders of the query."""
     line: int = 0
-    """In a table."""
+    """Line in a table."""
 
 
 @dataclass(frozen=True)
 class BroughtIn:
-    """What a file says, laid beside the query and what was answered already."""
+    """What a file says, compared with the query and the existing answers."""
 
     reviews: tuple[Review, ...]
-    """Those to be kept: at most one a cell and reader, unless they count like those given here."""
+    """Answers to keep: at most one per cell and reader, unless they count like those given here."""
     already: int
-    """Answers that stand already, word for word."""
+    """Identical answers that already exist."""
     kept: int
-    """Cells that stay as their reader answered here, without a prediction in sight or drawn by
-    chance: figures of how often predictions are right rest on these."""
+    """Cells that keep the answer their reader gave here.
+
+    Such answers are blind or on randomly drawn cells, and estimates of accuracy are based on them.
+    """
     renamed: tuple[Said, ...]
-    """Whose image is not in the query but whose file's name is; left out unless allowed."""
+    """Rows whose image is not in the query but whose file name is; left out unless allowed."""
     missing: tuple[Said, ...]
-    """Of cells that are not in the query."""
+    """Rows about cells that are not in the query."""
     unknown: Mapping[str, int]
-    """Names that are no type of the study, with the number of their rows; left out."""
+    """Names that are not types of the study, with the number of their rows; left out."""
     conflicts: tuple[tuple[Said, Said], ...]
-    """Pairs that say different things of one cell, and nothing of which is later; left out."""
+    """Pairs that contradict each other about one cell without either being later; left out."""
     can_count: bool
-    """Whether they may count like answers given here: some were blind or drawn by chance, every
-    cell is in the query, and nobody has answered here yet."""
+    """Whether the answers may count like those given here.
+
+    They may if some were blind or on randomly drawn cells, every cell is in the query, and nobody
+    has answered here yet.
+    """
 
 
 def said_in_table(
@@ -90,11 +95,11 @@ def said_in_table(
     Parameters
     ----------
     text : str
-        As :func:`~celltransfer_core.data.table_bytes.decode_table` gives it.
+        As returned by :func:`~celltransfer_core.data.table_bytes.decode_table`.
     name : str
-        Of the table, for messages.
+        Name of the table, for messages.
     columns : mapping from str to str, optional
-        Columns that a person chose for ``file`` and ``label``.
+        Columns that the user chose for ``file`` and ``label``.
 
     Returns
     -------
@@ -107,13 +112,13 @@ def said_in_table(
     ColumnsError
         If it is not clear which column holds the files, or the types.
     DataError
-        If it is no table, or a value is wrong; the message names the line.
+        If the text is not a table or a value is invalid; the message names the line.
     """
     check_readable(text, name, bounded=False)
     chosen = dict(columns or {})
     header = read_header(text, ("file", "label"), chosen)
     there = {column.strip().lower() for column in header.columns}
-    if "label" not in chosen and "type" in there:  # as our own tables call it
+    if "label" not in chosen and "type" in there:  # the name used in our own tables
         chosen["label"] = "type"
     needs = {"label"} if "sha256" in there and "file" not in header.counts else {"file", "label"}
     found = []
@@ -151,7 +156,7 @@ def said_in_table(
 
 
 def said_in_folders(hashes: Mapping[str, str]) -> tuple[Said, ...]:
-    """Read images that were sorted into one folder a type.
+    """Read the types of images that were sorted into one folder per type.
 
     Parameters
     ----------
@@ -161,12 +166,12 @@ def said_in_folders(hashes: Mapping[str, str]) -> tuple[Said, ...]:
     Returns
     -------
     tuple of Said
-        Of each image the folder that it lies in.
+        One per image, with the folder that contains it as its type.
 
     Raises
     ------
     DataError
-        If there is no image, or one lies in no folder.
+        If there are no images, or one is not in a folder.
     """
     if not hashes:
         raise DataError("There is no image in this folder; choose one with a sub-folder per type.")
@@ -191,28 +196,25 @@ def bring_in(
     by_name: bool = False,
     counts: bool = False,
 ) -> BroughtIn:
-    """Lay what a file says beside a query, its types, and what was answered already.
+    """Compare what a file says with a query, its types and the existing answers.
 
     Parameters
     ----------
-    said : sequence of Said
-    query : Dataset
-    types : sequence of str
-        Of the study.
+    said : sequence of Said query : Dataset types : sequence of str Of the study.
     reviews : sequence of Review
-        That stand already.
+        The existing answers.
     reader : str
-        Who brings them in. Answers that the file gives another reader keep that name, followed by
-        this one: nobody answers as somebody else.
+        Who imports them. Answers that the file attributes to another reader keep that name,
+        followed by this one, so that nobody can answer in another person's name.
     time : str
-        Of answers without one, ISO 8601.
+        Time for answers without one, ISO 8601.
     meant : mapping from str to str, optional
-        What names stand for that are no type of the study: a type, a new one, or empty to leave
-        them out.
+        Meaning of names that are not types of the study: a type, a new type, or empty to leave them
+        out.
     by_name : bool
-        Whether files count whose name alone is in the query.
+        Whether to accept files of which only the name is in the query.
     counts : bool
-        Whether all answers count like those given here, see ``can_count`` of the result.
+        Whether all answers count like those given here; see ``can_count`` of the result.
 
     Returns
     -------
@@ -221,7 +223,7 @@ def bring_in(
     Raises
     ------
     DataError
-        If a name is to be a new type and cannot be.
+        If a name cannot be used as a new type.
     """
     cells, names = QueryCells(query), _Names(types, meant or {})
     renamed, missing = list[Said](), list[Said]()
@@ -267,12 +269,12 @@ def bring_in(
 def find_conflicts(
     placed: Sequence[tuple[Said, Review]],
 ) -> dict[tuple[str, str, str], tuple[Said, Said]]:
-    """Find what says different things of one cell, where neither is later.
+    """Find answers that contradict each other about one cell, where neither is later.
 
     Parameters
     ----------
     placed : sequence of (Said, Review)
-        What a file says, and the answer that it is.
+        What a file says, and the answer made from it.
 
     Returns
     -------
@@ -292,7 +294,7 @@ def find_conflicts(
 def answers_before_and_after(
     cells: Sequence[str], predicted: Sequence[str], before: Sequence[Review], new: Sequence[Review]
 ) -> dict[str, tuple[int, int]]:
-    """Count cells by final type, before and after answers are brought in.
+    """Count cells by final type, before and after answers are imported.
 
     Parameters
     ----------
@@ -318,7 +320,7 @@ def answers_before_and_after(
 
 
 class _Names:
-    """What names of types mean; counts those that nobody knows."""
+    """Resolves names of types; counts the unknown ones."""
 
     def __init__(self, types: Sequence[str], meant: Mapping[str, str]) -> None:
         self._types = types
@@ -331,7 +333,7 @@ class _Names:
         return known or (check_new_type(tidy_name(name)) if name else "")
 
     def find(self, written: str) -> str:
-        """Return the type or answer; empty for none."""
+        """Return the type or answer; empty if there is none."""
         if written not in self._found:
             answer = answer_named(written)
             is_answer = answer in {*ANSWERS} - {DISPUTED}
@@ -352,7 +354,7 @@ def _reader(named: str, reader: str) -> str:
 
 
 def _news(given: Sequence[Review], reviews: Sequence[Review]) -> tuple[list[Review], int, int]:
-    """Keep the last answer of each reader on each cell, where it says something new."""
+    """Keep the last answer of each reader on each cell if it adds something new."""
     standing = last_answers(reviews)
     last = {
         (one.cell, one.reader): replace(one, blind=False, chance=None)

@@ -1,7 +1,7 @@
-"""The table of a checked reference: one row a file, the most doubtful first.
+"""Table of a checked reference: one row per file, the most doubtful first.
 
-A :class:`~celltransfer_core.pipeline.reference_check.ReferenceCheck` goes in, with what people
-decided where they did; a DataFrame comes out.
+Turns a :class:`~celltransfer_core.pipeline.reference_check.ReferenceCheck`, with people's decisions
+if there are any, into a DataFrame.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Mended(NamedTuple):
-    """What a person said of one cell's label."""
+    """What a person decided about one cell's label."""
 
     label: str
     """Empty to leave the cell out."""
@@ -41,13 +41,13 @@ def check_table(found: ReferenceCheck, mended: Mapping[str, Mended] | None = Non
     Returns
     -------
     DataFrame
-        file, label, proposed (the likeliest type), score (0 to 1, from ½ on to be looked at),
-        reason (``duplicate``, ``label``, a fault of the picture such as ``blurred``, ``outlier``;
-        several joined by ``|``, empty for none), probability of
-        the proposed type, alike (labels of the most alike cells, joined by ``|``, the nearest
-        first), nearest (file of the nearest), sha256. Files of one content under several types
-        come first, without a proposal. With ``mended`` also decided (``left out``, or the label
-        that counts), decided_by and decided_at, empty where nobody decided.
+        file, label, proposed (the likeliest type), score (0 to 1, cells from ½ on should be looked
+        at), reason (``duplicate``, ``label``, an image fault such as ``blurred``, ``outlier``;
+        several joined by ``|``, empty for none), probability of the proposed type, alike (labels of
+        the most similar cells, joined by ``|``, the nearest first), nearest (file of the nearest),
+        sha256. Files with the same content under several types come first, without a proposal. With
+        ``mended`` also decided (``left out``, or the label that counts), decided_by and decided_at,
+        empty where nobody decided.
     """
     import pandas as pd
 
@@ -90,18 +90,18 @@ def check_table(found: ReferenceCheck, mended: Mapping[str, Mended] | None = Non
 
 
 def labels_table(reference: Dataset) -> pd.DataFrame:
-    """Make a ``labels.csv`` of a reference as it is now.
+    """Make a ``labels.csv`` of a reference in its current state.
 
     Parameters
     ----------
     reference : Dataset
-        With types, of one set.
+        A single set with types.
 
     Returns
     -------
     DataFrame
-        file and label; slide and patient where they are known. Put beside the images, it says
-        their types in place of the folders' names.
+        file and label; slide and patient where they are known. Placed next to the images, it gives
+        their types in place of the folder names.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""The command that repeats a run: its configuration and files in, a line for a shell out."""
+"""The shell command that repeats a run, made from its configuration and files."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ def command_line(
     reviews: str | None = None,
     new_types: Sequence[str] = (),
 ) -> str:
-    """Write the command that gives the same predictions.
+    """Write the command that reproduces the predictions.
 
     Parameters
     ----------
     config : Config
     extras : mapping from str to float, optional
-        Folders of further sets, with the size of a pixel in µm where it is known.
+        Folders of further sets, with the pixel size in µm where it is known.
     channels : mapping from str to sequence of int, optional
-        Channels that are shown, by folder; see :func:`shown_channels`.
+        Displayed channels, by folder; see :func:`shown_channels`.
     clusters, matches, reviews : str, optional
         Files with the clusters, their confirmed matches, and the readers' answers on cells.
     new_types : sequence of str
-        Types that these files name though the reference lacks them.
+        Types that these files name but the reference lacks.
 
     Returns
     -------
     str
-        For a POSIX shell, quoted, over several lines. It expects the folders ``reference`` and
+        For a POSIX shell, quoted, on several lines. It expects the folders ``reference`` and
         ``query``.
     """
-    # What has no option is the preset's alone.
+    # Settings without an option come from the preset only.
     fixed = {name for name, setting in SETTINGS.items() if setting.offered == "preset"}
     differing = {name: config.differing(preset) for name, preset in PRESETS.items()}
     preset = min(PRESETS, key=lambda name: (bool(fixed & {*differing[name]}), len(differing[name])))
@@ -62,13 +62,13 @@ def command_line(
         setting = SETTINGS[name]
         if setting.offered != "preset" and value is not None:
             words = setting.words(value)
-            if any(word.startswith("-") for word in words):  # which would be read as an option
+            if any(word.startswith("-") for word in words):  # otherwise read as an option
                 options += [(f"{setting.option}={word}",) for word in words]
             else:
                 options.append((setting.option, *words))
     if "encoders" in differing[preset] and "network" not in differing[preset]:
-        options.append(("--network", config.network))  # named encoders would stay as they are
-    if config.expect and not config.absent:  # by itself --expect rules out all others
+        options.append(("--network", config.network))  # named encoders would stay unchanged
+    if config.expect and not config.absent:  # --expect alone rules out all other types
         options.append(("--sample", "any"))
     options += [("--clusters-from", clusters)] if clusters else []
     options += [("--matches", matches)] if matches else []
@@ -88,8 +88,8 @@ def shown_channels(result: RunResult) -> dict[str, tuple[int, ...]]:
     Returns
     -------
     dict from str to tuple of int
-        By folder, as :func:`command_line` calls them; without sets for which none were chosen.
-        References that were pooled lie in one folder: of theirs, the first.
+        By folder, named as in :func:`command_line`; sets without chosen channels are left out.
+        Pooled references share one folder, which gets the first reference's channels.
     """
     sets = {REFERENCE: result.reference, QUERY: result.query, **result.extras}
     found = {
@@ -100,7 +100,7 @@ def shown_channels(result: RunResult) -> dict[str, tuple[int, ...]]:
 
 
 def _quoted(names: Sequence[str]) -> str:
-    """Join names by commas, those that hold one in quotation marks."""
+    """Join names with commas; names that contain a comma are put in quotation marks."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(names)
     return line.getvalue()

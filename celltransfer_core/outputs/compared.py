@@ -1,8 +1,8 @@
-"""Two runs on the same query cells, side by side: which cells changed type, and why.
+"""Comparison of two runs on the same query cells: which cells changed type, and why.
 
-Two :class:`~celltransfer_core.pipeline.result.RunResult` go in, each with the answers that count;
-out come the cells whose final type differs, each with what speaks for the change, and everything
-else that differs between the runs. Cells are the same where their images are.
+Compares two :class:`~celltransfer_core.pipeline.result.RunResult`, each with the answers that
+count. The result lists the cells whose final type differs, each with the evidence for the change,
+and all other differences between the runs. Cells are identified by their images.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ReviewedRun:
     def voters(self) -> dict[str, Labels]:
         """First choice of each voter in each query cell, by the voter's name in words.
 
-        Empty where a voter has no weight, such as people's answers far from a cell.
+        Empty where a voter has no weight, such as the answers' voter far from all annotated cells.
         """
         run = self.run
         names = [voter_label(voter) for voter in run.voters]
@@ -67,28 +67,28 @@ class Change:
     """A query cell whose final type differs."""
 
     cell: str
-    """Its content hash."""
+    """Content hash."""
     first: int
-    """Its number among the query cells of the first run."""
+    """Index among the query cells of the first run."""
     second: int
     before: str
     after: str
     answer: tuple[str, str] | None
-    """What people answered, empty where nobody did; None where that is the same."""
+    """People's answers, empty where there are none; None if they are the same in both runs."""
     match: tuple[str, str] | None
-    """Type of the cell's cluster; None where it is the same."""
+    """Type of the cell's cluster; None if it is the same in both runs."""
     lacking: str
-    """The type of the two that takes no part in the other run; empty if both do in both."""
+    """Whichever of the two types is missing from the other run; empty if both runs have both."""
     voters: tuple[str, ...]
     """Voters of both runs whose first choice differs, in words."""
     joined: tuple[str, ...]
-    """Voters of the second run alone whose first choice is the type after."""
+    """Voters of the second run only whose first choice is the type after."""
     gone: tuple[str, ...]
-    """Voters of the first run alone whose first choice was the type before."""
+    """Voters of the first run only whose first choice was the type before."""
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """What speaks for the change, in words; the weightiest first."""
+        """Reasons for the change, in words; the strongest first."""
         said = []
         if self.answer:
             before, after = (one or "no answer" for one in self.answer)
@@ -108,13 +108,13 @@ class Change:
 
     @property
     def because(self) -> str:
-        """The reasons in one line."""
+        """The reasons on one line."""
         return " / ".join(self.reasons)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Something beside the cells' types that differs between two runs."""
+    """A difference between two runs other than the types of cells."""
 
     kind: str
     """``setting``, ``types``, ``reference``, ``query``, ``matches``, ``answers`` or ``voters``."""
@@ -130,19 +130,19 @@ class ComparedRuns:
     first: ReviewedRun
     second: ReviewedRun
     shared: int
-    """Query cells that both have."""
+    """Query cells that both runs have."""
     changes: tuple[Change, ...]
-    """By the change of type, then in the order of the cells."""
+    """Sorted by the change of type, then in the order of the cells."""
     differences: tuple[Difference, ...]
 
     @property
     def flows(self) -> dict[tuple[str, str], int]:
-        """Number of cells by final type before and after, the most first."""
+        """Number of cells by final type before and after, the largest first."""
         counted = Counter((one.before, one.after) for one in self.changes)
         return dict(sorted(counted.items(), key=lambda flow: (-flow[1], flow[0])))
 
     def evidence(self, change: Change) -> list[tuple[str, str, str]]:
-        """List what each run says of a cell.
+        """List what each run says about a cell.
 
         Parameters
         ----------
@@ -151,8 +151,8 @@ class ComparedRuns:
         Returns
         -------
         list of (str, str, str)
-            What it is, and what it is in both runs: the final type, people's answer, the type of
-            the cluster, and the first choice of each voter. Empty where there is none.
+            Name of a property and its values in both runs: the final type, people's answer, the
+            type of the cluster, and the first choice of each voter. Empty where there is no value.
         """
         sides = (self.first, change.first), (self.second, change.second)
 
@@ -176,7 +176,7 @@ class ComparedRuns:
         -------
         DataFrame
             One row a cell: file, sha256, from, to, confidence_from, confidence_to, because, voters
-            (of both runs, whose first choice differs), voters_joined, voters_gone, match_from,
+            (those of both runs whose first choice differs), voters_joined, voters_gone, match_from,
             match_to, answer_from, answer_to.
         """
         import pandas as pd
@@ -221,7 +221,7 @@ def compare_runs(first: ReviewedRun, second: ReviewedRun) -> ComparedRuns:
     Raises
     ------
     DataError
-        If they have no query cell in common.
+        If they have no query cells in common.
     """
     pairs = _pairs(first.run.query, second.run.query)
     if not pairs:
@@ -241,7 +241,7 @@ def compare_runs(first: ReviewedRun, second: ReviewedRun) -> ComparedRuns:
 
 
 def _pairs(first: Dataset, second: Dataset) -> list[tuple[int, int]]:
-    """Find the cells that two sets have both, by their images."""
+    """Find the cells that two sets share, by their images."""
     place = {cell: number for number, cell in enumerate(second.cells)}
     return [(a, place[cell]) for a, cell in enumerate(first.cells) if cell in place]
 
@@ -251,7 +251,7 @@ def _change(
     pair: tuple[int, int],
     matched: tuple[Sequence[str], Sequence[str]],
 ) -> Change:
-    """Collect what speaks for the change of one cell."""
+    """Collect the evidence for the change of one cell."""
 
     def parted(first: object, second: object) -> tuple[str, str] | None:
         found = str(first), str(second)
@@ -284,7 +284,7 @@ def _change(
 
 
 def _only(side: ReviewedRun, other: ReviewedRun, cell: int, name: str) -> tuple[str, ...]:
-    """List the voters that one side alone has and that name a type in a cell."""
+    """List the voters that only one side has and that vote for a type in a cell."""
     return tuple(
         voter
         for voter, chosen in side.voters.items()
@@ -295,7 +295,7 @@ def _only(side: ReviewedRun, other: ReviewedRun, cell: int, name: str) -> tuple[
 def _differences(
     first: ReviewedRun, second: ReviewedRun, pairs: Sequence[tuple[int, int]]
 ) -> Iterator[Difference]:
-    """Find what differs beside the types of cells; what decides most comes first."""
+    """Find all other differences between the runs, the most influential first."""
     one, other = first.run, second.run
     for name in one.config.differing(other.config):
         label = SETTINGS[name].label or name.replace("_", " ").capitalize()
@@ -331,7 +331,7 @@ def _differences(
 def _sets(
     kind: str, what: str, first: Sequence[str], second: Sequence[str]
 ) -> Iterator[Difference]:
-    """Tell which names one side alone has."""
+    """Describe which names only one side has."""
     alone = [[name for name in first if name not in second]]
     alone += [[name for name in second if name not in first]]
     if any(alone):
@@ -340,7 +340,7 @@ def _sets(
 
 
 def _counted(kind: str, what: str, first: Dataset, second: Dataset) -> Iterator[Difference]:
-    """Tell how many cells each has where they are not the same ones."""
+    """Describe how many cells each side has if they are not the same cells."""
     if first.cells != second.cells:
         shared = len({*first.cells} & {*second.cells})
         told = (
@@ -361,7 +361,7 @@ def _listed(counted: Sequence[tuple[str, int]]) -> str:
 
 
 def _written(value: object) -> str:
-    """Write a setting's value as one reads it: voters as ``colour+shape, cell``."""
+    """Write a setting's value in readable form: voters as ``colour+shape, cell``."""
     if isinstance(value, tuple):
         return ", ".join("+".join(one) if isinstance(one, tuple) else str(one) for one in value)
     if value is None or isinstance(value, bool):

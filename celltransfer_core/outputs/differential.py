@@ -1,4 +1,4 @@
-"""Differential counts of slides: a run and what answers tell of it in, a table out."""
+"""Table of differential counts of slides, from a run and its answers."""
 
 from __future__ import annotations
 
@@ -21,34 +21,35 @@ if TYPE_CHECKING:
 def differential_table(
     result: RunResult, counted: Sequence[str] | None = None, inference: Inference | None = None
 ) -> pd.DataFrame:
-    """Count the types on every slide.
+    """Count the types on each slide.
 
     Parameters
     ----------
     result : RunResult
     counted : sequence of str, length m, optional
         Type to count each query cell as, such as ``final_types(…).final``; the predicted type by
-        default. Artefacts are no cells and not counted; disputed cells have a row of their own.
+        default. Artefacts are not counted; disputed cells have a separate row.
     inference : Inference, optional
-        What answers tell of all cells, see :func:`celltransfer_core.pipeline.inferred.infer_run`.
+        What the answers say about all cells; see
+        :func:`celltransfer_core.pipeline.inferred.infer_run`.
 
     Returns
     -------
     DataFrame
         slide, patient, type, cells, percent, low, high: percent of the slide's cells with its 95 %
-        Wilson interval, which covers chance in counting, not wrong types. Then drawn, the answered
-        cells of the slide that were drawn by chance; estimate, estimate_low, estimate_high: percent
-        of the type as these answers correct it, with the 95 % interval that covers counting and
-        typing; count_100_low, count_100_high, and the same for 200: how many cells of the type a
-        count of so many by eye may find (Rümke). The last seven are empty as long as fewer than
-        :data:`ESTIMATED_FROM` cells of a slide were drawn. One group with an empty slide where no
-        table names slides.
+        Wilson interval, which covers counting error, not wrong types. Then drawn, the number of
+        answered cells of the slide that were drawn at random; estimate, estimate_low,
+        estimate_high: percent of the type as corrected by these answers, with the 95 % interval
+        that covers counting and typing errors; count_100_low, count_100_high, and the same for 200:
+        how many cells of the type a manual count of 100 or 200 cells may find (Rümke). The last
+        seven are empty if fewer than :data:`ESTIMATED_FROM` cells of a slide were drawn. If no
+        table names slides, there is one group with an empty slide.
     """
     import pandas as pd
     from scipy.stats import binomtest
 
     query = result.query
-    # Copies of an image are one cell.
+    # Copies of an image count as one cell.
     first = np.unique(query.cell_index, return_index=True)[1]
     slide = np.array(query.slide or [""] * len(query.files))[first]
     patient = np.array(query.patient or [""] * len(query.files))[first]
@@ -82,7 +83,7 @@ def differential_table(
 def _estimated(
     inference: Inference | None, kind: str, inside: Bools, cells: int
 ) -> dict[str, float]:
-    """Estimate the share of a type on a slide with so many cells."""
+    """Estimate the share of a type on a slide with the given number of cells."""
     found = inference.of_type(kind, inside) if inference else None
     columns: dict[str, float] = {"drawn": found.draws if found else 0}
     known = bool(found and found.draws >= ESTIMATED_FROM and kind != DISPUTED)
@@ -96,7 +97,7 @@ def _estimated(
 
 
 def with_estimates(table: pd.DataFrame) -> pd.DataFrame:
-    """Put estimates in the place of counts where there are any, to draw them.
+    """Replace counts with estimates where there are any, for plotting.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ def with_estimates(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The same rows; percent, low and high are the estimate's where it is known.
+        The same rows; percent, low and high are those of the estimate where it is known.
     """
     pairs = {"percent": "estimate", "low": "estimate_low", "high": "estimate_high"}
     return table.assign(**{old: table[new].fillna(table[old]) for old, new in pairs.items()})

@@ -98,7 +98,7 @@ def drift_page(title: str, batches: Mapping[str, TypedBatch]) -> str:
     Parameters
     ----------
     title : str
-        Of the study.
+        Title of the study.
     batches : mapping from name to TypedBatch
         At least one.
 

@@ -1,7 +1,7 @@
-"""Single entries of tables that a spreadsheet saved again: text in, what it means out.
+"""Parsing of single table entries as spreadsheets write them.
 
-A spreadsheet writes ``true`` as ``WAHR``, ``3`` as ``3,0`` and a time in its own order; a person
-ticks with an ``x``. What can mean several things is not guessed: a ``ValueError`` says so.
+A spreadsheet may write ``true`` as ``WAHR``, ``3`` as ``3,0`` and a time in another order; people
+tick with an ``x``. Ambiguous entries are not guessed: they raise a ``ValueError``.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _YEAR_FIRST = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})" + _TIME_AFTER)
 
 
 def truth(text: str) -> bool:
-    """Read whether something is so.
+    """Read a truth value.
 
     Parameters
     ----------
     text : str
-        In the words of English or of a spreadsheet in another language, in any case; empty for no.
+        In English or in another language of a spreadsheet, in upper or lower case; empty means no.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def decimal(text: str) -> float:
     Raises
     ------
     ValueError
-        If it is none.
+        If it is not one.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def decimal(text: str) -> float:
 
 
 def whole(text: str) -> int:
-    """Read a whole number, also one with decimals that are zero.
+    """Read a whole number, which may be written with zero decimals.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def whole(text: str) -> int:
     Raises
     ------
     ValueError
-        If it is none.
+        If it is not one.
 
     Examples
     --------
@@ -119,17 +119,17 @@ def moment(text: str) -> str:
     Parameters
     ----------
     text : str
-        ISO 8601, or as spreadsheets write it where no other order of day and month can be meant.
+        ISO 8601, or as spreadsheets write it if the order of day and month is unambiguous.
 
     Returns
     -------
     str
-        ISO 8601; as it was where it was so before.
+        ISO 8601; unchanged if it was already.
 
     Raises
     ------
     ValueError
-        If it is none, or day and month cannot be told apart.
+        If it is not a time, or day and month cannot be told apart.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The accuracy to expect, as sentences and as fields: an expectation in, words and figures out."""
+"""The expected accuracy, as sentences and as fields of a manifest."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from celltransfer_core.outputs.sentences import interval, percent
 from celltransfer_core.people.expected import COVERED, MOST_ANSWERS, WANTED, WARNED_BELOW, Expected
 
 WIDE = 0.4
-"""Width of a range from which it says little."""
+"""Width from which a range says little."""
 
-_STEP = 5  # answers; a finer figure would promise too much
+_STEP = 5  # answers; a finer figure would suggest false precision
 
 
 def describe_expected(expected: Expected | None) -> str:
-    """Tell the accuracy to expect, what it rests on, and how many answers are still wanted.
+    """Describe the expected accuracy, its basis, and how many more answers are needed.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def describe_expected(expected: Expected | None) -> str:
     Returns
     -------
     str
-        The range first; empty where nothing can be told.
+        The range first; empty if nothing can be said.
 
     Examples
     --------
@@ -55,7 +55,7 @@ needed for 90 %.
 
 
 def describe_wanted(expected: Expected) -> str:
-    """Tell how many more answers it may take to reach :data:`WANTED`.
+    """Describe how many more answers may be needed to reach :data:`WANTED`.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def describe_wanted(expected: Expected) -> str:
 
 
 def describe_poor(expected: Expected | None) -> str:
-    """Warn where few cells may be typed rightly, and tell what to do.
+    """Warn if few cells may be typed correctly, and say what to do.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def describe_poor(expected: Expected | None) -> str:
     Returns
     -------
     str
-        Empty where no warning is due.
+        Empty if no warning is needed.
     """
     if expected is None or not expected.warns:
         return ""
@@ -120,9 +120,9 @@ def expected_fields(expected: Expected | None) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        JSON types alone: best_guess, low and high with ``covered``, the probability that they hold
-        the accuracy; below_70_percent, a probability; answers_wanted for 90 %, least and most, null
-        where it cannot be told; and warning.
+        JSON types only: best_guess, low and high with ``covered``, the probability that the
+        accuracy lies between them; below_70_percent, a probability; answers_wanted for 90 %, least
+        and most, null if unknown; and warning.
     """
     if expected is None:
         return None

@@ -1,4 +1,4 @@
-"""Formats of tables and manifests: CSV, Parquet, AnnData and JSON. A table in, its bytes out."""
+"""Formats of tables and manifests: CSV, Parquet, AnnData and JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TableFormat = Literal["csv", "parquet", "h5ad", "xlsx"]
 
 MARK = b"\xef\xbb\xbf"
-"""What Excel takes a CSV for UTF-8 by; pandas and ``utf-8-sig`` pass over it."""
+"""Byte order mark by which Excel recognises UTF-8; pandas and ``utf-8-sig`` skip it."""
 
 
 def write_h5ad(predictions: pd.DataFrame, described: Mapping[str, Any], path: Path) -> Path:
@@ -67,9 +67,9 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     Parameters
     ----------
     table : DataFrame
-        Texts that a spreadsheet would take for a formula (they begin with ``=``, ``+``, ``-``,
-        ``@``, a tab or a line's end) get an apostrophe in front. The functions of
-        :mod:`celltransfer_core.outputs.read_back` take it away again.
+        Texts that a spreadsheet would read as a formula (beginning with ``=``, ``+``, ``-``, ``@``,
+        a tab or a line break) are prefixed with an apostrophe. The functions of
+        :mod:`celltransfer_core.outputs.read_back` remove it.
 
     Returns
     -------
@@ -106,17 +106,17 @@ def parquet_bytes(table: pd.DataFrame) -> bytes:
 
 
 def json_bytes(described: Mapping[str, Any]) -> bytes:
-    """Write a manifest as JSON: UTF-8, indented, its keys in their own order.
+    """Write a manifest as JSON: UTF-8, indented, with the order of its keys kept.
 
     Parameters
     ----------
     described : mapping
-        JSON types alone.
+        JSON types only.
 
     Returns
     -------
     bytes
-        With a line's end.
+        Ends with a line break.
     """
     return (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode()
 

@@ -1,7 +1,7 @@
-"""Tables that people hand back: their rows in, each row's values by column and checked out.
+"""Tables that users hand back: reading rows, and checking their values.
 
-Also tables that a spreadsheet saved again, and sheets of a workbook. Values that cannot be used are
-errors that name the line.
+Tables saved again by a spreadsheet, and sheets of a workbook, can be read too. An invalid value
+raises an error that names the line.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from celltransfer_core.outputs.pseudonyms import is_pseudonym
 def rows_of_file(
     path: Path, sheet: str, needs: Iterable[str]
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Give each row of a table, or of a workbook's sheet.
+    """Yield each row of a table, or of a sheet of a workbook.
 
     Parameters
     ----------
     path : Path
     sheet : str
-        Of a workbook, if it is there.
+        Sheet to read if the file is a workbook.
     needs : iterable of str
-        Columns that must be there.
+        Required columns.
 
     Yields
     ------
@@ -48,16 +48,16 @@ def rows_of_file(
 def rows_of_text(
     text: str, name: str, needs: Iterable[str], columns: Mapping[str, str] | None = None
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Give each row of a table's text; see :func:`rows_of_file`.
+    """Yield each row of a table's text; see :func:`rows_of_file`.
 
     Parameters
     ----------
     text : str
     name : str
-        Of the table, for messages.
+        Name of the table, for messages.
     needs : iterable of str
     columns : mapping from str to str, optional
-        Columns that a person chose for ``file`` and ``label``.
+        Columns that the user chose for ``file`` and ``label``.
 
     Yields
     ------
@@ -67,9 +67,9 @@ def rows_of_text(
     Raises
     ------
     ColumnsError
-        If a column is not there, or two could be meant.
+        If a column is missing, or could be either of two.
     DataError
-        If it is no table.
+        If the text is not a table.
     """
     table = read_rows(_mended(text), name, needs, columns, bounded=False)
     for line, row in zip(table.lines, table.rows, strict=True):
@@ -84,7 +84,7 @@ def hash_in(name: str, line: int, row: Mapping[str, str]) -> str:
     Parameters
     ----------
     name : str
-        Of the table, for messages.
+        Name of the table, for messages.
     line : int
     row : mapping from column to str
 
@@ -96,7 +96,7 @@ def hash_in(name: str, line: int, row: Mapping[str, str]) -> str:
     Raises
     ------
     DataError
-        If a pseudonym stands there.
+        If it is a pseudonym.
     """
     if is_pseudonym(told := row.get("sha256", "").lower()):
         raise DataError(
@@ -107,7 +107,7 @@ def hash_in(name: str, line: int, row: Mapping[str, str]) -> str:
 
 
 def truth_in(name: str, line: int, row: Mapping[str, str], column: str) -> bool:
-    """Read whether something is so; see :func:`hash_in`.
+    """Read a truth value; see :func:`hash_in`.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def truth_in(name: str, line: int, row: Mapping[str, str], column: str) -> bool:
     Returns
     -------
     bool
-        False where the column is empty or not there.
+        False if the column is empty or missing.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def truth_in(name: str, line: int, row: Mapping[str, str], column: str) -> bool:
 
 
 def chance_in(name: str, line: int, row: Mapping[str, str]) -> float | None:
-    """Read the chance with which the queue drew a row's cell; see :func:`hash_in`.
+    """Read the probability with which the queue drew a row's cell; see :func:`hash_in`.
 
     Parameters
     ----------
@@ -142,12 +142,12 @@ def chance_in(name: str, line: int, row: Mapping[str, str]) -> float | None:
     Returns
     -------
     float or None
-        None where there is none.
+        None if not given.
 
     Raises
     ------
     DataError
-        If it is no probability.
+        If it is not a probability.
     """
     told = row.get("chance", "")
     try:
@@ -162,7 +162,7 @@ def chance_in(name: str, line: int, row: Mapping[str, str]) -> float | None:
 
 
 def reader_in(name: str, line: int, row: Mapping[str, str]) -> str:
-    """Read who the reader is; see :func:`hash_in`.
+    """Read the reader's name; see :func:`hash_in`.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def reader_in(name: str, line: int, row: Mapping[str, str]) -> str:
     Raises
     ------
     DataError
-        If the column is there and says nothing that can be read.
+        If the column is there but does not hold a readable name.
     """
     if "reader" not in row:
         return ""
@@ -186,7 +186,7 @@ def reader_in(name: str, line: int, row: Mapping[str, str]) -> str:
 
 
 def time_in(name: str, line: int, row: Mapping[str, str]) -> str:
-    """Read when something was said; see :func:`hash_in`.
+    """Read the time of an answer or a decision; see :func:`hash_in`.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def time_in(name: str, line: int, row: Mapping[str, str]) -> str:
     Raises
     ------
     DataError
-        If the column is there and holds no time.
+        If the column is there but does not hold a time.
     """
     if "time" not in row:
         return ""
@@ -213,7 +213,7 @@ def time_in(name: str, line: int, row: Mapping[str, str]) -> str:
 
 
 def _mended(text: str) -> str:
-    """Undo that UTF-8 was read as Windows-1252 and saved so (``Ãœ`` for ``Ü``)."""
+    """Repair UTF-8 that was read as Windows-1252 and saved again (``Ãœ`` for ``Ü``)."""
     try:
         return text.encode("cp1252").decode("utf-8-sig")
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""The query's images as a zip with one folder a type: pixels alone, safe names."""
+"""The query's images as a zip with one folder per type: pixels only, safe names."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def write_images(
     pseudonyms: Pseudonyms | None = None,
     progress: Progress = silent,
 ) -> Path:
-    """Write every image to a zip with one folder a type.
+    """Write every image to a zip with one folder per type.
 
     Parameters
     ----------
     query : Dataset
     types : sequence of str, length m
-        Of every cell, such as ``final_types(…).final``.
+        Type of each cell, such as ``final_types(…).final``.
     path : Path
-        Of the zip. It is written image by image, so that it need not fit into memory.
+        Path of the zip. It is written image by image, so that it need not fit into memory.
     pseudonyms : Pseudonyms, optional
-        For the files' names. By default these are kept, with a part of a hash behind them, because
-        two folders may hold files of the same name.
+        Pseudonyms for the file names. By default, names are kept and part of a hash is appended,
+        because two folders may hold files of the same name.
     progress : callable
 
     Returns
@@ -45,15 +45,15 @@ def write_images(
     Raises
     ------
     ImageError
-        If an image is gone.
+        If an image no longer exists.
     OutputError
         If the folder cannot be written to or the disk is full.
 
     Notes
     -----
-    Images are decoded and written anew as 8-bit RGB PNG, first page alone, at their own size:
-    metadata of the files (names, places, devices, comments) stays behind. Names are reduced to
-    characters that every system allows and never hold a folder.
+    Images are decoded and rewritten as 8-bit RGB PNG, first page only, at their original size, so
+    that the metadata of the files (names, places, devices, comments) is removed. Names are reduced
+    to characters that every system allows and never contain a folder.
     """
     folders = type_folders(types)
     files: list[list[str]] = [[] for _ in range(query.n_cells)]
@@ -72,7 +72,7 @@ def write_images(
             for cell in range(query.n_cells):
                 png = _png(query, cell)
                 for file in files[cell]:
-                    # Without a time of its own: the same images give the same bytes.
+                    # No time is stored, so that the same images give the same bytes.
                     entry = zipfile.ZipInfo(f"{folders[types[cell]]}/{name_of(file, cell)}.png")
                     entry.external_attr = 0o644 << 16
                     archive.writestr(entry, png)
@@ -90,7 +90,7 @@ def _png(query: Dataset, cell: int) -> bytes:
 
 
 def type_folders(types: Sequence[str]) -> dict[str, str]:
-    """Name a folder for each type; no two differ in upper and lower case alone.
+    """Name a folder for each type; no two names differ in case only.
 
     Parameters
     ----------
@@ -112,9 +112,9 @@ def type_folders(types: Sequence[str]) -> dict[str, str]:
 
 
 def safe_name(name: str) -> str:
-    """Reduce a name to what every system allows; it never holds a folder.
+    """Reduce a name to characters that every system allows; it never contains a folder.
 
-    Windows has words, such as ``aux``, that no file may be called there.
+    Names that Windows reserves, such as ``aux``, are avoided.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Names of types in tables that people hand back: what is written in, the type that is meant out.
+"""Resolve names of types in tables that users hand back.
 
-Names are compared without regard to case, white space and Unicode form. One that the reference
-lacks is a slip more often than a new type: it stops the work unless somebody allowed it.
+Names are compared without regard to case, white space and Unicode form. A name that the reference
+lacks is more often a typing error than a new type: it raises an error unless it was allowed.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from celltransfer_core.errors import DataError
 from celltransfer_core.vocabulary import check_new_type
 
 NewTypes = Collection[str] | Literal[True]
-"""Types that the reference lacks and that tables may name all the same; True for any."""
+"""Types that tables may name although the reference lacks them; True for any."""
 
-_LINES = 4  # numbers of lines that are told of one name
+_LINES = 4  # line numbers reported per name
 
 
 class KnownTypes:
-    """What names of types in tables mean; remembers those that nobody knows.
+    """Resolves names of types in tables, and collects unknown ones.
 
     Parameters
     ----------
     types : sequence of str, optional
-        Of the reference; without them every name is taken as it is written.
+        Types of the reference; without them every name is accepted as written.
     new_types : NewTypes
-        Further ones that are allowed.
+        Further types that are allowed.
     """
 
     def __init__(self, types: Sequence[str] | None, new_types: NewTypes = ()) -> None:
@@ -38,28 +38,28 @@ class KnownTypes:
         self._unknown: dict[str, dict[str, list[int]]] = {}
 
     def find(self, name: str, answers: Collection[str], path: str, line: int) -> str:
-        """Find what a name means.
+        """Find the type or answer that a name means.
 
         Parameters
         ----------
         name : str
         answers : collection of str
-            Words that may stand there instead of a type.
+            Words allowed in place of a type.
         path : str
-            The table that it stands in.
+            The table that contains the name.
         line : int
-            0 where the name is that of a folder.
+            0 if the name is that of a folder.
 
         Returns
         -------
         str
-            An answer, a type as the reference spells it, or a new one as it was spelt first. A name
-            that nobody knows as it is: see :meth:`stop`.
+            An answer, a type as the reference spells it, or a new type as first spelt. An unknown
+            name is returned unchanged; see :meth:`stop`.
 
         Raises
         ------
         DataError
-            If the name cannot be that of a type.
+            If the name cannot be used for a type.
         """
         if name in self._types:
             return name
@@ -80,12 +80,12 @@ class KnownTypes:
         return self._spelt[key]
 
     def stop(self) -> None:
-        """Stop if there was a name that nobody knows.
+        """Raise an error if there were unknown names.
 
         Raises
         ------
         DataError
-            It lists every such name, with its lines and the type that may have been meant.
+            If there were; it lists every unknown name with its lines and the most similar type.
         """
         if not self._unknown:
             return

@@ -1,7 +1,7 @@
 """Manifests: what a run started from and what it did, as JSON types.
 
-A manifest holds no folders, and no times but those of decisions, so that the same inputs give the
-same bytes.
+A manifest contains no folders, and no times except those of decisions, so that the same inputs give
+the same bytes.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ def manifest(
     ----------
     result : RunResult
     reviews : sequence of Review
-        In the order they were made; they tell of the accuracy to expect.
+        In the order they were made; the expected accuracy is estimated from them.
     said : sequence of mapping
         Who said which types the query may hold, and when: type, state, reader, time.
 
     Returns
     -------
     dict
-        JSON types alone; holds no folder, and no times but those of decisions, so that the same
-        inputs give the same bytes.
+        JSON types only; contains no folders, and no times except those of decisions, so that the
+        same inputs give the same bytes.
     """
     solves = result.solves
     scores = result.scores[QUERY]
@@ -129,7 +129,7 @@ def inputs_manifest(of: Prepared | RunResult) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON types alone; see :func:`manifest`.
+        JSON types only; see :func:`manifest`.
     """
     return {
         "celltransfer": __version__,
@@ -204,7 +204,7 @@ def _describe_scales(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def _told(scale: PixelScale) -> dict[str, Any]:
-    """Write a scale; what few sets have, only where they have it."""
+    """Describe a scale; properties that few sets have are included only if known."""
     rare = ("numbers", "channels", "background")
     return {name: value for name, value in asdict(scale).items() if value or name not in rare}
 
@@ -215,7 +215,7 @@ def _rounded(value: float) -> float | None:
 
 
 def without_names(described: Mapping[str, Any]) -> dict[str, Any]:
-    """Take names of files out of a manifest.
+    """Remove the names of files from a manifest.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def without_names(described: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        Lists of files are their lengths.
+        Lists of files are replaced by their lengths.
     """
     lists = ("left_out", "notes", "duplicates")
     inputs = {

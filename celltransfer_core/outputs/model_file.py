@@ -1,8 +1,7 @@
 """A portable classifier as one file: a zip of arrays and a manifest; checked before it is used.
 
-A file may come from anywhere, so that nothing in it is run, nothing is unpacked that is longer than
-it says, and every number is looked at. It holds no image, no name of a file, no reader, and no
-embedding of a cell.
+Files are not trusted: no code from them is run, no entry is unpacked that is longer than declared,
+and every number is checked. A file contains no images, file names, readers or embeddings of cells.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ from celltransfer_core.runtime.files import write_whole
 from celltransfer_core.types import Floats
 
 FORMAT, VERSION = "celltransfer classifier", 1
-"""Of the file; a file of a later version is refused."""
+"""Version of the format; files of a later version are refused."""
 
 MANIFEST = "manifest.json"
 
 MAX_FILE = 64_000_000
-"""Bytes of a file: 16 million numbers, more than any encoder has."""
+"""Limit in bytes: 16 million numbers, more than any encoder needs."""
 
 MAX_MANIFEST, MAX_TYPES, MAX_ENCODERS, MAX_DIM = 1_000_000, 1000, 50, 65_536
 
 _MOST_FIELD = 100  # extents of a nucleus
 _WIDTHS: Mapping[Figure, int] = {"stain": 2, "light": 1, "unknown cells": 1}
-_END = b"PK\x05\x06"  # of a zip's list of contents, 22 bytes from the end where no comment follows
-_LARGE = b"PK\x06\x07"  # before it, where another list is meant
+_END = b"PK\x05\x06"  # of a zip's directory, 22 bytes from the end if no comment follows
+_LARGE = b"PK\x06\x07"  # precedes it in the zip64 format
 _INTERCEPT, _CENTRES, _METRIC = "intercept.npy", "centres.npy", "metric.npy"
 
 
@@ -58,8 +57,7 @@ def write_model(model: CellClassifier, path: Path) -> Path:
 
     Returns
     -------
-    Path
-        The same. The same classifier gives the same bytes.
+    Path The same. The same classifier gives the same bytes.
 
     Raises
     ------
@@ -89,7 +87,7 @@ def write_model(model: CellClassifier, path: Path) -> Path:
     def write(beside: Path) -> None:
         with zipfile.ZipFile(beside, "w") as archive:
             for name, data in {MANIFEST: json_bytes(described), **packed}.items():
-                entry = zipfile.ZipInfo(name)  # without a time of its own
+                entry = zipfile.ZipInfo(name)  # no time is stored
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, data)
 
@@ -97,7 +95,7 @@ def write_model(model: CellClassifier, path: Path) -> Path:
 
 
 def read_model(path: Path | str, *, workers: int | None = None) -> CellClassifier:
-    """Read a classifier, and check all that it holds.
+    """Read a classifier, and check everything in it.
 
     Parameters
     ----------
@@ -108,13 +106,13 @@ def read_model(path: Path | str, *, workers: int | None = None) -> CellClassifie
     Returns
     -------
     CellClassifier
-        Ready to predict. Its encoders are looked for when it does.
+        Ready to predict. Its encoders are loaded when it predicts.
 
     Raises
     ------
     DataError
-        If it cannot be read, is no such file or one of a later version, or anything in it is not
-        what it should be.
+        If the file cannot be read, is not a classifier, has a later version, or contains anything
+        invalid.
     """
     path = Path(path)
 
@@ -167,7 +165,7 @@ def _npy(array: Floats) -> bytes:
 
 
 def _entries(path: Path, refuse: Callable[[str], NoReturn]) -> dict[str, bytes]:
-    """Read the entries of the zip; all are stored as they are, so that nothing can swell."""
+    """Read the entries of the zip; all are stored uncompressed, so that nothing can expand."""
     try:
         size = path.stat().st_size
         if size > MAX_FILE:
@@ -263,7 +261,7 @@ def _scale(told: Any) -> PixelScale:
 
 
 def _taught(told: Any) -> dict[str, Any]:
-    """Check what is shown of how a classifier was taught."""
+    """Check the description of how a classifier was trained."""
     for name in ("answers", "clusters"):
         _whole(told[name], 10**9)
     for of in ("reference", "query"):
@@ -280,7 +278,7 @@ def _taught(told: Any) -> dict[str, Any]:
 
 
 def _usual(told: Any, types: int) -> dict[Figure, Usual]:
-    """Check what drift of later slides is told against."""
+    """Check the baseline that drift of later slides is measured against."""
     _check({*told} <= {*FIGURES}, "usual")
     found = {}
     for figure in (one for one in FIGURES if one in told):
@@ -306,7 +304,7 @@ def _check(right: bool, what: str) -> None:
 
 
 def _number(told: Any) -> float:
-    _check(type(told) in (int, float) and abs(told) < 1e9, "number")  # NaN is not below either
+    _check(type(told) in (int, float) and abs(told) < 1e9, "number")  # this also rejects NaN
     return float(told)
 
 
@@ -322,7 +320,7 @@ def _array(
     name: str,
     refuse: Callable[[str], NoReturn],
 ) -> Any:
-    """Read an array of a known shape; what its header says is compared before anything is made."""
+    """Read an array of a known shape; its header is checked before memory is allocated."""
     file = io.BytesIO(data)
     try:
         if np.lib.format.read_magic(file) != (1, 0):

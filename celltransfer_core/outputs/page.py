@@ -1,4 +1,4 @@
-"""A self-contained HTML page: text, tables, figures and pictures in one file that loads nothing."""
+"""A self-contained HTML page: text, tables, figures and pictures in one file."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 _PICTURE = 96  # px
-_SHEET = 900  # px: height of a printed page that a figure and its caption may take
+_SHEET = 900  # px: height on a printed page for a figure and its caption
 
-# Nothing is loaded from anywhere. Plotly compiles functions to draw maps, hence unsafe-eval.
+# Nothing external is loaded. Plotly compiles functions to draw maps, hence unsafe-eval.
 POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline' 'unsafe-eval'"
 )
-"""What a page may load: nothing but what it holds."""
+"""Content security policy: a page may load only what it contains."""
 
-# As wide as A4 within its margins, so that figures, which are drawn for the screen, print whole.
+# As wide as A4 within its margins, so that figures drawn for the screen fit when printed.
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #15191d; background: #fff;
@@ -74,9 +74,9 @@ class Page:
     Parameters
     ----------
     colours : dict of str to str
-        Of types.
+        Colour of each type.
     original : bool
-        Whether cells are shown in the camera's own colours, or as encoders see them.
+        Whether cells are shown in the camera's original colours, or as encoders see them.
     """
 
     def __init__(self, colours: dict[str, str], *, original: bool = True) -> None:
@@ -133,7 +133,7 @@ class Page:
         import plotly.graph_objects as go
 
         self.figures += 1
-        # Tools that pick cells work in the app alone.
+        # Tools that select cells work only in the app.
         drawn = go.Figure(figure).update_layout(dragmode=False)
         markup = drawn.to_html(
             full_html=False,
@@ -149,7 +149,7 @@ class Page:
     def table(
         self, heads: Sequence[str], rows: Sequence[Sequence[str]], total: Sequence[str] = ()
     ) -> None:
-        """Add a table, with columns that look like numbers aligned to the right.
+        """Add a table; columns that look like numbers are aligned to the right.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class Page:
         rows : sequence of sequence of str, length n each
             Cells as HTML.
         total : sequence of str, length n, optional
-            A last row that sums the others up.
+            A last row with the totals.
         """
 
         def cell(tag: str, text: str, column: int) -> str:
@@ -198,7 +198,7 @@ class Page:
         crops : Crops
         cells : sequence of int
         title : str
-            What they are, for who cannot see them.
+            Description for people who cannot see the pictures.
 
         Returns
         -------
@@ -211,7 +211,7 @@ class Page:
         return f"<div class=cells>{tiles}</div>"
 
     def html(self, title: str) -> str:
-        """Write the page, which loads nothing from anywhere.
+        """Write the page, which loads no external resources.
 
         Parameters
         ----------
@@ -238,19 +238,20 @@ def _is_number(text: str) -> bool:
 
 
 def data_uri(crops: Crops, cell: int, *, original: bool = True) -> str:
-    """Write a cell's small picture as an address that holds its bytes.
+    """Write a cell's small picture as a ``data:`` address.
 
     Parameters
     ----------
     crops : Crops
     cell : int
     original : bool
-        In the camera's own colours; otherwise as encoders see the cell. Both show the same field.
+        In the camera's original colours; otherwise as encoders see the cell. Both show the same
+        field of view.
 
     Returns
     -------
     str
-        Of the ``data:`` scheme.
+        The address.
     """
     from PIL import Image
 

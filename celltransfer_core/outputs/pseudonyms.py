@@ -1,4 +1,4 @@
-"""Pseudonyms of files, slides and patients: keyed hashes, the same in everything exported."""
+"""Pseudonyms of files, slides and patients: keyed hashes, the same in all exports."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pseudonyms:
-    """Names that identify nobody, in place of those of files, slides and patients.
+    """Replacements for the names of files, slides and patients that identify nobody.
 
-    They are keyed hashes: the same name has the same pseudonym in everything exported from a
-    study, and without the key a pseudonym cannot be found by trying names.
+    They are keyed hashes: a name has the same pseudonym in all exports of a study, and without the
+    key names cannot be recovered by trial.
     """
 
     key: bytes
-    """Secret."""
+    """The secret key."""
 
     @staticmethod
     def of_study(secret: str, study: str) -> Pseudonyms:
@@ -31,9 +31,9 @@ class Pseudonyms:
         Parameters
         ----------
         secret : str
-            The workspace's.
+            Secret of the workspace.
         study : str
-            Id of the study; another study has other pseudonyms for the same names.
+            Id of the study; other studies have different pseudonyms for the same names.
 
         Returns
         -------
@@ -59,7 +59,7 @@ class Pseudonyms:
         return f"{kind}-{hmac.new(self.key, f'{kind} {name}'.encode(), 'sha256').hexdigest()[:16]}"
 
     def dataset(self, query: Dataset) -> Dataset:
-        """Replace the names in a set, so that no table made from it holds one.
+        """Replace the names in a set, so that no table made from it contains one.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class Pseudonyms:
         Returns
         -------
         Dataset
-            Its cells keep their content hashes: see :meth:`hide`.
+            Its cells keep their content hashes; see :meth:`hide`.
         """
 
         def every(kind: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ class Pseudonyms:
         return table.assign(sha256=[self.of("sha256", value) for value in table["sha256"]])
 
     def table(self, query: Dataset) -> pd.DataFrame:
-        """List which pseudonym belongs to which name; for the study's owner alone.
+        """List which pseudonym belongs to which name; for the study's owner only.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class Pseudonyms:
 
 
 def is_pseudonym(text: str) -> bool:
-    """Tell whether a content hash is a pseudonym of one.
+    """Tell whether a content hash has been replaced by a pseudonym.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Quality of the query's pictures as a table, as sentences, and as a part of the report."""
+"""Image quality of the query, as a table, as sentences, and as a part of the report."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def describe_faults(quality: Quality) -> dict[Fault, str]:
     Returns
     -------
     dict from fault to str
-        Without faults that no cell has.
+        Faults that no cell has are left out.
     """
     found = {}
     for fault, of in quality.faults.items():
@@ -69,7 +69,7 @@ def describe_faults(quality: Quality) -> dict[Fault, str]:
 
 
 def describe_shifts(shifts: Sequence[Shift]) -> list[str]:
-    """Tell what the whole set has, and what whole slides have.
+    """Describe faults of the whole set and of whole slides.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def _joined(words: Sequence[str]) -> str:
 
 
 def quality_table(result: RunResult) -> pd.DataFrame:
-    """Make the table of quality: one row a file of the query.
+    """Make the table of quality: one row per file of the query.
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ def quality_table(result: RunResult) -> pd.DataFrame:
     -------
     DataFrame
         file, sha256, slide; faults, joined by ``|``; then one column ``off:FAULT`` for each fault
-        that is measured: how far the cell lies off, in units of the limit beyond which it is a
-        fault. Without rows where no nuclei were searched.
+        that is measured: how far off the cell is, in units of the limit beyond which it is a fault.
+        Has no rows if nuclei were not segmented.
     """
     import pandas as pd
 
@@ -133,7 +133,7 @@ def quality_table(result: RunResult) -> pd.DataFrame:
 
 
 def add_quality(page: Page, result: RunResult, progress: Progress = silent) -> None:
-    """Add how many pictures are poor, with the worst of each fault.
+    """Add the number of poor images, with the worst examples of each fault.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The query's cells, found by what files handed back say of them: a hash, or the name of a file."""
+"""Look-up of query cells by the hash or file name given in files that users hand back."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from celltransfer_core.data.cell_names import CellNames, named_file
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.errors import DataError
 
-_SHOWN = 3  # lines that a message tells of
+_SHOWN = 3  # lines listed in a message
 
 How = Literal["content", "name", "other content", "missing"]
-"""Whether the image itself was found, a file of its name, one with another image, or nothing."""
+"""Whether the image was found, a file of its name, such a file with another image, or nothing."""
 
 
 class FoundCell(NamedTuple):
-    """What was found."""
+    """Result of a look-up."""
 
     cell: int
-    """Its number; −1 where nothing was found."""
+    """Index of the cell; −1 if nothing was found."""
     how: How
 
 
 class QueryCells:
-    """The cells of a query, to be found.
+    """Look-up of the cells of a query.
 
     Parameters
     ----------
@@ -48,11 +48,12 @@ class QueryCells:
         Parameters
         ----------
         file : str
-            Name of its file, or empty; as in the query, or one that fits a single file of it.
+            File name, or empty; either as in the query or matching a single file of it.
         sha256 : str
-            Of its image, or empty.
+            Hash of the image, or empty.
         folders : bool
-            Whether the folders in the name are those of the query; if not, the last part counts.
+            Whether the folders in the name are those of the query; if not, only the last part is
+            compared.
 
         Returns
         -------
@@ -75,14 +76,14 @@ class QueryCells:
 
 
 class CheckedCells:
-    """Finds the query's cells that a file speaks of; remembers what it says of others.
+    """Finds the query cells that a file refers to, and collects references to others.
 
     Parameters
     ----------
     path : Path
     query : Dataset
     remedy : str
-        What to do where an image is another one now.
+        What to do if an image has been replaced.
     """
 
     def __init__(self, path: Path, query: Dataset, remedy: str) -> None:
@@ -97,13 +98,13 @@ class CheckedCells:
         Parameters
         ----------
         place : str
-            Where the file speaks of it, such as its line.
+            Place of the reference in the file, such as its line.
         file, sha256, folders
 
         Returns
         -------
         int or None
-            Its number; None if it is not there, or is another image now.
+            Index of the cell; None if it is missing or its image has been replaced.
         """
         cell, how = self._cells.find(file, sha256, folders=folders)
         if how in ("content", "name"):
@@ -113,7 +114,7 @@ class CheckedCells:
         return None
 
     def stop_at_replaced(self) -> None:
-        """Stop if images are others now.
+        """Raise an error if images have been replaced.
 
         Raises
         ------
@@ -123,7 +124,7 @@ class CheckedCells:
             raise DataError(f"{self._told(self._replaced, 'another image now')}; {self._remedy}.")
 
     def stop_at_missing(self) -> None:
-        """Stop if images are not there.
+        """Raise an error if images are missing.
 
         Raises
         ------

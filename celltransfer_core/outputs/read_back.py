@@ -1,9 +1,9 @@
-"""Tables read back: confirmed matches, answers, and clusters, checked against the query.
+"""Read tables back: confirmed matches, answers, and clusters, checked against the query.
 
-Files like ``matches.csv``, ``reviews.csv`` and ``clusters.csv`` go in, also those that a
-spreadsheet saved again, or the workbook of all tables. Cells are known by their hashes, so that an
-image that was replaced is noticed and one that was renamed is found. Values that cannot be used are
-errors that name the line.
+Reads files like ``matches.csv``, ``reviews.csv`` and ``clusters.csv``, including files saved again
+by a spreadsheet, or the workbook of all tables. Cells are identified by their hashes, so that a
+replaced image is noticed and a renamed one is found. An invalid value raises an error that names
+the line.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def read_matches(
     Parameters
     ----------
     path : Path
-        Columns cluster, matched_type and confirmed; cells, sha256 and by if they are there. Only
-        rows with ``confirmed=true`` count.
+        Columns cluster, matched_type and confirmed; optionally cells, sha256 and by. Only rows with
+        ``confirmed=true`` count.
     types : sequence of str, optional
-        Of the reference; without them names are taken as they are written.
+        Types of the reference; without them names are accepted as written.
     new_types : NewTypes
-        Types that may be named though the reference lacks them.
+        Types that may be named although the reference lacks them.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def read_matches(
     Raises
     ------
     DataError
-        If a column or a value is wrong, or a type is none of those.
+        If a column or a value is invalid, or a type is not one of those.
     """
     known = KnownTypes(types, new_types)
     found = _matches(path, known)
@@ -66,23 +66,24 @@ def read_answers(
     columns: Mapping[str, str] | None = None,
     reader: str = "",
 ) -> tuple[Review, ...]:
-    """Read readers' answers from a ``reviews.csv``, another table, or a folder of images by type.
+    """Read readers' answers from a ``reviews.csv``, another table, or images in folders by type.
 
     Parameters
     ----------
     path : Path
-        A table with a column of types and one of files or ``sha256``; reader, time, blind and
-        chance if they are there; the oldest answer first. A cell is found by its hash, or by its
-        file where that is empty. Or a folder of images, each in a sub-folder of its type.
+        A table with a column of types and one of files or ``sha256``; optionally reader, time,
+        blind and chance; the oldest answer first. A cell is found by its hash, or by its file name
+        if the hash is empty. Alternatively a folder of images, each in a sub-folder named by its
+        type.
     query : Dataset
     types : sequence of str
         Of the reference.
     new_types : NewTypes
-        Types that may be named though the reference lacks them.
+        Types that may be named although the reference lacks them.
     columns : mapping from str to str, optional
-        Columns that are to be taken for ``file`` and ``label``.
+        Columns to use as ``file`` and ``label``.
     reader : str
-        Who answered, where the file does not say; by default the name of the file.
+        Reader to use where the file names none; by default the name of the file.
 
     Returns
     -------
@@ -91,7 +92,8 @@ def read_answers(
     Raises
     ------
     DataError
-        If a column or a value is wrong, a type is none of those, or a cell is not of this query.
+        If a column or a value is invalid, a type is not one of those, or a cell is not in this
+        query.
     """
     known = KnownTypes(types, new_types)
     found = checked_answers(path, query, known, columns=columns, reader=reader)
@@ -109,7 +111,7 @@ def read_said(
     columns: Mapping[str, str] | None = None,
     reader: str = "",
 ) -> tuple[tuple[Confirmation, ...], tuple[Review, ...]]:
-    """Read all that people said, so that every unknown type is told at once.
+    """Read matches and answers together, so that all unknown types are reported at once.
 
     Parameters
     ----------
@@ -140,7 +142,7 @@ def read_said(
 def _matches(path: Path, known: KnownTypes) -> tuple[Confirmation, ...]:
     found: dict[int, Confirmation] = {}
     for line, row in rows_of_file(path, "matches", ("cluster", "matched_type", "confirmed")):
-        # Filled down too far: a row of nothing but ticks.
+        # Filled down too far: a row that contains only ticks.
         if not (row["cluster"] or row["matched_type"]) or not truth_in(
             str(path), line, row, "confirmed"
         ):
@@ -170,20 +172,20 @@ def read_clusters(path: Path, query: Dataset) -> Clusters:
     Parameters
     ----------
     path : Path
-        Columns file and cluster; centrality, and sha256 of the images, if they are there. A cell
-        is found by its hash, or by its file where there is none.
+        Columns file and cluster; optionally centrality, and sha256 of the images. A cell is found
+        by its hash, or by its file name if there is none.
     query : Dataset
 
     Returns
     -------
     Clusters
-        They keep the numbers they have in the file.
+        With the cluster numbers of the file.
 
     Raises
     ------
     DataError
-        If a column or a value is wrong, a file is another image now, or a cell has no cluster or
-        two.
+        If a column or a value is invalid, an image has been replaced, or a cell has no cluster or
+        more than one.
     """
     cells = CheckedCells(path, query, "cluster the cells again")
     numbers = np.full(query.n_cells, -1, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""A study as one HTML file that needs nothing else and loads nothing."""
+"""A study as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -34,18 +34,20 @@ from celltransfer_core.vocabulary import QUERY
 
 @dataclass(frozen=True)
 class About:
-    """What a report needs to know of the study beside its results."""
+    """Facts about a study that a report needs beside its results."""
 
     study: str
-    """Its name."""
+    """Name of the study."""
     drawn: bool = False
-    """Whether its cells are drawn, not photographed."""
+    """Whether its cells are synthetic."""
     signed_by: str = ""
     signed: str = ""
     """Time of the signature, ISO 8601; empty where the study is not signed."""
     date: str = ""
-    """Day of the report, such as ``2026-11-29``, where the study is not signed: whoever asks for
-    the report says so. That of a signed study bears the day of the signature."""
+    """Date of the report, such as ``2026-11-29``, if the study is not signed.
+
+    The caller supplies it. The report of a signed study carries the date of the signature.
+    """
     said: Sequence[Mapping[str, str]] = ()
     """Who said which types the query may hold; see :func:`manifest`."""
 
@@ -71,9 +73,9 @@ def report_html(
     plane : CellMap, optional
         The map of cells; left out by default.
     pseudonyms : Pseudonyms, optional
-        For the names of slides; names of files are left out then.
+        Pseudonyms for the names of slides; file names are then left out.
     original : bool
-        Whether cells are shown in the camera's own colours, or as encoders see them.
+        Whether cells are shown in the camera's original colours, or as encoders see them.
     progress : callable
 
     Returns
@@ -85,7 +87,7 @@ def report_html(
     Raises
     ------
     ImageError
-        If an image is gone.
+        If an image no longer exists.
     """
     described = manifest(result, reviews, about.said)
     if pseudonyms:
@@ -118,7 +120,7 @@ def report_html(
 def _add_head(
     page: Page, result: RunResult, about: About, reviews: Sequence[Review], final: FinalTypes
 ) -> None:
-    """Add what the report is of, its date, who stands for it, and the outcome in one sentence."""
+    """Add the subject and date of the report, who signed it, and the result in one sentence."""
     page.add(f"<h1>{html.escape(about.study)}</h1>")
     day = about.signed[:10] or about.date
     when = f" of {day}" if day else ""
@@ -152,7 +154,7 @@ def _add_head(
 
 
 def _add_numbers(page: Page, result: RunResult, said: Sequence[Mapping[str, str]]) -> None:
-    """Add what the types rest on, in numbers, and who said which types the query may hold."""
+    """Add the basis of the types in numbers, and who said which types the query may hold."""
     page.text(
         f"{result.query.n_cells:,} cells of the query were compared with "
         f"{result.reference.n_cells:,} reference cells of {len(type_names(result.reference))} "

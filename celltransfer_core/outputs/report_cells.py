@@ -38,7 +38,7 @@ from celltransfer_core.plots.votes import (
 
 
 def add_voters(page: Page, result: RunResult) -> None:
-    """Add how the voters agree (3.4), and how each transport went (3.3).
+    """Add the agreement of the voters (3.4), and the results of each transport (3.3).
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def add_reviews(
         In the order they were made.
     final : FinalTypes
     inference : Inference
-        What the answers tell of all cells.
+        What the answers say about all cells.
     """
     page.heading("Answers by readers")
     if not reviews:
@@ -102,7 +102,7 @@ def add_reviews(
 
 
 def _add_accuracy(page: Page, inference: Inference) -> None:
-    """Add how often predictions are right, or what is missing to know."""
+    """Add the accuracy of predictions, or what is needed to estimate it."""
     page.text(f"{describe_accuracy(inference)} {describe_left_out(inference.tally)}".rstrip())
     if inference.missing_blind:
         return

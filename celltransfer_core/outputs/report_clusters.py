@@ -23,7 +23,7 @@ from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE
 
 _PER_CLUSTER = 6
 _PER_TYPE = 4
-_MOST_CLUSTERS = 80  # with pictures, the largest first: more would make the file slow to open
+_MOST_CLUSTERS = 80  # with pictures, the largest first; more make the file slow to open
 
 
 def add_matches(page: Page, result: RunResult, progress: Progress) -> None:
@@ -38,7 +38,7 @@ def add_matches(page: Page, result: RunResult, progress: Progress) -> None:
     Raises
     ------
     ImageError
-        If an image is gone.
+        If an image no longer exists.
     """
     page.heading("Clusters and their types")
     colours = "in original colours" if page.original else "as the encoders see them"
@@ -76,7 +76,7 @@ def add_matches(page: Page, result: RunResult, progress: Progress) -> None:
 
 
 def _told(page: Page, match: Match) -> str:
-    """Write what a cluster is matched to, who says so, and the type that comes next."""
+    """Describe a cluster's match, who confirmed it, and the runner-up type."""
     name = "none of these" if match.matched_type == NONE_TYPE else match.matched_type
     reason = f"confirmed by {match.by}" if match.confirmed else match.reason or "proposed"
     return (
@@ -86,7 +86,7 @@ def _told(page: Page, match: Match) -> str:
 
 
 def _add_types_without_cluster(page: Page, result: RunResult) -> None:
-    """Add the query cells most like each type that no cluster is matched to."""
+    """Add the query cells most similar to each type that no cluster is matched to."""
     matched = {match.matched_type for match in result.matches}
     query, reference = result.framing.crops[QUERY], result.framing.crops[REFERENCE]
     rows, out = [], ("left out", "ruled out by a person")
@@ -118,18 +118,18 @@ def add_similarities(
     clusters: Sequence[object],
     votes: Float64 | None = None,
 ) -> None:
-    """Add what matches rest on: votes, similarity of clusters and types (A.2; Figs 4, 9 and 11).
+    """Add the basis of matches: votes, and similarity of clusters and types (A.2; Figs 4, 9, 11).
 
     Parameters
     ----------
     page : Page
     score : Similarity
-        The query's.
+        Similarity scores of the query.
     plane : ClusterPlane
     clusters : sequence of int or str
         Names of the query's clusters.
     votes : ndarray of float64, shape (C, T), optional
-        Share of its votes that each cluster gives to each type, if they name it.
+        Share of votes that each cluster gives to each type, if clusters are named by votes.
     """
     if votes is not None:
         page.figure("votes_heatmap", votes_heatmap(votes, clusters, score.types))
@@ -150,7 +150,7 @@ def add_similarities(
 
 
 def add_map(page: Page, result: RunResult, plane: CellMap) -> None:
-    """Add the map of cells, the reference's by type and the query's by predicted type.
+    """Add the map of cells, coloured by type for the reference and by predicted type for the query.
 
     Parameters
     ----------

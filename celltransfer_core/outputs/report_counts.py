@@ -1,6 +1,6 @@
-"""Parts of the report that come first: the differential count, and how review changed it.
+"""First parts of the report: the differential count, and how review changed it.
 
-A run and the answers go in; tables with counts and percentages go onto the page.
+Adds tables with counts and percentages to the page, from a run and its answers.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from celltransfer_core.vocabulary import ARTEFACT, DISPUTED, UNSURE
 if TYPE_CHECKING:
     import pandas as pd
 
-_WIDTH = 500  # px of a sheet that the columns of a matrix may take together
-_LETTER, _GAP, _UPRIGHT = 8, 15, 24  # px: of a name, around it, and of a column with an upright one
+_WIDTH = 500  # px of a sheet available to the columns of a matrix
+_LETTER, _GAP, _UPRIGHT = 8, 15, 24  # px: of a name, around it, and of a column with a vertical one
 
 
 def add_differential(
@@ -41,13 +41,13 @@ def add_differential(
     page : Page
     result : RunResult
     final : FinalTypes
-        Of the query's cells.
+        Final types of the query cells.
     inference : Inference
-        What the answers tell of all cells.
+        What the answers say about all cells.
     """
     page.heading("Differential count")
     reviewed, types = bool((final.reviewed != "").any()), final.final.tolist()
-    # The whole query as if it were one slide.
+    # The whole query is treated as one slide.
     whole = replace(result, query=replace(result.query, slide=None, patient=None))
     _add_before_and_after(
         page,
@@ -73,7 +73,7 @@ def add_differential(
 def _add_before_and_after(
     page: Page, before: pd.DataFrame, after: pd.DataFrame | None, cells: int
 ) -> None:
-    """Add the counts of the whole query: how many of each type, and what review changed."""
+    """Add the counts of each type in the whole query, and what review changed."""
     predicted = before.set_index("type")["cells"]
     total = int(predicted.sum())
     if after is None:
@@ -153,14 +153,14 @@ def _add_slides(page: Page, before: pd.DataFrame, after: pd.DataFrame | None) ->
 
 
 def add_confusion(page: Page, result: RunResult, final: FinalTypes, inference: Inference) -> None:
-    """Add which predicted types people changed into which, and what cells they looked at.
+    """Add which predicted types people changed, to which types, and which cells they looked at.
 
     Parameters
     ----------
     page : Page
     result : RunResult
     final : FinalTypes
-        Of the query's cells.
+        Final types of the query cells.
     inference : Inference
     """
     page.subheading("Predicted and reviewed types")
@@ -181,7 +181,7 @@ def add_confusion(page: Page, result: RunResult, final: FinalTypes, inference: I
 
 
 def _in_order(order: Sequence[str], names: Labels) -> list[str]:
-    """List the names that occur, in an order; others come last."""
+    """List the names that occur, in a given order; others come last."""
     found = set(names.tolist())
     return [name for name in order if name in found] + sorted(found - set(order))
 
@@ -189,7 +189,7 @@ def _in_order(order: Sequence[str], names: Labels) -> list[str]:
 def _add_matrix(
     page: Page, rows: Sequence[str], columns: Sequence[str], counts: Mapping[tuple[str, str], int]
 ) -> None:
-    """Add a table of counts; where a row and its column are one type, the cell is marked."""
+    """Add a table of counts; entries with the same type in row and column are marked."""
 
     def cell(row: str, column: str) -> str:
         count = counts[row, column]

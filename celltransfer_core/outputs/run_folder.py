@@ -1,4 +1,4 @@
-"""A folder that ``run`` wrote, read back: its cells with their types, and their images."""
+"""Read back a folder that ``run`` wrote: its cells with their types, and their images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from celltransfer_core.outputs.typed_cells import (
 
 @dataclass(frozen=True)
 class RunFolder:
-    """What a run wrote, and where its query lies."""
+    """The outputs of a run, and the location of its query."""
 
     folder: Path
     manifest: Mapping[str, Any]
@@ -77,7 +77,7 @@ class RunFolder:
         Raises
         ------
         DataError
-            If it is not there, or another image now.
+            If the image is missing or has been replaced.
         """
         if problem := name_problem(cell.file):
             raise DataError(f"{self.folder / 'predictions.csv'}: {cell.file}: {problem}.")
@@ -101,7 +101,7 @@ def read_run_folder(folder: Path, query: Path | None = None) -> RunFolder:
     ----------
     folder : Path
     query : Path, optional
-        Folder of the query's images; by default the one that the run was given.
+        Folder of the query's images; by default the one used by the run.
 
     Returns
     -------
@@ -110,13 +110,13 @@ def read_run_folder(folder: Path, query: Path | None = None) -> RunFolder:
     Raises
     ------
     DataError
-        If it is no such folder, or says nothing of where the query lies.
+        If it is not such a folder, or does not say where the query is.
     """
     described = _json(folder / "manifest.json", folder)
     if not isinstance(described.get("inputs"), dict) or "query" not in described["inputs"]:
         raise DataError(f"{folder / 'manifest.json'} is not the manifest of a run.")
     if query is None:
-        # The manifest names no place; the log beside it does.
+        # The manifest contains no folder; the log next to it does.
         log = _json(folder / "run.json", folder)
         told = log.get("options", {}) if isinstance(log.get("options"), dict) else {}
         if not told.get("query"):

@@ -1,6 +1,6 @@
-"""Results as sentences, for the report and the pages: what is known and what is not yet.
+"""Results as sentences, for the report and the pages.
 
-Figures of the core go in, short plain English comes out; the interval first, then the best guess.
+Turns figures of the core into short sentences, with the interval first, then the best estimate.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def describe_share(share: Share) -> str:
 
 
 def describe_accuracy(inference: Inference) -> str:
-    """Tell how often predictions are right, or how many blind cells that takes.
+    """Describe the accuracy of predictions, or how many blind cells are needed to estimate it.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def describe_accuracy(inference: Inference) -> str:
 
 
 def describe_flags(flags: Flags) -> str:
-    """Tell how many cells are flagged, by what, and what to expect of the others.
+    """Describe how many cells are flagged and why, and the expected accuracy of the others.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def describe_flags(flags: Flags) -> str:
 
 
 def describe_errors(errors: Errors) -> str:
-    """Tell how many wrong predictions to expect, the interval first.
+    """Describe the expected number of wrong predictions, the interval first.
 
     Parameters
     ----------
@@ -159,13 +159,13 @@ def describe_errors(errors: Errors) -> str:
 
 
 def describe_sensitivity(found: Sensitivity, cells: int) -> str:
-    """Tell what drawn cells promise of a type that must not be missed.
+    """Describe the sensitivity that drawn cells guarantee for a type that must not be missed.
 
     Parameters
     ----------
     found : Sensitivity
     cells : int
-        That are predicted as it or may be one.
+        Number of cells that are predicted as the type or may be of it.
 
     Returns
     -------
@@ -191,7 +191,7 @@ predicted. 47 more would guarantee 95 %.'
 
 
 def describe_composition(inference: Inference) -> str:
-    """Tell whether intervals of the types' shares know of typing errors.
+    """Describe whether the intervals of the types' shares include typing errors.
 
     Parameters
     ----------
@@ -214,13 +214,13 @@ def describe_composition(inference: Inference) -> str:
 
 
 def describe_sample(tally: Tally, cells: int) -> str:
-    """Tell which cells people looked at: how many were drawn by chance, and how many chosen.
+    """Describe which cells people looked at: how many were drawn at random, and how many chosen.
 
     Parameters
     ----------
     tally : Tally
     cells : int
-        Of the query.
+        Number of query cells.
 
     Returns
     -------
@@ -259,7 +259,7 @@ _WHY = {
 
 
 def describe_left_out(tally: Tally) -> str:
-    """Tell which answers do not count for all cells, and why.
+    """Describe which answers do not count towards estimates for all cells, and why.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def describe_left_out(tally: Tally) -> str:
     Returns
     -------
     str
-        A sentence; empty where every answer counts.
+        A sentence; empty if every answer counts.
     """
     counts = {why: getattr(tally, name) for name, why in _WHY.items()}
     told = "; ".join(f"{count} {why}" for why, count in counts.items() if count)
@@ -276,7 +276,7 @@ def describe_left_out(tally: Tally) -> str:
 
 
 def describe_reclassification(found: Reclassification) -> str:
-    """Tell how often people changed the proposed type.
+    """Describe how often people changed the proposed type.
 
     Parameters
     ----------
@@ -328,7 +328,7 @@ def missing_transport(result: RunResult) -> str:
     Returns
     -------
     str
-        A sentence; empty where there are some.
+        A sentence; empty if it has some.
     """
     if result.aligned:
         return ""
@@ -366,18 +366,18 @@ def describe_nearest(nearest: NearestSets) -> str:
 
 
 def describe_ruled_out(result: RunResult, by: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Tell what speaks for types that a person ruled out: cells that look so, and answers.
+    """Describe the evidence for types that were ruled out: cells that look like them, and answers.
 
     Parameters
     ----------
     result : RunResult
     by : mapping from type to str, optional
-        Who ruled it out; "you" unless given.
+        Who ruled it out; "you" by default.
 
     Returns
     -------
     dict from type to str
-        Types of ``config.absent`` alone that something speaks for.
+        Only those types of ``config.absent`` that there is evidence for.
     """
     said = {}
     for name in result.config.absent:

@@ -1,4 +1,4 @@
-"""All tables of a study in one place, with or without pseudonyms: a run and answers in."""
+"""All tables of a study, with or without pseudonyms, from a run and its answers."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudyTables:
-    """The tables of a study: what was predicted, and what readers answered."""
+    """The tables of a study: predictions and readers' answers."""
 
     run: RunResult
     reviews: Sequence[Review]
     """In the order they were made."""
     pseudonyms: Pseudonyms | None = None
-    """Used in every table in place of names; None to keep the names."""
+    """Used in place of names in all tables; None to keep the names."""
     said: Sequence[Mapping[str, str]] = ()
     """Who said which types the query may hold; see :func:`manifest`."""
 
@@ -54,7 +54,7 @@ class StudyTables:
 
     @cached_property
     def inference(self) -> Inference:
-        """What the answers tell of all cells."""
+        """What the answers say about all cells."""
         return infer_run(self.run, self.reviews)
 
     @cached_property
@@ -74,7 +74,7 @@ class StudyTables:
         return without_names(described) if self.pseudonyms else described
 
     def all(self) -> dict[str, pd.DataFrame]:
-        """Make every table, as the command line writes them.
+        """Make all tables, as the command line writes them.
 
         Returns
         -------
@@ -84,7 +84,7 @@ class StudyTables:
         return {"predictions": self.predictions(), **self._beside_cells()}
 
     def workbook(self) -> dict[str, pd.DataFrame]:
-        """Make the sheets of a study's workbook, what a person takes away first.
+        """Make the sheets of a study's workbook, the main download.
 
         Returns
         -------
@@ -104,7 +104,7 @@ class StudyTables:
         return {**tables, "reviews": self.answers()} if self.reviews else tables
 
     def predictions(self) -> pd.DataFrame:
-        """Make the table of predictions and answers, see :func:`reviewed_table`.
+        """Make the table of predictions and answers; see :func:`reviewed_table`.
 
         Returns
         -------
@@ -113,17 +113,17 @@ class StudyTables:
         return self._hide(self.identified())
 
     def identified(self) -> pd.DataFrame:
-        """Make the table of predictions and answers, with the hashes of images in any case.
+        """Make the table of predictions and answers, always with the hashes of images.
 
         Returns
         -------
         DataFrame
-            See :func:`reviewed_table`; for what is made of the images themselves.
+            See :func:`reviewed_table`; for outputs made from the images themselves.
         """
         return reviewed_table(self._pseudonymised, self.reviews)
 
     def cells(self) -> pd.DataFrame:
-        """Make the table of typed cells as a person takes it away, see :func:`cells_table`.
+        """Make the table of typed cells for download; see :func:`cells_table`.
 
         Returns
         -------
@@ -132,7 +132,7 @@ class StudyTables:
         return self._hide(cells_table(self._pseudonymised, self.reviews))
 
     def answers(self) -> pd.DataFrame:
-        """List every answer, see :func:`reviews_table`.
+        """List every answer; see :func:`reviews_table`.
 
         Returns
         -------
@@ -141,7 +141,7 @@ class StudyTables:
         return self._hide(reviews_table(self._pseudonymised.query, self.reviews))
 
     def matches(self) -> pd.DataFrame:
-        """Make the table of matches, see :func:`matches_table`.
+        """Make the table of matches; see :func:`matches_table`.
 
         Returns
         -------
@@ -150,7 +150,7 @@ class StudyTables:
         return self._hide(matches_table(self.run))
 
     def clusters(self) -> pd.DataFrame:
-        """Make the table of clusters, see :func:`clusters_table`.
+        """Make the table of clusters; see :func:`clusters_table`.
 
         Returns
         -------
@@ -159,7 +159,7 @@ class StudyTables:
         return self._hide(clusters_table(self._pseudonymised))
 
     def quality(self) -> pd.DataFrame:
-        """Tell how good each picture is, see :func:`quality_table`.
+        """Make the table of image quality; see :func:`quality_table`.
 
         Returns
         -------
@@ -168,13 +168,13 @@ class StudyTables:
         return self._hide(quality_table(self._pseudonymised))
 
     def differential(self) -> pd.DataFrame:
-        """Count the types on every slide, before review and after.
+        """Count the types on each slide, before and after review.
 
         Returns
         -------
         DataFrame
-            As :func:`differential_table`; first a column count, ``predicted`` or ``reviewed``, the
-            latter where anything was answered.
+            As :func:`differential_table`, with a first column count, ``predicted`` or ``reviewed``;
+            the latter only if there are answers.
         """
         import pandas as pd
 

@@ -1,7 +1,7 @@
 """Tables of a run: predictions, answers, clusters, matches, and differential counts of slides.
 
-A :class:`celltransfer_core.pipeline.result.RunResult` goes in, with the readers' answers where
-they count; a DataFrame comes out, one row a file, answer, cluster, or slide and type.
+Turns a :class:`celltransfer_core.pipeline.result.RunResult`, with the readers' answers where
+needed, into a DataFrame with one row per file, answer, cluster, or slide and type.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TAKEN_FIRST = ("file", "final_type", "decided_by", "confidence", "flagged")
-"""What a person takes away of each cell: the first columns of a study's table of cells."""
+"""The first columns of a study's table of cells, those that users need most."""
 
 BY_PREDICTION = "prediction"
-"""Who decided a cell's final type where no reader did."""
+"""Value of decided_by if no reader decided a cell's final type."""
 
 
 def predictions_table(result: RunResult) -> pd.DataFrame:
-    """Make the table of predictions: one row a file of the query.
+    """Make the table of predictions: one row per file of the query.
 
     Parameters
     ----------
@@ -45,17 +45,17 @@ def predictions_table(result: RunResult) -> pd.DataFrame:
     DataFrame
         file, predicted_type, agreement, confidence, flagged, cluster, matched_type; then sha256,
         slide, patient, framed, nucleus_extent (in µm where the pixel size of every reference and
-        query cell is known, else in px), one column ``vote:VOTER`` a voter and one ``share:TYPE``
-        a type with its part of the vote: the mean of the voters' probabilities by their weights in
-        the cell. Shares sum to one over the types, and that of predicted_type is its confidence.
-        It is the largest but where the type that the voters name first is another than the
+        query cell is known, else in px), one column ``vote:VOTER`` per voter and one ``share:TYPE``
+        per type with its share of the vote: the mean of the voters' probabilities, weighted by
+        their weights in the cell. Shares sum to one over the types, and that of predicted_type is
+        its confidence. It is the largest unless the type that most votes name differs from the
         likeliest on average.
 
         Where the vote was updated with answers, ensemble_type is the type before; say:ensemble,
-        say:cluster, say:neighbours, say:discriminant and say:typed are the weights of the voters
-        in each cell, :attr:`UpdatedVote.cell_weights`; distance is that to the nearest annotated
-        cell, and unknown marks cells far from all of them; calibrated_confidence is empty as long
-        as too few cells are typed, see :func:`celltransfer_core.people.calibration.calibrate`.
+        say:cluster, say:neighbours, say:discriminant and say:typed are the weights of the voters in
+        each cell, :attr:`UpdatedVote.cell_weights`; distance is the distance to the nearest
+        annotated cell, and unknown marks cells far from all of them; calibrated_confidence is empty
+        while too few cells are typed; see :func:`celltransfer_core.people.calibration.calibrate`.
     """
     import pandas as pd
 
@@ -110,7 +110,7 @@ def _update_columns(updated: UpdatedVote, cell: Ints) -> dict[str, object]:
 
 
 def reviewed_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame:
-    """Make the table of predictions and answers: one row a file of the query.
+    """Make the table of predictions and answers: one row per file of the query.
 
     Parameters
     ----------
@@ -121,12 +121,12 @@ def reviewed_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        The columns of :func:`predictions_table` as they are; then reviewed_type (empty where
-        nobody answered), final_type, reviewed_by and reviewed_at, see
+        The columns of :func:`predictions_table`; then reviewed_type (empty where nobody answered),
+        final_type, reviewed_by and reviewed_at; see
         :func:`celltransfer_core.people.reviews.final_types`, and decided_by: the readers whose
-        answers make the final type, :data:`BY_PREDICTION` where it is the prediction, or empty
-        where readers dispute it. Where the vote was updated with
-        answers, not_ruled_out has the types of the prediction set, joined by ``|``, see
+        answers make the final type, :data:`BY_PREDICTION` if it is the prediction, or empty if
+        readers dispute it. Where the vote was updated with answers, not_ruled_out has the types of
+        the prediction set, joined by ``|``; see
         :func:`celltransfer_core.people.calibration.prediction_sets`; types with too few cells in
         the random sample are always among them.
     """
@@ -147,13 +147,13 @@ def reviewed_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame
 
 
 def _deciders(final: FinalTypes) -> Labels:
-    """Tell who made the final type of each cell."""
+    """Return who decided the final type of each cell."""
     predicted = (final.reviewed == "") | (final.reviewed == UNSURE)
     return np.where(predicted, BY_PREDICTION, np.where(final.disputed, "", final.reader))
 
 
 def cells_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame:
-    """Make the table of typed cells as a person takes it away: one row a file of the query.
+    """Make the table of typed cells for download: one row per file of the query.
 
     Parameters
     ----------
@@ -164,14 +164,14 @@ def cells_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        All columns of :func:`reviewed_table`, :data:`TAKEN_FIRST` before the others.
+        All columns of :func:`reviewed_table`, with :data:`TAKEN_FIRST` before the others.
     """
     table = reviewed_table(result, reviews)
     return table[[*TAKEN_FIRST, *(name for name in table if name not in TAKEN_FIRST)]]
 
 
 def reviews_table(query: Dataset, reviews: Sequence[Review]) -> pd.DataFrame:
-    """List every answer of every reader, also those that were changed later.
+    """List every answer of every reader, including those that were changed later.
 
     Parameters
     ----------
@@ -181,9 +181,9 @@ def reviews_table(query: Dataset, reviews: Sequence[Review]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        file, sha256, type, reader, time, blind, chance (with which the queue drew the cell, empty
-        where it was chosen otherwise), and where answers were brought in their source; the oldest
-        first. Answers on cells that are no longer there are left out.
+        file, sha256, type, reader, time, blind, chance (the probability with which the queue drew
+        the cell, empty if it was chosen in another way), and the source of imported answers; the
+        oldest first. Answers on cells that no longer exist are left out.
     """
     import pandas as pd
 
@@ -199,12 +199,12 @@ def reviews_table(query: Dataset, reviews: Sequence[Review]) -> pd.DataFrame:
 
 
 def _chance(review: Review) -> str:
-    # A text: six decimals are too few for one cell of many.
+    # Kept as text: six decimals are too few when one of many cells is drawn.
     return "" if review.chance is None else f"{review.chance:.6g}"
 
 
 def clusters_table(result: RunResult) -> pd.DataFrame:
-    """Make the table of clusters: one row a file of the query.
+    """Make the table of clusters: one row per file of the query.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def clusters_table(result: RunResult) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        file, cluster, centrality, and sha256 of the image, by which a replaced one is noticed.
+        file, cluster, centrality, and sha256 of the image, so that a replaced image is noticed.
     """
     import pandas as pd
 
@@ -230,7 +230,7 @@ def clusters_table(result: RunResult) -> pd.DataFrame:
 
 
 def matches_table(result: RunResult) -> pd.DataFrame:
-    """Make the table of matches: one row a cluster.
+    """Make the table of matches: one row per cluster.
 
     Parameters
     ----------
@@ -240,11 +240,10 @@ def matches_table(result: RunResult) -> pd.DataFrame:
     -------
     DataFrame
         cluster, cells, matched_type, score, runner_up, runner_up_score, tsne_type, reason,
-        confirmed, by, and sha256 of the cluster's cells, see
-        :func:`celltransfer_core.pipeline.contents.cluster_hashes`. A score is the share of its
-        votes that the cluster gives to the type; p of A.2 if ``config.naming`` is
-        ``"scores"``. Change matched_type (a type, or
-        "none"), set confirmed to true, and hand the file back with ``--matches``.
+        confirmed, by, and sha256 of the cluster's cells; see
+        :func:`celltransfer_core.pipeline.contents.cluster_hashes`. A score is the share of votes
+        that the cluster gives to the type, or p of A.2 if ``config.naming`` is ``"scores"``. Change
+        matched_type (a type, or "none"), set confirmed to true, and pass the file to ``--matches``.
     """
     import pandas as pd
 

@@ -70,8 +70,8 @@ def batches_table(batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        batch, then the columns of :func:`typed_table`; a type that a batch does not know has no
-        share there.
+        batch, then the columns of :func:`typed_table`; a type unknown to a batch has no share
+        there.
     """
     import pandas as pd
 
@@ -92,8 +92,8 @@ def with_batches(cells: pd.DataFrame, batches: Mapping[str, TypedBatch]) -> pd.D
     Returns
     -------
     DataFrame
-        A column ``batch`` before the others, empty for the study's own cells, whose rows stay as
-        they are, then its columns, blank where a later cell has none, and ``unknown``.
+        A column ``batch``, empty for the study's own cells, whose rows are unchanged; then the
+        columns of ``cells``, blank where a later cell has no value; and ``unknown``.
     """
     import pandas as pd
 
@@ -102,7 +102,7 @@ def with_batches(cells: pd.DataFrame, batches: Mapping[str, TypedBatch]) -> pd.D
     columns = ["batch", *cells.columns, "unknown"]
     own = cells.assign(batch="", unknown="")
     later = later.assign(unknown=later["unknown"].map(_TRUTH)).reindex(columns=columns)
-    for name in columns:  # what only the study's own cells have stays what it is beside blanks
+    for name in columns:  # columns of only the study's own cells keep their types beside blanks
         if later[name].isna().all():
             whole = own[name].dtype.kind
             own[name] = own[name].map(_TRUTH) if whole == "b" else own[name]
@@ -122,7 +122,7 @@ def model_manifest(model: CellClassifier, query: Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON types alone; no time and no folder, so that the same inputs give the same bytes.
+        JSON types only; contains no time or folder, so that the same inputs give the same bytes.
     """
     return {
         "celltransfer": __version__,

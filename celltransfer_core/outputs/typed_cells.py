@@ -1,7 +1,7 @@
-"""A run's query cells as a reference of their own domain: tables in, a folder of images out.
+"""Export a run's query cells as a reference of their own domain.
 
-Each cell that can serve is listed with its type and how that was decided; the folder is read like
-any other reference, because its ``labels.csv`` has a type for every image.
+Each suitable cell is listed with its type and how the type was decided. The exported folder can be
+read like any other reference, because its ``labels.csv`` has a type for every image.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from celltransfer_core.types import Progress, silent
 from celltransfer_core.vocabulary import ANSWERS, NONE_TYPE, UNSURE
 
 LEAST_CONFIDENCE = 0.6
-"""Confidence from which a cell that nobody answered serves as a reference. Of 300 cells of raabin
-after 50 answers it leaves out 3, with 2 % of the others wrong; 0.8 leaves out 18, a quarter of the
-eosinophils among them, with as many wrong, and 0.9 half of them, with 1.4 % wrong
-(tests/benchmarks/memory_of_a_lab.py)."""
+"""Confidence from which a cell without an answer serves as a reference.
+
+Of 300 cells of raabin after 50 answers, it leaves out 3, and 2 % of the others are wrong; 0.8
+leaves out 18, among them a quarter of the eosinophils, with as many wrong, and 0.9 leaves out half
+of them, with 1.4 % wrong (tests/benchmarks/memory_of_a_lab.py).
+"""
 
 NEEDED = ("file", "sha256", "predicted_type", "final_type", "reviewed_type", "cluster")
-"""Columns of ``predictions.csv`` that must be there."""
+"""Required columns of ``predictions.csv``."""
 
 Decided = Literal["person", "cluster", "vote"]
 
@@ -45,9 +47,9 @@ class TypedCell:
     sha256: str
     label: str
     decided: Decided
-    """By a person's answer on this cell, by a cluster that a person confirmed, or by the vote."""
+    """By a person's answer on this cell, by a cluster confirmed by a person, or by the vote."""
     confidence: float
-    """Of the vote, calibrated where enough cells are typed; NaN for a person's answer."""
+    """Confidence of the vote, calibrated if enough cells are typed; NaN for a person's answer."""
     slide: str = ""
     patient: str = ""
 
@@ -57,9 +59,9 @@ class TypedCells:
     """The query cells that can serve as a reference."""
 
     cells: tuple[TypedCell, ...]
-    """One of each image, in the order of their hashes."""
+    """One per distinct image, in the order of their hashes."""
     left_out: Mapping[str, int]
-    """Number of the others, by reason."""
+    """Number of cells left out, by reason."""
     least_confidence: float
     calibrated: bool
     """Whether confidences are calibrated."""
@@ -85,17 +87,17 @@ def find_typed_cells(
     Parameters
     ----------
     rows : iterable of mapping from column to value
-        Of :func:`~celltransfer_core.outputs.tables.reviewed_table`, as texts or values.
+        Rows of :func:`~celltransfer_core.outputs.tables.reviewed_table`, as texts or values.
     confirmed : collection of int
-        Numbers of the clusters whose type a person confirmed.
+        Numbers of the clusters whose type was confirmed by a person.
     least_confidence : float
-        Cells that nobody answered are left out below it.
+        Cells without an answer are left out below this confidence.
 
     Returns
     -------
     TypedCells
-        Without cells that readers dispute, took for an artefact or for none of the types, and those
-        of clusters that were confirmed as none of them.
+        Without cells that readers dispute or marked as an artefact or as none of the types, and
+        without those of clusters confirmed as none of the types.
 
     Raises
     ------
@@ -132,7 +134,7 @@ def find_typed_cells(
 
 
 def _typed_cell(row: Mapping[str, Any], confirmed: Collection[int]) -> tuple[TypedCell, bool]:
-    """Read a row; tell also whether its confidence is calibrated."""
+    """Read a row; also return whether its confidence is calibrated."""
     said = str(row["reviewed_type"])
     label, cluster = str(row["final_type"]), int(_number(row, "cluster"))
     calibrated = _number(row, "calibrated_confidence")
@@ -194,9 +196,9 @@ def write_reference(
     ----------
     typed : TypedCells
     folder : Path
-        A new or an empty one.
+        A new or empty folder.
     described : mapping
-        The manifest of the run that they are of.
+        The manifest of the run that typed the cells.
     read : callable
         Takes a cell and returns the bytes of its image.
     progress : callable
@@ -209,7 +211,7 @@ def write_reference(
     Raises
     ------
     OutputError
-        If there is something in the folder, or it cannot be written to.
+        If the folder is not empty or cannot be written to.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder} is not empty; give a new folder with --out.")
@@ -249,7 +251,7 @@ def write_reference_zip(
     def write(beside: Path) -> None:
         with zipfile.ZipFile(beside, "w") as archive:
             for name, data in reference_files(typed, described, read, progress=progress):
-                entry = zipfile.ZipInfo(name)  # without a time of its own
+                entry = zipfile.ZipInfo(name)  # no time is stored
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, data)
 
@@ -263,7 +265,7 @@ def reference_files(
     *,
     progress: Progress = silent,
 ) -> Iterable[tuple[str, bytes]]:
-    """Make the files of a reference one by one; see :func:`write_reference`.
+    """Yield the files of a reference one by one; see :func:`write_reference`.
 
     Parameters
     ----------
@@ -274,7 +276,7 @@ def reference_files(
     name : str
         Relative to the folder.
     data : bytes
-        Images as they are in the query: another coding would be another image.
+        Images as they are in the query: re-encoding would change them.
     """
     names = reference_names(typed)
     for done, cell in enumerate(typed.cells, 1):
@@ -285,7 +287,7 @@ def reference_files(
 
 
 def reference_names(typed: TypedCells) -> dict[str, str]:
-    """Name the images of a reference: by type, and no two alike.
+    """Name the images of a reference by type, without duplicates.
 
     Parameters
     ----------
@@ -294,8 +296,8 @@ def reference_names(typed: TypedCells) -> dict[str, str]:
     Returns
     -------
     dict from hash to name
-        A folder of the type, the name of the file, and a part of the hash behind it: files of the
-        same name may lie in two folders of the query.
+        A folder named by type, the name of the file, and part of the hash, because two folders of
+        the query may hold files of the same name.
     """
     folders = type_folders([cell.label for cell in typed.cells])
     return {
@@ -316,7 +318,7 @@ def reference_table(typed: TypedCells) -> bytes:
     -------
     bytes
         CSV: file, label, decided, confidence (empty for a person's answer), and slide and patient
-        where they are known. It names no reader.
+        where they are known. Readers are not named.
     """
     import pandas as pd
 
@@ -339,7 +341,7 @@ def reference_manifest(typed: TypedCells, described: Mapping[str, Any]) -> dict[
     Returns
     -------
     dict
-        JSON types alone; without names of files and readers, times and folders.
+        JSON types only; without file names, readers, times and folders.
     """
     query, taught = described["inputs"]["query"], described.get("taught", {})
     return {

@@ -1,4 +1,4 @@
-"""Voters in words (3.4): whose votes made a cell's type, and what they weigh."""
+"""Voters in words (3.4): which votes decided a cell's type, and their weights."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def voter_label(voter: Voter) -> str:
 
 
 def describe_votes(run: RunResult, cell: int) -> str:
-    """Tell how many voters are for a cell's predicted type, and what they weigh there.
+    """Describe how many voters support a cell's predicted type, and their weight there.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def describe_votes(run: RunResult, cell: int) -> str:
     Returns
     -------
     str
-        Names the voters where fewer than half of them outweigh the others. Voters without any
-        weight in this cell are not counted.
+        Names the voters if fewer than half of them outweigh the others. Voters without weight in
+        this cell are not counted.
     """
     votes = [one for one in votes_of_cell(run, cell) if one.share > 0]
     alike = [one for one in votes if one.type_name == run.predicted[cell]]

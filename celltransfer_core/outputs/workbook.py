@@ -1,6 +1,6 @@
-"""Tables as one Excel workbook: DataFrames in, a file with one sheet a table out.
+"""Write tables as one Excel workbook with one sheet per table.
 
-Numbers are numbers and texts are texts in it, also those that look like a formula, an error or a
+Numbers are stored as numbers and texts as texts, even if they look like a formula, an error or a
 date. The same tables give the same bytes.
 """
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_ROWS, MOST_COLUMNS = 1_048_576, 16_384
-"""What a sheet holds, its header with it."""
+"""Rows of a sheet at most, including its header."""
 
-_WIDEST, _MEASURED = 40, 100  # characters of a column, and rows that its width is taken from
+_WIDEST, _MEASURED = 40, 100  # characters of a column, and rows used to set its width
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")  # Excel reads _x1024_ as one character
-_NO_TIME = dt.datetime(1980, 1, 1)  # the first that a zip can hold
+_NO_TIME = dt.datetime(1980, 1, 1)  # the earliest date that a zip can hold
 
 
 def write_workbook(tables: Mapping[str, pd.DataFrame], path: Path) -> Path:
-    """Write tables as an Excel workbook: one sheet a table, its header in view.
+    """Write tables as an Excel workbook: one sheet per table, with a frozen header.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def write_workbook(tables: Mapping[str, pd.DataFrame], path: Path) -> Path:
 
 
 class _Timeless(ZipFile):
-    """A zip whose entries have no time."""
+    """A zip whose entries have a fixed time."""
 
     def writestr(self, zinfo_or_arcname: Any, data: Any, *_: Any, **__: Any) -> None:
         super().writestr(ZipInfo(str(zinfo_or_arcname)), data, ZIP_DEFLATED)
@@ -99,7 +99,7 @@ def _fill(sheet: Any, table: pd.DataFrame) -> None:
 
 
 def _values(sheet: Any, column: pd.Series[Any]) -> Iterator[Any]:
-    """Give what the cells of a column hold; nothing where there is no value or no finite one."""
+    """Return the values of a column for its cells; None if missing or not finite."""
     if column.dtype.kind in "bi":
         return iter(column.tolist())
     if column.dtype.kind == "f":
@@ -112,12 +112,12 @@ def _text_cell(sheet: Any) -> Any:
     from openpyxl.cell import WriteOnlyCell
 
     cell = WriteOnlyCell(sheet)
-    cell.number_format = "@"  # no date either, once somebody has typed in it
+    cell.number_format = "@"  # nor a date once somebody edits it
     return cell
 
 
 def _filled(cell: Any, text: str) -> Any:
-    """Fill a cell, which is written before the next row is asked for."""
+    """Fill a cell, which is written before the next row is requested."""
     cell.value = _ESCAPE.sub("_x005F_", _NOT_IN_XML.sub("\ufffd", text))
     cell.data_type = "s"  # never a formula or an error, whatever it looks like
     return cell

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 MODEL = "model.zip"
-"""The classifier that a run has taught; see :mod:`celltransfer_core.outputs.model_file`."""
+"""The classifier that a run has trained; see :mod:`celltransfer_core.outputs.model_file`."""
 
 
 def write_run(
@@ -47,13 +47,13 @@ def write_run(
     result : RunResult
         With its vote updated with these reviews, if there are any.
     folder : path
-        Made if need be. Each file is written beside its place and then moved, so that there is
-        never half a file.
+        Created if needed. Each file is written to a temporary name and then renamed, so that a file
+        is never incomplete.
     table_format : {"csv", "parquet", "h5ad", "xlsx"}
-        A further format of the tables, beside CSV; ``xlsx`` is one workbook of all.
+        A further format of the tables, beside CSV; ``xlsx`` is one workbook of all tables.
     reviews : sequence of Review
-        In the order they were made. ``predictions.csv`` has what was answered and the final types,
-        and where there are any ``reviews.csv`` lists the answers and their readers.
+        In the order they were made. ``predictions.csv`` contains the answers and the final types;
+        if there are answers, ``reviews.csv`` lists them with their readers.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def write_run(
     if table_format == "h5ad":
         path = folder / "predictions.h5ad"
         written.append(write_h5ad(tables["predictions"], described, path))
-    with suppress(DataError):  # two types at least are needed
+    with suppress(DataError):  # at least two types are needed
         written.append(write_model(CellClassifier().fit(result, reviews), folder / MODEL))
     if table_format == "xlsx":
         written.append(write_workbook(tables, folder / "tables.xlsx"))
@@ -88,7 +88,7 @@ def _contents(
     described: Mapping[str, Any],
     table_format: TableFormat,
 ) -> Iterator[tuple[str, bytes]]:
-    """Make the files one by one, name and bytes, so that memory holds one at a time."""
+    """Yield the files one by one, name and bytes, so that only one is in memory."""
     for name, table in tables.items():
         yield f"{name}.csv", csv_bytes(table)
     yield "manifest.json", json_bytes(described)
