@@ -1,7 +1,7 @@
-"""Two methods on the same labelled cells: which cells each has right, and whether it is chance.
+"""Comparison of two methods on the same labelled cells, with a test of significance.
 
-In: predicted types of two methods and the true ones. Out: the cells that one has right and the
-other wrong, over all and by type, with McNemar's exact test and interval.
+In: predicted types of two methods and the true ones. Out: the cells that only one method types
+correctly, overall and by type, with McNemar's exact test and interval.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from celltransfer_core.types import Bools, Labels
 
 @dataclass(frozen=True)
 class Pair:
-    """How many cells two methods have right."""
+    """How many cells two methods type correctly."""
 
     cells: int
     both: int
@@ -26,22 +26,22 @@ class Pair:
 
     @property
     def first(self) -> int:
-        """Cells that the first has right."""
+        """Cells that the first method types correctly."""
         return self.both + self.only_first
 
     @property
     def second(self) -> int:
-        """Cells that the second has right."""
+        """Cells that the second method types correctly."""
         return self.both + self.only_second
 
     @property
     def lead(self) -> int:
-        """By how many cells the first is ahead; negative where it is behind."""
+        """Number of cells by which the first is ahead; negative if it is behind."""
         return self.only_first - self.only_second
 
     @property
     def p(self) -> float:
-        """McNemar's exact test, two-sided: whether chance alone would part them so far."""
+        """P value of McNemar's exact test, two-sided."""
         from scipy.stats import binomtest
 
         parted = self.only_first + self.only_second
@@ -49,9 +49,10 @@ class Pair:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Exact 95 % interval of the lead in percentage points, given how many cells part them.
+        """Exact 95 % interval of the lead in percentage points, given the discordant cells.
 
-        That of the share of these cells that the first has right (Clopper and Pearson).
+        Derived from the interval of the share of these cells that the first types correctly
+        (Clopper and Pearson).
         """
         from scipy.stats import binomtest
 
@@ -71,7 +72,7 @@ class Comparison:
     by_type: Mapping[str, Pair] = field(default_factory=dict)
     """By true type, in alphabetical order."""
     p_by_type: Mapping[str, float] = field(default_factory=dict)
-    """Of each type's cells, Holm-corrected over the types."""
+    """P value for each type's cells, Holm-corrected over the types."""
 
 
 def compare(truth: Labels, first: Labels, second: Labels) -> Comparison:
@@ -115,16 +116,16 @@ def _pair(first: Bools, second: Bools, among: Bools) -> Pair:
 
 @dataclass(frozen=True)
 class Mistake:
-    """Cells of one type that a method takes for another."""
+    """Cells of one type that a method predicts as another."""
 
     truth: str
     predicted: str
     cells: tuple[int, ...]
-    """Positions, ascending."""
+    """Indices of the cells, ascending."""
 
 
 def mistakes(truth: Labels, predicted: Labels) -> list[Mistake]:
-    """List which types a method takes for which, the most frequent first.
+    """List which types a method confuses with which, the most frequent first.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Matches that each choice of types follows (5.1): as they are, or with every cluster named right.
+"""Matches used by each filtering (5.1): as they are, or with every cluster named correctly.
 
-A simulated reader who never errs confirms each cluster with the majority type of its cells. This
-reads the query's labels, so its figures bound what confirming clusters can reach.
+A simulated reader without errors confirms each cluster with the majority type of its cells. This
+uses the query's labels, so its figures are an upper bound for what confirming clusters can reach.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from celltransfer_core.vocabulary import NONE_TYPE
 def matches_by_filtering(
     named: Named, truth: Labels, types: Sequence[str], protocol: Protocol
 ) -> dict[str, Named]:
-    """Give every choice of types the matches that it follows.
+    """Return the matches that each filtering uses.
 
     Parameters
     ----------
     named : Named
-        Clusters of the query as they were matched.
+        Clusters of the query with their matches.
     truth : ndarray of str, shape (m,)
     types : sequence of str
         Of the reference.
@@ -52,7 +52,7 @@ def majority_confirmations(
     clusters : Clusters
     truth : ndarray of str, shape (m,)
     types : sequence of str
-        Of the reference; a cluster of another type is confirmed as none of these.
+        Types of the reference; a cluster of another type is confirmed as none of these.
 
     Returns
     -------

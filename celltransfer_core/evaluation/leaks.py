@@ -1,6 +1,6 @@
-"""Query cells that are in the reference too: a figure over them tells what was known already.
+"""Query cells that are also in the reference, which would inflate accuracy.
 
-In: a prepared pair of sets. Out: these cells, and what is said of them. No label is read.
+In: a prepared pair of sets. Out: these cells. No labels are read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from celltransfer_core.types import Bools
 
 
 def find_leaks(prepared: Prepared) -> Overlap:
-    """Find the query's cells that are in the reference too, byte for byte or nearly.
+    """Find the query's cells that are also in the reference, as identical or near-identical images.
 
     Parameters
     ----------
@@ -27,15 +27,15 @@ def find_leaks(prepared: Prepared) -> Overlap:
 
 
 def leaked_cells(leaks: Overlap, m: int, *, keep: bool) -> Bools:
-    """Mark the query's cells that figures are not over.
+    """Mark the query's cells that are excluded from figures.
 
     Parameters
     ----------
     leaks : Overlap
     m : int
-        Cells of the query.
+        Number of query cells.
     keep : bool
-        Whether cells count that are in the reference too; none is marked then.
+        Whether to include cells that are also in the reference; then none are marked.
 
     Returns
     -------

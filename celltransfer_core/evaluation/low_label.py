@@ -1,4 +1,4 @@
-"""Figures with few labelled reference cells (the low-label curve), of the ensemble alone."""
+"""Figures with few labelled reference cells (the low-label curve), for the ensemble only."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def low_label(
     ----------
     prepared : Prepared
     named : Named
-        Its clusters are matched anew to every reduced reference.
+        Its clusters are matched again to every reduced reference.
     shared, truth : ndarray of str, shape (m,)
         Labels of the cells that are scored, and all labels of the query.
     protocol : Protocol
@@ -47,7 +47,7 @@ def low_label(
     Returns
     -------
     tuple of LowLabel
-        Empty where the protocol does not want them.
+        Empty if the protocol does not include them.
     """
     ot = tuple(name for name in protocol.ot if name in {"none", "centre", "fgw-paper", "fgw"})
     if not protocol.low_label or "ensemble" not in protocol.methods or not ot:
@@ -96,7 +96,7 @@ def low_label(
 
 
 def _some_of_each(types: Ints, cells: int, rng: np.random.Generator) -> Ints:
-    """Draw so many cells of each type, or all where there are fewer."""
+    """Draw a given number of cells of each type, or all if there are fewer."""
     order = rng.permutation(len(types))
     drawn = [order[types[order] == number][:cells] for number in range(int(types.max()) + 1)]
     return np.sort(np.concatenate(drawn))

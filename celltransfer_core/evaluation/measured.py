@@ -1,9 +1,8 @@
 """The paper's protocol (5.1–5.2) on any pair of sets: every method, alignment and filtering.
 
-In: a prepared pair, its matched clusters and the query's true types. Out: predictions, which are
-made without the labels, and their figures. One choice of types reads labels before, and says so by
-its name: ``filtering="reader"`` gives every cluster its majority type, as a person who never errs
-would.
+In: a prepared pair, its matched clusters and the query's true types. Out: predictions, made without
+the labels, and their figures. The exception is ``filtering="reader"``, which uses labels before
+prediction: it gives every cluster its majority type, as a reader without errors would.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ def evaluate(
         Types of the query's cells; empty where not known.
     protocol : Protocol, optional
     store : Path, optional
-        Folder that keeps the voters' predictions, so that an interrupted evaluation goes on.
+        Folder that keeps the voters' predictions, so that an interrupted evaluation can be resumed.
     workers : int, optional
     progress : callable
 
@@ -142,7 +141,7 @@ def evaluate(
 def _of_ensembles(
     predictions: Sequence[Prediction], truth: Labels, scored: Ints
 ) -> tuple[dict[tuple[str, str, str], Curve], dict[tuple[str, str, str], Reliability]]:
-    """Measure what agreement and confidence are worth, by method, alignment and filtering."""
+    """Measure how well agreement and confidence predict accuracy, for every ensemble."""
     curves: dict[tuple[str, str, str], Curve] = {}
     confidences: dict[tuple[str, str, str], Reliability] = {}
     for one in predictions:

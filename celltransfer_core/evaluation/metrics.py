@@ -36,7 +36,7 @@ class Score:
 
 
 def counted(truth: Labels) -> Bools:
-    """Tell which cells figures are computed on: those of types that are not too rare.
+    """Mark the cells that figures are computed on: those of types that are not too rare.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def shared_labels(truth: Labels, types: Sequence[str]) -> Labels:
     ----------
     truth : ndarray of str, shape (m,)
     types : sequence of str
-        Of the reference.
+        Types of the reference.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def score(truth: Labels, predicted: Labels) -> Score:
     Returns
     -------
     Score
-        Over the cells that count, see :func:`counted`.
+        Computed on the cells that count; see :func:`counted`.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def score_all(truth: Labels, predicted: Labels) -> Score:
 
 
 def majority_types(clusters: Ints, truth: Labels) -> tuple[str, ...]:
-    """Give each cluster the type that most of its cells have, as a perfect reader would.
+    """Give each cluster the type of most of its cells, as a perfect reader would.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def majority_types(clusters: Ints, truth: Labels) -> tuple[str, ...]:
     Returns
     -------
     tuple of str, length C
-        Empty for a cluster without any labelled cell.
+        Empty for a cluster without labelled cells.
     """
     majority = []
     for cluster in range(int(clusters.max()) + 1):
@@ -135,14 +135,14 @@ def deal_cells(truth: Labels, n_parts: int, rng: np.random.Generator) -> list[In
     Parameters
     ----------
     truth : ndarray of str, shape (m,)
-        Cells without a label are dealt to none.
+        Cells without a label are left out.
     n_parts : int
     rng : numpy.random.Generator
 
     Returns
     -------
     list of ndarray of int64
-        Parts that are not empty, ascending.
+        Non-empty parts, with ascending indices.
     """
     shuffled = rng.permutation(len(truth))
     order = shuffled[np.argsort(truth[shuffled], kind="stable")]
@@ -181,7 +181,7 @@ def intervals(
     Returns
     -------
     accuracy, balanced_accuracy : tuple of float
-        Lower and upper end, in percent. A sample without a cell of a type leaves that type out.
+        Lower and upper end, in percent. A sample without cells of a type leaves that type out.
     """
     counts = samples.astype(np.float64)
     accuracy = counts @ right / len(truth)
@@ -202,12 +202,12 @@ def paired_p(first: Sequence[float], second: Sequence[float]) -> float:
     Parameters
     ----------
     first, second : sequence of float
-        One a part.
+        One per part.
 
     Returns
     -------
     float
-        1 where no part differs.
+        1 if no part differs.
     """
     from scipy.stats import wilcoxon
 
@@ -242,11 +242,11 @@ class Identified:
     """How well the shared types were found (5.1). Accuracies in percent."""
 
     predicted: tuple[str, ...]
-    """Types that some cluster was matched to."""
+    """Types that at least one cluster was matched to."""
     global_accuracy: float
     """Eq. 24."""
     cluster_accuracy: float
-    """Share of clusters matched to the type that most of their cells have."""
+    """Share of clusters matched to the type of most of their cells."""
 
     @property
     def accuracy(self) -> float:
@@ -265,7 +265,7 @@ def identification(
     Parameters
     ----------
     matched, majority : sequence of str, length C
-        Type each cluster was matched to, and the one most of its cells have.
+        The type each cluster was matched to, and the type of most of its cells.
     reference_types : sequence of str
     query_types : mapping from type to its cells
         Types with fewer than :data:`RARE` cells count neither as shared nor as absent.
@@ -289,14 +289,14 @@ def identification(
 
 @dataclass(frozen=True)
 class Curve:
-    """Accuracy and errors caught by share of the cells, those of highest agreement first."""
+    """Accuracy and errors caught by share of the cells, in order of decreasing agreement."""
 
     share: Float64
-    """Of the cells that are kept, in (0, 1], shape (k,)."""
+    """Share of the cells that are kept, in (0, 1], shape (k,)."""
     accuracy_kept: Float64
-    """Accuracy of those kept, in percent."""
+    """Accuracy of the kept cells, in percent."""
     errors_caught: Float64
-    """Share of all errors among the others, those to review, in percent; NaN without errors."""
+    """Share of all errors among the other cells, to be reviewed, in percent; NaN without errors."""
 
 
 def agreement_curve(agreement: Float64, right: Bools, points: int = 20) -> Curve:
@@ -311,7 +311,7 @@ def agreement_curve(agreement: Float64, right: Bools, points: int = 20) -> Curve
     Returns
     -------
     Curve
-        Cells of equal agreement count as if in random order: by their mean.
+        Cells of equal agreement are counted by their mean, as if in random order.
     """
     # Expected hits where ties are cut at random: each tied cell counts as its group's mean.
     _, group = np.unique(-agreement, return_inverse=True)
@@ -330,15 +330,15 @@ class Reliability:
     """Confidence against accuracy, in bins of equal width."""
 
     cells: Ints
-    """In each bin, shape (BINS,)."""
+    """Number of cells in each bin, shape (BINS,)."""
     confidence: Float64
-    """Mean of each bin, in percent; NaN where it is empty."""
+    """Mean confidence of each bin, in percent; NaN if the bin is empty."""
     accuracy: Float64
-    """Of each bin, in percent; NaN where it is empty."""
+    """Accuracy of each bin, in percent; NaN if the bin is empty."""
 
     @property
     def expected_calibration_error(self) -> float:
-        """Mean distance of both, weighted by cells, in percent."""
+        """Mean difference between confidence and accuracy, weighted by cells, in percent."""
         gap = np.nan_to_num(np.abs(self.confidence - self.accuracy))
         return float((gap * self.cells).sum() / max(int(self.cells.sum()), 1))
 
@@ -367,19 +367,19 @@ def reliability(confidence: Float64, right: Bools) -> Reliability:
 
 
 def folds(truth: Labels, patients: Sequence[str] | None, seed: int) -> list[Ints]:
-    """Cut labelled cells into folds, by patient where every cell's is known.
+    """Split labelled cells into folds, by patient if the patient of every cell is known.
 
     Parameters
     ----------
     truth : ndarray of str, shape (m,)
-        Two cells at least.
+        At least two cells.
     patients : sequence of str, length m, optional
     seed : int
 
     Returns
     -------
     list of ndarray of int64
-        Positions of each fold's cells: five folds, fewer where a type has fewer cells.
+        Indices of each fold's cells: five folds, or fewer if a type has fewer cells.
     """
     from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 

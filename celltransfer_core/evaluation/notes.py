@@ -1,4 +1,4 @@
-"""Sentences beside the figures of an evaluation: which cells count, and what the protocol was."""
+"""Notes on the figures of an evaluation: which cells count, and what the protocol was."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def evaluation_notes(
     *,
     confirmed: bool,
 ) -> tuple[str, ...]:
-    """Write what a reader of the figures needs to know.
+    """Write notes that are needed to interpret the figures.
 
     Parameters
     ----------
     prepared : Prepared
     truth, shared : ndarray of str, shape (m,)
-        All labels of the query, and those of the cells that figures are over.
+        All labels of the query, and those of the cells that figures are computed on.
     parts : QueryParts
     protocol : Protocol
     leaks : Overlap
-        Query cells that are in the reference too.
+        Query cells that are also in the reference.
     confirmed : bool
         Whether any cluster is confirmed.
 
@@ -73,7 +73,7 @@ def evaluation_notes(
 
 
 def _on_leaks(leaks: Overlap, m: int, protocol: Protocol) -> list[str]:
-    """Tell of query cells that are in the reference too."""
+    """Describe query cells that are also in the reference."""
     if not len(leaks):
         return []
     found = f"{len(leaks):,} of {m:,} query cells are also in the reference ({leaks.how})"
@@ -87,7 +87,7 @@ def _on_leaks(leaks: Overlap, m: int, protocol: Protocol) -> list[str]:
 
 
 def _on_other_types(prepared: Prepared, truth: Labels) -> list[str]:
-    """List the types that are left out, with their cells."""
+    """List the types that are left out, with their numbers of cells."""
     names, counts = np.unique(truth[truth != ""], return_counts=True)
     others = {
         str(name): int(count)
@@ -101,7 +101,7 @@ def _on_other_types(prepared: Prepared, truth: Labels) -> list[str]:
 
 
 def _on_parts(parts: QueryParts, m: int, config: Config, protocol: Protocol) -> tuple[str, ...]:
-    """Describe how the query was cut, and what the deviations are over."""
+    """Describe how the query was split, and what the deviations are computed over."""
     if not parts.own:
         whole = (
             "The query fits in one transport. The figures are for all its cells; the standard "
@@ -121,7 +121,7 @@ def _on_parts(parts: QueryParts, m: int, config: Config, protocol: Protocol) -> 
 
 
 def _on_concatenations(prepared: Prepared) -> list[str]:
-    """List the paper's concatenations that were formed of some of their members."""
+    """List the paper's concatenations that were formed from only some of their members."""
     formed = [
         f"{voter_name(formed)} (of {voter_name(whole)})"
         for whole in CONCATENATIONS

@@ -1,4 +1,4 @@
-"""The paper's printed figures (Tables 1–23), to compare ours with, and their inconsistencies."""
+"""The paper's printed figures (Tables 1–23), for comparison, and their inconsistencies."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from celltransfer_core.data.tables import read_table
 from celltransfer_core.errors import DataError
 
 TABLES = ASSETS / "benchmarks" / "paper_tables.csv"
-"""One row a printed figure; not part of an installed package."""
+"""One row per printed figure; not part of an installed package."""
 
 TWINS = {3: 23, 4: 15, 5: 17, 6: 19}
 """Tables of section 5.2 and those of Appendix C that print the same figures again."""
 
 SHARED_TYPES = "shared_types"
-"""The one metric whose value is a list of types and no number."""
+"""The one metric whose value is a list of types instead of a number."""
 
 _COLUMNS = ("table", "reference", "query", "method", "ot", "filtering", "metric", "value", "std")
 _MEAN = "mean"
@@ -32,16 +32,16 @@ class Printed:
     table: int
     reference: str
     query: str
-    """``*`` where the figure is a mean over pairs."""
+    """``*`` if the figure is a mean over pairs."""
     method: str
     """As in ``results.csv``; ``mean`` for a table's last row."""
     ot: str
     filtering: str
     metric: str
     value: float
-    """NaN where the figure is a list of types."""
+    """NaN if the figure is a list of types."""
     std: float
-    """NaN where none is printed."""
+    """NaN if none is printed."""
     text: str
     """As printed."""
 
@@ -65,7 +65,7 @@ def read_tables(path: Path = TABLES) -> tuple[Printed, ...]:
     Raises
     ------
     DataError
-        If the file cannot be read, lacks a column, or a figure is no number.
+        If the file cannot be read, lacks a column, or a figure is not a number.
     """
     found = []
     for number, row in enumerate(read_table(path, _COLUMNS), start=2):
@@ -99,14 +99,14 @@ def printed(
     ----------
     tables : sequence of Printed
     reference, query : str
-        Names of the sets, as in the tables; upper and lower case do not matter.
+        Names of the sets, as in the tables; case is ignored.
     table : int, optional
-        Number of the table, where one pair of names stands for several combinations of types.
+        Number of the table, needed if a pair of names stands for several combinations of types.
 
     Returns
     -------
     tuple of Printed
-        Accuracies and F1 scores, each once: where two tables print the same, the appendix's.
+        Accuracies and F1 scores, each once: if two tables print the same figure, the appendix's.
     """
     names = (reference.casefold(), query.casefold())
     found: dict[tuple[str, str, str, str], Printed] = {}
@@ -129,7 +129,7 @@ class Inconsistency:
     printed: float
     recomputed: float
     source: str
-    """What it was computed from."""
+    """The figures it was computed from."""
 
     def __str__(self) -> str:
         return (
@@ -142,23 +142,23 @@ class Inconsistency:
 def inconsistencies(
     tables: Sequence[Printed], tolerance: float = 0.0151
 ) -> tuple[Inconsistency, ...]:
-    """Find where differences, means and repeated figures disagree with the cells.
+    """Find differences, means and repeated figures that disagree with the table entries.
 
     Parameters
     ----------
     tables : sequence of Printed
     tolerance : float
-        What rounding may explain, in percentage points: a printed difference of two figures with
-        two decimals may be off by a hundredth and a half.
+        Discrepancy that rounding may explain, in percentage points: a printed difference of two
+        figures with two decimals may be off by 0.015.
 
     Returns
     -------
     tuple of Inconsistency
-        By table. Differences are compared with the cells beside them; the last row's mean with the
-        table's differences (without the linear probe's, which agrees with what is printed; section
-        5.2 speaks of all rows); Table 7 with the means and deviations
-        (of a sample or of a population, whichever is nearer) of Tables 3–6; Tables 3–6 with their
-        twins in the appendix; Table 8's ensemble with filtering with the means of Tables 9–23.
+        By table. Differences are compared with the entries beside them; the last row's mean with
+        the table's differences (without the linear probe's, which agrees with what is printed;
+        section 5.2 speaks of all rows); Table 7 with the means and deviations (of a sample or of a
+        population, whichever is nearer) of Tables 3–6; Tables 3–6 with the same tables in the
+        appendix; Table 8's ensemble with filtering with the means of Tables 9–23.
     """
     by_table: dict[int, dict[tuple[str, str, str], Printed]] = {}
     for one in tables:

@@ -16,15 +16,15 @@ from celltransfer_core.types import Bools, Ints, Labels
 
 @dataclass(frozen=True)
 class QueryParts:
-    """How the query is cut for transport."""
+    """How the query is split for transport."""
 
     cells: Sequence[Ints]
     """Query cells of each part, ascending."""
     own: bool
-    """Whether every part has transports of its own; else all cells are in one."""
+    """Whether every part has separate transports; if not, all cells share one."""
 
     def covered(self, m: int) -> Bools:
-        """Tell which query cells are in some part.
+        """Mark the query cells that are in any part.
 
         Parameters
         ----------
@@ -41,7 +41,7 @@ class QueryParts:
 
 
 def cut_query(m: int, config: Config, subsets: int) -> QueryParts:
-    """Cut the query into the parts that are transported onto.
+    """Split the query into the parts that are transported onto.
 
     Parameters
     ----------
@@ -49,13 +49,13 @@ def cut_query(m: int, config: Config, subsets: int) -> QueryParts:
         Cells of the query.
     config : Config
     subsets : int
-        Parts to cut a query into that does not fit in one transport.
+        Number of parts for a query that does not fit in one transport.
 
     Returns
     -------
     QueryParts
-        One part of all cells where they fit; otherwise random ones of ``subset_size`` cells at
-        most, which need not cover the query.
+        One part with all cells if they fit; otherwise random parts of at most ``subset_size``
+        cells, which need not cover the query.
     """
     if m <= config.subset_size:
         return QueryParts([np.arange(m)], own=False)
@@ -75,12 +75,12 @@ def scored_parts(truth: Labels, parts: QueryParts, config: Config, subsets: int)
     parts : QueryParts
     config : Config
     subsets : int
-        Parts to deal the cells out to where all share one transport.
+        Number of parts to divide the cells into if all share one transport.
 
     Returns
     -------
     list of ndarray of int64
-        Scored cells of each part; none is empty.
+        Scored cells of each part; no part is empty.
     """
     if parts.own:
         scored = [part[truth[part] != ""] for part in parts.cells]

@@ -1,4 +1,4 @@
-"""What to measure (5.1–5.2): alignments with their settings, choices of types, and methods."""
+"""What to measure (5.1–5.2): alignments with their settings, filterings, and methods."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ CONCATENATIONS = (
     ("dinov2", "convnext", "vitmae"),
     ("dinov2", "vitmae", "swin"),
 )
-"""The paper's, Tables 3–8."""
+"""The methods of the paper, Tables 3–8."""
 
 MEMBERS = {"ensemble": "knn", "ensemble-linear": "linear", "ensemble-nmtune": "nmtune"}
-"""What the members of each ensemble classify with."""
+"""Classifiers of the members of each ensemble."""
 
 LARGE = 20_000
-"""Seed words from here on are the protocol's own; those below are the pipeline's."""
+"""Seed words from here on are reserved for the protocol; lower ones belong to the pipeline."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,15 @@ class Protocol:
     methods : tuple of str
         Some of :data:`METHODS`.
     subsets : int
-        Parts that the query is cut into (5.2).
+        Parts that the query is split into (5.2).
     identification_subsets : int
         Random subsets for the identification of shared types (5.1); 0 leaves it out.
     low_label : tuple of int
-        Labelled reference cells a type for the low-label curve; empty leaves it out.
+        Labelled reference cells per type for the low-label curve; empty leaves it out.
     repeats : int
-        Draws of these cells.
+        Number of draws of these cells.
     keep_shared : bool
-        Whether figures are also over query cells that are in the reference too.
+        Whether figures include query cells that are also in the reference.
 
     Raises
     ------
@@ -112,7 +112,7 @@ class Protocol:
 
     @property
     def members(self) -> tuple[str, ...]:
-        """Classifiers that are needed: of ``knn``, ``linear`` and ``nmtune``."""
+        """Required classifiers, out of ``knn``, ``linear`` and ``nmtune``."""
         return tuple(
             member
             for ensemble, member in MEMBERS.items()
@@ -121,7 +121,7 @@ class Protocol:
 
 
 def with_concatenations(voters: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-    """Add the paper's concatenations, formed of those of their members that are at hand.
+    """Add the paper's concatenations, formed from those of their members that are available.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def with_concatenations(voters: Sequence[tuple[str, ...]]) -> tuple[tuple[str, .
     Returns
     -------
     tuple of tuple of str
-        The voters, then what is new with two members at least.
+        The voters, then the new ones with at least two members.
     """
     single = {voter[0] for voter in voters if len(voter) == 1}
     formed = [tuple(member for member in whole if member in single) for whole in CONCATENATIONS]
@@ -141,7 +141,8 @@ def recipe(ot: str, config: Config) -> Config:
     """Configure features, draws and vote weights as an alignment needs them.
 
     Only ``fgw`` is what ``run`` does. ``none`` is the plain k-NN: raw features, cells drawn at
-    random. Voters weigh the same, but with ``fgw-paper`` each has its prior weight.
+    random. All voters have the same weight, except that with ``fgw-paper`` each has its prior
+    weight.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Records of what was measured on a pair of sets (5): predictions, figures, gains, curves."""
+"""Results of measurements on a pair of sets (5): predictions, figures, gains, curves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from celltransfer_core.types import Bools, Float64, Ints, Labels
 
 @dataclass(frozen=True)
 class Prediction:
-    """Types that one method gives to the query cells, without having seen a label of theirs."""
+    """Types that one method gives to the query cells, without having seen their labels."""
 
     method: str
     ot: str
@@ -44,12 +44,12 @@ class Row:
     f1: float
     balanced_accuracy: float
     deviation: tuple[float, float, float]
-    """Standard deviation of the three over the parts."""
+    """Standard deviations of the three figures over the parts."""
     accuracy_interval: tuple[float, float]
     balanced_interval: tuple[float, float]
     recall: Mapping[str, float]
     calibration_error: float
-    """Of an ensemble's confidence; NaN for others."""
+    """Calibration error of an ensemble's confidence; NaN for others."""
     of_part: tuple[float, ...]
     """Accuracy of each part."""
 
@@ -61,19 +61,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Gain:
-    """What an alignment adds to a plainer one, in percentage points."""
+    """Gain of an alignment over a simpler one, in percentage points."""
 
     method: str
     ot: str
     filtering: str
     base: str
-    """The plainer alignment: ``none`` or ``centre``."""
+    """The simpler alignment: ``none`` or ``centre``."""
     accuracy: float
     f1: float
     balanced_accuracy: float
     p: float
-    """Wilcoxon over the parts' accuracies, Holm-corrected over the methods of one alignment,
-    filtering and base."""
+    """P value of Wilcoxon's test on the parts' accuracies, Holm-corrected over the methods."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Identification:
     """Whether the t-SNE vote decided the type of each cluster."""
     found: Identified
     n_clusters: int
-    """In all subsets together."""
+    """Figures over all subsets together."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class LowLabel:
     """Figures with few labelled reference cells, means over the repeats, in percent."""
 
     cells: int
-    """Per type; 0 stands for all."""
+    """Cells per type; 0 stands for all."""
     ot: str
     filtering: str
     accuracy: float
@@ -111,44 +110,44 @@ ASKING_ORDERS: tuple[AskingOrder, ...] = get_args(AskingOrder)
 
 @dataclass(frozen=True)
 class Point:
-    """Figures after so many answers, means over the repeats, in percent."""
+    """Figures after a number of answers, means over the repeats, in percent."""
 
     order: AskingOrder
     answers: int
-    """Cells; 0 when clusters alone are confirmed."""
+    """Number of answered cells; 0 when only clusters are confirmed."""
     accuracy: float
-    """Of all cells; cells that the reader typed count as the reader's type."""
+    """Accuracy on all cells; cells that the reader typed count with the reader's type."""
     balanced_accuracy: float
     accuracy_untyped: float
-    """Of the vote, on the cells that nobody typed."""
+    """Accuracy of the vote on the cells that nobody typed."""
     balanced_accuracy_untyped: float
     accuracy_vote: float = math.nan
-    """Of the vote, on all cells; a typed cell's answer has no part in its own."""
+    """Accuracy of the vote on all cells; a cell's own answer does not enter its vote."""
     estimated_accuracy: float = math.nan
-    """The same, as the answers on drawn cells alone tell; NaN where they are too few."""
+    """The same, estimated only from answers on drawn cells; NaN if there are too few."""
     estimated_low: float = math.nan
     estimated_high: float = math.nan
     """Its 95 % interval."""
     interval_holds: float = math.nan
-    """Percent of the repeats whose interval holds the true accuracy of the vote."""
+    """Percent of the repeats whose interval contains the true accuracy of the vote."""
     flagged: float = math.nan
-    """Percent of the cells nobody typed."""
+    """Percent of the cells that nobody typed."""
     errors_caught: float = math.nan
-    """Percent of the wrong ones among them that are flagged; NaN where none is wrong."""
+    """Percent of the wrong cells among them that are flagged; NaN if none is wrong."""
     errors_unflagged: float = math.nan
-    """Percent of the cells nobody typed and without a flag that are wrong."""
+    """Percent of the unflagged cells that nobody typed that are wrong."""
     expected_errors: float = math.nan
-    """The same, as it is expected without knowing the truth."""
+    """The same, as estimated without knowing the true types."""
     expected_low: float = math.nan
     expected_high: float = math.nan
     """Its 95 % interval."""
     errors_within: float = math.nan
-    """Percent of the repeats whose interval holds the true number."""
+    """Percent of the repeats whose interval contains the true number."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the answers of simulated readers were worth."""
+    """The effect of simulated readers' answers."""
 
     points: tuple[Point, ...]
     errors: float
@@ -169,11 +168,11 @@ class Evaluation:
     named: Mapping[str, Named]
     """Clusters and their types, by filtering."""
     truth: Labels
-    """Shape (m,); empty where a cell does not count."""
+    """True types, shape (m,); empty if a cell does not count."""
     scored: Ints
     """Cells that figures are computed on."""
     own_parts: bool
-    """Whether every part has transports of its own, or all share those of the whole query."""
+    """Whether every part has separate transports; if not, all share those of the whole query."""
     predictions: Mapping[tuple[str, str, str], Prediction]
     rows: tuple[Row, ...]
     gains: tuple[Gain, ...]
@@ -183,11 +182,13 @@ class Evaluation:
     """Of the ensembles."""
     reliability: Mapping[tuple[str, str, str], Reliability]
     notes: tuple[str, ...]
-    """Sentences that a reader of the figures needs."""
+    """Notes that are needed to interpret the figures."""
     neighbours: Mapping[tuple[str, str], Ints] = field(default_factory=dict)
-    """Nearest reference cells of each query cell over all voters, by alignment and filtering,
-    shape (m, 5); −1 where there are fewer."""
+    """Nearest reference cells of each query cell over all voters, by alignment and filtering.
+
+    Shape (m, 5); −1 if there are fewer.
+    """
     reading: Reading | None = None
-    """What a reader's answers were worth, if readers were simulated."""
+    """The effect of a reader's answers, if readers were simulated."""
     leaked: Bools | None = None
-    """Query cells that are in the reference too and not scored, shape (m,)."""
+    """Query cells that are also in the reference and therefore not scored, shape (m,)."""

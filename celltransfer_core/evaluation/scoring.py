@@ -1,7 +1,7 @@
 """Figures of predictions against the query's own labels (5.2): accuracies, F1, gains with tests.
 
 In: predictions by method, alignment and filtering, and the true types. Out: one row of figures for
-each, what every alignment adds, and the yardsticks that know the labels.
+each, the gain of every alignment, and the yardsticks that use the labels.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from celltransfer_core.types import Bools, Ints, Labels
 
 
 def correct_cells(prediction: Prediction, truth: Labels) -> Bools:
-    """Tell which query cells are predicted correctly.
+    """Mark the query cells that are predicted correctly.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def correct_cells(prediction: Prediction, truth: Labels) -> Bools:
 
 
 def yardsticks(prepared: Prepared, protocol: Protocol, truth: Labels) -> list[Prediction]:
-    """Predict with the methods that know the query's labels: they bound what can be reached.
+    """Predict with the methods that use the query's labels, as upper bounds.
 
     Parameters
     ----------
@@ -101,11 +101,11 @@ def score_prediction(
     scored : ndarray of int64
         Query cells that count.
     parts : sequence of ndarray of int64
-        Some of these, for deviations and tests.
+        Parts of these cells, for deviations and tests.
     samples : ndarray of int64, shape (RESAMPLES, number of scored cells)
         See :func:`~celltransfer_core.evaluation.metrics.resample`.
     own_parts : bool
-        Whether every part has transports of its own: figures are then means over the parts.
+        Whether every part has separate transports: figures are then means over the parts.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def score_prediction(
 
 
 def part_figures(truth: Labels, predicted: Labels) -> tuple[float, float, float]:
-    """Compute the figures of one part, whatever types are rare in it.
+    """Compute the figures of one part, including types that are rare in it.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def part_figures(truth: Labels, predicted: Labels) -> tuple[float, float, float]
 
 
 def alignment_gains(rows: Sequence[Row]) -> tuple[Gain, ...]:
-    """Compute what every alignment adds to no alignment and to centring.
+    """Compute the gain of every alignment over no alignment and over centring.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ def measure_identification(
 ) -> tuple[Identification, ...]:
     """Measure how well the shared types are found by A.2, before and after the t-SNE vote.
 
-    The paper's table: clusters are named by its scores, whatever ``config.naming`` says.
+    As in the paper's table, clusters are named by its scores, regardless of ``config.naming``.
 
     Parameters
     ----------
@@ -33,14 +33,14 @@ def measure_identification(
     truth : ndarray of str, shape (m,)
         Types of the query's cells; empty where not known.
     protocol : Protocol
-        Its ``identification_subsets`` are the random subsets of a query that is larger than one
-        transport.
+        Its ``identification_subsets`` is the number of random subsets of a query that is too large
+        for one transport.
     progress : callable
 
     Returns
     -------
     tuple of Identification
-        Empty where the protocol does not want them.
+        Empty if the protocol does not include them.
     """
     if not protocol.identification_subsets:
         return ()
@@ -79,7 +79,7 @@ def measure_identification(
 
 
 def _subsets(m: int, config: Config, count: int) -> list[Ints]:
-    """Draw random subsets of a query that is larger than one transport; else take it whole."""
+    """Draw random subsets of a query that is too large for one transport; else use all of it."""
     if m <= config.subset_size:
         return [np.arange(m)]
     rng = np.random.default_rng([config.seed, LARGE + 3])

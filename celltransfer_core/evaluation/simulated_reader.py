@@ -1,10 +1,10 @@
-"""What a reader's answers are worth, measured by simulated readers.
+"""The effect of a reader's answers, measured with simulated readers.
 
 A simulated reader knows the query's labels. It confirms every cluster with the type of most of its
-cells, and keeps a type that no cluster is matched to if one of the few cells most like it is of
-that type. Then it types one cell after the other, in the order of the review queue, of the smallest
-margin, or at random, with errors if wanted. After every few answers the updated vote is scored. The
-labels serve for the reader's answers and for the scores; they reach the vote only as answers.
+cells, and keeps a type that no cluster is matched to if one of the few cells most similar to it is
+of that type. Then it types cells one by one, in the order of the review queue, by the smallest
+margin, or at random, optionally with errors. The updated vote is scored at intervals. The labels
+are used only for the reader's answers and for the scores; they reach the vote only as answers.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from celltransfer_core.types import Bools, Float64, Ints, Labels, Progress, sile
 from celltransfer_core.vocabulary import NONE_TYPE, UNSURE
 
 MOST_ANSWERS, STEP = 50, 5
-"""Cells that a reader types, and the number of answers between two figures."""
+"""Cells that a reader types, and the number of answers between two measurements."""
 
 REPEATS = 3
-"""Simulated readers, each with its own random samples, orders and errors."""
+"""Simulated readers, each with separate random samples, orders and errors."""
 
 DRAWS = 3
 """Reference subsets in a transport, as in ``run``."""
 
-_SEED = 30_000  # seed words from here on are the readers' own
+_SEED = 30_000  # seed words from here on are for readers
 
 
 def simulate_reader(
@@ -71,14 +71,14 @@ def simulate_reader(
     truth : ndarray of str, shape (m,)
         Types of the query's cells; empty where not known.
     errors : float
-        Probability that an answer on a cluster or a cell is another type of the query, and that a
+        Probability that an answer on a cluster or a cell is a wrong type of the query, and that a
         type is kept or left out wrongly.
     repeats : int
-        Readers.
+        Number of readers.
     answers : int
-        Cells that each types.
+        Number of cells that each reader types.
     left_out : ndarray of bool, shape (m,), optional
-        Query cells that figures are not over, such as those that are in the reference too.
+        Query cells that are excluded from figures, such as those that are also in the reference.
     cache : Cache, optional
         Keeps the voters' predictions.
     workers : int, optional
@@ -129,7 +129,7 @@ def simulate_reader(
 
 
 def _means(rows: Float64) -> list[float]:
-    """Average each figure over the repeats that have it; NaN where every cell was typed."""
+    """Average each figure over the repeats that have it; NaN if every cell was typed."""
     count = (~np.isnan(rows)).sum(axis=0)
     found = np.divide(
         np.nansum(rows, axis=0), count, out=np.full(len(count), np.nan), where=count > 0
@@ -138,7 +138,7 @@ def _means(rows: Float64) -> list[float]:
 
 
 class SimulatedReader:
-    """Answers with the true type, or by error with another one of the query's.
+    """A reader who answers with the true type or, by error, with another type of the query.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ class SimulatedReader:
     Attributes
     ----------
     answers : ndarray of str, shape (m,)
-        On each cell; empty where its type is not known.
+        Answer on each cell; empty if its type is not known.
     """
 
     def __init__(self, truth: Labels, errors: float, rng: np.random.Generator) -> None:
@@ -173,13 +173,13 @@ class SimulatedReader:
         return str(self.rng.choice(others)) if others else name
 
     def on_clusters(self, named: Named, types: Sequence[str]) -> tuple[Confirmation, ...]:
-        """Confirm every cluster that has a labelled cell.
+        """Confirm every cluster that has labelled cells.
 
         Parameters
         ----------
         named : Named
         types : sequence of str
-            Of the reference.
+            Types of the reference.
 
         Returns
         -------
@@ -197,13 +197,13 @@ class SimulatedReader:
         return tuple(confirmations)
 
     def on_types(self, named: Named, types: Sequence[str]) -> tuple[str, ...]:
-        """Keep types that no cluster is matched to but that the cells most like them include.
+        """Keep types without a matched cluster if the cells most similar to them include the type.
 
         Parameters
         ----------
         named : Named
         types : sequence of str
-            Of the reference.
+            Types of the reference.
 
         Returns
         -------
@@ -228,7 +228,7 @@ def _answer(
     shared: Labels,
     figures: dict[tuple[AskingOrder, int], list[tuple[float, ...]]],
 ) -> UpdatedVote:
-    """Type one cell after the other, noting figures on the way."""
+    """Type cells one by one, and compute figures at intervals."""
     cells, reviews = run.query.cells, list[Review]()
     drawn = sample_order(cells, _SEED + repeat)
     updated = updater.update(annotations_of(run.matches, cells, reviews))
@@ -245,7 +245,7 @@ def _answer(
             break
         cell, blind, chance = _next(run, updated, reviews, order, repeat, drawn)
         answer = str(reader.answers[cell]) or UNSURE
-        # Only the order of the times counts.
+        # Only the order of the times matters.
         time = f"2000-01-01T00:{step // 60:02}:{step % 60:02}+00:00"
         reviews.append(Review(cells[cell], answer, "reader", time, blind, chance))
         updated = updater.update(annotations_of(run.matches, cells, reviews))
@@ -260,7 +260,7 @@ def _next(
     repeat: int,
     drawn: Ints,
 ) -> tuple[int, bool, float | None]:
-    """Choose the next cell: its number, whether it is blind, and its chance if it has one."""
+    """Choose the next cell: its index, whether it is blind, and its probability if it was drawn."""
     cells = run.query.cells
     if order == "queue":
         queue = review_queue(cells, updated.vote, run.clusters.labels, reviews, seed=repeat)
@@ -274,7 +274,7 @@ def _next(
 
 
 def _figures(updated: UpdatedVote, shared: Labels) -> tuple[float, ...]:
-    """Score all cells, and those nobody typed: accuracy and balanced accuracy of each."""
+    """Score all cells, and those that nobody typed: accuracy and balanced accuracy of each."""
     predicted = np.array(updated.types)[updated.vote.winner]
     typed = np.zeros(len(predicted), dtype=bool)
     final = predicted.astype(object)
@@ -302,8 +302,8 @@ def _estimated(
 ) -> tuple[float, ...]:
     """Compare the estimated accuracy with the true one of the vote, over cells of known type.
 
-    Returns the true one, the estimate, its interval and whether it holds the true one, in percent;
-    NaN where too little was drawn to tell.
+    Returns the true accuracy, the estimate, its interval and whether the interval contains the true
+    accuracy, in percent; NaN if too few cells were drawn.
     """
     known = reader.truth != ""
     predicted = np.array(updated.types)[updated.vote.winner]
@@ -321,8 +321,9 @@ def _estimated(
 def _flagged(run: RunResult, updated: UpdatedVote, truth: Labels) -> tuple[float, ...]:
     """Compare the expected errors among unflagged cells that nobody typed with the true ones.
 
-    Returns, in percent: flagged, errors caught, wrong of the unflagged, the same as expected with
-    its interval, and whether that holds it. NaN where there is no such cell.
+    Returns, in percent: flagged cells, errors caught, wrong cells among the unflagged, the estimate
+    of the latter with its interval, and whether the interval contains it. NaN if there are no such
+    cells.
     """
     flags = replace(run, types=updated.types, vote=updated.vote, updated=updated).flags
     known = (truth != "") & ~updated.typed
@@ -340,7 +341,7 @@ def _flagged(run: RunResult, updated: UpdatedVote, truth: Labels) -> tuple[float
 
 
 def _calibrated(updated: UpdatedVote, shared: Labels) -> tuple[Float64, Float64, Bools]:
-    """Collect calibrated and raw confidence, and which cells are right, where nobody typed."""
+    """Collect calibrated and raw confidence, and correctness, of the cells that nobody typed."""
     rest = shared != ""
     rest[[cell for cell, _ in updated.annotations.cells]] = False
     right = np.array(updated.types)[updated.vote.winner] == shared

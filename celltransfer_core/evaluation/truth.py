@@ -28,10 +28,10 @@ def true_labels(
     types_at : int or "innermost", optional
         Level of the folders that name its types.
     columns : mapping from str to str, optional
-        Columns of its labels.csv that are to be taken for ``file`` and ``label``.
+        Columns of its labels.csv to use as ``file`` and ``label``.
     types : collection of str
-        Of the reference: what differs in case, white space or Unicode form alone is called as
-        there.
+        Types of the reference: labels that differ only in case, white space or Unicode form are
+        spelt as there.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""Predictions of every voter for every alignment and choice of types (3.3–3.4, 5.2), kept on disk.
+"""Predictions of every voter for every alignment and filtering (3.3–3.4, 5.2), kept on disk.
 
 In: a prepared pair of sets and the matches of its clusters. Out: the predictions of every single
-classifier and of every ensemble. No label of the query is read here.
+classifier and of every ensemble. No labels of the query are read here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Float32, Float64, Ints, Labels, Progress
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
-_NEIGHBOURS = 5  # nearest reference cells that are kept of each query cell
+_NEIGHBOURS = 5  # nearest reference cells kept per query cell
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class VoterPrediction:
     accuracy: float
     """Leave-one-out balanced accuracy on the reference."""
     mixing: float
-    """How well both sets mix, 0 to 1."""
+    """How well the two sets mix, 0 to 1."""
     neighbours: Ints
-    """Nearest reference cells, shape (m, 5); −1 where there are fewer."""
+    """Nearest reference cells, shape (m, 5); −1 if there are fewer."""
 
 
 def _train(
@@ -72,7 +72,7 @@ def _train(
 
 
 class VoterStore:
-    """Lets every voter predict once for each alignment and choice of types, and keeps it.
+    """Stores each voter's predictions for every alignment and filtering, computed once.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class VoterStore:
         Parameters
         ----------
         by_filtering : mapping from filtering to Named
-            Matches that each choice of types follows.
+            Matches that each filtering uses.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class VoterStore:
         return found
 
     def _of_setting(self, ot: str, filtering: str, named: Named) -> list[Prediction]:
-        """Predict with one alignment and one choice of types."""
+        """Predict with one alignment and one filtering."""
         config = replace(
             recipe(ot, self.prepared.config), filtering="none" if filtering == "false" else "auto"
         )
@@ -202,7 +202,7 @@ class VoterStore:
         ]
 
     def _fitted(self, plain: Sequence[VoterPrediction], kinds: Sequence[str]) -> VoterPrediction:
-        """Fit the types to the query, from what the unaligned voters predict."""
+        """Fit the types to the query, from the predictions of the unaligned voters."""
         components = self.prepared.components
         predictions = {kind: [one.probabilities[kind] for one in plain] for kind in kinds}
         return VoterPrediction(
@@ -224,7 +224,7 @@ class VoterStore:
     def _voter(
         self, voter: tuple[str, ...], ot: str, prepared: Prepared, plan: TransferPlan
     ) -> VoterPrediction:
-        """Look up what one voter predicts with one alignment, or compute what is missing."""
+        """Look up the predictions of one voter with one alignment, or compute what is missing."""
         kinds = self._kinds(ot)
         key = self._key(voter, ot, prepared.config, plan)
         kept = self._known.get(key) or self._load(key)
@@ -320,7 +320,7 @@ class VoterStore:
 
 
 def _read(path: Path) -> VoterPrediction:
-    # NumPy leaves a file that it cannot read open; each member has a checksum.
+    # NumPy does not close a file that it cannot read; each member has a checksum.
     with np.load(io.BytesIO(path.read_bytes())) as kept:
         probabilities = {
             name[2:]: kept[name].astype(np.float64) for name in kept.files if name.startswith("p_")
@@ -330,7 +330,7 @@ def _read(path: Path) -> VoterPrediction:
 
 
 def _rounded(probabilities: Float64) -> Float64:
-    # As they are kept on disk, so that going on gives the same bytes as never having stopped.
+    # In the form kept on disk, so that a resumed run gives the same bytes as an uninterrupted one.
     return probabilities.astype(np.float32).astype(np.float64)
 
 

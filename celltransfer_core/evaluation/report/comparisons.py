@@ -1,4 +1,4 @@
-"""Methods in plain words: a method's code in, its name out; two methods in, why one is behind."""
+"""Methods in plain words: names of methods, and sentences that compare two of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ON = {
     "ceiling": "The query's own labels, on",
 }
 _MOST = 4
-"""Types that a sentence names."""
+"""Maximum number of types named in a sentence."""
 
 
 def method_name(method: str) -> str:
@@ -47,7 +47,7 @@ def method_name(method: str) -> str:
 
 
 def encoders_name(encoders: str) -> str:
-    """Name encoders that stand side by side in plain words.
+    """Name concatenated encoders in plain words.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def encoders_name(encoders: str) -> str:
 
 
 def prediction_name(method: str, ot: str, filtering: str = "") -> str:
-    """Name a method with its alignment, and the choice of types where it is given.
+    """Name a method with its alignment, and its filtering if given.
 
     Parameters
     ----------
@@ -85,14 +85,14 @@ def prediction_name(method: str, ot: str, filtering: str = "") -> str:
     'Vote of all encoders (optimal transport)'
     """
     kind = method.partition(":")[0]
-    if kind in {"majority", "ceiling"}:  # they know neither
+    if kind in {"majority", "ceiling"}:  # they use neither
         return method_name(method)
     how = [OT_NAMES[ot], *([FILTERING_NAMES[filtering]] if filtering else [])]
     return f"{method_name(method)} ({', '.join(how)})"
 
 
 def describe_comparison(found: Comparison, first: str, second: str) -> str:
-    """Tell which of two methods is ahead, by how much, whether it is chance, and on which types.
+    """Describe which of two methods is ahead, by how much, how significantly, and on which types.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ more of b, more than chance.'
 
 
 def _by_type(found: Comparison, sign: int) -> str:
-    """Tell on which types one method leads, and on which it is behind, the largest first."""
+    """Describe on which types one method leads and on which it is behind, the largest first."""
     leads = {name: sign * pair.lead for name, pair in found.by_type.items() if pair.lead}
     told = [
         f"{abs(lead):,} {'more' if lead > 0 else 'fewer'} of {name}"

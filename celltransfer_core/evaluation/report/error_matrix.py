@@ -1,4 +1,4 @@
-"""True types against predicted ones: labels and predictions in, counts or shares out."""
+"""Matrix of true against predicted types, as counts or shares."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _UNITS = {
 def error_matrix_figure(
     truth: Labels, predicted: Labels, types: Sequence[str], share: Share = "cells"
 ) -> go.Figure:
-    """Draw which types a method takes for which.
+    """Draw which types a method confuses with which.
 
     Parameters
     ----------
@@ -35,13 +35,13 @@ def error_matrix_figure(
     types : sequence of str
         Order of rows and columns; those that do not occur are left out, others come last.
     share : {"cells", "true", "predicted"}
-        What is written: numbers of cells, or percent of the row or of the column.
+        The values: numbers of cells, or percent of the row or of the column.
 
     Returns
     -------
     plotly Figure
-        A row for each true type, a column for each predicted one. A point lies on each pair that
-        occurs, with both types as its ``customdata``, so that pages can let it be picked.
+        A row for each true type, a column for each predicted one. Each pair that occurs has a point
+        with both types as its ``customdata``, so that users can select it on a page.
     """
     found = {*truth.tolist(), *predicted.tolist()}
     order = [name for name in types if name in found] + sorted(found - {*types})

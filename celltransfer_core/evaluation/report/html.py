@@ -24,7 +24,7 @@ from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 
 def results_html(evaluation: Evaluation) -> str:
-    """Write tables and figures as one page that needs nothing else.
+    """Write tables and figures as one self-contained page.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def results_html(evaluation: Evaluation) -> str:
 
 
 def _clusters_of(page: Page, evaluation: Evaluation) -> None:
-    """Show what the matches rest on (Figs 4, 9–11)."""
+    """Show the basis of the matches (Figs 4, 9–11)."""
     named = evaluation.named.get("true") or evaluation.named.get("false")
     if named is None:
         return

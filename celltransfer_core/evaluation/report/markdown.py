@@ -28,7 +28,7 @@ def results_markdown(evaluation: Evaluation, printed: Sequence[Printed] = ()) ->
     ----------
     evaluation : Evaluation
     printed : sequence of Printed
-        What the paper prints for this pair; stands beside ours.
+        The paper's figures for this pair, shown next to the measured ones.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def _reading(reading: Reading | None) -> list[str]:
 
 
 def _overview(rows: Sequence[Row]) -> list[str]:
-    """Give accuracy and balanced accuracy of every method under every alignment."""
+    """Write accuracy and balanced accuracy of every method with every alignment."""
     kinds = [ot for ot in OT if any(row.ot == ot for row in rows)]
     found = {(row.method, row.ot): row for row in rows}
     methods = [
@@ -171,7 +171,7 @@ def _comparison(
     body = []
     for gain in family:
         before, after = found[gain.method, base], found[gain.method, ot]
-        # Where all parts share one transport their spread is that of few cells, not of the figure.
+        # If all parts share one transport, their spread reflects small parts, not the figure.
         low, high = after.accuracy_interval
         spread = f" ± {after.deviation[0]:.2f}" if own_parts else f" ({low:.0f} to {high:.0f})"
         body.append(

@@ -1,4 +1,4 @@
-"""Figures of an evaluation (Fig. 7 of the paper, and what it does not have), drawn with Plotly."""
+"""Figures of an evaluation (Fig. 7 of the paper, and others), drawn with Plotly."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def accuracy_figure(
     plain, aligned : sequence of float, length V
         Accuracy without and with the alignment, in percent.
     interval : tuple of float
-        Of the ensemble, aligned.
+        Interval of the aligned ensemble.
     alignment : str
-        Its name.
+        Name of the alignment.
 
     Returns
     -------
@@ -184,7 +184,7 @@ def reliability_figure(found: Mapping[str, Reliability]) -> go.Figure:
             y=one.accuracy[filled],
             name=names[-1],
             mode="lines+markers",
-            cliponaxis=False,  # points at 100 % are whole
+            cliponaxis=False,  # points at 100 % are not cut off
             marker={
                 "symbol": SYMBOLS[number % len(SYMBOLS)],
                 "size": 6 + 14 * np.sqrt(one.cells[filled] / one.cells.sum()),
@@ -204,7 +204,7 @@ def reliability_figure(found: Mapping[str, Reliability]) -> go.Figure:
 
 
 def low_label_figure(points: Mapping[str, Sequence[tuple[int, float, float]]]) -> go.Figure:
-    """Draw accuracy against the number of labelled reference cells a type.
+    """Draw accuracy against the number of labelled reference cells per type.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def reader_figure(points: Sequence[Point]) -> go.Figure:
         plot=300,
         legend=names,
         xaxis={"title": "cells typed after the clusters were confirmed"},
-        # From the ten below on: all that matters happens in the upper part.
+        # Starts at the next lower multiple of ten: only the upper part is of interest.
         yaxis={"title": "balanced accuracy, %", "range": [10 * (least // 10), 101]},
     )
 
@@ -295,7 +295,7 @@ def _voter(method: str) -> str:
 
 
 def figures(evaluation: Evaluation, filtering: str) -> list[tuple[str, Figure]]:
-    """Draw the figures of one choice of types.
+    """Draw the figures of one filtering.
 
     Parameters
     ----------

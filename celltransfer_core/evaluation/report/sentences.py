@@ -1,4 +1,4 @@
-"""Sentences and names that every form of an evaluation shares."""
+"""Sentences and names shared by all formats of an evaluation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FILTERING_NAMES = {
 
 
 def describe_reading(reading: Reading) -> str:
-    """Describe the simulated readers, and how well calibrated confidence was in the end.
+    """Describe the simulated readers, and how well calibrated the confidence was in the end.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""An evaluation as tables, one for each of its files; figures are in percent."""
+"""An evaluation as tables, one per file; figures are in percent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def reader_table(reading: Reading) -> pd.DataFrame:
     -------
     DataFrame
         order, answers, accuracy, balanced_accuracy, accuracy_untyped, balanced_accuracy_untyped.
-        Types with fewer than six cells among those that are scored are left out.
+        Types with fewer than six scored cells are left out.
     """
     import pandas as pd
 
@@ -33,7 +33,7 @@ def reader_table(reading: Reading) -> pd.DataFrame:
 
 
 def calibration_table(reading: Reading) -> pd.DataFrame:
-    """Tabulate confidence and accuracy of cells nobody typed, after the last answer.
+    """Tabulate confidence and accuracy of cells that nobody typed, after the last answer.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ def results_table(evaluation: Evaluation) -> pd.DataFrame:
     -------
     DataFrame
         First ``method, ot, filtering, accuracy, f1, balanced_accuracy``; then deviations over
-        subsets, 95 % intervals, calibration error, what the alignment adds to none and to centring
-        with its p value, cells, and the recall of every type.
+        subsets, 95 % intervals, calibration error, the gain of the alignment over none and over
+        centring with its p value, cells, and the recall of every type.
     """
     import pandas as pd
 
@@ -138,7 +138,7 @@ def low_label_table(evaluation: Evaluation) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``cells`` a type (``all`` for the whole reference), then figures in percent.
+        ``cells`` per type (``all`` for the whole reference), then figures in percent.
     """
     import pandas as pd
 
@@ -158,7 +158,7 @@ def identification_table(evaluation: Evaluation) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a way of clustering, before and after the t-SNE vote.
+        One row per clustering method, before and after the t-SNE vote.
     """
     import pandas as pd
 

@@ -36,7 +36,7 @@ def write_evaluation(
     evaluation : Evaluation
     folder : Path
     printed : sequence of Printed
-        What the paper prints for this pair.
+        The paper's figures for this pair.
 
     Returns
     -------
