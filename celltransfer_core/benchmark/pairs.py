@@ -1,4 +1,4 @@
-"""Files of pairs: which sets to measure transfer between, and how their types are named.
+"""Files of pairs: the sets to measure transfer between, and the names of their types.
 
 Appendix C of the paper is such a file: ``assets/benchmarks/paper.toml``.
 """
@@ -16,7 +16,7 @@ from typing import TypeAlias
 from celltransfer_core.errors import DataError
 
 OptionValue: TypeAlias = str | int | float | bool | tuple[str | int | float, ...]
-"""Value of an option, as on the command line; a tuple where it takes several."""
+"""Value of an option, as on the command line; a tuple if it takes several."""
 
 _FILE = ("settings", "sets", "pairs")
 _SET = ("folder", "files", "types")
@@ -25,19 +25,18 @@ _PAIR = ("name", "reference", "query", "extra", "types", "settings")
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """A set as it is published, and the names that its types have in the study."""
+    """A published set, and the names of its types in the study."""
 
     name: str
     root: Path
-    """The folder, absolute; it need not be there."""
+    """The folder, as an absolute path; it need not exist."""
     pattern: re.Pattern[str] | None = None
-    """Finds the set's own type in a file's name relative to the folder, as its group ``type``;
-    None where sub-folders or ``labels.csv`` name it."""
+    """Pattern whose group ``type`` is the published type in a file's relative name, or None."""
     types: Mapping[str, str] | None = None
-    """The set's own types and their names in the study, others left out; None keeps all."""
+    """Published types and their names in the study; others are left out. None keeps all."""
 
     def type_of(self, file: str) -> str:
-        """Tell a file's type in the study from its name.
+        """Return a file's type in the study, from its name.
 
         Parameters
         ----------
@@ -53,7 +52,7 @@ class PublishedSet:
         return own if self.types is None else self.types.get(own, "")
 
     def published_type(self, file: str) -> str:
-        """Tell a file's type as the set itself names it.
+        """Return a file's type as published, from its name.
 
         Parameters
         ----------
@@ -63,7 +62,7 @@ class PublishedSet:
         Returns
         -------
         str
-            Empty where the pattern does not find one.
+            Empty if the pattern does not match.
         """
         plain = unicodedata.normalize("NFC", file)
         found = self.pattern.search(plain) if self.pattern is not None else None
@@ -81,9 +80,9 @@ class Pair:
     extra: tuple[str, ...] = ()
     """Further sets, without types, for the t-SNE refinement (section 3.2)."""
     types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By set, the only types that are taken from it; all from sets not named."""
+    """By set, the only types to use from it; sets that are not named keep all types."""
     settings: Mapping[str, OptionValue] = field(default_factory=dict)
-    """Options of ``evaluate`` by their long names, those of the whole file included."""
+    """Options of ``evaluate`` by their long names, including those of the whole file."""
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -91,7 +90,7 @@ class Pair:
         return (*self.reference, self.query, *self.extra)
 
     def takes(self, name: str, cell_type: str) -> bool:
-        """Tell whether cells of a type are taken from a set.
+        """Tell whether cells of a type are used from a set.
 
         Parameters
         ----------
@@ -107,7 +106,7 @@ class Pair:
         return bool(cell_type) and cell_type in self.types.get(name, (cell_type,))
 
     def mapping(self, name: str, types: Iterable[str]) -> dict[str, str]:
-        """Map the types that are not taken from a set to nothing, as ``pool`` wants it.
+        """Map the types that are not used from a set to nothing, as ``pool`` expects.
 
         Parameters
         ----------
@@ -132,7 +131,7 @@ class PairsFile:
     pairs: tuple[Pair, ...]
 
     def missing(self, pair: Pair) -> tuple[str, ...]:
-        """Name the sets of a pair whose folders are not there.
+        """Name the sets of a pair whose folders do not exist.
 
         Parameters
         ----------
@@ -153,7 +152,7 @@ def read_pairs(path: Path | str, data: Path | None = None) -> PairsFile:
     path : path
         TOML.
     data : Path, optional
-        Where the sets' folders are; beside the file by default.
+        Parent of the sets' folders; the folder of the file by default.
 
     Returns
     -------
@@ -162,8 +161,8 @@ def read_pairs(path: Path | str, data: Path | None = None) -> PairsFile:
     Raises
     ------
     DataError
-        If the file cannot be read, or holds a value that cannot be used. Folders that are not there
-        are no error: see :meth:`PairsFile.missing`.
+        If the file cannot be read, or contains an invalid value. Missing folders are not an error:
+        see :meth:`PairsFile.missing`.
     """
     path = Path(path)
     top = _TomlTable(path, "the file", _parse(path), _FILE)
@@ -354,4 +353,4 @@ class PairOutcome:
     problem: str
     """Why there are no figures; empty if there are."""
     missing: bool
-    """Whether that is because a set is not there."""
+    """Whether that is because a set is missing."""

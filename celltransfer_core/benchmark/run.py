@@ -1,4 +1,4 @@
-"""Many pairs of sets in one go: each measured, and one summary of all (Tables 7, 8)."""
+"""Measure many pairs of sets, and summarise them (Tables 7, 8)."""
 
 from __future__ import annotations
 
@@ -67,27 +67,27 @@ def run_pairs(
     measure: Callable[[Pair, Sequence[str], Path], None],
     report: Callable[[str], None],
 ) -> list[PairOutcome]:
-    """Measure every pair whose sets are there; those of the same images are not measured again.
+    """Measure every pair whose sets exist; pairs whose images are unchanged are not repeated.
 
     Parameters
     ----------
     file : PairsFile
     folder : Path
-        For the results, one folder a pair.
+        Folder for the results, with one sub-folder per pair.
     given : sequence of str
-        Options of ``evaluate`` that win over the file's.
+        Options of ``evaluate`` that override the file's.
     measure : callable
-        ``measure(pair, options, folder)`` writes a pair's results, and raises CellTransferError
-        where it cannot: the other pairs go on.
+        ``measure(pair, options, folder)`` writes a pair's results, or raises CellTransferError; the
+        other pairs are still measured.
     report : callable
-        Is given a line for each step.
+        Called with one line for each step.
 
     Returns
     -------
     list of PairOutcome
     """
     outcomes = []
-    content = cache(_content)  # a set may be of many pairs
+    content = cache(_content)  # a set may be in many pairs
     for number, pair in enumerate(file.pairs, start=1):
         into = folder / pair_folder(pair)
         options = options_of(pair, given)
@@ -119,9 +119,9 @@ def _sets(file: PairsFile, pair: Pair, content: Callable[[Path], str]) -> dict[s
 
 
 def _content(root: Path) -> str:
-    """Hash the images and tables of a folder: an image that was replaced counts as another one."""
+    """Hash the images and tables of a folder, so that replaced images are noticed."""
     found = hashlib.sha256()
-    with suppress(OSError, DataError):  # measuring says what is wrong
+    with suppress(OSError, DataError):  # measuring reports what is wrong
         for name in find_files(root)[0]:
             found.update(os.fsencode(f"{name}\n"))
             found.update(hashlib.sha256((root / name).read_bytes()).digest())

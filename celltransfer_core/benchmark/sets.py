@@ -1,4 +1,4 @@
-"""The images of a pair: its sets read from their folders, types by their names in the study."""
+"""The images of a pair, read from the folders of its sets, with the study's names of types."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PairSets:
 
 
 def load_pair(file: PairsFile, pair: Pair, *, workers: int | None, progress: Progress) -> PairSets:
-    """Read the sets of a pair, each with the types that are taken from it.
+    """Read the sets of a pair, each with the types that are used from it.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def load_pair(file: PairsFile, pair: Pair, *, workers: int | None, progress: Pro
     Returns
     -------
     PairSets
-        Query and extra sets are read without types; types only decide which cells are taken.
+        Query and extra sets are read without types; types only decide which cells are used.
 
     Raises
     ------
@@ -83,8 +83,8 @@ def load_set(
     ----------
     image_set : PublishedSet
     labelled : bool
-        Whether types are wanted, by their names in the study, and only files that have one. If
-        not, every image of the folder is read, and nothing that may name a type.
+        Whether to read types, by their names in the study, and only files that have one. If not,
+        every image of the folder is read, without anything that may name a type.
     workers : int, optional
         Processes; all processors by default.
     progress : callable
@@ -92,13 +92,13 @@ def load_set(
     Returns
     -------
     Dataset
-        Types that the file of pairs names and the folder lacks are among its notes.
+        Its notes list types that the file of pairs names but the folder lacks.
 
     Raises
     ------
     DataError
-        As :func:`~celltransfer_core.data.folders.read_dataset`; or if types are wanted and fewer
-        than two of those named are there.
+        As :func:`~celltransfer_core.data.folders.read_dataset`; or if types are requested and fewer
+        than two of the named types exist.
     """
     root = image_set.root
     if not labelled:
@@ -130,7 +130,7 @@ def load_set(
 def true_types(
     image_set: PublishedSet, *, workers: int | None = None, progress: Progress = silent
 ) -> dict[str, str]:
-    """Read the types of a set's files; of a query's, for evaluation alone.
+    """Read the types of a set's files; for a query, only for evaluation.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def true_types(
     Returns
     -------
     dict of str to str
-        Type in the study by file, relative to the folder; without files that have none.
+        Type in the study by file, relative to the folder; files without a type are left out.
 
     Raises
     ------

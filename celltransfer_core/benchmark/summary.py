@@ -1,4 +1,4 @@
-"""One summary of many pairs: figures of each, means and spread over all (Tables 7 and 8)."""
+"""Summary of many pairs: figures of each, means and spread over all (Tables 7 and 8)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def mean_table(summary: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         By method, alignment and filtering: number of pairs, mean and standard deviation over them.
-        What some pair lacks is left out, for means over other pairs do not compare.
+        Figures that any pair lacks are left out, because means over different pairs cannot be
+        compared.
     """
     groups = summary.groupby(["method", "ot", "filtering"], sort=False)[list(_FIGURES)]
     table = groups.mean().join(groups.std(ddof=1).fillna(0.0), rsuffix="_std")
@@ -110,7 +111,7 @@ def _mean_title(summary: pd.DataFrame, filtering: str) -> str:
 
 
 def _means_markdown(part: pd.DataFrame) -> list[str]:
-    """Write the means of one filtering: a row a method, a column an alignment."""
+    """Write the means of one filtering: one row per method, one column per alignment."""
     kinds = list(dict.fromkeys(part["ot"]))
     found = {(row.method, row.ot): row for row in part.itertuples()}
 
@@ -130,7 +131,7 @@ def _means_markdown(part: pd.DataFrame) -> list[str]:
 
 
 def _figures_markdown(first: str, table: pd.DataFrame) -> list[str]:
-    """Write figures row by row, beside the column that names the rows."""
+    """Write figures row by row, next to the column of row names."""
     return markdown_table(
         (first, "filtering", "OT", "Acc.", "F1", "Bal. acc."),
         [
@@ -193,7 +194,7 @@ def summary_html(outcomes: Sequence[PairOutcome], summary: pd.DataFrame) -> str:
 
 
 def _add_accuracy(page: Page, part: pd.DataFrame, ot: str) -> None:
-    """Draw mean accuracies with an alignment beside those without, where there are both."""
+    """Draw mean accuracies with and without an alignment side by side, if both exist."""
     names = [
         method
         for method, of in part.index
