@@ -104,7 +104,7 @@ CAPTIONS: dict[str, str] = {
 
 
 def caption_of(name: str, figure: go.Figure) -> str:
-    """Return how to read one figure: of what it shows, and of nothing else.
+    """Return how to read one figure, with only what applies to it.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Colours and symbols of types, clusters and sets, the same in every figure of a study.
 
-Names go in, hexadecimal colours and names of plotly's symbols come out. A type keeps its colour
-when other types are filtered out.
+Maps names to hexadecimal colours and to plotly's symbols. A type keeps its colour when other types
+are filtered out.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from celltransfer_core.plots.style import shorten
 from celltransfer_core.types import Floats
 from celltransfer_core.vocabulary import NONE_TYPE, QUERY, REFERENCE
 
-# Found by a search for colours that have a contrast of 3 with white and with a dark page: eight
-# that stay apart for normal, protan, deutan and tritan eyes, then sixteen that lie as far from all
-# before them as they can. Those from the ninth on have a symbol of their own beside. tests/plots
-# holds them to it.
+# Found by a search for colours with a contrast of 3 to white and to a dark page: eight that are
+# distinct for normal, protan, deutan and tritan vision, then sixteen as far as possible from all
+# before them. From the ninth on, types also have a different symbol. tests/plots checks this.
 PALETTE = (
     *("#7979FF", "#BC1B5E", "#5EA179", "#A19400", "#8643AE", "#0D7979", "#C979AE", "#516B00"),
     *("#B86850", "#F85070", "#18A0D0", "#0050F8", "#D00028", "#8870A0", "#886038", "#3080D0"),
@@ -28,7 +27,7 @@ _BLOCK = 8  # colours that share a symbol
 SYMBOLS = ("circle", "diamond", "square")
 NONE_COLOUR = "#8A8A8A"
 
-# Paler than those of types: a cluster is known by its number, and colours tell neighbours apart.
+# Paler than those of types: clusters are identified by number; colours only separate neighbours.
 CLUSTER_PALETTE = ("#A08890", "#606848", "#406888", "#909870", "#7098B8", "#786068")
 SET_PALETTE = ("#8B96A1", "#0B6E99", "#94866F", "#8B6F80", "#5E7D72")
 _EXTRA_SYMBOLS = (("triangle-up", "▲"), ("star", "★"), ("x", "✕"), ("cross", "✚"))
@@ -64,9 +63,8 @@ def scale_colour(
     Parameters
     ----------
     scale : sequence of (float, str)
-        Places from 0 to 1, ascending, each with its hexadecimal colour.
-    value : float
-    limits : (float, float)
+        Positions from 0 to 1, ascending, each with its hexadecimal colour. value : float limits :
+        (float, float)
         Values at places 0 and 1.
 
     Returns
@@ -83,7 +81,7 @@ def scale_colour(
 
 
 def _preferences(name: str) -> list[int]:
-    """Order the places of a block by a hash of each place and a name."""
+    """Order the slots of a block by a hash of each slot and a name."""
     return sorted(
         range(_BLOCK),
         key=lambda place: hashlib.sha256(f"{place} {name}".encode()).digest(),
@@ -91,10 +89,11 @@ def _preferences(name: str) -> list[int]:
 
 
 def _slots(types: Sequence[str], named: Sequence[str] = ()) -> dict[str, int]:
-    """Give every type a place in the palette; eight are full before the next eight are used.
+    """Give every type a slot in the palette; each block of eight is filled before the next.
 
-    Every name takes the first free place in its own order, so that adding or dropping a type
-    leaves most of the others as they were. New types come after the reference's and move none.
+    Every name takes the first free slot in an order derived from the name, so that adding or
+    removing a type leaves most other types unchanged. New types come after those of the reference
+    and move none of them.
     """
     slots: dict[str, int] = {}
     own = sorted(set(types) - {NONE_TYPE})
@@ -121,7 +120,7 @@ def type_colours(types: Sequence[str], named: Sequence[str] = ()) -> dict[str, s
     -------
     dict from str to str
         Hexadecimal colours, the same for the same types in any order; ``"none"`` is grey. Up to 24
-        types have a colour of their own; beyond, colours come again.
+        types have distinct colours; after that, colours repeat.
     """
     colours = {name: PALETTE[slot % len(PALETTE)] for name, slot in _slots(types, named).items()}
     return {**colours, NONE_TYPE: NONE_COLOUR}
@@ -138,23 +137,23 @@ def type_symbols(types: Sequence[str]) -> dict[str, str]:
     Returns
     -------
     dict from str to str
-        Names of plotly's symbols. All are circles up to eight types, so that nobody has to tell
-        more than eight colours apart by the colour alone.
+        Names of plotly's symbols. Up to eight types, all are circles; with more, symbols differ, so
+        that nobody has to distinguish more than eight colours by colour alone.
     """
     symbols = {name: SYMBOLS[slot // _BLOCK % len(SYMBOLS)] for name, slot in _slots(types).items()}
     return {**symbols, NONE_TYPE: SYMBOLS[0]}
 
 
 def cluster_colours(clusters: Sequence[str], places: Floats | None = None) -> dict[str, str]:
-    """Give clusters pale colours, which cannot be taken for the colours of types.
+    """Give clusters pale colours, which cannot be confused with the colours of types.
 
     Parameters
     ----------
     clusters : sequence of str
         Names of all clusters, in order; ``map_figure(..., numbered=True)`` writes them on the map.
     places : ndarray of float, shape (len(clusters), 2), optional
-        Where each lies on the map, see :func:`celltransfer_core.plots.maps.group_places`.
-        Neighbours get colours that lie far apart; without places six colours take turns.
+        Position of each cluster on the map; see :func:`celltransfer_core.plots.maps.group_places`.
+        Neighbours get very different colours; without places, six colours alternate.
 
     Returns
     -------
@@ -172,7 +171,7 @@ def cluster_colours(clusters: Sequence[str], places: Floats | None = None) -> di
     for number in range(len(clusters)):
         apart = np.linalg.norm(places[:number] - places[number], axis=1)
         near = np.argsort(apart, kind="stable")[: len(CLUSTER_PALETTE) - 1]
-        # The nearest counts most; one that is of the same colour rules the colour out.
+        # The nearest clusters count most; a neighbour with the same colour rules that colour out.
         closeness = 1.0 / (1.0 + np.arange(len(near)))
         alike = (1.0 / (1.0 + unlike[:, chosen[near]])) @ closeness
         chosen[number] = int(alike.argmin())
@@ -206,7 +205,7 @@ def set_order(sets: Sequence[str]) -> list[str]:
     Returns
     -------
     list of str
-        With the reference and the query, even where they are not among ``sets``.
+        Always includes the reference and the query.
     """
     present = set(sets) | {REFERENCE, QUERY}
     return [REFERENCE, QUERY, *sorted(present - {REFERENCE, QUERY})]
@@ -222,8 +221,8 @@ def set_markers(sets: Sequence[str]) -> dict[str, tuple[str, str]]:
     Returns
     -------
     dict from set to (str, str)
-        The query's symbol is empty, because its points have their type's own; the reference's is
-        a suffix that makes the type's symbol hollow.
+        The query's symbol is empty, because its points have the symbol of their type; the
+        reference's is a suffix that makes the type's symbol hollow.
     """
     markers = {REFERENCE: ("-open", "○"), QUERY: ("", "●")}
     for number, name in enumerate(set_order(sets)[2:]):
@@ -233,7 +232,7 @@ def set_markers(sets: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 
 def marker_symbol(of_type: str, of_set: str) -> str:
-    """Join a type's symbol and a set's to the symbol of a point.
+    """Combine the symbols of a type and a set into the symbol of a point.
 
     Parameters
     ----------
@@ -251,7 +250,7 @@ def marker_symbol(of_type: str, of_set: str) -> str:
 
 
 def set_subtitle(markers: Mapping[str, tuple[str, str]]) -> str:
-    """Write a subtitle that tells which marker stands for which set.
+    """Write a subtitle that explains which marker stands for which set.
 
     Parameters
     ----------

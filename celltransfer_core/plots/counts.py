@@ -1,6 +1,6 @@
 """Counts of cells: types, sizes, differential counts of slides, and the progress of a review.
 
-Counts or the tables of :mod:`celltransfer_core.outputs.tables` go in, figures come out.
+Draws figures from counts or from the tables of :mod:`celltransfer_core.outputs.tables`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-_MOST_BARS = 40  # more are no picture but a list
+_MOST_BARS = 40  # more would be a list rather than a figure
 
 
 def _bars(counts: Mapping[str, int], colours: Mapping[str, str], title: str) -> go.Figure:
@@ -68,14 +68,14 @@ def _bars(counts: Mapping[str, int], colours: Mapping[str, str], title: str) -> 
         title,
         plot=max(90, 30 * len(names)),
         subtitle=subtitle,
-        # Room for the numbers beside the longest bar, also at the least width.
+        # Room for the numbers next to the longest bar, even at the minimum width.
         xaxis={"title": "cells", "range": [0, 1.42 * largest], "nticks": 6},
         yaxis=name_axis(names, wrapped=True, range=[len(names) - 0.5, -0.5], title="type"),
     )
 
 
 def _share(share: float) -> str:
-    # Few cells are not none.
+    # Few cells must not look like none.
     return f"{100 * share:.1f} %" if share >= 0.0005 or not share else "&lt;0.1 %"
 
 
@@ -118,7 +118,7 @@ def sizes_figure(sizes: Mapping[str, Float64], title: str, axis: str) -> go.Figu
     Parameters
     ----------
     sizes : mapping from set name to ndarray of float, shape (cells of the set,)
-        NaN where nothing was measured.
+        NaN if nothing was measured.
     title : str
     axis : str
         What is measured, with its unit, such as ``"longer side, px"``.
@@ -170,9 +170,9 @@ def sizes_figure(sizes: Mapping[str, Float64], title: str, axis: str) -> go.Figu
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of a differential count, from the top: the slides of each type stand together.
+    """Rows of a differential count, from the top, with the slides of each type grouped.
 
-    A single slide needs no rows of its own: there is one a type.
+    If there is only one slide, there is one row per type.
     """
 
     slides: Sequence[str]
@@ -180,7 +180,7 @@ class _Rows:
 
     @property
     def single(self) -> bool:
-        """Whether all cells are of one slide."""
+        """Whether all cells are from one slide."""
         return len(self.slides) == 1
 
     @property
@@ -210,7 +210,7 @@ class _Rows:
         }
 
     def places(self, table: pd.DataFrame) -> Float64:
-        """Find the row of each row of a table, shape (rows of the table,)."""
+        """Find the figure's row for each row of a table, shape (rows of the table,)."""
         slides, types = list(self.slides), list(self.types)
         return (
             table["type"].astype(str).map(types.index).to_numpy() * self.step
@@ -221,16 +221,16 @@ class _Rows:
 def differential_figure(
     table: pd.DataFrame, colours: Mapping[str, str], *, after: pd.DataFrame | None = None
 ) -> go.Figure:
-    """Draw the differential count of every slide with its intervals.
+    """Draw the differential count of each slide with its intervals.
 
     Parameters
     ----------
     table : DataFrame
-        Columns slide, type, cells, percent, low, high; one row a slide and type: see
+        Columns slide, type, cells, percent, low, high; one row per slide and type; see
         :func:`celltransfer_core.outputs.differential_table`.
     colours : mapping from type to colour
     after : DataFrame, optional
-        The same after review: drawn filled, and what was predicted hollow.
+        The same after review, drawn with filled points; predictions are then hollow.
 
     Returns
     -------
@@ -335,12 +335,12 @@ def _add_count(
 
 
 def review_progress_figure(outcomes: Mapping[str, int], total: int) -> go.Figure:
-    """Draw how much of the queue is done, and with which outcomes.
+    """Draw how much of the queue is done, by outcome.
 
     Parameters
     ----------
     outcomes : mapping from outcome to cells
-        Such as accepted, changed, unsure, artefact; in the order to draw.
+        Outcomes such as accepted, changed, unsure, artefact, in drawing order.
     total : int
         Cells of the queue, done and left.
 

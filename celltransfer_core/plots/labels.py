@@ -1,4 +1,4 @@
-"""Where labels of points stand so that none covers another: anchors and sizes in, places out."""
+"""Placement of labels without overlaps: anchors and sizes in, positions out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LETTER, LINE_HEIGHT = 6.6, 18.0
 
 
 def label_size(text: str) -> tuple[float, float]:
-    """Guess how large a label of one line is.
+    """Estimate the size of a one-line label.
 
     Parameters
     ----------
@@ -36,23 +36,23 @@ def place_labels(
     *,
     fixed: Float64 | None = None,
 ) -> Float64:
-    """Move labels off each other, each as little as may be.
+    """Move labels apart, each as little as possible.
 
     Parameters
     ----------
     anchors : ndarray of float64, shape (n, 2)
-        Where each label would stand alone, px.
+        Preferred position of each label, px.
     sizes : ndarray of float64, shape (n, 2)
         Width and height, px.
     room : (float, float)
         Width and height of the plane, px; labels stay inside.
     fixed : ndarray of float64, shape (k, 4), optional
-        Centre and size of boxes that stay where they are and are not to be covered.
+        Centre and size of boxes that do not move and must not be covered.
 
     Returns
     -------
     ndarray of float64, shape (n, 2)
-        Centres. Where the room is too small for all, some still touch.
+        Centres. If there is not enough room for all, some still touch.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def place_labels(
 
 
 def _beside(anchors: Float64, sizes: Float64, still: Float64) -> Float64:
-    """Begin each label where it covers least of the boxes that stay: above, below or beside."""
+    """Start each label where it covers least of the fixed boxes: above, below or beside."""
     if not len(still):
         return anchors
     reach = (sizes[:, None] + still[None, :, 2:].max(axis=1, keepdims=True)) / 2 + _GAP
@@ -89,7 +89,7 @@ def _beside(anchors: Float64, sizes: Float64, still: Float64) -> Float64:
 
 
 def _pushes(places: Float64, boxes: Float64, moves: NDArray[np.bool_]) -> Float64:
-    """Tell how far each box is to go: from each that it covers, along the axis of less overlap."""
+    """Compute each box's move away from boxes that it covers, along the axis of less overlap."""
     apart = places[:, None] - places[None]
     over = (boxes[:, None] + boxes[None]) / 2 + _GAP - np.abs(apart)
     covers = (over > 1e-6).all(axis=2) & ~np.eye(len(boxes), dtype=bool)
@@ -97,7 +97,7 @@ def _pushes(places: Float64, boxes: Float64, moves: NDArray[np.bool_]) -> Float6
     rank = np.arange(len(boxes))
     by_rank = np.where(rank[:, None] < rank[None], -1.0, 1.0)[:, :, None]
     side = np.where(apart == 0, by_rank, np.sign(apart))
-    # Half of the way each; all of it where the other one stays.
+    # Each moves half of the way, or all of it if the other one is fixed.
     share = np.where(moves[None], 0.5, 1.0)
     push = np.zeros_like(places)
     for axis in (0, 1):

@@ -1,4 +1,4 @@
-"""Cells in a plane (t-SNE or UMAP): positions and groups in, an interactive map out."""
+"""Interactive maps of cells in a plane (t-SNE or UMAP)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 PLANE = (NARROW - 40, 380)
-"""Width of a map's plane where it is narrowest, and its height, px."""
+"""Minimum width of a map's plane, and its height, px."""
 
 _LETTERS = {12: 22, 20: 17}
-"""Letters of each name, by how many names there are at most; with more, those of ``_LEAST``."""
+"""Letters per name, by maximum number of names; with more names, ``_LEAST`` letters."""
 
 _LEAST = 11
 
@@ -46,7 +46,7 @@ def map_figure(
     numbered: bool = False,
     axes: tuple[str, str] = ("t-SNE 1", "t-SNE 2"),
 ) -> go.Figure:
-    """Draw cells in a plane, to be looked at and picked with a lasso.
+    """Draw cells in a plane for inspection and lasso selection.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ def map_figure(
     groups : sequence of str, length n
         Type, set or cluster of each cell; ``""`` for none.
     colours : mapping from group to colour
-        Groups are drawn and listed in its order.
+        Groups are drawn and listed in this order.
     ids : sequence of int or of str, length n
-        What a selection gives back, as ``customdata`` of each point.
+        Ids returned by a selection, as ``customdata`` of each point.
     title : str
     sets : sequence of str, length n, optional
         Set of each cell: the reference's points are hollow, the query's filled, those of extra
@@ -64,10 +64,10 @@ def map_figure(
     symbols : mapping from group to symbol, optional
         See :func:`type_symbols`.
     hover : sequence of str, length n, optional
-        What to show of each cell under the pointer; its id by default.
+        Text shown when hovering over each cell; its id by default.
     numbered : bool
-        Write each group's name beside the median of its cells instead of listing it in a legend:
-        for clusters. Names are moved off each other, and a line leads back to the median.
+        Write each group's name next to the median of its cells instead of in a legend, as for
+        clusters. Names are moved apart, and a line connects each to its median.
     axes : (str, str)
 
     Returns
@@ -85,9 +85,9 @@ def map_figure(
     size = float(np.clip(220 / np.sqrt(max(len(xy), 1)), 3.5, 9))
     order = _group_order(groups, colours)
     listed = [] if numbered else [name for name in order if name]
-    # The query lies on top, because it is what people look at.
+    # The query is drawn on top, because it is of most interest.
     drawn = sorted(markers, key=lambda name: (name == QUERY, name != REFERENCE, name))
-    # A group stands in the legend as it looks in the topmost set that has it.
+    # A group's legend entry looks as in the topmost set that has it.
     topmost = {name: where for where in drawn for name in of_group[of_set == where]}
     figure = go.Figure()
     for set_name, (number, name) in product(drawn, enumerate(order)):
@@ -126,14 +126,14 @@ def map_figure(
 
 
 def _group_order(groups: Sequence[str], colours: Mapping[str, str]) -> list[str]:
-    """Order the groups that are there as their colours are; those without one come last."""
+    """Order the existing groups like their colours; those without a colour come last."""
     present = set(groups)
     order = [name for name in colours if name in present]
     return order + sorted(present - set(order))
 
 
 def _points(xy: Floats, ids: Labels, text: Labels, belongs_to: Sequence[str]) -> dict[str, Any]:
-    """Describe points, which show their own text and what they belong to under the pointer."""
+    """Describe points, whose hover text shows a text and what they belong to."""
     parts = ["%{text}", *(escape(part) for part in belongs_to if part)]
     return {
         "mode": "markers",
@@ -164,7 +164,7 @@ def group_places(xy: Floats, groups: Sequence[str], names: Sequence[str]) -> Flo
     groups : sequence of str, length n
         Group of each cell.
     names : sequence of str, length g
-        Of the groups; one without a cell lies in the middle of all.
+        Names of the groups; a group without cells is placed in the middle of all cells.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def write_names(
     fixed: Float64 | None = None,
     boxed: bool = True,
 ) -> None:
-    """Write names beside their places, so that none covers another.
+    """Write names next to their places without overlaps.
 
     Parameters
     ----------
@@ -197,10 +197,10 @@ def write_names(
     frame : ndarray of float64, shape (2, 2)
         Least and greatest coordinates that are shown.
     fixed : ndarray of float64, shape (k, 4), optional
-        Centre and size, px, of what else is not to be covered: see
+        Centre and size, px, of other boxes that must not be covered; see
         :func:`~celltransfer_core.plots.labels.place_labels`.
     boxed : bool
-        Whether names have a white background, because points lie below them.
+        Whether names have a white background, to be readable on top of points.
     """
     if not len(names):
         return
@@ -219,7 +219,7 @@ def write_names(
     for name, (x, y), (to_x, to_y), size in zip(
         cut, places.tolist(), (moved / scale + frame[0]).tolist(), sizes, strict=True
     ):
-        # Where a name still lies over its place, a line would only strike it through.
+        # If a name still covers its place, a line would strike it through.
         led = bool((np.abs((np.array([to_x, to_y]) - [x, y]) * scale) > size / 2 + 2).any())
         line = {"ax": to_x, "ay": to_y, "axref": "x", "ayref": "y", "arrowhead": 0}
         figure.add_annotation(

@@ -37,19 +37,19 @@ def draw_matrix(
     text: Sequence[Sequence[str]] | None = None,
     notes: Sequence[str] = (),
 ) -> go.Figure:
-    """Draw a matrix, with its values written out where the columns are wide enough.
+    """Draw a matrix, with its values written in the cells if the columns are wide enough.
 
     Parameters
     ----------
     values : ndarray of float64, shape (R, C)
-        NaN for cells that are left empty.
+        NaN for empty cells.
     rows, columns : sequence of object, length R and C
         Names.
     hover : sequence of sequence of str, shape (R, C)
-        Markup that a cell shows under the pointer.
+        Hover text of each cell, as markup.
     title : str
     limits : (float, float)
-        Values at the ends of the colour scale; it is diverging where the first is negative.
+        Values at the ends of the colour scale, which is diverging if the first is negative.
     unit : str
         Title of the colour bar.
     digits : int
@@ -110,7 +110,7 @@ def draw_matrix(
 
 
 def colour_scale(limits: tuple[float, float]) -> tuple[tuple[float, str], ...]:
-    """Choose a diverging scale where values may be negative, a sequential one otherwise.
+    """Choose a diverging scale if values may be negative, a sequential one otherwise.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def _write_values(
     text: Sequence[Sequence[str]],
     limits: tuple[float, float],
 ) -> None:
-    # Not the heat map's own text, whose grey is hard to read on middle shades.
+    # The heat map's built-in text is grey, which is hard to read on medium shades.
     known = np.argwhere(np.isfinite(values)).tolist()
     scale = colour_scale(limits)
     shades = [scale_colour(scale, values[row, column], limits) for row, column in known]

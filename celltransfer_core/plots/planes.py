@@ -1,7 +1,7 @@
-"""Planes that matches can be judged by: row against column scores (Fig. 11), t-SNE (Fig. 4).
+"""Planes for judging matches: row against column scores (Fig. 11), t-SNE (Fig. 4).
 
-A :class:`celltransfer_core.matching.scores.Similarity` or a
-:class:`celltransfer_core.matching.plane.ClusterPlane` (A.2) goes in, a figure comes out.
+Drawn from a :class:`celltransfer_core.matching.scores.Similarity` or a
+:class:`celltransfer_core.matching.plane.ClusterPlane` (A.2).
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
 
 _POINT = 20.0
-"""Side of the box that a point takes, px."""
+"""Side of the box around a point, px."""
 
 
 def number_of(cluster: object) -> str:
-    """Return the number of a cluster that a person gave a name as well.
+    """Return the number of a cluster that a person has also named.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def number_of(cluster: object) -> str:
     Returns
     -------
     str
-        Not escaped, six characters at most.
+        Not escaped, at most six characters.
 
     Examples
     --------
@@ -109,8 +109,8 @@ def score_plane_figure(
     colours : mapping from type to colour
     symbols : mapping from type to symbol, optional
     cluster : int, optional
-        Position of one cluster to draw alone, with all its types labelled, as in the paper.
-        Without it the best type of each cluster is labelled.
+        Position of a single cluster to draw, with all its types labelled, as in the paper. By
+        default, all clusters are drawn and the best type of each is labelled.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def _add_labels(
     gap: float,
     with_cluster: bool,
 ) -> None:
-    """Label pairs in a column of its own, because the best ones crowd into one corner."""
+    """Label pairs in a separate column, because the best ones crowd into one corner."""
     n = len(pairs.types)
     heights = spread_labels(pairs.column, gap, (-1.05, 1.05))
     ends, breaks = np.full(n, 1.2), np.full(n, np.nan)
@@ -213,11 +213,11 @@ def spread_labels(wanted: Float64, gap: float, limits: tuple[float, float]) -> F
     Parameters
     ----------
     wanted : ndarray of float64, shape (n,)
-        Where each label would stand alone.
+        Preferred position of each label.
     gap : float
-        Least distance between two labels, as far as the limits leave room.
+        Minimum distance between two labels, if the limits leave enough room.
     limits : (float, float)
-        Least and greatest place.
+        Minimum and maximum position.
 
     Returns
     -------
@@ -291,7 +291,7 @@ def cluster_plane_figure(
 
     markers = set_markers(plane.set_name)
     figure = go.Figure()
-    # The reference's names lie on top.
+    # The reference's names are drawn on top.
     for set_name in sorted(markers, key=lambda name: (name == REFERENCE, name == QUERY, name)):
         names = clusters if set_name == QUERY else None
         shape = marker_symbol(SYMBOLS[0], markers[set_name][0])
@@ -329,7 +329,7 @@ def _add_set(
     shape: str,
     clusters: Sequence[object] | None,
 ) -> None:
-    """Add a set's points: the reference's with their types' names, others with numbers."""
+    """Add a set's points: those of the reference with names of types, others with numbers."""
     inside = np.flatnonzero(np.array(plane.set_name, dtype=object) == set_name)
     types = [plane.type_name[point] for point in inside]
     numbers = plane.cluster[inside].tolist()

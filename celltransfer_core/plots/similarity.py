@@ -1,4 +1,4 @@
-"""What clusters are named by, as heat maps: the paper's scores (A.2; Figs 9, 10), votes."""
+"""Heat maps of what clusters are named by: the paper's scores (A.2; Figs 9, 10), and votes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def similarity_heatmap(
         ``"mean_row"``, ``"mean_col"`` (Fig. 10a), ``"score_row"``, ``"score_col"``, or the scores
         ``"p"`` of A.2.
     encoder : str, optional
-        Whose cosines; needed for ``"cosine"`` alone.
+        Encoder of the cosines; needed only for ``"cosine"``.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def similarity_heatmap(
 
 
 def votes_heatmap(votes: Float64, clusters: Sequence[object], types: Sequence[str]) -> go.Figure:
-    """Draw the share of its votes that each cluster gives to each type.
+    """Draw the share of votes that each cluster gives to each type.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def _clusters_and_types(
     digits: int = 2,
     by_column: bool = False,
 ) -> go.Figure:
-    """Draw a matrix of clusters and types, the best of each row or column framed."""
+    """Draw a matrix of clusters and types, with the best of each row or column framed."""
     best = "cluster of each type" if by_column else "type of each cluster"
     figure = draw_matrix(
         values,

@@ -1,4 +1,4 @@
-"""What all figures share: greys, scales, sizes, titles, axes, and the escaping of names."""
+"""Style shared by all figures: greys, scales, sizes, titles, axes, and escaping of names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 LINES = ("#0B6E99", "#C2571A", "#4B7A4F", "#7A4E8A", "#7D8791")
-"""Colours of lines that stand for methods, not for types; they are seen on light and on dark."""
+"""Colours of lines that stand for methods, not types; visible on light and dark pages."""
 
 DARK, MIDDLE, PALE = "#5C6670", "#8B96A1", "#B4C0C8"
 LINE = "rgba(128,128,128,0.55)"
@@ -36,16 +36,16 @@ FRAMED: dict[str, Any] = {
     "linecolor": LINE,
     "mirror": True,
 }
-"""An axis of a plane whose values mean nothing: a line around it, and no ticks."""
+"""An axis whose values have no meaning: a line around the plane, and no ticks."""
 
 NARROW = 460
-"""Width in px at which every figure must still be legible."""
+"""Minimum width in px at which every figure must be legible."""
 
 LINE_LETTERS = 22
-"""Letters of a name on a line of an axis."""
+"""Letters per line of a name on an axis."""
 
 FEW_COLUMNS = 10
-"""Most columns of a matrix whose values can be written in its cells at that width."""
+"""Maximum columns of a matrix whose values still fit into its cells at that width."""
 
 
 def escape(text: object) -> str:
@@ -60,12 +60,12 @@ def escape(text: object) -> str:
     -------
     str
     """
-    # Plotly knows no &quot;, so quotes stay. It fills in %{…} before it decodes entities.
+    # Plotly does not know &quot;, so quotes stay. It fills in %{…} before it decodes entities.
     return html.escape(str(text), quote=False).replace("%{", "%&#123;")
 
 
 def shorten(text: object, length: int = 30) -> str:
-    """Escape text for an axis or a legend, and leave its middle out where it is too long.
+    """Escape text for an axis or a legend, and cut out its middle if it is too long.
 
     Parameters
     ----------
@@ -86,20 +86,20 @@ def shorten(text: object, length: int = 30) -> str:
     whole = str(text)
     if len(whole) <= length:
         return escape(whole)
-    # Names of types often share their beginning, and part at the end.
+    # Names of types often have the same beginning and differ at the end.
     end = (length - 1) * 2 // 5
     return escape(f"{whole[: length - 1 - end]}…{whole[len(whole) - end :]}")
 
 
 def wrap(text: object, width: int = LINE_LETTERS) -> str:
-    """Break text for an axis into two lines at most, its middle left out where it is longer.
+    """Break text for an axis into at most two lines, and cut out its middle if it is longer.
 
     Parameters
     ----------
     text : object
         Turned into a string first.
     width : int
-        Most characters of a line.
+        Maximum number of characters per line.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def wrap(text: object, width: int = LINE_LETTERS) -> str:
 
 
 def shorten_voter(name: str, length: int = 22) -> str:
-    """Cut the encoders' names of a voter, because its alignment follows them.
+    """Shorten a voter's encoder names, so that its alignment, which follows, is kept.
 
     Parameters
     ----------
@@ -154,9 +154,9 @@ def finish_figure(
     notes: Sequence[str] = (),
     **layout: Any,
 ) -> go.Figure:
-    """Set a figure's title, margins and, where it has one, the legend below the axis.
+    """Set a figure's title, margins and, if it has one, the legend below the axis.
 
-    Heights are known beforehand, so that nothing jumps or overlaps.
+    Heights are computed in advance, so that nothing jumps or overlaps.
 
     Parameters
     ----------
@@ -165,17 +165,17 @@ def finish_figure(
     title : str
         Plain text.
     plot : int
-        Height of the plotting area, px. The height of the title, and of as many lines as the
-        legend needs at the least width, is added to it.
+        Height of the plotting area, px. The height of the title, and of the legend at the minimum
+        width, is added to it.
     subtitle : str
         Markup.
     legend : sequence of str
         Entries of the legend; none for no legend.
     notes : sequence of str
-        Sentences on what this one figure shows beside what every one of its kind does; they
-        follow its caption, see :func:`celltransfer_core.plots.captions.caption_of`.
+        Sentences that apply to this figure in addition to the caption of its kind; see
+        :func:`celltransfer_core.plots.captions.caption_of`.
     **layout
-        Given to ``update_layout`` last.
+        Passed to ``update_layout`` last.
 
     Returns
     -------
@@ -203,7 +203,7 @@ def finish_figure(
     )
     figure.update_layout(
         title={
-            # Plotly sets titles of several lines higher than those of one.
+            # Plotly places multi-line titles higher than single-line ones.
             "y": 1 - (26 if "<br>" in text else 14) / (top + plot + bottom),
             "yref": "container",
             "yanchor": "top",
@@ -228,7 +228,7 @@ def finish_figure(
 
 
 def name_axis(names: Sequence[object], *, wrapped: bool = False, **axis: Any) -> dict[str, Any]:
-    """Describe an axis with names at positions 0, 1, …, even where names look like numbers.
+    """Describe an axis with names at positions 0, 1, …, even if names look like numbers.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def name_axis(names: Sequence[object], *, wrapped: bool = False, **axis: Any) ->
 
 
 def empty_figure(title: str, reason: str) -> go.Figure:
-    """Draw a figure without data that gives the reason in its middle.
+    """Draw a figure without data that shows the reason in its centre.
 
     Parameters
     ----------
@@ -278,7 +278,7 @@ def empty_figure(title: str, reason: str) -> go.Figure:
 
 
 def format_number(value: float, digits: int) -> str:
-    """Write a number with a true minus sign, or nothing where it is not finite.
+    """Write a number with a true minus sign, or nothing if it is not finite.
 
     Parameters
     ----------

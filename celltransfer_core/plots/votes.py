@@ -1,4 +1,4 @@
-"""How the voters of the ensemble agree (3.4), and how each transport went (3.3)."""
+"""Figures on the agreement of the voters (3.4) and the quality of each transport (3.3)."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 
 _LEAST_ERROR = 1e-17
-"""Marginal errors below, zero among them, are drawn here."""
+"""Marginal errors below this value, including zero, are drawn at it."""
 
 
 def agreement_figure(agreement: Float64, threshold: float) -> go.Figure:
-    """Draw how far the voters agree, and how many cells lie under a threshold.
+    """Draw how far the voters agree, and how many cells are below a threshold.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def confusion_figure(
     first, second : sequence of str, length n
         Type of every cell according to each.
     types : sequence of str
-        Order of rows and columns; what is not among them is added at the end.
+        Order of rows and columns; other types are added at the end.
     names : (str, str)
         Names of the two.
     title : str
@@ -143,12 +143,12 @@ def confusion_figure(
 
 
 def disagreement_figure(choices: Ints, names: Sequence[str]) -> go.Figure:
-    """Draw the share of cells on which each two voters agree.
+    """Draw the share of cells on which each pair of voters agrees.
 
     Parameters
     ----------
     choices : ndarray of int64, shape (V, n)
-        First choice of each voter, see :class:`celltransfer_core.classify.voting.Vote`.
+        First choice of each voter; see :class:`celltransfer_core.classify.voting.Vote`.
     names : sequence of str, length V
 
     Returns
@@ -181,13 +181,13 @@ def disagreement_figure(choices: Ints, names: Sequence[str]) -> go.Figure:
 
 
 def transport_gain_figure(voters: Sequence[Voter], vote: Vote) -> go.Figure:
-    """Draw how each encoder's predictions change when the sets are aligned; no label is needed.
+    """Draw how each encoder's predictions change with alignment; no labels are needed.
 
     Parameters
     ----------
     voters : sequence of Voter, length V
-        The unaligned voter of each encoder comes before the aligned one; the voter that is
-        fitted to the query is not drawn.
+        The unaligned voter of each encoder comes before the aligned one; the voter fitted to the
+        query is not drawn.
     vote : Vote
         Its ``choices`` are the voters', in the same order.
 
@@ -248,7 +248,7 @@ def transport_gain_figure(voters: Sequence[Voter], vote: Vote) -> go.Figure:
 def _add_changes(
     figure: go.Figure, lines: Sequence[Sequence[int]], agree: Float64, vote: Vote
 ) -> None:
-    """Join the two voters of each encoder, and write the share of cells that changed."""
+    """Connect the two voters of each encoder, and write the share of cells that changed."""
     for line, numbers in enumerate(lines):
         if len(numbers) != 2:
             continue
@@ -276,7 +276,7 @@ def _add_changes(
 
 
 def transport_quality_figure(solves: Sequence[Solve]) -> go.Figure:
-    """Draw how well each transport did: marginal error, objective, iterations.
+    """Draw the quality of each transport: marginal error, objective, iterations.
 
     Parameters
     ----------
@@ -343,7 +343,7 @@ def transport_quality_figure(solves: Sequence[Solve]) -> go.Figure:
 
 
 def _side_by_side(groups: Ints) -> Float64:
-    """Place points around their group's number; a point alone stands in the middle."""
+    """Place points around their group's number; a single point is centred."""
     x = groups.astype(np.float64)
     for group in np.unique(groups):
         inside = groups == group
