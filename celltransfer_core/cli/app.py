@@ -1,6 +1,6 @@
 """The command ``app``: the dashboard, served by Streamlit.
 
-In go where it listens and where it keeps its things; the process becomes the server.
+Options set where it listens and where it keeps its data; the process becomes the server.
 """
 
 from __future__ import annotations

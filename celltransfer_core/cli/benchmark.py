@@ -1,6 +1,6 @@
 """The command ``benchmark``: ``evaluate`` on many pairs of sets, and one summary (Tables 7, 8).
 
-In goes a file of pairs; out come a folder for each pair, ``summary.csv``, ``summary.md`` and
+Reads a file of pairs, and writes a folder for each pair, ``summary.csv``, ``summary.md`` and
 ``summary.html``.
 """
 
@@ -57,11 +57,11 @@ def add_benchmark(parser: argparse.ArgumentParser) -> None:
     add_protocol(parser)
     add_method(parser)
     add_work(parser)
-    parser.set_defaults(preset=None)  # the file's, unless given
+    parser.set_defaults(preset=None)  # from the file, unless given
 
 
 def _given(options: argparse.Namespace) -> list[str]:
-    """Write the options of ``evaluate`` that a ``benchmark`` was given as words again."""
+    """Turn the options of ``evaluate`` that ``benchmark`` was given back into words."""
     known = _option_names(Parser())
     words = []
     for name, option in known.items():
@@ -132,7 +132,7 @@ def _benchmark(options: argparse.Namespace) -> None:
         file = replace(file, pairs=tuple(p for p in file.pairs if p.name in options.only))
     check_writable(options.out)
     say = (lambda *_: None) if options.quiet else print
-    for pair in file.pairs:  # wrong settings show before hours of work
+    for pair in file.pairs:  # find wrong settings before hours of work
         config_and_protocol(pair_options(options_of(pair, _given(options))))
     measure = _measuring(file, options, say)
     outcomes = run_pairs(file, options.out, _given(options), measure, say)

@@ -1,6 +1,6 @@
-"""The command ``check``: the labels of a reference, checked by its own cells.
+"""The command ``check``: find suspected label errors in a reference.
 
-In goes a folder of typed cells; out come the most doubtful ones on the screen, and ``check.csv``.
+Reads a folder of typed cells, prints the most doubtful ones, and writes ``check.csv``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Options that tell which columns of a table are meant: a text in, names of columns out."""
+"""Options that select the columns of a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from celltransfer_core.data.table_columns import CHOSEN
 
 
 def add_label_columns(folders: argparse._ActionsContainer) -> None:
-    """Add which columns of a table of labels are meant."""
+    """Add the option for the columns of a table of labels."""
     folders.add_argument(
         "--label-columns",
         type=_columns,
@@ -32,12 +32,12 @@ def _columns(text: str) -> tuple[str, dict[str, str]]:
 
 
 def review_columns(text: str) -> dict[str, str]:
-    """Read which columns of a table of answers are meant.
+    """Parse the option for the columns of a table of answers.
 
     Parameters
     ----------
     text : str
-        As ``file=A,label=B``.
+        Text such as ``file=A,label=B``.
 
     Returns
     -------

@@ -189,7 +189,7 @@ def receive_folder(
     study : Study
     folder : Path
     name : str
-        Of the batch.
+        Name of the batch.
     only : collection of str, optional
         Names of the files to add; all by default.
 

@@ -1,6 +1,6 @@
-"""The command ``demo``: draw two small sets of cells to try things on.
+"""The command ``demo``: draw two small sets of synthetic cells to try CellTransfer on.
 
-In goes the name of a new folder; out come a drawn reference and query in it.
+Writes a synthetic reference and query into a new folder.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The command ``doctor``: what is here, what is wrong, and how to mend it.
+"""The command ``doctor``: what is installed, what is wrong, and how to fix it.
 
-In goes nothing; out come facts on the screen, and an exit code: 0 if all that is needed is there.
+Prints facts on the installation; the exit code is 0 if all requirements are met.
 """
 
 from __future__ import annotations

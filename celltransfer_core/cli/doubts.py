@@ -1,4 +1,4 @@
-"""Sets in, lines for the terminal out: what is doubtful in them, before work on them begins."""
+"""Warnings on doubtful images of sets, printed before work on them begins."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from celltransfer_core.data.dataset import Dataset
 
-_NAMED = 3  # files that a line names
+_NAMED = 3  # files named per line
 
 
 def describe_doubts(reference: Dataset, query: Dataset, extras: Mapping[str, Dataset]) -> list[str]:
-    """Describe what can hardly be one whole cell, and cells that stand in the sets twice.
+    """Describe images that are probably not one whole cell, and cells that occur twice.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def describe_doubts(reference: Dataset, query: Dataset, extras: Mapping[str, Dat
     Returns
     -------
     list of str
-        One line each; none for sets that look as they should.
+        One line each; none for sets without doubtful images.
     """
     from celltransfer_core.data.overlap import find_repeated, find_shared
     from celltransfer_core.data.suspicions import find_suspicions

@@ -1,6 +1,7 @@
-"""The command ``encoders``: list them, fetch published ones, add an own one, train one (3.1).
+"""The command ``encoders``: list, fetch, add or train encoders (3.1).
 
-In go names, an ONNX file or folders of labelled cells; out come encoders that ``--encoders`` knows.
+Takes names, an ONNX file or folders of labelled cells, and makes encoders available to
+``--encoders``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The command ``evaluate``: the paper's protocol (5.1, 5.2) on a query whose types are known.
 
-In go two folders of typed cells; out come ``results.csv``, ``results.md`` and ``results.html``, and
-with ``--reader`` the curve of a simulated reader.
+Reads two folders of typed cells, and writes ``results.csv``, ``results.md`` and ``results.html``,
+and with ``--reader`` the curve of a simulated reader.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             "below 1."
         )
     if options.sample:
-        find_sample(options.sample)  # a wrong name shows before thousands of images are read
+        find_sample(options.sample)  # find a wrong name before thousands of images are read
     check_writable(options.out)
     with closing(Screen(quiet=options.quiet)) as screen:
         sets = _read_sets(options, config, screen)
@@ -152,7 +152,7 @@ def evaluate_sets(
     printed: Sequence[Printed] = (),
     reader_errors: float | None = None,
 ) -> Evaluation:
-    """Measure every method on a pair of sets, and write what was found.
+    """Measure every method on a pair of sets, and write the results.
 
     Parameters
     ----------
@@ -160,11 +160,11 @@ def evaluate_sets(
     config : Config
     protocol : Protocol
     out : Path
-        Folder for the results; what was computed before an interruption is found there.
+        Folder for the results, including those computed before an interruption.
     workers : int, optional
     screen : Screen
     printed : sequence of Printed
-        What the paper prints for this pair.
+        The paper's figures for this pair.
     reader_errors : float, optional
         Share of wrong answers of a simulated reader; None for no reader.
 
@@ -202,14 +202,14 @@ def evaluate_sets(
 
 
 def printed_figures(reference: str, query: str, name: str = "") -> tuple[Printed, ...]:
-    """Find what the paper prints for a pair.
+    """Find the paper's figures for a pair.
 
     Parameters
     ----------
     reference, query : str
         Names of the sets.
     name : str
-        Of the pair; ``Table N`` tells which table is meant.
+        Name of the pair; ``Table N`` selects the table.
 
     Returns
     -------

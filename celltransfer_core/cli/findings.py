@@ -1,7 +1,7 @@
-"""What is here and what is wrong: nothing in, facts and problems of this installation out.
+"""Facts and problems of this installation.
 
-Nothing is written and nothing heavy is imported but what an answer needs, so that it also works
-where half of the packages are missing.
+Nothing is written, and large packages are imported only when needed, so that this also works if
+half of the packages are missing.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ PACKAGES = (
     *("psutil", "pyarrow", "skimage", "sklearn", "scipy", "sqlalchemy", "starlette", "streamlit"),
     *("threadpoolctl", "tifffile", "tqdm"),
 )
-"""Modules without which nothing works."""
+"""Required modules."""
 
 _PYTHONS = ((3, 11), (3, 14))  # from, and before
-_ROOM = 2 << 30  # bytes of disk that a study of some thousand cells wants
+_ROOM = 2 << 30  # bytes of disk that a study of some thousand cells needs
 _MEMORY = 4 << 30  # bytes, likewise
 _SHOWN = ("numpy", "onnxruntime", "scikit-learn", "streamlit", "torch")
 
 
 @dataclass
 class Findings:
-    """What was found."""
+    """Facts and problems that were found."""
 
     facts: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By group and name."""
+    """Facts by group and name."""
     problems: list[str] = field(default_factory=list)
-    """What keeps CellTransfer from working, each with what to do."""
+    """Problems that prevent CellTransfer from working, each with what to do."""
     advice: list[str] = field(default_factory=list)
-    """What it works without, each with what to do."""
+    """Optional things that are missing, each with what to do."""
 
 
 def look() -> Findings:
-    """Look at this installation.
+    """Examine this installation.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def _database() -> str:
 
 
 def _fault_of_workspace(folder: Path) -> list[str]:
-    """Open the workspace, if there is one."""
+    """Open the workspace, if there is one, and return what is wrong with it."""
     if not (folder / "studies.sqlite").is_file() and not os.environ.get("CELLTRANSFER_DATABASE"):
         return []
     from celltransfer_core.studies.workspace import Workspace

@@ -1,7 +1,7 @@
-"""The entry of the command line: its commands, and what a mistake or a fault ends with.
+"""Entry point of the command line: its commands and exit codes.
 
-In go the words of the command line; out comes the exit code. Nothing heavy is imported before a
-command runs, so that ``--help`` is quick.
+Takes the words of the command line and returns the exit code. Large packages are imported only when
+a command runs, so that ``--help`` is quick.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Those of the process by default.
+        Arguments of the process by default.
 
     Returns
     -------
     int
-        0 done, 2 the user can mend it (one line says how), 1 a fault of ours or of the
-        installation, 130 interrupted.
+        0 done, 2 an error that the user can fix (one line says how), 1 an error of CellTransfer or
+        of the installation, 130 interrupted.
     """
     options = _parser().parse_args(arguments)
     from celltransfer_core.runtime.cluster import on_cluster
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _called() -> str:
-    """Tell how the command line was called: by its own name, or as a module of Python."""
+    """Return how the command line was called: by its name, or as a Python module."""
     name = Path(sys.argv[0]).stem
     return name if name == "celltransfer" else "python -m celltransfer_core"
 
@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     add_study(
         commands.add_parser("study", help="list, export, import or compare the app's studies")
     )
-    _add_job(commands.add_parser("job"))  # what the dashboard starts; of no use to people
+    _add_job(commands.add_parser("job"))  # started by the dashboard, not by users
     return parser
 
 

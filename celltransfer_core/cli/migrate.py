@@ -1,7 +1,7 @@
-"""The command ``migrate``: change the database of the app's workspace for this version.
+"""The command ``migrate``: upgrade the database of the app's workspace to this version.
 
-In goes the word that a PostgreSQL database was backed up; out comes its revision. A SQLite database
-needs no such word, and is changed when it is opened.
+Needs confirmation that a PostgreSQL database was backed up, and prints its revision. A SQLite
+database needs no confirmation and is upgraded when it is opened.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Options that several commands share, as arguments of ``argparse``.
 
-In goes a parser, and its options are added. Those of the method come from the fields of
+Each function adds options to a parser. Those of the method come from the fields of
 :class:`~celltransfer_core.config.config.Config`, those of the protocol (5.1, 5.2) from
 :mod:`celltransfer_core.evaluation.protocol`.
 """
@@ -28,16 +28,16 @@ NAMES_HELP = (
     """--types 'SITE:"neutrophil, banded",monocyte'. One that begins with - follows an equals """
     "sign: --keep=-NAME."
 )
-"""How names of sets and types are written that would be read as something else."""
+"""Help on how to quote names of sets and types that would be misread."""
 
 DONE, FAULT, MENDABLE, INTERRUPTED = 0, 1, 2, 130
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that tells a mistake in one line and ends with the code of what can be mended."""
+    """A parser that reports an error in one line and exits with code 2."""
 
     def error(self, message: str) -> NoReturn:
-        """Tell the mistake and end the process."""
+        """Report the error and end the process."""
         if message.startswith("argument --") and "expected" in message:
             option = message.removeprefix("argument ").split(":")[0]
             message += f" (a value that begins with - is given as {option}=-NAME)"
@@ -45,12 +45,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """Add what every command takes."""
+    """Add the options of every command."""
     parser.add_argument("--debug", action="store_true", help="print the full traceback of an error")
 
 
 def add_work(parser: argparse.ArgumentParser) -> None:
-    """Add where and how the work runs."""
+    """Add the options for where and how the work runs."""
     parser.add_argument(
         "--workers", type=int, metavar="N", help="number of processes (default: all processors)"
     )
@@ -67,7 +67,7 @@ def add_work(parser: argparse.ArgumentParser) -> None:
 def add_folders(
     parser: argparse.ArgumentParser, *, query: str, out: str, required: bool = True
 ) -> argparse._ArgumentGroup:
-    """Add the folders that sets are read from, and the one for the results.
+    """Add the folders of sets, and the folder for the results.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def add_folders(
 
 
 def add_channels(folders: argparse._ActionsContainer) -> None:
-    """Add the channels of images that are shown, where channels are no colours."""
+    """Add the option for displayed channels, for images whose channels are not colours."""
     folders.add_argument(
         "--channels",
         type=_channels,
@@ -142,7 +142,7 @@ def add_channels(folders: argparse._ActionsContainer) -> None:
 
 
 def add_types_at(folders: argparse._ActionsContainer) -> None:
-    """Add the level of the folders that name the types of labelled sets."""
+    """Add the option for the folder level that names the types of labelled sets."""
     folders.add_argument(
         "--types-at",
         type=_level,
@@ -199,7 +199,7 @@ def _pixel_size(text: str) -> tuple[str, float]:
 
 
 def add_skip(method: argparse._ArgumentGroup) -> None:
-    """Add the choice to go on without encoders that are not here."""
+    """Add the option to continue without missing encoders."""
     method.add_argument(
         "--skip-missing",
         action="store_true",
@@ -208,7 +208,7 @@ def add_skip(method: argparse._ArgumentGroup) -> None:
 
 
 def add_new_types(group: argparse._ActionsContainer) -> None:
-    """Add which types may be named though the reference lacks them."""
+    """Add the option for types that may be named although the reference lacks them."""
     group.add_argument(
         "--new-types",
         type=names_given,
@@ -229,7 +229,7 @@ def add_method(parser: argparse.ArgumentParser, *, run: bool = False) -> argpars
     ----------
     parser : argparse.ArgumentParser
     run : bool
-        Whether it is the command ``run``: it also has the settings that the protocol varies in
+        Whether the command is ``run``, which also has the settings that the protocol varies in
         ``evaluate``.
 
     Returns
@@ -249,7 +249,7 @@ def add_method(parser: argparse.ArgumentParser, *, run: bool = False) -> argpars
 
 
 def add_sample(method: argparse._ArgumentGroup) -> None:
-    """Add the kind of sample that the query is."""
+    """Add the option for the query's kind of sample."""
     method.add_argument(
         "--sample",
         metavar="KIND",
@@ -262,7 +262,7 @@ def add_sample(method: argparse._ArgumentGroup) -> None:
 def _listed_kinds() -> str:
     try:
         kinds = sample_kinds().values()
-    except DataError:  # told by the command that uses it; --help must not fail
+    except DataError:  # reported by the command that uses it; --help must not fail
         return "the user's samples.toml cannot be read"
     return ", ".join(f"{one.kind} ({one.title})" for one in kinds).replace("%", "%%")
 
@@ -273,13 +273,13 @@ def add_settings(method: argparse._ArgumentGroup, names: Sequence[str]) -> None:
         method.add_argument(
             setting.option,
             metavar=setting.metavar,
-            help=setting.help.replace("%", "%%"),  # argparse fills in its own
+            help=setting.help.replace("%", "%%"),  # argparse fills these in itself
             **_reading(setting),
         )
 
 
 def _reading(setting: Setting) -> dict[str, Any]:
-    """Say how ``argparse`` reads a setting; voters are read later, with the list of encoders."""
+    """Return how ``argparse`` parses a setting; voters are parsed later, with the encoder list."""
     if setting.kind == "word":
         return {"choices": tuple(setting.choices)}
     if setting.kind in {"whole", "number"}:
@@ -300,7 +300,7 @@ def _word_or_number(setting: Setting, text: str) -> str | float:
 
 
 def add_protocol(parser: argparse.ArgumentParser) -> None:
-    """Add what is measured (5.1, 5.2)."""
+    """Add the options for what is measured (5.1, 5.2)."""
     protocol = parser.add_argument_group("protocol")
     protocol.add_argument(
         "--ot", type=names_given, metavar="A,B", help=f"alignments, of {', '.join(OT)}"
@@ -345,7 +345,7 @@ def add_protocol(parser: argparse.ArgumentParser) -> None:
 
 
 def names_given(text: str) -> tuple[str, ...]:
-    """Read names with commas between them; one that holds a comma is quoted, as in CSV.
+    """Parse comma-separated names; a name that contains a comma is quoted, as in CSV.
 
     Parameters
     ----------
@@ -375,7 +375,7 @@ def names_given(text: str) -> tuple[str, ...]:
 
 
 def numbers_given(text: str) -> tuple[int, ...]:
-    """Read whole numbers with commas between them, or ``none``.
+    """Parse comma-separated whole numbers, or ``none``.
 
     Parameters
     ----------

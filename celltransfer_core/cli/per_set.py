@@ -1,7 +1,7 @@
-"""What the command line says of all its sets or of single ones, by folder.
+"""Options that apply to all sets or to single sets, by folder.
 
-In go the parsed options; out come the size of a pixel, the level of the folders that name types,
-the columns of tables and the channels to show, each by the whole path of a set's folder.
+Turns the parsed options into the pixel size, the folder level that names types, the columns of
+tables and the displayed channels, each by the full path of a set's folder.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def pixel_sizes(options: argparse.Namespace) -> dict[Path, float]:
     Raises
     ------
     DataError
-        If it names no set or several, or leaves a reference or the query without a size.
+        If a name matches no set or several, or a reference or the query is left without a size.
     """
     needed = [*options.reference, options.query]
     sizes: dict[Path, float] = {}
@@ -63,18 +63,18 @@ def types_levels(
     Parameters
     ----------
     given : sequence of (str, level)
-        With the name of a set; without one it is of all.
+        With the name of a set, or without one for all sets.
     folders : sequence of Path
 
     Returns
     -------
-    dict from whole path of a folder to int or "innermost"
-        What is said of one set wins.
+    dict from full path of a folder to int or "innermost"
+        Values for a single set override those for all.
 
     Raises
     ------
     DataError
-        If a name is of no set or of several.
+        If a name matches no set or several.
     """
     return _of_folders("--types-at", given, folders)
 
@@ -87,18 +87,18 @@ def label_columns(
     Parameters
     ----------
     given : sequence of (str, dict)
-        With the name of a set; without one it is of all.
+        With the name of a set, or without one for all sets.
     folders : sequence of Path
 
     Returns
     -------
-    dict from whole path of a folder to dict
-        What is said of one set wins.
+    dict from full path of a folder to dict
+        Values for a single set override those for all.
 
     Raises
     ------
     DataError
-        If a name is of no set or of several.
+        If a name matches no set or several.
     """
     return _of_folders("--label-columns", given, folders)
 
@@ -106,7 +106,7 @@ def label_columns(
 def _of_folders(
     option: str, given: Sequence[tuple[str, Value]], folders: Sequence[Path]
 ) -> dict[Path, Value]:
-    """Find what an option says of each folder: of all, or of one that it names, which wins."""
+    """Find an option's value for each folder; values for a named folder override general ones."""
     said: dict[Path, Value] = {}
     for name, value in sorted(given, key=lambda one: bool(one[0])):
         named = {f.resolve() for f in folders if name in ("", str(f), f.resolve().name)}
@@ -120,22 +120,22 @@ def _of_folders(
 def chosen_channels(
     given: Sequence[tuple[str, tuple[int, ...]]], folders: Sequence[Path]
 ) -> dict[Path, tuple[int, ...]]:
-    """Find the channels to show of the images of each folder, as ``--channels`` gives them.
+    """Find the channels to display for each folder, as ``--channels`` gives them.
 
     Parameters
     ----------
     given : sequence of (str, tuple of int)
-        With the name of a set; without one it is of all.
+        With the name of a set, or without one for all sets.
     folders : sequence of Path
 
     Returns
     -------
-    dict from whole path of a folder to tuple of int
-        What is said of one set wins.
+    dict from full path of a folder to tuple of int
+        Values for a single set override those for all.
 
     Raises
     ------
     DataError
-        If a name is of no set or of several.
+        If a name matches no set or several.
     """
     return _of_folders("--channels", given, folders)

@@ -74,7 +74,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 WRITTEN = ("predictions.csv", "drift.csv", "manifest.json")
-"""What :func:`write_typed` writes."""
+"""Files that :func:`write_typed` writes."""
 
 
 def write_typed(batch: TypedBatch, model: CellClassifier, out: Path) -> None:

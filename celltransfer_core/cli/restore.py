@@ -1,7 +1,7 @@
 """The command ``restore``: put a backup of the app's database back.
 
-In goes a copy that the workspace made by itself, or none for the latest; it takes the place of the
-database, which is put aside.
+Takes a backup that the workspace made automatically, by default the latest. It replaces the
+database, which is kept under another name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The command ``run``: from two folders of cells to a folder of tables (3.1–3.4).
 
-In go a reference with types and a query without; out come ``predictions.csv``, the clusters, their
-matches, and the manifest.
+Reads a reference with types and a query without, and writes ``predictions.csv``, the clusters,
+their matches, and the manifest.
 """
 
 from __future__ import annotations
@@ -103,15 +103,15 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     say = (lambda *_: None) if options.quiet else print
     config = without_missing(config_of(options), skip=options.skip_missing, say=say)
     if options.sample:
-        find_sample(options.sample)  # a wrong name shows before thousands of images are read
+        find_sample(options.sample)  # find a wrong name before thousands of images are read
     if options.matches:
-        read_matches(options.matches)  # likewise what cannot be read
+        read_matches(options.matches)  # likewise unreadable files
     if options.format == "h5ad":
         need("formats", "An h5ad file", DataError, "anndata")
     check_writable(options.out)
     workers = options.workers
     with closing(Screen(quiet=options.quiet)) as screen:
-        # The query first: it is mostly the smaller, and a wrong folder shows at once.
+        # The query first: it is usually smaller, so that a wrong folder is noticed at once.
         query = read_query(options, screen)
         reference = read_reference(options, screen)
         extras = read_extras(options, screen)

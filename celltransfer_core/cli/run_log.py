@@ -1,6 +1,6 @@
-"""The log of a command, ``run.json``: its options and how long each stage took, beside the results.
+"""The log of a command, ``run.json``: its options and the time of each stage.
 
-In go the options and the seconds; out comes a file. Unlike the manifest, it holds times and paths.
+Written next to the results. Unlike the manifest, it contains times and paths.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from celltransfer_core.runtime.system import peak_memory
 
 
 def write_log(folder: Path, options: argparse.Namespace, seconds: dict[str, float]) -> None:
-    """Write ``run.json``: options, times, and paths, which the manifest has not.
+    """Write ``run.json``: options, times, and paths, which the manifest does not contain.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ class Screen:
         self._bar = None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Show how far a stage is; another stage ends the one before."""
+        """Show the progress of a stage; a new stage ends the previous one."""
         from tqdm import tqdm
 
         if stage != self._stage:
@@ -31,7 +31,7 @@ class Screen:
             self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """End the stage under way."""
+        """End the current stage."""
         if self._stage:
             spent = time.monotonic() - self._started
             self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + spent

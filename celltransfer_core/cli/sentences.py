@@ -1,4 +1,4 @@
-"""What the commands tell on the terminal: a set, a run, an evaluation, in a few lines each."""
+"""Terminal output of the commands: a set, a run, an evaluation, in a few lines each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def describe_dataset(name: str, dataset: Dataset) -> str:
-    """Describe in a few lines what a set holds and what was left out.
+    """Describe in a few lines what a set contains and what was left out.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def _passed_over(remarks: Sequence[Remark]) -> list[str]:
 
 
 def _by_reason(remarks: Sequence[Remark]) -> list[str]:
-    """Tell each reason once, with its file or with how many there are."""
+    """List each reason once, with its file or the number of files."""
     files: dict[str, list[str]] = {}
     for remark in remarks:
         name = "the folder" if remark.file == "." else remark.file
@@ -92,15 +92,15 @@ def _shortened(what: str, remarks: Sequence[str], most: int = 5) -> list[str]:
     return lines
 
 
-_TYPED = (0, 20, 50)  # answers after which figures are told
+_TYPED = (0, 20, 50)  # answers from which figures are shown
 _FILES_OF_A_TYPE = 4
 
 MOST_TYPES = 40
-"""In the table of predicted types on the screen."""
+"""Types listed in the table of predictions on the screen."""
 
 
 def _new_types(result: RunResult) -> list[str]:
-    """List the types that only a person named, each with a known one that it may stand for."""
+    """List the types that only a person named, each with the most similar known type."""
     from celltransfer_core.data.type_names import close_match
     from celltransfer_core.pipeline.result import type_names
 
@@ -128,7 +128,7 @@ _WHY = {
 
 
 def describe_check(found: ReferenceCheck) -> str:
-    """Describe what a check of the reference found, with the most doubtful cells.
+    """Describe the result of a reference check, with the most doubtful cells.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def describe_check(found: ReferenceCheck) -> str:
 
 
 def describe_run(result: RunResult, reviews: Sequence[Review] = ()) -> str:
-    """Describe the outcome of a run for the screen.
+    """Describe the result of a run for the screen.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""From the options of the command line to what the pipeline takes: settings, sets, protocol.
+"""Convert options of the command line into settings, sets and protocol.
 
-In go the parsed options; out come a :class:`~celltransfer_core.config.config.Config` of encoders
-that are here, a :class:`~celltransfer_core.evaluation.protocol.Protocol`, and the sets of cells.
+The parsed options become a :class:`~celltransfer_core.config.config.Config` of available encoders,
+a :class:`~celltransfer_core.evaluation.protocol.Protocol`, and the sets of cells.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def config_of(options: argparse.Namespace) -> Config:
-    """Make the configuration that was asked for.
+    """Make the requested configuration.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ def config_of(options: argparse.Namespace) -> Config:
     Returns
     -------
     Config
-        The preset's, where nothing was given; but encoders that are named are those that vote,
+        The preset's values where no option was given. Encoders that are named are those that vote,
         unless ``--network`` says otherwise.
 
     Raises
     ------
     DataError
-        If a value is out of range, or a method cannot be had without torch.
+        If a value is out of range, or a method needs torch and it is not installed.
     EncoderError
         If a list of encoders cannot be read.
     """
@@ -75,14 +75,14 @@ def with_types(config: Config, types: Sequence[str], kind: str | None = None) ->
     types : sequence of str
         Of the reference.
     kind : str, optional
-        Kind of sample that the query is, see :mod:`celltransfer_core.config.samples`.
+        The query's kind of sample; see :mod:`celltransfer_core.config.samples`.
 
     Returns
     -------
     Config
-        What is no type by itself is read as several with commas between them. What options say of a
-        type overrules its kind of sample. Without one, where types are expected and none is ruled
-        out, all others are.
+        A value that is not a type is read as several, separated by commas. Options for a type
+        override the kind of sample. Without a kind, if types are expected and none are ruled out,
+        all others are ruled out.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def with_types(config: Config, types: Sequence[str], kind: str | None = None) ->
 
 
 def config_and_protocol(options: argparse.Namespace) -> tuple[Config, Protocol]:
-    """Make what an evaluation was asked to measure.
+    """Make the configuration and protocol of an evaluation.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def config_and_protocol(options: argparse.Namespace) -> tuple[Config, Protocol]:
     config : Config
         With the paper's concatenations of the encoders, and the protocol's number of draws.
     protocol : Protocol
-        Without NMTune where torch is not installed, unless it was asked for.
+        Without NMTune if torch is not installed, unless it was requested.
 
     Raises
     ------
@@ -155,25 +155,25 @@ def config_and_protocol(options: argparse.Namespace) -> tuple[Config, Protocol]:
 
 
 def without_missing(config: Config, *, skip: bool, say: Callable[[str], None]) -> Config:
-    """Stop before hours of work if an encoder is not here, or go on with the others.
+    """Stop before hours of work if an encoder is missing, or continue with the others.
 
     Parameters
     ----------
     config : Config
     skip : bool
-        Whether to go on.
+        Whether to continue.
     say : callable
-        Is told which encoders are left out.
+        Called with a message on the encoders that are left out.
 
     Returns
     -------
     Config
-        Of encoders that are here.
+        With available encoders only.
 
     Raises
     ------
     DataError
-        If an encoder is not here and is not to be skipped, or none is here.
+        If an encoder is missing and must not be skipped, or all are missing.
     """
     from celltransfer_core.encoders.catalogue import encoder_names, how_to_get
 
@@ -240,7 +240,7 @@ def read_query(options: argparse.Namespace, screen: Screen) -> Dataset:
 
 
 def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
-    """Read one reference, or pool several, of the types that were asked for.
+    """Read one reference, or pool several, with the requested types.
 
     Parameters
     ----------
@@ -254,10 +254,10 @@ def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
     Raises
     ------
     DataError
-        If a folder has no usable cell, or ``--types`` names a set or a type that is not there or
-        leaves one type only.
+        If a folder has no usable cell, or ``--types`` names a set or a type that does not exist, or
+        leaves only one type.
     StudyError
-        If a study that is named cannot be a reference.
+        If a named study cannot be used as a reference.
     """
     from celltransfer_core.data.folders import read_dataset
     from celltransfer_core.data.pooling import pool
@@ -278,7 +278,7 @@ def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
                 labelled=True,
                 types_at=levels.get(folder.resolve()),
                 columns=columns.get(folder.resolve()),
-                # Whoever names the types of a set means them.
+                # Types named explicitly are accepted.
                 accepted=None if name in chosen else accepted_types(options),
                 channels=channels.get(folder.resolve()),
                 workers=options.workers,
@@ -302,7 +302,7 @@ def read_reference(options: argparse.Namespace, screen: Screen) -> Dataset:
 
 
 def accepted_types(options: argparse.Namespace) -> Collection[str] | None:
-    """Find the labels that ``--new-types`` takes for types though they hardly are.
+    """Find the labels that ``--new-types`` accepts as types although they are doubtful.
 
     Parameters
     ----------
@@ -318,7 +318,7 @@ def accepted_types(options: argparse.Namespace) -> Collection[str] | None:
 
 
 def _types_of(options: argparse.Namespace, folders: dict[str, Path]) -> dict[str, set[str]]:
-    """Collect the types that ``--types`` takes from each reference that it names."""
+    """Collect the types that ``--types`` selects from each reference that it names."""
     chosen: dict[str, set[str]] = {}
     for name, types in options.types:
         if name not in folders:
@@ -359,7 +359,7 @@ def read_extras(options: argparse.Namespace, screen: Screen) -> dict[str, Datase
 
 
 def named_folders(folders: Sequence[Path], taken: Sequence[str] = ()) -> dict[str, Path]:
-    """Name sets after their folders, a name that is taken with a ' behind it.
+    """Name sets after their folders, with a ' appended to names that are taken.
 
     Parameters
     ----------

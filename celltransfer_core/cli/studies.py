@@ -1,6 +1,6 @@
 """References that are studies of the workspace: ``study:NAME`` in place of a folder.
 
-In goes what an option names; out comes the name of a study, or its typed cells as a data set.
+Resolves the value of an option to the name of a study, or to its typed cells as a data set.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PREFIX = "study:"
 
 
 def add_least_confidence(group: argparse._ActionsContainer) -> None:
-    """Add from which confidence on a study's cells that nobody answered are a reference."""
+    """Add the option for the minimum confidence of a study's cells without an answer."""
     group.add_argument(
         "--least-confidence",
         type=float,
@@ -28,7 +28,7 @@ def add_least_confidence(group: argparse._ActionsContainer) -> None:
 
 
 def study_named(folder: Path) -> str:
-    """Tell which study an option names.
+    """Return the study that an option names.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def study_named(folder: Path) -> str:
     Returns
     -------
     str
-        Its name or id; empty for a folder.
+        Name or id of the study; empty for a folder.
     """
     text = str(folder)
     return text.removeprefix(PREFIX).strip() if text.startswith(PREFIX) else ""
@@ -49,7 +49,7 @@ def read_study(named: str, least_confidence: float | None) -> Dataset:
     Parameters
     ----------
     named : str
-        Its name or id.
+        Name or id of the study.
     least_confidence : float, optional
 
     Returns
@@ -77,7 +77,7 @@ def open_study(named: str) -> FinishedStudy:
     Parameters
     ----------
     named : str
-        Its name or id.
+        Name or id of the study.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""The command ``study``: the app's studies, listed, moved as one file, and compared.
+"""The command ``study``: list the app's studies, move them as one file, and compare them.
 
-In go the studies of ``CELLTRANSFER_HOME``, by name or id; out come files that hold one each, or
-tables. A run of a study before the last is written ``STUDY@NUMBER``, as ``study runs`` lists them.
+Takes studies of ``CELLTRANSFER_HOME``, by name or id, and writes files with one study each, or
+tables. An earlier run of a study is written ``STUDY@NUMBER``, as listed by ``study runs``.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def _typed(space: Workspace, asked: str) -> ReviewedRun:
 
 
 def _describe(found: ComparedRuns) -> str:
-    """Say what changed, and why."""
+    """Describe what changed, and why."""
     first, second = found.first.name, found.second.name
     lines = [
         (
