@@ -1,4 +1,4 @@
-"""Answers: who said what of cells and clusters, to be looked through, revised, and brought in."""
+"""Answers page: list, revise and import answers on cells and clusters."""
 
 import streamlit as st
 

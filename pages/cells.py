@@ -1,4 +1,4 @@
-"""Cells: all of them in one gallery, to filter, to look at, and to type many at one stroke."""
+"""Cells page: all cells in one gallery, to filter, inspect, and type many at once."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ from parts.study_types import all_types, colours
 from parts.work import current_run, reload_current
 
 COUNTS = 214  # px
-# The gallery needs the room that a page of text leaves free.
+# The gallery needs the full width of the page.
 ROOM = """<style>
 [data-testid="stMainBlockContainer"] {padding: 3.9rem 2rem 1rem}
 [data-testid="stBottomBlockContainer"] {padding-left: 2rem; padding-right: 2rem}
@@ -38,9 +38,9 @@ ROOM = """<style>
 
 @st.fragment
 def browse(here: Here, stale: RunResult | None) -> None:
-    """Show the cells that fit, and one of them large; an answer draws this part alone anew."""
+    """Show the matching cells, and one of them large; an answer redraws only this part."""
     if waits_for_name():
-        st.rerun()  # the page asks for it
+        st.rerun()  # the page asks for the name
     with here.workspace.one_look(), st.container(gap="xsmall"):
         if stale is None:
             current = reload_current(here)
@@ -50,7 +50,7 @@ def browse(here: Here, stale: RunResult | None) -> None:
 
 
 def show_cells(here: Here, run: RunResult, reviews: Sequence[Review], *, present: bool) -> None:
-    """Show filters, gallery and counts, and the cell that is open."""
+    """Show filters, gallery, counts, and the open cell."""
     types, shades = all_types(here), colours(here)
     shown = shown_cells(here, run, reviews, view_of(here), present=present)
     bar = Bar(here, shown.facts, shown.view, types)

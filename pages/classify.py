@@ -1,4 +1,4 @@
-"""Classify: how cells are typed, the work itself, and what came out."""
+"""Classify page: how cells are typed, the computation, and its results."""
 
 import math
 import os
@@ -31,7 +31,7 @@ from parts.work import CHANGED, COMING, begin, current_run, needs, state_of
 
 
 def show_plan(here: Here, config: Config) -> None:
-    """Tell what will run and how long it may take."""
+    """Show what will run and how long it may take."""
     found = load_named(here.workspace, here.id)
     prepared = load_prepared(here.workspace, here.id)
     if found is None or prepared is None:
@@ -82,7 +82,7 @@ def show_plan(here: Here, config: Config) -> None:
 
 
 def offer_transport_anyway(here: Here, current: CurrentRun) -> None:
-    """Tell that transport weighs nothing yet, and offer to compute it to look at."""
+    """Say that transport has no weight yet, and offer to compute it for inspection."""
     if current.run.aligned or not has_alignment(current.run.config):
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -103,12 +103,12 @@ def offer_transport_anyway(here: Here, current: CurrentRun) -> None:
 
 
 def is_enough(current: CurrentRun | None) -> bool:
-    """Tell whether all that people decided counts already, and another transport hardly pays."""
+    """Tell whether all decisions already count, so that another transport would hardly help."""
     return bool(current and not current.lacks_transport and not drift(current.run).pays)
 
 
 def offer_transport_again(here: Here) -> None:
-    """Offer a transport that hardly pays to whoever wants it all the same."""
+    """Offer a transport that would hardly help, for users who want it anyway."""
     if (
         not here.locked
         and clicked(
@@ -124,7 +124,7 @@ def offer_transport_again(here: Here) -> None:
 
 
 def about(seconds: float) -> str:
-    """Write a guess of a time, no finer than it is."""
+    """Write an estimated time, rounded to its precision."""
     if seconds < 90:
         return f"{10 * math.ceil(seconds / 10)} seconds"
     minutes = seconds / 60
@@ -151,7 +151,7 @@ why = (
     "This is the vote without transport; transport has not been computed yet." if first else CHANGED
 )
 if current and not current.fresh and not first:
-    # What people confirmed since the transport counts in the vote already.
+    # Confirmations since the transport already count in the vote.
     current_run(here, "Type every cell")
     if is_enough(current):
         offer_transport_again(here)

@@ -1,4 +1,4 @@
-"""Clusters of the query: found, looked at, and put right by hand."""
+"""Clusters page: find clusters of the query, inspect them, and edit them by hand."""
 
 import numpy as np
 import streamlit as st
@@ -26,11 +26,11 @@ from parts.seeming import show_seeming, warning_of
 from parts.whole_cluster import choose_order, ordered, show_whole
 from parts.work import map_follows, needs, state_of
 
-HEIGHT = 400  # px of the list, and of the gallery beside it
+HEIGHT = 400  # px of the list, and of the gallery next to it
 
 
 def show_map(found: Clustered) -> None:
-    """Show the query's cells by cluster; cells in a lasso can be moved."""
+    """Show the query's cells by cluster; cells selected with a lasso can be moved."""
     here, clusters = found.here, found.clusters
     drawn = load_map(here.workspace, here.id)
     if drawn is None:
@@ -56,7 +56,7 @@ def show_map(found: Clustered) -> None:
             axes=(f"{drawn.layout} 1", f"{drawn.layout} 2"),
         ),
         title,
-        f"map {edits}",  # an edit drops the selection
+        f"map {edits}",  # an edit clears the selection
     )
     sample = (
         f" {len(cells):,} of {found.query.n_cells:,} cells are shown; each other cell belongs to "
@@ -70,7 +70,7 @@ def show_map(found: Clustered) -> None:
 
 
 def show_picked(found: Clustered, chosen: np.ndarray, on_map: np.ndarray) -> None:
-    """Show cells that were picked on the map, and let them be moved to another cluster."""
+    """Show cells selected on the map, and offer to move them to another cluster."""
     with st.container(border=True):
         st.markdown(f"**{text.count(len(chosen), 'cell')} selected on the map**")
         show_whole(
@@ -87,7 +87,7 @@ def show_picked(found: Clustered, chosen: np.ndarray, on_map: np.ndarray) -> Non
 
 @st.fragment
 def show_chosen(found: Clustered, number: int) -> None:
-    """Show one cluster with all its cells; those that are picked can be moved."""
+    """Show one cluster with all its cells; selected cells can be moved."""
     ask_outside()
     position = found.clusters.names.tolist().index(number)
     purity = found.purity[position]
@@ -132,7 +132,7 @@ def show_chosen(found: Clustered, number: int) -> None:
 
 
 def show_densities(found: Clustered) -> None:
-    """Tell how closely the cells of each cluster hang together, folded away."""
+    """Show how dense each cluster is, in a collapsed section."""
     with text.expert("Expert: how dense the clusters are"):
         st.dataframe(
             {
@@ -151,7 +151,7 @@ def show_densities(found: Clustered) -> None:
 
 
 def go_on(found: Clustered) -> None:
-    """Lead on to the matches; edited clusters are matched anew."""
+    """Lead on to the matches; edited clusters are matched again."""
     here = found.here
     if state_of(here, "matches") == "done" or here.locked:
         lead_on("matches", "Continue to matches")

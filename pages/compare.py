@@ -1,4 +1,4 @@
-"""Compare: two studies of the same cells, or two runs of one, side by side."""
+"""Compare page: two studies of the same cells, or two runs of one, side by side."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Images of the study: added, looked at, and put in order."""
+"""Data page: add, inspect and organise the images of the study."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ SECTIONS: Mapping[Role, tuple[str, str]] = {
 
 
 def show_types(here: Here) -> None:
-    """Draw how many cells each type of the pooled reference has, and warn of few."""
+    """Draw how many cells each type of the pooled reference has, and warn if there are few."""
     reference = readable(here, REFERENCE)
     if reference is None:
         return
@@ -81,7 +81,7 @@ def show_types(here: Here) -> None:
 
 
 def show_section(here: Here, role: Role) -> None:
-    """Show all sets of a role, and offer another one."""
+    """Show all sets of a role, and offer to add another one."""
     heading, what = SECTIONS[role]
     st.header(heading)
     st.caption(what)
@@ -112,7 +112,7 @@ def show_section(here: Here, role: Role) -> None:
 
 
 def go_on(here: Here) -> None:
-    """Offer to type the cells, all at one stroke; where that is done, lead on to what is next."""
+    """Offer to type the cells in one go; if that is done, lead on to the next step."""
     filled = {REFERENCE, QUERY} <= here.workspace.filled(here.id)
     if not filled:
         st.info("Next: add images to the reference and to the query.")

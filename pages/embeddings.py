@@ -1,4 +1,4 @@
-"""Encoders: which there are, which vote, how it went, and a map of all cells."""
+"""Encoders page: available encoders, which of them vote, results, and a map of all cells."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,7 +39,7 @@ MOST_SHOWN = 48
 
 
 def choose_voters(here: Here, found: Sequence[AvailableEncoder]) -> None:
-    """Let somebody choose who votes."""
+    """Let the user choose which encoders vote."""
     usable = [one.id for one in found if one.spec and one.here]
     voters = study_config(here.workspace, here.study).encoders
     joined = next((voter for voter in voters if len(voter) > 1), ())
@@ -68,7 +68,7 @@ def choose_voters(here: Here, found: Sequence[AvailableEncoder]) -> None:
 
 
 def keep_voters(here: Here, together: Sequence[str], alone: Sequence[str]) -> None:
-    """Keep the choice, and begin to embed."""
+    """Keep the choice, and start embedding."""
     single = list(dict.fromkeys([*alone, *(together if len(together) == 1 else [])]))
     chosen = [*([list(together)] if len(together) > 1 else []), *([name] for name in single)]
     if not chosen:
@@ -80,7 +80,7 @@ def keep_voters(here: Here, together: Sequence[str], alone: Sequence[str]) -> No
 
 
 def choose_network(here: Here) -> None:
-    """Let somebody choose whether the network may be that of another kind of cell."""
+    """Let the user choose whether to use a network trained on another kind of cell."""
     chosen, config = setting("network"), study_config(here.workspace, here.study)
     key = key_of(chosen, config)
 
@@ -91,7 +91,7 @@ def choose_network(here: Here) -> None:
 
 
 def show_outcome(here: Here) -> None:
-    """Tell how embedding went: failures, framing."""
+    """Show the outcome of embedding: failures and framing."""
     prepared = load_prepared(here.workspace, here.id)
     if prepared is None:
         return
@@ -113,7 +113,7 @@ def show_outcome(here: Here) -> None:
 
 
 def choose_layout(here: Here) -> None:
-    """Let somebody choose how the map is laid out, where there is a choice."""
+    """Let the user choose the layout of the map, if there is a choice."""
     ways = layouts()
     if len(ways) < 2:
         return
@@ -127,7 +127,7 @@ def choose_layout(here: Here) -> None:
 def group_cells(
     here: Here, way: str, drawn: CellMap, types: Sequence[str], clusters: Clusters | None
 ) -> tuple[list[str], Mapping[str, str]]:
-    """Return what each cell of the map is coloured by, empty for grey, and the colours."""
+    """Return the group that each map cell is coloured by, empty for grey, and the colours."""
     if way == "Set":
         return list(drawn.sets), set_colours(drawn.sets)
     role, names = REFERENCE, types
@@ -143,7 +143,7 @@ def group_cells(
 
 
 def show_map(here: Here) -> None:
-    """Show all cells in one plane, and those that were picked."""
+    """Show all cells in one plane, and the selected cells."""
     drawn = load_map(here.workspace, here.id)
     sets = {role: here.pooled(role) for role in (REFERENCE, QUERY)}
     if not all(sets.values()):
@@ -182,7 +182,7 @@ def show_map(here: Here) -> None:
 
 
 def show_picked(here: Here, sets: Mapping[str, Any], ids: Sequence[str]) -> None:
-    """Show the cells that were picked on the map."""
+    """Show the cells selected on the map."""
     if not ids:
         st.caption("Click a point, or draw a lasso around several, to see the cells themselves.")
         return

@@ -1,4 +1,4 @@
-"""Evaluate: how right every method is, where the query's own labels tell."""
+"""Evaluate page: accuracy of every method, if the query has labels."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ OFFERED = {
 
 
 def choose(here: Here) -> None:
-    """Offer what is measured."""
+    """Let the user choose what is measured."""
     protocol = protocol_of(here.study)
     with st.expander("What is measured", icon=":material/tune:"), st.form("protocol", border=False):
         ot = st.multiselect(
@@ -81,7 +81,7 @@ def choose(here: Here) -> None:
 
 
 def show_files(folder: Path) -> None:
-    """Offer tables and report."""
+    """Offer tables and the report."""
     with st.container(horizontal=True):
         for name, label in OFFERED.items():
             if (folder / name).is_file():
@@ -99,7 +99,7 @@ def show_files(folder: Path) -> None:
 
 
 def say_what_is_missing(here: Here) -> None:
-    """Say why nothing can be measured, and how to mend it."""
+    """Say why nothing can be measured, and how to fix it."""
     if here.pooled(REFERENCE) is None or here.pooled(QUERY) is None:
         st.info("Add images first: a reference with known types, and a query.")
     elif names := sorted(set(study_labels(here.workspace, here.id).tolist()) - {""}):

@@ -1,4 +1,4 @@
-"""Export: take the typed cells away, sign the study off, and what colleagues may need besides."""
+"""Export page: download the typed cells, sign the study off, and get other files."""
 
 import datetime as dt
 from collections import Counter
@@ -52,7 +52,7 @@ SHEET = 900  # px: height of the report on the page
 
 
 def read(here: Here, current: CurrentRun) -> Takeaways:
-    """Read the study's tables, with pseudonyms or without as the reader chooses."""
+    """Read the study's tables, with or without pseudonyms, as the reader chooses."""
     state = st.session_state
     hidden = bool(state.get("hidden"))
     pseudonyms = Pseudonyms.of_study(here.workspace.secret, here.id) if hidden else None
@@ -114,11 +114,12 @@ def take_away(files: Takeaways) -> None:
 
 
 def offer_report(files: Takeaways) -> Path | None:
-    """Offer the report; return it once it is there."""
+    """Offer the report; return it once it is ready."""
     study, tables = files.here.study, files.tables
     plane = load_map(files.here.workspace, study.id)
     original = original_colours()
-    # A draft bears the day; a signed report that of its signature, and keeps its bytes.
+    # A draft carries today's date; a signed report that of its signature, so its bytes stay the
+    # same.
     today = "" if study.signed else dt.datetime.now(dt.UTC).date().isoformat()
 
     def write(path: Path, progress: Progress) -> None:
@@ -137,7 +138,7 @@ def offer_report(files: Takeaways) -> Path | None:
 
 
 def show_report(here: Here, report: Path) -> None:
-    """Show the report itself."""
+    """Show the report on the page."""
     url = report_url(here.workspace, here.id, report, st.get_option("server.baseUrlPath") or "")
     st.subheader("The report")
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -155,7 +156,7 @@ def offer_table(files: Takeaways, name: str, heading: str, explained: str, file:
 
 
 def offer_tables(files: Takeaways) -> None:
-    """Offer all other tables, for colleagues who compute with them."""
+    """Offer all other tables, for further computation."""
 
     def write_h5ad(path: Path, progress: Progress) -> None:  # noqa: ARG001
         formats.write_h5ad(files.tables.cells(), files.tables.manifest, path)
@@ -215,7 +216,7 @@ def offer_tables(files: Takeaways) -> None:
 
 
 def offer_images(files: Takeaways) -> None:
-    """Offer the images, by type."""
+    """Offer the images, sorted by type."""
     tables = files.tables
 
     def write(path: Path, progress: Progress) -> None:
@@ -239,7 +240,7 @@ def offer_images(files: Takeaways) -> None:
 
 
 def offer_repeat(files: Takeaways) -> None:
-    """Show how to get the same result from a shell."""
+    """Show how to reproduce the result from a shell."""
     here, tables = files.here, files.tables
     st.markdown(
         "Put the same images into the folders `reference` (one sub-folder per type) and `query`, "
@@ -284,7 +285,7 @@ def offer_repeat(files: Takeaways) -> None:
 
 
 def offer_signature(here: Here, tables: StudyTables) -> None:
-    """Let the study be signed off."""
+    """Offer to sign the study off."""
     st.header("Sign off")
     if here.study.signed:
         st.success(
@@ -321,7 +322,7 @@ def offer_signature(here: Here, tables: StudyTables) -> None:
 
 
 def sign(here: Here) -> None:
-    """Sign the study off; who has no name yet is asked for it first."""
+    """Sign the study off; a reader without a name is asked for it first."""
     if here.reader:
         attempt(here.workspace.sign, here.id, here.reader)
     else:

@@ -1,4 +1,4 @@
-"""Navigation: which study is open, which steps are done, stale or next."""
+"""Navigation: the open study, and which steps are done, stale or next."""
 
 from contextlib import suppress
 
@@ -27,14 +27,14 @@ from parts.reader import (
 from parts.sign_in import is_outside
 
 outside = is_outside()
-icon = None if outside else ASSETS / "icon.svg"  # files of pages lie behind the sign-in
+icon = None if outside else ASSETS / "icon.svg"  # files of pages require a sign-in
 st.set_page_config(
     page_title="CellTransfer", page_icon=icon, layout="wide", initial_sidebar_state=256
 )
 
 st.html(ASSETS / "page" / "page.css")
 if st.context.theme.type == "dark":
-    # Streamlit writes white on primary buttons, which the dark theme's light blue is too light for.
+    # Streamlit writes white on primary buttons, which is unreadable on the dark theme's light blue.
     st.html("<style>[data-testid^='stBaseButton-primary'] {color: #0B1216}</style>")
 
 st.session_state.pop("dock", None)
@@ -69,8 +69,8 @@ forget_clicks(page.url_path)
 
 @st.fragment(run_every=3.0)
 def follow(study: str) -> None:
-    """Show what others decide on a study within seconds."""
-    with suppress(CellTransferError):  # the next look tells
+    """Show other readers' decisions on a study within seconds."""
+    with suppress(CellTransferError):  # checked again next time
         if space.pulse(study) != st.session_state["pulse"]:
             st.rerun()
 
@@ -78,7 +78,7 @@ def follow(study: str) -> None:
 with st.sidebar:
     if current:
         st.session_state["pulse"] = opened.pulse
-        follow(current.id)  # first: after a sign-out, its place is there in the empty bar too
+        follow(current.id)  # first: after a sign-out, its place also exists in the empty bar
         st.markdown("**Open study**")
         st.text(current.name)
         if current.drawn:

@@ -1,4 +1,4 @@
-"""Matches: which type each cluster is. A person's answer counts more than any score."""
+"""Matches page: the type of each cluster; a person's answer overrides any score."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ MARKS = {
 
 
 def show_ways(matched: Matched, position: int) -> None:
-    """Show which cluster is looked at, how many are settled, and the way to others."""
+    """Show which cluster is open, how many are settled, and links to the others."""
     st.session_state["choose cluster"] = matched.number(position)
 
     def name(number: int) -> str:
@@ -69,7 +69,7 @@ def show_ways(matched: Matched, position: int) -> None:
 
 
 def show_settled(matched: Matched) -> None:
-    """Tell how many clusters are settled."""
+    """Show how many clusters are settled."""
     done = [match for match in matched.matches if match.confirmed]
     share = sum(match.cells for match in done) / matched.query.n_cells
     st.progress(
@@ -114,7 +114,7 @@ def offer_all(matched: Matched, waiting: Sequence[int]) -> None:
 
 
 def show_table(matched: Matched) -> None:
-    """List all clusters; a click on a row shows the cluster above."""
+    """List all clusters; a click on a row opens the cluster above the table."""
     rows = pd.DataFrame(
         [
             {

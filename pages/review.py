@@ -1,4 +1,4 @@
-"""Review: cells are looked at one by one, and named."""
+"""Review page: inspect cells one by one, and answer their types."""
 
 from bisect import bisect_left
 
@@ -25,7 +25,7 @@ from parts.one_cell import show_examples, show_prediction, show_why
 from parts.study_types import all_types, colours, reference_types
 from parts.work import current_run, reload_current
 
-AHEAD = 3  # cells whose pictures are loaded before their turn
+AHEAD = 3  # cells whose pictures are loaded in advance
 DRAWN = (
     "The prediction is hidden. This cell was drawn at random: your answer shows how often "
     "predictions are right."
@@ -38,7 +38,7 @@ PICKED = (
 
 @st.fragment
 def go_through(here: Here) -> None:
-    """Show what is to be answered; an answer draws this part alone anew."""
+    """Show the queue; an answer redraws only this part."""
     with here.workspace.one_look():
         one_by_one(here)
 
@@ -59,11 +59,11 @@ def one_by_one(here: Here) -> None:
         left, right = st.columns(2, gap="small")
         with left:
             coming = [one for one in queue.cells[: AHEAD + 1].tolist() if one != number]
-            # What the other answers, below, leave of the window; the demo has a line more above.
+            # Height that the other answers below leave free; the demo has one more line above.
             above = 27.5 if here.study.drawn else 25.5
             height = f"max(16rem, 100vh - {above}rem)"
             show_views(here, run, number, coming[:AHEAD], height=height)
-            # Below the picture, whose size never changes: no button moves between cells.
+            # Below the picture, whose size never changes, so that no button moves between cells.
             show_others(here, cell, given, blind=blind)
         with right, st.container(gap="xsmall"):
             with st.container(key="proposal", gap="xxsmall"):
@@ -84,7 +84,7 @@ def one_by_one(here: Here) -> None:
 
 
 def nothing_left(here: Here) -> None:
-    """Tell that the queue is done."""
+    """Say that the queue is done."""
     if desk_of(here).elsewhere:
         st.info(
             "The remaining cells are being read by other readers. Those left unanswered come here "

@@ -1,4 +1,4 @@
-"""What this is, three ways in, and what the open study waits for."""
+"""Start page: what CellTransfer is, three ways to start, and the open study's next step."""
 
 import streamlit as st
 
@@ -17,7 +17,7 @@ space = open_workspace()
 
 
 def open_the_demo() -> None:
-    """Open the demo study; where it was never filled, begin that."""
+    """Open the demo study; if it is empty, start filling it."""
     demo = Here(space, open_demo(space), reader_name())
     if state_of(demo, "classify") == "next":
         begin(demo, "classify")
@@ -25,7 +25,7 @@ def open_the_demo() -> None:
 
 
 def show_open_study(here: Here) -> None:
-    """Show what the open study waits for."""
+    """Show the next step of the open study."""
     job = current_job(space, here.id)
     active = job is not None and job.active
     step = next_step(here.study)
@@ -42,7 +42,7 @@ def show_open_study(here: Here) -> None:
 
 
 def offer_own_cells() -> None:
-    """Take the folder of a reference before there is a study: the new one goes on with it."""
+    """Take the folder of a reference before there is a study; the new study starts with it."""
     begun = component(*UPLOAD)(
         key="own cells",
         data={"name": "Your reference", "hint": HINTS["reference"]},

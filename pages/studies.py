@@ -1,4 +1,4 @@
-"""All studies: find, open, compare, bring, delete; what else is done with one is on its card."""
+"""Studies page: find, open, compare, import and delete studies; more is on their cards."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,14 +24,14 @@ st.caption("A study holds a reference, a query, and every decision about them.")
 
 
 def restore(study: Study) -> None:
-    """Bring a deleted study back."""
+    """Restore a deleted study."""
     if attempt(space.restore, study.id):
         st.session_state.pop("deleted", None)
         st.rerun()
 
 
 def sweep(age: int, who: str) -> None:
-    """Delete for good; the page tells what was freed."""
+    """Delete permanently; the page says how much space was freed."""
     if not who:
         when_named(lambda name: sweep(age, name))
         return
@@ -43,7 +43,7 @@ def sweep(age: int, who: str) -> None:
 
 @st.dialog("Delete permanently?")
 def delete_for_good(age: int) -> None:
-    """Ask once more, then delete what was deleted long enough ago."""
+    """Ask again, then permanently delete studies that were deleted long enough ago."""
     found = space.sweepable(age)
     st.markdown(
         f"**{text.count(found.studies, 'deleted study', 'deleted studies')}** with all results and "
@@ -63,7 +63,7 @@ def delete_for_good(age: int) -> None:
 
 
 def offer_sweep() -> None:
-    """Offer to free what deleted studies take on disk."""
+    """Offer to free the disk space of deleted studies."""
     age = st.selectbox(
         "Permanently delete studies that were deleted", list(AGES), format_func=AGES.get, key="age"
     )
@@ -94,7 +94,7 @@ def offer_comparison(names: Mapping[str, str]) -> None:
 
 
 def list_studies(every: Sequence[Study]) -> None:
-    """List the studies that are asked for."""
+    """List the studies that match the filter."""
     wanted = filter_of()
     archived = sum(bool(one.archived) for one in every)
     show_filter(space, wanted, archived)
