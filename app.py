@@ -22,8 +22,8 @@ from celltransfer_core.web import (
 
 PAGES = Path(__file__).parent / "pages"
 
-# Streamlit adds the folder for each run of a script and takes it away again, also from under
-# another session that is just importing from it.
+# Streamlit adds the folder for each run of a script and removes it afterwards, even while another
+# session is importing from it.
 sys.path.insert(0, str(PAGES))
 
 from parts.sign_in import COOKIE, claims_of, sign_in_asked  # noqa: E402
@@ -32,7 +32,7 @@ base = st.get_option("server.baseUrlPath") or ""
 
 
 def doors() -> list[Middleware]:
-    """List what a request passes before the pages and the routes, from the outside in."""
+    """List the middleware that a request passes before pages and routes, outermost first."""
     sign_in = sign_in_asked()
     page = Path(file_util.get_static_dir()) / "index.html"
     scripts = inline_scripts(page.read_text(encoding="utf-8"))

@@ -1,1 +1,1 @@
-"""What the pages are put together from: widgets and layout, one file for each part of a page."""
+"""Parts of the pages: widgets and layout, one file per part."""

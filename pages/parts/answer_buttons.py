@@ -1,4 +1,4 @@
-"""Buttons and keys that give a cell its answer on the Review page."""
+"""Buttons and keys for answers to a cell on the Review page."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ GIVEN = ":material/check:"
 
 
 def show_types(here: Here, types: Sequence[str], cell: str, accept: str, given: str) -> None:
-    """Offer to accept the prediction, and one button and key a type; nothing to accept if blind."""
+    """Offer one button and key per type and, unless blind, to accept the prediction."""
     blind = not accept
     st.button(
         f"Accept: {text.plain(accept)}" if accept else "Prediction hidden",
@@ -51,7 +51,7 @@ def show_types(here: Here, types: Sequence[str], cell: str, accept: str, given: 
 
 
 def show_others(here: Here, cell: str, given: str, *, blind: bool) -> None:
-    """Offer the answers that are no type, a new type, and the ways back."""
+    """Offer the answers that are not types, a new type, undo, and the cell before."""
     with st.container(key="others", horizontal=True):
         for name, label in LABELS.items():
             st.button(
@@ -77,7 +77,7 @@ def show_others(here: Here, cell: str, given: str, *, blind: bool) -> None:
 
 
 def offer_new_type(here: Here, cell: str, blind: bool) -> None:
-    """Let a type be named that the reference lacks."""
+    """Let the reader name a type that the reference lacks."""
     with (
         st.popover("New type", icon=":material/new_label:", disabled=here.locked),
         st.form("name a type", border=False),
@@ -94,7 +94,7 @@ def offer_new_type(here: Here, cell: str, blind: bool) -> None:
 
 
 def offer_undo(here: Here) -> None:
-    """Offer to take the reader's last answer back."""
+    """Offer to undo the reader's last answer."""
     st.button(
         "Undo",
         key="undo",
@@ -108,7 +108,7 @@ def offer_undo(here: Here) -> None:
 
 
 def offer_back(here: Here) -> None:
-    """Offer to look at the cell before again."""
+    """Offer to go back to the previous cell."""
     st.button(
         "Back",
         key="back",
@@ -122,7 +122,7 @@ def offer_back(here: Here) -> None:
 
 
 def show_problem(here: Here) -> None:
-    """Tell why the last answer could not be kept, once."""
+    """Show once why the last answer could not be saved."""
     desk = desk_of(here)
     if desk.problem:
         st.error(text.sentence(desk.problem))

@@ -1,4 +1,4 @@
-"""Files that the pages show or run in the browser: ``assets`` at the top level."""
+"""Files in the top-level ``assets`` folder that pages show or run in the browser."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from celltransfer_core.about import ASSETS
 
 @st.cache_resource
 def component(folder: str, name: str, *uses: str) -> Callable[..., Any]:
-    """Register a part of a page that is written in JavaScript, with the files that it uses."""
+    """Register a page component written in JavaScript, with the files that it uses."""
     style = ASSETS / folder / f"{folder}.css"
     return st.components.v2.component(
         f"celltransfer_{name}",

@@ -1,4 +1,4 @@
-"""Answers that were given elsewhere: chosen, looked at beside what stands, brought in."""
+"""Import of answers given elsewhere: choose, compare with existing answers, import."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ MEANINGS: Mapping[str, str] = {"file": "Files", "label": "Types"}
 
 
 def show_bring_in(here: Here) -> None:
-    """Let a file or a folder be chosen, show what it would change, and bring it in."""
+    """Let the reader choose a file or folder, show what it would change, and import it."""
     st.markdown(
         "A `reviews.csv`, any table with a column of files (or `sha256`) and a column of types, "
         "or a folder of images with one sub-folder per type. A preview shows what would change."
@@ -52,7 +52,7 @@ def show_bring_in(here: Here) -> None:
 
 
 def choose_said() -> tuple[str, tuple[Said, ...] | None]:
-    """Let a table or a folder be chosen; return its name and what it says, None before."""
+    """Let the reader choose a table or folder; return its name and content, or None before that."""
     left, right = st.columns(2)
     with left:
         table = st.file_uploader(
@@ -78,7 +78,7 @@ def choose_said() -> tuple[str, tuple[Said, ...] | None]:
 
 
 def said_in(name: str, data: bytes, key: str) -> tuple[Said, ...] | None:
-    """Read a table; where it is unclear which columns are meant, ask: None until that is said."""
+    """Read a table; if the columns are unclear, ask, and return None until they are chosen."""
     written = decode_table(data, name, "reviews", bounded=False).text
     chosen: dict[str, str] = {}
     try:
@@ -106,7 +106,7 @@ def said_in(name: str, data: bytes, key: str) -> tuple[Said, ...] | None:
 
 
 def preview(here: Here, name: str, said: Sequence[Said]) -> None:
-    """Show what a file would change, ask what is unclear, and offer to bring it in."""
+    """Show what a file would change, ask about anything unclear, and offer to import it."""
     query, types = here.pooled(QUERY), all_types(here)
     kept = decisions_now(here.workspace, here.workspace.snapshot(here.id), "review")
     reviews = read_reviews(one.payload for one in kept)
@@ -166,7 +166,7 @@ def preview(here: Here, name: str, said: Sequence[Said]) -> None:
 
 
 def ask_names(unknown: Mapping[str, int], types: Sequence[str], key: str) -> dict[str, str]:
-    """Ask what names stand for that are no type of the study."""
+    """Ask for the meaning of names that are not types of the study."""
     meant = {}
     if unknown:
         st.markdown(
@@ -189,7 +189,7 @@ def ask_names(unknown: Mapping[str, int], types: Sequence[str], key: str) -> dic
 
 
 def show_counts(found: BroughtIn, reviews: Sequence[Review], rows: int) -> None:
-    """Tell how much of a file fits, and how much it changes."""
+    """Show how much of a file is usable, and how much it changes."""
     before = {(one.cell, one.reader) for one in reviews}
     changes = sum((one.cell, one.reader) in before for one in found.reviews)
     columns = st.columns(4)
@@ -206,7 +206,7 @@ def show_counts(found: BroughtIn, reviews: Sequence[Review], rows: int) -> None:
 
 
 def show_change(here: Here, found: BroughtIn, reviews: Sequence[Review]) -> None:
-    """Show the number of cells of each type before and after, as the vote stands now."""
+    """Show the number of cells of each type before and after, by the current vote."""
     current = load_current(here.workspace, here.id)
     if current is None or not found.reviews:
         return
@@ -236,7 +236,7 @@ def show_left_out(found: BroughtIn) -> None:
 
 
 def keep(here: Here, found: BroughtIn, name: str, counts: bool) -> None:
-    """Keep the answers, all at one stroke."""
+    """Save all answers at once."""
     payloads = brought_payloads(found.reviews, name, counts=counts)
     if here.decide_all("review", payloads):
         here.mark_seen()
@@ -244,7 +244,7 @@ def keep(here: Here, found: BroughtIn, name: str, counts: bool) -> None:
 
 
 def offer_undo(here: Here) -> None:
-    """Offer to take back what the reader brought in last."""
+    """Offer to undo the reader's last import."""
     own = here.own_decisions("review")
     if own and (source := own[-1].payload.get("from")):
         many = text.count(own[-1].payload["together"], "answer")
@@ -259,6 +259,6 @@ def offer_undo(here: Here) -> None:
 
 
 def take_back(here: Here) -> None:
-    """Take back what the reader brought in last."""
+    """Undo the reader's last import."""
     here.undo("review")
     here.mark_seen()

@@ -1,4 +1,4 @@
-"""One query cell on the Cells page: its type, how sure it is, and its pictures."""
+"""One query cell on the Cells page: its type, confidence and pictures."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ LARGE = 2048  # px
 def show_cell(
     here: Here, run: RunResult, reviews: Sequence[Review], cell: int, shades: Mapping[str, str]
 ) -> None:
-    """Show one cell and all that is known of it."""
+    """Show one cell and everything known about it."""
     match = run.matches[run.clusters.labels[cell]]
     number = int(run.clusters.names[run.clusters.labels[cell]])
     large_chip(run.types[run.vote.winner[cell]], shades)
@@ -54,7 +54,7 @@ def show_cell(
 
 
 def show_set(run: RunResult, reviews: Sequence[Review], cell: int) -> None:
-    """Tell which types cannot be ruled out, where the blind sample is large enough."""
+    """Show which types cannot be ruled out, if the blind sample is large enough."""
     if run.updated is None:
         return
     drawn = random_sample(run.query.cells, reviews, seed=run.config.seed)
@@ -72,7 +72,7 @@ def show_set(run: RunResult, reviews: Sequence[Review], cell: int) -> None:
 
 
 def show_picture(here: Here, run: RunResult, cell: int) -> None:
-    """Show a cell large, and say how large it is."""
+    """Show a cell enlarged, with its size."""
     show_views(here, run, cell)
     crops = run.framing.crops[QUERY]
     nucleus = crops.nuclei[cell] if crops.nuclei is not None else None
@@ -90,11 +90,11 @@ def show_picture(here: Here, run: RunResult, cell: int) -> None:
 def show_views(
     here: Here, run: RunResult, cell: int, coming: Sequence[int] = (), *, height: str = "420px"
 ) -> None:
-    """Show a cell in original colours and as the encoders see it, to zoom and to pan together.
+    """Show a cell in original colours and as encoders see it; both zoom and pan together.
 
-    The one in the colours that the reader chose for all pages stands first; where there is no room
-    for both, it stands alone until the other is asked for. ``coming`` are cells whose pictures are
-    loaded ahead. All of it has the ``height``, a length in CSS, so that nothing below moves.
+    The view in the colours that the reader chose for all pages comes first. If there is no room for
+    both, only this one is shown until the reader switches. ``coming`` are cells whose pictures are
+    loaded in advance. The total height is ``height``, a CSS length, so that nothing below moves.
     """
     crops = run.framing.crops[QUERY]
     try:
@@ -136,7 +136,7 @@ def _address(here: Here, run: RunResult, cell: int, view: Mapping[str, Any]) -> 
 
 
 def _around(*boxes: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """Return the box around some, each given by left, top, width and height."""
+    """Return the bounding box of boxes, each given by left, top, width and height."""
     left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
     right, bottom = max(box[0] + box[2] for box in boxes), max(box[1] + box[3] for box in boxes)
     return left, top, right - left, bottom - top
@@ -144,6 +144,6 @@ def _around(*boxes: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
 
 def _um_per_px(here: Here, run: RunResult, cell: int) -> float:
     """Return the size of a pixel; 0 if it is not known."""
-    # A result from before the scale was known is shown with it all the same.
+    # A result from before the scale was known is also shown with the scale.
     known = run.framing.crops[QUERY].dataset.cell_scales[cell].um_per_px
     return known or here.workspace.sets(here.id, QUERY)[0].um_per_px or 0.0

@@ -1,4 +1,4 @@
-"""What becomes black and white in a set, and which of its channels are shown."""
+"""Grey values shown as black and white in a set, and its displayed channels."""
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ _COLOURS = ("Red", "Green", "Blue")
 
 
 def show_numbers(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
-    """Say what becomes black and white; let channels be chosen where they are no colours."""
+    """Show the grey values that become black and white; offer channels if they are not colours."""
     words = [said for scale in dataset.scales if (said := describe_scale(scale))]
     if words:
         kind = "One scale for the set" if len(words) == 1 else "One scale per pixel format"
@@ -26,7 +26,7 @@ def show_numbers(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
 
 
 def offer_channels(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
-    """Let the channels be chosen that are shown; until then files that have not three wait."""
+    """Let the user choose the displayed channels; until then files without exactly three wait."""
     counts = [f"{files:,} files have {has} channels" for has, files in dataset.channel_counts]
     most = max(has for has, _ in dataset.channel_counts)
     waiting = not image_set.channels and any(has != 3 for has, _ in dataset.channel_counts)
@@ -66,5 +66,5 @@ def offer_channels(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
 
 
 def _start(chosen: tuple[int, ...] | None, at: int, number: int) -> int:
-    """Return the channel that a choice starts from."""
+    """Return the initial channel of a choice."""
     return chosen[at] if chosen and len(chosen) == number else at + 1

@@ -1,4 +1,4 @@
-"""Which cells are reviewed, and in which order."""
+"""Choice of the cells to review, and of their order."""
 
 from collections.abc import Sequence
 
@@ -25,12 +25,12 @@ MUST_FIND = ("must find", "")
 
 
 def first_choice(run: RunResult) -> tuple[str, str]:
-    """Return the cells that are shown before anybody chose: those that must not be missed."""
+    """Return the cells shown by default: those that must not be missed."""
     return MUST_FIND if run.to_show else ALL
 
 
 def queue_of(here: Here, run: RunResult, reviews: Sequence[Review]) -> ReviewQueue:
-    """Line up the cells to look at, as the reader chose."""
+    """Make the queue of cells that the reader chose."""
     second = st.session_state.get("reading") == "second"
     which = st.session_state.get("which", first_choice(run))
     return review_queue(
@@ -45,7 +45,7 @@ def queue_of(here: Here, run: RunResult, reviews: Sequence[Review]) -> ReviewQue
 
 
 def choose(here: Here, current: CurrentRun) -> None:
-    """Let the reader choose cells, their order, and how to read beside others."""
+    """Let the reader choose cells, their order, and how to share the work with other readers."""
     run, reviews = current.run, current.reviews
     others = {one.reader for one in reviews} - {here.reader}
     clusters = run.clusters.names.tolist()

@@ -1,4 +1,4 @@
-"""The chosen cluster, by its number: kept from page to page, and shown in the address."""
+"""The chosen cluster, by number: kept across pages, and shown in the address."""
 
 from collections.abc import Sequence
 
@@ -7,18 +7,18 @@ import streamlit as st
 from parts import text
 
 NAME = "cluster"
-_MOST_DIGITS = 9  # of the number of a cluster: an address may hold thousands
+_MOST_DIGITS = 9  # digits of a cluster number: an address may hold thousands
 
 
 def cluster_number(written: str) -> int | None:
-    """Read the number of a cluster from an address; None where it is none."""
+    """Read the number of a cluster from an address; None if it is not a number."""
     return int(written) if written.isdecimal() and len(written) <= _MOST_DIGITS else None
 
 
 def chosen_cluster(numbers: Sequence[int], otherwise: int) -> int:
     """Return the cluster that the address or the session names, if it is one of ``numbers``."""
     asked = st.query_params.get(NAME)
-    # What this page wrote there itself is no wish: the session may have gone on since.
+    # Ignore what this page wrote there itself: the session may have moved on since.
     if asked and asked != st.session_state.get(f"{NAME} shown"):
         number = cluster_number(asked)
         if number in numbers:

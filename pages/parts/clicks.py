@@ -1,8 +1,8 @@
-"""Buttons whose click counts even where the page is drawn anew at the same moment.
+"""Buttons whose click counts even if the page is redrawn at the same moment.
 
-Streamlit gives ``True`` to one run of the page alone. Where that run is cut short before it comes
-to the button, as by an upload that reports meanwhile, nobody would hear of the click. Callbacks
-run before the page does; so the click is noted there, and taken up when its button is drawn.
+Streamlit returns ``True`` in only one run of the page. If that run is interrupted before it reaches
+the button, for example by an upload that reports progress, the click would be lost. Callbacks run
+before the page, so the click is recorded there and handled when its button is drawn.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import streamlit as st
 
 
 def clicked(draw: Callable[..., bool], label: str, *, key: str, **looks: object) -> bool:
-    """Draw a button (``st.button``, ``st.form_submit_button``); tell once that it was clicked."""
+    """Draw a button (``st.button``, ``st.form_submit_button``); return True once per click."""
     draw(label, key=key, on_click=_note, args=(key,), **looks)
     noted: set[str] = st.session_state.get("clicks", set())
     if found := key in noted:
@@ -20,7 +20,7 @@ def clicked(draw: Callable[..., bool], label: str, *, key: str, **looks: object)
 
 
 def forget_clicks(page: str) -> None:
-    """Drop what was clicked on another page and not taken up before it was left."""
+    """Discard clicks on another page that were not handled before the page was left."""
     if st.session_state.get("page of clicks") != page:
         st.session_state["page of clicks"] = page
         st.session_state["clicks"] = set()

@@ -1,4 +1,4 @@
-"""Answers to clusters: kept at a click or a key, and taken back."""
+"""Answers to clusters: saved at a click or key press, and undone."""
 
 from collections.abc import Sequence
 
@@ -15,15 +15,15 @@ from parts.reader import when_named
 from parts.study_types import typed_name
 
 ASKED_AGAIN = "asked again"
-"""Numbers of the clusters that a mixed one was split in: they come next."""
+"""Numbers of the clusters that a mixed one was split into; they come next."""
 TO_MATCH = "to match"
 """Whether clusters were split and wait to be matched."""
 _UNSAID = "unsaid"
-"""Whether a split took the cluster's answer back just before it."""
+"""Whether the cluster's answer was removed just before a split."""
 
 
 def keep_answers(matched: Matched, answers: Sequence[tuple[int, str | None]]) -> bool:
-    """Keep answers to clusters, all at one stroke; on disk when this returns."""
+    """Save all answers to clusters at once; they are on disk when this returns."""
     payloads = match_payloads(matched.clusters, matched.query.cells, answers, matched.types)
     if not matched.here.decide_all("match", payloads):
         return False
@@ -32,15 +32,15 @@ def keep_answers(matched: Matched, answers: Sequence[tuple[int, str | None]]) ->
 
 
 def is_shown(matched: Matched, position: int) -> bool:
-    """Tell whether a cluster is the one that is shown.
+    """Tell whether a cluster is the one shown.
 
-    While a page is drawn anew a key hits the buttons of two clusters: one of them is meant.
+    While a page is redrawn, a key can hit the buttons of two clusters, of which only one is meant.
     """
     return matched.number(position) == st.session_state["cluster"]
 
 
 def answer(matched: Matched, position: int, name: str) -> None:
-    """Keep an answer and go on to the next cluster without one."""
+    """Save an answer and go to the next cluster without one."""
     if not matched.here.reader:
         when_named(lambda reader: answer(matched.of(reader), position, name))
         return
@@ -54,7 +54,7 @@ def answer(matched: Matched, position: int, name: str) -> None:
 
 
 def answer_new(matched: Matched, position: int, field: str) -> None:
-    """Keep a type that the reference lacks, as it was typed in."""
+    """Save a type that the reference lacks, as entered."""
     try:
         name = typed_name(matched.here, st.session_state[field])
     except CellTransferError as error:
@@ -65,13 +65,13 @@ def answer_new(matched: Matched, position: int, field: str) -> None:
 
 
 def take_back(matched: Matched, position: int) -> None:
-    """Let a cluster be a proposal again."""
+    """Turn a cluster's answer back into a proposal."""
     if is_shown(matched, position):
         keep_answers(matched, [(position, None)])
 
 
 def split(matched: Matched, position: int) -> None:
-    """Split a mixed cluster and ask of its parts: an answer that it had does not stand for them."""
+    """Split a mixed cluster and ask about its parts; its previous answer does not apply to them."""
     if not is_shown(matched, position):
         return
     if not matched.here.reader:
@@ -98,9 +98,9 @@ def confirm_all(matched: Matched, positions: Sequence[int]) -> None:
 
 
 def last_kind(here: Here) -> str | None:
-    """Tell what this reader did last that stands: ``match`` an answer, ``cluster`` a split or move.
+    """Return the kind of this reader's last action: ``match`` an answer, ``cluster`` an edit.
 
-    None if nothing of these clusters can be undone.
+    An edit is a split or a move. None if nothing on these clusters can be undone.
     """
     key = stage_keys(here.workspace, here.id).get("clusters")
     mine = [
@@ -112,20 +112,20 @@ def last_kind(here: Here) -> str | None:
 
 
 def undo_last(here: Here, kind: str) -> tuple[Decision, ...]:
-    """Take back what a reader did last of a kind; after a split its cluster's answer stands again.
+    """Undo a reader's last action of a kind; undoing a split restores its cluster's answer.
 
-    A split of a cluster with an answer is kept as two strokes, of two kinds.
+    A split of a cluster with an answer is stored as two actions, of two kinds.
     """
     undone = here.undo(kind)
     if undone and undone[-1].payload.get(_UNSAID):
         said = here.own_decisions("match")
-        if said and said[-1].id < undone[0].id:  # nothing was said since
+        if said and said[-1].id < undone[0].id:  # no answer since
             here.undo("match")
     return undone
 
 
 def undo(matched: Matched) -> None:
-    """Take this reader's last answer or split back, or all that were given at one stroke."""
+    """Undo this reader's last answer or split, or all answers given at once."""
     kind = last_kind(matched.here)
     if kind and (undone := undo_last(matched.here, kind)):
         if kind == "match":
@@ -136,7 +136,7 @@ def undo(matched: Matched) -> None:
 
 
 def step(matched: Matched, by: int) -> None:
-    """Go to the next cluster, or the one before."""
+    """Go to the next or the previous cluster."""
     order = matched.order
     at = order.index(matched.position(st.session_state["cluster"]))
     choose_cluster(matched.number(order[(at + by) % len(order)]))

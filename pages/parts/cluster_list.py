@@ -1,4 +1,4 @@
-"""All clusters of the query as rows: size, some cells, and how pure each seems."""
+"""List of the query's clusters: size, some cells, and how pure each seems."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from parts.clustered import Clustered
 from parts.pictures import pictures
 from parts.seeming import bar
 
-STRIP, SIZE = 12, 40  # cells of a row, as many as fit in, and px of each
+STRIP, SIZE = 12, 40  # cells per row, as many as fit, and px of each
 HEIGHT = 600  # px
 
 
 def show_list(found: Clustered, numbers: Sequence[int], chosen: int) -> None:
-    """List clusters, one to be chosen; the others' cells are not shown."""
+    """List clusters to choose one; the cells of the others are not shown."""
     st.header(f"{text.count(len(numbers), 'cluster')}, largest first", anchor=False)
     with st.container(height=HEIGHT, gap="small", key="clusters"):
         for number in numbers:
@@ -24,7 +24,7 @@ def show_list(found: Clustered, numbers: Sequence[int], chosen: int) -> None:
 
 
 def show_row(found: Clustered, number: int, *, chosen: bool) -> None:
-    """Show one cluster: a button that opens it, its most central cells, what they are taken for."""
+    """Show one cluster: a button that opens it, its most central cells, and their predictions."""
     position = found.clusters.names.tolist().index(number)
     purity = found.purity[position]
     central = central_first(found.clusters, position)[:STRIP]

@@ -1,4 +1,4 @@
-"""How clusters are found, as a form."""
+"""Form for the settings of clustering."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from parts.work import begin, state_of
 
 
 def show_settings(here: Here) -> None:
-    """Show how clusters are found, folded away, and let it be changed."""
+    """Show the settings of clustering in a collapsed section, to be changed."""
     config = study_config(here.workspace, here.study)
     with text.expert("Expert: how clusters are found"), st.form("settings"):
         chosen: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The clusters of a study, and how they are put right by hand."""
+"""The clusters of a study, and how they are edited by hand."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,31 +41,31 @@ NEW = -1
 class Clustered:
     """Clusters and their names, read once for all parts of the page.
 
-    A cluster's number is what people know it by; its position is its place in ``clusters``.
+    A cluster's number is shown to users; its position is its index in ``clusters``.
     """
 
     here: Here
     key: str
-    """Of these clusters: edits count for them alone."""
+    """Key of these clusters; edits apply only to them."""
     query: Dataset
     clusters: Clusters
     names: Mapping[int, str]
     """Names that people gave to clusters, by number."""
     opinion: Opinion
-    """What the encoders say of each cell, before people's answers."""
+    """The encoders' predictions for each cell, before people's answers."""
     purity: tuple[Purity, ...]
-    """How pure each cluster seems by that, by position."""
+    """How pure each cluster seems by these predictions, by position."""
     shades: Mapping[str, str]
     """The colour of each type."""
 
     def label(self, number: int) -> str:
-        """Write what a cluster goes by."""
+        """Write the label of a cluster."""
         given = self.names.get(number, "")
         return f"{number} · {given}" if given else f"{number}"
 
 
 def load_clustered(here: Here) -> Clustered:
-    """Read what the Clusters page shows; the clusters must be there."""
+    """Read what the Clusters page shows; the clusters must exist."""
     query = here.pooled(QUERY)
     clusters = load_clusters(here.workspace, here.id)
     decisions = here.workspace.decisions(here.id, "cluster-name")
@@ -86,14 +86,14 @@ def load_clustered(here: Here) -> Clustered:
 def keep_edit(
     found: Clustered, cells: np.ndarray, to: int | None, what: str, cluster: int | None = None
 ) -> None:
-    """Keep an edit, then show it."""
+    """Save an edit, then show it."""
     payload = edit_payload(found.key, found.query.cells, cells, to, what, cluster)
     if found.here.decide("cluster", payload):
         st.rerun()
 
 
 def show_undo(found: Clustered) -> None:
-    """Offer to take back this reader's last edit of these clusters."""
+    """Offer to undo this reader's last edit of these clusters."""
     here = found.here
 
     def of_these(kind: str, key: str | None) -> bool:
@@ -122,7 +122,7 @@ def show_undo(found: Clustered) -> None:
 
 
 def offer_split(found: Clustered, number: int) -> None:
-    """Offer to split a cluster by what tells its cells apart."""
+    """Offer to split a cluster by the main differences between its cells."""
     here = found.here
     if clicked(
         st.button,
@@ -170,9 +170,9 @@ def offer_edits(found: Clustered, number: int) -> None:
 def offer_move(
     found: Clustered, chosen: np.ndarray, where: str, on_map: np.ndarray | None = None
 ) -> None:
-    """Let cells that were picked be moved to another cluster.
+    """Offer to move selected cells to another cluster.
 
-    ``on_map`` are the cells that a map shows, where they were picked there: others follow them.
+    ``on_map`` are the cells that a map shows, if they were selected there: others follow them.
     """
     here = found.here
     with st.form(f"move {where}", border=False):
@@ -195,6 +195,6 @@ def offer_move(
 
 
 def embeddings(here: Here) -> np.ndarray:
-    """Read what clusters were found on."""
+    """Read the embeddings that clusters were found on."""
     with st.spinner("Reading the embeddings…"):
         return query_embeddings(load_prepared(here.workspace, here.id), here.workspace.cache)

@@ -1,4 +1,4 @@
-"""How every page shows cells: in the camera's own colours, or as the encoders see them."""
+"""Switch for how pages show cells: in the camera's original colours, or as encoders see them."""
 
 import streamlit as st
 
@@ -8,12 +8,12 @@ _KEPT = "original colours"
 
 
 def original_colours() -> bool:
-    """Tell whether cells are shown in original colours: until somebody switches, they are."""
+    """Tell whether cells are shown in original colours, which is the default."""
     return bool(st.session_state.get(_KEPT, True))
 
 
 def show_switch() -> None:
-    """Offer the switch; the button says how cells are shown now."""
+    """Offer the switch; the button shows the current state."""
     now = "Original colours" if original_colours() else "As the encoders see it"
     st.button(
         now,
@@ -22,7 +22,7 @@ def show_switch() -> None:
         shortcut=KEYS[_KEPT],
         help="How cells are shown on all pages. Encoders see colours adjusted to a common scale.",
         on_click=_show,
-        args=(not original_colours(),),  # the same result if the click is told twice
+        args=(not original_colours(),),  # the same result if the click is reported twice
         width="stretch",
     )
 

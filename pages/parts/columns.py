@@ -1,4 +1,4 @@
-"""Columns of a set's tables: asked for where it is unclear which is meant, and changed."""
+"""Columns of a set's tables: ask for them if they are unclear, and change them."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ MEANINGS: Mapping[str, str] = {"file": "Files", "label": "Types"}
 
 
 def show_columns(here: Here, image_set: ImageSet) -> None:
-    """Ask which columns of a table are meant, and offer to change what was taken unasked."""
+    """Ask which columns of a table to use, and offer to change those chosen automatically."""
     for table, header in table_headers(here.workspace, image_set.id, image_set.revision).items():
         counts = header.counts
         if any(need not in counts for need in header.needs):
@@ -30,7 +30,7 @@ def show_columns(here: Here, image_set: ImageSet) -> None:
 
 
 def ask_columns(here: Here, image_set: ImageSet, table: str, header: TableHeader) -> None:
-    """Let a column be chosen for each thing that the table must say."""
+    """Let the user choose a column for each required field of the table."""
     with st.form(f"columns {table} {image_set.id}", border=False):
         chosen = {
             need: st.selectbox(
@@ -62,5 +62,5 @@ def table_headers(
     set_id: str,
     revision: str,  # noqa: ARG001
 ) -> Mapping[str, TableHeader]:
-    """Read the headers of a set's tables, once a revision of it."""
+    """Read the headers of a set's tables, once per revision of the set."""
     return _workspace.table_headers(set_id)

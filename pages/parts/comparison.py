@@ -1,4 +1,4 @@
-"""Two runs side by side: which cells changed type, and what speaks for each change."""
+"""Two runs side by side: which cells changed type, and the evidence for each change."""
 
 from collections.abc import Sequence
 
@@ -24,8 +24,8 @@ SIDES = ("first", "second")
 """Parameters of the address; each is a study's id, and after ``@`` the key of an earlier run."""
 
 _PICTURE = 150  # px
-_FLOWS = 40  # changes of type that are offered to choose from
-_ROWS, _TABLE = 7, 285  # rows of a table that are in view, and its height in px then
+_FLOWS = 40  # changes of type offered in the filter
+_ROWS, _TABLE = 7, 285  # visible rows of a table, and its height in px
 
 
 def run_label(run: StudyRun) -> str:
@@ -36,7 +36,7 @@ def run_label(run: StudyRun) -> str:
 
 
 def choose_side(space: Workspace, side: str) -> tuple[str, str] | None:
-    """Let a study and one of its runs be chosen; the address holds both."""
+    """Let the user choose a study and one of its runs; the address contains both."""
     names = {study.id: study.name for study in space.studies()}
     asked, _, run = st.query_params.get(side, "").partition("@")
     title = side.capitalize()
@@ -74,14 +74,14 @@ def compared(
     sides: tuple[tuple[str, str], tuple[str, str]],
     state: tuple[str, ...],  # noqa: ARG001
 ) -> ComparedRuns:
-    """Compare two runs, once for the state that their studies are in."""
+    """Compare two runs, once per state of their studies."""
     return compare_runs(*(_typed(_space, *side, both=sides) for side in sides))
 
 
 def _typed(space: Workspace, study: str, run: str, both: Sequence[tuple[str, str]]) -> ReviewedRun:
     name = space.study(study).name
     names = {space.study(one).name for one, _ in both}
-    if len(names) < len(both):  # the same name twice tells nothing
+    if len(names) < len(both):  # the same name twice is uninformative
         labels = {one.key: run_label(one) for one in study_runs(space, study)}
         same = len({one for one, _ in both}) < len(both)
         name = labels.get(run, run) if same else f"{name} ({study[:4]})"
@@ -89,7 +89,7 @@ def _typed(space: Workspace, study: str, run: str, both: Sequence[tuple[str, str
 
 
 def show_comparison(here: Here, found: ComparedRuns) -> None:
-    """Show what changed, and what differs; ``here`` is the first study."""
+    """Show changed cells and other differences; ``here`` is the first study."""
     changed = text.count(len(found.changes), "cell")
     st.subheader(f"{changed} of {found.shared:,} changed type")
     flows, why = st.columns([2, 3])
@@ -171,7 +171,7 @@ def _open(found: ComparedRuns, number: int) -> None:
 
 
 def _show_why(here: Here, found: ComparedRuns, change: Change, shades: dict[str, str]) -> None:
-    """Show one cell, and what speaks for its change."""
+    """Show one cell, and the evidence for its change."""
     url = picture_url(here, change.cell, 2 * _PICTURE)
     st.html(
         f"<img src='{url}' width='{_PICTURE}' alt='The open cell' "

@@ -1,4 +1,4 @@
-"""Live counts by type beside the gallery: of the cells that are shown, and of all answers."""
+"""Live counts by type next to the gallery: of the cells shown, and of all answers."""
 
 import html
 from collections import Counter
@@ -14,7 +14,7 @@ from parts.pictures import chip
 def show_counts(
     facts: CellFacts, cells: np.ndarray, types: Sequence[str], shades: Mapping[str, str]
 ) -> None:
-    """Show how many of the chosen cells count as each type, and how many were answered so."""
+    """Show how many of the chosen cells count as each type, and how many have that answer."""
     here = Counter(facts.final[cells].tolist())
     answered = Counter(facts.answered[facts.answered != ""].tolist())
     shown = [*types, *sorted((here.keys() | answered.keys()) - {*types})]
@@ -30,7 +30,7 @@ def show_counts(
         ".counted th:first-child {text-align: left; overflow: hidden; text-overflow: ellipsis;"
         "max-width: 0; width: 99%; white-space: nowrap}"
         ".counted tr:last-child > * {border-top: 1px solid #8886; font-weight: 600}"
-        # Narrow windows have one line of them above the gallery.
+        # Narrow windows show them on one line above the gallery.
         "@media (max-width: 1150px) {.st-key-cells-counts .counted {display: flex; flex-wrap: wrap;"
         "gap: 0 14px} .st-key-cells-counts .counted :is(thead, tbody) {display: contents}"
         ".st-key-cells-counts .counted tr {display: flex}"

@@ -1,4 +1,4 @@
-"""Whose answers and votes made a cell's type."""
+"""The answers and votes that decided a cell's type."""
 
 import streamlit as st
 
@@ -7,7 +7,7 @@ from celltransfer_core.pipeline import RunResult
 
 
 def show_deciders(run: RunResult, cell: int) -> None:
-    """Tell what made a cell's type, and how far it is from all that people named."""
+    """Show what decided a cell's type, and its distance from all annotated cells."""
     if run.updated is None:
         return
     shares = dict(zip(KINDS, run.updated.cell_weights[cell].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""What lies before a reader on the Review page, and what their keys do with it."""
+"""State of a reader on the Review page, and the actions of their keys."""
 
 import time
 from collections.abc import Sequence
@@ -18,43 +18,43 @@ from parts.study_types import typed_name
 
 @dataclass
 class Desk:
-    """Cells before one reader; they stay until answered, whatever others do."""
+    """Cells shown to one reader; they stay until answered, regardless of other readers."""
 
     owner: tuple[object, ...]
-    """Study, reader, and what they chose to look at."""
+    """Study, reader, and the cells they chose."""
     past: list[tuple[str, bool]] = field(default_factory=list)
-    """Cells (hash, blind) that went over the desk."""
+    """Cells (hash, blind) shown so far."""
     place: int = 0
-    """Where among them the reader is; at their end unless going back."""
+    """Position of the reader among them; at the end unless going back."""
     current: tuple[str, bool] | None = None
     left: tuple[str, bool] | None = None
-    """The cell that lay there when the reader went back."""
+    """The cell that was shown when the reader went back."""
     shown: str | None = None
-    """The cell that was last drawn."""
+    """The cell that was last displayed."""
     taken: Sequence[str] = ()
-    """Cells that are this reader's alone."""
+    """Cells reserved for this reader."""
     renew: float = 0.0
-    """When they are to be taken again."""
+    """When the reservation must be renewed."""
     chances: dict[str, float] = field(default_factory=dict)
-    """With which the queue drew the cells that were shown, until they are answered."""
+    """Probabilities with which the queue drew the cells shown, until they are answered."""
     elsewhere: bool = False
-    """Whether all cells that are left lie before others."""
+    """Whether all remaining cells are being shown to other readers."""
     problem: str = ""
-    """Why an answer could not be kept."""
+    """Why an answer could not be saved."""
 
     @property
     def at_end(self) -> bool:
-        """Whether the reader is at the queue's next cell, not going back."""
+        """Whether the reader is at the queue's next cell rather than going back."""
         return self.place >= len(self.past)
 
     def turn_to(self, place: int) -> None:
-        """Go to a place; its cell is drawn next."""
+        """Go to a position; its cell is displayed next."""
         self.place = place
         self.current = self.shown = None
 
 
 def desk_of(here: Here) -> Desk:
-    """Return the reader's desk, an empty one where they chose to look at something else."""
+    """Return the reader's desk, or an empty one if they chose other cells."""
     state = st.session_state
     chosen = state.get("order"), str(state.get("which")), state.get("reading") or "shared"
     owner = (here.id, here.reader, *chosen)
@@ -67,13 +67,13 @@ def desk_of(here: Here) -> Desk:
 def keep_answers(
     here: Here, answers: Sequence[tuple[str, str, bool]], chance: float | None = None
 ) -> bool:
-    """Keep answers (cell, answer, blind): on disk when this returns."""
+    """Save answers (cell, answer, blind); they are on disk when this returns."""
     if not here.reader:
         return when_named(lambda name: keep_answers(here.of(name), answers, chance))
     payloads = review_payloads(answers, here.reader, now(), chance=chance)
     seen = st.session_state.get("pulse", "")
     try:
-        # One's own answer is no news that the whole page should be drawn anew for.
+        # A reader's own answer need not redraw the whole page.
         st.session_state["pulse"] = here.workspace.decide_unseen(
             here.id, "review", payloads, here.reader, seen
         )
@@ -84,9 +84,9 @@ def keep_answers(
 
 
 def answer(here: Here, cell: str, name: str, blind: bool) -> None:
-    """Keep an answer and go on to the next cell."""
+    """Save an answer and go to the next cell."""
     desk = desk_of(here)
-    # A key that is pressed twice speaks of the cell that was seen, once.
+    # A key that is pressed twice applies once, to the cell that was visible.
     if desk.shown != cell:
         return
     chance = desk.chances.get(cell)
@@ -99,7 +99,7 @@ def answer(here: Here, cell: str, name: str, blind: bool) -> None:
 
 
 def answer_new(here: Here, cell: str, blind: bool) -> None:
-    """Keep a type that the reference lacks, as it was typed in."""
+    """Save a type that the reference lacks, as entered."""
     try:
         name = typed_name(here, st.session_state["new type"])
     except CellTransferError as error:
@@ -110,7 +110,7 @@ def answer_new(here: Here, cell: str, blind: bool) -> None:
 
 
 def go_back(here: Here) -> None:
-    """Show the cell before; its answer can be changed."""
+    """Show the previous cell, whose answer can be changed."""
     desk = desk_of(here)
     if desk.at_end:
         desk.left = desk.current
@@ -125,7 +125,7 @@ def look_again(here: Here, cell: str) -> None:
 
 
 def undo(here: Here) -> None:
-    """Take this reader's last answer back, or all that were given at one stroke."""
+    """Undo this reader's last answer, or all that were given at once."""
     desk = desk_of(here)
     try:
         undone = here.workspace.undo(here.id, "review", here.reader)
@@ -133,7 +133,7 @@ def undo(here: Here) -> None:
         desk.problem = str(error)
         return
     if undone:
-        # What was taken back is shown again.
+        # The cell of an undone answer is shown again.
         last = (undone[-1].payload["cell"], bool(undone[-1].payload["blind"]))
         if last in desk.past:
             desk.past = desk.past[: desk.past.index(last)]
@@ -149,14 +149,14 @@ def next_cell(here: Here, run: RunResult, queue: ReviewQueue) -> tuple[str, bool
     else:
         line = zip(queue.cells.tolist(), queue.blind.tolist(), strict=True)
         waiting = [(run.query.cells[cell], blind) for cell, blind in line]
-        # The queue is another one after every answer; who went back comes back to where they were.
+        # The queue changes after every answer; a reader who went back returns to the same cell.
         first = next((one for one in (desk.current, desk.left) if one in waiting), None)
         first_cell = () if first is None else (first[0],)
         given = take(here, first_cell, [cell for cell, _ in waiting])
         desk.current = next((one for one in (first, *waiting) if one and one[0] in given), None)
         if desk.current in waiting:
             chance = float(queue.chances[waiting.index(desk.current)])
-            # That of the draw which brought it here, not of one since.
+            # The probability of the draw that selected this cell, not of a later draw.
             if not np.isnan(chance):
                 desk.chances.setdefault(desk.current[0], chance)
     desk.shown = desk.current[0] if desk.current else None
@@ -164,7 +164,7 @@ def next_cell(here: Here, run: RunResult, queue: ReviewQueue) -> tuple[str, bool
 
 
 def take(here: Here, shown: Sequence[str], waiting: Sequence[str]) -> Sequence[str]:
-    """Choose a cell that lies before no other reader; the one that is shown stays if it can."""
+    """Choose a cell that no other reader is seeing; the displayed one stays if possible."""
     desk, wanted = desk_of(here), [*dict.fromkeys((*shown, *waiting))]
     desk.elsewhere = False
     alone = here.locked or st.session_state.get("reading") == "second"
@@ -172,7 +172,7 @@ def take(here: Here, shown: Sequence[str], waiting: Sequence[str]) -> Sequence[s
         return wanted[:1]
     try:
         given = here.workspace.take(here.id, here.reader, wanted, 1)
-    except CellTransferError:  # where nothing can be written, nobody answers either
+    except CellTransferError:  # if nothing can be written, nobody can answer either
         return wanted[:1]
     desk.taken, desk.renew = given, time.monotonic() + HELD / 2
     desk.elsewhere = bool(wanted) and not given

@@ -1,4 +1,4 @@
-"""The foot of the window: a page's one main button, always in view."""
+"""The bottom bar of the window: a page's main button, always in view."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,11 +18,12 @@ def main_button(
     on_click: Callable[..., object] | None = None,
     args: Sequence[object] = (),
 ) -> bool:
-    """Draw a button that is always in view, at the foot of the window; tell whether it was clicked.
+    """Draw a button in the bar at the bottom of the window; tell whether it was clicked.
 
-    The first one of a page is its main button; what comes after stands beside it, not in colour.
-    A ``quiet`` one is not in colour either: there is more to do on the page itself. ``note`` says
-    in a few words why, before it. Not for fragments: they cannot draw outside of themselves.
+    The first one of a page is its main button; later ones are placed next to it, uncoloured. A
+    ``quiet`` one is uncoloured too, because there is more to do on the page itself. ``note`` gives
+    the reason in a few words before it. Fragments cannot use this, because they cannot draw outside
+    themselves.
     """
     dock = st.session_state.get("dock")
     if first := dock is None:

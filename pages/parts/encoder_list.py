@@ -1,4 +1,4 @@
-"""Encoders that are here, those that can be had, and a user's own."""
+"""Lists of installed encoders, available ones, and a user's own."""
 
 import tempfile
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ from parts.here import attempt
 
 @st.cache_data(ttl=30, show_spinner="Looking for encoders…")
 def find_encoders(folder: str) -> tuple[AvailableEncoder, ...]:  # noqa: ARG001
-    """List the encoders there are; a user's own are opened to see if they work."""
+    """List the installed encoders; a user's own are opened to check that they work."""
     return available_encoders()
 
 
 def show_encoders(found: Sequence[AvailableEncoder]) -> None:
-    """Show what there is to know of each encoder."""
+    """Show the facts about each encoder."""
     rows = {
         one.id: {
             "Description": one.spec.name,
@@ -39,7 +39,7 @@ def show_encoders(found: Sequence[AvailableEncoder]) -> None:
         for one in found
         if one.spec and one.here
     }
-    # A user's own encoder says of itself what it likes.
+    # The description of a user's own encoder cannot be trusted.
     st.table(pd.DataFrame.from_dict(rows, orient="index").map(text.plain))
     st.caption(
         "**Training data**: an encoder that was trained on your own images performs better on "
@@ -51,13 +51,13 @@ def show_encoders(found: Sequence[AvailableEncoder]) -> None:
 
 
 def trained_on(spec: EncoderSpec) -> str:
-    """Tell what an encoder has seen."""
+    """Describe what an encoder was trained on."""
     overlap = f"; among them {spec.overlap}" if spec.overlap else ""
     return f"{spec.trained_on or 'not stated'}{overlap}"
 
 
 def show_more_encoders(found: Sequence[AvailableEncoder]) -> None:
-    """Tell of encoders that can be fetched, and take one that somebody brought."""
+    """List encoders that can be fetched, and accept a file with a user's own."""
     rows = {
         one.id: {
             "Description": one.spec.name,
@@ -90,7 +90,7 @@ def show_more_encoders(found: Sequence[AvailableEncoder]) -> None:
 
 
 def take_in(files: Sequence[UploadedFile]) -> None:
-    """Check an encoder that was dropped, and keep it."""
+    """Check an encoder that was dropped, and save it."""
     models = [file for file in files if file.name.lower().endswith(".onnx")]
     if len(models) != 1 or len(files) != 2:
         st.error("Drop two files together: NAME.onnx and its description NAME.json.")

@@ -1,4 +1,4 @@
-"""Where a method errs: true types against predicted ones, and the cells of each pair of types."""
+"""Errors of a method: true against predicted types, and the cells of each pair of types."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ ALL = -1
 def choose_prediction(
     found: Evaluation, label: str, key: str, filtering: str, default: tuple[str, str]
 ) -> Prediction:
-    """Let a method be chosen by its name, the most accurate first."""
+    """Let the user choose a method by name, the most accurate first."""
     rows = {
         row.key: row.accuracy
         for row in found.rows
@@ -44,7 +44,7 @@ def choose_prediction(
 def show_errors(
     here: Here, found: Evaluation, shades: Mapping[str, str], prediction: Prediction
 ) -> None:
-    """Show which types a method takes for which, and the cells of a pair."""
+    """Show which types a method confuses, and the cells of a pair."""
     name = " ".join(prediction.key)
     written = st.segmented_control(
         "In the matrix",
@@ -73,9 +73,9 @@ def show_errors(
 
 
 def _show_matrix(matrix: Any, key: str, pairs: Mapping[tuple[str, str], int]) -> None:
-    """Show the matrix; a click on one of the ``pairs`` chooses it under ``key``."""
+    """Show the matrix; a click on one of the ``pairs`` stores it under ``key``."""
     serial = f"{key} clicks"
-    # A chart of its own after each click: a square that stays picked would fade the others.
+    # A new chart after each click: a square that stays selected would fade the others.
     chart = f"matrix {key} {st.session_state.setdefault(serial, 0)}"
 
     def choose() -> None:
@@ -111,7 +111,7 @@ def _show_cells(
     prediction: Prediction,
     shown: Sequence[Mistake],
 ) -> None:
-    """Show the cells of some mistakes, the surest errors first."""
+    """Show the cells of some mistakes, those of highest confidence first."""
     cells = np.array([cell for one in shown for cell in one.cells])
     surest = prediction.confidence if prediction.confidence is not None else prediction.agreement
     if surest is not None:

@@ -1,4 +1,4 @@
-"""What proposals rest on: votes of cells, the paper's heat maps and score plane, all sets."""
+"""Evidence for proposals: votes of cells, the paper's heat maps and score plane, all sets."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ MATRICES = {
 
 
 def show_evidence(matched: Matched, position: int) -> None:
-    """Show what the proposals are made from, folded away."""
+    """Show the evidence for the proposals in a collapsed section."""
     with text.expert("Expert: what the proposals are based on"):
         show_kinds(matched, position)
 
@@ -76,7 +76,7 @@ def show_kinds(matched: Matched, position: int) -> None:
 
 
 def show_heat(matched: Matched, labels: Sequence[str]) -> None:
-    """Show the votes of clusters, or one of the matrices that the paper's scores are made from."""
+    """Show the votes of clusters, or one of the matrices behind the paper's scores."""
     scores, votes = matched.scores, matched.named.votes
     cosines = {f"cosine {n}": f"Similarity for the encoder {n} (Fig. 9)" for n in scores.encoders}
     first = {} if votes is None else {"votes": VOTES}

@@ -1,4 +1,4 @@
-"""The accuracy to expect: one sentence, a bar, and what to do where it is poor."""
+"""The expected accuracy: a sentence, a bar, and what to do if it is poor."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ NOTE = (
 def show_expected(
     run: RunResult, reviews: Sequence[Review], inference: Inference | None = None
 ) -> None:
-    """Tell what accuracy to expect, and warn where it is poor."""
+    """Show the expected accuracy, and warn if it is poor."""
     expected = expected_accuracy(run, reviews, inference=inference)
     if expected is None:
         return
@@ -33,7 +33,7 @@ def show_expected(
 
 
 def bar_of(expected: Expected) -> str:
-    """Draw the range on a scale from 0 to 100 %, with the best guess and the limit of a warning."""
+    """Draw the range on a scale from 0 to 100 %, with the best estimate and the warning limit."""
     low, value, high = (100 * one for one in (expected.low, expected.value, expected.high))
     label = f"From {low:.0f} to {high:.0f} %, best estimate {value:.0f} %"
     colour = "#c2410c" if expected.warns else "#0f766e"

@@ -1,4 +1,4 @@
-"""How far a review is, how fast it goes, and what its answers tell."""
+"""Progress and speed of a review, and the results of its answers."""
 
 import math
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ MOST_LISTED = 20
 
 
 def show_progress(here: Here, current: CurrentRun, left: int) -> None:
-    """Tell how far, how fast, and what the answers tell."""
+    """Show progress, speed, and the results of the answers."""
     run, reviews = current.run, current.reviews
     cells, predicted = run.query.cells, run.predicted
     reached = review_progress(cells, predicted, reviews)
@@ -96,7 +96,7 @@ def show_progress(here: Here, current: CurrentRun, left: int) -> None:
 
 
 def show_headline(box: DeltaGenerator, inference: Inference) -> None:
-    """Tell how often predictions are right: the interval first, or what is missing."""
+    """Show the accuracy of predictions, the interval first, or what is missing to estimate it."""
     if more := inference.missing_blind:
         box.metric(
             "Accuracy, all cells",
@@ -121,7 +121,7 @@ def show_headline(box: DeltaGenerator, inference: Inference) -> None:
 
 
 def show_changes(run: RunResult) -> None:
-    """Tell what the answers have changed."""
+    """Show what the answers have changed."""
     if run.updated is None:
         st.caption(
             ":material/school: No answer has been given yet: the vote is that of the "
@@ -145,7 +145,7 @@ def show_changes(run: RunResult) -> None:
 
 
 def show_hits(run: RunResult, reviews: Sequence[Review]) -> None:
-    """Tell how often the doubtful cells of the queue were right, apart from the estimate."""
+    """Show how often doubtful cells of the queue were right, separately from the estimate."""
     right, answered = count_hits(run.query.cells, run.predicted, reviews)
     if answered:
         st.markdown(
@@ -156,7 +156,7 @@ def show_hits(run: RunResult, reviews: Sequence[Review]) -> None:
 
 
 def show_worth(run: RunResult, reviews: Sequence[Review]) -> None:
-    """Tell what confidence is worth, once there are enough answers."""
+    """Show how reliable confidence is, once there are enough answers."""
     if run.updated is None:
         st.markdown("Scores are not calibrated: no cell has been typed by a reader yet.")
         return
@@ -181,7 +181,7 @@ def show_worth(run: RunResult, reviews: Sequence[Review]) -> None:
 
 
 def show_calibration(updated: UpdatedVote) -> None:
-    """Show how often confidence is right, as typed cells tell."""
+    """Show the calibration of confidence, measured on typed cells."""
     found = calibrate(updated)
     if isinstance(found, NotYet):
         st.markdown(f"Scores are not calibrated. {text.plain(str(found))}")
@@ -197,7 +197,7 @@ def show_calibration(updated: UpdatedVote) -> None:
 
 
 def show_accuracy(inference: Inference, total: int) -> None:
-    """Tell what drawn cells say, what it takes to know better, and what does not count."""
+    """Show the estimate from drawn cells, how to improve it, and which answers do not count."""
     st.markdown(text.plain(f"{describe_accuracy(inference)} {describe_left_out(inference.tally)}"))
     found, tally = inference.right(), inference.tally
     if found.draws >= ESTIMATED_FROM:
@@ -227,7 +227,7 @@ def show_accuracy(inference: Inference, total: int) -> None:
 
 
 def show_readers(here: Here, reviews: Sequence[Review], pairs: Sequence[tuple[str, str]]) -> None:
-    """Tell how far readers agree, and list where they do not."""
+    """Show how far readers agree, and list where they do not."""
     pair = pairs[0]
     if len(pairs) > 1:
         pair = st.selectbox(
@@ -256,7 +256,7 @@ def show_readers(here: Here, reviews: Sequence[Review], pairs: Sequence[tuple[st
 
 
 def show_kappas(found: Concordance, pair: tuple[str, str]) -> None:
-    """Tell how far two readers agree on each type."""
+    """Show how far two readers agree on each type."""
     if found.cells:
         rows = [
             {

@@ -1,4 +1,4 @@
-"""The line of filters on the Cells page, and what each of them leaves."""
+"""The filter bar of the Cells page."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,18 +43,18 @@ ANSWERED = {
 
 @dataclass(frozen=True)
 class Bar:
-    """What the line of filters is drawn from."""
+    """Data for drawing the filter bar."""
 
     here: Here
     facts: CellFacts
     view: View
     types: Sequence[str]
-    """Of the study, in its order."""
+    """Types of the study, in its order."""
 
     def bind(self, field: str, shown: Any, read: Callable[[Any], Any]) -> dict[str, Any]:
-        """Return what a widget needs to show a filter and to change it."""
+        """Return the arguments with which a widget shows and changes a filter."""
         key = WIDGET.format(field)
-        st.session_state[key] = shown  # whoever set it: an address, a chip, a saved filter
+        st.session_state[key] = shown  # set by an address, a chip or a saved filter
         return {"key": key, "on_change": _change, "args": (self.here, field, key, read)}
 
 
@@ -82,7 +82,7 @@ def show_filters(bar: Bar) -> None:
 
 
 def _many(bar: Bar, field: str, label: str, options: Iterable[Any], **how: Any) -> None:
-    """Let several values be chosen; those of an address that are not here can be taken out."""
+    """Let the user choose several values; unknown values from an address can be removed."""
     chosen = getattr(bar.view.wanted, field)
     st.multiselect(
         label,
@@ -211,11 +211,11 @@ class _Chip:
     group: str
     label: str
     without: Mapping[str, Any]
-    """Fields as they are without it."""
+    """Values of the fields without the filter."""
 
 
 def _chips(bar: Bar) -> list[_Chip]:
-    """List what is asked for, each with what takes it away."""
+    """List the active filters, each with the change that removes it."""
     wanted, bare = bar.view.wanted, CellFilter()
     found = []
     for field, group, label in (
@@ -259,7 +259,7 @@ def _chips(bar: Bar) -> list[_Chip]:
 
 
 def show_chips(bar: Bar) -> None:
-    """Show what is asked for; each can be taken away, and all at once."""
+    """Show the active filters; they can be removed one by one or all at once."""
     chips = _chips(bar)
     for number, chip in enumerate(chips):
         st.button(

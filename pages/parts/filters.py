@@ -1,4 +1,4 @@
-"""What the Cells page shows, as it stands in its address; links from other pages lead to it.
+"""What the Cells page shows, as parameters of its address; other pages link to it.
 
 =============  ==================================================================================
 parameter      meaning
@@ -39,7 +39,7 @@ from parts.chosen import cluster_number
 from parts.here import Here
 
 PAGE = "cells"
-LETTERS = 16  # of a cell's hash in an address
+LETTERS = 16  # letters of a cell's hash in an address
 WIDGET = "cells {}"
 """Key of the widget that shows a field of the filter."""
 
@@ -63,11 +63,11 @@ _RANGES = ("agreement", "confidence")
 
 @dataclass(frozen=True)
 class View:
-    """Which cells are shown, in which order, and the one that is open."""
+    """The cells shown, their order, and the open cell."""
 
     wanted: CellFilter = field(default_factory=CellFilter)
     only: str = ""
-    """Some cells alone, see :func:`pack_cells`."""
+    """Only some cells, see :func:`pack_cells`."""
     blind: bool = False
     """Whether cells that wait for a blind answer are shown too."""
     order: CellOrder = "least agreement"
@@ -78,12 +78,12 @@ class View:
 
     @property
     def choice(self) -> "View":
-        """The same without the open cell: what makes the list of cells."""
+        """The same without the open cell: all that determines the list of cells."""
         return replace(self, cell="")
 
 
 def write_view(view: View) -> dict[str, list[str]]:
-    """Write what is shown as parameters of an address; what leaves nothing out is left out."""
+    """Write the view as parameters of an address; filters without effect are left out."""
     wanted = view.wanted
     found: dict[str, list[str]] = {name: list(getattr(wanted, of)) for name, of in _NAMES.items()}
     found["cluster"] = [str(number) for number in wanted.clusters]
@@ -101,7 +101,7 @@ def write_view(view: View) -> dict[str, list[str]]:
 
 
 def read_view(address: Mapping[str, Sequence[str]]) -> View:
-    """Read what is shown from parameters of an address; what cannot be read is passed over."""
+    """Read the view from parameters of an address; unreadable parameters are ignored."""
 
     def last(name: str) -> str:
         return [*(address.get(name) or [""])][-1]
@@ -134,7 +134,7 @@ def read_view(address: Mapping[str, Sequence[str]]) -> View:
 
 
 def pack_cells(cells: Iterable[int], n: int) -> str:
-    """Write some of n cells so short that an address can hold them."""
+    """Encode some of n cells briefly enough for an address."""
     chosen = np.zeros(n, dtype=bool)
     chosen[[*cells]] = True
     packed = zlib.compress(np.packbits(chosen).tobytes(), 9)
@@ -142,7 +142,7 @@ def pack_cells(cells: Iterable[int], n: int) -> str:
 
 
 def unpack_cells(text: str, n: int) -> np.ndarray | None:
-    """Read which of n cells were packed; None where it was of other cells, or cannot be read."""
+    """Read which of n cells were packed; None if unreadable or made for other cells."""
     count, _, packed = text.partition(".")
     if count != str(n):
         return None
@@ -171,7 +171,7 @@ def choice_address(kind: str, value: object = "") -> dict[str, list[str]]:
 
 
 def _parameters(filters: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Write filters as other pages give them: a value, several, or True."""
+    """Write filters given by other pages as a value, several values, or True."""
     written = {}
     for name, value in filters.items():
         several = value if isinstance(value, list | tuple) else [value]
@@ -202,10 +202,10 @@ _PARAMETERS |= {*_NAMES, *_SWITCHES, *_RANGES}
 
 
 def view_of(here: Here) -> View:
-    """Return what is shown: as the address says; on a return to the page, as it was left."""
+    """Return the view given by the address or, on a return to the page, the last view."""
     asked = {name: st.query_params.get_all(name) for name in _PARAMETERS if name in st.query_params}
     study, view = st.session_state.get(_KEPT, (here.id, View()))
-    # Streamlit forgets widgets of a page that was left.
+    # Streamlit forgets the widgets of a page once it is left.
     stayed = WIDGET.format("agreement") in st.session_state
     if asked or stayed:
         view = read_view(asked)
@@ -216,7 +216,7 @@ def view_of(here: Here) -> View:
 
 
 def keep_view(here: Here, view: View) -> None:
-    """Show something else from now on; the address says so."""
+    """Change the view and update the address."""
     st.session_state[_KEPT] = (here.id, view)
     address = {"study": [here.id], **write_view(view)}
     now = {name: st.query_params.get_all(name) for name in st.query_params}
@@ -225,7 +225,7 @@ def keep_view(here: Here, view: View) -> None:
 
 
 def change_view(here: Here, **changes: Any) -> None:
-    """Change some of what is shown: fields of :class:`View`, or of its filter."""
+    """Change parts of the view: fields of :class:`View`, or of its filter."""
     _, view = st.session_state[_KEPT]
     own = {one.name for one in fields(View)}
     of_filter = {name: value for name, value in changes.items() if name not in own}

@@ -1,4 +1,4 @@
-"""Where cells are cut and how colours are brought together, on the Data page."""
+"""Framing of cells and matching of colours, on the Data page."""
 
 import numpy as np
 import streamlit as st
@@ -23,7 +23,7 @@ HEADINGS = {REFERENCE: "Reference", QUERY: "Query"}
 
 
 def show_framing(here: Here) -> None:
-    """Show where each cell is cut, and let that be switched off."""
+    """Show the frame of each cell, and offer to switch framing off."""
     st.header("Framing and colour")
     st.caption(
         "Each cell is cropped to a square around its stained nucleus, so that cells from two "
@@ -51,7 +51,7 @@ def show_framing(here: Here) -> None:
 
 
 def show_role(here: Here, role: str, dataset: Dataset, prepared: Prepared | None) -> None:
-    """Tell in how many cells of one set a nucleus was found, and show their cuts."""
+    """Show in how many cells of one set a nucleus was found, with their frames."""
     if prepared is not None and role in prepared.framing.nuclei:
         cells, found = np.arange(dataset.n_cells), prepared.framing.nuclei[role].found
         scope = "all cells"
@@ -67,8 +67,8 @@ def show_role(here: Here, role: str, dataset: Dataset, prepared: Prepared | None
 
 
 def choose(here: Here, chosen: Setting, config: Config) -> None:
-    """Let one setting of the study be chosen; it is kept at once."""
-    key = key_of(chosen, config)  # chosen elsewhere, it is shown anew and not written back
+    """Let the user choose one setting of the study; it is saved at once."""
+    key = key_of(chosen, config)  # if changed elsewhere, it is shown but not written back
 
     def keep() -> None:
         here.change_options(**{chosen.name: st.session_state[key]})
@@ -77,7 +77,7 @@ def choose(here: Here, chosen: Setting, config: Config) -> None:
 
 
 def show_sizes(prepared: Prepared) -> None:
-    """Tell what was decided on framing, and draw how large the nuclei are."""
+    """Show what was decided on framing, and draw the sizes of nuclei."""
     st.markdown(f"Decided: {text.plain(prepared.framing.reason)}.")
     extents = {
         role: np.where(found.found, found.extent, np.nan)
@@ -93,7 +93,7 @@ def show_sizes(prepared: Prepared) -> None:
 def show_cuts(
     here: Here, role: str, dataset: Dataset, cells: np.ndarray, found: np.ndarray
 ) -> None:
-    """Show cells of one set with the frame of their cut, those without a nucleus on demand."""
+    """Show cells of one set with their frames; those without a nucleus on demand."""
     missing = cells[~found]
     shown = cells
     if len(missing) and st.toggle(

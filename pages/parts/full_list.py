@@ -1,4 +1,4 @@
-"""Names that a sentence lists the first few of, all of them on demand."""
+"""Full list, on demand, of names of which a sentence gives only the first few."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from celltransfer_core.vocabulary import MANY
 
 
 def show_full_list(label: str, names: Sequence[str] | Mapping[str, int]) -> None:
-    """Show all names, with counts where they have some, if a sentence does not hold them."""
+    """Show all names, with counts if given, unless the sentence already lists them all."""
     if len(names) <= MANY:
         return
     with st.expander(f"{label} ({len(names):,})"):

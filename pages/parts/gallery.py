@@ -1,6 +1,6 @@
-"""A gallery of up to 20,000 cells: to scroll, to pick from, and to answer for what is picked.
+"""A gallery of up to 20,000 cells, to scroll, select and answer.
 
-Positions of cells and short texts go in; what the reader does comes back through callbacks.
+Takes positions of cells and short texts; the reader's actions are passed to callbacks.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -44,20 +44,20 @@ def gallery(
     on_open: Callable[[int], None] | None = None,
     on_pick: Callable[[list[int]], None] | None = None,
 ) -> None:
-    """Show cells as tiles that fill the width; only those in view are in the page.
+    """Show cells as tiles that fill the width; only those in view are part of the page.
 
-    ``cells`` are positions in the pooled set of ``role``, in the order to be shown; give
-    ``dataset`` where they are positions in an earlier state of it, such as a result's ``query``.
-    ``of[i]`` numbers ``names``: the type of a cell, for its words and colour. ``notes[i]`` is a
-    short text. ``flagged``, ``reviewed``, ``cursor`` and ``picked`` are positions too; the last
-    two count whenever they change, otherwise the reader's own stay.
+    ``cells`` are positions in the pooled set of ``role``, in display order; give ``dataset`` if
+    they are positions in an earlier state of it, such as a result's ``query``. ``of[i]`` is an
+    index into ``names``: the type of a cell, for its label and colour. ``notes[i]`` is a short
+    text. ``flagged``, ``reviewed``, ``cursor`` and ``picked`` are positions too; the last two apply
+    whenever they change; otherwise the reader's own remain.
 
-    It is ``height`` px high at most; with ``fit`` lower where the window is, so that its answers
-    are in view with it.
+    It is at most ``height`` px high; with ``fit`` it is lower in low windows, so that its answers
+    remain in view.
 
-    With ``can_pick`` a click picks and a double click opens; without it a click opens.
+    With ``can_pick`` a click selects and a double click opens; without it a click opens.
     ``on_answer`` is called with the cells and the name of a choice, ``on_undo`` for Z or the
-    button, ``on_open`` with a cell, and ``on_pick`` with all that are picked, after each change.
+    button, ``on_open`` with a cell, and ``on_pick`` with all selected cells, after each change.
     """
     name = f"gallery {key}"
     done = st.session_state.get(f"{name} done", 0)
@@ -98,7 +98,7 @@ def gallery(
 
 
 def _act(name: str, calls: Mapping[str, Callable[..., None] | None]) -> None:
-    """Do what the reader did, once: the browser repeats what it does not know to be done."""
+    """Carry out the reader's action once: the browser repeats actions until confirmed."""
     for serial, what, *rest in st.session_state[name]["acts"] or []:
         if serial <= st.session_state.get(f"{name} done", 0):
             continue
@@ -110,9 +110,9 @@ def _act(name: str, calls: Mapping[str, Callable[..., None] | None]) -> None:
 def _numbers(
     here: Here, role: str, cells: Sequence[int], dataset: Dataset | None
 ) -> list[int] | None:
-    """Return the numbers of cells in the addresses of their pictures; -1 for one that is gone.
+    """Return the numbers of cells in the addresses of their pictures; -1 if one no longer exists.
 
-    None if they are numbered so already.
+    None if they already have these numbers.
     """
     present = readable(here, role)
     if dataset is None or present is None or dataset.cells == present.cells:

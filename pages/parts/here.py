@@ -1,4 +1,4 @@
-"""Who looks at which study: one record that a page makes once and hands to all that it calls."""
+"""The reader and the open study: a record that a page makes once and passes on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class Here:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """What the study sets otherwise than the default configuration."""
+        """Options of the study that differ from the default configuration."""
         return self.study.options
 
     def of(self, reader: str) -> "Here":
@@ -51,27 +51,27 @@ class Here:
         return self.workspace.pooled(self.id, role)
 
     def change_options(self, **options: Any) -> bool:
-        """Change some of the study's options; tell whether it went, and show why not.
+        """Change some of the study's options; return whether it worked, and show why not.
 
-        Those that are not given stay as anybody left them; None takes one back.
+        Options that are not given stay unchanged; None resets one.
         """
         return attempt(self.workspace.change_options, self.id, **options)
 
     def decide(self, kind: str, payload: Mapping[str, Any]) -> bool:
-        """Keep a decision under the reader's name; tell whether it went, and show why not."""
+        """Save a decision under the reader's name; return whether it worked, and show why not."""
         return self.decide_all(kind, [payload])
 
     def decide_all(self, kind: str, payloads: Sequence[Mapping[str, Any]]) -> bool:
-        """Keep several decisions, all or none; tell whether it went, and show why not.
+        """Save several decisions, all or none; return whether it worked, and show why not.
 
-        Who has no name yet is asked for it first.
+        A reader without a name is asked for it first.
         """
         if not self.reader:
             return when_named(lambda name: self.of(name).decide_all(kind, payloads))
         return attempt(self.workspace.decide_all, self.id, kind, payloads, self.reader)
 
     def undo(self, kind: str) -> tuple[Decision, ...]:
-        """Take back what the reader decided last, at one stroke; show why it did not go."""
+        """Undo the reader's last decision or group of decisions; show why if it fails."""
         try:
             return self.workspace.undo(self.id, kind, self.reader)
         except CellTransferError as error:
@@ -79,16 +79,16 @@ class Here:
             return ()
 
     def own_decisions(self, kind: str | None = None) -> list[Decision]:
-        """List the reader's own decisions that stand, in the order of time."""
+        """List the reader's current decisions, in order of time."""
         return [one for one in self.workspace.decisions(self.id, kind) if one.who == self.reader]
 
     def mark_seen(self) -> None:
-        """Keep the page from being drawn anew for what the reader just decided."""
+        """Prevent a redraw of the page for what the reader just decided."""
         st.session_state["pulse"] = self.workspace.pulse(self.id)
 
 
 def attempt(call: Callable[..., object], *arguments: object, **options: object) -> bool:
-    """Do something that may go wrong for a reason the user can mend; tell whether it went."""
+    """Do something that may fail for a reason the user can fix; return whether it worked."""
     try:
         call(*arguments, **options)
     except CellTransferError as error:
@@ -98,9 +98,9 @@ def attempt(call: Callable[..., object], *arguments: object, **options: object) 
 
 
 def readable(here: Here, role: str) -> Dataset | None:
-    """Return the cells of all sets of a role; none while one of its sets cannot be read.
+    """Return the cells of all sets of a role; None while one of its sets cannot be read.
 
-    What is wrong stands beside that set, and must not hide the rest of the page.
+    The error is shown next to that set, and must not hide the rest of the page.
     """
     try:
         return here.pooled(role)
@@ -109,12 +109,12 @@ def readable(here: Here, role: str) -> Dataset | None:
 
 
 def open_workspace() -> Workspace:
-    """Open the workspace, once a server: what pages have read, routes need not read again."""
+    """Open the workspace once per server, so that pages and routes share what was read."""
     return current_workspace()
 
 
 def open_page(title: str, caption: str) -> Here:
-    """Write a page's head; without an open study, lead to where one is opened, and stop."""
+    """Write a page's header; without an open study, link to where one is opened, and stop."""
     chosen = st.session_state.get("study")
     if not chosen:
         st.title(title)

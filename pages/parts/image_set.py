@@ -1,4 +1,4 @@
-"""One set of images on the Data page: what came in, what did not, and what can be changed."""
+"""One set of images on the Data page: files added and left out, and possible changes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ from parts.type_questions import open_questions, show_questions
 
 A_PAGE = 48
 UPLOAD = ("upload", "upload", "sha256", "zone")
-"""The zone for folders: one component, for what is chosen on one page goes on on another."""
+"""The drop zone for folders: one component, because an upload continues on other pages."""
 
 HINTS: Mapping[Role, str] = {
     "reference": (
@@ -53,11 +53,11 @@ _ANOTHER = (
     "below."
 )
 APART: Mapping[Role, str] = {"reference": _ANOTHER, "query": "", "extra": _ANOTHER, "batch": ""}
-"""What is said beside a question about files of the same name."""
+"""Texts shown with a question about files of the same name."""
 
 
 def show_set(here: Here, image_set: ImageSet) -> None:
-    """Show one set: what came in, what did not, and what can be changed."""
+    """Show one set: files added and left out, and possible changes."""
     with st.container(border=True):
         row = st.container(horizontal=True, vertical_alignment="center")
         head = row.container(width="stretch")
@@ -98,7 +98,7 @@ def show_set(here: Here, image_set: ImageSet) -> None:
 
 
 def none_usable(image_set: ImageSet, left_out: Sequence[Remark]) -> str:
-    """Say that no file can be used, and of one why: of sets whose names may be seen."""
+    """Say that no file can be used, with the reason for one file if file names may be shown."""
     said = "None of the files can be used; the reasons are listed below."
     if image_set.role != REFERENCE:
         return said
@@ -136,7 +136,7 @@ def offer_changes(here: Here, image_set: ImageSet) -> None:
 
 
 def offer_table_out(here: Here, image_set: ImageSet) -> None:
-    """Offer to take out a table that cannot be read; until then it is not passed over."""
+    """Offer to remove an unreadable table, which is otherwise not ignored."""
     known = here.workspace.known_tables(image_set.id)
     for table in [name for name, content in known.items() if not content] or known:
         st.caption(
@@ -150,7 +150,7 @@ def offer_table_out(here: Here, image_set: ImageSet) -> None:
 
 
 def add_files(here: Here, image_set: ImageSet) -> None:
-    """Offer to drop or choose a folder; the page is drawn anew once it is here."""
+    """Offer to drop or choose a folder; the page is redrawn once it is uploaded."""
     component(*UPLOAD)(
         key=f"upload {image_set.id}",
         data={
@@ -158,8 +158,8 @@ def add_files(here: Here, image_set: ImageSet) -> None:
             "name": image_set.name,
             "hint": HINTS[image_set.role],
             "apart": APART[image_set.role],
-            "named": image_set.role == REFERENCE,  # others' names can tell types
-            # What was chosen on the Start page is of the study that began with it.
+            "named": image_set.role == REFERENCE,  # names in other sets can reveal types
+            # A folder chosen on the Start page belongs to the study that began with it.
             "takes": image_set.role == REFERENCE and st.session_state.get("begun") == here.id,
             "roots": [str(root) for root in import_roots()],
             "locked": here.locked,
@@ -170,12 +170,12 @@ def add_files(here: Here, image_set: ImageSet) -> None:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def side_lengths(_dataset: Dataset, set_id: str, revision: str) -> np.ndarray:  # noqa: ARG001
-    """Read the size of images, once a revision of their set."""
+    """Read the sizes of images, once per revision of their set."""
     return image_sizes(_dataset)
 
 
 def describe(image_set: ImageSet, dataset: Dataset) -> str:
-    """Tell in a line what a set holds."""
+    """Describe in one line what a set contains."""
     sides = side_lengths(dataset, image_set.id, image_set.revision)
     size = ""
     if len(sides):
@@ -210,7 +210,7 @@ def show_wall(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
 
 
 def show_remarks(image_set: ImageSet, remarks: Sequence[Remark], label: str) -> None:
-    """Count files by what is to be said of them, kind and folder, and list them."""
+    """Count files by remark, kind and folder, and list them."""
     if not remarks:
         return
     with st.expander(f"{label} ({len(remarks):,})"):
@@ -220,7 +220,7 @@ def show_remarks(image_set: ImageSet, remarks: Sequence[Remark], label: str) -> 
             for one in count_passed_over(remarks, folders=named)
         ]
         table = pd.DataFrame(counts)
-        # Folders can tell types, as names of files can.
+        # Folders can reveal types, as file names can.
         hidden = [] if named and table["Folder"].any() else ["Folder"]
         st.dataframe(
             table.drop(columns=hidden),
@@ -252,7 +252,7 @@ def show_duplicates(image_set: ImageSet, dataset: Dataset) -> None:
 
 
 def show_sources(image_set: ImageSet, dataset: Dataset) -> None:
-    """Count cells a slide and a patient, where a table names them."""
+    """Count cells per slide and per patient, if a table names them."""
     columns = {"Slide": dataset.slide, "Patient": dataset.patient}
     known = {name: values for name, values in columns.items() if values is not None}
     if not known:
@@ -264,7 +264,7 @@ def show_sources(image_set: ImageSet, dataset: Dataset) -> None:
 
 
 def offer_mapping(here: Here, image_set: ImageSet) -> None:
-    """Let a reference set's types be renamed, merged or left out."""
+    """Offer to rename, merge or leave out types of a reference set."""
     as_sent = here.workspace.as_sent(image_set)
     if not as_sent.n_cells:
         return

@@ -1,6 +1,6 @@
-"""Keys, the same on every page: in goes what somebody may do, out comes the key that does it.
+"""Keyboard shortcuts, the same on every page.
 
-Buttons and galleries take their keys from here, and the overlay that ``?`` opens lists them.
+Buttons and galleries take their keys from here, and the overlay opened by ``?`` lists them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from celltransfer_core.vocabulary import ARTEFACT, NONE_TYPE, SKIPPED, UNSURE
 from parts.assets import component
 
 TYPE_KEYS = "1234567890DEFGHIQVWYB"
-"""One a type, in the study's order. The other letters mean something else."""
+"""One per type, in the study's order. The other letters have other meanings."""
 
 KEYS: Mapping[str, str] = {
     "accept": "A",
@@ -28,14 +28,14 @@ KEYS: Mapping[str, str] = {
     "loupe": "L",
     "all keys": "?",
 }
-"""From what is done to its key."""
+"""The key of each action."""
 
 ANSWERS: Mapping[str, str] = {
     NONE_TYPE: "None of these",
     UNSURE: "Unsure",
     ARTEFACT: "Artefact",
 }
-"""What a cell can be beside a type, and the words on its button."""
+"""Answers other than types, and the labels of their buttons."""
 
 _TYPES = f"{TYPE_KEYS[0]} … {TYPE_KEYS[8]}, {TYPE_KEYS[9]}, {TYPE_KEYS[10]} …"
 _GIVE = {_TYPES: "Give the type of this key"}
@@ -91,15 +91,15 @@ PAGES: Mapping[str, Mapping[str, str]] = {
         KEYS["loupe"]: "Magnifier at the mouse pointer, on or off",
     },
 }
-"""What the overlay lists: by page, from key to what it does there."""
+"""Content of the overlay: for each page, the action of each key."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One answer that cells can be given."""
+    """One answer that can be given to cells."""
 
     name: str
-    """What is handed back."""
+    """The value that is returned."""
     label: str
     key: str
     """One upper-case letter or digit, empty for none."""
@@ -107,12 +107,12 @@ class Choice:
 
 
 def type_key(number: int) -> str | None:
-    """Return the key of a study's type, by its place in the study's order; None past the last."""
+    """Return the key of a study's type, by its index in the study's order; None past the last."""
     return TYPE_KEYS[number] if number < len(TYPE_KEYS) else None
 
 
 def type_choices(types: Sequence[str], shades: Mapping[str, str] | None = None) -> list[Choice]:
-    """Make one answer a type, in the study's order, with their keys and colours."""
+    """Make one answer per type, in the study's order, with their keys and colours."""
     shades = shades or {}
     return [
         Choice(name, name, type_key(number) or "", shades.get(name, ""))
@@ -121,12 +121,12 @@ def type_choices(types: Sequence[str], shades: Mapping[str, str] | None = None) 
 
 
 def other_choices() -> list[Choice]:
-    """Make the answers that are no type: none of these, unsure, artefact."""
+    """Make the answers that are not types: none of these, unsure, artefact."""
     return [Choice(name, label, KEYS[name]) for name, label in ANSWERS.items()]
 
 
 def show_keys() -> None:
-    """Let all keys be listed, by a button and by ``?``; keep keys at work wherever the focus is."""
+    """Offer the list of keys, by a button and by ``?``; keys work wherever the focus is."""
     component("keys", "keys")(
         key="keys",
         data={

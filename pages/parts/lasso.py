@@ -1,4 +1,4 @@
-"""The map of the query on the Cells page: a lasso chooses the cells that the gallery shows."""
+"""The map of the query on the Cells page, where a lasso selects the cells for the gallery."""
 
 from collections.abc import Mapping
 
@@ -52,7 +52,7 @@ def show_map(shown: Shown, shades: Mapping[str, str]) -> None:
         else ""
     )
     st.caption(f"{CAPTIONS['map_figure']} Draw a lasso to show its cells in the gallery.{sample}")
-    # The chart keeps its selection: each counts once, so that the filter can be taken away.
+    # The chart keeps its selection: each is applied once, so that the filter can be removed.
     if chosen != st.session_state.get(_DONE, []):
         st.session_state[_DONE] = chosen
         only = pack_cells([int(cell) for cell in chosen], run.query.n_cells) if chosen else ""

@@ -1,4 +1,4 @@
-"""At which level of a set's folders its types stand: asked where it is unclear, and changed."""
+"""Folder level that names a set's types: asked for if unclear, and changed."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from parts.here import Here, attempt
 
 
 def ask_level(here: Here, image_set: ImageSet, levels: Sequence[Level]) -> None:
-    """Ask which folders name the types; until then the set has no types to work with."""
+    """Ask which folders name the types; until then the set has no usable types."""
     st.warning(
         "Which folders name the types? Folders with the same names lie in several folders, so "
         "more than one level is possible. The set is not used until you choose.",
@@ -46,14 +46,14 @@ def ask_level(here: Here, image_set: ImageSet, levels: Sequence[Level]) -> None:
 
 
 def offer_level(here: Here, image_set: ImageSet, files: Sequence[str]) -> None:
-    """Let another level of folders name the types, where there are several."""
+    """Offer another folder level for the types, if there are several."""
     levels = levels_of(files)
     if len(levels) > 1:
         _choose(here, image_set, levels, [f"{_heading(one)} ({_counted(one)})" for one in levels])
 
 
 def offer_level_unnamed(here: Here, image_set: ImageSet, files: Sequence[str]) -> None:
-    """Let a level of folders name the types of a query, which no page but Evaluate may show."""
+    """Offer a folder level for the types of a query, which only the Evaluate page may show."""
     levels = levels_of(files)
     if len(levels) > 1:
         with st.expander("Folder level of the true types, for Evaluate only"):
@@ -79,7 +79,7 @@ def _choose(
 
 
 def keep_level(here: Here, image_set: ImageSet, level: Level) -> None:
-    """Keep at which level the types stand, and draw the page anew."""
+    """Save the folder level of the types, and redraw the page."""
     if attempt(here.workspace.change_set, image_set.id, types_at=str(level.types_at)):
         st.rerun()
 

@@ -1,4 +1,4 @@
-"""What is doubtful in the images of a study: told above its pictures, on the Data page."""
+"""Warnings on doubtful images of a study, shown above its pictures on the Data page."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ from parts.pictures import picture_source, pictures
 
 SOME = 24
 PAIRS = 24
-SIDE = 88  # px: whether two cells are the same must be seen
+SIDE = 88  # px: large enough to see whether two cells are the same
 
 NEARLY = (
     "{count} are near-duplicates of another one: the same cell saved, cropped or photographed "
@@ -38,7 +38,7 @@ SHARED = (
 
 
 def show_suspicions(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
-    """Tell what in a set can hardly be one whole cell, with its pictures and what to do."""
+    """Show images of a set that are probably not one whole cell, and what to do."""
     other = _read(here, QUERY if image_set.role == REFERENCE else REFERENCE)
     key = (image_set.id, image_set.revision, _key(dataset), _key(other), len(dataset.left_out))
     for number, one in enumerate(_suspicions(dataset, other, key)):
@@ -64,7 +64,7 @@ def show_suspicions(here: Here, image_set: ImageSet, dataset: Dataset) -> None:
 
 
 def show_overlap(here: Here) -> None:
-    """Tell which cells stand in the reference and the query, or nearly twice in one of them."""
+    """Show cells that are in both reference and query, or almost identical cells within one."""
     sets = {role: found for role in (REFERENCE, QUERY) if (found := _read(here, role))}
     with st.spinner("Looking for repeated cells…"):
         repeated = {r: _repeated(d, (here.id, _key(d))) for r, d in sets.items()}
@@ -136,7 +136,7 @@ def _pair(here: Here, cells: Sequence[str], roles: Sequence[str]) -> str:
 
 
 def _read(here: Here, role: str) -> Dataset | None:
-    """Return the cells of a role; none while one of its sets cannot be read, which says why."""
+    """Return the cells of a role; None while one of its sets cannot be read, which shows why."""
     try:
         found = here.pooled(role)
     except CellTransferError:
@@ -145,7 +145,7 @@ def _read(here: Here, role: str) -> Dataset | None:
 
 
 def _key(dataset: Dataset | None) -> tuple[str, str]:
-    """Tell sets apart by their cells, the size of their pixels and how many were looked at."""
+    """Return a key of a set: its cells, pixel size and how many cells were examined."""
     if dataset is None:
         return "", ""
     return dataset.fingerprint, f"{dataset.scales} {len(dataset.looks or ())}"

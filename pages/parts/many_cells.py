@@ -1,4 +1,4 @@
-"""The gallery of the Cells page: what each tile says, and answers for many cells at one stroke."""
+"""The gallery of the Cells page: texts of the tiles, and answers for many cells at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,13 +20,13 @@ from parts.study_types import typed_name
 
 HEIGHT = 560  # px at most
 TILE = 84  # px
-ACCEPT, PIN = "as predicted", "pin"  # no types: no answer may hold these
+ACCEPT, PIN = "as predicted", "pin"  # not types: no answer may contain these
 _LEFT_OUT = "cells left unanswered"
 _NEW = "cells new types"
 
 
 def show_gallery(shown: Shown, types: Sequence[str], shades: Mapping[str, str]) -> None:
-    """Show the chosen cells, to pick from, to answer for, and to open."""
+    """Show the chosen cells, to select, answer and open."""
     facts, cells, here = shown.facts, shown.cells, shown.here
     names = [*dict.fromkeys([*types, *shown.run.types, NONE_TYPE, ARTEFACT, DISPUTED])]
     number = {name: at for at, name in enumerate(names)}
@@ -62,7 +62,7 @@ def show_gallery(shown: Shown, types: Sequence[str], shades: Mapping[str, str]) 
 
 
 def choices(types: Sequence[str], shades: Mapping[str, str], *, can_answer: bool) -> list[Choice]:
-    """List what picked cells can be given, with its keys."""
+    """List the answers that selected cells can be given, with their keys."""
     pin = Choice(PIN, "Pin: most similar to it", KEYS["pin"])
     if not can_answer:
         return [pin]
@@ -72,7 +72,7 @@ def choices(types: Sequence[str], shades: Mapping[str, str], *, can_answer: bool
 
 
 def give(shown: Shown, cells: Sequence[int], name: str) -> None:
-    """Give cells an answer, all at one stroke; those that wait for a blind one stay out."""
+    """Give all cells an answer at once, except those that wait for a blind answer."""
     here, run = shown.here, shown.run
     if name == PIN:
         change_view(here, pin=letters_of(run, cells[0]), order="like the pinned")
@@ -92,7 +92,7 @@ def give(shown: Shown, cells: Sequence[int], name: str) -> None:
 
 
 def show_what_went_wrong(here: Here) -> None:
-    """Tell once which picked cells were not answered, or why none was."""
+    """Show once which selected cells were not answered, or why none was."""
     if count := st.session_state.pop(_LEFT_OUT, 0):
         st.warning(
             f"{text.count(count, 'selected cell')} of the blind sample stayed unanswered: the "
@@ -106,7 +106,7 @@ def show_what_went_wrong(here: Here) -> None:
 
 
 def offer_new_type(here: Here) -> None:
-    """Let a type be named that the reference lacks: it joins the answers, with a key of its own."""
+    """Let the reader name a type that the reference lacks; it becomes an answer with a key."""
     with (
         st.popover("New type", icon=":material/new_label:", type="tertiary", key="cells name"),
         st.form("name a type for many", border=False, clear_on_submit=True),
@@ -133,7 +133,7 @@ def _name(here: Here) -> None:
 
 
 def tell_left_out(shown: Shown) -> None:
-    """Tell which cells wait for a blind answer, and where."""
+    """Show which cells wait for a blind answer, and where."""
     here = shown.here
     waiting = int(shown.waiting.sum())
     if not waiting:

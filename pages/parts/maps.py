@@ -1,4 +1,4 @@
-"""Figures with how to read them, and maps of cells to hover over and pick from."""
+"""Figures with their explanations, and maps of cells with hovering and selection."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ CHART = {
 
 
 def figure(drawn: Any, name: str, key: str = "") -> None:
-    """Show a figure and how to read it."""
+    """Show a figure with its explanation."""
     caption = caption_of(name, drawn)
     st.plotly_chart(drawn, key=key or name, config=CHART, alt=caption)
     st.caption(caption)
@@ -29,7 +29,7 @@ def figure(drawn: Any, name: str, key: str = "") -> None:
 def cell_map(here: Here, figure: Any, title: str, key: str) -> list[str]:
     """Show a map whose points carry ``role:number``, or a query cell's number.
 
-    The mouse on a point shows the cell. Returned are the ids of the points that were picked.
+    Hovering over a point shows the cell. Returns the ids of the selected points.
     """
     with st.container(key=f"map {key}"):
         chart = st.plotly_chart(figure, on_select="rerun", key=key, config=CHART, alt=title)

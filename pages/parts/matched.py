@@ -34,7 +34,7 @@ from parts.study_types import colours, named_types
 class Matched:
     """Clusters, matches and answers, read once for all parts of the page.
 
-    A cluster's position is its place in ``matches``; its number is what people know it by.
+    A cluster's position is its index in ``matches``; its number is shown to users.
     """
 
     here: Here
@@ -45,17 +45,17 @@ class Matched:
     shades: Mapping[str, str]
     """The colour of each type."""
     new_types: list[str]
-    """Types that people named and the reference lacks."""
+    """Types that people named but the reference lacks."""
     standing: Mapping[int, Standing]
-    """Answers that stand, by the number of their cluster."""
+    """Current answers, by the number of their cluster."""
     names: Mapping[int, str]
     """Names that people gave to clusters, by number."""
     slips: Mapping[int, str]
-    """Positions of clusters whose name may be a slip, and what the encoders take them for."""
+    """Positions of clusters that may be named by mistake, and the encoders' predictions."""
     opinion: Opinion
-    """What the encoders say of each cell, before people's answers."""
+    """The encoders' predictions for each cell, before people's answers."""
     purity: tuple[Purity, ...]
-    """How pure each cluster seems by that."""
+    """How pure each cluster seems by these predictions."""
     order: list[int]
     """Positions, the largest cluster first."""
 
@@ -76,7 +76,7 @@ class Matched:
 
     @property
     def strength(self) -> np.ndarray:
-        """What clusters are named by, shape (C, T): their votes, or the paper's scores."""
+        """Basis of the names of clusters, shape (C, T): their votes, or the paper's scores."""
         return self.scores.p if self.named.votes is None else self.named.votes
 
     @property
@@ -89,20 +89,20 @@ class Matched:
         return int(self.clusters.names[position])
 
     def of(self, reader: str) -> "Matched":
-        """Return the same of another reader, such as one who has just given a name."""
+        """Return the same for another reader, such as one who has just given a name."""
         return replace(self, here=self.here.of(reader))
 
     def position(self, number: int) -> int:
-        """Return the position of the cluster that goes by a number."""
+        """Return the position of the cluster with a number."""
         return self.clusters.names.tolist().index(number)
 
     def label(self, position: int) -> str:
-        """Write what a cluster goes by."""
+        """Write the label of a cluster."""
         number = self.number(position)
         return f"{number} · {self.names[number]}" if number in self.names else str(number)
 
     def state(self, position: int) -> str:
-        """Tell in a word or two how a cluster stands."""
+        """Describe the state of a cluster in a word or two."""
         word = self.standing.get(self.number(position))
         share = 1.0 if word is None else word.share
         return cluster_state(self.matches[position], share=share, slip=position in self.slips)
@@ -112,13 +112,13 @@ class Matched:
         return [position for position in self.order if not self.matches[position].confirmed]
 
     def left_out(self) -> list[str]:
-        """List the types that no cluster is matched to, and that nobody kept."""
+        """List the types that no cluster is matched to and nobody has kept."""
         kept = self.config.kept_types(self.matches, self.types)
         return [name for name in self.types if name not in kept]
 
 
 def load_matched(here: Here) -> Matched:
-    """Read what the Matches page shows; the matches must be there."""
+    """Read what the Matches page shows; the matches must exist."""
     named, standing = load_named(here.workspace, here.id)
     query = here.pooled(QUERY)
     current = load_current(here.workspace, here.id)

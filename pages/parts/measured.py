@@ -1,4 +1,4 @@
-"""What was measured: every method's figures, and what the clusters were matched to."""
+"""Results of an evaluation: figures of every method, and the matches of clusters."""
 
 from collections.abc import Mapping
 
@@ -33,7 +33,7 @@ FILTERING = {
 
 
 def show_numbers(found: Evaluation) -> None:
-    """Tell the outcome in a few numbers."""
+    """Show the result in a few numbers."""
     rows = {row.key: row for row in found.rows}
     best = next(ot for ot in reversed(OT) if ot in found.protocol.ot)
     ceiling = max(
@@ -80,7 +80,7 @@ def show_numbers(found: Evaluation) -> None:
 
 
 def choose_filtering(found: Evaluation) -> str:
-    """Let the choice of types be made that figures are shown of."""
+    """Let the user choose the filtering whose figures are shown."""
     return st.segmented_control(
         "Types and cluster names",
         [name for name in FILTERING if name in found.protocol.filtering],
@@ -146,7 +146,7 @@ def show_results(table: pd.DataFrame) -> None:
 
 
 def show_matches(found: Evaluation, shades: Mapping[str, str]) -> None:
-    """Show what every cluster was matched to, and what it is."""
+    """Show the matched type and the true type of every cluster."""
     rows = matched_clusters(found)
     judged = [row for row in rows if row.verdict]
     wrong = [row for row in judged if row.verdict == "wrong"]
@@ -187,7 +187,7 @@ def show_matches(found: Evaluation, shades: Mapping[str, str]) -> None:
 
 
 def show_identification(found: Evaluation) -> None:
-    """Show how well shared types were found."""
+    """Show how well shared types were identified."""
     st.subheader("Shared types found")
     table = identification_table(found)
     table["correction"] = table["correction"].map({False: "before", True: "after"})
@@ -211,7 +211,7 @@ def show_identification(found: Evaluation) -> None:
 
 
 def show_reading(found: Evaluation) -> None:
-    """Show what a person's answers would be worth."""
+    """Show the effect that a reader's answers would have."""
     if found.reading is None:
         st.info("Measure again to see what a reader's answers would gain.")
         return

@@ -1,4 +1,4 @@
-"""Why one method is behind another: the cells that one has right and the other wrong, by type."""
+"""Comparison of two methods: the cells that only one of them types correctly, by type."""
 
 import pandas as pd
 import streamlit as st
@@ -10,7 +10,7 @@ from parts.errors_shown import choose_prediction
 
 
 def show_comparison(found: Evaluation, filtering: str) -> None:
-    """Let two methods be chosen, and tell what parts them."""
+    """Let the user choose two methods, and show their differences."""
     best, other = _first_two(found, filtering)
     left, right = st.columns(2)
     with left:
@@ -37,7 +37,7 @@ def show_comparison(found: Evaluation, filtering: str) -> None:
 
 
 def _first_two(found: Evaluation, filtering: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Choose what is compared at first: the most accurate method, and the vote as it stands."""
+    """Choose the initial comparison: the most accurate method, and the current vote."""
     rows = [row for row in found.rows if row.filtering == filtering]
     ordered = sorted(rows, key=lambda row: -row.accuracy)
     keys = [(row.method, row.ot) for row in ordered]
@@ -48,7 +48,7 @@ def _first_two(found: Evaluation, filtering: str) -> tuple[tuple[str, str], tupl
 
 
 def _show_types(compared: Comparison, names: tuple[str, str]) -> None:
-    """Show the cells of each true type that each of the two has right."""
+    """Show how many cells of each true type each of the two types correctly."""
     table = pd.DataFrame(
         [
             {

@@ -1,4 +1,4 @@
-"""Types that must not be missed: marked on Data, and what answers tell of how many are seen."""
+"""Types that must not be missed: marked on the Data page, and their estimated sensitivity."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ from parts.here import Here
 
 
 def choose_must_find(here: Here, types: Sequence[str]) -> None:
-    """Let types of the reference be marked; they are kept at once."""
+    """Let the user mark types of the reference; they are saved at once."""
     one = setting("must_find")
     marked = list(study_config(here.workspace, here.study).must_find)
-    key = f"must find {marked}"  # chosen elsewhere, it is shown anew and not written back
+    key = f"must find {marked}"  # if changed elsewhere, it is shown but not written back
 
     def keep() -> None:
         here.change_options(must_find=st.session_state[key] or None)
@@ -37,7 +37,7 @@ def choose_must_find(here: Here, types: Sequence[str]) -> None:
 
 
 def show_must_find(run: RunResult, inference: Inference) -> None:
-    """Tell, of each type that must not be missed, which cells to look at and what is promised."""
+    """Show, for each type that must not be missed, the cells to review and the sensitivity."""
     for name, shown in run.to_show.items():
         seen = run.seen_as(name)
         answers = dict(zip(inference.draws.answered.tolist(), inference.draws.answers, strict=True))

@@ -1,4 +1,4 @@
-"""The list of all answers: filtered, and revised by whoever gave them."""
+"""The list of all answers, to filter, and to be revised by their readers."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ WHICH = {
 
 @st.fragment
 def show_answers(here: Here) -> None:
-    """Show the answers that fit, and what can be done with those that are picked."""
+    """Show the matching answers, and what can be done with the selected ones."""
     ask_outside()
     st.html(ASSETS / "review" / "answers.css")
     with here.workspace.one_look():
@@ -56,7 +56,7 @@ def show_answers(here: Here) -> None:
 
 
 def table_of(here: Here, answers: Sequence[Answer]) -> pd.DataFrame:
-    """Make the rows of all answers, each numbered by its place among them."""
+    """Make the rows of all answers, each with its index."""
     query = here.pooled(QUERY)
     current = load_current(here.workspace, here.id)
     cells: Sequence[str] = current.run.query.cells if current else ()
@@ -88,12 +88,12 @@ def table_of(here: Here, answers: Sequence[Answer]) -> pd.DataFrame:
 
 
 def worded(said: str | None) -> str:
-    """Write an answer as its button does."""
+    """Write an answer as on its button."""
     return TAKEN_BACK if said is None else ANSWERS.get(said, said)
 
 
 def whole_hash(query: Dataset | None, start: str) -> str:
-    """Find the cell whose hash begins so; empty if it is not there."""
+    """Find the cell whose hash has this beginning; empty if there is none."""
     if query is None:
         return ""
     at = bisect_left(query.cells, start)
@@ -101,7 +101,7 @@ def whole_hash(query: Dataset | None, start: str) -> str:
 
 
 def choose_answers(here: Here, answers: Sequence[Answer], table: pd.DataFrame) -> list[int]:
-    """Let answers be filtered; return the rows that fit."""
+    """Offer filters for answers; return the matching rows."""
     first = st.columns(3, vertical_alignment="bottom")
     which = first[0].selectbox("Show", [*WHICH], format_func=WHICH.get, key="answers which")
     readers = first[1].multiselect(
@@ -142,7 +142,7 @@ def choose_answers(here: Here, answers: Sequence[Answer], table: pd.DataFrame) -
 
 
 def show_table(table: pd.DataFrame) -> list[int]:
-    """Show rows of answers; return the numbers of those that are picked."""
+    """Show rows of answers; return the numbers of the selected ones."""
     drawn = st.dataframe(
         table,
         hide_index=True,
@@ -162,7 +162,7 @@ def show_table(table: pd.DataFrame) -> list[int]:
 
 
 def revise(here: Here, picked: Sequence[Answer]) -> None:
-    """Show what is picked, and let its reader say something else or take it back."""
+    """Show the selected answers, and let their reader change or undo them."""
     if not picked:
         return
     query = here.pooled(QUERY)
@@ -184,14 +184,14 @@ def revise(here: Here, picked: Sequence[Answer]) -> None:
 
 
 def show_picked(here: Here, cell: str, said: str) -> None:
-    """Show a cell, and lead to its address."""
+    """Show a cell, with a link to it."""
     with st.container(width=120, gap="xxsmall"):
         pictures(here, [cell], titles=[said], size=64)
         link_to_cells(text.plain(said), cell=cell[:LETTERS])
 
 
 def offer_revision(here: Here, mine: Sequence[Answer]) -> None:
-    """Offer to change answers, or to take them back."""
+    """Offer to change answers, or to undo them."""
     only_cells = all(one.kind == "cell" for one in mine)
     choices = [*all_types(here), *(ANSWERS if only_cells else (NONE_TYPE,))]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -225,7 +225,7 @@ def offer_revision(here: Here, mine: Sequence[Answer]) -> None:
 
 
 def keep(here: Here, mine: Sequence[Answer], said: str | None) -> None:
-    """Keep what was revised, all of a kind at one stroke, unless it was changed meanwhile."""
+    """Save revised answers, all of one kind at once, unless they have changed in the meantime."""
     listed = {one.decision: one for one in list_answers(here.workspace, here.id)}
     present = [listed[one.decision] for one in mine if one.decision in listed]
     if changed := len(mine) - sum(one.stands for one in present):
@@ -242,7 +242,7 @@ def keep(here: Here, mine: Sequence[Answer], said: str | None) -> None:
 
 
 def offer_undo(here: Here) -> None:
-    """Offer to undo what the reader decided last, of cells or of clusters."""
+    """Offer to undo the reader's last decision on cells or clusters."""
     own = [one for one in here.own_decisions() if one.kind in ("review", "match")]
     last = own[-1] if own else None
     many = last.payload.get("together", 1) if last else 0
@@ -262,6 +262,6 @@ def offer_undo(here: Here) -> None:
 
 
 def undo(here: Here, kind: str) -> None:
-    """Take back what the reader decided last, and what came with it."""
+    """Undo the reader's last decision, and those made together with it."""
     here.undo(kind)
     here.mark_seen()

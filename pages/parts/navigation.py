@@ -1,4 +1,4 @@
-"""Ways from page to page, and how far a study is."""
+"""Navigation between pages, and the progress of a study."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -19,30 +19,30 @@ TASKS: Mapping[Step, str] = {
     "review": "Review the uncertain cells",
     "export": "Sign off and download the table",
 }
-"""What is to be done at each step."""
+"""The task of each step."""
 
 STEPS = "steps"
-"""Where the session keeps how far the open study was when the page was begun."""
+"""Session key of the open study's progress when the page run started."""
 
 
 class NextStep(NamedTuple):
-    """What a study waits for."""
+    """The next step of a study."""
 
     page: str
     task: str
     state: str
-    """How far the study is, in a few words."""
+    """Progress of the study, in a few words."""
 
 
 def next_step(study: Study) -> NextStep:
-    """Tell how far a study is and what comes next: as the sidebar marks it, if it is the open one.
+    """Return a study's progress and next step, consistent with the sidebar for the open one.
 
-    A study among many is only glanced at.
+    Other studies are only checked briefly.
     """
     known: Mapping[str, Steps] = st.session_state.get(STEPS, {})
     try:
         found = known.get(study.id) or steps_of(open_workspace(), study.id, read=False)
-    except Exception as error:  # one study that cannot be read does not hide the others
+    except Exception as error:  # an unreadable study does not hide the others
         return NextStep("data", "See what is wrong", text.reason(error))
     step, mark = found.next, found.marks[found.next]
     if study.signed:
@@ -63,7 +63,7 @@ def next_step(study: Study) -> NextStep:
 
 
 def _computing(found: Steps, otherwise: str) -> str:
-    """Tell how what is computed stands, in a few words."""
+    """Describe the state of the computation in a few words."""
     reached = {mark.state for mark in found.marks.values()}
     said = {
         "running": "running",
@@ -81,32 +81,32 @@ def go(page: str, study: str | None = None) -> None:
 
 
 def open_study(study: str) -> None:
-    """Make a study the open one; the address shows it."""
+    """Open a study; the address shows it."""
     st.session_state["study"] = study
     st.query_params["study"] = study
 
 
 def close_study() -> None:
-    """Leave no study open."""
+    """Close the open study."""
     del st.session_state["study"]
     st.query_params.clear()
 
 
 def begin_study(name: str) -> None:
-    """Begin a study and go to where its images are added."""
+    """Create a study, and go to the page where its images are added."""
     st.session_state["begun"] = made = open_workspace().create(name).id
     go("data", made)
 
 
 def lead_on(page: str, label: str, note: str = "", *, quiet: bool = False) -> None:
-    """Lead on to the next step, by the page's main button; see ``main_button``."""
+    """Link to the next step with the page's main button; see ``main_button``."""
     icon = ":material/arrow_forward:"
     if main_button(label, icon=icon, key="following", note=note, quiet=quiet):
         go(page)
 
 
 def lead_to_next(study: Study, page: str) -> None:
-    """Lead to what the study waits for, by the page's main button; not to the page itself."""
+    """Link to the study's next step with the page's main button, unless it is this page."""
     step = next_step(study)
     if step.page != page:
         lead_on(step.page, f"Continue: {step.task[:1].lower()}{step.task[1:]}")

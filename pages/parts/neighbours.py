@@ -1,4 +1,4 @@
-"""Why a cell was given its type: the reference cells it resembles, and every voter's prediction."""
+"""Evidence for a cell's type: similar reference cells, and every voter's prediction."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ ALL = "every voter together"
 
 
 def show_neighbours(here: Here, run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
-    """Show the most alike reference cells, with transport and without."""
+    """Show the most similar reference cells, with and without transport."""
     st.header("Most similar in the reference")
     sides = split_by_alignment(run.voters)
     ways = [ALL, *dict.fromkeys(voter_name(run.voters[n].encoders) for n in sides[0])]
@@ -71,7 +71,7 @@ def show_gallery(here: Here, run: RunResult, near: np.ndarray, shades: Mapping[s
 
 
 def name_of(vote: CellVote) -> str:
-    """Name a voter without its alignment, which stands beside it."""
+    """Name a voter without its alignment, which is shown separately."""
     if vote.voter is None:
         return DECIDERS[vote.kind]
     fitted = vote.voter.alignment == DISCRIMINANT

@@ -68,7 +68,7 @@ def offer_next_slides(files: Takeaways) -> None:
 
 
 def begin_with(here: Here) -> None:
-    """Begin a study with the typed cells of this one as a reference, and go to its images."""
+    """Create a study with the typed cells of this one as a reference, and go to its images."""
     made = here.workspace.create(f"After {here.study.name}"[:MAX_NAME])
     if attempt(add_finished, here.workspace, made.id, here.id):
         go("data", made.id)

@@ -1,4 +1,4 @@
-"""One cell to review: what was predicted, and cells of the reference."""
+"""One cell to review: its prediction, and cells of the reference."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,7 +19,7 @@ EXAMPLES = 5
 
 
 def show_prediction(run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
-    """Show what was predicted, and how sure that is."""
+    """Show the prediction and its confidence."""
     match = run.matches[run.clusters.labels[cell]]
     large_chip(run.predicted[cell], shades, rem=1.25, weight=600)
     matched = "none of the types" if match.matched_type == NONE_TYPE else match.matched_type
@@ -32,7 +32,7 @@ def show_prediction(run: RunResult, cell: int, shades: Mapping[str, str]) -> Non
 
 
 def show_why(here: Here, run: RunResult, cell: int, shades: Mapping[str, str]) -> None:
-    """Show who decided, and the reference cells that are most alike."""
+    """Show who decided, and the most similar reference cells."""
     show_deciders(run, cell)
     with_neighbours = [one for one in run.voters if one.alignment != DISCRIMINANT]
     voter = max(with_neighbours, key=lambda one: one.weight)
@@ -53,7 +53,7 @@ def show_reference(
 def show_examples(
     here: Here, run: RunResult, types: Sequence[str], shades: Mapping[str, str]
 ) -> None:
-    """Show what the reference calls each type."""
+    """Show reference cells of each type."""
     for name in types:
         cells = np.flatnonzero(run.reference.cell_labels == name)[:EXAMPLES]
         show_reference(here, run, cells.tolist(), shades)

@@ -1,4 +1,4 @@
-"""One cluster beside a type of the reference, and the answers it can be given."""
+"""One cluster next to a type of the reference, and the answers for it."""
 
 import numpy as np
 import streamlit as st
@@ -19,11 +19,11 @@ from parts.whole_cluster import choose_order, ordered, show_whole
 HEIGHT = 420  # px of a gallery
 CLOSE = 0.1
 LOW = "<style>.st-key-types button {min-height: 2rem; padding: .1rem .6rem}</style>"
-"""Buttons of types are low, so that the pictures below are in view with them."""
+"""Buttons of types are low, so that the pictures below stay in view."""
 
 
 def show_cluster(matched: Matched, position: int) -> None:
-    """Show one cluster beside a type, and take an answer."""
+    """Show one cluster next to a type, and take an answer."""
     match, types = matched.matches[position], matched.types
     number = matched.number(position)
     with st.container(gap="xsmall"):
@@ -61,7 +61,7 @@ def show_cluster(matched: Matched, position: int) -> None:
 
 
 def show_reference(matched: Matched, name: str, height: int, *, key: str) -> None:
-    """Show all cells that the reference calls by a type's name."""
+    """Show all reference cells of a type."""
     cells = np.flatnonzero(matched.reference.cell_labels == name)  # in the order of hashes
     gallery(
         matched.here,
@@ -77,7 +77,7 @@ def show_reference(matched: Matched, name: str, height: int, *, key: str) -> Non
 
 
 def show_head(matched: Matched, position: int) -> None:
-    """Tell what a cluster is taken for, and by whom."""
+    """Show the type of a cluster, and who named it."""
     match = matched.matches[position]
     name = "None of these types" if match.matched_type == NONE_TYPE else match.matched_type
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -92,7 +92,7 @@ def show_head(matched: Matched, position: int) -> None:
 
 
 def show_doubts(matched: Matched, position: int) -> None:
-    """Tell what speaks against the type that a cluster is taken for."""
+    """Show the evidence against the type of a cluster."""
     match = matched.matches[position]
     if position in matched.slips:
         st.warning(
@@ -116,7 +116,7 @@ def show_doubts(matched: Matched, position: int) -> None:
 
 
 def how_it_stands(match: Match, standing: Standing | None) -> str:
-    """Tell who confirmed what a cluster is, if anybody did."""
+    """Say who confirmed the type of a cluster, if anybody did."""
     if standing is None:
         return ":gray-badge[:material/help: proposed, not confirmed yet]"
     by = f"by {text.plain(match.by)}, {text.when(standing.at)}"
@@ -129,7 +129,7 @@ def how_it_stands(match: Match, standing: Standing | None) -> str:
 
 
 def offer_answers(matched: Matched, position: int) -> None:
-    """Offer the first answers; a key holds the cluster, so that none hits another one."""
+    """Offer the main answers; widget keys contain the cluster, so that none hits another one."""
     match, number, locked = matched.matches[position], matched.number(position), matched.here.locked
     own = match.confirmed and matched.standing[number].share == 1
     none = match.matched_type == NONE_TYPE
@@ -190,7 +190,7 @@ def offer_answers(matched: Matched, position: int) -> None:
 
 
 def offer_types(matched: Matched, position: int) -> None:
-    """Offer one button and key a type."""
+    """Offer one button and key per type."""
     number = matched.number(position)
     st.html(LOW)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="types"):
@@ -207,7 +207,7 @@ def offer_types(matched: Matched, position: int) -> None:
 
 
 def offer_new_type(matched: Matched, position: int) -> None:
-    """Let a type be named that the reference lacks."""
+    """Let the reader name a type that the reference lacks."""
     field = f"new type {matched.number(position)}"
     with st.popover("Another type", icon=":material/new_label:", disabled=matched.here.locked):
         with st.form(f"name {field}", border=False):

@@ -1,4 +1,4 @@
-"""The cell that is open on the Cells page: large, with the cells before and after it."""
+"""The open cell of the Cells page, shown large, with the previous and the next cell."""
 
 from collections.abc import Mapping
 
@@ -16,12 +16,12 @@ from parts.text import expert
 
 
 def is_hidden(shown: Shown, cell: int) -> bool:
-    """Tell whether a cell's prediction is hidden: it waits for a blind answer."""
+    """Tell whether a cell's prediction is hidden because it waits for a blind answer."""
     return bool(shown.waiting[cell]) and not shown.view.blind
 
 
 def show_open(shown: Shown, cell: int, shades: Mapping[str, str]) -> None:
-    """Show a cell large, and the way to the ones before and after it."""
+    """Show a cell large, with links to the previous and the next one."""
     here, run = shown.here, shown.run
     _show_steps(shown, cell)
     if answered := str(shown.facts.answered[cell]):
@@ -68,7 +68,7 @@ def _show_steps(shown: Shown, cell: int) -> None:
 
 
 def show_reasons(shown: Shown, cell: int, shades: Mapping[str, str]) -> None:
-    """Show why the cell was given its type: neighbours, and the voters for who wants to know."""
+    """Show the evidence for the cell's type: neighbours and, on demand, the voters."""
     if is_hidden(shown, cell):
         return
     show_neighbours(shown.here, shown.run, cell, shades)
@@ -77,7 +77,7 @@ def show_reasons(shown: Shown, cell: int, shades: Mapping[str, str]) -> None:
 
 
 def show_names(shown: Shown, cell: int) -> None:
-    """Show what a cell's files are called, if somebody wants to know: names can tell types."""
+    """Show the names of a cell's files on demand, because names can reveal types."""
     if not st.toggle("Show file names", key="cells names", help="File names can reveal types."):
         return
     query = shown.run.query

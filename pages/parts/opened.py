@@ -1,4 +1,4 @@
-"""The open study as the navigation shows it: what is wrong with it is said, and ends no page."""
+"""The open study in the navigation; errors in it are shown and do not stop the page."""
 
 from dataclasses import dataclass
 
@@ -14,23 +14,23 @@ from parts.study_types import has_labels
 
 @dataclass(frozen=True)
 class Opened:
-    """The open study, if there is one, and how far it is."""
+    """The open study, if there is one, and its progress."""
 
     study: Study | None = None
     steps: Steps | None = None
-    """How far each step is; None where that cannot be told."""
+    """Progress of each step; None if unknown."""
     pulse: str = ""
-    """As it was before anything of it was shown."""
+    """State before anything of the study was shown."""
     labelled: bool = False
-    """Whether the query's types are known, so that results can be measured."""
+    """Whether the query's types are known, so that accuracy can be measured."""
     problem: str = ""
-    """Why that cannot be told."""
+    """Why the progress is unknown."""
     gone: str = ""
-    """Why a study that was asked for is not opened."""
+    """Why a requested study was not opened."""
 
 
 def open_chosen(space: Workspace) -> Opened:
-    """Open the study that the address, the session or the last visit names, unless it is gone."""
+    """Open the study given by the address, the session or the last visit, if it still exists."""
     st.session_state[STEPS] = {}
     # Streamlit drops the query on a change of page; the session remembers, and the address shows it
     asked = st.query_params.get("study")
@@ -47,7 +47,7 @@ def open_chosen(space: Workspace) -> Opened:
 
 
 def _last(space: Workspace) -> str:
-    """Return the study of this browser's last visit, if it is there; nobody asked for it now."""
+    """Return the study of this browser's last visit, if it exists; it was not requested now."""
     last = remembered(STUDY)
     try:
         return space.study(last).id if last else ""

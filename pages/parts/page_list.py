@@ -1,4 +1,4 @@
-"""All pages, as the sidebar lists them: the steps with their marks, and what may be looked at."""
+"""All pages as listed in the sidebar: the steps with their marks, and other pages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ MAIN_STEPS: Mapping[Step, str] = {
     "review": "Review",
     "export": "Export",
 }
-"""What a person does, in its order; all between is computed."""
+"""The user's steps in order; everything between them is computed."""
 
 COMPUTED: Mapping[Step, str] = {
     "embeddings": "Embeddings",
@@ -45,10 +45,10 @@ _WORDS = {
 
 
 def run_through(steps: Steps | None, *, labelled: bool) -> Any:
-    """Declare all pages and return the one that is asked for.
+    """Declare all pages and return the requested one.
 
     ``labelled`` tells whether the query's types are known. A page that cannot be used yet is not
-    listed, but says what it needs to whoever comes by its address.
+    listed; opened by its address, it says what it needs.
     """
     icon = ":material/{}:".format
 
@@ -57,7 +57,7 @@ def run_through(steps: Steps | None, *, labelled: bool) -> Any:
         return st.Page(f"{name}.py", title=title, icon=icon(mark), visibility=seen, **more)
 
     asked = urlsplit(st.context.url or "").path.rstrip("/").rpartition("/")[2]
-    # The start has no name in its address; who writes one is led on.
+    # The start page has no name in its address; addresses with one are redirected.
     apart = {"url_path": "home"} if asked == "start" else {}
     looked_at = [
         *(_step(one, heading, steps) for one, heading in COMPUTED.items()),
@@ -84,7 +84,7 @@ def run_through(steps: Steps | None, *, labelled: bool) -> Any:
 
 
 def _step(step: Step, heading: str, steps: Steps | None) -> Any:
-    """Declare the page of a step, with its mark, and in words what that means."""
+    """Declare the page of a step, with its mark and the mark's meaning."""
     mark = steps.marks[step] if steps else Mark()
     is_next = steps is not None and steps.next == step
     state = "next" if is_next and mark.state not in ("running", "failed", "done") else mark.state
@@ -95,7 +95,7 @@ def _step(step: Step, heading: str, steps: Steps | None) -> Any:
 
 
 def _elsewhere(asked: str) -> list[Any]:
-    """Declare a page for an address that no page has: to lead to the start, or to say so there."""
+    """Declare a page for an unknown address, to redirect to the start or to say so."""
     known = {
         *MAIN_STEPS,
         *COMPUTED,

@@ -26,7 +26,7 @@ def chip(name: str, shades: Mapping[str, str]) -> str:
 def large_chip(
     name: str, shades: Mapping[str, str], *, rem: float = 1.35, weight: int = 650
 ) -> None:
-    """Show a type's name large, as a heading."""
+    """Show a type's name as a large heading."""
     st.html(f"<div style='font-size:{rem}rem;font-weight:{weight}'>{chip(name, shades)}</div>")
 
 
@@ -42,8 +42,8 @@ def picture_url(
 ) -> str:
     """Return the address of a cell's picture.
 
-    ``cut`` shows what encoders see of it, in the colours that the reader chose for all pages; with
-    ``as_seen``, in those that encoders see.
+    ``cut`` shows the part that encoders see, in the colours that the reader chose for all pages;
+    with ``as_seen``, in the colours that encoders see.
     """
     original = cut and not as_seen and original_colours()
     return image_url(
@@ -59,12 +59,12 @@ def picture_url(
 
 
 def picture_pattern(here: Here, role: str = QUERY) -> str:
-    """Return the address of a cell's field: ``{cell}`` is to be its number, ``{size}`` its px."""
+    """Return a template of addresses: ``{cell}`` stands for a cell's number, ``{size}`` for px."""
     return picture_url(here, CELL, 0, role, cut=True).replace("size=0", "size={size}")
 
 
 def picture_source(here: Here, cell: str, size: int, role: str = QUERY, **how: bool) -> str:
-    """Return the address of a cell's picture, fit for an attribute in HTML."""
+    """Return the address of a cell's picture, escaped for an HTML attribute."""
     return html.escape(picture_url(here, cell, size, role, **how), quote=True)
 
 
@@ -80,11 +80,11 @@ def pictures(
     role: str = QUERY,
     one_row: bool = False,
 ) -> None:
-    """Show cells side by side; they load as they come into view.
+    """Show cells side by side; pictures load when they come into view.
 
-    ``cells`` are hashes; ``titles`` are read out, and shown when the mouse rests on a cell. In
-    ``one_row`` those that have no room are cut off; several rows are as wide as there is room, so
-    pictures may be larger than ``size``.
+    ``cells`` are hashes; ``titles`` are used by screen readers and shown when hovering over a cell.
+    With ``one_row``, cells that do not fit are cut off; several rows fill the width, so pictures
+    may be larger than ``size``.
     """
     fill = not one_row and len(cells) > 1
     side = "width:100%;height:auto;aspect-ratio:1;" if fill else ""

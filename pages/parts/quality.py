@@ -1,4 +1,4 @@
-"""How good the pictures of the query are, on the Data page: told, shown, and set aside."""
+"""Image quality of the query on the Data page: show poor images, and set cells aside."""
 
 import streamlit as st
 
@@ -14,7 +14,7 @@ from parts.pictures import pictures
 from parts.reader import when_named
 
 A_PAGE = 48
-PICTURE = 88  # px: a blurred edge must be seen
+PICTURE = 88  # px: large enough to see a blurred edge
 
 NAMES: dict[Fault, str] = {
     "no nucleus": "No nucleus found",
@@ -28,7 +28,7 @@ NAMES: dict[Fault, str] = {
 
 
 def show_quality(here: Here, prepared: Prepared) -> None:
-    """Tell what is wrong with pictures of the query, and let cells be set aside."""
+    """Show faults of the query's images, and offer to set cells aside."""
     quality = judge_quality(prepared.framing, prepared.reference, prepared.query)
     if quality is None:
         return
@@ -58,7 +58,7 @@ def show_quality(here: Here, prepared: Prepared) -> None:
 
 
 def show_cells(here: Here, prepared: Prepared, quality: Quality, fault: Fault) -> None:
-    """Show the cells that have a fault, the worst first, and let them be set aside."""
+    """Show the cells with a fault, the worst first, and offer to set them aside."""
     cells = [prepared.query.cells[cell] for cell in quality.worst_first(fault).tolist()]
     pages = -(-len(cells) // A_PAGE)
     page = st.pagination(pages, key=f"poor {fault}") if pages > 1 else 1
@@ -103,7 +103,7 @@ def show_cells(here: Here, prepared: Prepared, quality: Quality, fault: Fault) -
 
 
 def set_aside(here: Here, cells: list[str], fault: Fault) -> None:
-    """Give cells the answer artefact, at one stroke."""
+    """Answer artefact for all given cells at once."""
     if not here.reader:
         when_named(lambda name: set_aside(here.of(name), cells, fault))
         return

@@ -1,6 +1,7 @@
-"""Who reads: the name that decisions are kept under, asked for once, and the last study.
+"""The reader's name, under which decisions are saved, and the last study.
 
-A browser remembers both. Whoever signed in has that name; nobody else has one before they give it.
+The browser remembers both. Signed-in readers have their account's name; others have no name until
+they give one.
 """
 
 from collections.abc import Callable
@@ -20,27 +21,27 @@ _WAITING, _ASKED = "waits for a name", "is asked for a name"
 
 
 def reader_name() -> str:
-    """Return the name that decisions are kept under, and found again; empty before it is given."""
+    """Return the name that decisions are saved under; empty before it is given."""
     signed_in = st.user.get("is_logged_in")
     given = person(st.user) if signed_in else st.session_state.get("reader", "")
     return one_form(given)[:MAX_NAME].strip()
 
 
 def remembered(cookie: str) -> str:
-    """Return what this browser remembers."""
+    """Return a value that this browser remembers."""
     return unquote(st.context.cookies.get(cookie, ""))
 
 
 def remember(**cookies: str) -> None:
-    """Have this browser remember something by the name of its cookie; empty, it forgets."""
+    """Store a value in a cookie of this browser; an empty value deletes it."""
     component("browser", "cookies")(key="remembered", data={"cookies": cookies})
 
 
 def ask_reader() -> None:
-    """Show the name that decisions are kept under, to be given or changed."""
+    """Show the name that decisions are saved under, to be entered or changed."""
     if "reader" not in st.session_state:
         st.session_state["reader"] = one_form(remembered(NAME))[:_LONGEST_NAME]
-    # Set anew in every run: a button that leads to another page would clear it otherwise.
+    # Set in every run: otherwise a button that leads to another page would clear it.
     st.session_state["reader"] = st.session_state["reader"]
     st.text_input(
         "Your name",
@@ -52,7 +53,7 @@ def ask_reader() -> None:
 
 
 def when_named(act: Callable[[str], object]) -> bool:
-    """Ask for the reader's name on the page drawn next, then do ``act`` with it; False as yet."""
+    """Ask for the reader's name when the page is next drawn, then call ``act``; return False."""
     st.session_state[_WAITING] = act
     st.session_state.pop(_ASKED, None)
     return False
@@ -64,13 +65,13 @@ def waits_for_name() -> bool:
 
 
 def ask_outside() -> None:
-    """Draw the whole page anew where a name is to be asked for: a fragment calls this first."""
+    """Redraw the whole page if a name must be asked for; fragments call this first."""
     if waits_for_name() and _ASKED not in st.session_state:
         st.rerun(scope="app")
 
 
 def _take_name() -> None:
-    """Take the name, and do what waited for it."""
+    """Take the name, and do what was waiting for it."""
     if name := one_form(st.session_state["name asked"]).strip():
         st.session_state["reader"] = name
         st.session_state.pop(_WAITING)(name)
@@ -82,7 +83,7 @@ def _forget() -> None:
 
 @st.dialog("What is your name?", on_dismiss=_forget)
 def ask_name() -> None:
-    """Ask for the name under which an answer is to be kept; without one it is not kept."""
+    """Ask for the name under which to save an answer; without one it is not saved."""
     if not waits_for_name():
         st.rerun()
     st.session_state[_ASKED] = True

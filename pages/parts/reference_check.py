@@ -1,4 +1,4 @@
-"""The reference checked, on the Data page: doubtful labels one by one, each mended by one key."""
+"""The reference check on the Data page: suspected label errors, each resolved with one key."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,18 +52,18 @@ _WHY = {
 
 @dataclass
 class _Reading:
-    """Where a reader is in the list."""
+    """Position of a reader in the list."""
 
     owner: tuple[object, ...]
     place: int = 0
     shown: str = ""
-    """The cell that was last drawn."""
+    """The cell that was last displayed."""
     problem: str = ""
-    """Why a decision could not be kept."""
+    """Why a decision could not be saved."""
 
 
 def show_reference_check(here: Here) -> None:
-    """Show what the check of the reference found, or offer to make it."""
+    """Show the results of the reference check, or offer to run it."""
     reference = readable(here, REFERENCE)
     if reference is None or len({*(reference.labels or ())}) < 2:
         return
@@ -87,11 +87,11 @@ def show_reference_check(here: Here) -> None:
 
 @st.fragment
 def _go_through(here: Here) -> None:
-    """Show one cell after the other; a decision draws this part alone anew."""
+    """Show cells one by one; a decision redraws only this part."""
     ask_outside()
     with here.workspace.one_look():
         found = load_check(here.workspace, here.id)
-        if found is None:  # somebody changed the reference meanwhile
+        if found is None:  # somebody changed the reference in the meantime
             st.rerun(scope="app")
         said = label_decisions(here.workspace, here.id)
         cells = found.suspects.tolist()
@@ -167,7 +167,7 @@ def _show_cell(
 
 
 def _show_pictures(here: Here, sha: str, coming: Sequence[str]) -> None:
-    """Show a cell cut and whole, as far as it is known how it is cut; load the next ones."""
+    """Show a cell framed, if its frame is known, and whole; load the next ones."""
     prepared = load_prepared(here.workspace, here.id)
     framed = prepared is not None and prepared.framing.framed
     views = [("Whole image, original colours", {"outline": framed})]
@@ -233,7 +233,7 @@ def _show_choices(
     hashes: Sequence[str],
     said: Mapping[str, Decision],
 ) -> None:
-    """Offer one button and key for each thing that can be decided."""
+    """Offer one button and key for each possible decision."""
     sha, label = found.reference.cells[cell], str(found.reference.cell_labels[cell])
     proposed = found.proposed[cell]
     other = proposed != label
@@ -242,7 +242,7 @@ def _show_choices(
         (f"Keep: {text.plain(label)}", "K", label, "keep"),
         ("Leave out", "L", "", "block"),
     ]
-    # What was decided stands out; before, what is proposed.
+    # The decision is highlighted or, before there is one, the proposal.
     given = said[sha].payload["type"] if sha in said else proposed
     with st.container(horizontal=True):
         for name, key, to, icon in choices:
@@ -268,7 +268,7 @@ def _show_choices(
 
 
 def _show_ways(here: Here, hashes: Sequence[str], said: Mapping[str, Decision]) -> None:
-    """Offer to go back and on, and to undo."""
+    """Offer to go back, to go on, and to undo."""
     reading = _reading(here)
     with st.container(horizontal=True):
         st.button(
@@ -308,16 +308,16 @@ def _turn(here: Here, place: int) -> None:
 
 
 def _decide(here: Here, sha: str, label: str, to: str, hashes: Sequence[str]) -> None:
-    """Keep what was decided of a label, and go on to the next cell that nobody decided on."""
+    """Save a decision on a label, and go to the next cell without a decision."""
     reading = _reading(here)
     if not here.reader:
         when_named(lambda name: _decide(here.of(name), sha, label, to, hashes))
         return
-    if reading.shown != sha:  # a key that is pressed twice speaks of the cell that was seen, once
+    if reading.shown != sha:  # a key pressed twice applies once, to the visible cell
         return
     seen = st.session_state.get("pulse", "")
     try:
-        # One's own decision is no news that the whole page should be drawn anew for.
+        # A reader's own decision need not redraw the whole page.
         st.session_state["pulse"] = here.workspace.decide_unseen(
             here.id, LABEL, [label_payload(sha, label, to)], here.reader, seen
         )
@@ -332,7 +332,7 @@ def _decide(here: Here, sha: str, label: str, to: str, hashes: Sequence[str]) ->
 
 
 def _undo(here: Here, hashes: Sequence[str]) -> None:
-    """Take back what the reader decided last, and show that cell again."""
+    """Undo the reader's last decision, and show that cell again."""
     reading = _reading(here)
     try:
         undone = here.workspace.undo(here.id, LABEL, here.reader)

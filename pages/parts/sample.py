@@ -1,4 +1,4 @@
-"""What the query may hold: the kind of sample, each type by itself, and who said what."""
+"""What the query may contain: the kind of sample, single types, and who said what."""
 
 from collections.abc import Mapping
 from operator import attrgetter
@@ -26,14 +26,14 @@ WORDS: Mapping[TypeState, str] = {
     "possible": "Possible",
     "absent": "Absent",
 }
-_WIDE = 268  # px: three words beside each other
+_WIDE = 268  # px: three words side by side
 _HIGH = 460  # px: more rows of types scroll
-_MANY = 12  # types beyond which they do
-_STROKES = 4  # that are told
+_MANY = 12  # number of types above which they scroll
+_STROKES = 4  # shown at most
 
 
 def show_sample(here: Here) -> None:
-    """Ask what the query may hold, once both sets can be read."""
+    """Ask what the query may contain, once both sets can be read."""
     if readable(here, QUERY) is None or readable(here, REFERENCE) is None:
         return
     types = reference_types(here)
@@ -64,7 +64,7 @@ def show_sample(here: Here) -> None:
 
 
 def choose_kind(here: Here, types: list[str], said: ExpectedTypes) -> None:
-    """Offer the kinds of samples; one of them speaks of all types at one stroke."""
+    """Offer the kinds of samples; each of them decides on all types at once."""
     try:
         kinds = sample_kinds()
     except CellTransferError as error:  # the user's own file
@@ -87,7 +87,7 @@ def choose_kind(here: Here, types: list[str], said: ExpectedTypes) -> None:
         format_func=lambda kind: kinds[kind].title,
         key=key,
         on_change=keep,
-        index=0 if named else None,  # what was said is taken back by Undo
+        index=0 if named else None,  # decisions are removed with Undo
         placeholder="Choose one as a starting point",
         disabled=here.locked,
         width=420,
@@ -97,7 +97,7 @@ def choose_kind(here: Here, types: list[str], said: ExpectedTypes) -> None:
 
 
 def show_source(kind: Sample, types: list[str]) -> None:
-    """Tell the usual shares of a kind of sample, and where they are from."""
+    """Show the usual shares of a kind of sample, and their source."""
     shares = [
         f"{text.plain(name)} {low:g}–{high:g} %"
         for name, (low, high) in kind.intervals_of(types).items()
@@ -107,7 +107,7 @@ def show_source(kind: Sample, types: list[str]) -> None:
 
 
 def titles_of_kinds() -> Mapping[str, str]:
-    """Read what kinds of samples are called; none while the user's own file is broken."""
+    """Read the names of kinds of samples; none while the user's own file is invalid."""
     try:
         return {kind: one.title for kind, one in sample_kinds().items()}
     except CellTransferError:
@@ -115,7 +115,7 @@ def titles_of_kinds() -> Mapping[str, str]:
 
 
 def choose_state(here: Here, name: str, state: TypeState, *, must: bool) -> None:
-    """Let a person say whether the query may hold a type; it is kept at once."""
+    """Let the user say whether the query may contain a type; it is saved at once."""
     key = f"expect {name}"
     if must and state == "absent":
         state = "possible"
@@ -140,7 +140,7 @@ def choose_state(here: Here, name: str, state: TypeState, *, must: bool) -> None
 
 
 def show_said(here: Here, said: ExpectedTypes) -> None:
-    """Tell who said what and when, and let the reader take back what they said last."""
+    """Show who said what and when, and let readers undo their last decision."""
     strokes: dict[tuple[str, str, str], list[str]] = {}
     for name, one in sorted(said.said.items(), key=lambda item: item[1].id):
         kind = one.payload.get("sample", "")
@@ -166,12 +166,12 @@ def show_said(here: Here, said: ExpectedTypes) -> None:
 
 
 def show_ruled_out(here: Here, run: RunResult) -> None:
-    """Tell what speaks for types that were ruled out, and offer each way back."""
+    """Show the evidence for types that were ruled out, and offer to allow them again."""
     said = expected_types(here.workspace, here.id).said
     by = {name: one.who for name, one in said.items() if one.who != here.reader}
     for name, sentence in describe_ruled_out(run, by).items():
         if name not in said or said[name].payload["state"] != "absent":
-            continue  # it was taken back since
+            continue  # undone since
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f":material/priority_high: **{text.plain(sentence)}**", width="stretch")
             offer_way_back(here, name, key=f"speaks for {name}")

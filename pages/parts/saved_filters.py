@@ -1,4 +1,4 @@
-"""Filters saved under names, which all readers of a study share, and the address to send."""
+"""Saved filters, shared by all readers of a study, and the address of a view."""
 
 from urllib.parse import urlencode
 
@@ -13,7 +13,7 @@ from parts.reader import when_named
 
 
 def show_saved(here: Here, view: View) -> None:
-    """Offer the saved filters, to save what is shown under a name, and its address."""
+    """Offer the saved filters, saving the current view under a name, and its address."""
     kept = saved_filters(here.workspace, here.id)
     label = f"Saved ({len(kept)})" if kept else "Saved"
     with st.popover(label, icon=":material/bookmark:", type="tertiary", key="cells saved"):
@@ -76,7 +76,7 @@ def _delete(here: Here, name: str) -> None:
 
 
 def _decide(here: Here, name: str, address: FilterAddress | None, instead: str = "") -> None:
-    """Keep a filter, or say why it cannot be kept; one's own is no news to the page."""
+    """Save a filter, or say why it cannot be saved; the page need not be redrawn."""
     if not here.reader:
         when_named(lambda reader: _decide(here.of(reader), name, address, instead))
         return

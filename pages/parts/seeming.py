@@ -1,4 +1,4 @@
-"""How pure a cluster seems: what the encoders take its cells for, as a bar and in words."""
+"""How pure a cluster seems: the encoders' predictions for its cells, as a bar and in words."""
 
 import html
 from collections.abc import Callable, Mapping
@@ -10,11 +10,11 @@ from celltransfer_core.plots import NONE_COLOUR
 from parts import text
 from parts.pictures import chip
 
-_NAMED = 3  # types that the sentence names
+_NAMED = 3  # types named in the sentence
 
 
 def words_of(purity: Purity, write: Callable[[str], str] = str) -> str:
-    """Say what the encoders take the cells of a cluster for; ``write`` writes a type's name."""
+    """Describe the encoders' predictions in a cluster; ``write`` formats a type's name."""
     (first, most), *others = purity.counts
     named = [f"{most:,} ({100 * purity.share:.1f} %) as {write(first)}"]
     named += [f"{count:,} as {write(name)}" for name, count in others[: _NAMED - 1]]
@@ -25,7 +25,7 @@ def words_of(purity: Purity, write: Callable[[str], str] = str) -> str:
 
 
 def bar(purity: Purity, shades: Mapping[str, str], *, height: int = 10) -> str:
-    """Write the bar as HTML; each part's words show under the mouse."""
+    """Write the bar as HTML; hovering over a part shows its text."""
     parts = "".join(
         f"<span title='{html.escape(f'{name}: {count:,}', quote=True)}' style='flex:{count} 0 2px;"
         f"background:{shades.get(name, NONE_COLOUR)}'></span>"
@@ -39,7 +39,7 @@ def bar(purity: Purity, shades: Mapping[str, str], *, height: int = 10) -> str:
 
 
 def show_seeming(purity: Purity, shades: Mapping[str, str]) -> None:
-    """Show what the encoders take a cluster's cells for."""
+    """Show the encoders' predictions for a cluster's cells."""
     said = words_of(purity, lambda name: chip(name, shades))
     st.html(f"{bar(purity, shades)}<div style='font-size:.875rem;margin-top:.3rem'>{said}</div>")
 

@@ -1,8 +1,8 @@
-"""Settings as widgets, made of what each field of ``Config`` tells about itself.
+"""Settings as widgets, made from the metadata of the fields of ``Config``.
 
 ``choose_word``, ``choose_number`` and ``choose_switch`` show one setting, on any page;
 ``show_choices`` is the panel of the Classify page. A field whose ``page`` is ``classify`` appears
-there with nothing else to be written.
+there without further code.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ PRESET_BUTTONS = {
 
 
 def preset_of(study: Study) -> str:
-    """Name the preset that a study starts from."""
+    """Return the preset that a study starts from."""
     name = study.options.get("preset", "default")
     return name if name in PRESETS else "default"
 
@@ -43,13 +43,13 @@ def own_choices(config: Config, preset: str) -> list[str]:
 
 
 def take_preset(here: Here, name: str) -> None:
-    """Take all of a preset's choices, those of other pages too."""
+    """Apply all of a preset's choices, including those of other pages."""
     back: dict[str, Any] = {n: None for n, one in SETTINGS.items() if not one.own}
     here.change_options(**back, preset=None if name == "default" else name)
 
 
 def keep(here: Here, config: Config, chosen: Mapping[str, Any]) -> None:
-    """Keep what was changed; what is as in the preset is taken back."""
+    """Save changed settings; those equal to the preset are removed."""
     preset = PRESETS[preset_of(here.study)]
     changed = {
         name: None if value == getattr(preset, name) else value
@@ -61,7 +61,7 @@ def keep(here: Here, config: Config, chosen: Mapping[str, Any]) -> None:
 
 
 def show_preset(here: Here, config: Config) -> None:
-    """Tell which preset is in force, and offer the other."""
+    """Show the active preset, and offer the other one."""
     preset = preset_of(here.study)
     changed = own_choices(config, preset)
     more = f", with {len(changed)} changed by you" if changed else ""
@@ -84,7 +84,7 @@ def show_preset(here: Here, config: Config) -> None:
 
 
 def show_choices(here: Here, config: Config) -> None:
-    """Show how cells are typed, and let it be changed."""
+    """Show how cells are typed, and let the user change it."""
     show_preset(here, config)
     with st.form("choices", border=False):
         chosen: dict[str, Any] = {}
@@ -118,8 +118,7 @@ def choose_word(
 ) -> str:
     """Offer the choices of a setting, each with what it does.
 
-    ``marked`` tells which is the paper's, where that is not the default; ``more`` goes to the
-    widget.
+    ``marked`` is the paper's choice if that is not the default; ``more`` is passed to the widget.
     """
     now = getattr(config, setting.name)
     papers = setting.paper if marked and setting.paper != setting.default else None
@@ -138,7 +137,7 @@ def choose_word(
 
 
 def key_of(setting: Setting, config: Config) -> str:
-    """Name a widget after the value that is in force: one that somebody else chose is shown."""
+    """Name a widget after its current value, so that changes by other users are shown."""
     return f"{setting.name} {getattr(config, setting.name)}"
 
 
@@ -161,9 +160,9 @@ def choose_number(
     label: str = "",
     start: float | None = None,
 ) -> str | float:
-    """Offer a number, or one of the setting's words where it has some.
+    """Offer a number, or one of the setting's words if it has any.
 
-    With words, ``label`` is that of the number beside them, and ``start`` where it begins.
+    With words, ``label`` is the label of the number next to them, and ``start`` its initial value.
     """
     now = getattr(config, setting.name)
     given = start if isinstance(now, str) else now
@@ -183,7 +182,7 @@ def choose_number(
 
 
 def choose_rule(here: Here, setting: Setting, config: Config) -> str:
-    """Offer the words of a setting that takes a number as well."""
+    """Offer the words of a setting that also takes a number."""
     now = getattr(config, setting.name)
     labels = {value: choice.label for value, choice in setting.choices.items()}
     labels[NUMBER] = "A number"

@@ -1,4 +1,4 @@
-"""The cells that the Cells page shows: result, answers and filters in, cells in order out."""
+"""The cells that the Cells page shows, from the result, the answers and the filters."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from parts.here import Here
 
 @dataclass(frozen=True)
 class Shown:
-    """What lies before a reader."""
+    """What a reader sees."""
 
     here: Here
     run: RunResult
@@ -31,15 +31,15 @@ class Shown:
     facts: CellFacts
     view: View
     waiting: np.ndarray
-    """Which query cells wait for a blind answer: they can be typed on Review alone."""
+    """Query cells that wait for a blind answer; they can be typed only on the Review page."""
     cells: np.ndarray
-    """The query cells that are shown, in their order."""
+    """The query cells shown, in order."""
     left_out: int
-    """Cells that fit and wait for a blind answer, so that they are not shown."""
+    """Matching cells that are not shown because they wait for a blind answer."""
     moved: bool
-    """Whether answers since would put the cells into another order."""
+    """Whether later answers would change the order of the cells."""
     can_answer: bool
-    """Whether answers can be given: to the present result of a study that is not signed off."""
+    """Whether answers can be given: only to the current result of an unsigned study."""
 
     def find(self, letters: str) -> int | None:
         """Return the cell whose hash begins with some letters."""
@@ -47,7 +47,7 @@ class Shown:
 
 
 def find_cell(run: RunResult, letters: str) -> int | None:
-    """Return the query cell whose hash begins with some letters, None where there is none."""
+    """Return the query cell whose hash begins with some letters, or None."""
     at = bisect_left(run.query.cells, letters)
     found = letters and at < run.query.n_cells and run.query.cells[at].startswith(letters)
     return at if found else None
@@ -61,7 +61,7 @@ def letters_of(run: RunResult, cell: int) -> str:
 def shown_cells(
     here: Here, run: RunResult, reviews: Sequence[Review], view: View, *, present: bool
 ) -> Shown:
-    """Find the cells to show, in their order."""
+    """Find the cells to show, in order."""
     facts, waiting = _facts(here, run, reviews)
     fits = fitting_cells(facts, view.wanted)
     if view.only:
@@ -87,7 +87,7 @@ def shown_cells(
 
 
 def _facts(here: Here, run: RunResult, reviews: Sequence[Review]) -> tuple[CellFacts, np.ndarray]:
-    """Collect what is known of the cells, once for each state of the vote and its answers."""
+    """Collect the facts about the cells, once per state of the vote and its answers."""
     second = st.session_state.get("reading") == "second"
     made_of = (here.id, here.reader, second, here.locked, run.config, tuple(reviews))
     kept = st.session_state.get("cells facts")
@@ -97,14 +97,14 @@ def _facts(here: Here, run: RunResult, reviews: Sequence[Review]) -> tuple[CellF
         facts = cell_facts(run, reviews, here.reader, earlier.faults if same else faults_of(run))
         counted = [one for one in reviews if one.reader == here.reader or not second]
         waiting = wait_for_blind(run.query.cells, counted, seed=run.config.seed)
-        if here.locked:  # nobody is asked any more
+        if here.locked:  # no more questions are asked
             waiting = np.zeros_like(waiting)
         kept = st.session_state["cells facts"] = (run.vote, made_of, (facts, waiting))
     return kept[2]
 
 
 def _steady(here: Here, run: RunResult, view: View, fresh: np.ndarray) -> np.ndarray:
-    """Keep cells where they are while they are answered; what fits newly comes at the end."""
+    """Keep the order of cells while they are answered; new matches are added at the end."""
     shown = (here.id, view.choice, run.query.cells)
     kept = st.session_state.get("cells order kept")
     cells = fresh
@@ -116,7 +116,7 @@ def _steady(here: Here, run: RunResult, view: View, fresh: np.ndarray) -> np.nda
 
 
 def tell_lost(shown: Shown) -> None:
-    """Tell what an address asks for that this query does not hold."""
+    """Show what an address asks for that this query does not contain."""
     view, cells = shown.view, shown.run.query.n_cells
     lost = {
         "The pinned cell is not in this query: cells are sorted by agreement. Pin another one.": (
@@ -135,5 +135,5 @@ def tell_lost(shown: Shown) -> None:
 
 
 def sort_anew() -> None:
-    """Put the cells into the order that they have by now."""
+    """Sort the cells again by their current values."""
     st.session_state.pop("cells order kept", None)

@@ -1,6 +1,6 @@
-"""The sign-in as Streamlit holds it: what `secrets.toml` asks for, and who a request is from.
+"""Streamlit's sign-in: the settings in `secrets.toml`, and the user behind a request.
 
-Where a sign-in was asked for and cannot be had, nothing is served.
+If a sign-in was requested but is not possible, nothing is served.
 """
 
 import json
@@ -25,12 +25,12 @@ from celltransfer_core.web import SignInError
 from parts import text
 
 SIGN_IN = "CELLTRANSFER_SIGN_IN"
-"""Environment variable: ``required``, ``off``, or empty where a file of secrets asks for it."""
+"""Environment variable: ``required``, ``off``, or empty to follow the file of secrets."""
 
 COOKIE = USER_COOKIE_NAME
-"""First part of the names of the cookies that hold a sign-in."""
+"""Prefix of the names of the cookies that hold a sign-in."""
 
-# Of the checkout; once installed, of the folder that the app is started in.
+# In the checkout or, once installed, in the folder that the app is started in.
 _BESIDE = (APP if APP == PROJECT else Path.cwd()) / ".streamlit" / "secrets.toml"
 _NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 _SHORTEST = 32  # characters of a secret
@@ -39,20 +39,20 @@ _OFF = f"If nobody has to sign in, set {SIGN_IN}=off."
 
 @dataclass(frozen=True)
 class SignIn:
-    """The sign-in that was asked for, with what the server must know of it."""
+    """The requested sign-in, with what the server needs to know about it."""
 
     host: str
-    """Name that people reach the server by."""
+    """Host name of the server."""
     secure: bool
-    """They come by HTTPS."""
+    """Whether the server is reached by HTTPS."""
 
 
 @cache
 def sign_in_asked() -> SignIn | None:
-    """Tell whether people must sign in; what holds when the server starts holds until it ends.
+    """Return the sign-in that is required, if any, as fixed when the server starts.
 
-    Raises SignInError where a sign-in was asked for, by the environment or by a file of secrets,
-    and cannot be had.
+    Raises SignInError if a sign-in was requested, by the environment or by a file of secrets, but
+    is not possible.
     """
     asked = os.environ.get(SIGN_IN, "")
     if asked not in ("", "required", "off"):
@@ -88,7 +88,7 @@ def sign_in_asked() -> SignIn | None:
 def _auth_section(where: str) -> Mapping[str, Any] | None:
     try:
         section = st.secrets.to_dict().get("auth")
-    except Exception as error:  # what Streamlit, TOML and the file system find wrong with it
+    except Exception as error:  # errors of Streamlit, TOML and the file system
         raise SignInError(
             f"{where} cannot be read ({' '.join(str(error).split())[:200]}), so nobody could sign "
             f"in; correct it. {_OFF}"
@@ -126,17 +126,17 @@ def _checked(auth: Mapping[str, Any], where: str) -> SignIn:
 
 
 def is_outside() -> bool:
-    """Tell whether a page is seen by somebody who must sign in first."""
+    """Tell whether the viewer of a page must sign in first."""
     try:
         asked = sign_in_asked() is not None
-    except SignInError as error:  # the page was not started by app.py, which would have ended
+    except SignInError as error:  # not started by app.py, which would have exited
         st.error(text.sentence(error))
         st.stop()
     return (asked or "is_logged_in" in st.user) and st.user.get("is_logged_in") is not True
 
 
 def claims_of(connection: HTTPConnection) -> dict[str, Any] | None:
-    """Read who a request is from, as Streamlit itself does; None if its cookie is not ours."""
+    """Read the user of a request, as Streamlit does; None if its cookie is not valid here."""
 
     def signed(name: str) -> bytes | None:
         value = connection.cookies.get(name)

@@ -1,4 +1,4 @@
-"""Clusters that were edited are matched to types anew by themselves."""
+"""Automatic matching of edited clusters."""
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ from parts.work import begin, state_of
 
 
 def match_parts(here: Here) -> None:
-    """Match edited clusters at once, or begin the work where that takes longer."""
+    """Match edited clusters at once, or start a job if that takes longer."""
     if here.locked or state_of(here, "matches") in ("done", "waiting", "running"):
         return
     job = current_job(here.workspace, here.id)

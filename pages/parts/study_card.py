@@ -1,4 +1,4 @@
-"""One study among all: what it is, how far it is, and what can be done with it."""
+"""Card of one study: description, progress and actions."""
 
 from collections.abc import Sequence
 
@@ -13,18 +13,18 @@ from parts.study_file import offer_file
 
 MOST_TAGS = 12
 TICKED = "studies ticked"
-"""Where the session keeps the studies that are ticked to be compared, in the order of ticking."""
+"""Session key of the studies that are ticked for comparison, in the order of ticking."""
 
 
 def images(study: Study) -> str:
-    """Tell how many images a study has, by what they are for."""
+    """Describe how many images a study has, by role."""
     counts = open_workspace().count_files(study.id)
     counted = [f"{counts[role]:,} {role} images" for role in ROLES if role in counts]
     return ", ".join(counted) or "no images yet"
 
 
 def rename(study: Study) -> None:
-    """Offer another name."""
+    """Offer to rename a study."""
     with st.form(f"rename {study.id}", border=False):
         name = st.text_input("New name", study.name, max_chars=120)
         if clicked(st.form_submit_button, "Rename", key=f"save name {study.id}") and attempt(
@@ -34,7 +34,7 @@ def rename(study: Study) -> None:
 
 
 def duplicate(study: Study) -> None:
-    """Copy a study; very many images take a while."""
+    """Copy a study; this takes a while with many images."""
     with st.spinner("Copying…"):
         went = attempt(open_workspace().duplicate, study.id, f"Copy of {study.name}"[:120])
     if went:
@@ -49,7 +49,7 @@ def share(study: Study) -> None:
 
 
 def delete(study: Study) -> None:
-    """Put a study out of sight; it can be brought back."""
+    """Delete a study; it can be restored."""
     if attempt(open_workspace().delete, study.id):
         st.session_state["deleted"] = study.id
         if st.session_state.get("study") == study.id:
@@ -58,7 +58,7 @@ def delete(study: Study) -> None:
 
 
 def tag(space: Workspace, study: Study, suggested: Sequence[str]) -> None:
-    """Let tags be given, with some to choose from."""
+    """Let the user set tags, with some to choose from."""
     key = f"tags {study.id}"
     given = list(study.tags or ())
     st.session_state[key] = given
@@ -80,7 +80,7 @@ def tag(space: Workspace, study: Study, suggested: Sequence[str]) -> None:
 
 
 def archive(space: Workspace, study: Study) -> None:
-    """Put a study aside, or list it again."""
+    """Archive a study, or list it again."""
     label, icon = ("Unarchive", "unarchive") if study.archived else ("Archive", "archive")
     call = space.take_out if study.archived else space.archive
     if clicked(st.button, label, key=f"archive {study.id}", icon=f":material/{icon}:") and attempt(
@@ -95,7 +95,7 @@ def ticked() -> list[str]:
 
 
 def tick(study: Study) -> None:
-    """Let a study be ticked, to be compared."""
+    """Offer to tick a study for comparison."""
     key = f"tick {study.id}"
     st.session_state[key] = study.id in ticked()
 
@@ -113,7 +113,7 @@ def tick(study: Study) -> None:
 
 
 def show_study(study: Study, suggested: Sequence[str]) -> None:
-    """Show one study and what can be done with it; ``suggested`` are tags to choose from."""
+    """Show one study and its actions; ``suggested`` are tags to choose from."""
     space = open_workspace()
     is_open = st.session_state.get("study") == study.id
     step = next_step(study)
@@ -143,7 +143,7 @@ def show_study(study: Study, suggested: Sequence[str]) -> None:
 
 
 def show_more(space: Workspace, study: Study, suggested: Sequence[str]) -> None:
-    """Offer what is done with a study now and then."""
+    """Offer the less frequent actions on a study."""
     if study.signed:
         st.caption("Signed off: it can be read, tagged and duplicated.")
     else:

@@ -1,4 +1,4 @@
-"""A study as one file: to take away, and to bring from another workspace."""
+"""A study as one file: download, and import from another workspace."""
 
 import re
 from pathlib import Path
@@ -60,8 +60,8 @@ def offer_file(space: Workspace, study: Study) -> None:
 
 
 def bring_study(space: Workspace) -> None:
-    """Take a file of another workspace, and tell what came in."""
-    number = st.session_state.get(_BROUGHT, 0)  # another one is closed, and holds no file yet
+    """Import a file from another workspace, and describe what was imported."""
+    number = st.session_state.get(_BROUGHT, 0)  # a new dialog is closed and has no file yet
     with st.popover("Import a study", icon=":material/upload_file:", key=f"bring {number}"):
         file = st.file_uploader(
             "Study file",

@@ -1,4 +1,4 @@
-"""Which studies are listed: one search field, tags and more, as they stand in the address.
+"""Filters of the list of studies, as parameters of the address.
 
 ============  =============================================================
 parameter     meaning
@@ -27,7 +27,7 @@ _WIDGET = "studies {}"
 
 
 def write_filter(wanted: StudyFilter) -> dict[str, list[str]]:
-    """Write what is asked for as parameters of an address."""
+    """Write the filter as parameters of an address."""
     found = {
         "find": [wanted.words] if wanted.words else [],
         "tag": list(wanted.tags),
@@ -38,7 +38,7 @@ def write_filter(wanted: StudyFilter) -> dict[str, list[str]]:
 
 
 def read_filter(address: Mapping[str, Sequence[str]]) -> StudyFilter:
-    """Read what is asked for from parameters of an address; what cannot be read is passed over."""
+    """Read the filter from parameters of an address; unreadable parameters are ignored."""
 
     def last(name: str) -> str:
         return [*(address.get(name) or [""])][-1]
@@ -53,7 +53,7 @@ def read_filter(address: Mapping[str, Sequence[str]]) -> StudyFilter:
 
 
 def filter_of() -> StudyFilter:
-    """Return what is asked for: as the address says; on a return to the page, as it was left."""
+    """Return the filter given by the address or, on a return to the page, the last filter."""
     asked = {name: st.query_params.get_all(name) for name in _NAMES if name in st.query_params}
     stayed = _WIDGET.format("words") in st.session_state  # forgotten on another page
     wanted = st.session_state.get(_KEPT, StudyFilter())
@@ -64,7 +64,7 @@ def filter_of() -> StudyFilter:
 
 
 def keep_filter(wanted: StudyFilter) -> None:
-    """Ask for something else from now on; the address says so."""
+    """Change the filter and update the address."""
     st.session_state[_KEPT] = wanted
     now = {name: st.query_params.get_all(name) for name in st.query_params}
     others = {name: values for name, values in now.items() if name not in _NAMES}
@@ -79,7 +79,7 @@ def _change(**changes: Any) -> None:
 
 def _bind(field: str, shown: Any, read: Callable[[Any], Any]) -> dict[str, Any]:
     key = _WIDGET.format(field)
-    st.session_state[key] = shown  # whoever set it: an address or a chip
+    st.session_state[key] = shown  # set by an address or a chip
 
     def take() -> None:
         _change(**{field: read(st.session_state[key])})
@@ -88,7 +88,7 @@ def _bind(field: str, shown: Any, read: Callable[[Any], Any]) -> dict[str, Any]:
 
 
 def show_filter(space: Workspace, wanted: StudyFilter, archived: int) -> None:
-    """Offer the search field and the filters, of which ``archived`` studies may be listed."""
+    """Offer the search field and the filters; ``archived`` is the number of archived studies."""
     tags = dict.fromkeys((*tags_in_use(space), *wanted.tags))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.text_input(
@@ -118,7 +118,7 @@ def show_filter(space: Workspace, wanted: StudyFilter, archived: int) -> None:
 
 
 def show_chips(wanted: StudyFilter, found: int, of: int) -> None:
-    """Show what is asked for; each can be taken away, and all at once."""
+    """Show the active filters; they can be removed one by one or all at once."""
     chips: list[tuple[str, dict[str, Any]]] = []
     if wanted.words:
         chips.append((f"“{text.plain(wanted.words)}”", {"words": ""}))

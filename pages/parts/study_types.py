@@ -1,4 +1,4 @@
-"""Types of a study: the reference's, those that people named, and their colours."""
+"""Types of a study: those of the reference, those that people named, and their colours."""
 
 from collections.abc import Mapping
 
@@ -20,19 +20,19 @@ def reference_types(here: Here) -> list[str]:
 
 
 def named_types(here: Here) -> list[str]:
-    """List the types that people named beside the reference's, in the order they were named."""
+    """List the types that people named beyond the reference's, in the order they were named."""
     return stages.named_types(here.workspace, here.id)
 
 
 def all_types(here: Here) -> list[str]:
-    """List the types of the reference, then those that people named beside them."""
+    """List the types of the reference, then the further types that people named."""
     return [*reference_types(here), *named_types(here)]
 
 
 def typed_name(here: Here, typed: str) -> str:
-    """Return the type that somebody typed in: one that is here, or a new one.
+    """Return the type that a user entered: an existing or a new one.
 
-    A name that is close to that of a type is asked about; given once more it is a new type.
+    If a name is close to that of a type, the user is asked; entered again, it is a new type.
     """
     types = all_types(here)
     if known := same_type(typed, types):
@@ -46,12 +46,12 @@ def typed_name(here: Here, typed: str) -> str:
 
 
 def colours(here: Here) -> Mapping[str, str]:
-    """Return the colour of each type of the study, those that people named among them."""
+    """Return the colour of each type of the study, including those that people named."""
     return type_colours(reference_types(here), named_types(here))
 
 
 def has_labels(workspace: Workspace, study: str) -> bool:
-    """Tell whether the query came with types that the reference has: then they can be compared."""
+    """Tell whether the query has labels of the reference's types, so that they can be compared."""
     sets = workspace.sets(study)
     return _has_labels(
         workspace, study, tuple((s.id, s.revision, *s.mapping.items()) for s in sets)
@@ -63,6 +63,6 @@ def _has_labels(_workspace: Workspace, study: str, sets: tuple[object, ...]) -> 
     try:
         reference = _workspace.pooled(study, REFERENCE)
         labels = study_labels(_workspace, study)
-    except CellTransferError:  # the Data page tells what is wrong with a set
+    except CellTransferError:  # the Data page shows the errors of a set
         return False
     return reference is not None and bool(np.isin(labels, reference.cell_labels).any())

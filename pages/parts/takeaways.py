@@ -1,4 +1,4 @@
-"""Files to take away: typed cells, tables with a preview, and files prepared beside the page."""
+"""Downloads: typed cells, tables with a preview, and files prepared in the background."""
 
 import json
 import re
@@ -26,7 +26,7 @@ from parts.here import Here
 from parts.pictures import picture_url
 
 FIRST_ROWS = 5
-MOST_ROWS = 1000  # of the typed cells on the page
+MOST_ROWS = 1000  # rows of typed cells on the page
 PICTURE = 44  # px
 
 HEADS = {
@@ -36,7 +36,7 @@ HEADS = {
     "confidence": "Confidence",
     "flagged": "Flagged",
 }
-"""Of what a person takes away of each cell; other columns are called as in the files."""
+"""Headings of the main columns of typed cells; other columns are named as in the files."""
 
 SHARES = ("agreement", "confidence", "calibrated_confidence")
 PARTS = ("share:", "say:")
@@ -46,30 +46,30 @@ Writer = Callable[[Path, Progress], object]
 
 @dataclass(frozen=True)
 class Takeaways:
-    """The tables of a study, and what decides the files that are made of them."""
+    """The tables of a study, and everything that determines the files made from them."""
 
     here: Here
     tables: StudyTables
     key: str
-    """Of everything that decides their content."""
+    """Key of everything that determines their content."""
     hidden: bool
-    """Whether pseudonyms stand for names of files, slides and patients."""
+    """Whether pseudonyms replace the names of files, slides and patients."""
     with_names: bool
-    """Whether previews show names of files, which may tell types."""
+    """Whether previews show file names, which may reveal types."""
 
     def file_name(self, what: str) -> str:
-        """Name a file for the study that it is of."""
+        """Return the name of a file, with that of its study."""
         return file_name(self.here, what)
 
 
 def file_name(here: Here, what: str) -> str:
-    """Name a file for the study that it is of."""
+    """Return the name of a file, with that of its study."""
     name = re.sub(r"[^A-Za-z0-9]+", "-", here.study.name).strip("-").lower()
     return f"{name or 'study'}-{what}"
 
 
 def content_key(here: Here, current: CurrentRun) -> str:
-    """Write down all that decides what the files hold, but the pseudonyms."""
+    """Write everything that determines the content of files, except pseudonyms."""
     decisions = [
         one.id
         for kind in ("match", "review", EXPECT)
@@ -81,18 +81,18 @@ def content_key(here: Here, current: CurrentRun) -> str:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def make_table(key: str, hidden: bool, name: str, _tables: StudyTables) -> pd.DataFrame:  # noqa: ARG001
-    """Make a table, once for all that decides it."""
+    """Make a table, once per key of its content."""
     return getattr(_tables, name)()
 
 
 def in_percent(table: pd.DataFrame) -> pd.DataFrame:
-    """Write what is a share of one in percent."""
+    """Convert shares to percent."""
     shares = [name for name in table if name in SHARES or str(name).startswith(PARTS)]
     return table.assign(**{name: 100 * table[name] for name in shares})
 
 
 def _heads(table: pd.DataFrame) -> dict[str, object]:
-    """Say how the columns of a table are shown, percentages with one decimal."""
+    """Return the column formats of a table, with one decimal for percentages."""
     heads: dict[str, object] = {}
     for name in table:
         label, told = HEADS.get(name), f"In the files: {name}"
@@ -106,13 +106,13 @@ def _heads(table: pd.DataFrame) -> dict[str, object]:
 
 
 def _shown(files: Takeaways, made: pd.DataFrame) -> pd.DataFrame:
-    """Leave out names of files and hashes, which may tell types, unless they are asked for."""
+    """Leave out file names and hashes, which may reveal types, unless requested."""
     private = [name for name in ("file", "sha256") if name in made]
     return made if files.hidden or files.with_names else made.drop(columns=private)
 
 
 def show_cells(files: Takeaways) -> pd.DataFrame:
-    """Show the typed cells with their pictures, what a person takes away first; return them all."""
+    """Show the typed cells with their pictures, the main download; return all of them."""
     made = make_table(files.key, files.hidden, "cells", files.tables)
     rows = made.head(MOST_ROWS)
     shown = _shown(files, rows)
@@ -144,7 +144,7 @@ def show_cells(files: Takeaways) -> pd.DataFrame:
 
 
 def preview(files: Takeaways, made: pd.DataFrame) -> None:
-    """Show the first rows; names of files may tell types and are shown on demand."""
+    """Show the first rows; file names may reveal types and are shown on demand."""
     shown = in_percent(_shown(files, made.head(FIRST_ROWS)))
     st.dataframe(shown, hide_index=True, column_config=_heads(shown))
     rows = f"The first {len(shown)} of {len(made):,} rows" if len(made) > len(shown) else "All rows"
@@ -153,7 +153,7 @@ def preview(files: Takeaways, made: pd.DataFrame) -> None:
 
 
 def show_table(files: Takeaways, name: str, heading: str, explained: str) -> pd.DataFrame:
-    """Show what a table holds, with a preview; return it."""
+    """Describe a table, with a preview; return it."""
     st.markdown(f"**{heading}**  \n{explained}")
     made = make_table(files.key, files.hidden, name, files.tables)
     preview(files, made)
@@ -183,9 +183,9 @@ def offer_prepared(
     *decides: object,
     at_once: bool = False,
 ) -> Path | None:
-    """Offer a file that takes time: prepare it, then give it away; return it once it is there.
+    """Offer a file that takes time: prepare it, then offer the download; return it once ready.
 
-    It is begun ``at_once``, or on a click. ``decides`` is what else decides its content.
+    Preparation starts ``at_once``, or on a click. ``decides`` is what else determines the content.
     """
     here = files.here
     variant = f"{name}-pseudonyms" if files.hidden else name
@@ -218,7 +218,7 @@ def offer_prepared(
 
 @st.fragment(run_every=1.0)
 def follow(path: Path, label: str) -> None:
-    """Show how far a file is until it is there."""
+    """Show the progress of a file until it is ready."""
     state = preparation(path)
     if state is None or state.problem:
         st.rerun()

@@ -1,4 +1,4 @@
-"""Texts that pages share: names, numbers, sizes and times as a reader sees them."""
+"""Text formatting shared by pages: names, numbers, sizes and times."""
 
 import datetime as dt
 import re
@@ -12,21 +12,21 @@ from celltransfer_core.errors import CellTransferError
 from celltransfer_core.vocabulary import and_more
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
-_INLINE = re.compile(r"([\\`*_\[\]<>|~$:&])")  # those that mean something within a line
+_INLINE = re.compile(r"([\\`*_\[\]<>|~$:&])")  # characters with a meaning within a line
 
 
 def plain(text: str) -> str:
-    """Escape a text that somebody typed, so that Markdown shows it as it is."""
+    """Escape text entered by a user, so that Markdown shows it unchanged."""
     return _MARKS.sub(r"\\\1", text)
 
 
 def sentence(words: object) -> str:
-    """Escape what names in a sentence of ours would do, such as an error's; the rest stays."""
+    """Escape names within a sentence of the app, such as an error; keep the rest."""
     return _INLINE.sub(r"\\\1", str(words))
 
 
 def listed(names: Sequence[str]) -> str:
-    """Write names one after the other, as they are; the first few of very many."""
+    """Write a list of names unchanged, or the first few if there are many."""
     return and_more([plain(name) for name in names])
 
 
@@ -45,14 +45,14 @@ def count(number: int, what: str, several: str = "") -> str:
 
 
 def when(time: str) -> str:
-    """Write a time as the reader's own clock shows it."""
+    """Write a time in the reader's time zone."""
     moment = dt.datetime.fromisoformat(time)
     zone = st.context.timezone
     return f"{moment.astimezone(ZoneInfo(zone) if zone else None):%Y-%m-%d %H:%M}"
 
 
 def seconds_left(seconds: float) -> str:
-    """Write how long work takes yet, in seconds, minutes or hours."""
+    """Write how much longer work takes, in seconds, minutes or hours."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -64,7 +64,7 @@ def duration(minutes: float) -> str:
 
 
 def possible_slips(clusters: Sequence[str]) -> str:
-    """Tell which clusters' names are to be looked at again."""
+    """Describe which clusters' names should be checked again."""
     named = ", ".join(clusters)
     if len(clusters) > 1:
         return f"the types of clusters {named}: they may be wrong"
@@ -72,12 +72,12 @@ def possible_slips(clusters: Sequence[str]) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Say why something failed; a fault of ours is to be reported."""
+    """Say why something failed; bugs in the app should be reported."""
     if isinstance(error, CellTransferError):
         return str(error)
     return f"Internal error ({type(error).__name__}: {error}). Please report it."
 
 
 def expert(label: str = "Expert") -> DeltaGenerator:
-    """Fold away what only somebody who knows the method reads: its numbers and its settings."""
+    """Open a collapsed section for experts: figures and settings of the method."""
     return st.expander(label, icon=":material/science:")

@@ -1,4 +1,4 @@
-"""Labels of a reference that are hardly types, and types that may be one: what is to be asked."""
+"""Questions on doubtful labels of a reference, and on types that may be the same."""
 
 from collections.abc import Mapping
 
@@ -11,14 +11,14 @@ from parts import text
 
 
 def open_questions(image_set: ImageSet, own: Mapping[str, int]) -> dict[str, str]:
-    """Find labels that are hardly types and of which nobody said yet what they mean."""
-    if image_set.types_at is None:  # an earlier version took every label
+    """Find doubtful labels whose meaning nobody has given yet."""
+    if image_set.types_at is None:  # an earlier version accepted every label
         return {}
     return {name: why for name, why in doubtful_types(own).items() if name not in image_set.mapping}
 
 
 def show_questions(image_set: ImageSet, own: Mapping[str, int]) -> None:
-    """Ask what doubtful labels mean, and whether types that differ by an ending are one."""
+    """Ask for the meaning of doubtful labels, and whether types with similar names are the same."""
     if asked := open_questions(image_set, own):
         told = [f"{text.plain(name)} ({own[name]:,} cells, {why})" for name, why in asked.items()]
         st.warning(

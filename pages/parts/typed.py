@@ -1,4 +1,4 @@
-"""What came out of the vote: types, agreement, voters, transport."""
+"""Results of the vote: types, agreement, voters, transport."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,7 +43,7 @@ EXPERT = {
 
 
 def show_run(here: Here, run: RunResult, reviews: Sequence[Review] = ()) -> None:
-    """Show what came out."""
+    """Show the results."""
     show_numbers(run)
     show_expected(run, reviews)
     kind = choose_kind("kind", KINDS)
@@ -69,7 +69,7 @@ def show_run(here: Here, run: RunResult, reviews: Sequence[Review] = ()) -> None
 
 
 def choose_kind(key: str, kinds: Mapping[str, str]) -> str:
-    """Let somebody choose what to look at."""
+    """Let the user choose which results to show."""
     return st.segmented_control(
         "What to look at",
         list(kinds),
@@ -82,7 +82,7 @@ def choose_kind(key: str, kinds: Mapping[str, str]) -> str:
 
 
 def show_numbers(run: RunResult) -> None:
-    """Tell the outcome in a few numbers."""
+    """Show the result in a few numbers."""
     confirmed = sum(match.confirmed for match in run.matches)
     flagged = int((run.flags.flagged & ~run.flags.typed).sum())
     numbers = {
@@ -111,7 +111,7 @@ def show_numbers(run: RunResult) -> None:
 
 
 def show_types(run: RunResult, colours: Mapping[str, str], reviews: Sequence[Review]) -> None:
-    """Show how many cells each type got, overall and on every slide."""
+    """Show how many cells each type has, overall and on each slide."""
     names, counts = np.unique(run.predicted, return_counts=True)
     found = dict(zip(names.tolist(), counts.tolist(), strict=True))
     maps.figure(
@@ -161,16 +161,16 @@ def show_types(run: RunResult, colours: Mapping[str, str], reviews: Sequence[Rev
 
 
 def keep_limit(here: Here, name: str) -> None:
-    """Keep a limit of flags; nothing is computed anew."""
+    """Save a threshold of flags; nothing is recomputed."""
     if here.change_options(**{name: round(st.session_state[name], 3)}):
         here.mark_seen()
 
 
 def show_agreement(here: Here, run: RunResult) -> None:
-    """Show how far voters agree, and from where on cells are flagged."""
+    """Show how far voters agree, and the threshold below which cells are flagged."""
     for column, name in zip(st.columns(2), ("flag_error", "flag_threshold"), strict=True):
         limit = setting(name)
-        st.session_state[name] = float(getattr(run.config, name))  # whoever set it
+        st.session_state[name] = float(getattr(run.config, name))  # set by any reader
         column.slider(
             limit.label,
             *limit.shown,
@@ -186,12 +186,12 @@ def show_agreement(here: Here, run: RunResult) -> None:
 
 
 def show_voters(run: RunResult) -> None:
-    """Show where voters part."""
+    """Show where voters disagree."""
     names = [voter_label(voter) for voter in run.voters]
     if len(names) < 2:
         st.info("There is only one voter, so there is nothing to compare.")
         return
-    # A vote updated with answers has voters of its own, which vote in some cells alone.
+    # A vote updated with answers has additional voters, which vote only in some cells.
     maps.figure(disagreement_figure(run.vote.choices[: len(names)], names), "disagreement_figure")
     left, right = st.columns(2)
     every = ["The vote", *names]
@@ -212,7 +212,7 @@ def show_voters(run: RunResult) -> None:
 
 
 def show_alignment(run: RunResult) -> None:
-    """Show what transport did, and how well it went."""
+    """Show the effect and the quality of transport."""
     if not run.aligned:
         st.info(missing_transport(run))
         return

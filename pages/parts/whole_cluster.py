@@ -1,4 +1,4 @@
-"""All cells of a cluster in one gallery, in the order that shows what is asked."""
+"""All cells of a cluster in one gallery, in a chosen order."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -33,7 +33,7 @@ def ordered(
 
 
 def choose_order() -> str:
-    """Offer the orders; the one that was chosen last stays from cluster to cluster."""
+    """Offer the orders; the last choice is kept from cluster to cluster."""
     chosen = st.segmented_control(
         "Order of the cells",
         list(ORDERS),
@@ -59,7 +59,7 @@ def show_whole(
     picked: Collection[int] = (),
     on_pick: Callable[[list[int]], None] | None = None,
 ) -> None:
-    """Show cells of the query; each bears what the encoders take it for."""
+    """Show cells of the query, each with the encoders' prediction."""
     winner = opinion.winner[cells]
     sure = opinion.probabilities[cells, winner]
     gallery(

@@ -1,4 +1,4 @@
-"""Types that no cluster is matched to, and the query cells that are most like them."""
+"""Types that no cluster is matched to, and the query cells most similar to them."""
 
 import streamlit as st
 
@@ -11,11 +11,11 @@ from parts.pictures import chip, pictures
 from parts.sample import offer_way_back
 
 PICTURE = 84  # px
-HEIGHT = 190  # px of the gallery beside
+HEIGHT = 190  # px of the gallery next to it
 
 
 def show_filtered(matched: Matched) -> None:
-    """Tell which types take no part, and which cells are most like them."""
+    """Show which types are excluded from the vote, and the cells most similar to them."""
     config = matched.config
     ruled_out = [name for name in matched.left_out() if name in config.absent]
     left_out = [name for name in matched.left_out() if name not in ruled_out]
@@ -41,7 +41,7 @@ def show_filtered(matched: Matched) -> None:
 
 
 def show_not_in_it(matched: Matched, names: list[str]) -> None:
-    """Show the types that were ruled out, who did it, and the way back."""
+    """Show the types that were ruled out and by whom, and offer to allow them again."""
     here = matched.here
     said = expected_types(here.workspace, here.id).said
     for name in names:
@@ -57,7 +57,7 @@ def show_not_in_it(matched: Matched, names: list[str]) -> None:
 
 
 def count_others(matched: Matched) -> None:
-    """Count the cells of clusters that are of no type of the reference."""
+    """Count the cells of clusters that match none of the reference's types, or new ones."""
     none = [match for match in matched.matches if match.matched_type == NONE_TYPE]
     new = [match for match in matched.matches if match.matched_type in matched.new_types]
     if none:
@@ -77,7 +77,7 @@ def count_others(matched: Matched) -> None:
 
 
 def show_without_cluster(matched: Matched, name: str, *, kept: bool) -> None:
-    """Show the query cells that are most like a type, and let it be kept or left out."""
+    """Show the query cells most similar to a type, and offer to keep it or leave it out."""
     here = matched.here
     alike = matched.named.alike[matched.types.index(name)]
     with st.container(border=True):

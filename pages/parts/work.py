@@ -1,4 +1,4 @@
-"""Long work, as pages show it: what is missing, how to begin it, how far it is."""
+"""Jobs on pages: what is missing, how to start it, and its progress."""
 
 import math
 
@@ -66,10 +66,10 @@ CHANGED = "An earlier step has changed: this result is out of date."
 
 
 def needs(here: Here, stage: Stage, button: str, stale: str = CHANGED) -> bool:
-    """Show how far the work for a page is; tell whether its result is there.
+    """Show the progress of the work for a page; return whether its result exists.
 
-    With nothing under way there is a button that begins the work; while it runs there are
-    progress, time left and a button that cancels. ``stale`` says why a result is out of date.
+    If no job is running, there is a button that starts it; while it runs, there are its progress,
+    the time left and a button to cancel. ``stale`` says why a result is out of date.
     """
     state = state_of(here, stage)
     if state == "waiting":
@@ -86,15 +86,15 @@ def needs(here: Here, stage: Stage, button: str, stale: str = CHANGED) -> bool:
 
 
 def state_of(here: Here, stage: Stage) -> str:
-    """Tell how far a stage of the study is."""
+    """Return the state of a stage of the study."""
     return states(here.workspace, here.id)[stage]
 
 
 def current_run(here: Here, button: str) -> CurrentRun | None:
-    """Return the typed cells, the vote updated with all answers; without any, offer to type them.
+    """Return the typed cells, with the vote updated with all answers, or offer to type them.
 
-    Answers that came after the transport count at once; whether a new one would pay is told, and
-    that one is missing.
+    Answers given after the transport count at once. The page says if a new transport would help or
+    if there is none.
     """
     found = load_current(here.workspace, here.id)
     if found is None:
@@ -111,7 +111,7 @@ def current_run(here: Here, button: str) -> CurrentRun | None:
 
 
 def offer_transport(here: Here, found: CurrentRun) -> None:
-    """Tell whether another transport would pay, or the first one, and offer it."""
+    """Offer the first or another transport if it would help; otherwise say that it would not."""
     moved = drift(found.run)
     if found.lacks_transport:
         st.info(
@@ -136,7 +136,7 @@ def offer_transport(here: Here, found: CurrentRun) -> None:
 
 
 def at_work(here: Here, *, done: bool) -> bool:
-    """Show work that is under way, or why it stopped before it was done."""
+    """Show a running job, or why it ended early."""
     job = current_job(here.workspace, here.id)
     if job and job.active:
         _watch(here.workspace, here.id, arrived(here.workspace, here.id))
@@ -147,7 +147,7 @@ def at_work(here: Here, *, done: bool) -> bool:
 
 
 def _show_end(job: Job) -> None:
-    """Tell why work ended before it was done, and what to do."""
+    """Show why a job ended early, and what to do."""
     message = plain(job.message)
     if job.state == "cancelled":
         st.warning(message, icon=":material/stop_circle:")
@@ -162,19 +162,19 @@ def _show_end(job: Job) -> None:
 
 
 def begin(here: Here, target: Target) -> bool:
-    """Begin work; tell whether it went, and show why not."""
+    """Start a job; return whether it worked, and show why not."""
     return attempt(start, here.workspace, here.id, target)
 
 
 def offer_work(here: Here, target: Target, button: str, *, aside: bool = False) -> None:
-    """Offer to begin work: by the page's main button, or where it stands if it is ``aside``."""
+    """Offer to start a job with the page's main button, or with a button in place if ``aside``."""
     draw = st.button if aside else main_button
     if draw(button, icon=":material/play_arrow:", disabled=here.locked) and begin(here, target):
         st.rerun()
 
 
 def lead_to_review(here: Here, note: str = "", *, quiet: bool = False) -> None:
-    """Lead on to the review; a transport that confirmed clusters call for is computed meanwhile.
+    """Link to the review; a transport required by confirmed clusters is computed meanwhile.
 
     ``note`` and ``quiet`` are those of ``main_button``.
     """
@@ -189,7 +189,7 @@ def lead_to_review(here: Here, note: str = "", *, quiet: bool = False) -> None:
 
 @st.fragment(run_every=1.0)
 def _watch(workspace: Workspace, study: str, there: frozenset[str]) -> None:
-    """Show progress until the work has ended, or has given a result that the page can show."""
+    """Show progress until the job has ended or has a result that the page can show."""
     job = current_job(workspace, study)
     if job is None or not job.active or arrived(workspace, study) != there:
         st.rerun()
@@ -211,19 +211,19 @@ def _watch(workspace: Workspace, study: str, there: frozenset[str]) -> None:
 
 
 def _promise(job: Job, outlook: Outlook | None) -> str:
-    """Write how long the whole job takes yet."""
+    """Write how much longer the whole job takes."""
     if job.cancel:
         return "**Stopping…**"
     if outlook is None:
         return "**Starting…**"
     if outlook.left < _SOON:
         return "**Almost done**"
-    # In steps that nobody can take for a promise to the second.
+    # Rounded, so as not to suggest precision to the second.
     return f"**About {seconds_left(5 * math.ceil(outlook.left / 5))} left**"
 
 
 def _phase_of(job: Job, outlook: Outlook | None) -> str:
-    """Write what a job does now, and how far that is."""
+    """Write a job's current phase and its progress."""
     if not job.phase:
         return ""
     name = _PHASES.get(job.phase, job.phase[:1].upper() + job.phase[1:])
@@ -233,7 +233,7 @@ def _phase_of(job: Job, outlook: Outlook | None) -> str:
 
 
 def map_follows(here: Here) -> None:
-    """Tell that the map is being drawn, and show it when it is there; or offer to draw it."""
+    """Say that the map is being computed, and show it when ready; or offer to compute it."""
     job = current_job(here.workspace, here.id)
     if job and job.active:
         _wait_for_map(here.workspace, here.id)
@@ -254,9 +254,9 @@ def _wait_for_map(workspace: Workspace, study: str) -> None:
 
 
 def reload_current(here: Here) -> CurrentRun:
-    """Return the typed cells within a fragment, the vote updated with all answers up to now."""
+    """Return the typed cells within a fragment, with the vote updated with all answers so far."""
     ask_outside()
     found = load_current(here.workspace, here.id)
-    if found is None:  # somebody changed what comes before, on another page
+    if found is None:  # an earlier step was changed on another page
         st.rerun(scope="app")
     return found
