@@ -28,7 +28,7 @@ PACKAGES = (
 )
 """Required modules."""
 
-_PYTHONS = ((3, 11), (3, 14))  # from, and before
+_PYTHONS = ((3, 11), (3, 14))  # minimum (included) and upper bound (excluded)
 _ROOM = 2 << 30  # bytes of disk that a study of some thousand cells needs
 _MEMORY = 4 << 30  # bytes, likewise
 _SHOWN = ("numpy", "onnxruntime", "scikit-learn", "streamlit", "torch")

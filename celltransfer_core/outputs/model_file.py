@@ -41,7 +41,7 @@ MAX_MANIFEST, MAX_TYPES, MAX_ENCODERS, MAX_DIM = 1_000_000, 1000, 50, 65_536
 
 _MOST_FIELD = 100  # extents of a nucleus
 _WIDTHS: Mapping[Figure, int] = {"stain": 2, "light": 1, "unknown cells": 1}
-_END = b"PK\x05\x06"  # of a zip's directory, 22 bytes from the end if no comment follows
+_END = b"PK\x05\x06"  # end of a zip's directory: the last 22 bytes without a comment
 _LARGE = b"PK\x06\x07"  # precedes it in the zip64 format
 _INTERCEPT, _CENTRES, _METRIC = "intercept.npy", "centres.npy", "metric.npy"
 

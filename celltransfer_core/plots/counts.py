@@ -185,7 +185,7 @@ class _Rows:
 
     @property
     def step(self) -> float:
-        """Distance between two types: their slides, and an empty row for the type's name."""
+        """Distance between two types: one row per slide, and an empty row for the name."""
         return 1.0 if self.single else len(self.slides) + 1.0
 
     def axis(self) -> dict[str, Any]:
@@ -283,7 +283,7 @@ def _title_of(slides: Sequence[str]) -> str:
 
 
 def _what_bars_cover(table: pd.DataFrame) -> str:
-    """Tell whether intervals cover errors of typing too: where answers corrected a share."""
+    """Describe whether intervals include typing errors: only if answers corrected a share."""
     drawn = table.get("estimate")
     if drawn is None or drawn.isna().all():
         return "The bars cover only chance in counting."
