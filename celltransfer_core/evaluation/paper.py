@@ -154,7 +154,7 @@ def inconsistencies(
     Returns
     -------
     tuple of Inconsistency
-        By table. Differences are compared with the entries beside them; the last row's mean with
+        By table. Differences are compared with the entries next to them; the last row's mean with
         the table's differences (without the linear probe's, which agrees with what is printed;
         section 5.2 speaks of all rows); Table 7 with the means and deviations (of a sample or of a
         population, whichever is nearer) of Tables 3–6; Tables 3–6 with the same tables in the

@@ -12,11 +12,14 @@ from celltransfer_core.errors import DataError
 Filtering = Literal["false", "true", "reader"]
 
 OT = ("none", "centre", "coral", "linear", "sinkhorn", "fgw-paper", "fgw")
-"""Alignments: none at all, means alone, two affine maps, entropic transport of the features, fused
-Gromov–Wasserstein as the paper has it (raw features, uniform weights) and as ``run`` does it."""
+"""Alignments from none to fused Gromov–Wasserstein.
+
+They are: none, means only, two affine maps, entropic transport of the features, and fused
+Gromov–Wasserstein as in the paper (raw features, uniform weights) and as in ``run``.
+"""
 
 FILTERING: tuple[Filtering, ...] = ("false", "true", "reader")
-"""Types kept: all; those that clusters are matched to; the same, every cluster matched right."""
+"""Types kept: all; those that clusters are matched to; the same with correct matches."""
 
 METHODS = (
     "knn",
@@ -28,8 +31,11 @@ METHODS = (
     "majority",
     "ceiling",
 )
-"""``majority`` predicts the query's commonest type, ``ceiling`` is a k-NN within the query's own
-labels by cross-validation: both know the labels, and bound what can be reached."""
+"""Methods that can be measured.
+
+``majority`` predicts the query's most common type, ``ceiling`` is a cross-validated k-NN within the
+query's own labels: both use the labels, as bounds for the other methods.
+"""
 
 CONCATENATIONS = (
     ("convnext", "swin"),

@@ -87,7 +87,7 @@ class Identification:
     """Whether the t-SNE vote decided the type of each cluster."""
     found: Identified
     n_clusters: int
-    """Figures over all subsets together."""
+    """Number of clusters in all subsets together."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,11 @@ class Point:
     interval_holds: float = math.nan
     """Percent of the repeats whose interval contains the true accuracy of the vote."""
     flagged: float = math.nan
-    """Percent of the cells that nobody typed."""
+    """Flagged share of the cells that nobody typed, in percent."""
     errors_caught: float = math.nan
     """Percent of the wrong cells among them that are flagged; NaN if none is wrong."""
     errors_unflagged: float = math.nan
-    """Percent of the unflagged cells that nobody typed that are wrong."""
+    """Percent of wrong cells among the unflagged cells that nobody typed."""
     expected_errors: float = math.nan
     """The same, as estimated without knowing the true types."""
     expected_low: float = math.nan

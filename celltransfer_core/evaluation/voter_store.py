@@ -141,7 +141,7 @@ class VoterStore:
         )
         prepared = replace(self.prepared, config=config)
         plan = plan_transfer(prepared, named, self.parts)
-        # The unaligned voter of an encoder votes beside its aligned one (3.4).
+        # The unaligned voter of an encoder votes in addition to its aligned one (3.4).
         alignments = tuple(dict.fromkeys((plain_name(config), ot)))
         groups = []
         for voter in prepared.voters:

@@ -74,7 +74,7 @@ class Change:
     before: str
     after: str
     answer: tuple[str, str] | None
-    """People's answers, empty where there are none; None if they are the same in both runs."""
+    """People's answers, empty if there are none; None if they are the same in both runs."""
     match: tuple[str, str] | None
     """Type of the cell's cluster; None if it is the same in both runs."""
     lacking: str

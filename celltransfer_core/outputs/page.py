@@ -86,7 +86,7 @@ class Page:
         self.figures = 0
 
     def add(self, part: str) -> None:
-        """Add HTML as it is.
+        """Add HTML unchanged.
 
         Parameters
         ----------
@@ -175,7 +175,7 @@ class Page:
         self.add(f"<div class=scroll><table><thead><tr>{head}</tr></thead>{body}</table></div>")
 
     def chip(self, name: str) -> str:
-        """Write a type's name with its colour beside it.
+        """Write a type's name next to its colour.
 
         Parameters
         ----------

@@ -109,7 +109,7 @@ def quality_table(result: RunResult) -> pd.DataFrame:
     DataFrame
         file, sha256, slide; faults, joined by ``|``; then one column ``off:FAULT`` for each fault
         that is measured: how far off the cell is, in units of the limit beyond which it is a fault.
-        Has no rows if nuclei were not segmented.
+        Has no rows if no nuclei were searched for.
     """
     import pandas as pd
 

@@ -34,7 +34,7 @@ from celltransfer_core.vocabulary import QUERY
 
 @dataclass(frozen=True)
 class About:
-    """Facts about a study that a report needs beside its results."""
+    """Facts about a study that a report needs in addition to its results."""
 
     study: str
     """Name of the study."""

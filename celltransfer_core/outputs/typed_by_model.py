@@ -102,7 +102,7 @@ def with_batches(cells: pd.DataFrame, batches: Mapping[str, TypedBatch]) -> pd.D
     columns = ["batch", *cells.columns, "unknown"]
     own = cells.assign(batch="", unknown="")
     later = later.assign(unknown=later["unknown"].map(_TRUTH)).reindex(columns=columns)
-    for name in columns:  # columns of only the study's own cells keep their types beside blanks
+    for name in columns:  # columns of only the study's cells keep their dtype despite blanks
         if later[name].isna().all():
             whole = own[name].dtype.kind
             own[name] = own[name].map(_TRUTH) if whole == "b" else own[name]

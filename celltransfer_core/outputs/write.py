@@ -50,7 +50,7 @@ def write_run(
         Created if needed. Each file is written to a temporary name and then renamed, so that a file
         is never incomplete.
     table_format : {"csv", "parquet", "h5ad", "xlsx"}
-        A further format of the tables, beside CSV; ``xlsx`` is one workbook of all tables.
+        A further format of the tables, in addition to CSV; ``xlsx`` is one workbook of all tables.
     reviews : sequence of Review
         In the order they were made. ``predictions.csv`` contains the answers and the final types;
         if there are answers, ``reviews.csv`` lists them with their readers.

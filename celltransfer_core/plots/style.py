@@ -49,7 +49,7 @@ FEW_COLUMNS = 10
 
 
 def escape(text: object) -> str:
-    """Escape text so that plotly shows it as it is, in labels and in hover templates.
+    """Escape text so that plotly shows it unchanged, in labels and in hover templates.
 
     Parameters
     ----------

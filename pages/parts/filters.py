@@ -7,19 +7,19 @@ parameter      meaning
 ``final``      what cells count as: a type, ``none``, ``artefact`` or ``disputed``
 ``reviewed``   ``no``, ``yes``, ``me`` or ``others``
 ``changed``    ``1``: the reader's own answer is another type than the prediction
-``flagged``    ``1``; so ``unknown``, and ``must-find``: may be a type that must not be missed
-``cluster``    the number that it goes by
-``slide``      as in the tables of the study, and ``patient``
+``flagged``    ``1``; also ``unknown``, and ``must-find``: may be a type that must not be missed
+``cluster``    number of the cluster
+``slide``      as in the tables of the study; also ``patient``
 ``agreement``  from and to, such as ``0.2-0.6``
 ``confidence`` likewise, calibrated
-``divided``    least percentage of the pairs of voters that differ
-``fault``      what is wrong with the picture
-``file``       part of the file's name: names can tell types
-``only``       some cells alone, packed by :func:`pack_cells`: a lasso on the map, or any choice
-``blind``      ``1``: cells that wait for a blind answer stand among the others
+``divided``    minimum percentage of the pairs of voters that differ
+``fault``      fault of the image
+``file``       part of the file name; names can reveal types
+``only``       only some cells, packed by :func:`pack_cells`: a lasso on the map, or any choice
+``blind``      ``1``: cells that wait for a blind answer are shown too
 ``sort``       one of ``CELL_ORDERS``
 ``pin``        the cell that others are compared with, by the first letters of its hash
-``cell``       the cell that is open, likewise
+``cell``       the open cell, likewise
 =============  ==================================================================================
 """
 

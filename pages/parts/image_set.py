@@ -136,7 +136,7 @@ def offer_changes(here: Here, image_set: ImageSet) -> None:
 
 
 def offer_table_out(here: Here, image_set: ImageSet) -> None:
-    """Offer to remove an unreadable table, which is otherwise not ignored."""
+    """Offer to remove an unreadable table; until then the images of the set are not used."""
     known = here.workspace.known_tables(image_set.id)
     for table in [name for name, content in known.items() if not content] or known:
         st.caption(

@@ -14,7 +14,7 @@ THUMBNAIL = 72  # px
 
 
 def chip(name: str, shades: Mapping[str, str]) -> str:
-    """Write a type's name with its colour beside it, as HTML."""
+    """Write a type's name next to its colour, as HTML."""
     shade = shades.get(name, "#8A8A8A")
     return (
         "<span style='white-space:nowrap'><span style='display:inline-block;width:.75em;"

@@ -119,7 +119,7 @@ def choose_state(here: Here, name: str, state: TypeState, *, must: bool) -> None
     key = f"expect {name}"
     if must and state == "absent":
         state = "possible"
-    st.session_state[key] = state  # whoever said it, and wherever
+    st.session_state[key] = state  # set by any reader, on any page
 
     def keep() -> None:
         here.decide_all(EXPECT, expect_payloads({name: st.session_state[key]}))

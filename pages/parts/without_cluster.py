@@ -15,7 +15,7 @@ HEIGHT = 190  # px of the gallery next to it
 
 
 def show_filtered(matched: Matched) -> None:
-    """Show which types are excluded from the vote, and the cells most similar to them."""
+    """Show which types are left out, and the cells most similar to them."""
     config = matched.config
     ruled_out = [name for name in matched.left_out() if name in config.absent]
     left_out = [name for name in matched.left_out() if name not in ruled_out]

@@ -1,4 +1,4 @@
-"""An evaluation as one page: tables, figures, cells beside their neighbours (Figs 4–11)."""
+"""An evaluation as one page: tables, figures, cells with their neighbours (Figs 4–11)."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _clusters_of(page: Page, evaluation: Evaluation) -> None:
 
 
 def _neighbours_of(page: Page, evaluation: Evaluation) -> None:
-    """Show cells beside their nearest neighbours, without and with alignment (Figs 5, 6)."""
+    """Show cells next to their nearest neighbours, without and with alignment (Figs 5, 6)."""
     crops = evaluation.prepared.framing.crops
     reference = evaluation.prepared.reference
     types = reference.cell_labels

@@ -107,7 +107,7 @@ def results_table(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def ensemble_predictions_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Tabulate the predictions of every ensemble for every cell, beside its true type.
+    """Tabulate the predictions of every ensemble for every cell, with its true type.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ class MatchedCluster(NamedTuple):
 
 
 def matched_clusters(evaluation: Evaluation) -> list[MatchedCluster]:
-    """List each cluster's matched type beside the type of most of its cells.
+    """List each cluster's matched type and the type of most of its cells.
 
     Parameters
     ----------
