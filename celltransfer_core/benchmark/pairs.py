@@ -95,7 +95,7 @@ class Pair:
         Parameters
         ----------
         name : str
-            Of the set.
+            Name of the set.
         cell_type : str
             In the study; empty for cells without a type.
 
@@ -111,7 +111,7 @@ class Pair:
         Parameters
         ----------
         name : str
-            Of the set.
+            Name of the set.
         types : iterable of str
             Types of its cells.
 

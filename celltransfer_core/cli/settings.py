@@ -73,7 +73,7 @@ def with_types(config: Config, types: Sequence[str], kind: str | None = None) ->
     ----------
     config : Config
     types : sequence of str
-        Of the reference.
+        Types of the reference.
     kind : str, optional
         The query's kind of sample; see :mod:`celltransfer_core.config.samples`.
 

@@ -28,7 +28,7 @@ def matches_by_filtering(
         Clusters of the query with their matches.
     truth : ndarray of str, shape (m,)
     types : sequence of str
-        Of the reference.
+        Types of the reference.
     protocol : Protocol
 
     Returns

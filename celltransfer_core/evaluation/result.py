@@ -23,9 +23,9 @@ class Prediction:
     predicted: Labels
     """Shape (m,); empty for cells of no subset."""
     agreement: Float64 | None = None
-    """Of an ensemble, shape (m,)."""
+    """Agreement of an ensemble, shape (m,)."""
     confidence: Float64 | None = None
-    """Of an ensemble, shape (m,)."""
+    """Confidence of an ensemble, shape (m,)."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -153,10 +153,12 @@ class Reading:
     errors: float
     repeats: int
     calibration: Reliability
-    """Of the calibrated confidence of cells nobody typed, after the last answer of the queue,
-    pooled over the repeats."""
+    """Reliability of calibrated confidence on cells that nobody typed.
+
+    Measured after the last answer of the queue, pooled over the repeats.
+    """
     uncalibrated: Reliability
-    """Of the same cells' confidence before calibration."""
+    """Reliability of the same cells' confidence before calibration."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ class Evaluation:
     identification: tuple[Identification, ...]
     low_label: tuple[LowLabel, ...]
     curves: Mapping[tuple[str, str, str], Curve]
-    """Of the ensembles."""
+    """Curves of the ensembles, by method, alignment and filtering."""
     reliability: Mapping[tuple[str, str, str], Reliability]
     notes: tuple[str, ...]
     """Notes that are needed to interpret the figures."""

@@ -77,7 +77,7 @@ def read_answers(
         type.
     query : Dataset
     types : sequence of str
-        Of the reference.
+        Types of the reference.
     new_types : NewTypes
         Types that may be named although the reference lacks them.
     columns : mapping from str to str, optional
