@@ -1,4 +1,4 @@
-"""Images, folders, tables and archives in; a :class:`Dataset` out, with what was left out."""
+"""Read images, folders, tables and archives into a :class:`Dataset`; list what was left out."""
 
 import lazy_loader
 

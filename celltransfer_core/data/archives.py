@@ -1,8 +1,8 @@
-"""A zip in, its images and tables out, one at a time in memory and none to disk.
+"""Unpack the images and tables of a zip one at a time in memory, without writing to disk.
 
-A zip that somebody sent may be damaged or made to do harm: its list of contents, its sizes and the
-names in it are checked before anything is unpacked. What it holds beside images and tables, and
-what cannot be unpacked, comes out with the reason. Not in the paper.
+An uploaded zip may be damaged or malicious, so its directory, sizes and names are checked before
+anything is unpacked. Other kinds of files, and entries that cannot be unpacked, are reported with
+the reason. Not in the paper.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from celltransfer_core.data.zip_names import read_names
 from celltransfer_core.errors import DataError, ImageError
 
 MAX_ENTRIES = 200_000
-"""Entries of a zip."""
+"""Maximum number of entries in a zip."""
 
 MAX_UNPACKED = 50_000_000_000
-"""Bytes that a zip may unpack to."""
+"""Maximum number of bytes that a zip may unpack to."""
 
 MAX_RATIO = 100
-"""Bytes of a zip unpacked to bytes packed."""
+"""Maximum ratio of unpacked to packed bytes."""
 
 AT_ANY_RATIO = 5_000_000_000
-"""Bytes that a zip may unpack to at any ratio: 10,000 cells on flat black pack 400 to 1. Each entry
-is unpacked by itself, and no further than an image may be long."""
+"""Bytes that a zip may unpack to at any ratio: 10,000 cells on flat black pack 400 to 1. Each
+entry is unpacked separately, up to the maximum size of an image."""
 
-_LOCAL_ENTRY = 30  # bytes at least before each packed file
+_LOCAL_ENTRY = 30  # minimum bytes before each packed file
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
     *(NotImplementedError, EOFError, OSError, ValueError),
@@ -59,7 +59,7 @@ _KINDS = {
     b"\xff\xd8\xff": "a JPEG image",
     b"%PDF": "a PDF document",
 }
-"""By their first bytes."""
+"""Kinds of archives, by their first bytes."""
 
 _READ = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
 _OTHER_WAYS = {
@@ -69,9 +69,9 @@ _OTHER_WAYS = {
     95: "with XZ",
     98: "with PPMd",
 }
-"""Ways of packing by their number in a zip."""
+"""Names of compression methods, by their number in a zip."""
 
-_DIRECTORY_ENTRY = 46  # bytes at least of each entry in a zip's list of contents
+_DIRECTORY_ENTRY = 46  # minimum bytes of each entry in a zip's directory
 
 
 @dataclass(frozen=True)
@@ -79,20 +79,20 @@ class Unpacked:
     """One entry of a zip."""
 
     name: str
-    """With its folders, ``/`` between them; never to be used as a path."""
+    """Name with its folders, separated by ``/``; never to be used as a path."""
     data: bytes
     problem: str
-    """Why it cannot be taken; empty if it can."""
+    """Why it cannot be used; empty if it can."""
     number: int
     """Its number among the entries, from 1."""
     total: int
     """Number of entries."""
     guess: str = ""
-    """What its name was taken for, where the zip does not say how names are written."""
+    """Assumed encoding of its name, where the zip does not state one."""
 
 
 def unzip(file: IO[bytes], wanted: Callable[[str, int], bool] | None = None) -> Iterator[Unpacked]:
-    """Unpack the images and tables of a zip, one at a time in memory, none to disk.
+    """Unpack the images and tables of a zip one at a time, in memory only.
 
     Parameters
     ----------
@@ -105,13 +105,13 @@ def unzip(file: IO[bytes], wanted: Callable[[str, int], bool] | None = None) -> 
     Yields
     ------
     Unpacked
-        Names without the folder that holds all others. What systems leave behind is skipped; files
-        of other kinds come with the reason and without their bytes.
+        Names omit the folder that holds all others. Files that operating systems leave behind are
+        skipped; files of other kinds come with the reason and without their bytes.
 
     Raises
     ------
     DataError
-        If it is no zip, or one that unpacks to more than any folder of cells would.
+        If it is not a zip, or unpacks to more than any folder of cells would.
     """
     _check_kind(file)
     try:
@@ -163,7 +163,7 @@ def _unpack(
 
 
 def _check_apart(entries: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuse a zip whose entries share bytes: a few of them could unpack to any number of files."""
+    """Refuse a zip whose entries overlap: a few bytes could unpack to any number of files."""
     end = 0
     for entry in sorted(entries, key=lambda one: one.header_offset):
         if entry.header_offset < 0:
@@ -177,7 +177,7 @@ def _check_apart(entries: Sequence[zipfile.ZipInfo]) -> None:
 
 
 def _read_entry(file: IO[bytes], entry: zipfile.ZipInfo) -> bytes:
-    # Not by zipfile, which unpacks some kinds however little they say they hold.
+    # zipfile is not used here: for some methods it ignores the stated size.
     file.seek(entry.header_offset)
     head = file.read(_LOCAL_ENTRY)
     if len(head) < _LOCAL_ENTRY or not head.startswith(b"PK\3\4"):
@@ -190,12 +190,12 @@ def _read_entry(file: IO[bytes], entry: zipfile.ZipInfo) -> bytes:
 
 
 def _most_packed(size: int) -> int:
-    """Return how long a packed file can be: noise grows a little."""
+    """Return the maximum length of a packed file: noise grows slightly."""
     return size + size // 10 + 10_000
 
 
 def _unpacked(packed: bytes, entry: zipfile.ZipInfo) -> bytes:
-    """Unpack no more than an entry says that it holds, and a byte that tells if there is more."""
+    """Unpack at most the size that an entry states, plus one byte to detect any excess."""
     most = entry.file_size + 1
     if entry.compress_type == zipfile.ZIP_STORED:
         return packed
@@ -209,7 +209,7 @@ def _unpacked(packed: bytes, entry: zipfile.ZipInfo) -> bytes:
 
 
 def _lzma(packed: bytes, size: int) -> bytes:
-    """Unpack LZMA as a zip has it: version, length of the properties (5), and those come first."""
+    """Unpack LZMA as stored in a zip: version, properties length (5) and properties first."""
     if len(packed) < 9:
         raise EOFError("it is truncated")
     properties, dictionary = struct.unpack_from("<BI", packed, 4)
@@ -218,7 +218,7 @@ def _lzma(packed: bytes, size: int) -> bytes:
         "lc": properties % 9,
         "lp": properties // 9 % 5,
         "pb": properties // 45,
-        "dict_size": min(dictionary, max(size, 4096)),  # nothing further back is there to repeat
+        "dict_size": min(dictionary, max(size, 4096)),  # there is nothing further back to repeat
     }
     unpacker = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[kind])
     return unpacker.decompress(packed[9:], size + 1)
@@ -248,12 +248,12 @@ def _entry_problem(entry: zipfile.ZipInfo, name: str) -> str:
 
 
 def wrapping_folder(names: Sequence[str]) -> str:
-    """Find the folder that was dropped or packed: types are the folders inside it.
+    """Find the folder that was dropped or packed; the folders inside it are the types.
 
     Parameters
     ----------
     names : sequence of str
-        With folders, ``/`` between them.
+        Names with folders, separated by ``/``.
 
     Returns
     -------
@@ -270,7 +270,7 @@ def wrapping_folder(names: Sequence[str]) -> str:
 
 
 def _check_kind(file: IO[bytes]) -> None:
-    """Refuse what is no zip at all, by the name of what it is."""
+    """Refuse a file that is not a zip, naming its kind."""
     file.seek(0)
     head = file.read(512)
     if not head:
@@ -285,7 +285,7 @@ def _check_kind(file: IO[bytes]) -> None:
 
 
 def directory_size(file: IO[bytes]) -> tuple[int, int]:
-    """Read how long a zip says that its list of contents is, without reading the list.
+    """Read the size that a zip states for its directory, without reading the directory.
 
     Parameters
     ----------
@@ -295,17 +295,17 @@ def directory_size(file: IO[bytes]) -> tuple[int, int]:
     Returns
     -------
     entries, size : int
-        Number of entries, and bytes of the list.
+        Number of entries and size of the directory in bytes.
 
     Raises
     ------
     DataError
         If it is one part of several.
     zipfile.BadZipFile
-        If it is no zip.
+        If it is not a zip.
     """
     end = file.seek(0, io.SEEK_END)
-    file.seek(max(0, end - 65_557 - 20))  # with the longest comment, and what points to zip64
+    file.seek(max(0, end - 65_557 - 20))  # the longest comment and the zip64 locator
     tail = file.read()
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) < at + 22:
@@ -323,7 +323,7 @@ def directory_size(file: IO[bytes]) -> tuple[int, int]:
 
 
 def _check_directory(file: IO[bytes]) -> None:
-    """Refuse a zip whose list of contents alone would fill the memory."""
+    """Refuse a zip whose directory alone would fill the memory."""
     entries, size = directory_size(file)
     if entries > MAX_ENTRIES or size > MAX_ENTRIES * (_DIRECTORY_ENTRY + 200):
         raise DataError(f"The zip has more than {MAX_ENTRIES:,} entries; drop the folder itself.")

@@ -1,8 +1,7 @@
-"""Sets with transparent images in, the same laid over one usual background out. Not in the paper.
+"""Lay transparent images over the usual background of the other images. Not in the paper.
 
-A cut-out that is laid over white, beside images with a background of their own, differs from them
-in the background first. Which colour is usual was seen when the images came in
-(:mod:`celltransfer_core.data.looks`).
+A cut-out laid over white differs from images with a real background mainly in the background. The
+usual colour is computed when the images are imported (:mod:`celltransfer_core.data.looks`).
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ from celltransfer_core.data.pixels import RGB
 
 
 def over_one_background(sets: Mapping[str, Dataset], first: str) -> dict[str, Dataset]:
-    """Lay every set's transparent images over the usual background of those that are not.
+    """Lay the transparent images of every set over the usual background of the opaque images.
 
     Parameters
     ----------
     sets : mapping from name to Dataset
     first : str
-        Name of the set whose background is taken; another one's where all its images are
-        transparent.
+        Name of the set whose background is used; if all its images are transparent, another
+        set's background is used.
 
     Returns
     -------
     dict from name to Dataset
-        Sets without a transparent image stay as they are, and so do all where no image has a
-        background of its own: these are laid over white.
+        Sets without transparent images are unchanged. If no image has a background of its own,
+        all sets are unchanged and transparent images are laid over white.
     """
     order = [first, *(name for name in sets if name != first)]
     seen = (usual_background(sets[name]) for name in order)
@@ -43,7 +42,7 @@ def over_one_background(sets: Mapping[str, Dataset], first: str) -> dict[str, Da
 
 
 def usual_background(dataset: Dataset) -> RGB | None:
-    """Find the usual colour at the border of a set's images.
+    """Find the usual border colour of a set's images.
 
     Parameters
     ----------
@@ -52,7 +51,7 @@ def usual_background(dataset: Dataset) -> RGB | None:
     Returns
     -------
     (int, int, int) or None
-        The median of those without any transparency; None if there are none.
+        The median over images without transparency; None if there are none.
     """
     looks, seen = looks_of(dataset)
     whole = looks["border"][seen & (looks["clear"] == 0)]

@@ -1,7 +1,7 @@
-"""An image file's bytes in, a refusal out where decoding them would ask for too much.
+"""Refuse image files that would take too much memory or time to decode.
 
-Small files can ask for a great deal: pages, scans, tags and pieces without end. They are counted in
-the file's own lists, before a decoder takes them at their word. Not in the paper.
+A small file can declare any number of pages, scans, tags or pieces. They are counted in the file's
+own lists before a decoder processes them. Not in the paper.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
 MIN_SIDE = 8
 MAX_SIDE = 20_000
 MAX_PIXELS = 100_000_000
-"""Limits of an image: px of a side, px in all."""
+"""Limits of an image: pixels per side, and pixels in total."""
 
 MAX_SCANNED = 2_000_000_000
-"""Pixels of a JPEG times its scans."""
+"""Maximum number of pixels of a JPEG times its scans."""
 
 MAX_SEGMENTS = 100_000
-"""Segments of a JPEG before its pixels."""
+"""Maximum number of segments of a JPEG before its pixels."""
 
 MAX_EXIF = 20_000_000
-"""Bytes of a JPEG's EXIF."""
+"""Maximum number of bytes of a JPEG's EXIF data."""
 
 MAX_READS = 500_000
-"""Pieces that a decoder may read a file in."""
+"""Maximum number of pieces in which a decoder may read a file."""
 
 MAX_DECODING = 1_000_000_000
-"""Bytes of memory that decoding an image may take."""
+"""Maximum number of bytes of memory that decoding an image may take."""
 
 BAND_PIXELS = 1_000_000
-"""Pixels of a band of rows."""
+"""Number of pixels in a band of rows."""
 
 _SCAN, _APP1 = b"\xff\xda", 0xFFE1  # markers of a JPEG
 _READ_AHEAD = 65_536  # bytes that Pillow reads at once of each strip
 _LARGE_TILE = 4096**2  # px
-_COVERED = 8  # times that strips may cover an image: a plane for each of its colours
-_STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes a pixel; others 4
-_MEASURED = {"WEBP": 16, "AVIF": 24, "HEIF": 24, "JPEG2000": 28}  # bytes a pixel to decode
+_COVERED = 8  # times that strips may cover an image: one plane per colour
+_STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes per pixel; others 4
+_MEASURED = {"WEBP": 16, "AVIF": 24, "HEIF": 24, "JPEG2000": 28}  # bytes per pixel to decode
 _BITS, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_LENGTH = 258, 277, 278, 322, 323  # TIFF tags
 
 
 class BoundedFile(io.BytesIO):
-    """A file in memory that ends a decoder which reads it over and over, or byte by byte.
+    """A file in memory that stops a decoder from reading it repeatedly or byte by byte.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class BoundedFile(io.BytesIO):
         self._left = 4 * len(data) + 1_000_000
 
     def allow_strips(self, number: int) -> None:
-        """Let each strip of a TIFF be read with what lies behind it.
+        """Allow each strip of a TIFF to be read together with the bytes that follow it.
 
         Parameters
         ----------
@@ -73,12 +73,12 @@ class BoundedFile(io.BytesIO):
         self._left += _READ_AHEAD * number
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read on.
+        """Read the next bytes.
 
         Parameters
         ----------
         size : int, optional
-            Bytes; all by default.
+            Number of bytes; all by default.
 
         Returns
         -------
@@ -87,7 +87,7 @@ class BoundedFile(io.BytesIO):
         Raises
         ------
         ImageError
-            If it has been read too often, or far more than it holds.
+            If it was read too often, or far more was read than it holds.
         """
         piece = super().read(size)
         self._reads -= 1
@@ -115,7 +115,7 @@ def check_head(data: bytes) -> None:
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse images too small to show a cell, or too large to be one.
+    """Refuse images that are too small or too large to show one cell.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def check_size(width: int, height: int) -> None:
 
 
 def check_memory(needed: int, width: int, height: int) -> int:
-    """Refuse an image that takes too much memory to decode.
+    """Refuse an image that would take too much memory to decode.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def check_memory(needed: int, width: int, height: int) -> int:
 
 
 def check_scans(data: bytes, width: int, height: int) -> int:
-    """Count the scans of a JPEG; refuse one that goes over its pixels again and again.
+    """Count the scans of a JPEG; refuse one with too many.
 
     Parameters
     ----------
@@ -175,12 +175,12 @@ def check_scans(data: bytes, width: int, height: int) -> int:
     Returns
     -------
     int
-        Those of pictures inside the picture count too.
+        Number of scans, including those of embedded pictures.
 
     Raises
     ------
     ImageError
-        If pixels times scans are more than :data:`MAX_SCANNED`.
+        If pixels times scans exceed :data:`MAX_SCANNED`.
     """
     scans = data.count(_SCAN)
     if scans * width * height > MAX_SCANNED:
@@ -189,14 +189,14 @@ def check_scans(data: bytes, width: int, height: int) -> int:
 
 
 def decoding_bytes(image: Image.Image, *, deep: bool, scans: int) -> int:
-    """Estimate the memory that decoding an image takes at most, before it is decoded.
+    """Estimate the maximum memory needed to decode an image, before decoding it.
 
     Parameters
     ----------
     image : Image
-        Opened, not loaded.
+        Opened but not loaded.
     deep : bool
-        Whether it has more than 8 bits a channel.
+        Whether it has more than 8 bits per channel.
     scans : int
         See :func:`check_scans`.
 
@@ -212,11 +212,11 @@ def decoding_bytes(image: Image.Image, *, deep: bool, scans: int) -> int:
     """
     (width, height), bands = image.size, len(image.getbands())
     stored = _STORED.get(image.mode, 4)
-    # Brought to RGB, and turned upright; with their opacity.
+    # Converted to RGB and turned upright, with opacity.
     pixel = stored + 6 + 4 * ("A" in image.getbands())
     if image.format in _MEASURED:
         pixel = _MEASURED[image.format]
-    elif deep:  # each half of 16 bits, both, and turned upright
+    elif deep:  # each half of the 16 bits, both together, and turned upright
         pixel = 4 * stored if bands == 1 else 4 + 4 * bands
     elif scans > 1:  # all coefficients are kept until the last scan
         pixel = max(pixel, stored + 2 * bands)
@@ -225,12 +225,12 @@ def decoding_bytes(image: Image.Image, *, deep: bool, scans: int) -> int:
 
 
 def check_strips(image: Image.Image) -> None:
-    """Refuse a TIFF whose strips or tiles cover it over and over, or are far larger than it is.
+    """Refuse a TIFF whose strips or tiles cover it repeatedly or are far larger than it.
 
     Parameters
     ----------
     image : Image
-        Opened, not loaded.
+        Opened but not loaded.
 
     Raises
     ------
@@ -249,7 +249,7 @@ def check_tile(width: int, height: int, image_width: int, image_height: int) -> 
     Parameters
     ----------
     width, height : int
-        Of a strip or tile, in px.
+        Size of a strip or tile in px.
     image_width, image_height : int
         In px.
 
@@ -284,7 +284,7 @@ def strip_size(image: Image.Image) -> tuple[int, int]:
 
 
 def strip_bytes(image: Image.Image) -> int:
-    """Return what a strip or tile of a TIFF takes that is unpacked whole.
+    """Return the memory that a fully unpacked strip or tile of a TIFF takes.
 
     Parameters
     ----------
@@ -294,7 +294,7 @@ def strip_bytes(image: Image.Image) -> int:
     Returns
     -------
     int
-        Bytes, of all its colours.
+        Bytes for all colours.
     """
     tags = getattr(image, "tag_v2", {})
     width, height = strip_size(image)
@@ -303,7 +303,7 @@ def strip_bytes(image: Image.Image) -> int:
 
 
 def row_bands(height: int, width: int) -> Iterator[slice]:
-    """Cut the rows of an image into bands, so that copies of them stay small.
+    """Split the rows of an image into bands so that copies stay small.
 
     Parameters
     ----------
@@ -319,7 +319,7 @@ def row_bands(height: int, width: int) -> Iterator[slice]:
 
 
 def _check_segments(data: bytes) -> None:
-    """Walk to the first scan of a JPEG as its decoder does, and look at the EXIF on the way."""
+    """Walk to the first scan of a JPEG as its decoder does, checking the EXIF on the way."""
     from PIL.JpegImagePlugin import MARKER
 
     at, steps, exif = 2, 0, bytearray()
@@ -336,6 +336,6 @@ def _check_segments(data: bytes) -> None:
             )
         if data[at : at + 2] == _SCAN:
             break
-        # What is no marker is passed over byte by byte; fillers may begin the next one.
+        # Bytes that are not a marker are skipped one by one; fillers may begin the next marker.
         at += max(length, 2) + 2 if handler else 1 if code >> 8 < 255 or code == 0xFFFF else 2
     check_tags(bytes(exif))

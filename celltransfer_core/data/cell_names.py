@@ -1,6 +1,7 @@
-"""Names of files as tables write them in, the files of a set that they mean out.
+"""Match file names written in tables to the files of a set.
 
-By path, by name, by name without its ending: as long as one file fits. Not in the paper.
+Names match by path, by name, or by name without extension, provided that exactly one file fits.
+Not in the paper.
 """
 
 from __future__ import annotations
@@ -13,32 +14,32 @@ from urllib.parse import unquote
 
 from celltransfer_core.data.checks import normalise_text
 
-_UNTIDY = re.compile(r"^$|^\.|//|/\.|/$")  # a file's name that a path would write otherwise
+_UNTIDY = re.compile(r"^$|^\.|//|/\.|/$")  # a name that PurePosixPath would change
 _ABSOLUTE = re.compile(r"/|[a-z][a-z0-9+.-]*:/", re.IGNORECASE)  # also D:/, and web addresses
 _ENDING = re.compile(r"\.[a-z][a-z0-9]{1,4}$", re.IGNORECASE)
-_LABEL_STUDIO = re.compile(r"^[0-9a-f]{8}-")  # before the name of each file that it was given
+_LABEL_STUDIO = re.compile(r"^[0-9a-f]{8}-")  # prefix of every uploaded file
 
 
 def named_file(value: str) -> str:
-    """Bring the name of a file in a table to the spelling that files are looked up by.
+    """Normalise a file name from a table to the form used for look-up.
 
     Parameters
     ----------
     value : str
-        Of the column ``file``.
+        Value of the column ``file``.
 
     Returns
     -------
     str
-        With ``/`` between folders, in Unicode's normal form C.
+        Name with ``/`` between folders, in Unicode normal form C.
     """
     text = normalise_text(value.replace("\\", "/"))
-    # A path takes ten times as long, and changes none but these.
+    # PurePosixPath is ten times slower, and changes only these names.
     return PurePosixPath(text).as_posix() if _UNTIDY.search(text) else text
 
 
 class CellNames:
-    """The files of a set, to be found by names that are not quite theirs.
+    """Index of a set's files that tolerates inexact names.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ class CellNames:
             self._by_stem.setdefault(_stem(_last(name).casefold()), []).append(name)
 
     def find(self, value: str) -> list[str]:
-        """Find the files that a name may mean.
+        """Find the files that a name may refer to.
 
         Parameters
         ----------
@@ -62,9 +63,9 @@ class CellNames:
         Returns
         -------
         list of str
-            One where it is clear; several where it is not; none where nothing fits. Where both the
-            name and the file are in folders, these must agree from the end: ``a/1.png`` is not
-            ``b/1.png``. Folders of an absolute path are another machine's, and only choose.
+            One file if the match is clear, several if it is ambiguous, none if nothing fits. If the
+            name and the file both have folders, these must agree from the end: ``a/1.png`` is not
+            ``b/1.png``. Folders of an absolute path come from another machine and only break ties.
         """
         for spelling in _spellings(value):
             last = _last(spelling).casefold()
@@ -82,7 +83,7 @@ class CellNames:
 
 
 def _spellings(value: str) -> Iterator[str]:
-    """Write a name as it is, without the codes of web addresses, and without what tools add."""
+    """Yield a name as it is, with URL escapes decoded, and without prefixes added by tools."""
     yield value
     plain = value
     if "%" in value or "?d=" in value:
@@ -124,27 +125,27 @@ class Matched:
     rows: Mapping[str, str]
     """From file to the name of a row."""
     otherwise: Sequence[str]
-    """Names of rows that are not spelt as their file is."""
+    """Names of rows that are spelt differently from their file."""
     several: Mapping[str, Sequence[str]]
-    """Names of rows that mean one file; in ``rows`` it has its own name."""
+    """Names of the rows that refer to the same file; ``rows`` holds the file's own name."""
     missing: Mapping[str, str]
-    """Why rows mean no file."""
+    """Why a row matches no file, by the name of the row."""
 
 
 def match_rows(names: Sequence[str], lines: Mapping[str, tuple[str, int]]) -> Matched:
-    """Find the row of each file, all files and all rows being known.
+    """Find the row of each file, given all files and all rows.
 
     Parameters
     ----------
     names : sequence of str
-        Of the files, in Unicode's normal form C.
+        Names of the files, in Unicode normal form C.
     lines : mapping from str to (str, int)
-        Table and line where each name first stands.
+        Table and line where each name first appears.
 
     Returns
     -------
     Matched
-        A row of a file's own name leaves others aside.
+        A row with a file's exact name takes precedence over other rows.
     """
     present = set(names)
     exact = {name: name for name in names if name in lines}

@@ -1,6 +1,6 @@
-"""What a TIFF says of its channels in, which of them are shown as red, green and blue out.
+"""Read the channels of a TIFF and choose those shown as red, green and blue.
 
-A channel is a picture of its own, such as one fluorescent stain. Not in the paper.
+A channel is a separate picture, such as one fluorescent stain. Not in the paper.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 from celltransfer_core.errors import ImageError
 
 MAX_CHANNELS = 100
-"""Channels of a file."""
+"""Maximum number of channels of a file."""
 
-_DESCRIBED = 1_000_000  # characters of a description that are looked at
+_DESCRIBED = 1_000_000  # characters of a description that are read
 _COLOURS = ("red", "green", "blue")
 
 
 class Stack(NamedTuple):
-    """Channels that lie on pages of their own."""
+    """Channels that are stored on separate pages."""
 
     channels: int
-    """1 where pages are no channels."""
+    """Number of channels; 1 where pages are not channels."""
     apart: int = 1
-    """Pages from one channel to the next."""
+    """Number of pages from one channel to the next."""
 
 
 def parse_channels(text: str) -> tuple[int, ...]:
@@ -42,7 +42,7 @@ def parse_channels(text: str) -> tuple[int, ...]:
     Returns
     -------
     tuple of int
-        Counted from 1; one of them, or three.
+        One or three channel numbers, counted from 1.
 
     Raises
     ------
@@ -59,14 +59,14 @@ def parse_channels(text: str) -> tuple[int, ...]:
 
 
 def choose(values: NDArray[Any], channels: Sequence[int] | None) -> NDArray[Any]:
-    """Keep the channels that are shown.
+    """Select the channels that are shown.
 
     Parameters
     ----------
     values : ndarray, shape (h, w, c)
     channels : sequence of int, optional
-        Counted from 1: one, shown as grey, or three, shown as red, green and blue. By default the
-        three of an image that has three.
+        Counted from 1: one, shown as grey, or three, shown as red, green and blue. By default,
+        all channels of an image that has three.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def choose(values: NDArray[Any], channels: Sequence[int] | None) -> NDArray[Any]
     Raises
     ------
     ImageError
-        If the image has other channels than these.
+        If the image does not have these channels.
     """
     if problem := channel_problem(values.shape[2], channels):
         raise ImageError(problem)
@@ -85,14 +85,14 @@ def choose(values: NDArray[Any], channels: Sequence[int] | None) -> NDArray[Any]
 
 
 def channel_problem(has: int, channels: Sequence[int] | None) -> str:
-    """Say why an image of so many channels cannot be shown.
+    """Explain why an image with this number of channels cannot be shown.
 
     Parameters
     ----------
     has : int
-        Its channels; 0 for ordinary grey and colour.
+        Number of its channels; 0 for ordinary grey and colour.
     channels : sequence of int, optional
-        Those that were chosen.
+        The chosen channels.
 
     Returns
     -------
@@ -112,14 +112,14 @@ def channel_problem(has: int, channels: Sequence[int] | None) -> str:
 
 
 def channel_note(has: int, channels: Sequence[int] | None) -> str:
-    """Say which channels of an image are shown.
+    """Describe which channels of an image are shown.
 
     Parameters
     ----------
     has : int
-        Its channels, more than 0.
+        Number of its channels, more than 0.
     channels : sequence of int, optional
-        Those that were chosen; without them it has three.
+        The chosen channels; if not given, the image has three.
 
     Returns
     -------
@@ -135,12 +135,12 @@ def channel_note(has: int, channels: Sequence[int] | None) -> str:
 
 
 def described_channels(description: str) -> Stack:
-    """Read how many channels a TIFF says that it has, each on a page of its own.
+    """Read the number of channels that a TIFF declares on separate pages.
 
     Parameters
     ----------
     description : str
-        Its first page's, as ImageJ, OME or tifffile write it.
+        Description of its first page, as written by ImageJ, OME or tifffile.
 
     Returns
     -------

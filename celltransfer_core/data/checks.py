@@ -1,4 +1,4 @@
-"""Checks of single files: bytes or a path in, whether the image can be used, or why not, out.
+"""Check whether single files can be used as images, and explain why not.
 
 Not in the paper.
 """
@@ -22,39 +22,39 @@ from celltransfer_core.data.pixels import Pixels
 from celltransfer_core.errors import ImageError
 
 MAX_FILE_NAME = 1000
-"""Characters of a file's name with its folders."""
+"""Maximum number of characters of a file name with its folders."""
 
 _SAMPLED_PIXELS = 10_000
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What is known of a file after it was decoded once."""
+    """Result of decoding a file once."""
 
     sha256: str = ""
     problem: str = ""
     """Why it cannot be used; empty if it can."""
     pages: int = 1
     numbers: str = ""
-    """Kind of its numbers where they are not 8-bit, see
+    """Kind of its values where they are not 8-bit, see
     :class:`~celltransfer_core.data.pixels.Pixels`."""
     reach: float = 0.0
-    """How far from 0 these numbers reach; 0 for 8 bit."""
+    """Largest absolute value; 0 for 8 bit."""
     channels: int = 0
-    """Number of its channels where these are no colours."""
+    """Number of its channels where these are not colours."""
     note: str = ""
-    """What is to be said of it besides."""
+    """Additional remark about the file."""
     look: bytes = field(default=b"", repr=False)
-    """What it looks like, see :mod:`celltransfer_core.data.looks`; empty where nobody looked."""
+    """Summary of its appearance, see :mod:`celltransfer_core.data.looks`; empty if not computed."""
 
     @property
     def deep(self) -> bool:
-        """Whether its numbers need the scale of their set."""
+        """Whether its values need the scale of their set."""
         return bool(self.numbers)
 
 
 def check_image(data: bytes) -> Checked:
-    """Check whether bytes are an image that can be used.
+    """Check whether bytes are a usable image.
 
     Parameters
     ----------
@@ -82,12 +82,12 @@ def check_image(data: bytes) -> Checked:
 
 
 def name_problem(name: str) -> str:
-    """Return why the name of a file that somebody sent cannot be kept.
+    """Return why the name of an uploaded file cannot be kept.
 
     Parameters
     ----------
     name : str
-        With the folders it lies in.
+        Name with the folders that contain it.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def check_files(task: tuple[Path, Sequence[str]]) -> list[Checked]:
 def _check(path: Path) -> Checked:
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would block for ever
             return Checked(problem="is not a file")
         check_bytes(status.st_size)
         return check_image(path.read_bytes())
@@ -138,7 +138,7 @@ def _check(path: Path) -> Checked:
 
 
 def sample(pixels: Pixels) -> NDArray[Any]:
-    """Draw numbers of an image, evenly, of what is not transparent.
+    """Sample the values of an image evenly, excluding transparent pixels.
 
     Parameters
     ----------
@@ -156,13 +156,13 @@ def sample(pixels: Pixels) -> NDArray[Any]:
 
 
 def _reach(pixels: Pixels) -> float:
-    """Tell how far from 0 the numbers of an image reach, a few of them apart."""
+    """Return the largest absolute value of an image, ignoring a few outliers."""
     drawn = sample(pixels).astype(np.float64) if pixels.deep else np.empty(0)
     return float(np.abs(np.quantile(drawn, (0.001, 0.999))).max()) if len(drawn) else 0.0
 
 
 def is_unicode(name: str) -> bool:
-    """Return whether a file's name is valid Unicode, so that it can stand in a table.
+    """Return whether a file name is valid Unicode, so that it can be written to a table.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def is_unicode(name: str) -> bool:
 
 
 def normalise_text(text: str) -> str:
-    """Bring text to one Unicode spelling: macOS writes é in two characters, others in one.
+    """Normalise the Unicode form of text: macOS writes é as two characters, others as one.
 
     Parameters
     ----------
@@ -189,6 +189,6 @@ def normalise_text(text: str) -> str:
     Returns
     -------
     str
-        In normal form C, without spaces around it.
+        Text in normal form C, without surrounding spaces.
     """
     return text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip()

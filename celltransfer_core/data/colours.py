@@ -1,4 +1,4 @@
-"""An opened 8-bit image in, its pixels as RGB out, in sRGB by its colour profile, and its opacity.
+"""Decode an opened 8-bit image to sRGB, applying its colour profile, and read its opacity.
 
 Not in the paper.
 """
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PROFILE = 20_000_000
-"""Bytes of a profile."""
+"""Maximum number of bytes of a colour profile."""
 
 DAMAGED = "its colour profile cannot be used; its colours are interpreted as sRGB"
 NOT_APPLIED = "its colour profile is not applied: its values use the scale of their set"
 
 _TRANSPARENT = frozenset({"RGBA", "LA", "PA", "La", "RGBa"})  # Pillow's modes
 _OF_MODE = {"L": "L", "1": "L", "LA": "L", "La": "L", "CMYK": "CMYK", "LAB": "LAB", "HSV": "HSV"}
-_SPACES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}  # that profiles speak of, by Pillow's mode
-_ALIKE = 2  # grey values by which a profile may differ from sRGB and leave colours as they are
-_STEPS = 9  # of each colour that a profile is tried with
+_SPACES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}  # of profiles, by Pillow's mode
+_ALIKE = 2  # grey levels up to which a profile counts as sRGB
+_STEPS = 9  # per colour, to test a profile with
 
 
 def read_colours(
@@ -41,16 +41,16 @@ def read_colours(
     Parameters
     ----------
     image : Image
-        Opened by Pillow, not loaded.
+        Opened by Pillow but not loaded.
 
     Returns
     -------
     values : ndarray of uint8, shape (h, w, 3)
-        RGB in sRGB, upright.
+        sRGB values, upright.
     alpha : ndarray of float32, shape (h, w, 1), or None
         Opacity, 0 to 1; None where nothing is transparent.
     note : str
-        What is to be said of its colours; empty for nothing.
+        Remark about its colours; empty if there is none.
     """
     image.load()
     width, height = image.size
@@ -62,7 +62,7 @@ def read_colours(
         alpha = np.empty((height, width, 1), dtype=np.float32)
     transform, note = _transform(profile_of(image), mode)
     for rows in bands:
-        one = len(bands) == 1  # as nearly always: it need not be copied
+        one = len(bands) == 1  # the usual case: no copy is needed
         band = image if one else image.crop((0, rows.start, width, rows.stop))
         if alpha is not None:
             band = band.convert("RGBA")
@@ -81,7 +81,7 @@ def read_colours(
 
 
 def profile_of(image: Image.Image) -> bytes:
-    """Return the colour profile that an image carries.
+    """Return the colour profile embedded in an image.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def profile_of(image: Image.Image) -> bytes:
 
 
 def with_profile(pixels: Pixels, profile: bytes) -> Pixels:
-    """Bring 8-bit colours to sRGB; note of other numbers that their profile is not applied.
+    """Convert 8-bit colours to sRGB; note for other values that their profile is not applied.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def with_profile(pixels: Pixels, profile: bytes) -> Pixels:
     Returns
     -------
     Pixels
-        The same one where there is nothing to do, as with channels that are no colours.
+        The same object if there is nothing to do, as for channels that are not colours.
     """
     mode = "L" if pixels.values.shape[2] == 1 else "RGB"
     transform, note = (None, "") if pixels.channels else _transform(profile, mode)
@@ -131,7 +131,7 @@ def _brought(values: NDArray[np.uint8], mode: str, transform: Any) -> NDArray[np
 
 
 def _transform(profile: bytes, mode: str) -> tuple[Any, str]:
-    """Make what brings colours to sRGB, None where they can stay; also return a note."""
+    """Build the transform to sRGB, or None where colours can stay; also return a note."""
     if not profile or mode not in _SPACES:
         return None, ""
     return (None, DAMAGED) if len(profile) > MAX_PROFILE else _made(profile, mode)
@@ -144,7 +144,7 @@ def _made(profile: bytes, mode: str) -> tuple[Any, str]:
     try:
         found = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if found.profile.xcolor_space != _SPACES[mode]:
-            # Some programs make a picture grey, and leave it the profile of its colours.
+            # Some programs convert a picture to grey but keep its colour profile.
             return None, "" if mode == "L" and found.profile.xcolor_space == "RGB " else DAMAGED
         made = ImageCms.buildTransform(
             found,
@@ -160,7 +160,7 @@ def _made(profile: bytes, mode: str) -> tuple[Any, str]:
 
 
 def _is_srgb(transform: Any, mode: str) -> bool:
-    """Tell whether colours hardly change: told by colours, for names of profiles say little."""
+    """Return whether colours hardly change; profile names are too unreliable to decide this."""
     from PIL import Image
 
     steps = np.linspace(0, 255, _STEPS).astype(np.uint8)

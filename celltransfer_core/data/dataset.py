@@ -1,4 +1,4 @@
-"""The images of one set: files, content hashes, types, and the cells that everything is indexed by.
+"""The images of one set: files, content hashes, types, and the cells used as the index.
 
 In the paper a set of cells is a training or a transfer dataset.
 """
@@ -33,31 +33,31 @@ class Remark:
 
 @dataclass(frozen=True)
 class PixelScale:
-    """Scale and size of the pixels of one set, as it came from its microscope."""
+    """Intensity scale and pixel size of one set, as produced by its microscope."""
 
     intensity: tuple[float, float] | None = None
-    """Values that become black and white; None for images of plain 8 bit."""
+    """Values mapped to black and white; None for plain 8-bit images."""
     um_per_px: float | None = None
-    """Size of a pixel in µm; None where it is not known."""
+    """Size of a pixel in µm; None if unknown."""
     numbers: str = ""
     """Kind of the values, such as ``16 bit`` or ``float``; empty for plain 8 bit."""
     channels: tuple[int, ...] | None = None
-    """Channels that were chosen, see :func:`~celltransfer_core.data.channels.choose`."""
+    """Chosen channels, see :func:`~celltransfer_core.data.channels.choose`."""
     background: RGB | None = None
-    """Colour that transparent images are laid over, see :mod:`celltransfer_core.data.background`;
-    None for white, and where none is transparent."""
+    """Background colour of transparent images, see :mod:`celltransfer_core.data.background`; None for
+    white, or if no image is transparent."""
 
 
 @dataclass(frozen=True)
 class Dataset:
     """The usable images of one folder.
 
-    A *cell* is a distinct content: copies of a file are one cell. Everything in the pipeline is
-    indexed by cell, in the order of content hashes, so that names and folders change nothing.
+    A *cell* is a distinct file content: copies of a file are one cell. The whole pipeline is
+    indexed by cell, in the order of content hashes, so that names and folders have no effect.
     """
 
     root: Path
-    """The folder, absolute: worker processes keep the working directory they started in."""
+    """Absolute path of the folder: worker processes keep their initial working directory."""
     files: tuple[str, ...]
     """Every usable file, relative to the root, ordered by (hash, name)."""
     sha256: tuple[str, ...]
@@ -73,19 +73,19 @@ class Dataset:
     notes: tuple[Remark, ...]
     """Remarks on files that are used."""
     scales: tuple[PixelScale, ...]
-    """One, or several where sets were pooled or hold numbers of several kinds."""
+    """One scale, or several where sets were pooled or hold several kinds of values."""
     by_hash: bool = False
-    """Whether images lie under their content hash (see :func:`stored_at`), not their name."""
+    """Whether images are stored by content hash (see :func:`stored_at`) instead of by name."""
     scale_numbers: tuple[int, ...] | None = None
-    """Position in ``scales`` of each file's scale, that of its set and kind of numbers; None: all
-    have the first."""
+    """Position in ``scales`` of the scale of each file's set and kind of values; None if all files
+    have the first scale."""
     source: tuple[str, ...] | None = None
-    """Set that each file came from, where several references were pooled; None for one set."""
+    """Source set of each file, where several references were pooled; None for one set."""
     channel_counts: tuple[tuple[int, int], ...] = ()
-    """Files of one set whose channels are no colours: numbers of channels, and of files that have
-    so many, with those that are left out until channels are chosen."""
+    """For files of one set whose channels are not colours: each number of channels, and the number of
+    such files, including those left out until channels are chosen."""
     looks: Mapping[str, bytes] | None = field(default=None, repr=False)
-    """What images look like, by content hash: see :mod:`celltransfer_core.data.looks`."""
+    """Summaries of image appearance by content hash, see :mod:`celltransfer_core.data.looks`."""
 
     @cached_property
     def cells(self) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ class Dataset:
 
     @cached_property
     def first_file(self) -> tuple[str, ...]:
-        """Name of one file of each cell: the first by name."""
+        """Name of the first file of each cell, in order of names."""
         return tuple(self.files[index] for index in self._first)
 
     @cached_property
@@ -118,12 +118,12 @@ class Dataset:
 
     @cached_property
     def cell_slides(self) -> Labels:
-        """Slide of each cell, empty where no table names it, shape (n_cells,)."""
+        """Slide of each cell, empty where no table gives it, shape (n_cells,)."""
         return np.array([self.slide[index] if self.slide else "" for index in self._first], str)
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
-        """Sets that were pooled, sorted by name; one without a name where none were."""
+        """Names of the pooled sets, sorted; a single empty name if no sets were pooled."""
         return tuple(sorted(set(self.source))) if self.source else ("",)
 
     @cached_property
@@ -143,17 +143,17 @@ class Dataset:
 
     @cached_property
     def scales_in_use(self) -> frozenset[PixelScale]:
-        """The scales that its cells have."""
+        """The scales used by its cells."""
         return frozenset(self.cell_scales)
 
     @property
     def deep(self) -> bool:
-        """Whether a set that it is made of has images of other numbers than 8 bit."""
+        """Whether any of its source sets has images that are not 8-bit."""
         return any(scale.intensity is not None for scale in self.scales)
 
     @cached_property
     def um_per_px(self) -> Float64:
-        """Size of each cell's pixels in µm, NaN where it is not known, shape (n_cells,)."""
+        """Pixel size of each cell in µm, NaN where unknown, shape (n_cells,)."""
         return np.array([scale.um_per_px or np.nan for scale in self.cell_scales], dtype=np.float64)
 
     @cached_property
@@ -166,7 +166,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash over all cells, and their types where they have any."""
+        """Hash over all cells and, if present, their types."""
         digest = hashlib.sha256()
         labels = [""] * len(self) if self.labels is None else self.cell_labels.tolist()
         for sha, label in zip(self.cells, labels, strict=True):
@@ -189,7 +189,7 @@ class Dataset:
         return self.n_cells
 
     def take(self, cells: Ints) -> Dataset:
-        """Keep some cells: a small set to send to a worker.
+        """Keep some cells, as a small set to send to a worker.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class Dataset:
         Returns
         -------
         Dataset
-            One file a cell; without remarks, slides, labels and looks.
+            One file per cell; without remarks, slides, labels and looks.
         """
         return replace(
             self,
@@ -234,7 +234,7 @@ class Dataset:
         Returns
         -------
         Dataset
-            One file a cell; without remarks and slides.
+            One file per cell; without remarks and slides.
 
         Raises
         ------
@@ -245,12 +245,12 @@ class Dataset:
         return replace(self.take(cells), labels=labels, looks=self.looks)
 
     def with_um_per_px(self, um_per_px: float | None) -> Dataset:
-        """Give a pixel size to the cells whose set has none of its own.
+        """Set the pixel size of the cells whose set has none.
 
         Parameters
         ----------
         um_per_px : float, optional
-            In µm; None leaves all as they are.
+            Pixel size in µm; None leaves all cells unchanged.
 
         Returns
         -------
@@ -262,7 +262,7 @@ class Dataset:
         return replace(self, scales=scales)
 
     def path(self, cell: int) -> Path:
-        """Return where a cell's image lies.
+        """Return the path of a cell's image.
 
         Parameters
         ----------
@@ -290,7 +290,7 @@ class Dataset:
         Raises
         ------
         ImageError
-            If the file has changed or gone since the set was read; see :func:`read_stored` for
+            If the file was changed or removed after the set was read; see :func:`read_stored` for
             sets whose images are stored by content.
         """
         if self.by_hash:
@@ -316,13 +316,13 @@ class Dataset:
 
 
 def image_sizes(dataset: Dataset, most: int = 500) -> Ints:
-    """Read the sizes of a set's images, without decoding them.
+    """Read the sizes of a set's images without decoding them.
 
     Parameters
     ----------
     dataset : Dataset
     most : int
-        Images to look at, evenly along the order of content hashes.
+        Maximum number of images, spaced evenly in the order of content hashes.
 
     Returns
     -------
@@ -331,13 +331,13 @@ def image_sizes(dataset: Dataset, most: int = 500) -> Ints:
     """
     sizes = []
     for cell in evenly_spaced(dataset.n_cells, most).tolist():
-        with suppress(ImageError):  # gone meanwhile
+        with suppress(ImageError):  # removed in the meantime
             sizes.append(read_size(dataset.path(cell)))
     return np.array(sizes, dtype=np.int64).reshape(-1, 2)
 
 
 def stored_at(root: Path, sha256: str) -> Path:
-    """Return where an image is stored that is found by its content.
+    """Return the path of an image that is stored by its content hash.
 
     Parameters
     ----------
@@ -352,7 +352,7 @@ def stored_at(root: Path, sha256: str) -> Path:
 
 
 def read_stored(root: Path, sha256: str) -> bytes:
-    """Read an image that is stored by its content, and see that it is that.
+    """Read an image that is stored by its content hash, and verify the hash.
 
     Parameters
     ----------
@@ -366,23 +366,23 @@ def read_stored(root: Path, sha256: str) -> bytes:
     Raises
     ------
     ImageError
-        If the file is damaged. It is put out of the way then, under another name: it counts as
-        missing from now on, and is stored again when somebody sends it again.
+        If the file is damaged. It is then renamed, counts as missing, and is stored again when it
+        is uploaded again.
     OSError
         If it cannot be read.
     """
     path = stored_at(root, sha256)
-    for _ in range(2):  # somebody may just have sent it again
+    for _ in range(2):  # it may just have been uploaded again
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() == sha256:
             return data
-    with suppress(OSError):  # the folder may be one that can only be read
+    with suppress(OSError):  # the folder may be read-only
         path.replace(path.with_name(f"{sha256}.damaged"))
     raise ImageError(f"The stored image {sha256[:12]}… is damaged.")
 
 
 def stored_names(root: Path) -> set[str]:
-    """List the content hashes of all stored images, by the names of files alone.
+    """List the content hashes of all stored images, from file names alone.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""An opened PNG of 16 bits a channel in, its values out. Not in the paper."""
+"""Read the values of an opened PNG with 16 bits per channel. Not in the paper."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Tell whether an image has more than 8 bits a channel.
+    """Return whether an image has more than 8 bits per channel.
 
     Parameters
     ----------
     image : Image
-        Opened by Pillow, no TIFF.
+        Opened by Pillow; not a TIFF.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def _deep_colour(image: Image.Image) -> re.Match[str] | None:
-    """Match how the pixels of 16-bit colour are laid out."""
+    """Match the pixel layout of 16-bit colour."""
     tiles = getattr(image, "tile", None)
     if not tiles or image.format != "PNG":
         return None
@@ -47,19 +47,19 @@ def _raw_mode(tile: Any) -> str:
 
 
 def read_deep(image: Image.Image, data: bytes) -> Pixels:
-    """Decode an image of more than 8 bits a channel.
+    """Decode an image with more than 8 bits per channel.
 
     Parameters
     ----------
     image : Image
-        Opened by Pillow, not loaded.
+        Opened by Pillow but not loaded.
     data : bytes
         Its file.
 
     Returns
     -------
     Pixels
-        Its numbers are uint16.
+        The values are uint16.
     """
     pages = getattr(image, "n_frames", 1)
     layout = _deep_colour(image)
@@ -76,7 +76,7 @@ def read_deep(image: Image.Image, data: bytes) -> Pixels:
 
 def _both_bytes(image: Image.Image, data: bytes, bands: str, order: str) -> NDArray[np.uint16]:
     # Pillow keeps the upper byte of 16-bit colour; read in the other byte order, the lower.
-    if bands == "LA":  # and here its four bytes a pixel can be had at once
+    if bands == "LA":  # all four bytes per pixel can be read at once
         four = _unpacked(image, data, "RGBA")
         upper, lower = four[..., ::2], four[..., 1::2]
     else:

@@ -1,6 +1,6 @@
-"""A DICOM file in, the numbers of its first frame out. Not in the paper.
+"""Read the values of the first frame of a DICOM file. Not in the paper.
 
-Frames that are not packed are read; how others are packed is said.
+Only uncompressed frames are read; for others, the error names the compression.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _PLAIN = (
     *("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"),
     "1.2.840.113619.5.2",
 )
-"""Ways in which numbers lie one behind the other, not packed."""
+"""Transfer syntaxes of uncompressed values."""
 
 _PREAMBLE = 132  # bytes before the first element
-_COPIES = 4  # of its numbers that are there at once
+_COPIES = 4  # of its values held at the same time
 _GREY_DOWN, _GREY, _COLOUR, _YBR = "MONOCHROME1", "MONOCHROME2", "RGB", "YBR_FULL"
 _NEEDED = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
 
@@ -36,18 +36,18 @@ def read_dicom(data: bytes, take: Callable[[int], object]) -> Pixels:
     data : bytes
         The file.
     take : callable
-        Is told the bytes of memory that it takes, before they are taken.
+        Called with the number of bytes of memory before they are allocated.
 
     Returns
     -------
     Pixels
-        Grey values by the file's own slope and intercept, where it has them.
+        Grey values, rescaled by the file's slope and intercept if present.
 
     Raises
     ------
     ImageError
-        If it holds no image, or one that is packed or coloured in a way that is not read; with the
-        way's name.
+        If it holds no image, or its compression or colour space is not supported; the message
+        names it.
     """
     need("formats", "a DICOM file", ImageError, "pydicom")
     import pydicom
@@ -80,7 +80,7 @@ def read_dicom(data: bytes, take: Callable[[int], object]) -> Pixels:
 
 
 def _header(data: bytes) -> Any:
-    """Read all before the pixels; nothing is unpacked."""
+    """Read everything before the pixels; nothing is unpacked."""
     import pydicom
     from pydicom.filereader import read_dataset
 
@@ -98,7 +98,7 @@ def _header(data: bytes) -> Any:
 
 
 def _grey(values: Any, header: Any) -> Any:
-    """Bring grey values to the scale that the file gives them, black lowest."""
+    """Rescale grey values as the file specifies, with black lowest."""
     slope, intercept = (
         float(header.get("RescaleSlope", 1)),
         float(header.get("RescaleIntercept", 0)),
