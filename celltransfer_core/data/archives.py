@@ -59,7 +59,7 @@ _KINDS = {
     b"\xff\xd8\xff": "a JPEG image",
     b"%PDF": "a PDF document",
 }
-"""Kinds of archives, by their first bytes."""
+"""Names of other kinds of files, by their first bytes."""
 
 _READ = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
 _OTHER_WAYS = {

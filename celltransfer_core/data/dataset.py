@@ -44,7 +44,7 @@ class PixelScale:
     channels: tuple[int, ...] | None = None
     """Chosen channels, see :func:`~celltransfer_core.data.channels.choose`."""
     background: RGB | None = None
-    """Background colour of transparent images, see :mod:`celltransfer_core.data.background`; None for
+    """Colour under transparent images, see :mod:`celltransfer_core.data.background`; None for
     white, or if no image is transparent."""
 
 
@@ -82,8 +82,8 @@ class Dataset:
     source: tuple[str, ...] | None = None
     """Source set of each file, where several references were pooled; None for one set."""
     channel_counts: tuple[tuple[int, int], ...] = ()
-    """For files of one set whose channels are not colours: each number of channels, and the number of
-    such files, including those left out until channels are chosen."""
+    """For files of one set whose channels are not colours: each number of channels and the number
+    of such files, including those left out until channels are chosen."""
     looks: Mapping[str, bytes] | None = field(default=None, repr=False)
     """Summaries of image appearance by content hash, see :mod:`celltransfer_core.data.looks`."""
 

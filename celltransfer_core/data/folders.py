@@ -1,6 +1,6 @@
-"""A folder of single-cell images in, a :class:`Dataset` out, with the files that were left out.
+"""Read a folder of single-cell images into a :class:`Dataset`, listing files that were left out.
 
-Also the same from images that an upload stored by content. Not in the paper.
+Uploaded images that are stored by content hash are read in the same way. Not in the paper.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def read_dataset(
 ) -> Dataset:
     """Read a folder of single-cell images.
 
-    Three layouts are understood: one sub-folder a type, or folders a type inside others; any
-    folders with a ``labels.csv`` (columns ``file,label``), which then wins over folder names; and,
-    without labels, just images. ``labels.csv`` or ``metadata.csv`` may carry ``slide`` and
+    Three layouts are supported: one sub-folder per type, at any level; any folders with a
+    ``labels.csv`` (columns ``file,label``), which takes precedence over folder names; and, without
+    labels, just images. ``labels.csv`` or ``metadata.csv`` may have the columns ``slide`` and
     ``patient``, and may be ``.tsv`` or ``.xlsx``.
 
     Parameters
@@ -63,40 +63,40 @@ def read_dataset(
     root : path
         The folder. Images in its sub-folders count too.
     labelled : bool
-        Whether types are wanted. If not, nothing that may name a type is looked at.
+        Whether types are wanted. If not, nothing that may name a type is read.
     types_at : int or "innermost", optional
         Level of the folders that name the types: 1 for those in the folder itself, 2 for those
-        inside them. The first, unless it is unclear.
+        inside them. By default the first level, unless that is ambiguous.
     type_of : callable, optional
-        Takes the name of a file relative to the folder and returns its type, empty for files to
-        leave out; for sets laid out otherwise. It wins over folders and ``labels.csv``.
+        For other layouts: takes the name of a file relative to the folder and returns its type,
+        empty for files to leave out. It takes precedence over folders and ``labels.csv``.
     columns : mapping from str to str, optional
-        Columns of ``labels.csv`` that are to be taken for ``file`` and ``label``.
+        Columns of ``labels.csv`` to use as ``file`` and ``label``.
     accepted : collection of str, optional
-        Labels such as ``nan`` that are types here; None for all.
+        Labels such as ``nan`` that are valid types here; None for all.
     doubtful : {"stop", "leave out"}
-        What to do with others that are hardly names of types.
+        What to do with other labels that are unlikely to be type names.
     channels : sequence of int, optional
-        Of images whose channels are no colours: one to show as grey, or three to show as red,
-        green and blue, counted from 1. Without it those that have not three are left out.
+        For images whose channels are not colours: one channel to show as grey, or three to show as
+        red, green and blue, counted from 1. By default, images without three channels are left out.
     workers : int, optional
-        Processes; all processors by default.
+        Number of processes; one per processor by default.
     progress : callable
 
     Returns
     -------
     Dataset
-        Files that cannot be used are listed in it, with reasons.
+        Includes the list of files that cannot be used, with reasons.
 
     Raises
     ------
     LevelError
-        If labels are wanted, folders of the same names lie in several folders, and it was not said
-        at which level the types stand.
+        If labels are wanted, several folders contain folders of the same names, and the level of
+        the types was not given.
     DataError
-        If the folder cannot be read, holds no usable image, or labels are wanted and there are
-        fewer than two types; or if a table has the wrong columns, or a label that is hardly the
-        name of a type.
+        If the folder cannot be read or holds no usable image; if labels are wanted and there are
+        fewer than two types; or if a table has the wrong columns, or a label that is unlikely to
+        be a type name.
     """
     root = Path(root)
     _check_folder(root)
@@ -118,7 +118,7 @@ def read_dataset(
             raise DataError(stop_line(settled, tables.place_of(settled.left_out[0].file)))
         labels, unlabelled = settled.labels, [*without, *settled.left_out]
         notes += settled.notes
-    if labels is not None:  # what has no type need not be decoded
+    if labels is not None:  # files without a type need not be decoded
         names = [name for name in names if name in labels]
 
     checked: dict[str, Checked] = {}
@@ -160,29 +160,29 @@ def stored_dataset(
     accepted: Collection[str] | None = (),
     channels: Sequence[int] | None = None,
 ) -> Dataset:
-    """Make a set of images that were checked when they came in and are stored by content.
+    """Build a set from uploaded images that are already checked and stored by content hash.
 
     Parameters
     ----------
     root : Path
         Where images are stored, see :func:`stored_at`.
     name : str
-        Of the set, for messages.
+        Name of the set, for messages.
     checked : mapping from file name to Checked
     tables : mapping from file name to TableText
-        ``labels.csv`` and ``metadata.csv``, where they came with the images.
+        ``labels.csv`` and ``metadata.csv``, if uploaded with the images.
     labelled, types_at
-        Whether types are wanted, and where they stand, as in :func:`read_dataset`.
+        Whether types are wanted, and which folders name them, as in :func:`read_dataset`.
     accepted : collection of str, optional
-        Labels such as ``nan`` that are types here; files with others like it are left out. None
-        for all.
+        Labels such as ``nan`` that are valid types here; files with other such labels are left out.
+        None for all.
     channels : sequence of int, optional
         As in :func:`read_dataset`.
 
     Returns
     -------
     Dataset
-        It may be empty, or of one type.
+        It may be empty, or have a single type.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def _assemble(
     channels: Sequence[int] | None,
     by_hash: bool = False,
 ) -> Dataset:
-    """Order the usable files, and list the others with the reasons."""
+    """Sort the usable files, and list the others with reasons."""
     counts = count_channels(checked)
     checked = with_channels(checked, channels)
     usable = {name: found for name, found in checked.items() if not found.problem}
@@ -266,7 +266,7 @@ def _assemble(
 
 
 def find_files(root: Path) -> tuple[tuple[str, ...], tuple[Remark, ...]]:
-    """Find the images and tables of a folder, without opening any.
+    """Find the images and tables of a folder without opening any.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def find_files(root: Path) -> tuple[tuple[str, ...], tuple[Remark, ...]]:
     files : tuple of str
         Relative to the folder, with ``/``.
     left_out : tuple of Remark
-        Links that lead out of the folder, and the like.
+        Links that point out of the folder, and similar entries.
 
     Raises
     ------
@@ -306,7 +306,7 @@ def _check_folder(root: Path) -> None:
 
 
 def _check_nested(root: Path, left_out: Sequence[Remark]) -> None:
-    """Refuse to take types from folders where a table lies that says otherwise."""
+    """Refuse to take types from folders if a table inside them takes precedence."""
     for remark in left_out:
         folder, _, name = remark.file.rpartition("/")
         if name.lower() in LABEL_TABLES:
@@ -318,7 +318,7 @@ def _check_nested(root: Path, left_out: Sequence[Remark]) -> None:
 
 
 def _check_level(where: str, names: Sequence[str], types_at: TypesAt | None, remedy: str) -> None:
-    """Refuse to take types from the outermost folders where others can be meant."""
+    """Refuse to take types from the outermost folders if another level is possible."""
     if types_at is None and is_unclear(names):
         raise LevelError(where, levels_of(names), remedy)
 
@@ -328,7 +328,7 @@ def _nothing_usable(root: Path, left_out: Sequence[Remark]) -> str:
     if not left_out:
         why = "" if any(root.iterdir()) else ": the folder is empty"
         return f"{root} contains no usable image{why}; {wanted}."
-    # Files that may be images tell more than those beside them.
+    # Problems with possible images are more informative than those with other files.
     first = min(left_out, key=lambda one: bool(kind_problem(one.file)))
     told = f"{first.file}: {first.reason}"
     then = f"; {wanted}" if first.reason == NO_IMAGE else ""
@@ -345,7 +345,7 @@ def _one_type(root: Path, files: Sequence[str], label: str) -> str:
 
 
 def _find_images(root: Path) -> tuple[list[str], list[Remark], list[Remark]]:
-    """Find what may be an image, what is left out unread, and folders without any file."""
+    """Find possible images, files left out unread, and folders without any file."""
     names: list[str] = []
     left_out: list[Remark] = []
     empty: list[Remark] = []
@@ -355,7 +355,7 @@ def _find_images(root: Path) -> tuple[list[str], list[Remark], list[Remark]]:
         return path.relative_to(root).as_posix()
 
     def remark(path: Path, reason: str) -> Remark:
-        # Bytes that are no text must not reach a table.
+        # Bytes that are not valid text must not reach a table.
         return Remark(named(path).encode("utf-8", "backslashreplace").decode(), reason)
 
     def leave_out(path: Path, reason: str) -> None:

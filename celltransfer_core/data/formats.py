@@ -1,4 +1,4 @@
-"""The first bytes of a file in, what kind of file it is out: told by its bytes, never its name.
+"""Recognise the kind of a file by its first bytes, never by its name.
 
 Not in the paper.
 """
@@ -19,14 +19,14 @@ _AGAIN = "download the file again"
 
 
 class Kind(NamedTuple):
-    """What a file is."""
+    """A kind of file."""
 
     name: str
-    """With its article, such as ``a GIF``."""
+    """Name with its article, such as ``a GIF``."""
     remedy: str = ""
-    """What to do; empty for kinds that are read."""
+    """What to do; empty for supported kinds."""
     format: str = ""
-    """What Pillow calls it; empty for kinds that it does not read."""
+    """Pillow's name for it; empty for kinds that Pillow does not read."""
 
 
 _AVIF, _HEIC = Kind("an AVIF", format="AVIF"), Kind("a HEIC", format="HEIF")
@@ -78,13 +78,13 @@ _SIGNATURES: tuple[tuple[int, bytes, Kind], ...] = (
     (4, b"ftyp", Kind("a video (MP4 or MOV)", "save single pictures as PNG")),
     (0, b"\x1a\x45\xdf\xa3", Kind("a video (Matroska)", "save single pictures as PNG")),
 )
-_JPEG_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)  # markers of a JPEG's sides and bits
+_JPEG_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)  # markers of a JPEG's size and bit depth
 _UNREAD_FRAMES = {0xC3: "a lossless JPEG", 0xCB: "a lossless JPEG", 0xF7: "a JPEG-LS"}
 _NETPBM = tuple(b"P%d" % number for number in range(1, 8))
 
 
 def recognise(data: bytes) -> Kind | None:
-    """Tell what kind of file this is.
+    """Recognise the kind of a file.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def recognise(data: bytes) -> Kind | None:
     Returns
     -------
     Kind or None
-        None where its bytes tell nothing.
+        None if the bytes are not recognised.
     """
     if data[4:8] == b"ftyp" and (kind := _heif(data)):
         return kind
@@ -116,10 +116,10 @@ _BMP_HEADS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 
 
 
 def _heif(data: bytes) -> Kind | None:
-    """Tell HEIC from AVIF by its brand, or by those that it is compatible with."""
+    """Distinguish HEIC from AVIF by the main brand or the compatible brands."""
     size = min(int.from_bytes(data[:4], "big"), 256)
     brands = {data[8:12], *(data[at : at + 4] for at in range(16, size, 4))}
-    if brands & set(_AVIF_BRANDS):  # the main brand may be a general one
+    if brands & set(_AVIF_BRANDS):  # the main brand may be generic
         return _AVIF
     return _HEIC if brands & set(_HEIC_BRANDS) else None
 
@@ -133,13 +133,13 @@ def _riff(data: bytes) -> Kind | None:
 
 
 def _text(head: bytes) -> Kind | None:
-    """Tell pages of the web and other text from the rest."""
+    """Recognise web pages and other text."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return Kind("text (UTF-16)", "use the image itself")
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 3:  # no letter that was cut by the kilobyte's end
+        if error.start < len(head) - 3:  # not a character cut off at the end of the kilobyte
             return None
         text = head[: error.start].decode("utf-8-sig")
     if not text.strip() or any(letter < " " and letter not in "\t\r\n\f" for letter in text):
@@ -155,7 +155,7 @@ def _text(head: bytes) -> Kind | None:
 
 
 def refusal(data: bytes) -> str:
-    """Say why a file that no reader takes is none.
+    """Explain why a file is not a readable image.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def refusal(data: bytes) -> str:
 
 
 def _unread_jpeg(data: bytes) -> str:
-    """Name a JPEG of a kind that few programs write; empty for an ordinary one."""
+    """Name the kind of an unusual JPEG; empty for an ordinary one."""
     at = 2
     while at + 5 <= len(data) and data[at] == 0xFF:
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
@@ -193,7 +193,7 @@ def _unread_jpeg(data: bytes) -> str:
 
 
 def damage(data: bytes) -> str:
-    """Say what is wrong with an image of a kind that is read.
+    """Describe what is wrong with an image of a supported kind.
 
     Parameters
     ----------
@@ -202,13 +202,13 @@ def damage(data: bytes) -> str:
     Returns
     -------
     str
-        ``cut short`` where its end is missing, ``damaged`` otherwise.
+        ``cut short`` if its end is missing, ``damaged`` otherwise.
     """
     return "truncated" if _cut_short(data) else "damaged"
 
 
 def _cut_short(data: bytes) -> bool:
-    """Tell whether an image ends before it says that it does."""
+    """Return whether an image is shorter than it declares."""
     if data.startswith(b"\x89PNG"):
         return b"IEND" not in data[-4096:]
     if data.startswith(b"\xff\xd8"):
@@ -225,13 +225,13 @@ def _cut_short(data: bytes) -> bool:
 
 
 def _boxes_end(data: bytes) -> int:
-    """Follow the boxes of a HEIC or AVIF to where the last one ends."""
+    """Follow the boxes of a HEIC or AVIF to the end of the last one."""
     at = 0
     while at + 16 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
         if size == 1:
             size = int.from_bytes(data[at + 8 : at + 16], "big")
-        if size < 8:  # to the end of the file
+        if size < 8:  # extends to the end of the file
             return len(data)
         at += size
     return at

@@ -1,4 +1,4 @@
-"""Text in, that no spreadsheet takes for a formula, out; and the same back.
+"""Protect text from being read as a formula by spreadsheets, and undo the protection.
 
 Not in the paper.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 
-_BEGINS = "=+-@\t\r\n＝＋－＠"  # full width too: so they are typed in East Asia
+_BEGINS = "=+-@\t\r\n＝＋－＠"  # including the full-width forms typed in East Asia
 _FORMULA = re.compile(f"'*[{re.escape(_BEGINS)}]")
-_SUSPECT = frozenset(f"{_BEGINS}'")  # looked up several times as fast
+_SUSPECT = frozenset(f"{_BEGINS}'")  # look-up is several times as fast
 
 
 def is_formula(text: str) -> bool:
-    """Tell whether a spreadsheet may take a text for a formula, or was kept from it.
+    """Return whether a spreadsheet may read a text as a formula, or would without its apostrophe.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def is_formula(text: str) -> bool:
 
 
 def unguarded(text: str) -> str:
-    """Take away the apostrophe that was put in front of a text so that it is no formula.
+    """Remove the apostrophe that protects a text from being read as a formula.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def unguarded(text: str) -> str:
     Returns
     -------
     str
-        Texts that were not guarded as they are.
+        The text; unchanged if it was not protected.
 
     Examples
     --------

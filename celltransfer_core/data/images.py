@@ -1,6 +1,6 @@
-"""Image files in, 8-bit RGB out: checked before they are decoded. Not in the paper.
+"""Decode image files to 8-bit RGB, checking them before decoding. Not in the paper.
 
-Numbers of more than 8 bits keep their values until the scale of their whole set is known.
+Values of more than 8 bits are kept until the scale of the whole set is known.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ EXTENSIONS = frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
     | {".jp2", ".j2k", ".jpx", ".heic", ".heif", ".avif", ".dcm"}
 )
-"""Endings of image files, in small letters."""
+"""Extensions of image files, in lower case."""
 
 MAX_BYTES = 500_000_000
-"""Limit of a file."""
+"""Maximum size of a file in bytes."""
 
-_HEAD = 1024  # bytes that tell what kind of file it is
-_DECODING = Room(2 * MAX_DECODING)  # for all threads that decode
+_HEAD = 1024  # bytes needed to recognise the kind of file
+_DECODING = Room(2 * MAX_DECODING)  # shared by all decoding threads
 
 
 def decode(
@@ -61,15 +61,15 @@ def decode(
     ----------
     data : bytes
         The file's content: PNG, JPEG, TIFF, BMP, WebP, JPEG 2000, HEIC, AVIF or DICOM; grey,
-        palette, RGB, RGBA or CMYK; whole numbers or floats. EXIF orientation and
-        colour profiles are applied. Of several pages the first counts.
+        palette, RGB, RGBA or CMYK; integers or floats. EXIF orientation and colour profiles are
+        applied. Only the first page is read.
     intensity : (float, float), optional
-        What becomes black and white in numbers that are not 8-bit; their own extremes by default.
+        Values mapped to black and white if not 8-bit; the extremes of the image by default.
     channels : sequence of int, optional
-        Of an image whose channels are no colours: one to show as grey, or three to show as red,
-        green and blue, counted from 1. By default those of an image that has three.
+        For an image whose channels are not colours: one to show as grey, or three to show as red,
+        green and blue, counted from 1. By default, all channels of an image that has three.
     background : (int, int, int)
-        Red, green and blue that are seen where the image is transparent: white by default.
+        Colour shown where the image is transparent; white by default.
 
     Returns
     -------
@@ -78,14 +78,14 @@ def decode(
     Raises
     ------
     ImageError
-        With a short reason, if the file is empty, damaged, of another kind, too small or too large,
-        or has other channels. Sizes are checked before anything is decoded.
+        If the file is empty, damaged, of another kind, too small or too large, or does not have
+        these channels; with a short reason. Sizes are checked before anything is decoded.
     """
     return to_rgb(read_pixels(data), intensity, channels, background)
 
 
 def read_pixels(data: bytes) -> Pixels:
-    """Decode an image file, leaving 16-bit values as they are.
+    """Decode an image file, keeping 16-bit values.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def read_pixels(data: bytes) -> Pixels:
 
 @contextmanager
 def decoded(data: bytes) -> Iterator[Pixels]:
-    """Decode an image as :func:`read_pixels` does; others wait while it takes much memory.
+    """Decode an image as :func:`read_pixels` does; other threads wait while it takes much memory.
 
     Parameters
     ----------
@@ -115,8 +115,8 @@ def decoded(data: bytes) -> Iterator[Pixels]:
     Yields
     ------
     Pixels
-        Until the end of the block what it takes counts, so that few large images are decoded at
-        once in one process.
+        Its memory counts as used until the end of the block, so that one process decodes only few
+        large images at once.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def _read(data: bytes, stack: ExitStack) -> Pixels:
 
 @contextmanager
 def _explained(data: bytes) -> Iterator[None]:
-    """Say in a sentence why an image cannot be decoded."""
+    """Explain in one sentence why an image cannot be decoded."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -162,7 +162,7 @@ def _explained(data: bytes) -> Iterator[None]:
         raise ImageError(f"larger than {MAX_PIXELS // 1_000_000} megapixels") from error
     except MemoryError as error:
         raise ImageError("too large for this machine's memory") from error
-    # A damaged file can fail in as many ways as there are decoders.
+    # The exceptions raised for a damaged file depend on the decoder.
     except Exception as error:
         reason = one_line(error, 80)
         if "MAX_TEXT" in reason:
@@ -179,10 +179,10 @@ def _read_by_pillow(data: bytes, kind: str, take: Callable[[int], None]) -> Pixe
         _know_heic()
     file = BoundedFile(data)
     try:
-        # Sizes are checked below; what else is odd either decodes or fails.
+        # Sizes are checked below; anything else unusual either decodes or fails.
         opened = Image.open(file, formats=[kind])
     except UnidentifiedImageError:
-        if kind == "TIFF":  # one that Pillow does not know
+        if kind == "TIFF":  # a TIFF that Pillow cannot read
             return read_tiff(data, take)
         raise
     with opened as image:
@@ -203,7 +203,7 @@ def _read_by_pillow(data: bytes, kind: str, take: Callable[[int], None]) -> Pixe
 
 @lru_cache(maxsize=1)
 def _know_heic() -> None:
-    """Let Pillow read HEIC, with one thread."""
+    """Register HEIC support in Pillow, with one thread."""
     need("formats", "a HEIC file", ImageError, "pi_heif")
     import pi_heif
 
@@ -212,7 +212,7 @@ def _know_heic() -> None:
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Read the size of an image, without decoding it where its kind allows that.
+    """Read the size of an image, without decoding it if its format allows that.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises
     ------
     ImageError
-        If it is no image, or cannot be read.
+        If it is not an image, or cannot be read.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -247,7 +247,7 @@ def read_size(path: Path) -> tuple[int, int]:
 
 
 def check_bytes(size: int) -> None:
-    """Refuse files too large to be a cell, so that they need not be read.
+    """Refuse files too large to show one cell before they are read.
 
     Parameters
     ----------
@@ -264,7 +264,7 @@ def check_bytes(size: int) -> None:
 
 
 def resize(image: RGBImage, side: int) -> RGBImage:
-    """Resize an image whole, never centre-cropped.
+    """Resize the whole image, without cropping.
 
     Parameters
     ----------
@@ -275,7 +275,7 @@ def resize(image: RGBImage, side: int) -> RGBImage:
     Returns
     -------
     ndarray of uint8, shape (side, side, 3)
-        By antialiased bicubic interpolation; the same image if it has that size.
+        Result of antialiased bicubic interpolation; the same image if it has that size already.
     """
     from PIL import Image
 

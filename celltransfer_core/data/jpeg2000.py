@@ -1,4 +1,4 @@
-"""A JPEG 2000 in, the numbers of its pixels out where they are more than an 8-bit picture.
+"""Read the pixel values of a JPEG 2000 that is more than an 8-bit picture.
 
 Not in the paper.
 """
@@ -16,22 +16,22 @@ from celltransfer_core.data.channels import MAX_CHANNELS
 from celltransfer_core.data.pixels import Pixels
 from celltransfer_core.errors import ImageError
 
-_START = b"\xff\x4f\xff\x51"  # of the picture, behind the boxes of a .jp2
+_START = b"\xff\x4f\xff\x51"  # start of the codestream, after the boxes of a .jp2
 _MAX_TILES = 10_000
-_BYTES = 12  # that each number takes while it is unpacked
+_BYTES = 12  # per value while unpacking
 
 
 class Head(NamedTuple):
-    """What a JPEG 2000 says of itself."""
+    """Header of a JPEG 2000."""
 
     width: int
     height: int
     channels: int
     bits: int
-    """The most of any channel."""
+    """Maximum bit depth over all channels."""
     signed: bool
     opacity: bool
-    """Whether its boxes tell what its channels are, one being opacity."""
+    """Whether its boxes define the channels, and one of them is opacity."""
 
     @property
     def plain(self) -> bool:
@@ -41,7 +41,7 @@ class Head(NamedTuple):
 
 
 def read_head(data: bytes) -> Head:
-    """Read what a JPEG 2000 says of itself; refuse one that is cut into far too many tiles.
+    """Read the header of a JPEG 2000; refuse one with far too many tiles.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def read_head(data: bytes) -> Head:
     ------
     ImageError
     ValueError
-        If it is none.
+        If it is not a JPEG 2000.
     """
     at = data.find(_START)
     try:
@@ -81,14 +81,14 @@ def read_head(data: bytes) -> Head:
 
 
 def read_jpeg2000(data: bytes, head: Head, take: Callable[[int], object]) -> Pixels:
-    """Read a JPEG 2000 of more than 8 bits, or of channels that are no colours.
+    """Read a JPEG 2000 with more than 8 bits, or with channels that are not colours.
 
     Parameters
     ----------
     data : bytes
     head : Head
     take : callable
-        Is told the bytes of memory that it takes, before they are taken.
+        Called with the number of bytes of memory before they are allocated.
 
     Returns
     -------

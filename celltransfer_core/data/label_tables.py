@@ -1,4 +1,4 @@
-"""Tables (``labels.csv``, ``metadata.csv``) in, types, slides and patients of files out.
+"""Read types, slides and patients of files from ``labels.csv`` and ``metadata.csv``.
 
 Not in the paper.
 """
@@ -29,13 +29,13 @@ from celltransfer_core.errors import DataError
 
 
 def read_table_texts(root: Path, columns: Mapping[str, str] | None = None) -> dict[str, TableText]:
-    """Read the tables of a folder, as far as they are there.
+    """Read the tables that a folder contains.
 
     Parameters
     ----------
     root : Path
     columns : mapping from str to str, optional
-        Columns of the table of labels that are to be taken for ``file`` and ``label``.
+        Columns of the label table to use as ``file`` and ``label``.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def read_table_texts(root: Path, columns: Mapping[str, str] | None = None) -> di
     Raises
     ------
     DataError
-        If a table cannot be opened, or is there twice.
+        If a table cannot be opened, or exists twice.
     """
     found: dict[str, TableText] = {}
     for path in sorted(path for path in root.iterdir() if path.name.lower() in TABLES):
@@ -64,18 +64,18 @@ class LabelTables:
     Parameters
     ----------
     tables : mapping from file name to TableText
-        Of :data:`TABLES`, as far as they are there.
+        The available tables of :data:`TABLES`.
     where : str
         Name of the set, for messages.
     labelled : bool
-        Whether types are wanted; if not, labels in a table are not looked at.
+        Whether types are wanted; if not, labels in a table are ignored.
 
     Raises
     ------
     ColumnsError
-        If it is not clear which column of a table is which.
+        If the columns of a table are ambiguous.
     DataError
-        If a table cannot be read, or there are two of a kind.
+        If a table cannot be read, or there are two tables of the same kind.
     """
 
     def __init__(self, tables: Mapping[str, TableText], where: str, *, labelled: bool) -> None:
@@ -98,7 +98,7 @@ class LabelTables:
         table = rows_of(written, f"{self.where}/{name}", needs)
         notes = (written.note, table.note)
         self._remarks += [Remark(name, note) for note in notes if note]
-        # A table of ours keeps spreadsheets from taking +CD4 for a formula.
+        # Exported tables protect names such as +CD4 from being read as a formula.
         guarded = "'" in written.text
 
         def values_in(column: str) -> Iterable[str]:
@@ -112,7 +112,7 @@ class LabelTables:
         for column in ({"slide", "patient", *needs} - {"file"}) & {*table.columns}:
             known = self.values[column]
             values = map(normalise_text, values_in(column))
-            if once and not known:  # as most are, so that nothing can contradict
+            if once and not known:  # the usual case: no contradictions are possible
                 known.update((k, v) for k, v in zip(keys, values, strict=True) if v and k)
                 continue
             for key, value in zip(keys, values, strict=True):
@@ -121,12 +121,12 @@ class LabelTables:
         self.lines.pop("", None)
 
     def notes(self, names: Sequence[str]) -> list[Remark]:
-        """Say how the tables were read, which of their files are not there, and what contradicts.
+        """Report how the tables were read, which of their files are missing, and contradictions.
 
         Parameters
         ----------
         names : sequence of str
-            All files that are there.
+            All existing files.
 
         Returns
         -------
@@ -151,7 +151,7 @@ class LabelTables:
         ]
 
     def _match(self, names: Sequence[str]) -> Matched:
-        """Find the row of each file, once, among all files."""
+        """Match all files to rows, once."""
         if self._matched is None:
             self._matched = match_rows([normalise_text(name) for name in names], self.lines)
             for name, rows in self._matched.several.items():
@@ -159,7 +159,7 @@ class LabelTables:
         return self._matched
 
     def _join(self, name: str, rows: Sequence[str]) -> None:
-        """Let several rows that mean one file count as one."""
+        """Merge several rows that refer to the same file."""
         for column, known in self.values.items():
             for value in [known[row] for row in rows if row in known]:
                 if not _same(column, known.setdefault(name, value), value):
@@ -170,14 +170,14 @@ class LabelTables:
     def types(
         self, names: Sequence[str], types_at: TypesAt = 1
     ) -> tuple[dict[str, str], list[Remark]]:
-        """Find the type of each file, and the files that have none.
+        """Find the type of each file, and the files without a type.
 
         Parameters
         ----------
         names : sequence of str
-            All files that are there.
+            All existing files.
         types_at : int or "innermost"
-            Level of the folders that name the types, where no table does.
+            Level of the folders that name the types if no table does.
 
         Returns
         -------
@@ -219,12 +219,12 @@ class LabelTables:
         return labels, left_out
 
     def place_of(self, name: str) -> str:
-        """Tell where the type of a file stands.
+        """Return where the type of a file is given.
 
         Parameters
         ----------
         name : str
-            A file that has one, once all were looked up.
+            A file with a type, after all types were looked up.
 
         Returns
         -------

@@ -1,7 +1,8 @@
-"""Names of files in their folders in; which level of folders names their types out.
+"""Find which level of folders names the types of files.
 
-A folder may hold one sub-folder a type, or its types inside others: train, val and test, slides,
-patients. Where several can be meant, a person says which. Not in the paper.
+A folder may hold one sub-folder per type, or hold the types inside other folders, such as train,
+val and test, slides or patients. If several levels are possible, the user chooses. Not in the
+paper.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from celltransfer_core.vocabulary import and_more
 INNERMOST: Final = "innermost"
 
 TypesAt = int | Literal["innermost"]
-"""Level of the folders that name the types, 1 for the outermost; or the folder that each file lies
-in itself."""
+"""Level of the folders that name the types, 1 for the outermost; or the innermost folder that
+contains each file."""
 
 MOST_LEVELS = 20
-"""Levels of folders that may name types."""
+"""Maximum number of folder levels that may name types."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,13 @@ class Level:
 
     types_at: TypesAt
     types: Mapping[str, int]
-    """Files of each type, the names in order."""
+    """Number of files of each type, sorted by name."""
     without: int
-    """Files that lie less deep."""
+    """Number of files above this level."""
 
 
 class LevelError(DataError):
-    """Several levels of folders may name the types: somebody must say which."""
+    """Several levels of folders may name the types, and the user must choose one."""
 
     def __init__(self, where: str, levels: Sequence[Level], remedy: str) -> None:
         said = "; ".join(
@@ -53,7 +54,7 @@ class LevelError(DataError):
 
 
 def read_level(text: str) -> TypesAt:
-    """Read a level as it is written.
+    """Parse a folder level.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def folder_at(name: str, types_at: TypesAt) -> str | None:
     Returns
     -------
     str or None
-        None if the file lies less deep.
+        None if the file lies above this level.
 
     Examples
     --------
@@ -116,7 +117,7 @@ def levels_of(names: Iterable[str]) -> tuple[Level, ...]:
     Returns
     -------
     tuple of Level
-        From the outermost; the innermost last, where it is not the same level for all files.
+        From the outermost; ``innermost`` last, if files lie at different levels.
     """
     inside = Counter(name.rpartition("/")[0] for name in names)
     depths = {folder.count("/") + 1 if folder else 0 for folder in inside}
@@ -135,9 +136,9 @@ def _level(inside: Mapping[str, int], types_at: TypesAt) -> Level:
 
 
 def is_unclear(names: Iterable[str]) -> bool:
-    """Tell whether folders of one name lie in several of the outermost folders.
+    """Return whether several of the outermost folders contain folders of the same name.
 
-    Then the outermost may be types that hold the same slides, or slides that hold the same types.
+    The outermost may then be types with the same slides, or slides with the same types.
 
     Parameters
     ----------

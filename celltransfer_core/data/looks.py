@@ -1,8 +1,9 @@
-"""What one decoded image looks like, in a few hundred bytes. Not in the paper.
+"""Summarise the appearance of a decoded image in a few hundred bytes. Not in the paper.
 
-In go the pixels of an image, out comes its record: sides, colour and darkness of its border, how
-much of it is transparent, how few grey levels it has, and a thumbnail that it can be compared by
-(:mod:`celltransfer_core.data.overlap`) and doubted by (:mod:`celltransfer_core.data.suspicions`).
+The record of an image holds its size, the colour and darkness of its border, its transparent share,
+its number of grey levels, and a thumbnail for comparing images
+(:mod:`celltransfer_core.data.overlap`) and finding suspicious ones
+(:mod:`celltransfer_core.data.suspicions`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from celltransfer_core.data.dataset import Dataset
 
 SIDE = 24
-"""Rows and columns of a thumbnail."""
+"""Number of rows and columns of a thumbnail."""
 
 LOOK = np.dtype(
     [
@@ -37,29 +38,29 @@ LOOK = np.dtype(
         ("thumbnail", "u1", (SIDE, SIDE)),
     ]
 )
-"""A record: sides in px; the border's median colour in RGB; in percent, how much of the border is
-black (0 for less than half), and how transparent the image is on the whole; grey levels,
-:data:`MANY` for more than a mask has; and the whole image in grey, squeezed to a square."""
+"""A record: width and height in px; median RGB colour of the border; percentage of the border that
+is black (0 if less than half); overall transparency of the image in percent; number of grey levels,
+:data:`MANY` for more than a mask has; and the whole image in grey, resized to a square."""
 
-_HEAD = struct.Struct("<2H3B3B")  # the same, without the thumbnail: packed far faster
+_HEAD = struct.Struct("<2H3B3B")  # the same without the thumbnail; much faster to pack
 
 MANY = 255
 
 FEW = 16
-"""Grey levels that a drawn mask may have: one for each object in it, and its background."""
+"""Maximum number of grey levels of a mask: one per object, and the background."""
 
 BLACK = 8
-"""Grey value up to which a border counts as black: a JPEG leaves no plain 0."""
+"""Grey value up to which a border counts as black: JPEG does not preserve 0 exactly."""
 
-_FINE = 3  # rows and columns behind one of the thumbnail, at least
-_EDGE = 4  # of so many pixels of the border one is looked at
-_APART = 128  # grey values, at least, between the two of a mask that a JPEG blurred
-_NEAR = 16  # grey values that a JPEG blurs the two of a mask by
-_BLURRED = 0.94  # share of the pixels of a mask that lie that near to one of the two
+_FINE = 3  # minimum rows and columns per thumbnail row and column
+_EDGE = 4  # one in this many border pixels is sampled
+_APART = 128  # minimum grey levels between the two values of a mask blurred by JPEG
+_NEAR = 16  # grey levels by which JPEG blurs the two values of a mask
+_BLURRED = 0.94  # share of a mask's pixels that lie this near to one of the two
 
 
 def look_at(pixels: Pixels) -> bytes:
-    """Look at an image.
+    """Summarise the appearance of an image.
 
     Parameters
     ----------
@@ -68,8 +69,8 @@ def look_at(pixels: Pixels) -> bytes:
     Returns
     -------
     bytes
-        One record, see :data:`LOOK`. Numbers that need the scale of their set are brought to grey
-        by their own extremes: another scale of the same image looks alike.
+        One record, see :data:`LOOK`. Values that need the scale of their set are converted to grey
+        by the extremes of the image, so that another scale gives a similar record.
     """
     from PIL import Image
 
@@ -93,19 +94,19 @@ def look_at(pixels: Pixels) -> bytes:
 
 
 def read_looks(looks: Sequence[bytes]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Join records to one table.
+    """Join records into one table.
 
     Parameters
     ----------
     looks : sequence of bytes, length n
-        From :func:`look_at`; empty where nobody looked.
+        From :func:`look_at`; empty for images without a record.
 
     Returns
     -------
     table : ndarray of :data:`LOOK`, shape (n,)
-        Zeros where nobody looked.
+        Zeros for images without a record.
     seen : ndarray of bool, shape (n,)
-        Whether somebody did.
+        Whether the image has a record.
     """
     seen = np.array([len(look) == LOOK.itemsize for look in looks], dtype=bool)
     table = np.zeros(len(looks), dtype=LOOK)
@@ -115,7 +116,7 @@ def read_looks(looks: Sequence[bytes]) -> tuple[NDArray[Any], NDArray[np.bool_]]
 
 
 def count_levels(look: bytes) -> int:
-    """Read the grey levels of one record.
+    """Read the number of grey levels of one record.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ def count_levels(look: bytes) -> int:
     Returns
     -------
     int
-        :data:`MANY` where nobody looked.
+        :data:`MANY` if there is no record.
     """
     table, seen = read_looks([look])
     return int(table["levels"][0]) if seen[0] else MANY
@@ -142,14 +143,14 @@ def looks_of(dataset: Dataset) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     -------
     table : ndarray of :data:`LOOK`, shape (n,)
     seen : ndarray of bool, shape (n,)
-        See :func:`read_looks`. Images that came into a workspace of version 0.1 were not looked at.
+        See :func:`read_looks`. Images imported with version 0.1 have no record.
     """
     known: Mapping[str, bytes] = dataset.looks or {}
     return read_looks([known.get(cell, b"") for cell in dataset.cells])
 
 
 def _in_colour(pixels: Pixels, step: int) -> NDArray[np.uint8]:
-    """Take one of so many rows and columns of an image; far fewer than it has show as much."""
+    """Take every ``step``-th row and column of an image, which is enough detail here."""
     thinned = pixels.values[::step, ::step]
     if not pixels.deep and pixels.alpha is None and thinned.shape[2] == 3:
         return thinned
@@ -158,7 +159,7 @@ def _in_colour(pixels: Pixels, step: int) -> NDArray[np.uint8]:
 
 
 def _levels_in(green: Image.Image) -> int:
-    """Count the grey levels; those of a mask that a JPEG blurred are two."""
+    """Count the grey levels; a mask blurred by JPEG counts as two."""
     middle = green.height // 2
     row = green.crop((0, middle, green.width, middle + 1))
     if len(set(row.tobytes())) > 2 * FEW:  # as in nearly all pictures

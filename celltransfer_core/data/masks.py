@@ -1,8 +1,8 @@
-"""Names of the images of a set in, those that are masks of others by their name out.
+"""Find images of a set that are masks of other images, by their names.
 
-Programs that find cells write a mask beside each picture (``c1.png``, ``c1_cp_masks.png``), or into
-a folder beside theirs (``images/c1.png``, ``masks/c1.png``). Not in the paper. Names are looked at
-for these endings alone: nothing that may name a type is.
+Segmentation programs write a mask next to each picture (``c1.png``, ``c1_cp_masks.png``), or into a
+parallel folder (``images/c1.png``, ``masks/c1.png``). Not in the paper. Names are checked for these
+patterns only, and never for the name of a type.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 IS_MASK = "is the mask of another image: it shows where the cell lies, not the cell"
-"""Why a mask is left out."""
+"""Reason why a mask is left out."""
 
 _WORD = r"(?:masks?|seg|segmentations?|outlines?|annotations?|labels?)"
 _ENDING = re.compile(rf"(.+?)(?:[ _.-]cp)?[ _.-]{_WORD}", re.IGNORECASE)
@@ -19,7 +19,7 @@ _FOLDER = re.compile(rf"(?:.*[ _.-])?{_WORD}", re.IGNORECASE)
 
 
 def named_as_masks(names: Iterable[str]) -> frozenset[str]:
-    """Find the images that are masks of others, by their names.
+    """Find the images that are masks of other images, by their names.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def named_as_masks(names: Iterable[str]) -> frozenset[str]:
     Returns
     -------
     frozenset of str
-        Those that end as masks do, or lie in a folder of masks, where the image itself is there.
+        Names that end like masks or lie in a folder of masks, if the image itself exists.
 
     Examples
     --------

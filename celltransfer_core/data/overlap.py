@@ -1,8 +1,8 @@
-"""Cells that stand in two sets, or twice in one: sets in, pairs of cells that are the same out.
+"""Find cells that two sets share, or that one set contains twice.
 
-Byte for byte, or nearly: saved again, resized, a little brighter or darker, cut a pixel or two
-elsewhere. Not in the paper. No label is read, and no image: thumbnails were taken when the images
-came in (:mod:`celltransfer_core.data.looks`).
+Matches are byte-identical or nearly identical: saved again, resized, slightly brighter or darker,
+or cropped with an offset of a pixel or two. Not in the paper. No labels and no images are read; the
+thumbnails are computed when images are imported (:mod:`celltransfer_core.data.looks`).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from celltransfer_core.runtime.batches import in_batches
 from celltransfer_core.types import Bools, Float32, Float64, Ints
 
 ALIKE = 0.95
-"""Correlation of two coarse thumbnails from which their cells are compared closely."""
+"""Minimum correlation of two coarse thumbnails for a close comparison of their cells."""
 
 SAME = 0.85
-"""Share of each thumbnail's fine detail that the other one must explain. Of the pairs of six sets
-that were looked at (tests/benchmarks/same_cells.py) none of two different cells reached 0.78."""
+"""Share of each thumbnail's fine detail that the other must explain. In six sets
+(tests/benchmarks/same_cells.py), no inspected pair of different cells reached 0.78."""
 
-_NEIGHBOURS = 6  # most alike cells that each is compared with
+_NEIGHBOURS = 6  # most similar cells that each cell is compared with
 _COARSE = SIDE // 2  # rows and columns of the search's thumbnails
-_DETAIL = 5  # px: what is smoother than this is the same in all round cells
-_LEAST = 1.0  # grey values: a thumbnail whose detail deviates less shows nothing to tell it by
-_ASPECT = 0.1  # by which the logarithms of two sides' ratios may differ
-_WHITE = 250  # grey values from which transparent pixels, laid over white, begin
+_DETAIL = 5  # px: smoother structure is the same in all round cells
+_LEAST = 1.0  # grey levels: minimum standard deviation of a usable thumbnail's detail
+_ASPECT = 0.1  # maximum difference of the logarithms of two aspect ratios
+_WHITE = 250  # minimum grey value of transparent pixels laid over white
 _AT_ONCE = 2048  # pairs
 
 
@@ -40,33 +40,33 @@ class Overlap:
 
     pairs: Ints
     """Shape (k, 2): a cell of the first set and one of the second, ascending by the second, which
-    stands here once. Within one set: the first cell of a group, and another one of it."""
+    occurs once. Within one set: the first cell of a group, and another cell of the group."""
     identical: Bools
-    """Whether their files are the same byte for byte, shape (k,)."""
+    """Whether their files are byte-identical, shape (k,)."""
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     @property
     def how(self) -> str:
-        """How many are the same byte for byte, and how many nearly."""
+        """Number of pairs that are byte-identical, and number that are nearly identical."""
         same = int(self.identical.sum())
         kinds = ((same, "byte for byte"), (len(self) - same, "nearly"))
         return ", ".join(f"{count:,} {what}" for count, what in kinds if count)
 
 
 def find_shared(first: Dataset, second: Dataset) -> Overlap:
-    """Find the cells of one set that are in another one too.
+    """Find the cells that two sets share.
 
     Parameters
     ----------
     first, second : Dataset
-        Such as the reference and the query; no label is read.
+        For example the reference and the query; no labels are read.
 
     Returns
     -------
     Overlap
-        Cells that nobody looked at are compared byte for byte alone.
+        Cells without a thumbnail are compared byte by byte only.
     """
     place = {cell: number for number, cell in enumerate(first.cells)}
     same = np.array([place.get(cell, -1) for cell in second.cells], dtype=np.int64)
@@ -74,14 +74,14 @@ def find_shared(first: Dataset, second: Dataset) -> Overlap:
     rest = np.flatnonzero(~identical)
     Xs, Xt = _Thumbnails.of(first), _Thumbnails.of(second).take(rest)
     found = _nearest_same(Xt, Xs, min(_NEIGHBOURS, len(Xs)))
-    for one, other in found[::-1].tolist():  # the most alike comes first
+    for one, other in found[::-1].tolist():  # the most similar comes first
         same[rest[one]] = other
     cells = np.flatnonzero(same >= 0)
     return Overlap(np.stack([same[cells], cells], axis=1), identical[cells])
 
 
 def find_repeated(dataset: Dataset) -> Overlap:
-    """Find the cells that a set holds more than once, nearly: files that are the same are one cell.
+    """Find near-duplicate cells within one set; identical files are one cell already.
 
     Parameters
     ----------
@@ -108,12 +108,12 @@ def find_repeated(dataset: Dataset) -> Overlap:
 
 @dataclass(frozen=True)
 class _Thumbnails:
-    """Thumbnails of some cells; blank where nobody looked, and where they were made larger."""
+    """Thumbnails of some cells; blank where there is no record, or where they were enlarged."""
 
     grey: NDArray[np.uint8]
     """Shape (n, SIDE, SIDE)."""
     aspect: Float64
-    """Logarithm of width through height, shape (n,)."""
+    """Logarithm of width divided by height, shape (n,)."""
 
     @classmethod
     def of(cls, dataset: Dataset) -> _Thumbnails:
@@ -132,7 +132,7 @@ class _Thumbnails:
         return _Thumbnails(self.grey[cells], self.aspect[cells])
 
     def coarse(self) -> Float32:
-        """Shrink to rows whose products are correlations, shape (n, _COARSE²)."""
+        """Downsample to rows whose dot products are correlations, shape (n, _COARSE²)."""
         shape = (len(self), _COARSE, SIDE // _COARSE, _COARSE, SIDE // _COARSE)
         rows = self.grey.reshape(shape).mean(axis=(2, 4), dtype=np.float32).reshape(len(self), -1)
         rows -= rows.mean(axis=1, keepdims=True)
@@ -141,7 +141,7 @@ class _Thumbnails:
 
 
 def _fill(grey: NDArray[np.uint8], cut_out: Bools, empty: Bools) -> None:
-    """Give what was cut away the cell's usual grey, in place: one mask's edge is many cells'."""
+    """Fill cut-out areas with the cell's usual grey, in place: many cells share a mask outline."""
     from scipy.ndimage import binary_dilation
 
     for cell in np.flatnonzero(cut_out):
@@ -151,7 +151,7 @@ def _fill(grey: NDArray[np.uint8], cut_out: Bools, empty: Bools) -> None:
 
 
 def _nearest_same(X: _Thumbnails, gallery: _Thumbnails, k: int) -> Ints:
-    """Pair each cell with those of the k most alike ones that are the same, the nearest first."""
+    """Pair each cell with those of its k nearest neighbours that are the same, nearest first."""
     if not len(X) or not len(gallery):
         return np.empty((0, 2), dtype=np.int64)
     distances, rows = NearestIndex(gallery.coarse()).search(X.coarse(), k)
@@ -170,16 +170,16 @@ def _nearest_same(X: _Thumbnails, gallery: _Thumbnails, k: int) -> Ints:
 
 
 def _are_same(A: NDArray[np.uint8], B: NDArray[np.uint8]) -> Bools:
-    """Tell which pairs of thumbnails, each of shape (n, SIDE, SIDE), show the same cell."""
+    """Return which pairs of thumbnails, each of shape (n, SIDE, SIDE), show the same cell."""
     first, second = A.astype(np.float32), B.astype(np.float32)
     return np.minimum(_explained(first, second), _explained(second, first)) >= SAME
 
 
 def _explained(A: Float32, B: Float32) -> Float64:
-    """Compute how much of B's detail is A's, brightened, moved and zoomed a little.
+    """Compute how much of B's detail is A's after a slight brightening, shift and zoom.
 
-    To first order the last three are multiples of A, of its slopes, and of its slopes times the
-    distance from the middle: one regression finds all of them.
+    To first order, these three are multiples of A, of its gradients, and of its gradients times the
+    distance from the centre, so that one regression finds them all.
     """
     down, right = np.gradient(A, axis=1), np.gradient(A, axis=2)
     place = np.linspace(-1, 1, SIDE, dtype=np.float32)
@@ -196,7 +196,7 @@ def _explained(A: Float32, B: Float32) -> Float64:
 
 
 def _detail(images: Float32) -> Float32:
-    """Take what is smooth away, and the outermost pixels: shape (n, (SIDE - 2)²)."""
+    """Remove smooth structure and the outermost pixels, shape (n, (SIDE - 2)²)."""
     from scipy.ndimage import uniform_filter
 
     smooth = uniform_filter(images, (0, _DETAIL, _DETAIL), mode="nearest")

@@ -1,6 +1,6 @@
-"""The packed pieces of a TIFF's page in, a refusal out where they unpack to more than its pixels.
+"""Refuse TIFF pages whose compressed pieces unpack to more than the pixels of the page.
 
-Pieces are unpacked whole, so their own heads are read first. Not in the paper.
+Pieces are unpacked as a whole, so their headers are read first. Not in the paper.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _lerc_size(piece: bytes) -> tuple[int, int, int]:
     if not piece.startswith(b"Lerc2 "):
         raise ValueError
     (version,) = struct.unpack_from("<i", piece, 6)
-    at = 14 if version >= 3 else 10  # behind a checksum
+    at = 14 if version >= 3 else 10  # after a checksum
     height, width = struct.unpack_from("<2i", piece, at)
     depth = struct.unpack_from("<i", piece, at + 8)[0] if version >= 4 else 1
     return width, height, depth
@@ -59,9 +59,9 @@ _HEADS: dict[int, Callable[[bytes], tuple[int, int, int]]] = {
     34933: _png_size,
     50001: _webp_size,
 }
-_BOUNDED = (1, 5, 32773, 34926, 50000)  # unpacked to the length of their pixels, no further
+_BOUNDED = (1, 5, 32773, 34926, 50000)  # unpacked only to the length of their pixels
 PACKINGS = frozenset({*_UNPACKERS, *_HEADS, *_BOUNDED})
-"""Ways to pack pixels that are read, as TIFF numbers them."""
+"""Supported compression methods, by their TIFF number."""
 
 _LERC_PARAMETERS = 50674  # a TIFF tag
 

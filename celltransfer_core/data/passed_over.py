@@ -1,7 +1,7 @@
-"""Names of files in; why those that are no image and no table are passed over, and counts, out.
+"""Explain by name why files that are neither image nor table are skipped, and count them.
 
-The reason is told by the name alone, for the file is not opened, and is one text for a kind, so
-that very many files are told in a line. Not in the paper.
+The reason depends on the name only, because the file is not opened. It is the same text for all
+files of a kind, so that many files can be reported in one line. Not in the paper.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from celltransfer_core.data.images import EXTENSIONS
 from celltransfer_core.data.tables import TABLES
 
 NO_IMAGE = "is no image by its name"
-"""Why most files that are passed over are."""
+"""Most common reason why files are skipped."""
 
-_LONGEST = 9  # characters of an extension: what follows the dot in "site A. 3 May" is none
+_LONGEST = 9  # maximum length of an extension: the text after the dot in "site A. 3 May" is not one
 
 OF_SYSTEMS = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx"})
-"""Names of files and folders that systems leave behind, in small letters; hidden ones beside."""
+"""Files and folders that operating systems leave behind, in lower case, besides hidden ones."""
 
 _SAVE = "save it as PNG or TIFF"
 _CUT = "save each cell as PNG or TIFF"
@@ -47,18 +47,18 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class PassedOver:
-    """Files that are left out for one reason, of one extension, in one folder."""
+    """Files with one extension in one folder that are left out for the same reason."""
 
     reason: str
     extension: str
-    """In small letters, with its dot; empty without one."""
+    """Extension in lower case, with its dot; empty if there is none."""
     folder: str
-    """The outermost; empty for files that lie in none."""
+    """Outermost folder; empty for files outside any folder."""
     files: int
 
 
 def extension_of(name: str) -> str:
-    """Return the extension of a file's name.
+    """Return the extension of a file name.
 
     Parameters
     ----------
@@ -68,15 +68,15 @@ def extension_of(name: str) -> str:
     Returns
     -------
     str
-        In small letters, with its dot; empty without one.
+        Extension in lower case, with its dot; empty if there is none.
     """
-    # A path takes ten times as long, and a set may have 100,000 files.
+    # A Path is ten times slower, and a set may have 100,000 files.
     stem, _, end = name.rpartition("/")[2].rpartition(".")
     return f".{end.lower()}" if stem and end.isalnum() and len(end) < _LONGEST else ""
 
 
 def is_of_systems(name: str) -> bool:
-    """Tell whether a file is one that systems leave behind: hidden, or beside what it speaks of.
+    """Return whether a file is hidden or left behind by an operating system.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def is_of_systems(name: str) -> bool:
 
 
 def kind_problem(name: str) -> str:
-    """Return why a file is passed over unopened, by its name.
+    """Return why a file is skipped without opening it, by its name.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def kind_problem(name: str) -> str:
     Returns
     -------
     str
-        Empty for an image and for a table beside the types' folders.
+        Empty for an image, and for a table next to the folders of the types.
 
     Examples
     --------
@@ -125,18 +125,18 @@ def kind_problem(name: str) -> str:
 
 
 def count_passed_over(remarks: Iterable[Remark], *, folders: bool) -> tuple[PassedOver, ...]:
-    """Count files that are left out by reason and extension.
+    """Count left-out files by reason and extension.
 
     Parameters
     ----------
     remarks : iterable of Remark
     folders : bool
-        Whether by the outermost folder too; it can tell a type.
+        Whether to count by the outermost folder too, which may name a type.
 
     Returns
     -------
     tuple of PassedOver
-        The most files first.
+        Largest counts first.
     """
     counts = Counter(
         (

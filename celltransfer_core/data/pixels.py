@@ -1,7 +1,7 @@
-"""The pixels of an image as its file holds them in, 8-bit RGB out. Not in the paper.
+"""Convert pixels as stored in a file to 8-bit RGB. Not in the paper.
 
-Numbers of more than 8 bits, signed ones and floats keep their values until the scale of their whole
-set is known; channels that are no colours are kept apart until it is known which are shown.
+Values of more than 8 bits, signed values and floats are kept until the scale of the whole set is
+known. Channels that are not colours are kept separate until the displayed ones are chosen.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ RGB = tuple[int, int, int]
 
 WHITE: RGB = (255, 255, 255)
 
-_WIDE = 4  # bytes a number, from which 32-bit floats are too coarse to scale it in
+_WIDE = 4  # minimum bytes per value for which 32-bit floats are too coarse
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """An image as its file holds it."""
+    """An image as stored in its file."""
 
     values: NDArray[Any]
-    """uint8 of shape (h, w, 3); numbers of any other kind, of shape (h, w, 1) or (h, w, 3); or of
-    shape (h, w, channels) where there are channels."""
+    """uint8 of shape (h, w, 3); any other kind of values, of shape (h, w, 1) or (h, w, 3); or shape
+    (h, w, channels) if there are channels."""
     pages: int = 1
-    """Pages of the file; the first is used."""
+    """Number of pages of the file; the first is used."""
     alpha: NDArray[np.float32] | None = None
     """Opacity, 0 to 1, shape (h, w, 1); None where nothing is transparent."""
     channels: int = 0
-    """Number of channels that are no colours of one picture; 0 for ordinary grey and colour."""
+    """Number of channels that are not colours of one picture; 0 for ordinary grey and colour."""
     notes: tuple[str, ...] = ()
-    """What is to be said of the file."""
+    """Remarks about the file."""
 
     @property
     def numbers(self) -> str:
-        """Kind of the numbers, such as ``float``; empty for 8 bit, which needs no scale."""
+        """Kind of the values, such as ``float``; empty for 8 bit, which needs no scale."""
         return number_kind(self.values.dtype)
 
     @property
     def deep(self) -> bool:
-        """Whether the numbers need the scale of their set."""
+        """Whether the values need the scale of their set."""
         return bool(self.numbers)
 
     def spread(self) -> Pixels:
-        """Give grey of 8 bits three equal colours.
+        """Convert 8-bit grey to three equal colours.
 
         Returns
         -------
@@ -63,7 +63,7 @@ class Pixels:
         return replace(self, values=np.broadcast_to(self.values, (*self.values.shape[:2], 3)))
 
     def shown(self, channels: Sequence[int] | None = None) -> Pixels:
-        """Keep the channels that are shown.
+        """Select the channels that are shown.
 
         Parameters
         ----------
@@ -73,12 +73,12 @@ class Pixels:
         Returns
         -------
         Pixels
-            Of one channel or three.
+            With one or three channels.
 
         Raises
         ------
         ImageError
-            If it has other channels than these.
+            If it does not have these channels.
         """
         if not self.channels:
             return self
@@ -86,7 +86,7 @@ class Pixels:
 
 
 def number_kind(kind: np.dtype[Any]) -> str:
-    """Name a kind of numbers.
+    """Name a kind of values.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def number_kind(kind: np.dtype[Any]) -> str:
     Returns
     -------
     str
-        ``16 bit``, ``signed 16 bit``, ``float`` and the like; empty for plain 8 bit.
+        Such as ``16 bit``, ``signed 16 bit`` or ``float``; empty for plain 8 bit.
     """
     if kind.kind == "f":
         return "float"
@@ -111,17 +111,17 @@ def to_rgb(
     channels: Sequence[int] | None = None,
     background: RGB = WHITE,
 ) -> RGBImage:
-    """Bring numbers to 8 bits; those that have 8 bits stay as they are.
+    """Convert values to 8 bits; 8-bit values are unchanged.
 
     Parameters
     ----------
     pixels : Pixels
     intensity : (float, float), optional
-        What becomes black and white in numbers that are not 8-bit; their own extremes by default.
+        Values mapped to black and white if not 8-bit; the extremes of the image by default.
     channels : sequence of int, optional
         Which channels are shown, see :func:`~celltransfer_core.data.channels.choose`.
     background : (int, int, int)
-        Colour that is seen where the image is transparent.
+        Colour shown where the image is transparent.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def to_rgb(
     Raises
     ------
     ImageError
-        If it has other channels than these.
+        If it does not have these channels.
     """
     pixels = pixels.shown(channels)
     values = pixels.values

@@ -1,4 +1,4 @@
-"""Several sets in, one :class:`Dataset` out that knows where each cell came from; drawing from it.
+"""Pool several sets into one :class:`Dataset` that records the source of each cell, and draw cells.
 
 In the paper several reference sets are joined in the same way (Tables 4 to 6).
 """
@@ -22,10 +22,10 @@ from celltransfer_core.errors import DataError
 File = TypeVar("File", bound=Hashable)
 
 CONTRADICTION = "the same image appears under"
-"""How the reason begins why images that stand under several types are left out."""
+"""Start of the reason given for images that are left out because they have several types."""
 
 _Key = tuple[str, str, int]
-"""Content hash and name of a file, and the number of its set."""
+"""Content hash and name of a file, and number of its set."""
 
 
 class _Scales(TypedDict):
@@ -36,14 +36,14 @@ class _Scales(TypedDict):
 
 
 def draw_per_class(dataset: Dataset, cells: int, seed: int) -> Dataset:
-    """Draw a number of cells of each type, from each set that was pooled.
+    """Draw a number of cells of each type from each pooled set.
 
     Parameters
     ----------
     dataset : Dataset
-        With types.
+        Set with types.
     cells : int
-        To draw of each type; all where there are fewer.
+        Number to draw of each type; all if there are fewer.
     seed : int
 
     Returns
@@ -53,7 +53,7 @@ def draw_per_class(dataset: Dataset, cells: int, seed: int) -> Dataset:
     Raises
     ------
     DataError
-        If fewer than one cell of each type is wanted.
+        If ``cells`` is less than one.
     """
     if cells < 1:
         raise DataError("--per-class must be at least 1.")
@@ -72,26 +72,26 @@ def pool(
     mappings: Sequence[Mapping[str, str]] | None = None,
     names: Sequence[str] | None = None,
 ) -> Dataset:
-    """Join sets to one, and rename or merge their types.
+    """Join sets into one, and rename or merge their types.
 
     Parameters
     ----------
     datasets : sequence of Dataset
-        All with types or all without. Files of sets under different roots are named from the
-        folder that holds them all.
+        All with types or all without. Files of sets under different roots are named relative to
+        the folder that contains all of them.
     mappings : sequence of mapping from type to type, optional
-        One a set; types that are not named stay, and those renamed to nothing are left out. Types
-        that differ in case, white space or Unicode form alone are one.
+        One per set. Types that are not listed stay, and types mapped to an empty name are left out.
+        Types that differ only in case, white space or Unicode form are the same.
     names : sequence of str, optional
-        One a set, where the sets were not made alike: it is then kept which cell came from which,
-        and each set is framed, coloured, centred and transported by itself.
+        One per set, for sets that were acquired differently: the source of each cell is then
+        recorded, and each set is framed, colour-corrected, centred and transported separately.
 
     Returns
     -------
     Dataset
-        Each file keeps the scale of its own set. An image that two sets type differently is left
-        out, with the reason; one that they type alike counts as of the set that is named first in
-        the alphabet, or of the first set where none is named.
+        Each file keeps the scale of its own set. An image with different types in two sets is left
+        out, with the reason. An image with the same type in both belongs to the set whose name
+        comes first in alphabetical order, or to the first set if sets have no names.
     """
     datasets = _under_one_root(datasets)
     rows: dict[_Key, tuple[str, str, str]] = {}
@@ -147,14 +147,14 @@ def pool(
 
 
 def _renamed(dataset: Dataset, mapping: Mapping[str, str]) -> dict[str, str]:
-    """Find what a set's types are called, also where it spells them otherwise by now."""
+    """Find the new names of a set's types, including types whose spelling has changed since."""
     by_key = {type_key(name): wanted for name, wanted in mapping.items()}
     types = set(dataset.labels or ()) if mapping else set()
     return {name: mapping.get(name, by_key.get(type_key(name), name)) for name in types}
 
 
 def _first_sets(files: Sequence[_Key], names: Sequence[str] | range) -> dict[str, int]:
-    """Find the number of the set that each image counts as of: the first by name."""
+    """Find the number of the set that each image belongs to: the first by name."""
     owners: dict[str, int] = {}
     for sha, _, number in files:
         owners[sha] = min(number, owners.get(sha, number), key=lambda one: (names[one], one))
@@ -164,7 +164,7 @@ def _first_sets(files: Sequence[_Key], names: Sequence[str] | range) -> dict[str
 def _join_scales(
     datasets: Sequence[Dataset], files: Sequence[_Key], owners: Mapping[str, int]
 ) -> _Scales:
-    """Give each file the scale of the set that its image counts as of."""
+    """Give each file the scale of the set that its image belongs to."""
     scales = tuple(dict.fromkeys(scale for dataset in datasets for scale in dataset.scales))
     if len(scales) == 1:
         return {"scales": scales, "scale_numbers": None}
@@ -177,7 +177,7 @@ def _join_scales(
 def _under_one_root(datasets: Sequence[Dataset]) -> list[Dataset]:
     try:
         root = Path(os.path.commonpath([dataset.root for dataset in datasets]))
-    except ValueError as error:  # Windows has no folder above its drives
+    except ValueError as error:  # Windows has no common folder above its drives
         folders = " and ".join(sorted({str(dataset.root) for dataset in datasets}))
         raise DataError(f"{folders} are on different drives: move them to one.") from error
     named = []
@@ -199,7 +199,7 @@ def _under_one_root(datasets: Sequence[Dataset]) -> list[Dataset]:
 
 
 def find_contradictions(sha256: Mapping[File, str], labels: Mapping[File, str]) -> dict[File, str]:
-    """Find images that stand under several types.
+    """Find images with several types.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def find_contradictions(sha256: Mapping[File, str], labels: Mapping[File, str]) 
     Returns
     -------
     dict from file to str
-        The reason, for each of these files.
+        The reason for each of these files.
     """
     types: dict[str, set[str]] = {}
     for name, sha in sha256.items():
@@ -224,7 +224,7 @@ def find_contradictions(sha256: Mapping[File, str], labels: Mapping[File, str]) 
 
 
 def unpool(dataset: Dataset, name: str) -> Dataset:
-    """Keep the files of one of the sets that were pooled.
+    """Keep the files of one of the pooled sets.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ def unpool(dataset: Dataset, name: str) -> Dataset:
     Returns
     -------
     Dataset
-        Of this single set.
+        The files of this set only.
     """
     own = [index for index, source in enumerate(dataset.source or ()) if source == name]
 

@@ -1,4 +1,4 @@
-"""A typed set in, the same one with the labels of some cells mended, or without them, out."""
+"""Correct the labels of some cells of a typed set, or leave these cells out."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from celltransfer_core.data.dataset import Dataset, Remark
 
 
 def relabelled(dataset: Dataset, labels: Mapping[str, str]) -> Dataset:
-    """Give some cells another label, or leave them out.
+    """Change the labels of some cells, or leave these cells out.
 
     Parameters
     ----------
     dataset : Dataset
-        With types.
+        Set with types.
     labels : mapping from hash to str
-        The label of each cell that was mended, empty for one to leave out; cells that the set does
-        not have are passed over.
+        New label of each corrected cell, empty for a cell to leave out. Cells that are not in the
+        set are ignored.
 
     Returns
     -------
     Dataset
-        Files that are left out are listed with the reason.
+        Left-out files are listed with the reason.
     """
     mended = labels.keys() & {*dataset.sha256}
     if not mended:

@@ -1,7 +1,7 @@
-"""Files that come under a name that is there already: compared by content, kept apart or joined.
+"""Handle uploaded files whose names already exist in a set.
 
-Names and content hashes of what comes and of what is there go in; where each file goes comes out,
-or that somebody must be asked. Not in the paper.
+Files are compared by name and content hash. The result is where each file goes, or that the user
+must be asked. Not in the paper.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ from celltransfer_core.data.cell_names import named_file
 from celltransfer_core.data.tables import parse_table, table_problem
 
 Clash = Literal["ask", "both", "replace", "leave"]
-"""What to do with a file of other content than the one of its name: nothing, until somebody was
-asked; keep both; replace the one that is there; or leave it and pass the new one over."""
+"""What to do with a file whose name exists with other content: ask the user first, keep both,
+replace the existing file, or leave it and skip the new one."""
 
 CLASHES: tuple[Clash, ...] = get_args(Clash)
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Where files go that come to a set."""
+    """Where the files added to a set go."""
 
     written: Mapping[str, int]
-    """Position of the file to be kept under each name."""
+    """Position of the file to keep under each name."""
     same: int
-    """How many are there already, with that content."""
+    """Number of files that exist already with the same content."""
     clashing: tuple[int, ...]
-    """Positions of those whose name an image of other content has."""
+    """Positions of the files whose name belongs to an image with other content."""
 
 
 def place(
     coming: Iterable[tuple[str, str]], here: Mapping[str, str], clash: Clash, number: int
 ) -> Placed:
-    """Find where files go, without an image taking another one's place unasked.
+    """Decide where files go, never replacing an image without asking.
 
     Parameters
     ----------
     coming : iterable of (name, hash)
-        The hash is empty for a file that cannot be used.
+        New files; the hash is empty for a file that cannot be used.
     here : mapping from name to hash
-        What the set has under these names, and under :func:`numbered` ones; likewise.
+        Existing files of the set under these names and under :func:`numbered` names; likewise.
     clash : {"ask", "both", "replace", "leave"}
     number : int
-        For ``both``, see :func:`free_number`.
+        Used for ``both``, see :func:`free_number`.
 
     Returns
     -------
     Placed
-        A file that cannot be used never takes the place of one that can.
+        An unusable file never replaces a usable one.
     """
     now = dict(here)
     written: dict[str, int] = {}
@@ -75,7 +75,7 @@ def place(
 
 
 def numbered(name: str, number: int) -> str:
-    """Give a file's name a number.
+    """Add a number to a file name.
 
     Parameters
     ----------
@@ -98,18 +98,19 @@ def numbered(name: str, number: int) -> str:
 
 
 def free_number(clashing: Mapping[str, str], taken: Callable[[str], str | None]) -> int:
-    """Find the number under which all files that clash have a name of their own.
+    """Find the number that gives all clashing files a free name.
 
     Parameters
     ----------
     clashing : mapping from name to hash
     taken : callable
-        Takes a name; returns the content hash of what has it, empty or None where it is free.
+        Takes a name and returns the content hash of the file with that name, empty or None if the
+        name is free.
 
     Returns
     -------
     int
-        From 2; the same again where an upload that was broken off goes on.
+        From 2; the same number again if an interrupted upload is resumed.
     """
     for number in count(2):
         names = ((numbered(name, number), content) for name, content in clashing.items())
@@ -119,22 +120,22 @@ def free_number(clashing: Mapping[str, str], taken: Callable[[str], str | None])
 
 
 def _said(row: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return what a row says, however many columns its table has."""
+    """Return the contents of a row, regardless of the number of columns."""
     return tuple(sorted((column, value) for column, value in row.items() if value))
 
 
 @dataclass(frozen=True)
 class PlacedTable:
-    """What becomes of a table that comes to a set."""
+    """Result of adding a table to a set."""
 
     text: str
-    """Of the set's table from now on."""
+    """New text of the set's table."""
     problem: str = ""
-    """Why the one that came cannot be read; empty if it can."""
+    """Why the new table cannot be read; empty if it can."""
     taken: bool = False
-    """Whether what came is in it."""
+    """Whether the text includes the new table."""
     clashing: bool = False
-    """Whether somebody must be asked, for the set has another one."""
+    """Whether the user must be asked, because the set has a different table."""
 
 
 def place_table(
@@ -146,31 +147,31 @@ def place_table(
     rename: Callable[[str], str],
     columns: Mapping[str, str] | None = None,
 ) -> PlacedTable:
-    """Find what becomes of a table that comes to a set.
+    """Decide how a new table is added to a set.
 
     Parameters
     ----------
     coming : str
-        Its text.
+        Text of the new table.
     here : str, optional
         Text of the set's table, if it has one.
     where : str
         Name of the table, for messages.
     needs : collection of str
-        Columns that it must have.
+        Required columns.
     clash : {"ask", "both", "replace", "leave"}
         ``both`` joins the tables.
     rename : callable
         See :func:`join_tables`.
     columns : mapping from str to str, optional
-        Columns that a person chose for ``file`` and ``label`` in the set's table. They hold for the
-        one that comes as far as it has them.
+        Columns that the user chose for ``file`` and ``label`` in the set's table. They also apply
+        to the new table if it has them.
 
     Returns
     -------
     PlacedTable
-        A table that cannot be read is kept where there is none that can be, so that the set says
-        so until it is mended, and never takes types from somewhere else meanwhile.
+        An unreadable table is kept if the set has no readable one, so that the set reports the
+        problem until it is fixed and does not take types from elsewhere meanwhile.
     """
     columns = columns or {}
     problem = table_problem(coming, where, needs, columns)
@@ -197,31 +198,31 @@ def join_tables(
     needs: Collection[str] = ("file",),
     columns: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
 ) -> str:
-    """Add the rows of a table to those of another one.
+    """Append the rows of one table to another.
 
     Parameters
     ----------
     here, coming : str
-        Their text.
+        Texts of the existing and the new table.
     where : str
         Name of the table, for messages.
     rename : callable
-        Takes the name of a file in the table that comes, returns what it is called now.
+        Takes the name of a file in the new table and returns its new name.
     needs : collection of str
-        Columns that both must have.
+        Columns required in both tables.
     columns : (mapping, mapping)
-        Columns that a person chose for ``file`` and ``label``, of each.
+        Columns that the user chose for ``file`` and ``label``, for each table.
 
     Returns
     -------
     str
-        The table with the columns of both, ``file`` and ``label`` called so. Rows that contradict
-        each other both stay: whoever reads it sees that they do.
+        Table with the columns of both, using the names ``file`` and ``label``. Contradicting rows
+        are both kept, so that the contradiction is found when the table is read.
 
     Raises
     ------
     DataError
-        If one of them cannot be read.
+        If either table cannot be read.
     """
     rows = parse_table(here, where, needs, columns[0])
     added = [

@@ -1,7 +1,7 @@
-"""The checked files of a set in, the scales that bring its numbers to 8 bits out.
+"""Find the scales that convert the values of a set's checked files to 8 bits.
 
-One scale a set and kind of numbers (16 bit, signed, float …), from the values of the set itself, so
-that its images stay comparable. Not in the paper.
+There is one scale per set and kind of values (16 bit, signed, float …), computed from the set
+itself, so that its images stay comparable. Not in the paper.
 """
 
 from __future__ import annotations
@@ -22,41 +22,41 @@ from celltransfer_core.data.images import read_pixels
 from celltransfer_core.errors import ImageError
 
 INTENSITY_PERCENTILES = (0.1, 99.9)
-"""Of all numbers of a kind in a set: what becomes black and white."""
+"""Percentiles mapped to black and white, over all values of one kind in a set."""
 
 FAR_BELOW = "its numbers reach"
-"""How the note begins on files whose numbers lie far below those of the set's others."""
+"""Start of the note on files whose values are far below those of the other files."""
 
-_INTENSITY_IMAGES = 200  # that a scale is taken from
-_FAR = 5  # times that numbers of other files are larger where they may be of another scale
+_INTENSITY_IMAGES = 200  # images from which a scale is computed
+_FAR = 5  # ratio of values from which files may have another scale
 
 
 @dataclass(frozen=True)
 class SetScales:
-    """How the numbers of a set become black and white."""
+    """How the values of a set are mapped to black and white."""
 
     scales: tuple[PixelScale, ...]
-    """One for each kind of numbers."""
+    """One scale per kind of values."""
     numbers: tuple[int, ...] | None
-    """Position in ``scales`` of each file's; None where there is one scale."""
+    """Position in ``scales`` of the scale of each file; None if there is one scale."""
     notes: tuple[Remark, ...]
 
 
 def with_channels(
     checked: Mapping[str, Checked], channels: Sequence[int] | None
 ) -> dict[str, Checked]:
-    """Leave out files whose channels cannot be shown until others are chosen.
+    """Leave out files whose channels cannot be shown with the current choice.
 
     Parameters
     ----------
     checked : mapping from file name to Checked
     channels : sequence of int, optional
-        Those that were chosen, see :func:`~celltransfer_core.data.channels.choose`.
+        Chosen channels, see :func:`~celltransfer_core.data.channels.choose`.
 
     Returns
     -------
     dict from file name to Checked
-        The same files; those that cannot be shown say why.
+        The same files; those that cannot be shown have the reason.
     """
     problems = {
         name: problem
@@ -70,7 +70,7 @@ def with_channels(
 
 
 def count_channels(checked: Mapping[str, Checked]) -> tuple[tuple[int, int], ...]:
-    """Count files by the number of their channels, where these are no colours.
+    """Count files by number of channels, where these are not colours.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def count_channels(checked: Mapping[str, Checked]) -> tuple[tuple[int, int], ...
     Returns
     -------
     tuple of (int, int)
-        Channels, and how many files have that many; ascending.
+        Number of channels and number of files with that many; ascending.
     """
     return tuple(sorted(Counter(c.channels for c in checked.values() if c.channels).items()))
 
@@ -89,22 +89,22 @@ def find_scales(
     path_of: Callable[[str], Path],
     channels: Sequence[int] | None = None,
 ) -> SetScales:
-    """Find one scale for each kind of numbers that a set holds.
+    """Find one scale for each kind of values in a set.
 
     Parameters
     ----------
     files : mapping from file name to Checked
-        The usable ones, in the order of their hashes.
+        The usable files, in the order of their hashes.
     path_of : callable
-        Takes a file's name, returns where it lies.
+        Takes the name of a file and returns its path.
     channels : sequence of int, optional
-        Those that were chosen.
+        Chosen channels.
 
     Returns
     -------
     SetScales
-        With notes on files of several channels, on kinds that are mixed, and on files whose numbers
-        lie far below those of the others.
+        With notes on files with several channels, on mixed kinds of values, and on files whose
+        values are far below those of the other files.
     """
     chosen = tuple(channels) if channels and any(c.channels for c in files.values()) else None
     kinds = sorted({found.numbers for found in files.values()}) or [""]
@@ -130,31 +130,31 @@ def find_scales(
 def intensity_range(
     cells: Mapping[str, Path], channels: Sequence[int] | None = None
 ) -> tuple[float, float] | None:
-    """Find the scale of the images of a set that hold one kind of numbers.
+    """Find the scale of the images of a set that have the same kind of values.
 
     Parameters
     ----------
     cells : mapping from content hash to Path
         The images, in the order of hashes.
     channels : sequence of int, optional
-        Those that were chosen.
+        Chosen channels.
 
     Returns
     -------
     (float, float) or None
-        Values that become black and white: :data:`INTENSITY_PERCENTILES` of about 200 images. None
-        if there are none.
+        Values mapped to black and white: :data:`INTENSITY_PERCENTILES` of about 200 images. None
+        if there are no values.
     """
-    # Ordered by hash, every so many is as good as drawn, and names change nothing.
+    # In the order of hashes, every n-th image is as good as a random draw, whatever the names.
     chosen = list(cells.items())[:: -(-len(cells) // _INTENSITY_IMAGES) or 1]
     samples = []
     for content, file in chosen:
         try:
             data = file.read_bytes()
             if hashlib.sha256(data).hexdigest() != content:
-                continue  # so will it where bytes are others
+                continue  # so will it if its content has changed
             samples.append(sample(read_pixels(data).shown(channels)))
-        except (OSError, ImageError):  # gone meanwhile: reading the cell will raise
+        except (OSError, ImageError):  # removed in the meantime: reading the cell will raise
             continue
     if not samples or not sum(map(len, samples)):
         return None
@@ -171,7 +171,7 @@ def _mixture(files: Mapping[str, Checked]) -> str:
 
 
 def _far_below(reaches: Mapping[str, float]) -> list[Remark]:
-    """Note files whose numbers all lie far below those of the others, as with another scale."""
+    """Note files whose values are all far below those of the others, as if on another scale."""
     ordered = sorted({reach for reach in reaches.values() if reach > 0})
     gaps = [(upper / lower, lower, upper) for lower, upper in pairwise(ordered)]
     times, lower, upper = max(gaps, default=(0.0, 0.0, 0.0))
@@ -185,7 +185,7 @@ def _far_below(reaches: Mapping[str, float]) -> list[Remark]:
 
 
 def describe_scale(scale: PixelScale) -> str:
-    """Say in words what becomes black and white.
+    """Describe in words which values become black and white.
 
     Parameters
     ----------

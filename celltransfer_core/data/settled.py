@@ -1,6 +1,6 @@
-"""Types of files as they came in; of one spelling each, without those that can be none, out.
+"""Unify the spelling of the types of files, and leave out labels that cannot be types.
 
-What is merged and what is left out is said, file by file. Not in the paper.
+Merged and left-out labels are reported for each file. Not in the paper.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from celltransfer_core.data.dataset import Remark
 from celltransfer_core.data.type_names import doubtful_types, one_spelling, type_key
 
 DOUBTFUL = "its type reads"
-"""How the reason begins why files are left out whose label is hardly the name of a type."""
+"""Start of the reason given for files left out because their label is unlikely to be a type."""
 
 
 @dataclass(frozen=True)
 class Settled:
-    """Types of files that can be worked with."""
+    """Cleaned types of files."""
 
     labels: Mapping[str, str]
     left_out: tuple[Remark, ...]
-    """Files whose label is hardly the name of a type, as long as nobody said what it means."""
+    """Files whose label is unlikely to be a type name, until the user decides."""
     notes: tuple[Remark, ...]
-    """Files whose type other files spell otherwise."""
+    """Files whose type is spelt differently in other files."""
 
 
 def settle(labels: Mapping[str, str], accepted: Collection[str] | None) -> Settled:
-    """Bring the types of a set to one spelling each, and leave out what is hardly one.
+    """Unify the spelling of each type of a set, and leave out labels that are unlikely to be types.
 
     Parameters
     ----------
     labels : mapping from file to type
     accepted : collection of str, optional
-        Names that are types though they are doubtful, see
+        Doubtful names that are valid types here, see
         :func:`~celltransfer_core.data.type_names.doubtful_types`; None for all.
 
     Returns
@@ -64,14 +64,14 @@ def settle(labels: Mapping[str, str], accepted: Collection[str] | None) -> Settl
 
 
 def stop_line(settled: Settled, place: str) -> str:
-    """Say in one line that labels are hardly names of types.
+    """Report in one line that labels are unlikely to be type names.
 
     Parameters
     ----------
     settled : Settled
-        With something left out.
+        Result with left-out files.
     place : str
-        Where the first of them stands.
+        Where the first of them appears.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def stop_line(settled: Settled, place: str) -> str:
 
 
 def spelling_note(name: str, kept: str) -> str:
-    """Say that a type is taken for one that is written otherwise.
+    """Report that a type was merged with a different spelling.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""A set in, out what in it can hardly be one whole cell on its background, and what to do.
+"""Find images that are unlikely to show one whole cell on its background, and say what to do.
 
-Masks, cut-outs, whole fields, pictures too small to show anything, strips: each is told before an
-hour is spent on it. Not in the paper. No label is read: what an image looks like was noted when it
-came in (:mod:`celltransfer_core.data.looks`).
+Masks, cut-outs, whole fields, strips, and pictures too small to show anything are reported before a
+long run begins. Not in the paper. No labels are read; the appearance of images is recorded when
+they are imported (:mod:`celltransfer_core.data.looks`).
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from celltransfer_core.runtime.batches import evenly_spaced
 from celltransfer_core.types import Bools, Float64
 
 SHORTEST = 24
-"""Side in px from which a picture shows more of a cell than its colour."""
+"""Minimum side in px at which a picture shows more of a cell than its colour."""
 
 LONGEST = 2.5
-"""Times that a picture of one cell is as long as wide, at most."""
+"""Maximum ratio of the longer to the shorter side of a picture of one cell."""
 
 ON_BLACK = 90
-"""Percent of an image's border that is black in a cut-out."""
+"""Minimum percentage of black in the border of a cut-out."""
 
 TRANSPARENT = 5
-"""Percent of an image that is transparent in a cut-out."""
+"""Minimum percentage of transparency in a cut-out."""
 
-_FEW_STRIPS = 0.01  # share of a set up to which strips are not told: large sets have some
-_SOME = 0.05  # share of a set from which it has cut-outs
-_FIELD = 400  # px: side from which an image may be a field
-_LARGER = 2.5  # times that a field's side is the other set's, at least
-_ONE_NUCLEUS = 0.5  # share of all that is dark which lies in one piece in the image of one cell
+_FEW_STRIPS = 0.01  # share of strips that is not reported: large sets have some
+_SOME = 0.05  # share of a set from which cut-outs are reported
+_FIELD = 400  # px: minimum side of a possible field
+_LARGER = 2.5  # minimum ratio of a field's side to that of the other set
+_ONE_NUCLEUS = 0.5  # share of dark pixels in one piece for a single cell
 _FIELDS_SEEN = 100  # images whose dark pieces are counted
 
 _LEFT_OUT = (
@@ -75,30 +75,30 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class Suspicion:
-    """What is to be said of some images of a set."""
+    """A remark on some images of a set."""
 
     what: str
-    """How many, what it means, and what to do: sentences that name no file."""
+    """Number of images, what it means, and what to do, without file names."""
     files: tuple[str, ...]
     """Their names."""
     cells: tuple[str, ...]
-    """Content hashes of those that are cells of the set; empty where they are left out."""
+    """Content hashes of those that are cells of the set; empty if they are left out."""
 
 
 def find_suspicions(dataset: Dataset, other: Dataset | None = None) -> tuple[Suspicion, ...]:
-    """Find what in a set can hardly be one whole cell on its background.
+    """Find images in a set that are unlikely to show one whole cell on its background.
 
     Parameters
     ----------
     dataset : Dataset
     other : Dataset, optional
-        The set that it is compared with: the reference of a query, the query of a reference.
-        Cut-outs are told where one of the two has them alone.
+        The set to compare with: the reference of a query, or the query of a reference.
+        Cut-outs are reported if only one of the two sets has them.
 
     Returns
     -------
     tuple of Suspicion
-        Empty for a set that looks as it should. Images that nobody looked at are passed over.
+        Empty if the set looks as expected. Images without a record are skipped.
     """
     found = []
     masks = [remark.file for remark in dataset.left_out if remark.reason == IS_MASK]
@@ -116,7 +116,7 @@ def find_suspicions(dataset: Dataset, other: Dataset | None = None) -> tuple[Sus
 
 
 def count_unseen(dataset: Dataset) -> int:
-    """Count the cells that nobody looked at: their images came in with an earlier version.
+    """Count the cells without a record of appearance, imported with an earlier version.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def _suspicion(what: str, of: int, files: Sequence[str], cells: Sequence[str] = 
 
 
 def _doubts(dataset: Dataset, other: Dataset | None) -> Iterator[tuple[str, Bools]]:
-    """List what may be wrong, each with the cells of which that is so."""
+    """List possible problems, each with the cells concerned."""
     looks, seen = looks_of(dataset)
     masked = seen & (looks["levels"] <= FEW)
     named = named_as_masks(dataset.files)
@@ -167,7 +167,7 @@ def _shorter(looks: NDArray[Any]) -> NDArray[np.uint16]:
 
 
 def _are_fields(dataset: Dataset, other: Dataset | None) -> bool:
-    """Tell whether a set's images are large, and what is dark in them lies in many pieces."""
+    """Return whether a set's images are large and their dark pixels lie in many pieces."""
     looks, seen = looks_of(dataset)
     if not seen.any() or np.median(_side(looks[seen])) < _FIELD:
         return False
@@ -179,7 +179,7 @@ def _are_fields(dataset: Dataset, other: Dataset | None) -> bool:
 
 
 def _far_larger(dataset: Dataset, other: Dataset) -> bool:
-    """Compare the sides of two sets' images, in µm where the size of a pixel is known in both."""
+    """Compare the sides of two sets' images, in µm if both pixel sizes are known."""
     sides = []
     for one in (dataset, other):
         looks, seen = looks_of(one)
@@ -196,7 +196,7 @@ def _side(looks: NDArray[Any]) -> Float64:
 
 
 def _largest_piece(thumbnail: NDArray[np.uint8]) -> float:
-    """Measure the share of the darkest of three classes that lies in one piece."""
+    """Measure the share of the darkest of three grey classes in its largest piece."""
     from scipy.ndimage import label
     from skimage.filters import threshold_multiotsu
 

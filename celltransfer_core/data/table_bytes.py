@@ -1,7 +1,7 @@
-"""Bytes of a table in, its text out, however a program wrote it.
+"""Decode the bytes of a table to text, whatever program wrote it.
 
-UTF-8 with and without a byte order mark, UTF-16, the code pages of Windows and of the old Mac for
-Western languages, and Excel workbooks. Not in the paper.
+Supports UTF-8 with and without a byte order mark, UTF-16, the Western code pages of Windows and
+classic Mac OS, and Excel workbooks. Not in the paper.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from celltransfer_core.data.workbook import is_workbook, workbook_text
 from celltransfer_core.errors import DataError
 
 MAX_TABLE = 50_000_000
-"""Bytes of a table."""
+"""Maximum number of bytes of a table."""
 
 LEFT_OUT = "\ufffc"
-"""First letter of the text of a table that cannot be read; the reason follows. It is kept so that
-its set says so and takes no types from somewhere else instead."""
+"""First character of the text of an unreadable table; the reason follows. The table is kept so that
+its set reports the problem and does not take types from elsewhere."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
@@ -32,7 +32,7 @@ _MARKS = (
 _NO_TEXT = "is not UTF-8 text; save it as CSV (UTF-8)."
 _WESTERN = {"cp1252": "Windows-1252", "mac-roman": "Mac Roman"}
 _ACCENTED = frozenset("äöüßÄÖÜéèêëàâáãåçñíìîïóòôõúùûæøœÅÆØÉÀÇÑ")
-_FOREIGN = re.compile(r"[^\x00-\x7f]{3}")  # no Western word has three accents in a row
+_FOREIGN = re.compile(r"[^\x00-\x7f]{3}")  # no Western word has three accented letters in a row
 _LETTER = re.compile(r"[a-z]", re.IGNORECASE)
 _SCORED = 1_000_000  # characters
 _PROBED = 10_000  # bytes
@@ -40,13 +40,13 @@ _PROBED = 10_000  # bytes
 
 @dataclass(frozen=True)
 class TableText:
-    """A table of a set: what it says, and how it is to be read."""
+    """A table of a set: its text, and how to read it."""
 
     text: str
     note: str = ""
-    """What is to be said of how it was read; empty where nothing is."""
+    """Remark on how it was read; empty if there is none."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Names of columns that somebody chose: of ``file`` and ``label``, as far as they did."""
+    """Columns that the user chose for ``file`` and ``label``, if any."""
 
 
 def read_text(path: Path, *, bounded: bool = True, sheet: str = "") -> TableText:
@@ -56,7 +56,7 @@ def read_text(path: Path, *, bounded: bool = True, sheet: str = "") -> TableText
     ----------
     path : Path
     bounded : bool
-        Whether a table that is too long is refused unread.
+        Whether a table that is too long is refused without reading it.
     sheet : str
         See :func:`decode_table`.
 
@@ -78,22 +78,22 @@ def read_text(path: Path, *, bounded: bool = True, sheet: str = "") -> TableText
 
 
 def decode_table(data: bytes, name: str, sheet: str = "", *, bounded: bool = True) -> TableText:
-    """Turn the bytes of a table into text.
+    """Decode the bytes of a table to text.
 
     Parameters
     ----------
     data : bytes
     name : str
-        Of its file.
+        Name of its file.
     sheet : str
-        The one of a workbook that is meant, if it is there.
+        Preferred sheet of a workbook, used if it exists.
     bounded : bool
-        Whether limits of a workbook hold.
+        Whether the limits of workbooks apply.
 
     Returns
     -------
     TableText
-        With the reason in place of the table, see :data:`LEFT_OUT`, where it cannot be read.
+        With the reason in place of the table, see :data:`LEFT_OUT`, if it cannot be read.
     """
     if is_workbook(data):
         try:
@@ -106,27 +106,27 @@ def decode_table(data: bytes, name: str, sheet: str = "", *, bounded: bool = Tru
     mark, encoding = next((m for m in _MARKS if data.startswith(m[0])), (b"", ""))
     encoding = encoding or _unmarked(data[:_PROBED].rstrip(b"\0"))
     if encoding == "utf-8":
-        data = data.rstrip(b"\0")  # left behind by a program that wrote in blocks
+        data = data.rstrip(b"\0")  # padding from a program that wrote in blocks
     try:
         text = data[len(mark) :].decode(encoding)
     except UnicodeDecodeError:
         return TableText(LEFT_OUT + _NO_TEXT) if mark else _western(data)
-    # Any two bytes are a letter of UTF-16: a table has some that name its columns.
+    # Any two bytes are valid UTF-16, but a table has ASCII letters in its column names.
     names = encoding.startswith("utf-8") or _LETTER.search(text[:_PROBED])
     return TableText(text if names else LEFT_OUT + _NO_TEXT)
 
 
 def check_readable(text: str, name: str, *, bounded: bool = True) -> None:
-    """Refuse a table that could not be read when it came in.
+    """Refuse a table that could not be read when it was imported.
 
     Parameters
     ----------
     text : str
-        Of the table, see :data:`LEFT_OUT`.
+        Text of the table, see :data:`LEFT_OUT`.
     name : str
-        Of the table, for messages.
+        Name of the table, for messages.
     bounded : bool
-        Whether a limit of length holds.
+        Whether the limit of length applies.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def check_readable(text: str, name: str, *, bounded: bool = True) -> None:
         text = LEFT_OUT
     if text.startswith(LEFT_OUT):
         raise DataError(f"{name} {text.removeprefix(LEFT_OUT) or _too_long()}")
-    if "\ufffd" in text:  # stands for bytes that are no text
+    if "\ufffd" in text:  # replaces bytes that are not text
         raise DataError(f"{name} {_NO_TEXT}")
 
 
@@ -146,7 +146,7 @@ def _too_long() -> str:
 
 
 def _unmarked(start: bytes) -> str:
-    """Tell UTF-16 without a mark, of which every second byte of Western text is zero."""
+    """Detect UTF-16 without a mark: every second byte of Western text is zero."""
     for place, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         if len(start) > 3 and start[place::2].count(0) > 0.4 * len(start):
             return encoding
@@ -154,7 +154,7 @@ def _unmarked(start: bytes) -> str:
 
 
 def _western(data: bytes) -> TableText:
-    """Read text of a Western code page: the one that makes more usual letters of it."""
+    """Decode text with the Western code page that yields more common letters."""
     found: list[tuple[int, str, str]] = []
     for encoding in _WESTERN:
         try:
@@ -167,5 +167,5 @@ def _western(data: bytes) -> TableText:
             found.append((len(unusual) - usual, text, _WESTERN[encoding]))
     if not found or "\0" in found[0][1]:
         return TableText(LEFT_OUT + _NO_TEXT)
-    _, text, name = min(found, key=lambda one: one[0])  # the first, Windows, where equal
+    _, text, name = min(found, key=lambda one: one[0])  # Windows, which comes first, if equal
     return TableText(text, f"is not UTF-8; read as {name}. Check names with accents")

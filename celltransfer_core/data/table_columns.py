@@ -1,7 +1,7 @@
-"""The header of a table in, which of its columns name files and types out.
+"""Find the columns of a table that name files and types, from its header.
 
-``file`` and ``label`` are meant to stand there; other programs write other words, and where two
-columns could be meant somebody is asked. Not in the paper.
+The expected names are ``file`` and ``label``. Common names from other programs are recognised too;
+if two columns are possible, the user is asked. Not in the paper.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from celltransfer_core.errors import DataError
 
 CHOSEN = ("file", "label")
-"""Columns that may be called otherwise, and that a person may choose."""
+"""Columns that may have other names and that the user may choose."""
 
 _ALIASES: Mapping[str, Collection[str]] = {
     "file": frozenset(
@@ -24,17 +24,17 @@ _ALIASES: Mapping[str, Collection[str]] = {
         | {"typename", "celltype", "celltypes", "cellclass", "celllabel", "category", "choice"}
     ),
 }
-_CELLPROFILER = re.compile(r"(image_)?filename_\w+")  # one for each of its channels
+_CELLPROFILER = re.compile(r"(image_)?filename_\w+")  # one per channel
 _BETWEEN_WORDS = re.compile(r"[\s_.\-]+")
 
 
 class ColumnsError(DataError):
-    """A table lacks a column, or two could be meant: somebody can say which one it is."""
+    """A table lacks a column, or two columns are possible, and the user can choose."""
 
     def __init__(self, message: str, columns: Sequence[str]) -> None:
         super().__init__(message)
         self.columns = tuple(columns)
-        """As the table writes them."""
+        """Names as written in the table."""
 
 
 def find_columns(
@@ -44,23 +44,23 @@ def find_columns(
     *,
     exactly: bool = False,
 ) -> dict[str, list[int]]:
-    """Find the columns that may be meant by names.
+    """Find the columns that may be meant by the needed names.
 
     Parameters
     ----------
     header : sequence of str
-        Tidied, see :func:`tidy_header`.
+        Tidied header, see :func:`tidy_header`.
     needs : iterable of str
     chosen : mapping from name to str
-        Column that a person chose for a name.
+        Column that the user chose for a name.
     exactly : bool
-        Whether other words for a name do not count.
+        Whether synonyms of a name are ignored.
 
     Returns
     -------
     dict from name to list of int
-        Positions of the columns: none, one, or several that could be meant. A column of the name
-        itself leaves others aside.
+        Positions of the possible columns: none, one or several. A column with the exact name takes
+        precedence.
     """
     found: dict[str, list[int]] = {}
     for name in needs:
@@ -72,7 +72,7 @@ def find_columns(
 
 
 def tidy_header(cell: str) -> str:
-    """Bring the name of a column to the spelling that it is looked up by.
+    """Normalise the name of a column for look-up.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def tidy_header(cell: str) -> str:
     Returns
     -------
     str
-        In small letters, without the ``#`` and the quotation marks that some programs put there.
+        Name in lower case, without the ``#`` and quotation marks that some programs add.
     """
     return cell.strip().lstrip("#").strip().strip('"').strip().lower()
 
@@ -99,23 +99,23 @@ def columns_problem(
     needs: Iterable[str],
     found: Mapping[str, list[int]],
 ) -> str:
-    """Tell why the columns of a table do not do.
+    """Explain why the columns of a table are not suitable.
 
     Parameters
     ----------
     name : str
-        Of the table.
+        Name of the table.
     line : int
-        Of the header.
+        Line of the header.
     header : sequence of str
-        As the table writes it.
+        Header as written in the table.
     needs, found
         See :func:`find_columns`.
 
     Returns
     -------
     str
-        Empty if they do.
+        Empty if they are suitable.
     """
     if lacking := sorted(need for need in needs if not found[need]):
         there = ", ".join(cell for cell in header if cell)[:200] or "none"

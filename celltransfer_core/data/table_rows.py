@@ -1,7 +1,7 @@
-"""Text of a table in, its header and rows out, whatever separates them.
+"""Parse the header and rows of a table from text with any common separator.
 
-Commas, semicolons, tabs and pipes; above the header a ``sep=`` line, remarks with ``#``, a title.
-Not in the paper.
+Values may be separated by commas, semicolons, tabs or pipes. A ``sep=`` line, comments with ``#``
+or a title may precede the header. Not in the paper.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from celltransfer_core.errors import DataError
 MAX_ROWS = 500_000
 MAX_COLUMNS = 2_000
 MAX_VALUE = 10_000
-"""Rows and columns of a table, and characters of one value."""
+"""Maximum number of rows, of columns, and of characters in one value."""
 
 MAX_LINES = 2_000_000
-"""With those that hold nothing, as spreadsheets leave them."""
+"""Maximum number of lines, including empty ones as spreadsheets leave them."""
 
 _SEPARATORS = ",;\t|"
-_ABOVE = 20  # lines that are looked through for the header
-_HEADER = 1_000_000  # characters of a line that are looked through for names of columns
+_ABOVE = 20  # lines searched for the header
+_HEADER = 1_000_000  # characters of a line searched for column names
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 _SAID = re.compile(r"\"?sep=(.)\"?[,;\t|]*", re.IGNORECASE)
 _IMAGE = re.compile(r"\.(png|jpe?g|tiff?|bmp|webp|gif)$", re.IGNORECASE)
@@ -39,34 +39,34 @@ _IMAGE = re.compile(r"\.(png|jpe?g|tiff?|bmp|webp|gif)$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Rows:
-    """A table that was read."""
+    """A parsed table."""
 
     columns: tuple[str, ...]
-    """Names in small letters; ``file`` and ``label`` whatever the table calls them."""
+    """Names in lower case; always ``file`` and ``label``, whatever the table calls them."""
     rows: list[list[str]]
-    """Values as they stand there, without rows that hold nothing; some may be short."""
+    """Values as written, without empty rows; some rows may be short."""
     lines: list[int]
-    """Line of each row in the file, from 1."""
+    """Line number of each row in the file, from 1."""
     header: tuple[str, ...]
-    """Names of the columns as the table writes them."""
+    """Names of the columns as written in the table."""
     note: str
-    """What is to be said of the columns; empty where nothing is."""
+    """Remark on the columns; empty if there is none."""
 
 
 @dataclass(frozen=True)
 class TableHeader:
-    """Columns of a table, and which of them count as what."""
+    """Columns of a table, and the needed names that they stand for."""
 
     columns: tuple[str, ...]
-    """As the table writes them."""
+    """Names as written in the table."""
     counts: Mapping[str, str]
-    """From each needed name to its column; without those that are not there or not clear."""
+    """Column of each needed name, without missing and ambiguous ones."""
     needs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Head:
-    """Where a table begins, and how it is written."""
+    """Position of the header, and format of a table."""
 
     begin: int
     line: int
@@ -82,19 +82,19 @@ def read_rows(
     *,
     bounded: bool = True,
 ) -> Rows:
-    """Read a table from its text.
+    """Parse a table from its text.
 
     Parameters
     ----------
     text : str
     name : str
-        Of the table, for messages.
+        Name of the table, for messages.
     needs : iterable of str
-        Columns that must be there.
+        Required columns.
     chosen : mapping from name to str, optional
-        Columns that a person chose for ``file`` and ``label``.
+        Columns that the user chose for ``file`` and ``label``.
     bounded : bool
-        Whether limits hold.
+        Whether the limits apply.
 
     Returns
     -------
@@ -103,10 +103,10 @@ def read_rows(
     Raises
     ------
     ColumnsError
-        If a column is not there, or two could be meant.
+        If a column is missing, or two columns are possible.
     DataError
-        If it is no table, has a column twice, is longer or wider than a table of cells would be,
-        or a row has more values than there are columns. The message names the line.
+        If it is not a table, has a duplicate column, is longer or wider than a table of cells would
+        be, or a row has more values than there are columns. The message names the line.
     """
     needs, chosen = sorted({*needs}), chosen or {}
     if "\0" in text:
@@ -127,7 +127,7 @@ def read_rows(
     if problem := columns_problem(name, head.line, head.cells, needs, found):
         raise ColumnsError(problem, [cell for cell in head.cells if cell])
     places = {at[0]: need for need, at in found.items()}
-    # A column that somebody passed over for another one must not be taken for it.
+    # A column that the user rejected in favour of another must not be used in its place.
     columns = [places.get(at, "" if column in needs else column) for at, column in enumerate(tidy)]
     try:
         rows, lines = _read(text, head, name, bounded=bounded)
@@ -140,15 +140,15 @@ def read_rows(
 
 
 def read_header(text: str, needs: Iterable[str], chosen: Mapping[str, str]) -> TableHeader:
-    """Find which columns a table has, without reading on.
+    """Read the columns of a table without its rows.
 
     Parameters
     ----------
     text : str
     needs : iterable of str
-        Columns that must be there.
+        Required columns.
     chosen : mapping from name to str
-        Columns that a person chose.
+        Columns that the user chose.
 
     Returns
     -------
@@ -162,9 +162,9 @@ def read_header(text: str, needs: Iterable[str], chosen: Mapping[str, str]) -> T
 
 
 def _find_head(text: str, needs: Sequence[str], chosen: Mapping[str, str]) -> _Head:
-    """Find the header among the first lines: the first that has the columns, if titles stand above.
+    """Find the header: the first line that has the columns, possibly below titles.
 
-    Without any it is the first line that is no remark.
+    If there is no such line, it is the first line that is not a comment.
     """
     separators = _SEPARATORS
     lines: list[dict[str, _Head]] = []
@@ -211,7 +211,7 @@ def _is_title(head: _Head) -> bool:
 def _cells(line: str, separator: str) -> tuple[str, ...]:
     try:
         cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
-    except csv.Error:  # a value that is too long for it
+    except csv.Error:  # a value that is too long for csv
         cells = line.split(separator)
     return tuple(cell.strip() for cell in cells) or ("",)
 
@@ -231,7 +231,7 @@ def _read(text: str, head: _Head, name: str, *, bounded: bool) -> tuple[list[lis
     try:
         return _collect(body, head, name, bounded=bounded)
     except csv.Error:
-        # Blanks after a closing quotation mark, which csv does not know.
+        # Spaces after a closing quotation mark, which csv does not accept.
         s = re.escape(head.separator)
         quoted = re.compile(rf'((?:^|{s})[ ]*"(?:[^"]|"")*")[ \t]+(?={s}|$)', re.MULTILINE)
         mended = text[head.begin :].replace("\r\n", "\n").replace("\r", "\n")
@@ -242,7 +242,7 @@ def _read(text: str, head: _Head, name: str, *, bounded: bool) -> tuple[list[lis
 def _collect(
     body: Iterable[str], head: _Head, name: str, *, bounded: bool
 ) -> tuple[list[list[str]], list[int]]:
-    # Strictly: a quotation mark that is not closed would swallow the rows after it.
+    # Strict mode: an unclosed quotation mark would swallow the following rows.
     reader = csv.reader(body, delimiter=head.separator, strict=True, skipinitialspace=True)
     rows: list[list[str]] = []
     lines: list[int] = []
@@ -266,7 +266,7 @@ def _collect(
 
 
 def _check_limits(row: list[str], line: int, name: str) -> None:
-    """Refuse what a table of cells would not have."""
+    """Refuse rows that a table of cells would not have."""
     if line > MAX_LINES:
         raise DataError(f"{name} has over {MAX_LINES:,} lines; delete empty lines.")
     if len(row) > MAX_COLUMNS:
@@ -283,7 +283,7 @@ def _too_wide(name: str) -> str:
 
 def _check_width(rows: list[list[str]], lines: list[int], head: _Head, name: str) -> None:
     width = len(head.cells)
-    if head.separator == "\t":  # no value holds a tab: what follows can only be notes
+    if head.separator == "\t":  # no value contains a tab: further values can only be notes
         return
     for row, line in zip(rows, lines, strict=True):
         if len(row) > width and any(map(str.strip, row[width:])):
@@ -295,7 +295,7 @@ def _check_width(rows: list[list[str]], lines: list[int], head: _Head, name: str
 
 
 def values_of(table: Rows, column: str) -> Iterator[str]:
-    """Pass on the values of a column, row by row.
+    """Return an iterator over the values of a column.
 
     Parameters
     ----------
@@ -305,7 +305,7 @@ def values_of(table: Rows, column: str) -> Iterator[str]:
     Returns
     -------
     iterator of str
-        Without blanks around them; empty where a row is short, or no such column is there.
+        Values without surrounding spaces; empty if a row is short or the column does not exist.
     """
     if column not in table.columns:
         return iter([""] * len(table.rows))

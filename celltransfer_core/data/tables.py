@@ -1,4 +1,4 @@
-"""Tables in, their rows out: which tables count beside a set's images, and what they must have.
+"""Read the rows of tables, and define which tables belong to a set and what they must contain.
 
 Not in the paper.
 """
@@ -14,28 +14,28 @@ from celltransfer_core.data.table_rows import Rows, read_rows
 from celltransfer_core.errors import DataError
 
 LABELS_FILE = "labels.csv"
-"""Types of files, and perhaps slides and patients."""
+"""Table with the types of files, and optionally slides and patients."""
 
 METADATA_FILE = "metadata.csv"
-"""Slides and patients of files."""
+"""Table with the slides and patients of files."""
 
 _FORMS = (".csv", ".tsv", ".xlsx")
 
 LABEL_TABLES = tuple(f"labels{form}" for form in _FORMS)
 TABLES = (*LABEL_TABLES, *(f"metadata{form}" for form in _FORMS))
-"""Tables that count beside the types' folders, in any spelling of their names."""
+"""Tables that are used next to the folders of types; case is ignored."""
 
 
 def needed_columns(table: str, *, labelled: bool) -> frozenset[str]:
-    """Tell which columns a set's table must have.
+    """Return the columns that a set's table must have.
 
     Parameters
     ----------
     table : str
-        Of :data:`TABLES`.
+        One of :data:`TABLES`.
     labelled : bool
-        Whether the set's types are wanted: a table of labels beside a query serves for slides and
-        patients alone.
+        Whether the set's types are wanted: the label table of a query is used only for slides and
+        patients.
 
     Returns
     -------
@@ -67,19 +67,19 @@ def table_problem(
 
 
 def read_table(path: Path, needs: Iterable[str]) -> list[dict[str, str]]:
-    """Read a table, however a program wrote it.
+    """Read a table, whatever program wrote it.
 
     Parameters
     ----------
     path : Path
     needs : iterable of str
-        Columns that must be there; case does not matter.
+        Required columns; case is ignored.
 
     Returns
     -------
     list of dict
-        One a row, by lower-case column; values stripped, empty where a row is short; rows without
-        a file left out.
+        One per row, keyed by lower-case column; values are stripped, and empty if a row is short;
+        rows without a file are left out.
 
     Raises
     ------
@@ -90,17 +90,18 @@ def read_table(path: Path, needs: Iterable[str]) -> list[dict[str, str]]:
 
 
 def rows_of(written: TableText, name: str, needs: Iterable[str], *, bounded: bool = True) -> Rows:
-    """Read the rows of a table that came in.
+    """Read the rows of an imported table.
 
     Parameters
     ----------
     written : TableText
     name : str
-        Of the table, for messages.
+        Name of the table, for messages.
     needs : iterable of str
-        Columns that must be there.
+        Required columns.
     bounded : bool
-        Whether the table is somebody's, and limits hold; results of ours may be of any length.
+        Whether the limits apply, as for users' tables; tables written by CellTransfer may have any
+        length.
 
     Returns
     -------
@@ -109,11 +110,10 @@ def rows_of(written: TableText, name: str, needs: Iterable[str], *, bounded: boo
     Raises
     ------
     ColumnsError
-        If it is not clear which column is which.
+        If the columns are ambiguous.
     DataError
-        If it is no text or was cut short, has a column twice, is longer or wider than a table of
-        cells would be, or a row separated by anything but tabs has more values than there are
-        columns.
+        If it is not text or was cut short, has a duplicate column, is longer or wider than a table
+        of cells would be, or a row not separated by tabs has more values than there are columns.
     """
     check_readable(written.text, name, bounded=bounded)
     return read_rows(written.text, name, needs, written.columns, bounded=bounded)
@@ -127,7 +127,7 @@ def parse_table(
     *,
     bounded: bool = True,
 ) -> list[dict[str, str]]:
-    """Read a table from its text; see :func:`read_table`.
+    """Parse a table from its text; see :func:`read_table`.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def parse_table(
     name, needs, bounded
         See :func:`rows_of`.
     columns : mapping from str to str, optional
-        Columns that a person chose for ``file`` and ``label``.
+        Columns that the user chose for ``file`` and ``label``.
 
     Returns
     -------

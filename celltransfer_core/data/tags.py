@@ -1,4 +1,4 @@
-"""The tags of a TIFF, or of EXIF: counted and weighed before a decoder reads them.
+"""Check the number and size of TIFF or EXIF tags before a decoder reads them.
 
 Not in the paper.
 """
@@ -12,29 +12,29 @@ from typing import NamedTuple
 from celltransfer_core.errors import ImageError
 
 MAX_PAGES = 10_000
-"""Pages of a TIFF."""
+"""Maximum number of pages of a TIFF."""
 
 MAX_TAGS = 65_535
-"""Tags of an image."""
+"""Maximum number of tags of an image."""
 
 MAX_TAG_VALUES = 1_000_000
-"""Numbers in one tag, such as where the strips of a TIFF begin."""
+"""Maximum number of values in one tag, such as the strip offsets of a TIFF."""
 
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
-_PLAIN = (1, 2, 6, 7)  # kinds of tags that are kept as bytes
-_WHOLE = {1: "B", 3: "H", 4: "I", 16: "Q"}  # kinds of whole numbers
-_STRIPS, _TILES = (273, 279), (324, 325)  # where they begin, and their lengths
+_PLAIN = (1, 2, 6, 7)  # tag types that are kept as bytes
+_WHOLE = {1: "B", 3: "H", 4: "I", 16: "Q"}  # integer types
+_STRIPS, _TILES = (273, 279), (324, 325)  # offsets and lengths
 
 
 def check_tags(block: bytes, pages: int = 1) -> None:
-    """Refuse a TIFF, or EXIF, whose tags would take much more than they are worth.
+    """Refuse TIFF or EXIF data whose tags would take excessive memory.
 
     Parameters
     ----------
     block : bytes
-        Others than these are left alone.
+        Other kinds of data are accepted unchecked.
     pages : int
-        Of a TIFF, from the first; those that are not there are passed over.
+        Number of TIFF pages to check, from the first; missing pages are ignored.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def check_tags(block: bytes, pages: int = 1) -> None:
 def _check_page(block: bytes, layout: _Layout) -> None:
     held = 0
     for tag in _directory(block, layout):
-        size = _BYTES.get(tag.kind, 0) * tag.values  # decoders pass over kinds they do not know
+        size = _BYTES.get(tag.kind, 0) * tag.values  # decoders skip unknown types
         if size > 8 and tag.at + size > len(block):  # cut short: decoders stop here too
             return
         held += size
@@ -62,7 +62,7 @@ def _check_page(block: bytes, layout: _Layout) -> None:
 
 
 def count_pages(data: bytes) -> int:
-    """Count the pages of a TIFF without reading them.
+    """Count the pages of a TIFF without decoding them.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def count_pages(data: bytes) -> int:
     Returns
     -------
     int
-        1 if it is none.
+        1 if it is not a TIFF.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def count_pages(data: bytes) -> int:
     if layout is None:
         return 1
     seen: set[int] = set()
-    while 0 < layout.first < len(data) and layout.first not in seen:  # some go round in a circle
+    while 0 < layout.first < len(data) and layout.first not in seen:  # some lists are circular
         seen.add(layout.first)
         if len(seen) > MAX_PAGES:
             raise ImageError(f"has over {MAX_PAGES:,} pages; save the first one separately")
@@ -91,7 +91,7 @@ def count_pages(data: bytes) -> int:
 
 
 def page_end(data: bytes) -> int:
-    """Find where the first page of a TIFF ends: its tags, their values, and its pixels.
+    """Find the end of a TIFF's first page, including tags, values and pixels.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def page_end(data: bytes) -> int:
     Returns
     -------
     int
-        Beyond the file's length if it was cut short.
+        Position of the end; beyond the file's length if it was cut short.
     """
     layout = _layout(data)
     if layout is None:
@@ -122,7 +122,7 @@ def page_end(data: bytes) -> int:
 
 
 def _after_tags(data: bytes, layout: _Layout) -> int:
-    """Find where the list of tags of a page ends."""
+    """Find the end of a page's list of tags."""
     try:
         tags = _number_of_tags(data, layout) * struct.calcsize(layout.entry)
     except struct.error:
@@ -135,21 +135,21 @@ class _Tag(NamedTuple):
     kind: int
     values: int
     at: int
-    """Where its values lie, if they take more than the place of this number."""
+    """Offset of its values, if they do not fit in place of this number."""
     here: int
-    """Where that place is."""
+    """Position of the offset field itself."""
 
 
 class _Layout(NamedTuple):
-    """How a TIFF, or EXIF, lists its tags."""
+    """Layout of the tag lists of a TIFF or of EXIF data."""
 
     first: int
-    """Where its first list begins."""
+    """Offset of the first list."""
     number: str
     entry: str
-    """Patterns of the number of tags, and of a tag."""
+    """Struct formats of the number of tags (above), and of a tag."""
     pointer: str
-    """Pattern of the place of the next list."""
+    """Struct format of the offset of the next list."""
 
 
 def _layout(block: bytes) -> _Layout | None:
@@ -161,7 +161,7 @@ def _layout(block: bytes) -> _Layout | None:
         if order and block[2:4] in (b"+\0", b"\0+"):
             at = struct.unpack_from(f"{order}Q", block, 8)[0]
             return _Layout(at, f"{order}Q", f"{order}HHQQ", f"{order}Q")
-    except struct.error:  # cut short: for the decoder to say
+    except struct.error:  # cut short: the decoder will report it
         pass
     return None
 
@@ -174,7 +174,7 @@ def _number_of_tags(block: bytes, layout: _Layout) -> int:
 
 
 def _directory(block: bytes, layout: _Layout) -> Iterator[_Tag]:
-    """List the tags of the first page, as far as they are there."""
+    """Yield the tags of the first page, as far as they exist."""
     try:
         start = layout.first + struct.calcsize(layout.number)
         for number in range(_number_of_tags(block, layout)):
@@ -187,7 +187,7 @@ def _directory(block: bytes, layout: _Layout) -> Iterator[_Tag]:
 
 
 def _next(block: bytes, layout: _Layout) -> int:
-    """Find the next page; 0 where there is none."""
+    """Find the next page; 0 if there is none."""
     try:
         following: int = struct.unpack_from(layout.pointer, block, _after_tags(block, layout))[0]
     except struct.error:

@@ -1,7 +1,7 @@
-"""A TIFF that is no plain 8-bit picture in, its numbers, channels and opacity out.
+"""Read the values, channels and opacity of a TIFF that is not a plain 8-bit picture.
 
-Floats, signed and wide numbers, channels on one page or several, colours plane by plane, and
-packings that Pillow does not know. Not in the paper.
+Supports floats, signed and wide integers, channels on one page or several, planar colours, and
+compression methods that Pillow does not support. Not in the paper.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ _SAMPLES, _EXTRA_SAMPLES, _FORMAT, _PROFILE = 277, 338, 339, 34675
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _INK, _YCBCR = 0, 1, 2, 5, 6
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _YCBCR: 3}
 _UNSPECIFIED, _TIMES_OPACITY = 0, 1  # kinds of extra samples
-_JPEG, _APERIO_YCBCR = 7, 33003  # packings
-_PILLOWS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 34926, 50000)  # packings
-_COPIES = 3  # of its numbers that are there at once: as read, in order, and in bands
+_JPEG, _APERIO_YCBCR = 7, 33003  # compression methods
+_PILLOWS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 34926, 50000)  # compression methods
+_COPIES = 3  # of its values held at the same time: as read, in order, and in bands
 
 
 def is_plain(image: Image.Image, pages: int) -> bool:
-    """Tell whether Pillow reads a TIFF as it is meant: 8 bits, grey or colours, no more channels.
+    """Return whether Pillow reads a TIFF correctly: 8 bits, grey or colour, no further channels.
 
     Parameters
     ----------
     image : Image
         Opened by Pillow.
     pages : int
-        Its pages.
+        Number of its pages.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def is_plain(image: Image.Image, pages: int) -> bool:
     photometric, samples = tags.get(_PHOTOMETRIC), tags.get(_SAMPLES, 1)
     extra = tags.get(_EXTRA_SAMPLES, ())
     packing = tags.get(_PACKING, 1)
-    if photometric == _INK:  # it has no scale to share: 16 bits are read as 8
+    if photometric == _INK:  # no common scale is needed: 16 bits are read as 8
         return True
     if max(np.atleast_1d(tags.get(_BITS, (8,)))) > 8 or image.mode.startswith(("I", "F")):
         return False
@@ -69,14 +69,14 @@ def is_plain(image: Image.Image, pages: int) -> bool:
 
 
 def read_tiff(data: bytes, take: Callable[[int], object]) -> Pixels:
-    """Read a TIFF of any numbers and channels.
+    """Read a TIFF with any kind of values and channels.
 
     Parameters
     ----------
     data : bytes
         The file.
     take : callable
-        Is told the bytes of memory that it takes, before they are taken.
+        Called with the number of bytes of memory before they are allocated.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def read_tiff(data: bytes, take: Callable[[int], object]) -> Pixels:
     Raises
     ------
     ImageError
-        If it is packed, coloured or laid out in a way that is not read; with the way's name.
+        If its compression, colour space or layout is not supported; the message names it.
     """
     import tifffile
 
@@ -115,7 +115,7 @@ def read_tiff(data: bytes, take: Callable[[int], object]) -> Pixels:
 
 
 def _check_kind(page: TiffPage) -> None:
-    """Refuse what cannot be read, by its name."""
+    """Refuse an unsupported TIFF, naming what is not supported."""
     if page.compression not in PACKINGS:
         raise ImageError(f"its pixels are compressed as {_named(page.compression)}; save it as PNG")
     if page.sampleformat in (5, 6):
@@ -150,7 +150,7 @@ def _check_stack(stack: Stack, pages: int) -> None:
 
 
 def _read_page(page: Any, data: bytes) -> NDArray[Any]:
-    """Read one page, shape (h, w, samples), in the machine's own byte order."""
+    """Read one page, shape (h, w, samples), in native byte order."""
     check_packed(page, data)
     values: NDArray[Any] = page.asarray(maxworkers=1)
     if page.axes.startswith("S"):
@@ -166,7 +166,7 @@ def _read_page(page: Any, data: bytes) -> NDArray[Any]:
 
 
 def _sorted_out(values: NDArray[Any], page: TiffPage, pages: int, stack: Stack) -> Pixels:
-    """Tell colours, channels and opacity from one another."""
+    """Separate colours, channels and opacity."""
     colours = _COLOURS[page.photometric]
     extra = tuple(page.extrasamples)
     if stack.channels == 1:
@@ -203,12 +203,12 @@ def _opacity(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _inverted(values: NDArray[Any]) -> NDArray[Any]:
-    """Turn round numbers in which white is the lowest."""
+    """Invert values in which white is lowest."""
     return -values if values.dtype.kind == "f" else np.invert(values)
 
 
 def _without_opacity(values: NDArray[Any], alpha: NDArray[np.float32]) -> NDArray[Any]:
-    """Restore colours that are stored times their opacity."""
+    """Restore colours that are stored premultiplied by opacity."""
     most = np.iinfo(values.dtype).max if values.dtype.kind in "iu" else np.inf
     restored = np.empty_like(values)
     for rows in row_bands(*values.shape[:2]):

@@ -1,6 +1,6 @@
-"""Names of types in, which of them are one, which can be no type, and which was meant, out.
+"""Compare type names: equal spellings, close matches, and labels that cannot be types.
 
-Names that differ in case, white space or Unicode form alone are one type. Not in the paper.
+Names that differ only in case, white space or Unicode form are the same type. Not in the paper.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 from celltransfer_core.vocabulary import ANSWERS
 
-_UNSEEN = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))  # no width, and left behind by pages
+_UNSEEN = dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u00ad"))  # zero-width, copied from web pages
 _WHOLE = re.compile(r"([+-]?\d+)[.,]0+")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _DATE = re.compile(
@@ -26,7 +26,7 @@ _LIST = re.compile(r"\[.*\]|\{.*\}", re.DOTALL)
 
 
 def tidy_name(name: str) -> str:
-    """Bring the name of a type to one spelling of its white space and letters; case stays.
+    """Normalise the white space and letters of a type name, keeping its case.
 
     Parameters
     ----------
@@ -35,13 +35,13 @@ def tidy_name(name: str) -> str:
     Returns
     -------
     str
-        In Unicode's normal form C, with single spaces between words.
+        Name in Unicode normal form C, with single spaces between words.
     """
     return " ".join(unicodedata.normalize("NFC", name.translate(_UNSEEN)).split())
 
 
 def type_key(name: str) -> str:
-    """Return what a name of a type is compared by.
+    """Return the key used to compare type names.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ def type_key(name: str) -> str:
     Returns
     -------
     str
-        Equal for names that differ in case, white space or Unicode form alone, and for a whole
-        number with and without the ``.0`` that a program put behind it. Not for display.
+        Equal for names that differ only in case, white space or Unicode form, and for an integer
+        with and without a trailing ``.0`` added by a program. Not for display.
     """
     return _without_decimals(unicodedata.normalize("NFC", tidy_name(name).casefold()))
 
@@ -62,7 +62,7 @@ def _without_decimals(name: str) -> str:
 
 
 def answer_named(name: str) -> str:
-    """Return the answer, such as ``unsure``, that somebody wrote in any case.
+    """Return the answer, such as ``unsure``, that a text means, ignoring case.
 
     Parameters
     ----------
@@ -71,14 +71,14 @@ def answer_named(name: str) -> str:
     Returns
     -------
     str
-        One of :data:`~celltransfer_core.vocabulary.ANSWERS`; empty for what may name a type.
+        One of :data:`~celltransfer_core.vocabulary.ANSWERS`; empty if the text may name a type.
     """
     key = type_key(name)
     return key if key in ANSWERS else ""
 
 
 def same_type(name: str, types: Iterable[str]) -> str:
-    """Find the type that a name means, however it is written.
+    """Find the type that a name refers to, in any spelling.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def same_type(name: str, types: Iterable[str]) -> str:
     Returns
     -------
     str
-        As ``types`` spells it; empty if none of them is the same.
+        Name as spelt in ``types``; empty if none matches.
     """
     key = type_key(name)
     same = [one for one in types if type_key(one) == key]
@@ -96,7 +96,7 @@ def same_type(name: str, types: Iterable[str]) -> str:
 
 
 def close_match(name: str, types: Iterable[str]) -> str:
-    """Find the type that was probably meant, for "did you mean …?".
+    """Find the most similar type, for "did you mean …?".
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def close_match(name: str, types: Iterable[str]) -> str:
     Returns
     -------
     str
-        As ``types`` spells it; empty if none is close.
+        Name as spelt in ``types``; empty if none is close.
     """
     spelt = {type_key(one): one for one in sorted(types, reverse=True)}
     found = get_close_matches(type_key(name), list(spelt), n=1, cutoff=0.75)
@@ -114,18 +114,18 @@ def close_match(name: str, types: Iterable[str]) -> str:
 
 
 def one_spelling(counts: Mapping[str, int]) -> dict[str, str]:
-    """Find one spelling for names that differ in case, white space or Unicode form alone.
+    """Choose one spelling for names that differ only in case, white space or Unicode form.
 
     Parameters
     ----------
     counts : mapping from name to int
-        How often each is written.
+        Number of occurrences of each name.
 
     Returns
     -------
     dict from name to name
-        For the names that are written otherwise from now on. The spelling that stands most often
-        counts, the first in the order of characters where several do.
+        New spelling of each name that changes. The most frequent spelling is chosen, and the first
+        in character order in case of a tie.
     """
     groups: dict[str, list[str]] = {}
     for name in counts:
@@ -144,7 +144,7 @@ def one_spelling(counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def plurals(names: Collection[str]) -> list[tuple[str, str]]:
-    """Find types that differ by a plural's ending: one type or two, only a person knows.
+    """Find pairs of types that differ by a plural ending and may be the same type.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def plurals(names: Collection[str]) -> list[tuple[str, str]]:
 
 
 def doubtful(name: str) -> str:
-    """Tell why a label is hardly the name of a type.
+    """Explain why a label is unlikely to be a type name.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def doubtful(name: str) -> str:
     Returns
     -------
     str
-        What it is instead, such as ``a number``; empty for what may well be a type.
+        What it is instead, such as ``a number``; empty for a plausible type.
     """
     text = tidy_name(name)
     key = text.casefold()
@@ -192,7 +192,7 @@ def doubtful(name: str) -> str:
 
 
 def doubtful_types(names: Iterable[str]) -> dict[str, str]:
-    """Find the labels of a set that are hardly names of types.
+    """Find the labels of a set that are unlikely to be type names.
 
     Parameters
     ----------
@@ -201,8 +201,8 @@ def doubtful_types(names: Iterable[str]) -> dict[str, str]:
     Returns
     -------
     dict from name to str
-        What each is instead, see :func:`doubtful`. Numbers are honest names where all other labels
-        are numbers too.
+        What each is instead, see :func:`doubtful`. Numbers are accepted if all other labels are
+        numbers too.
     """
     found = {name: doubtful(name) for name in names}
     if not any(why == "" for why in found.values()):

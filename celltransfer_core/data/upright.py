@@ -1,4 +1,4 @@
-"""An opened image in, its pixels out, turned as its EXIF says. Not in the paper."""
+"""Decode an opened image and apply its EXIF orientation. Not in the paper."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ORIENTATION = 0x0112  # EXIF tag
 
 
 def read_upright(image: Image.Image) -> NDArray[Any]:
-    """Decode an image, and turn it.
+    """Decode an image and turn it upright.
 
     Parameters
     ----------
@@ -30,29 +30,29 @@ def read_upright(image: Image.Image) -> NDArray[Any]:
     Raises
     ------
     ImageError
-        If its EXIF asks for too much.
+        If its EXIF data exceed the limits.
     """
     image.load()
     return turn(np.asarray(image), read_orientation(image))
 
 
 def read_orientation(image: Image.Image) -> int:
-    """Read how a loaded image is to be turned.
+    """Read the orientation of a loaded image.
 
     Parameters
     ----------
     image : Image
-        Loaded: Pillow turns a TIFF then, and it needs no more turning.
+        Loaded: Pillow turns a TIFF on loading, so that it needs no further turning.
 
     Returns
     -------
     int
-        EXIF's number, 1 for upright.
+        EXIF orientation, 1 for upright.
 
     Raises
     ------
     ImageError
-        If its EXIF asks for too much.
+        If its EXIF data exceed the limits.
     """
     exif = image.info.get("exif") or b""
     if not exif and "Raw profile type exif" in image.info:
@@ -70,7 +70,7 @@ def turn(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     ----------
     values : ndarray, shape (h, w) or (h, w, bands)
     orientation : int
-        EXIF's number for the way it was taken; others than 2 to 8 leave it as it is.
+        EXIF orientation; values other than 2 to 8 leave the image unchanged.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""Bytes of an Excel workbook in, the table on its sheet as CSV text out.
+"""Convert the sheet of an Excel workbook to CSV text.
 
-A workbook is a zip of XML, and may come from anybody: sizes are checked before it is unpacked.
-Formulas give the values that the spreadsheet computed. Not in the paper.
+A workbook is a zip of XML from an untrusted source, so sizes are checked before it is unpacked.
+Formulas are replaced by the values that the spreadsheet stored. Not in the paper.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
     from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 MAX_UNPACKED = 200_000_000
-"""Bytes that a workbook may unpack to."""
+"""Maximum number of bytes that a workbook may unpack to."""
 
 MAX_TEXT = 100_000_000
-"""Characters of its sheet."""
+"""Maximum number of characters of its sheet."""
 
 MAX_TAGS = 4_000_000
-"""Tags of XML in all its parts: those of half a million cells are read in a few seconds."""
+"""Maximum number of XML tags in all parts: half a million cells are read in a few seconds."""
 
-_TAGS_A_CELL = 8  # with its row's, and its text's, which lies elsewhere
+_TAGS_A_CELL = 8  # including those of its row, and of its text, which is stored separately
 
 LAST_ROW = 1_048_576
-"""The last row that a spreadsheet has."""
+"""Last row of a spreadsheet."""
 
-_ZIP, _OLE = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # .xlsx; .xls, and .xlsx under a password
+_ZIP, _OLE = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # .xlsx; .xls and password-protected .xlsx
 _HEADED = re.compile(r"(^|[,\n])\"?(file|filename|file name|image)\"?(,|\n)", re.IGNORECASE)
-_DECLARED = (b"<!DOCTYPE", b"<!ENTITY")  # no spreadsheet writes them; they are the way of bombs
+_DECLARED = (b"<!DOCTYPE", b"<!ENTITY")  # never written by spreadsheets; used by XML bombs
 _PIECE = 1 << 20
 _OVERLAP = 16
 
 
 def is_workbook(data: bytes) -> bool:
-    """Tell whether bytes are an Excel workbook, whatever their file is called.
+    """Return whether bytes are an Excel workbook, regardless of the file name.
 
     Parameters
     ----------
@@ -57,28 +57,28 @@ def is_workbook(data: bytes) -> bool:
 
 
 def workbook_text(data: bytes, sheet: str = "", *, bounded: bool = True) -> tuple[str, str]:
-    """Turn the sheet of a workbook into CSV.
+    """Convert the sheet of a workbook to CSV.
 
     Parameters
     ----------
     data : bytes
     sheet : str
-        The one that is meant, if it is there.
+        Preferred sheet, used if it exists.
     bounded : bool
-        Whether limits hold.
+        Whether the limits apply.
 
     Returns
     -------
     text : str
-        One line a row of the sheet, so that numbers of lines are those of its rows.
+        One line per row of the sheet, so that line numbers equal row numbers.
     note : str
-        Which sheet was read, where there are several; else empty.
+        Which sheet was read if there are several; otherwise empty.
 
     Raises
     ------
     DataError
-        If it cannot be opened, is made to do harm, has too many rows, or several sheets with
-        something on them. The message is what follows the table's name.
+        If it cannot be opened, is malicious, has too many rows, or has several non-empty sheets.
+        The message continues a sentence that begins with the table's name.
     """
     if data.startswith(_OLE):
         raise DataError(
@@ -91,7 +91,7 @@ def workbook_text(data: bytes, sheet: str = "", *, bounded: bool = True) -> tupl
         if bounded:
             _check_size(data)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of drawings and styles, which are not read
+            warnings.simplefilter("ignore")  # about drawings and styles, which are not read
             book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
             shown = [one for one in book.worksheets if one.sheet_state == "visible"]
             sheets = [one for one in shown if one.title == sheet] or shown
@@ -99,10 +99,10 @@ def workbook_text(data: bytes, sheet: str = "", *, bounded: bool = True) -> tupl
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
         raise DataError(_damaged(error)) from error
     except (KeyError, ValueError, TypeError, AttributeError, SyntaxError, IndexError) as error:
-        # openpyxl's words on XML that is none, or is not a workbook's; SyntaxError is the parser's.
+        # openpyxl's errors for invalid XML or non-workbook XML; SyntaxError is the parser's.
         raise DataError(_damaged(error)) from error
     if len(texts) > 1:
-        # Beside the table there may be a sheet of remarks.
+        # There may be a sheet of remarks besides the table.
         with_files = {name: text for name, text in texts.items() if _HEADED.search(text[:2000])}
         if len(with_files) != 1:
             raise DataError(f"has several sheets with content ({', '.join(texts)[:80]}); keep one.")
@@ -132,14 +132,14 @@ def _check_size(data: bytes) -> None:
 
 
 def _tags(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
-    """Count the tags of a part: that takes a hundredth of reading them."""
+    """Count the tags of a part, which is a hundred times faster than reading them."""
     tags = 0
     before = b""
     with archive.open(entry) as part:
         while raw := part.read(_PIECE):
-            piece = raw.replace(b"\0", b"")  # of UTF-16
+            piece = raw.replace(b"\0", b"")  # zero bytes of UTF-16
             tags += piece.count(b"<")
-            # A mark may be cut in two by a piece's end.
+            # A mark may be split between two pieces.
             if any(mark in before + piece for mark in _DECLARED):
                 raise DataError(
                     "declares entities, as no spreadsheet does; save it as CSV (UTF-8)."
@@ -149,12 +149,12 @@ def _tags(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
 
 
 def _text_of(sheet: ReadOnlyWorksheet) -> str:
-    sheet.reset_dimensions()  # what a program wrote there may be wrong
+    sheet.reset_dimensions()  # the stored dimensions may be wrong
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     rows: Iterable[tuple[Any, ...]] = sheet.iter_rows(values_only=True)
     for number, row in enumerate(rows):
-        # A cell far to the right, or far down, makes as many empty ones before it.
+        # A cell far to the right or far down creates many empty cells before it.
         if len(row) > MAX_COLUMNS or number > LAST_ROW or file.tell() > MAX_TEXT:
             raise DataError("has cells far from the others; keep only the columns file and label.")
         writer.writerow([_written(value) for value in row])
@@ -162,7 +162,7 @@ def _text_of(sheet: ReadOnlyWorksheet) -> str:
 
 
 def _written(value: Any) -> str:
-    """Write a cell's value as the spreadsheet shows it, on one line."""
+    """Format a cell's value as the spreadsheet shows it, on one line."""
     if value is None:
         return ""
     if isinstance(value, bool):

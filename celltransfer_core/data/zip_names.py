@@ -1,8 +1,8 @@
-"""The raw names of a zip's entries in; names as they were meant, and how they were read, out.
+"""Decode the raw names of a zip's entries, and report how they were decoded.
 
-A zip says of each name whether it is UTF-8, and nothing else of how its letters are written: macOS
-writes UTF-8 without saying so, Windows the code page of its country. What all names together are
-read best as is taken, and told where that was a guess. Not in the paper.
+A zip states for each name only whether it is UTF-8. macOS writes UTF-8 without setting this flag,
+and Windows uses its local code page. The encoding that fits all names best is used, and reported if
+it was a guess. Not in the paper.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _CODE_PAGES: Mapping[str, str] = {
     "gb18030": "simplified Chinese (GBK)",
     "cp950": "traditional Chinese (Big5)",
 }
-"""What each is called; of those that fit alike the first is taken."""
+"""Name of each encoding; the first is used in case of a tie."""
 
-# First bytes of the characters that nearly all text of a language is written with.
+# First bytes of the characters that make up nearly all text of a language.
 _COMMON: Mapping[str, Callable[[int, int], bool]] = {
     "cp932": lambda first, _: 0x81 <= first <= 0x98,
     "cp949": lambda first, second: 0xB0 <= first <= 0xC8 and second >= 0xA1,
@@ -46,17 +46,16 @@ _WORD = re.compile(r"[^\W\d_]+|[^\x00-\x7f]")
 
 @dataclass(frozen=True)
 class ZipNames:
-    """How the names of a zip's entries were read."""
+    """Decoded names of a zip's entries."""
 
     names: tuple[str, ...]
-    """With ``/`` between folders."""
+    """Names with ``/`` between folders."""
     guess: str
-    """What names were taken for that do not say how they are written; empty where none had to be.
-    """
+    """Assumed encoding of names that do not state one; empty if there are no such names."""
 
 
 def read_names(entries: Sequence[zipfile.ZipInfo]) -> ZipNames:
-    """Read the names of a zip's entries.
+    """Decode the names of a zip's entries.
 
     Parameters
     ----------
@@ -80,18 +79,18 @@ def read_names(entries: Sequence[zipfile.ZipInfo]) -> ZipNames:
 
 
 def _raw(entry: zipfile.ZipInfo) -> bytes:
-    return entry.orig_filename.encode("cp437")  # as zipfile read what is not said to be UTF-8
+    return entry.orig_filename.encode("cp437")  # zipfile's encoding for names not flagged as UTF-8
 
 
 def _said_name(entry: zipfile.ZipInfo) -> str | None:
-    """Return a name that says itself how it is written."""
+    """Return a name whose encoding is stated."""
     if entry.flag_bits & _UTF8:
         return entry.orig_filename
     raw, extra = _raw(entry), entry.extra
     while len(extra) >= 4:
         kind, size = struct.unpack_from("<HH", extra)
         field, extra = extra[4 : 4 + size], extra[4 + size :]
-        # Programs that rename entries leave the field behind: its checksum is of the name before.
+        # Programs that rename entries keep the field, whose checksum is that of the old name.
         if kind == _UNICODE_PATH and field[:1] == b"\1" and len(field) > 5:
             (checksum,) = struct.unpack_from("<L", field, 1)
             if checksum == zlib.crc32(raw):
@@ -100,7 +99,7 @@ def _said_name(entry: zipfile.ZipInfo) -> str | None:
 
 
 def _code_page(names: Iterable[bytes]) -> str:
-    """Find what all names together are read best as."""
+    """Find the encoding that fits all names best."""
     text = b"\n".join(sorted(names))
     try:
         text.decode("utf-8")
@@ -110,7 +109,7 @@ def _code_page(names: Iterable[bytes]) -> str:
 
 
 def _fit(text: bytes, page: str) -> float:
-    """Tell how much a reading of names looks like names, a letter that is not ASCII: 1 is best."""
+    """Score how plausible decoded names are, per non-ASCII letter; 1 is best."""
     try:
         read = text.decode(page)
     except UnicodeDecodeError:
@@ -126,28 +125,28 @@ def _fit(text: bytes, page: str) -> float:
 
 
 def _marks_of_word(word: str) -> list[float]:
-    """Mark the letters of a word that are not ASCII, where a letter is a byte."""
+    """Score the non-ASCII letters of a word in a single-byte encoding."""
     foreign = sum(not letter.isascii() for letter in word)
     scripts = {unicodedata.name(letter, "").split(" ")[0] for letter in word}
     likely = (
         word.isalpha()
         and scripts in ({"LATIN"}, {"CYRILLIC"}, {"GREEK"})
-        # A capital stands first, or all are.
+        # Only the first letter is a capital, or all are.
         and (word[1:].islower() or word.isupper() or len(word) == 1)
-        # Letters with accents stand between plain ones.
+        # Accented letters stand between plain ones.
         and (scripts != {"LATIN"} or 5 * foreign <= 3 * len(word))
     )
     return [1.0 if likely else -1.0] * foreign
 
 
 def _marks_of_wide(word: str, page: str, common: Callable[[int, int], bool]) -> list[float]:
-    """Mark the letters of a word that are not ASCII, where most are two bytes."""
+    """Score the non-ASCII letters of a word in a mostly double-byte encoding."""
     mixed = any(letter.isascii() for letter in word)
     marks = []
     for letter in word:
         written = letter.encode(page, "replace")
         if len(written) == 2:
             marks.append(-0.5 if mixed or not common(*written) else 1.0)
-        elif not letter.isascii():  # half as wide, or of four bytes: few use them
+        elif not letter.isascii():  # half-width or four-byte characters: rarely used
             marks.append(-1.0)
     return marks
