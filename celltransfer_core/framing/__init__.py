@@ -1,4 +1,4 @@
-"""One field of view and one colour scale for every cell, before any encoder sees it."""
+"""Bring all cells to one field of view and one colour scale before they are encoded."""
 
 import lazy_loader
 

@@ -1,6 +1,6 @@
-"""One colour scale: an image in, the same image in the light or the colours of another set out.
+"""Match the illumination and colours of an image to those of another set.
 
-Backgrounds are balanced cell by cell, Lab moments set by set. Not in the paper.
+Backgrounds are balanced for each cell, Lab moments are matched for each set. Not in the paper.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 
 Colour = Literal["balanced", "lab", "none"]
-"""How colours are brought to one scale, see :func:`celltransfer_core.framing.sets.frame_sets`."""
+"""How colours are matched between sets, see :func:`celltransfer_core.framing.sets.frame_sets`."""
 
 White = tuple[int, int, int]
 """Red, green and blue of a background."""
 
 GRID = 65
-"""Levels of red, green and blue that a colour map converts; Pillow takes no more."""
+"""Number of levels of red, green and blue in a colour map; the maximum of Pillow."""
 
-_MOST_GAIN = 2.0  # of a channel; where more would be needed, the background was not seen
+_MOST_GAIN = 2.0  # maximum per channel; if more were needed, the background was not visible
 
 
 def balance(image: RGBImage, background: Sequence[float], white: White) -> RGBImage:
-    """Scale the channels of an image so that its background has a given colour (von Kries).
+    """Scale the channels of an image so that its background gets a given colour (von Kries).
 
-    Slides of one set may differ in lamp and background, which no map of the whole set can undo.
+    Slides of one set may differ in lamp and background, which no map for the whole set corrects.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def balance(image: RGBImage, background: Sequence[float], white: White) -> RGBIm
     background : sequence of three floats
         Colour around the cell.
     white : tuple of three ints
-        What that colour becomes; each channel changes by a factor of two at most.
+        New colour of the background; each channel changes by a factor of two at most.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def balance(image: RGBImage, background: Sequence[float], white: White) -> RGBIm
 
 @dataclass(frozen=True)
 class ColourMap:
-    """Map the colours of one set to those of another, by the mean and spread in Lab."""
+    """Map the colours of one set to those of another by mean and standard deviation in Lab."""
 
     source_mean: Float64
     source_std: Float64
@@ -70,8 +70,8 @@ class ColourMap:
     def __call__(self, image: RGBImage) -> RGBImage:
         """Recolour an image of shape (h, w, 3), uint8.
 
-        Colours between the :data:`GRID`³ that are converted are interpolated, which differs by
-        about one level of 255 and takes a thirtieth of the time.
+        Colours between the :data:`GRID`³ converted ones are interpolated, which differs by about
+        one level of 255 and is thirty times as fast.
         """
         from PIL import Image
 
@@ -86,24 +86,24 @@ class ColourMap:
 
     @property
     def key(self) -> str:
-        """Short hash of the numbers."""
+        """Short hash of the parameters."""
         return hashlib.sha256(self._numbers.tobytes() + bytes([GRID])).hexdigest()[:12]
 
 
 @lru_cache(maxsize=8)
 def _lookup(*numbers: float) -> Color3DLUT:
-    """Convert a grid of colours; as many maps as a run has sets are kept."""
+    """Convert a grid of colours; one map per set of a run is cached."""
     from PIL.ImageFilter import Color3DLUT
     from skimage.color import lab2rgb, rgb2lab
 
     source_mean, source_std, target_mean, target_std = np.reshape(numbers, (4, 3))
     levels = np.linspace(0, 1, GRID)
-    blue, green, red = np.meshgrid(levels, levels, levels, indexing="ij")  # red runs fastest
-    # Where there is no colour to stretch, rounding errors would be stretched into one.
+    blue, green, red = np.meshgrid(levels, levels, levels, indexing="ij")  # red varies fastest
+    # Without any colour to stretch, rounding errors would be stretched into one.
     flat = source_std < 0.1
     gain = np.where(flat, 1.0, target_std / np.where(flat, 1.0, source_std))
     lab = (rgb2lab(np.stack([red, green, blue], axis=-1)) - source_mean) * gain + target_mean
     lab[..., 0] = np.clip(lab[..., 0], 0, 100)
-    with quiet():  # colours outside what a screen can show are clipped: that is what is wanted
+    with quiet():  # colours out of gamut are clipped, as intended
         table = np.clip(lab2rgb(lab), 0, 1)
     return Color3DLUT(GRID, table.astype(np.float32).ravel())

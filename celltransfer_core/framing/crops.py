@@ -1,6 +1,6 @@
-"""The images that encoders embed (3.1): a data set, its nuclei and colour maps in, crops out.
+"""Crop the images that encoders embed (3.1) from a data set, its nuclei and its colour maps.
 
-Framing itself is not in the paper: without nuclei and colours a crop is the whole image.
+Framing itself is not in the paper: without nuclei and colour maps, a crop is the whole image.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from celltransfer_core.types import Float32, Ints, RGBImage
 
 @dataclass(frozen=True)
 class Crops:
-    """The images of one set as every encoder sees them: read, cut and recoloured when asked for.
+    """The images of one set as encoders see them, read, cropped and recoloured on demand.
 
     Examples
     --------
@@ -40,19 +40,19 @@ class Crops:
 
     dataset: Dataset
     nuclei: Nuclei | None = None
-    """Cells with a nucleus are cut around it, the others are whole; None for whole images."""
+    """Cells with a nucleus are cropped around it, the others are whole; None for whole images."""
     colours: Mapping[str, ColourMap] = field(default_factory=dict)
-    """By source of the dataset; cells of other sources keep their colours."""
+    """Colour map of each source of the dataset; cells of other sources keep their colours."""
     in_um: bool = False
-    """Whether extents are in µm where the size of a pixel is known."""
+    """Whether extents are in µm where the pixel size is known."""
     white: White | None = None
-    """Colour that each background is scaled to, before the map of its source; None to leave it."""
+    """Colour that backgrounds are scaled to before the colour map is applied; None: no change."""
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, cell: int) -> RGBImage:
-        """Read, cut and recolour one cell.
+        """Read, crop and recolour one cell.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class Crops:
         return self.recoloured(self.field(cell), cell)
 
     def field(self, cell: int) -> RGBImage:
-        """Read and cut one cell: what encoders see of it, in the camera's own colours.
+        """Read and crop one cell as encoders see it, but in the original colours.
 
         Parameters
         ----------
@@ -80,12 +80,12 @@ class Crops:
         return cut(image, nucleus) if nucleus is not None else image
 
     def recoloured(self, image: RGBImage, cell: int) -> RGBImage:
-        """Bring an image of one cell to the colours that encoders see.
+        """Convert an image of one cell to the colours that encoders see.
 
         Parameters
         ----------
         image : ndarray of uint8, shape (h, w, 3)
-            Its field, of any size.
+            Field of the cell, of any size.
         cell : int
 
         Returns
@@ -97,7 +97,7 @@ class Crops:
         return colour(image) if colour is not None else image
 
     def resized(self, cells: Sequence[int], side: int) -> NDArray[np.uint8]:
-        """Read and cut some cells, resize them whole, and recolour the small images.
+        """Read and crop some cells, resize the crops, and recolour the resized images.
 
         Parameters
         ----------
@@ -114,13 +114,13 @@ class Crops:
         for source in np.unique(sources):
             colour, of = self._colour_of(source), sources == source
             if colour is not None:
-                # As one tall image: Pillow converts its table again for every image.
+                # As one tall image, because Pillow converts the table again for each image.
                 tall = colour(images[of].reshape(-1, side, 3))
                 images[of] = tall.reshape(-1, side, side, 3)
         return images
 
     def _balanced(self, image: RGBImage, cell: int) -> RGBImage:
-        # Cells without a nucleus too: the map of colours is made for images in this light.
+        # Includes cells without a nucleus: the colour map is computed for balanced images.
         if self.white is None or self.nuclei is None:
             return image
         return balance(image, self.nuclei.background[cell], self.white)
@@ -130,9 +130,9 @@ class Crops:
 
     @property
     def extents(self) -> Float32:
-        """Extent of each nucleus, shape (n,), NaN without one.
+        """Extent of each nucleus, shape (n,), NaN where there is none.
 
-        In µm with ``in_um`` where the pixel size of the cell's set is known, in px otherwise.
+        In µm if ``in_um`` is set and the pixel size of the cell's set is known, otherwise in px.
         """
         if self.nuclei is None:
             return np.full(len(self), np.nan, dtype=np.float32)
@@ -143,7 +143,7 @@ class Crops:
 
     @property
     def variant(self) -> str:
-        """Name of all that decides the pixels besides the image files: part of the cache's keys."""
+        """Key of everything besides the image files that affects the pixels; part of cache keys."""
         parts = ["whole" if self.nuclei is None else f"nucleus@{VERSION}"]
         if self.nuclei is not None and self.nuclei.field != FIELD_OF_VIEW:
             parts.append(f"field-{self.nuclei.field:g}")
@@ -158,12 +158,12 @@ class Crops:
         return size + intensity_key(scale)
 
     def take(self, cells: Ints) -> Crops:
-        """Keep some cells: a small set to send to a worker.
+        """Keep some cells, as a small set to send to a worker.
 
         Parameters
         ----------
         cells : ndarray of int64, shape (k,)
-            Ascending.
+            Cell numbers, ascending.
 
         Returns
         -------
@@ -175,7 +175,7 @@ class Crops:
         return replace(self, dataset=dataset, nuclei=nuclei, colours=colours)
 
     def by_source(self) -> tuple[tuple[Ints, Crops], ...]:
-        """Split the cells by the set they came from, whatever their scales.
+        """Split the cells by source set, regardless of their scales.
 
         Returns
         -------
@@ -189,7 +189,7 @@ class Crops:
         return tuple((cells, self.take(cells)) for cells in parts)
 
     def by_scale(self) -> tuple[tuple[Ints, Crops], ...]:
-        """Split the cells by the set they came from and by its scale.
+        """Split the cells by source set and scale.
 
         Returns
         -------

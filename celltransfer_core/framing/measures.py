@@ -1,6 +1,6 @@
-"""What tells a good picture of a cell from a poor one: an image in, numbers out.
+"""Measure the quality of the image of a cell.
 
-Not in the paper. :mod:`celltransfer_core.framing.quality` compares these numbers between sets.
+Not in the paper. :mod:`celltransfer_core.framing.quality` compares these measures between sets.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from celltransfer_core.framing.nucleus import Nucleus, Seen, square
 from celltransfer_core.types import Bools, RGBImage
 
 MEASURES = ("blur", "light", "red stain", "blue stain", "border", "others")
-"""Names of the numbers that :func:`measure` gives, in their order."""
+"""Names of the values returned by :func:`measure`, in order."""
 
-_LEAST_SIDE = 8  # px: how sharp a smaller region is, cannot be told
+_LEAST_SIDE = 8  # px: sharpness of a smaller region cannot be measured
 _MOST_BLUR = 0.99  # of 1
-_ALIKE = 0.15  # of the nucleus's density: how far that of another nucleus may lie from it
-_LEAST_AREA = 0.1  # of the nucleus's: smaller pieces are platelets and dirt
+_ALIKE = 0.15  # maximum difference in density of another nucleus, as a share
+_LEAST_AREA = 0.1  # minimum area relative to the nucleus: smaller pieces are platelets and dirt
 
 
 def measure(image: RGBImage, seen: Seen) -> tuple[float, ...]:
-    """Measure what tells a good picture of a cell from a poor one.
+    """Measure the quality of the image of a cell.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def measure(image: RGBImage, seen: Seen) -> tuple[float, ...]:
     if seen.nucleus is None:
         return (0.0,) * len(MEASURES)
     inside = seen.inside
-    # The darker half leaves out what is merely near the nucleus, such as granules.
+    # The darker half excludes structures near the nucleus, such as granules.
     green = seen.density[..., 1]
     core = seen.density[inside & (green >= np.median(green[inside]))].mean(axis=0)
     edge = inside[0].sum() + inside[-1].sum() + inside[1:-1, [0, -1]].sum()
@@ -73,7 +73,7 @@ def _blur(image: RGBImage, nucleus: Nucleus) -> float:
 
 
 def _largest_other(width: int, seen: Seen, nucleus: Nucleus) -> float:
-    """Return the area of the largest piece in the cut that looks like another nucleus."""
+    """Return the area of the largest piece in the crop that looks like another nucleus."""
     from skimage.measure import label, regionprops
 
     left, top, side = square(nucleus)

@@ -1,6 +1,6 @@
-"""The nuclei of a set: a data set in, position and extent of each cell's nucleus out, kept by hash.
+"""Find the position and extent of the nucleus of each cell of a set, cached by content hash.
 
-What tells a good picture from a poor one is measured in the same pass. Not in the paper.
+Image quality is measured in the same pass. Not in the paper.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Bools, Float32, Ints, Progress, silent
 
 BATCH = 32
-"""Cells of a task."""
+"""Number of cells per task."""
 
-_OWN = 7  # columns of a kept row: found, x, y, extent, red, green, blue; then the measures
+_OWN = 7  # columns of a cached row: found, x, y, extent, red, green, blue; then the measures
 _COLUMNS = _OWN + len(MEASURES)
 
 
@@ -33,11 +33,11 @@ class Nuclei:
     y: Float32
     extent: Float32
     background: Float32
-    """Colour around each cell, with a nucleus or without, shape (n, 3)."""
+    """Colour around each cell, whether or not it has a nucleus, shape (n, 3)."""
     measures: Float32
-    """One column each of :data:`~celltransfer_core.framing.measures.MEASURES`, shape (n, k)."""
+    """Columns as in :data:`~celltransfer_core.framing.measures.MEASURES`, shape (n, k)."""
     field: float = FIELD_OF_VIEW
-    """Side of the cut around each, in extents."""
+    """Side of the crop around each nucleus, in extents."""
 
     def __getitem__(self, cell: int) -> Nucleus | None:
         if not self.found[cell]:
@@ -80,7 +80,7 @@ def find_nuclei(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Nuclei:
-    """Find the nucleus of every cell; those that the cache holds are not searched again.
+    """Find the nucleus of every cell that is not in the cache yet.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def find_nuclei(
         n cells.
     cache : Cache
     workers : int, optional
-        Processes; all processors by default.
+        Number of processes; one per processor by default.
     progress : callable
 
     Returns
@@ -128,13 +128,13 @@ def _find_batch(dataset: Dataset) -> Float32:
 
 
 def _by_intensity(dataset: Dataset) -> dict[str, Ints]:
-    """Split the cells by the scale of their set, named as in the keys of the cache."""
+    """Split the cells by the scale of their set, named as in cache keys."""
     keys = np.array([intensity_key(scale) for scale in dataset.cell_scales], dtype=np.str_)
     return {key: np.flatnonzero(keys == key) for key in np.unique(keys).tolist()}
 
 
 def intensity_key(scale: PixelScale) -> str:
-    """Name a set's scale, channels and background, for the keys of the cache.
+    """Name a set's scale, channels and background for cache keys.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def intensity_key(scale: PixelScale) -> str:
     Returns
     -------
     str
-        Empty for images of plain 8 bit.
+        Empty for plain 8-bit images.
     """
     key = "" if scale.intensity is None else "/{:.9g}-{:.9g}".format(*scale.intensity)
     key += "/" + ".".join(map(str, scale.channels)) if scale.channels else ""

@@ -1,4 +1,4 @@
-"""One image in, its stained nucleus out, and the square that is cut around it. Not in the paper."""
+"""Find the stained nucleus of an image, and crop a square around it. Not in the paper."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import numpy as np
 from celltransfer_core.types import Bools, Float32, Float64, Ints, RGBImage
 
 VERSION = "3"
-"""Changes whenever a nucleus may be found elsewhere, or a cell cut or lit otherwise."""
+"""Changed whenever nuclei may be found, or cells cropped or balanced, differently."""
 
 FIELD_OF_VIEW = 2.0
-"""Side of the cut, in extents of the nucleus."""
+"""Side of the crop, in extents of the nucleus."""
 
 WIDE_FIELD = 4.0
-"""Side of a wider cut, which holds more of the cytoplasm."""
+"""Side of a wider crop, which contains more of the cytoplasm."""
 
-_WORKING_SIDE = 96  # px: nuclei are looked for on copies of this size
-_LEAST_CONTRAST = 25  # grey values of green by which a nucleus is darker than the background
+_WORKING_SIDE = 96  # px: nuclei are searched for on copies of this size
+_LEAST_CONTRAST = 25  # minimum difference in green between nucleus and background
 
-# Nuclear stains take green from the light, and less of its blue; what is merely dark, red as blood
-# or orange as an eosinophil's granules does not. They are distinguished by optical densities, whose
-# ratios do not depend on lamp or thickness: (green - blue) / green was 0.5 to 1.2 in nuclei of four
-# imaging domains, 0.3 to 0.42 in red cells.
-_PURPLE = 0.18  # green - blue of a nucleus, red cells having about 0.1; or
-_RATIO = 0.46  # its ratio, where contrast is low
-_SAME_STAIN = 0.65  # share of the image's own ratio down to which a pixel may belong to a nucleus
+# Nuclear stains absorb more green than blue light; objects that are merely dark, red cells and
+# orange eosinophil granules do not. They are distinguished by optical densities, whose ratios do
+# not depend on lamp or thickness: (green - blue) / green was 0.5 to 1.2 in nuclei of four imaging
+# domains, and 0.3 to 0.42 in red cells.
+_PURPLE = 0.18  # minimum green - blue of a nucleus (red cells: about 0.1); or
+_RATIO = 0.46  # minimum ratio, where contrast is low
+_SAME_STAIN = 0.65  # minimum share of the image's ratio for a pixel of a nucleus
 _LEAST_RATIO = 0.2
 _LEAST_RED = 0.1  # red / green; nuclei lie at 0.3 to 0.9
 _LEAST_AREA, _MOST_AREA = 0.002, 0.8  # of the image
 _MOST_BORDER = 0.6  # share of the image's border that a nucleus may cover
-_LOBE_AREA, _LOBE_GAP = 0.08, 0.3  # of the largest lobe's area, of its diameter
+_LOBE_AREA, _LOBE_GAP = 0.08, 0.3  # relative to the area and the diameter of the largest lobe
 _FAR_LOBE_AREA, _FAR_LOBE_GAP = 0.25, 0.8  # likewise, within the same cytoplasm
 
 
@@ -42,26 +42,26 @@ class Nucleus(NamedTuple):
     x: float
     y: float
     extent: float
-    """Longer side of the box around all its lobes."""
+    """Longer side of the bounding box of all its lobes."""
     background: tuple[float, float, float]
-    """Colour around the cell, to fill what lies outside the image."""
+    """Colour around the cell, used to fill areas outside the image."""
     field: float = FIELD_OF_VIEW
-    """Side of the cut, in extents."""
+    """Side of the crop, in extents."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is seen of one image, on a copy of h' × w' px, at most 96 each."""
+    """Segmentation of one image, on a copy of h' × w' px, at most 96 each."""
 
     nucleus: Nucleus | None
     background: tuple[float, float, float]
-    """Colour around the cell; where nothing is darker than the rest, the usual colour."""
+    """Colour around the cell; the usual colour if nothing is darker than the rest."""
     density: Float32
-    """Optical density against the background, shape (h', w', 3)."""
+    """Optical density relative to the background, shape (h', w', 3)."""
     inside: Bools
-    """Pixels of the nucleus, shape (h', w'); none without one."""
+    """Pixels of the nucleus, shape (h', w'); all False if there is none."""
     stained: Bools
-    """Pixels of everything that is stained like a nucleus, shape (h', w')."""
+    """Pixels of everything stained like a nucleus, shape (h', w')."""
 
 
 def find_nucleus(image: RGBImage) -> Nucleus | None:
@@ -80,11 +80,11 @@ def find_nucleus(image: RGBImage) -> Nucleus | None:
 
 
 def look_at(image: RGBImage) -> Seen:
-    """Find the background, and the stained nucleus, of a single cell.
+    """Find the background and the stained nucleus of a single cell.
 
-    Of the darkest of three classes (multi-Otsu on the smoothed green channel, in which nuclear
-    stains are darkest) what has the image's own purple is cut into pieces; the large and central
-    one is taken, with the lobes near it.
+    The smoothed green channel, in which nuclear stains are darkest, is divided into three classes
+    (multi-Otsu). Pixels of the darkest class with the purple of this image are split into pieces;
+    the large, central piece is chosen, together with nearby lobes.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def look_at(image: RGBImage) -> Seen:
     Returns
     -------
     Seen
-        Without a nucleus where nothing looks like a stained one.
+        Without a nucleus if nothing looks like a stained one.
     """
     from PIL import Image
     from skimage.filters import gaussian
@@ -105,7 +105,7 @@ def look_at(image: RGBImage) -> Seen:
     smooth = gaussian(small, sigma=1.0, channel_axis=2, preserve_range=True)
     dark, light = _classes(smooth[..., 1])
     background = np.median(small[smooth[..., 1] > light], axis=0)
-    # 8 grey values keep black pixels finite, and the noise of dark ones small.
+    # The offset of 8 keeps black pixels finite and the noise of dark ones small.
     density = np.log((background + 8) / (smooth + 8))
     stained, chosen = _choose_nucleus(smooth[..., 1], density, background[1], dark, light)
     red, green, blue = background.tolist()
@@ -121,7 +121,7 @@ def look_at(image: RGBImage) -> Seen:
 
 
 def _classes(green: Float32) -> tuple[float, float]:
-    """Return the levels that part dark from middle, and middle from light; −∞ for one class."""
+    """Return the thresholds between dark, middle and light; −∞ if there is one class."""
     from skimage.filters import threshold_multiotsu
 
     if np.ptp(green) < 30 or min(green.shape) < 4:
@@ -136,7 +136,7 @@ def _classes(green: Float32) -> tuple[float, float]:
 def _choose_nucleus(
     green: Float32, density: Float32, around: float, dark: float, light: float
 ) -> tuple[Bools, Bools | None]:
-    """Return all that is stained like a nucleus, and the nucleus if there is one."""
+    """Return everything stained like a nucleus, and the nucleus if there is one."""
     from skimage.measure import label
     from skimage.morphology import opening
 
@@ -160,7 +160,7 @@ def _ratio(density: Float32) -> Float32:
 
 def _has_the_stain(density: Float32, darkest: Bools) -> Bools:
     purple, ratio = density[..., 1] - density[..., 2], _ratio(density)
-    # Cameras wash colours out more or less: what is clearly purple tells this image's ratio.
+    # Cameras differ in saturation, so clearly purple pixels give the ratio of this image.
     clearly = darkest & (purple >= max(0.0, 0.5 * float(np.percentile(purple[darkest], 98))))
     own = float(np.median(ratio[clearly])) if clearly.any() else 0.0
     return ratio > max(_LEAST_RATIO, _SAME_STAIN * own)
@@ -187,7 +187,7 @@ def _choose_piece(pieces: Ints, density: Float32, bodies: Ints) -> Bools | None:
         edge = ((rows == 0) | (rows == height - 1) | (columns == 0) | (columns == width - 1)).sum()
         y, x = piece.centroid
         away = np.hypot((x + 0.5) / width - 0.5, (y + 0.5) / height - 0.5)
-        # Pieces cut by the border belong to neighbours more often than to the cell itself.
+        # Pieces that touch the border belong to neighbours more often than to the cell itself.
         touching = min(1.0, edge / np.sqrt(piece.area))
         colour = float(purple[rows, columns].mean())
         score = piece.area * colour * np.exp(-((away / 0.25) ** 2)) * (1 - 0.8 * touching)
@@ -205,7 +205,7 @@ def _choose_piece(pieces: Ints, density: Float32, bodies: Ints) -> Bools | None:
         if touches or gap > _FAR_LOBE_GAP or piece.area < _LOBE_AREA * best.area:
             continue
         joint = chosen | (pieces == piece.label)
-        # A lobe farther off lies in the same cytoplasm, and single cells are in the middle.
+        # More distant lobes must lie in the same cytoplasm; single cells are in the middle.
         if gap <= _LOBE_GAP or (
             piece.area >= _FAR_LOBE_AREA * best.area
             and body[here].any()
@@ -229,7 +229,7 @@ def _distance(mask: Bools) -> Float64:
 
 
 def square(nucleus: Nucleus) -> tuple[int, int, int]:
-    """Return the square that is cut around a nucleus.
+    """Return the square that is cropped around a nucleus.
 
     Parameters
     ----------
@@ -238,14 +238,14 @@ def square(nucleus: Nucleus) -> tuple[int, int, int]:
     Returns
     -------
     left, top, side : int
-        In px of the original image; it may reach beyond it.
+        In px of the original image; the square may extend beyond the image.
     """
     side = max(8, round(nucleus.field * nucleus.extent))
     return round(nucleus.x - side / 2), round(nucleus.y - side / 2), side
 
 
 def cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
-    """Cut a square around a nucleus.
+    """Crop a square around a nucleus.
 
     Parameters
     ----------
@@ -255,16 +255,16 @@ def cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
     Returns
     -------
     ndarray of uint8, shape (side, side, 3)
-        At the image's own resolution; side is the nucleus's extent times its ``field``, twice the
-        extent as a rule. What lies outside the image has the background's colour: mirroring would
-        draw false cells.
+        Crop at the original resolution; side is the extent of the nucleus times its ``field``,
+        usually twice the extent. Areas outside the image have the background colour, because
+        mirroring would create false cells.
     """
     left, top, side = square(nucleus)
     height, width = image.shape[:2]
     line = np.tile(np.rint(nucleus.background).astype(np.uint8), side)
     cropped = np.tile(line, side).reshape(
         side, side, 3
-    )  # line by line: pixel by pixel takes far longer
+    )  # row by row, which is far faster than by pixel
     rows = slice(max(0, top), min(height, top + side))
     columns = slice(max(0, left), min(width, left + side))
     cropped[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = image[
@@ -273,11 +273,11 @@ def cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
     return cropped
 
 
-_FRAME = ((0, 0, 0), (255, 214, 0))  # seen on light and on dark
+_FRAME = ((0, 0, 0), (255, 214, 0))  # visible on light and on dark
 
 
 def draw_cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
-    """Draw the square that :func:`cut` takes of a whole image.
+    """Draw the square that :func:`cut` crops on the whole image.
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def draw_cut(image: RGBImage, nucleus: Nucleus) -> RGBImage:
     Returns
     -------
     ndarray of uint8, shape (h', w', 3)
-        Larger than the image where the cut goes beyond it.
+        Larger than the image if the crop extends beyond it.
     """
     from PIL import Image, ImageDraw
 

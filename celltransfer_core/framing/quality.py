@@ -1,8 +1,8 @@
-"""Quality of the query's pictures against the reference: measured cells in, faults of each out.
+"""Find faults in the images of query cells by comparing their measures with the reference.
 
-Not in the paper. A microscope, a stain or a slide of its own is no fault of single cells: each
-cell is compared with the usual one of its slide, and what a whole slide or set has is told once.
-How far a cell may lie from it, the reference decides; no type of the query is looked at.
+Not in the paper. A different microscope, stain or slide is not a fault of single cells: each cell
+is compared with the usual cell of its slide, and differences of a whole slide or set are reported
+once. The tolerance is estimated from the reference; no types of the query are used.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 Fault = Literal["no nucleus", "blurred", "dark", "bright", "stain", "cut off", "several nuclei"]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
-"""What can be wrong with the picture of a cell."""
+"""Possible faults of the image of a cell."""
 
 
 class _Side(NamedTuple):
-    """A measure, and the side of it on which a fault lies."""
+    """A measure, and the direction in which it indicates a fault."""
 
     fault: Fault
     measure: str
     sign: int
     least: float
-    """Deviations under this are no fault, however alike the cells of the reference are."""
+    """Smaller deviations are not faults, however uniform the reference is."""
 
     @property
     def column(self) -> int:
@@ -49,31 +49,31 @@ _SIDES = (
     _Side("cut off", "border", 1, 0.2),
     _Side("several nuclei", "others", 1, 0.3),
 )
-_COMMON = 0.99  # share of the reference that lies within the limit
-_NORMAL = 2.326  # spreads of a normal distribution within which that share lies
-_TAIL = 3.5  # spreads within which nearly all cells lie, of distributions with longer tails too
-_SHRINK = 100  # cells of the reference that count as much as the normal distribution
-_SLIDE_SHRINK = 10  # cells of a slide that count as much as the whole set
-_LEAST_SLIDE = 20  # cells from which a slide is told of by itself
+_COMMON = 0.99  # share of the reference within the limit
+_NORMAL = 2.326  # standard deviations of a normal distribution with that share
+_TAIL = 3.5  # standard deviations that contain nearly all cells, even with longer tails
+_SHRINK = 100  # reference cells that weigh as much as the normal distribution
+_SLIDE_SHRINK = 10  # cells of a slide that weigh as much as the whole set
+_LEAST_SLIDE = 20  # minimum cells of a slide that is reported separately
 
 
 @dataclass(frozen=True)
 class Shift:
-    """What all cells of a slide, or of the whole set, have: no fault of single cells."""
+    """A difference shared by a whole slide or set, and so not a fault of single cells."""
 
     fault: Fault
     slide: str
-    """Empty for the whole set."""
+    """Name of the slide; empty for the whole set."""
     cells: int
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Faults of the pictures of n query cells, measured against a reference."""
+    """Faults of the images of n query cells, relative to a reference."""
 
     severity: Mapping[Fault, Float64]
-    """By fault: how far each cell lies off, in units of the limit, shape (n,). 0 where it cannot
-    be told."""
+    """Deviation of each cell in units of the limit, shape (n,), by fault; 0 where it cannot be
+    measured."""
     shifts: tuple[Shift, ...]
 
     @property
@@ -82,7 +82,7 @@ class Quality:
         return {fault: severity > 1 for fault, severity in self.severity.items()}
 
     def worst_first(self, fault: Fault) -> Ints:
-        """List the cells that have a fault.
+        """List the cells with a fault, worst first.
 
         Parameters
         ----------
@@ -98,24 +98,24 @@ class Quality:
 
 
 def judge_quality(framing: Framing, reference: Dataset, query: Dataset) -> Quality | None:
-    """Compare the pictures of the query with those of the reference.
+    """Compare the image quality of the query with that of the reference.
 
     Parameters
     ----------
     framing : Framing
-        Of both.
+        Framing of both sets.
     reference, query : Dataset
-        n query cells; labels are not read. Of pooled references each cell is compared with its
+        n query cells; labels are not read. In pooled references, each cell is compared with its
         own set.
 
     Returns
     -------
     Quality or None
-        None where no nuclei were searched. A cell has a fault if it lies farther from the usual
-        cell of its slide than 99 % of the reference's cells lie from theirs (a quantile that is
-        drawn towards a normal distribution's where the reference is small), and by more than what
-        is common in the query itself. A cell without a nucleus has no other fault; it counts as one
-        unless so few are found that both sets are left whole.
+        None if no nuclei were searched for. A cell has a fault if it deviates from the usual cell
+        of its slide by more than 99 % of the reference cells do (a quantile that is shrunk towards
+        that of a normal distribution if the reference is small), and by more than is common in the
+        query itself. A cell without a nucleus has no other fault; this counts as a fault unless so
+        few nuclei are found that both sets are left whole.
     """
     if QUERY not in framing.nuclei:
         return None
@@ -142,7 +142,7 @@ def judge_quality(framing: Framing, reference: Dataset, query: Dataset) -> Quali
 
 
 class _Expected:
-    """What is usual in the reference: r cells that have a nucleus, each from a set."""
+    """Usual values in the reference: r cells with a nucleus, each from a source set."""
 
     def __init__(self, measures: Float64, sources: Ints) -> None:
         usual = {one: np.median(measures[sources == one], axis=0) for one in np.unique(sources)}
@@ -151,7 +151,7 @@ class _Expected:
         self.spread = _spread(self.off)
 
     def limit(self, side: _Side) -> float:
-        """Return how far cells of the reference commonly lie from their usual one."""
+        """Return the largest deviation from the usual cell that is common in the reference."""
         n = len(self.off)
         counted = np.quantile(side.sign * self.off[:, side.column], _COMMON)
         normal = _NORMAL * self.spread[side.column]
@@ -159,13 +159,13 @@ class _Expected:
 
 
 def _spread(off: Float64) -> Float64:
-    """Return the standard deviation of each column that its middle half tells."""
+    """Return the standard deviation of each column, estimated from its interquartile range."""
     low, high = np.quantile(off, [0.25, 0.75], axis=0)
     return (high - low) / 1.349
 
 
 def _centres(measures: Float64, slides: np.ndarray, whole: Float64) -> Float64:
-    """Return the usual values of each cell's slide; of few cells, drawn towards the set's."""
+    """Return the usual values of each cell's slide, shrunk towards those of the set."""
     centres = np.empty_like(measures)
     for slide in np.unique(slides):
         of = slides == slide
@@ -177,7 +177,7 @@ def _centres(measures: Float64, slides: np.ndarray, whole: Float64) -> Float64:
 def _shifts(
     expected: _Expected, measures: Float64, slides: np.ndarray, whole: Float64
 ) -> Iterator[Shift]:
-    """List what the set has against each set of the reference, and a slide against the set."""
+    """List differences between the set and each reference set, and between slides and the set."""
     names, counts = np.unique(slides, return_counts=True)
     for side in _SIDES:
         limit = expected.limit(side)

@@ -1,7 +1,7 @@
-"""All sets of a run in, the crops that encoders see of them out: framed alike, on one colour scale.
+"""Frame all sets of a run in the same way and bring them to one colour scale.
 
-Not in the paper. Each cell is cut to a square around its stained nucleus, so that a cell which
-fills its image and one that is small in a wide field look alike to an encoder.
+Not in the paper. Each cell is cropped to a square around its stained nucleus, so that a cell that
+fills its image and a small cell in a wide field look similar to an encoder.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Float64, Ints, Progress, silent
 
 Mode = Literal["auto", "nucleus", "wide", "none"]
-"""Whether cells are cut around their nuclei, see :func:`frame_sets`."""
+"""Whether cells are cropped around their nuclei, see :func:`frame_sets`."""
 
 Field = Literal["nucleus", "wide", "whole"]
-"""What is kept of a cell: the field of its nucleus, one twice as wide, or the whole image."""
+"""Field kept of a cell: around its nucleus, twice as wide, or the whole image."""
 
 MIN_SHARE_FOUND = 0.8
-"""Share of nuclei that must be found in every set for ``auto`` to frame."""
+"""Minimum share of nuclei found in every set for ``auto`` to frame."""
 
 _CUT = {
     "nucleus": "cropped around the nucleus",
     "wide": "cropped around the nucleus, twice as wide as usual",
 }
-_COLOUR_SAMPLE = 1000  # cells a set that Lab moments are taken from
-_COLOUR_BATCH = 128  # cells that are summed up at once: another number changes the last digits
-_COLOUR_SIDE = 64  # rows and columns of each at most: more takes longer and changes nothing
+_COLOUR_SAMPLE = 1000  # cells per set from which Lab moments are computed
+_COLOUR_BATCH = 128  # cells summed at once: changing it alters the last digits
+_COLOUR_SIDE = 64  # maximum rows and columns of each: more gives no benefit
 
 
 def lab_moments(
@@ -50,22 +50,22 @@ def lab_moments(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> tuple[Float64, Float64]:
-    """Measure the mean and spread of a set's colours.
+    """Measure the mean and standard deviation of a set's colours.
 
     Parameters
     ----------
     crops : Crops
         At most 1,000 cells are measured, evenly along the order of content hashes.
     cache : Cache, optional
-        Keeps them, by the cells that were measured and all that decides their pixels.
+        Stores the result by the measured cells and everything that affects their pixels.
     workers : int, optional
-        Processes; all processors by default.
+        Number of processes; one per processor by default.
     progress : callable
 
     Returns
     -------
     mean, std : ndarray of float64, shape (3,)
-        In Lab, over pixels on a regular grid of each cell; each cell counts the same.
+        In Lab, over pixels on a regular grid of each cell; all cells have equal weight.
     """
     chosen = _measured_cells(crops)
     progress("colour", 0, len(chosen))
@@ -108,15 +108,15 @@ def _lab_sums(crops: Crops) -> Float64:
 
 @dataclass(frozen=True)
 class Framing:
-    """The crops of all sets, and how they were decided on."""
+    """The crops of all sets, and the framing decision."""
 
     crops: Mapping[str, Crops]
-    """By set."""
+    """Crops of each set."""
     framed: bool
     reason: str
     """The decision and its reason, in one sentence."""
     nuclei: Mapping[str, Nuclei] = field(default_factory=dict)
-    """By set, also when too few were found to use them; empty where none were searched."""
+    """Nuclei of each set, even if too few were found to be used; empty if not searched for."""
 
 
 def frame_sets(
@@ -131,7 +131,7 @@ def frame_sets(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Framing:
-    """Decide on framing and colour for all sets alike, and prepare their crops.
+    """Decide on framing and colour for all sets together, and prepare their crops.
 
     Parameters
     ----------
@@ -139,20 +139,20 @@ def frame_sets(
     mode : {"auto", "nucleus", "wide", "none"}
         ``auto`` frames if at least 80 % of the nuclei are found in every set; ``nucleus`` always
         frames and leaves cells without a nucleus whole; ``wide`` likewise, twice as wide; ``none``
-        searches for no nuclei.
+        does not search for nuclei.
     colour : {"balanced", "lab", "none"}
-        ``lab`` brings the other sets' Lab moments to the reference's; ``balanced`` also
-        scales each cell of framed sets before, so that its background has the median colour of
-        the reference's backgrounds. Of several references that were pooled, the largest counts.
+        ``lab`` matches the Lab moments of the other sets to those of the reference; ``balanced``
+        first also scales each cell of framed sets so that its background has the median colour of
+        the reference's backgrounds. If the reference is pooled, its largest set is used.
     cache : Cache
     reference : str
         Name of the set that keeps its colours.
     suited : {"nucleus", "wide", "whole"}
-        What ``auto`` keeps of cells where enough nuclei are found.
+        Field that ``auto`` keeps if enough nuclei are found.
     in_um : bool
-        Whether extents are in µm where the size of a pixel is known, see :attr:`Crops.extents`.
+        Whether extents are in µm where the pixel size is known, see :attr:`Crops.extents`.
     workers : int, optional
-        Processes; all processors by default.
+        Number of processes; one per processor by default.
     progress : callable
 
     Returns
@@ -196,7 +196,7 @@ def _with_colour_maps(
     workers: int | None,
     progress: Progress,
 ) -> dict[str, Crops]:
-    """Bring the colours of every source of every set to those of one of them."""
+    """Match the colours of every source of every set to those of one source."""
     sources = [(name, part) for name, one in crops.items() for _, part in one.by_source()]
     counts = counted_together(progress, [len(_measured_cells(part)) for _, part in sources])
     moments = {
@@ -219,7 +219,7 @@ def _with_colour_maps(
 
 
 def _by_source(sets: Mapping[str, Dataset], nuclei: Mapping[str, Nuclei]) -> dict[str, Nuclei]:
-    """Split the nuclei of pooled sets by the set that they came from."""
+    """Split the nuclei of pooled sets by source set."""
     return {
         f"{name} {source}".strip(): found.take(np.flatnonzero(dataset.cell_sources == number))
         for name, found in nuclei.items()
@@ -244,7 +244,7 @@ def _largest_source(dataset: Dataset) -> str:
 def choose_framing(
     mode: Mode, nuclei: Mapping[str, Nuclei], suited: Field = "nucleus"
 ) -> tuple[bool, str]:
-    """Decide whether all sets are framed, or none.
+    """Decide whether to frame all sets or none.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def choose_framing(
     -------
     framed : bool
     reason : str
-        The decision with its reason, in one sentence.
+        The decision and its reason, in one sentence.
     """
     if mode == "none":
         return False, "whole images, as requested"

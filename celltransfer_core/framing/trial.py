@@ -1,4 +1,4 @@
-"""A trial of framing on a few cells, before all are framed."""
+"""Try framing on a few cells before all cells are framed."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from celltransfer_core.types import Bools, Ints
 
 
 def try_framing(dataset: Dataset, cache: Cache, n_cells: int = 24) -> tuple[Ints, Bools]:
-    """Look for the nuclei of a few cells of a set.
+    """Search for the nuclei of a few cells of a set.
 
     Parameters
     ----------
     dataset : Dataset
     cache : Cache
     n_cells : int
-        At most; they are spread evenly over the set.
+        Maximum number of cells, spread evenly over the set.
 
     Returns
     -------
     cells : ndarray of int64
-        Which cells were looked at.
+        Numbers of the inspected cells.
     found : ndarray of bool
         Whether a nucleus was found in each.
     """
