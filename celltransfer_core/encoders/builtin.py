@@ -1,8 +1,8 @@
-"""Three encoders of known descriptors (3.1): crops in, rows of numbers out, nothing trained.
+"""Three untrained encoders (3.1) that compute standard image descriptors of crops.
 
-Every group of numbers is divided by a fixed scale, the spread it has over cells of eight types (960
-framed cells of PBC), and by the root of its length. Groups thus weigh the same in Euclidean
-distances and cosines, without fitting anything to a set.
+Every group of features is divided by a fixed scale, its standard deviation over cells of eight
+types (960 framed cells of PBC), and by the square root of its length. Groups thus have equal weight
+in Euclidean distances and cosines, without fitting anything to a set.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from celltransfer_core.encoders.registry import EncoderSpec
 from celltransfer_core.types import Bools, Float32, Float64, RGBImage
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-"""Of a channel's share of the optical density."""
+"""Quantiles of a channel's share of the optical density."""
 
 BORDERS = (-20, -14, -9, -5, -1, 0.5, 3, 6, 10)
-"""Edges of the zones around the nucleus's border: px of the resized crop, positive inside."""
+"""Edges of the zones around the border of the nucleus: px of the resized crop, positive inside."""
 
 USUAL_EXTENT = 50.0
-"""Stands in for an unknown extent of the nucleus, so that such a cell is no outlier."""
+"""Value for an unknown extent of the nucleus, so that such a cell is not an outlier."""
 
 _RAYS = 36
 
-# Spreads. Mean, standard deviation and quantiles of the red and of the blue share, then standard
-# deviation and quantiles of the sum; in the nucleus, then in the cytoplasm.
+# Standard deviations of the features. Mean, standard deviation and quantiles of the red and of the
+# blue share, then standard deviation and quantiles of the sum; in the nucleus, then the cytoplasm.
 _STAIN = np.array(
     [
         *(0.020, 0.010, 0.032, 0.028, 0.019, 0.016, 0.019),
@@ -40,19 +40,19 @@ _STAIN = np.array(
     ]
 )
 
-# Contrast, homogeneity, correlation and ASM, each of pairs 1 and 3 px apart.
+# Contrast, homogeneity, correlation and ASM, each for pairs 1 and 3 px apart.
 _PAIRS = np.array([0.54, 1.8, 0.058, 0.061, 0.016, 0.047, 0.055, 0.036])
 
-# Of each harmonic.
+# One per harmonic.
 _OUTLINE = np.array([0.021, 0.070, 0.038, 0.023, 0.017, 0.014, 0.011, 0.0095, 0.0084, 0.0074])
 
-# Of each zone around the border, from the outermost to the innermost.
+# One per zone around the border, from the outermost to the innermost.
 _BORDER_PROFILE = np.array([0.040, 0.044, 0.052, 0.077, 0.11, 0.092, 0.097, 0.067, 0.097, 0.32])
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """A resized image with what several descriptors need."""
+    """A resized image with values shared by several descriptors."""
 
     rgb: RGBImage
     """Shape (side, side, 3)."""
@@ -91,7 +91,7 @@ def _darker_class(green: Float64) -> Bools:
 
 
 def _central_piece(mask: Bools) -> Bools:
-    # The pieces in the middle half of the crop; without any, a disc stands in their place.
+    # The pieces in the middle half of the crop; a disc if there are none.
     from skimage.measure import label
 
     side = len(mask)
@@ -108,14 +108,14 @@ def _scaled(values: Sequence[float] | Float64, spread: float | Float64) -> Float
 
 
 def _colour(cell: _Cell) -> Float64:
-    """Stain in nucleus and cytoplasm: the channels' shares of the optical density, and its sum.
+    """Describe the stain of nucleus and cytoplasm by shares of the optical density, and its sum.
 
-    Shares tell hue whatever the light, the camera's contrast or the amount of stain.
+    Shares measure hue independently of light, camera contrast and amount of stain.
     """
     numbers: list[float] = []
     for zone in (cell.nucleus, cell.cytoplasm):
         density = cell.density[zone]
-        coloured = np.maximum(density, 0) + 0.02  # what is as light as the background is grey
+        coloured = np.maximum(density, 0) + 0.02  # pixels as light as the background count as grey
         share = coloured / coloured.sum(axis=1, keepdims=True)
         for values in (share[:, 0], share[:, 2]):
             numbers += [values.mean(), values.std(), *np.quantile(values, QUANTILES)]
@@ -125,7 +125,7 @@ def _colour(cell: _Cell) -> Float64:
 
 
 def _texture(cell: _Cell) -> Float64:
-    """Local binary patterns, grey-level co-occurrence and contrast by scale."""
+    """Compute local binary patterns, grey-level co-occurrence and contrast by scale."""
     return np.concatenate(
         [
             _scaled(_patterns(cell), 0.054),
@@ -165,7 +165,7 @@ def _cooccurrence(cell: _Cell) -> list[float]:
 
 
 def _bands(cell: _Cell) -> list[float]:
-    # Logarithms: a set's overall contrast is a constant offset, which centring removes.
+    # With logarithms, a set's overall contrast is a constant offset, which centring removes.
     from scipy.ndimage import gaussian_filter
 
     numbers: list[float] = []
@@ -178,10 +178,10 @@ def _bands(cell: _Cell) -> list[float]:
 
 
 def _shape(cell: _Cell) -> Float64:
-    """Size, form and lobes of the nucleus, its outline, and the profile of the stain at its border.
+    """Describe the size, shape, lobes and outline of the nucleus, and the stain at its border.
 
-    The extent of the nucleus stands as a logarithm: an unknown magnification is then a constant
-    offset, which centring removes.
+    The logarithm of the extent is used, so that an unknown magnification is a constant offset,
+    which centring removes.
     """
     from scipy.ndimage import distance_transform_edt
     from skimage.feature import peak_local_max
@@ -226,7 +226,7 @@ def _shape(cell: _Cell) -> Float64:
 
 
 def _outline(mask: Bools, centre: tuple[float, float]) -> Float64:
-    # As seen from its middle; Fourier magnitudes do not change with rotation.
+    # Radii from the centre; Fourier magnitudes are invariant to rotation.
     row, column = np.nonzero(mask)
     y, x = row - centre[0], column - centre[1]
     ray = ((np.arctan2(y, x) + np.pi) / (2 * np.pi) * _RAYS).astype(int) % _RAYS
@@ -242,20 +242,20 @@ def _border_profile(cell: _Cell) -> Float64:
     inside = distance_transform_edt(cell.nucleus) - distance_transform_edt(~cell.nucleus)
     zone = np.digitize(inside, BORDERS).ravel()
     zones = len(BORDERS) + 1
-    stain = rgb2hed(np.clip(10**-cell.density, 0, 1))[..., 0]  # haematoxylin, or what is like it
+    stain = rgb2hed(np.clip(10**-cell.density, 0, 1))[..., 0]  # haematoxylin, or a similar stain
     sums = np.bincount(zone, stain.ravel(), minlength=zones)
     means = sums / np.maximum(np.bincount(zone, minlength=zones), 1)
     return means / max(stain[cell.nucleus].mean(), 0.02)
 
 
 class DescriptorEncoder:
-    """An encoder made of one function from a cell to numbers.
+    """An encoder defined by one function from a cell to features.
 
     Parameters
     ----------
     spec : EncoderSpec
     describe : callable
-        From a prepared cell to ``spec.dim`` numbers.
+        Takes a prepared cell and returns ``spec.dim`` values.
 
     Examples
     --------
@@ -281,12 +281,12 @@ class DescriptorEncoder:
 def describe(
     encoders: Sequence[DescriptorEncoder], images: Sequence[RGBImage], extents: Float32
 ) -> list[Float32]:
-    """Embed a batch with several of these encoders; what all of them need is computed once.
+    """Embed a batch with several of these encoders, computing shared values once.
 
     Parameters
     ----------
     encoders : sequence of DescriptorEncoder
-        Of one input size.
+        Encoders with the same input size.
     images : sequence of ndarray of uint8, each (h, w, 3)
     extents : ndarray of float32, shape (n,)
         As for :class:`celltransfer_core.encoders.Encoder`.
@@ -294,7 +294,7 @@ def describe(
     Returns
     -------
     list of ndarray of float32, each (n, dim)
-        One an encoder.
+        One per encoder.
     """
     rows: list[list[Float64]] = [[] for _ in encoders]
     for image, extent in zip(images, extents, strict=True):
@@ -308,7 +308,7 @@ _DESCRIBE = {"colour": _colour, "texture": _texture, "shape": _shape}
 
 
 def load_builtin(spec: EncoderSpec) -> DescriptorEncoder:
-    """Make a built-in encoder.
+    """Load a built-in encoder.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The encoders there are (3.1): a name in, an encoder out; adding and fetching, lists of voters."""
+"""List, load, add and fetch encoders (3.1) by name, and parse lists of voters."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from celltransfer_core.runtime.files import write_whole
 from celltransfer_core.runtime.home_folder import home
 
 SHIPPED = ASSETS / "encoders"
-"""Encoders that CellTransfer trained and brings with it, each with its model card."""
+"""Trained encoders that are shipped with CellTransfer, each with its model card."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True)
 class AvailableEncoder:
-    """An encoder that is here or can be fetched, or a file that cannot be used as one."""
+    """An encoder that is installed or can be fetched, or a file that cannot be used as one."""
 
     id: str
     spec: EncoderSpec | None
@@ -42,7 +42,7 @@ class AvailableEncoder:
 
 
 def user_folder() -> Path:
-    """Return the folder of users' own encoders: ``CELLTRANSFER_HOME/encoders``.
+    """Return the folder of the user's encoders, ``CELLTRANSFER_HOME/encoders``.
 
     Returns
     -------
@@ -52,18 +52,19 @@ def user_folder() -> Path:
 
 
 def available_encoders(folder: Path | None = None) -> tuple[AvailableEncoder, ...]:
-    """List the encoders: shipped, built-in, published, and the user's own.
+    """List all encoders: shipped, built-in, published, and the user's own.
 
     Parameters
     ----------
     folder : Path, optional
-        Of the user's own; :func:`user_folder` by default.
+        Folder of the user's encoders; :func:`user_folder` by default.
 
     Returns
     -------
     tuple of AvailableEncoder
-        The user's own were tried, each version once, in a process apart: those without a problem
-        can be used. Published ones are listed whether their weights are here or not.
+        Each version of a user's encoder is tested once in a separate process, and can be used if
+        it has no problem. Published encoders are listed whether or not their weights are on this
+        machine.
     """
     from celltransfer_core.encoders.onnx import read_spec
     from celltransfer_core.encoders.trial import encoder_problem
@@ -88,12 +89,12 @@ def available_encoders(folder: Path | None = None) -> tuple[AvailableEncoder, ..
 
 
 def encoder_names(folder: Path | None = None) -> tuple[str, ...]:
-    """List the names of the encoders that are on this machine, without opening any.
+    """List the names of the encoders on this machine without opening any.
 
     Parameters
     ----------
     folder : Path, optional
-        Of the user's own; :func:`user_folder` by default.
+        Folder of the user's encoders; :func:`user_folder` by default.
 
     Returns
     -------
@@ -110,7 +111,7 @@ def encoder_names(folder: Path | None = None) -> tuple[str, ...]:
 
 
 def _without_packages() -> str:
-    """Say what the published encoders lack on this machine beside their weights, if anything."""
+    """Explain what published encoders lack on this machine besides weights, if anything."""
     if not (gone := missing("encoders")):
         return ""
     return f"packages are not installed ({', '.join(gone)}). Install them with: " + how_to_install(
@@ -119,12 +120,12 @@ def _without_packages() -> str:
 
 
 def shipped_networks() -> tuple[str, ...]:
-    """List the networks that came with CellTransfer, each for a kind of cell.
+    """List the networks shipped with CellTransfer, each for one kind of cell.
 
     Returns
     -------
     tuple of str
-        Their ids.
+        Encoder ids.
     """
     return tuple(model.stem for model in _models(SHIPPED))
 
@@ -142,14 +143,14 @@ def _models(folder: Path) -> list[Path]:
 
 
 def load_encoder(encoder_id: str, folder: Path | None = None) -> Encoder:
-    """Load an encoder, to run it in this process.
+    """Load an encoder to run in this process.
 
     Parameters
     ----------
     encoder_id : str
     folder : Path, optional
-        Of the user's own; :func:`user_folder` by default. A model is a program: a server of many
-        people never loads them, see :mod:`celltransfer_core.runtime.apart`.
+        Folder of the user's encoders; :func:`user_folder` by default. A model is a program, so a
+        multi-user server never loads it directly, see :mod:`celltransfer_core.runtime.apart`.
 
     Returns
     -------
@@ -158,7 +159,7 @@ def load_encoder(encoder_id: str, folder: Path | None = None) -> Encoder:
     Raises
     ------
     EncoderError
-        If there is none of that name, it cannot be read, or its weights are not here.
+        If there is no encoder of that name, it cannot be read, or its weights are missing.
     """
     from celltransfer_core.encoders.builtin import load_builtin
     from celltransfer_core.encoders.foundation import FoundationEncoder
@@ -192,15 +193,15 @@ def _check_name(encoder_id: str) -> None:
 
 
 def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> EncoderSpec:
-    """Try a user's encoder on blank images and copy it to where encoders lie.
+    """Test a user's encoder on blank images and copy it to the folder of encoders.
 
     Parameters
     ----------
     encoder_id : str
-        Its name from now on; that of a published encoder, to add weights for it.
+        New name; the name of a published encoder to add weights for it.
     model : Path
-        ``NAME.onnx``, with ``NAME.json`` beside it; or weights of the published encoder, as
-        safetensors or a torch checkpoint.
+        ``NAME.onnx``, with ``NAME.json`` in the same folder; or weights of the published encoder,
+        as safetensors or a torch checkpoint.
     folder : Path, optional
         :func:`user_folder` by default.
 
@@ -211,7 +212,7 @@ def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> Enc
     Raises
     ------
     EncoderError
-        If the name is taken or odd, or the model cannot be used; see
+        If the name is taken or invalid, or the model cannot be used; see
         :func:`~celltransfer_core.encoders.trial.try_encoder`.
     OutputError
         If it cannot be copied.
@@ -227,7 +228,7 @@ def add_encoder(encoder_id: str, model: Path, folder: Path | None = None) -> Enc
         raise EncoderError(f"{model} does not have the name of an ONNX file; it must end in .onnx.")
     spec = try_encoder(encoder_id, model)
     folder = folder or user_folder()
-    for suffix in (".json", ".onnx"):  # the model last: without it nothing is listed
+    for suffix in (".json", ".onnx"):  # the model last: without it, the encoder is not listed
         write_whole(
             folder / f"{encoder_id}{suffix}",
             partial(shutil.copyfile, model.with_suffix(suffix)),
@@ -257,13 +258,13 @@ def fetch_encoder(encoder_id: str, folder: Path | None = None) -> EncoderSpec:
     EncoderError
         If no encoder of that name can be fetched, or the hub cannot be reached.
     OutputError
-        If the weights cannot be kept.
+        If the weights cannot be saved.
     """
     return fetch(published_encoder(encoder_id), folder or user_folder())
 
 
 def how_to_get(encoder_id: str) -> str:
-    """Explain why there is no encoder of a name here, and what to do.
+    """Explain why an encoder is not available, and what to do.
 
     Parameters
     ----------
@@ -298,7 +299,7 @@ def published_encoder(encoder_id: str) -> EncoderSpec:
     Raises
     ------
     EncoderError
-        If there is none of that name.
+        If there is no such encoder.
     """
     if encoder_id not in published_encoders():
         raise EncoderError(
@@ -308,7 +309,7 @@ def published_encoder(encoder_id: str) -> EncoderSpec:
 
 
 def parse_encoders(text: str) -> tuple[tuple[str, ...], ...]:
-    """Read a list of voters: ``A,B,C+D``, where ``+`` concatenates.
+    """Parse a list of voters such as ``A,B,C+D``, where ``+`` concatenates.
 
     Parameters
     ----------
@@ -321,7 +322,7 @@ def parse_encoders(text: str) -> tuple[tuple[str, ...], ...]:
     Raises
     ------
     EncoderError
-        If a name is missing or odd, or a voter is named twice.
+        If a name is missing or invalid, or a voter is named twice.
     """
     voters = tuple(tuple(m.strip() for m in part.split("+")) for part in text.split(","))
     for voter in voters:

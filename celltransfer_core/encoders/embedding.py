@@ -1,4 +1,4 @@
-"""Embeddings (3.1): crops and an encoder in, one row a cell out, kept batch by batch."""
+"""Embed crops with an encoder (3.1), one row per cell, caching each batch."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from celltransfer_core.runtime.tasks import run_tasks
 from celltransfer_core.types import Float32, Ints, Progress, RGBImage, silent
 
 BATCH_SIZE = 32
-"""Cells that are encoded, and kept, at once; more where the encoder's own batch is larger."""
+"""Number of cells encoded and cached at once; more if the encoder's own batch is larger."""
 
-_DECODED = 16  # images that a thread decodes at once
+_DECODED = 16  # images decoded per thread
 
 
 def embed(
@@ -33,20 +33,20 @@ def embed(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Float32:
-    """Embed every cell of a set; cells that the cache holds are not embedded again.
+    """Embed every cell of a set that is not in the cache yet.
 
     Parameters
     ----------
     crops : Crops
-        Of n cells.
+        Crops of n cells.
     encoder : Encoder
     cache : Cache
-        Every batch is kept as soon as it is done: an interrupted run continues after it.
+        Every batch is stored as soon as it is done, so that an interrupted run continues there.
     batch_size : int, optional
-        Cells that are encoded, and kept, at once; :data:`BATCH_SIZE`, or the encoder's own batch
-        where that is larger, by default.
+        Number of cells encoded and cached at once; by default :data:`BATCH_SIZE`, or the encoder's
+        own batch if larger.
     workers : int, optional
-        Processes; all processors by default.
+        Number of processes; one per processor by default.
     progress : callable
 
     Returns
@@ -56,9 +56,9 @@ def embed(
     Raises
     ------
     EncoderError
-        If the encoder fails, or its rows have a wrong shape, are not finite, or are all the same.
+        If the encoder fails, or its rows have a wrong shape, are not finite, or are all equal.
     ImageError
-        If an image cannot be read any more.
+        If an image can no longer be read.
     OutputError
         If the cache cannot be written to.
     """
@@ -76,14 +76,14 @@ def embed_together(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> list[Float32]:
-    """Embed every cell of a set with encoders that share what they need; see :func:`embed`.
+    """Embed every cell of a set with encoders that share intermediate results; see :func:`embed`.
 
     Parameters
     ----------
     crops : Crops
-        Of n cells; each is read, cut and prepared once for all encoders.
+        Crops of n cells; each is read, cropped and prepared once for all encoders.
     encoders : sequence of Encoder
-        One, or a group of :func:`grouped`.
+        One encoder, or a group from :func:`grouped`.
     cache, batch_size, workers, progress
         As for :func:`embed`.
 
@@ -95,7 +95,7 @@ def embed_together(
     Raises
     ------
     EncoderError, ImageError, OutputError
-        As :func:`embed`; an error of one encoder ends the work of all.
+        As for :func:`embed`; an error of one encoder stops all of them.
     """
     stage = embedding_stage([encoder.spec.id for encoder in encoders])
     specs = [encoder.spec for encoder in encoders]
@@ -126,19 +126,19 @@ def embed_together(
 
 
 def kept_rows(crops: Crops, spec: EncoderSpec, cache: Cache) -> Float32 | None:
-    """Read the rows of a set that were embedded before, without the encoder.
+    """Read the cached rows of a set, without loading the encoder.
 
     Parameters
     ----------
     crops : Crops
-        Of one source and one scale.
+        Crops of one source and one scale.
     spec : EncoderSpec
     cache : Cache
 
     Returns
     -------
     ndarray of float32, shape (n, dim), or None
-        None if one is missing.
+        None if any row is missing.
     """
     known, rows = cache.get(_table(crops, spec), crops.dataset.cells, spec.dim)
     return rows if known.all() else None
@@ -149,12 +149,12 @@ def _table(crops: Crops, spec: EncoderSpec) -> str:
 
 
 def embedding_stage(encoders: Sequence[str]) -> str:
-    """Name the stage in which some encoders embed, as progress tells it.
+    """Return the name of the stage in which some encoders embed, as used in progress reports.
 
     Parameters
     ----------
     encoders : sequence of str
-        Their ids.
+        Encoder ids.
 
     Returns
     -------
@@ -169,17 +169,17 @@ def embedding_stage(encoders: Sequence[str]) -> str:
 
 
 def grouped(encoders: Sequence[str]) -> list[tuple[str, ...]]:
-    """Group encoders that share what they need of a cell: the built-in ones.
+    """Group encoders that share intermediate results, which are the built-in ones.
 
     Parameters
     ----------
     encoders : sequence of str
-        Their ids.
+        Encoder ids.
 
     Returns
     -------
     list of tuple of str
-        Each in one group, in the order of their first members.
+        Groups in the order of their first members.
 
     Examples
     --------
@@ -218,7 +218,7 @@ def _decoded_ahead(
     (encoder,) = encoders
     threads = workers or cpu_count()
     with ThreadPoolExecutor(threads) as pool:
-        # Two batches in hand: one being encoded, one being decoded.
+        # Two batches at a time: one is encoded while the next is decoded.
         ahead: list[list[Future[list[RGBImage]]]] = []
         for number, batch in enumerate(batches):
             while len(ahead) < 2 and number + len(ahead) < len(batches):
@@ -230,12 +230,12 @@ def _decoded_ahead(
 
 
 def _decode(crops: Crops, encoder: Encoder, cells: Sequence[int]) -> list[RGBImage]:
-    # Resized here too: where the model runs, nothing else should take time.
+    # Resized here too, so that the model's thread does nothing else.
     return list(crops.resized(cells, encoder.spec.input_size))
 
 
 def encode(encoder: Encoder, images: Sequence[RGBImage], extents: Float32) -> Float32:
-    """Embed a batch, and check the rows.
+    """Embed a batch and check the rows.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def encode(encoder: Encoder, images: Sequence[RGBImage], extents: Float32) -> Fl
 def _checked(
     specs: Sequence[EncoderSpec], work: Callable[[], Sequence[Float32]], count: int
 ) -> list[Float32]:
-    """Encode a batch of so many images, and check the rows of each encoder."""
+    """Encode a batch of ``count`` images, and check the rows of each encoder."""
     try:
         found = [np.asarray(rows, dtype=np.float32) for rows in work()]
     except CellTransferError:

@@ -1,4 +1,4 @@
-"""Foundation models (3.1), run by the libraries they are published for: images in, rows out."""
+"""Embed images with foundation models (3.1), run by the libraries they are published for."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 send_no_reports()  # before any of their libraries is imported
 
-_TOLERANCE = 1e-3  # between an export and torch, in standard deviations of the rows
+_TOLERANCE = 1e-3  # of an export against torch, in standard deviations of the rows
 
 
 class FoundationEncoder:
-    """Runs a published model on whole images resized to its input.
+    """A published model, run on whole images resized to its input.
 
     Parameters
     ----------
     spec : EncoderSpec
     folder : Path
-        Holds the files that the specification names.
+        Folder with the files named in the specification.
     device : str, optional
-        ``"cuda"``, ``"mps"`` or ``"cpu"``; the fastest there is by default.
+        ``"cuda"``, ``"mps"`` or ``"cpu"``; the fastest available device by default.
 
     Raises
     ------
@@ -49,9 +49,10 @@ class FoundationEncoder:
 
     Notes
     -----
-    Weights are read as numbers alone; a file that would run code is refused. On CUDA the model
-    computes in bfloat16 or, on older cards, float16. On a CPU it is exported once, kept beside the
-    weights, and run by ONNX Runtime, which is faster there (``tests/benchmarks/compiled.py``).
+    Weights are read as plain tensors; a file that would run code is refused. On CUDA, the model
+    computes in bfloat16 or, on older cards, float16. On a CPU it is exported once to ONNX, stored
+    next to the weights, and run by ONNX Runtime, which is faster there
+    (``tests/benchmarks/compiled.py``).
 
     Examples
     --------
@@ -86,18 +87,18 @@ class FoundationEncoder:
 
 
 def forward_pass(spec: EncoderSpec, folder: Path) -> torch.nn.Module:
-    """Load a published model, on the CPU.
+    """Load a published model on the CPU.
 
     Parameters
     ----------
     spec : EncoderSpec
     folder : Path
-        Holds the files that the specification names.
+        Folder with the files named in the specification.
 
     Returns
     -------
     Module
-        From standardised images, shape (n, 3, side, side), to rows, shape (n, dim).
+        Maps standardised images, shape (n, 3, side, side), to rows, shape (n, dim).
 
     Raises
     ------
@@ -106,7 +107,7 @@ def forward_pass(spec: EncoderSpec, folder: Path) -> torch.nn.Module:
     """
     try:
         model = _MAKERS[spec.loader](spec, folder)
-    # Libraries raise errors of many kinds where weights do not fit.
+    # Libraries raise many kinds of errors if weights do not fit.
     except Exception as error:
         reason = one_line(error, 300)
         raise EncoderError(
@@ -117,7 +118,7 @@ def forward_pass(spec: EncoderSpec, folder: Path) -> torch.nn.Module:
 
 
 def in_torch(model: torch.nn.Module, device: str) -> Run:
-    """Run a model's forward pass in torch itself.
+    """Return a function that runs a model's forward pass in torch.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def in_torch(model: torch.nn.Module, device: str) -> Run:
     Returns
     -------
     callable
-        From standardised images to rows, both ndarray of float32.
+        Maps standardised images to rows, both ndarray of float32.
     """
     import torch
 
@@ -142,7 +143,7 @@ def in_torch(model: torch.nn.Module, device: str) -> Run:
 
 
 def _exported(spec: EncoderSpec, folder: Path, batch: int) -> Run:
-    """Run a model in ONNX Runtime; in torch, with a warning, where it cannot be exported."""
+    """Run a model in ONNX Runtime, or in torch with a warning if it cannot be exported."""
     made_of = [spec.architecture, dict(spec.options), spec.input_size, batch]
     made_of += [(folder / name).stat().st_size for name in spec.files if (folder / name).is_file()]
     name = hashlib.sha256(json.dumps(made_of, default=list).encode()).hexdigest()[:16]
@@ -151,7 +152,7 @@ def _exported(spec: EncoderSpec, folder: Path, batch: int) -> Run:
         return run
     model = forward_pass(spec, folder)
     plain = in_torch(model, "cpu")
-    if not os.access(folder, os.W_OK):  # weights that an administrator keeps for all
+    if not os.access(folder, os.W_OK):  # shared weights managed by an administrator
         return plain
     try:
         _export(model, spec, path, batch)
@@ -159,7 +160,7 @@ def _exported(spec: EncoderSpec, folder: Path, batch: int) -> Run:
         if run is not None and _alike(run, plain, spec.input_size):
             return run
         reason = "the exported model gives different numbers"
-    # Exporters fail in as many ways as there are models; a full disk is one of them.
+    # The errors of an export depend on the model; a full disk also fails here.
     except Exception as error:
         reason = f"{type(error).__name__}: {one_line(error, 200)}"
     path.unlink(missing_ok=True)
@@ -179,7 +180,7 @@ def _export(model: torch.nn.Module, spec: EncoderSpec, path: Path, batch: int) -
     import torch
 
     for module in model.modules():
-        # The exporter knows attention in four dimensions alone; SAM's has three, and a plain way.
+        # The exporter supports only 4-D attention; SAM's is 3-D and has an unfused version.
         if hasattr(module, "rel_pos_h"):
             module.fused_attn = False  # type: ignore[assignment]
     blank = torch.zeros(batch, 3, spec.input_size, spec.input_size)
@@ -201,7 +202,7 @@ def _in_onnx_runtime(path: Path, batch: int) -> Run | None:
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-    # Not there, or cut short; ONNX Runtime exports no common base of its errors.
+    # Missing or truncated file; ONNX Runtime has no common base class of its errors.
     except Exception:
         return None
     name = session.get_inputs()[0].name
@@ -213,7 +214,7 @@ def _in_onnx_runtime(path: Path, batch: int) -> Run | None:
 
 
 def best_device() -> str:
-    """Name the fastest device of this machine.
+    """Return the fastest device of this machine.
 
     Returns
     -------
@@ -227,7 +228,7 @@ def best_device() -> str:
 
 
 def batch_size(spec: EncoderSpec, device: str) -> int:
-    """Choose how many images go through a model at once.
+    """Choose the number of images per forward pass.
 
     Parameters
     ----------
@@ -237,7 +238,7 @@ def batch_size(spec: EncoderSpec, device: str) -> int:
     Returns
     -------
     int
-        As many as keep the device busy; fewer where inputs are large.
+        Enough to keep the device busy; fewer if inputs are large.
     """
     most = 128 if device == "cuda" else 16
     return max(1, most * 224**2 // max(224, spec.input_size) ** 2)
@@ -257,7 +258,7 @@ def _precision(device: str) -> Any:
 def _timm(spec: EncoderSpec, folder: Path) -> torch.nn.Module:
     import timm
 
-    # timm's own path for its hub's files: renames keys, resizes position embeddings.
+    # timm's own loader for hub files renames keys and resizes position embeddings.
     return timm.create_model(
         spec.architecture,
         pretrained=True,
@@ -279,12 +280,12 @@ def _transformers(spec: EncoderSpec, folder: Path) -> torch.nn.Module:
     import torch
     from transformers import ViTMAEModel
 
-    # All patches are kept; in training three quarters are hidden.
+    # All patches are kept; in training, three quarters are masked.
     encoder: Any = ViTMAEModel.from_pretrained(
         folder, mask_ratio=0.0, use_safetensors=spec.files[0].endswith(".safetensors")
     )
     patches = encoder.embeddings.patch_embeddings.num_patches
-    # Patches are shuffled by noise: a fixed one keeps even the last bits of their mean.
+    # Patches are shuffled by noise; fixed noise makes their mean exactly reproducible.
     order = torch.linspace(0, 1, patches)[None]
 
     class PatchMean(torch.nn.Module):

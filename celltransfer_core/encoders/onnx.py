@@ -1,4 +1,4 @@
-"""A user's own encoder (3.1): an ONNX file with a small JSON beside it; images in, rows out."""
+"""Embed images with a user's encoder (3.1), an ONNX file with a small JSON file."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from celltransfer_core.types import Float32, RGBImage
 send_no_reports()  # before ONNX Runtime is imported
 
 BATCH = 8
-"""Images of one call, if the model leaves that open: more would take memory and save no time."""
+"""Batch size if the model does not fix it: larger ones take memory and save no time."""
 
 MAX_SECONDS = 600.0
-"""Seconds that a model may take for one batch; a loop without an end would block a job for ever."""
+"""Maximum number of seconds for one batch, so that an endless loop cannot block a job."""
 
 FIELDS: dict[str, str] = {
     "name": "a text",
@@ -35,18 +35,18 @@ FIELDS: dict[str, str] = {
     "source": "a text",
     "licence": "a text",
 }
-"""Fields of the JSON, and what each must be."""
+"""Fields of the JSON file, and what each must be."""
 
 
 def read_spec(encoder_id: str, model: Path) -> EncoderSpec:
-    """Read the JSON beside an ONNX file.
+    """Read the JSON file of an ONNX file.
 
     Parameters
     ----------
     encoder_id : str
     model : Path
-        ``NAME.onnx``; ``NAME.json`` lies beside it, with the fields of :data:`FIELDS` and, if it
-        is known, ``trained_on``.
+        ``NAME.onnx``, with ``NAME.json`` in the same folder, which has the fields of
+        :data:`FIELDS` and, if known, ``trained_on``.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def read_spec(encoder_id: str, model: Path) -> EncoderSpec:
     Raises
     ------
     EncoderError
-        If a file is missing or cannot be read, or a field is missing or of another kind.
+        If a file is missing or cannot be read, or a field is missing or has a wrong type.
     """
     description = model.with_suffix(".json")
     for path in (model, description):
@@ -104,14 +104,14 @@ def _fits(name: str, value: Any) -> bool:
             isinstance(value, list)
             and len(value) == 3
             and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
-            and all(abs(v) < 1e6 for v in value)  # not NaN or infinite, which JSON lets pass
+            and all(abs(v) < 1e6 for v in value)  # not NaN or infinite, which Python's JSON accepts
             and (name == "mean" or min(value) > 0)
         )
     return isinstance(value, str)
 
 
 class OnnxEncoder:
-    """Runs an ONNX model on whole images resized to its input.
+    """An ONNX model, run on whole images resized to its input.
 
     Parameters
     ----------
@@ -122,14 +122,14 @@ class OnnxEncoder:
     Raises
     ------
     EncoderError
-        If the model cannot be read, or does not take RGB images and give ``dim`` numbers each.
+        If the model cannot be read, or does not map RGB images to ``dim`` values each.
 
     Notes
     -----
-    An image is resized whole, never centre-cropped, with antialiased bicubic interpolation, scaled
-    to 0–1, and standardised with the mean and std of the JSON. Outputs of shape (n, dim, h, w) are
-    averaged over h and w; of several outputs the first is used. Batches are filled up to one size,
-    so that a cell's embedding does not depend on the cells beside it.
+    Images are resized without cropping by antialiased bicubic interpolation, scaled to 0–1, and
+    standardised with the mean and std of the JSON file. Outputs of shape (n, dim, h, w) are
+    averaged over h and w; if there are several outputs, the first is used. Batches are padded to a
+    fixed size, so that the embedding of a cell does not depend on the other cells.
 
     Examples
     --------
@@ -149,8 +149,8 @@ class OnnxEncoder:
         self.spec = read_spec(encoder_id, model)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        # A folder that cannot exist: weights in a file of their own would be lost when the model is
-        # copied, and a change of them would not change the version.
+        # A folder that cannot exist, because external weights would be lost when the model is
+        # copied, and changing them would not change the version.
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(model)
         )
@@ -158,7 +158,7 @@ class OnnxEncoder:
             self._session = onnxruntime.InferenceSession(
                 model.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
-        # ONNX Runtime exports no common base of its errors.
+        # ONNX Runtime has no common base class of its errors.
         except Exception as error:
             reason = one_line(error, 200)
             raise EncoderError(
@@ -173,7 +173,7 @@ class OnnxEncoder:
             raise EncoderError(f"{model} takes {len(inputs)} inputs; an encoder takes one, images.")
         shape = inputs[0].shape
         side = self.spec.input_size
-        # Sizes that the model leaves open are names or None.
+        # Dynamic sizes are names or None.
         fixed = [size if isinstance(size, int) else None for size in shape]
         if len(fixed) == 4 and inputs[0].type == "tensor(float)":
             batch = fixed[0] or BATCH
@@ -199,7 +199,7 @@ class OnnxEncoder:
         return np.concatenate(rows)
 
     def _run(self, inputs: dict[str, Float32]) -> Float32:
-        """Return the first output for a batch; stop a model that takes too long."""
+        """Return the first output for a batch, stopping a model that takes too long."""
         import onnxruntime
 
         options = onnxruntime.RunOptions()
@@ -209,7 +209,7 @@ class OnnxEncoder:
         stop.start()
         try:
             return np.asarray(self._session.run(None, inputs, options)[0])
-        # ONNX Runtime exports no common base of its errors.
+        # ONNX Runtime has no common base class of its errors.
         except Exception as error:
             reason = (
                 f"it took more than {MAX_SECONDS:g} s"

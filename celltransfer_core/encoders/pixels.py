@@ -1,4 +1,4 @@
-"""The input of models (3.1): images in, resized and standardised arrays out."""
+"""Resize and standardise images for models (3.1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from celltransfer_core.types import Float32, RGBImage
 
 
 def standardise(images: Sequence[RGBImage], spec: EncoderSpec) -> Float32:
-    """Resize images, and standardise their channels.
+    """Resize images and standardise their channels.
 
     Parameters
     ----------
@@ -22,11 +22,11 @@ def standardise(images: Sequence[RGBImage], spec: EncoderSpec) -> Float32:
     Returns
     -------
     ndarray of float32, shape (n, 3, side, side)
-        Scaled to 0–1, then by the mean and std of the encoder.
+        Scaled to 0–1, then standardised by the mean and std of the encoder.
     """
     side = spec.input_size
     mean, std = np.array([spec.mean, spec.std], dtype=np.float32)[..., None]
-    # The result for each of the 256 levels: looking it up takes a fraction of the time.
+    # Results for the 256 levels: looking them up is much faster.
     levels = (np.arange(256, dtype=np.float32) / np.float32(255) - mean) / std
     pixels = np.empty((len(images), 3, side, side), dtype=np.float32)
     for number, image in enumerate(images):
@@ -39,13 +39,13 @@ def standardise(images: Sequence[RGBImage], spec: EncoderSpec) -> Float32:
 
 
 def filled_up(pixels: Float32, batch: int) -> Float32:
-    """Repeat the last image until a batch is full: models of a fixed batch size take no less.
+    """Pad a batch by repeating the last image, for models with a fixed batch size.
 
     Parameters
     ----------
     pixels : ndarray of float32, shape (n, ...)
     batch : int
-        At least n.
+        Size of the batch, at least n.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""References to encoders (3.1): what one was, in; the same one here, or why not, out."""
+"""Identify encoders (3.1) so that the same one can be found on another machine."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from celltransfer_core.errors import EncoderError
 
 @dataclass(frozen=True)
 class EncoderReference:
-    """An encoder that a classifier needs, found on each machine by its name."""
+    """An encoder that a classifier needs, looked up by name on each machine."""
 
     id: str
     version: str
     dim: int
     fingerprint: str
-    """Hash of all that decides its embeddings."""
+    """Hash of everything that determines its embeddings."""
 
 
 def encoder_reference(spec: EncoderSpec) -> EncoderReference:
-    """Describe an encoder so that another machine can tell whether it has the same one.
+    """Describe an encoder so that another machine can check whether it has the same one.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def usable_encoder(wanted: EncoderReference) -> Encoder:
     Raises
     ------
     EncoderError
-        If there is none of that name here, or it is another one.
+        If there is no encoder of that name, or it is a different one.
     """
     if wanted.id not in encoder_names():
         raise EncoderError(f"The classifier needs the encoder {wanted.id}. {how_to_get(wanted.id)}")

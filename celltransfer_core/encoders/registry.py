@@ -1,4 +1,4 @@
-"""Encoders as data (3.1): what each is, the input it takes, where it comes from."""
+"""Specifications of encoders (3.1): what each is, its input, and its origin."""
 
 from __future__ import annotations
 
@@ -9,53 +9,53 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-if TYPE_CHECKING:  # the command line reads this file for --help, and must not wait for NumPy
+if TYPE_CHECKING:  # --help imports this file and must not wait for NumPy
     from celltransfer_core.types import Float32, RGBImage
 
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """The description of an encoder, to be had without loading it."""
+    """Description of an encoder, available without loading it."""
 
     id: str
     name: str
     loader: Literal["builtin", "onnx", "timm", "open_clip", "transformers"]
     version: str
-    """Changes whenever the embeddings do: part of the keys of the cache."""
+    """Changes whenever the embeddings change; part of cache keys."""
     dim: int
     input_size: int
-    """Side that images are resized to, in px."""
+    """Side of the resized images in px."""
     licence: str
     source: str
     trained_on: str
-    """Images that it was trained on; empty if not stated."""
+    """Training images; empty if not stated."""
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    """Mean and standard deviation that standardise RGB values scaled to 0–1."""
+    """Mean and standard deviation used to standardise RGB values in 0–1."""
     architecture: str = ""
-    """Its name in the loader's library."""
+    """Name of the architecture in the loader's library."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments that the architecture is made with."""
+    """Arguments of the architecture."""
     pooling: str = ""
-    """How tokens or pixels are averaged to one row."""
+    """How tokens or pixels are averaged into one row."""
     hub: str = ""
-    """Repository on the Hugging Face hub; empty for what needs no download."""
+    """Repository on the Hugging Face hub; empty if no download is needed."""
     files: tuple[str, ...] = ()
-    """Files of the repository that are needed, the weights first."""
+    """Required files of the repository, weights first."""
     size_mb: int = 0
-    """Size of these files, about."""
+    """Approximate size of these files in MB."""
     overlap: str = ""
-    """Published sets of cells that it was trained on: figures on them are too good."""
+    """Published cell sets in its training data; results on these are too optimistic."""
 
 
 class Encoder(Protocol):
-    """Turns images of single cells into rows of numbers."""
+    """Interface of encoders, which turn images of single cells into rows of numbers."""
 
     spec: EncoderSpec
     in_workers: bool
-    """Whether whole batches run in worker processes; if not, only decoding is done ahead."""
+    """Whether whole batches run in worker processes; if not, only decoding runs ahead."""
     batch: int
-    """Images that go through it at once."""
+    """Number of images per call."""
 
     def encode(self, images: Sequence[RGBImage], extents: Float32) -> Float32:
         """Embed a batch.
@@ -63,7 +63,7 @@ class Encoder(Protocol):
         Parameters
         ----------
         images : sequence of ndarray of uint8, each (h, w, 3)
-            Of any size.
+            Images of any size.
         extents : ndarray of float32, shape (n,)
             Extent of each nucleus in px (µm where the pixel size is known), NaN where unknown.
 
@@ -124,4 +124,4 @@ DEFAULT_ENCODERS: tuple[tuple[str, ...], ...] = (
     ("cell",),
     ("shape",),
 )
-"""Voters of a run that names none; clusters are found on the embeddings of the first."""
+"""Default voters of a run; clusters are found on the embeddings of the first."""

@@ -1,7 +1,7 @@
-"""An ONNX file of anybody in, whether it can be used as an encoder out (3.1).
+"""Test whether an untrusted ONNX file can be used as an encoder (3.1).
 
-It is read and run on blank images in a process apart, with limits of time and of memory, before
-anything else opens it.
+The file is read and run on blank images in a separate process, with limits on time and memory,
+before anything else opens it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from celltransfer_core.errors import CellTransferError, EncoderError
 from celltransfer_core.runtime.apart import EndedError, run_apart
 
 SECONDS = 60.0
-"""Seconds that a model may take to be read and to embed its first batch."""
+"""Maximum number of seconds to read a model and embed its first batch."""
 
 MEMORY = 4_000_000_000
-"""Bytes that it may need for that, beside :data:`COPIES` of its file."""
+"""Maximum number of bytes of memory for this, besides :data:`COPIES` of the file."""
 
 COPIES = 3
-"""Times that a model's weights may lie in memory while it is read."""
+"""Maximum number of copies of a model's weights in memory while it is read."""
 
 
 def try_encoder(encoder_id: str, model: Path) -> EncoderSpec:
-    """Try a user's encoder on a batch of blank images.
+    """Test a user's encoder on a batch of blank images.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def try_encoder(encoder_id: str, model: Path) -> EncoderSpec:
     Raises
     ------
     EncoderError
-        If it cannot be read or run, takes too long or too much memory, or ends its process.
+        If it cannot be read or run, takes too long or too much memory, or crashes its process.
     """
     spec = read_spec(encoder_id, model)
     memory = MEMORY + COPIES * model.stat().st_size
@@ -62,7 +62,7 @@ def try_encoder(encoder_id: str, model: Path) -> EncoderSpec:
 
 @lru_cache(maxsize=256)
 def encoder_problem(encoder_id: str, model: Path, version: str) -> str:  # noqa: ARG001
-    """Return why a user's encoder cannot be used; it is tried once for each version of its files.
+    """Return why a user's encoder cannot be used; each version of its files is tested once.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Weights of published encoders (3.1): fetched from the hub, or added from a file.
+"""Fetch weights of published encoders (3.1) from the hub, or add them from a file.
 
-They arrive in a hidden folder beside their place, are tried on a blank image, and only then take
-the place in one step.
+They are first saved to a hidden folder next to their destination, tested on a blank image, and only
+then moved to the destination in one step.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from celltransfer_core.runtime.extras import need
 send_no_reports()  # before the hub's library is imported
 
 SOURCE_FILE = "source.json"
-"""File beside the weights: where they came from, and their hash, part of the cache's keys."""
+"""File next to the weights that holds their origin and their hash, which is part of cache keys."""
 
 
 def weights_folder(spec: EncoderSpec, folder: Path) -> Path:
-    """Return the folder of an encoder's weights, whether it is there or not.
+    """Return the folder of an encoder's weights, whether or not it exists.
 
     Parameters
     ----------
     spec : EncoderSpec
     folder : Path
-        Of all encoders.
+        Folder of all encoders.
 
     Returns
     -------
@@ -43,13 +43,13 @@ def weights_folder(spec: EncoderSpec, folder: Path) -> Path:
 
 
 def at_hand(spec: EncoderSpec, folder: Path) -> bool:
-    """Return whether all files that an encoder needs are here.
+    """Return whether all files that an encoder needs are on this machine.
 
     Parameters
     ----------
     spec : EncoderSpec
     folder : Path
-        Of all encoders.
+        Folder of all encoders.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def at_hand(spec: EncoderSpec, folder: Path) -> bool:
 
 
 def how_to_fetch(spec: EncoderSpec) -> str:
-    """Explain how to get weights that are not here.
+    """Explain how to get missing weights.
 
     Parameters
     ----------
@@ -79,13 +79,13 @@ def how_to_fetch(spec: EncoderSpec) -> str:
 
 
 def with_version(spec: EncoderSpec, folder: Path) -> EncoderSpec:
-    """Complete the version of an encoder by the hash of its weights.
+    """Add the hash of the weights to the version of an encoder.
 
     Parameters
     ----------
     spec : EncoderSpec
     folder : Path
-        Of all encoders.
+        Folder of all encoders.
 
     Returns
     -------
@@ -105,15 +105,15 @@ def with_version(spec: EncoderSpec, folder: Path) -> EncoderSpec:
 
 
 def fetch(spec: EncoderSpec, folder: Path) -> EncoderSpec:
-    """Download an encoder's weights from the hub, or from the mirror that HF_ENDPOINT names.
+    """Download an encoder's weights from the hub, or from the mirror given by HF_ENDPOINT.
 
-    An interrupted download is continued; files are checked against the hub's sha256.
+    An interrupted download is resumed; files are verified against the hub's SHA-256.
 
     Parameters
     ----------
     spec : EncoderSpec
     folder : Path
-        Of all encoders.
+        Folder of all encoders.
 
     Returns
     -------
@@ -123,10 +123,10 @@ def fetch(spec: EncoderSpec, folder: Path) -> EncoderSpec:
     Raises
     ------
     EncoderError
-        If the hub cannot be reached or does not have the files, or if a file arrives damaged or
-        cannot be used.
+        If the hub cannot be reached or does not have the files, or if a file is damaged or cannot
+        be used.
     OutputError
-        If they cannot be kept.
+        If they cannot be saved.
     """
     need("encoders", f"The encoder {spec.id}", EncoderError)
     beside = folder / f".{spec.id}.part"
@@ -134,7 +134,7 @@ def fetch(spec: EncoderSpec, folder: Path) -> EncoderSpec:
         beside.mkdir(parents=True, exist_ok=True)
         commits = [_download(spec, name, beside) for name in spec.files]
         for path in beside.iterdir():
-            if path.name not in spec.files:  # left from a version that the hub no longer has
+            if path.name not in spec.files:  # left over from a version that the hub no longer has
                 path.unlink()
     except OSError as error:
         raise OutputError(
@@ -151,8 +151,8 @@ def _download(spec: EncoderSpec, name: str, into: Path) -> str:
     path, token = into / name, get_token()
     try:
         remote = get_hf_file_metadata(hf_hub_url(spec.hub, name))
-        # The hub's own download starts again when a process was stopped, for its parts are named
-        # by process. Ours are named by the content that the file will have.
+        # The hub's own downloader restarts if a process was stopped, because its partial files are
+        # named by process. Here they are named by the content of the complete file.
         part = into / f"{name}.{remote.etag}"
         with part.open("ab") as file:
             http_get(
@@ -163,12 +163,12 @@ def _download(spec: EncoderSpec, name: str, into: Path) -> str:
                 expected_size=remote.size,
                 displayed_filename=f"{spec.id}: {name}",
             )
-    # Its errors are those of its HTTP library, another one from release to release.
+    # Its errors are those of its HTTP library, which differs between releases.
     except Exception as error:
         if isinstance(error, OSError) and _is_of_the_disk(error):
             raise
         raise _unreachable(spec, error) from error
-    # The hub names files of weights by their sha256, small ones by git's own hash.
+    # The hub identifies weight files by SHA-256, and small files by their git hash.
     if remote.etag is not None and len(remote.etag) == 64 and file_hash(part) != remote.etag:
         part.unlink()
         raise EncoderError(
@@ -196,15 +196,15 @@ def _unreachable(spec: EncoderSpec, error: Exception) -> EncoderError:
 
 
 def add_weights(spec: EncoderSpec, file: Path, folder: Path) -> EncoderSpec:
-    """Add weights from a file: safetensors, or a torch checkpoint.
+    """Add weights from a safetensors file or a torch checkpoint.
 
     Parameters
     ----------
     spec : EncoderSpec
     file : Path
-        Other files that the encoder needs lie beside it.
+        Other files that the encoder needs must be in the same folder.
     folder : Path
-        Of all encoders.
+        Folder of all encoders.
 
     Returns
     -------
@@ -214,9 +214,9 @@ def add_weights(spec: EncoderSpec, file: Path, folder: Path) -> EncoderSpec:
     Raises
     ------
     EncoderError
-        If they cannot be read as numbers alone, or do not fit the encoder.
+        If they cannot be read as plain tensors, or do not fit the encoder.
     OutputError
-        If they cannot be kept.
+        If they cannot be saved.
     """
     need("encoders", f"The encoder {spec.id}", EncoderError)
     beside = folder / f".{spec.id}.part"
@@ -236,7 +236,7 @@ def add_weights(spec: EncoderSpec, file: Path, folder: Path) -> EncoderSpec:
 
 
 def _convert(spec: EncoderSpec, file: Path, into: Path) -> None:
-    """Copy weights, in the format that the loader reads."""
+    """Copy weights in the format that the loader reads."""
     if file.suffix == into.suffix:
         if file.suffix != ".safetensors":
             _numbers(spec, file)
@@ -253,7 +253,7 @@ def _convert(spec: EncoderSpec, file: Path, into: Path) -> None:
 
 
 def _numbers(spec: EncoderSpec, file: Path) -> dict[str, Any]:
-    """Read a checkpoint without running anything that it holds."""
+    """Read a checkpoint without running any code in it."""
     import pickle
 
     import torch
@@ -282,7 +282,7 @@ def _numbers(spec: EncoderSpec, file: Path) -> dict[str, Any]:
 
 
 def _install(spec: EncoderSpec, beside: Path, folder: Path, source: str) -> EncoderSpec:
-    """Try the weights on a blank image, and move them to their place."""
+    """Test the weights on a blank image, and move them to their destination."""
     from celltransfer_core.encoders.embedding import encode
     from celltransfer_core.encoders.foundation import FoundationEncoder
 
