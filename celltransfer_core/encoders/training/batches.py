@@ -1,4 +1,4 @@
-"""What each step of a training sees: cells in, batches of images through random microscopes out.
+"""Draw the batches of training: images of cells seen through random microscopes.
 
 Not in the paper.
 """
@@ -26,32 +26,32 @@ if TYPE_CHECKING:
 
 
 class Batch(NamedTuple):
-    """Images of a step, each cell as often as it is shown, with what they are."""
+    """Images of a training step with their labels; cells occur once per view."""
 
     images: Tensor
     """Shape (n, 3, side, side), in 0–1."""
     possible: Tensor
-    """Kinds that each may be of, shape (n, kinds), bool."""
+    """Possible kinds of each cell, shape (n, kinds), bool."""
     types: Tensor
-    """Shape (n,), as numbers."""
+    """Type numbers, shape (n,)."""
 
 
 class Batches:
     """Draws the training cells of each step and shows them through random microscopes.
 
-    Cells of several laboratories swap stains, too.
+    With several laboratories, cells also swap stains.
 
     Parameters
     ----------
     cells : Cells
     size : int
-        Cells of a batch.
+        Number of cells per batch.
     seed : int
-        That of the recipe: it decides which cells are held back.
+        Seed of the recipe, which determines the held-out cells.
     drawing : numpy.random.Generator
         Draws the cells.
     microscopes : torch.Generator
-        Draws the microscopes, on the device where the images are wanted.
+        Draws the microscopes, on the device of the images.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class Batches:
         Parameters
         ----------
         views : int
-            Microscopes that each cell is shown through.
+            Number of microscopes per cell.
 
         Returns
         -------
         Batch
-            All cells through the first microscope of each, then through the second.
+            All cells through their first microscope, then all through their second, and so on.
         """
         import torch
 
@@ -121,7 +121,7 @@ class Batches:
 
 
 def _crops_on(device: torch.device, crops: RGBImage, training: Ints) -> Callable[[Ints], Tensor]:
-    """Return a function that sends drawn crops to a device; a GPU holds all of them if they fit."""
+    """Return a function that sends drawn crops to a device; a GPU stores all crops if they fit."""
     import torch
 
     if device.type == "cuda":
@@ -134,5 +134,5 @@ def _crops_on(device: torch.device, crops: RGBImage, training: Ints) -> Callable
 
 def _send(values: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda":
-        values = values.pin_memory()  # copies from other memory wait for all work before them
+        values = values.pin_memory()  # copies from unpinned memory wait for all earlier work
     return values.to(device, non_blocking=True)

@@ -1,4 +1,4 @@
-"""Cells to train an encoder on: labelled sets in, crops with types, kinds and origin out.
+"""Prepare training cells from labelled sets: crops with types, kinds and origin.
 
 Not in the paper, which takes encoders as they are.
 """
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 
 SIDE = 96
-"""Side of the images that a trained encoder takes, in px."""
+"""Input side of a trained encoder, in px."""
 
-_STORED = 144  # px, of the crops to draw views from
-_LEAST_CELLS = 10  # of a type, some held back
+_STORED = 144  # px: side of the crops from which views are drawn
+_LEAST_CELLS = 10  # per type, including held-out ones
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ class Cells:
     """Crops to train on, with their types and kinds."""
 
     crops: RGBImage
-    """Shape (n, 144, 144, 3); may lie on disk."""
+    """Shape (n, 144, 144, 3); may be memory-mapped."""
     types: Labels
     """Shape (n,)."""
     kinds: Labels
     """Finer classes than the types, see
     :func:`~celltransfer_core.encoders.training.kinds.kinds_of`."""
     framed: bool
-    """Whether crops are cut around nuclei."""
+    """Whether crops are centred on nuclei."""
     laboratories: Ints
-    """Number of the set that each is from, shape (n,)."""
+    """Number of the source set of each cell, shape (n,)."""
     groups: Labels
-    """Cells that were taken together, see
+    """Groups of cells imaged together, see
     :func:`~celltransfer_core.encoders.training.kinds.groups_of`."""
 
     def __len__(self) -> int:
@@ -65,16 +65,16 @@ class Cells:
 
 
 def joined(sets: Sequence[Dataset], names: Sequence[str], mapping: Mapping[str, str]) -> Dataset:
-    """Join the sets of several laboratories, their types by name.
+    """Join the sets of several laboratories, matching their types by name.
 
     Parameters
     ----------
     sets : sequence of Dataset
-        Labelled.
+        Labelled sets.
     names : sequence of str
-        Of the sets.
+        Names of the sets.
     mapping : mapping from str to str
-        What types of any set are called; those renamed to nothing are left out.
+        New names of types of any set; types mapped to an empty name are left out.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def joined(sets: Sequence[Dataset], names: Sequence[str], mapping: Mapping[str, 
     Raises
     ------
     DataError
-        If no set has a type that is to be renamed.
+        If a type to rename is not in any set.
     """
     if len(sets) == 1 and not mapping:
         return sets[0]
@@ -103,19 +103,19 @@ def pack(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Cells:
-    """Cut every cell as encoders see it, with a margin around it, into one file.
+    """Write crops of all cells, framed as for encoders but with a margin, to one file.
 
     Parameters
     ----------
     dataset : Dataset
-        n labelled cells, of one set or several that were pooled. Framed around their nuclei if
-        enough are found in every set, whole otherwise.
+        n labelled cells of one set or of several pooled sets. They are framed around their nuclei
+        if enough are found in every set, otherwise left whole.
     cache : Cache
-        Of the nuclei.
+        Cache of the nuclei.
     folder : Path
-        Where ``crops.npy`` is written, 62 kB a cell; read again if it holds the same cells.
+        Folder for ``crops.npy``, 62 kB per cell; the file is reused if it holds the same cells.
     workers : int, optional
-        Processes; all processors by default.
+        Number of processes; one per processor by default.
     progress : callable
 
     Returns
@@ -125,9 +125,9 @@ def pack(
     Raises
     ------
     DataError
-        If there are fewer than 10 cells of a type.
+        If a type has fewer than 10 cells.
     OutputError
-        If it cannot be written.
+        If the file cannot be written.
     """
     counts = Counter(dataset.cell_labels.tolist())
     few = [f"{name} {count}" for name, count in sorted(counts.items()) if count < _LEAST_CELLS]
@@ -144,7 +144,7 @@ def pack(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if read_if_whole(mark, lambda kept: json.loads(kept.read_text(encoding="utf-8"))) != key:
-            # Gone while crops are written: an interrupted file is not taken for a whole one.
+            # Removed while crops are written, so that a partial file never counts as complete.
             mark.unlink(missing_ok=True)
             _write_crops(path, dataset, nuclei if framed else None, workers, progress)
             write_atomically(mark, json.dumps(key).encode())

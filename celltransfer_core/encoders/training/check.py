@@ -1,4 +1,4 @@
-"""A network and held-back cells in, k-NN accuracy through microscopes that training never drew out.
+"""Measure the k-NN accuracy of a network on held-out cells through held-out microscopes.
 
 Not in the paper.
 """
@@ -23,44 +23,44 @@ if TYPE_CHECKING:
     import torch
 
 
-_REFERENCE, _QUERY = 120, 60  # cells a type, of the check on held-back microscopes
+_REFERENCE, _QUERY = 120, 60  # cells per type in the check on held-out microscopes
 _NEIGHBOURS = 7
 
 
 @dataclass(frozen=True)
 class Check:
-    """Balanced accuracy of k-NN, in percent, through one held-back microscope."""
+    """Balanced accuracy of k-NN in percent, through one held-out microscope."""
 
     microscope: str
     plain: float
     centred: float
-    """With each set shifted to a mean of zero first."""
+    """Accuracy after each set is centred."""
 
 
 def check_on_held_back(network: torch.nn.Module, cells: Cells, seed: int) -> tuple[Check, ...]:
-    """Classify held-back cells through held-back microscopes by k-NN.
+    """Classify held-out cells through held-out microscopes by k-NN.
 
     Parameters
     ----------
     network : Module
         A ``CellNetwork`` or ``Committee``, on the CPU.
     cells : Cells
-        Those that the network was trained on.
+        Cells that the network was trained on.
     seed : int
-        That of the recipe: it decides which cells were held back.
+        Seed of the recipe, which determines the held-out cells.
 
     Returns
     -------
     tuple of Check
         One for each of :data:`~celltransfer_core.encoders.training.held_back.HELD_BACK`. The query
-        is at most 60 held-back cells a type, in varying proportions; the reference is at most 120
-        training cells a type, and the query's colours are mapped to it, as in a run.
+        has at most 60 held-out cells per type, in varying proportions; the reference has at most
+        120 training cells per type, and the query's colours are mapped to it, as in a run.
     """
     return _check(partial(embed_images, network), cells, seed)
 
 
 def check_descriptors(cells: Cells, seed: int) -> tuple[Check, ...]:
-    """Classify the same cells through the same microscopes by the built-in descriptors.
+    """Classify the same cells through the same microscopes with the built-in descriptors.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def check_descriptors(cells: Cells, seed: int) -> tuple[Check, ...]:
     Returns
     -------
     tuple of Check
-        What a trained encoder should exceed.
+        Baseline that a trained encoder should exceed.
     """
     return _check(_describe_images, cells, seed)
 
@@ -124,12 +124,12 @@ def _lab_moments(images: list[RGBImage]) -> tuple[Any, Any]:
 
 
 def embed_images(network: torch.nn.Module, images: list[RGBImage]) -> Float32:
-    """Embed images of an encoder's size.
+    """Embed images that have the encoder's input size.
 
     Parameters
     ----------
     network : Module
-        From images in 0–1 to rows.
+        Maps images in 0–1 to rows.
     images : list of ndarray of uint8, each (side, side, 3)
 
     Returns

@@ -1,4 +1,4 @@
-"""Trained networks in, one encoder out: an ONNX file with its JSON. Not in the paper."""
+"""Export trained networks as one encoder, an ONNX file with its JSON file. Not in the paper."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ def write_encoder(
     *,
     last: nn.Linear | None = None,
 ) -> EncoderSpec:
-    """Write networks as one encoder: an ONNX file, and its JSON beside it.
+    """Write networks as one encoder: an ONNX file and its JSON file.
 
     Parameters
     ----------
     networks : sequence of CellNetwork
-        In evaluation mode, on the CPU.
+        Networks in evaluation mode, on the CPU.
     out : Path
         ``NAME.onnx``.
     fields : mapping of str to str
-        ``name``, ``source``, ``licence`` and ``trained_on`` of the JSON.
+        ``name``, ``source``, ``licence`` and ``trained_on`` of the JSON file.
     checks : tuple of Check
-        Of all networks together; written to the JSON.
+        Checks of all networks together; written to the JSON file.
     last : Linear, optional
-        A last layer over the networks.
+        Last layer over the networks.
 
     Returns
     -------
     EncoderSpec
-        Read back from what was written.
+        Specification read back from the written files.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def write_encoder(
         "held_back": {c.microscope: [round(c.plain, 1), round(c.centred, 1)] for c in checks},
     }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of its own internals
+        warnings.simplefilter("ignore")  # torch warns about its own internals
         program = torch.onnx.export(
             committee,
             (torch.zeros(2, 3, SIDE, SIDE),),
@@ -78,7 +78,7 @@ def write_encoder(
             output_names=["embedding"],
             dynamic_shapes=({0: torch.export.Dim("n")},),
         )
-    # A program is missing only where a file is named; its nodes hold paths of our own files.
+    # A program is missing only if a file is named; its nodes contain paths of source files.
     for node in program.model.graph:  # type: ignore[union-attr]
         node.metadata_props.clear()
     text = json.dumps(description, indent=2) + "\n"

@@ -1,10 +1,10 @@
-"""An encoder from labelled sets, for microscopes it has not seen: cells in, an ONNX file out.
+"""Train an encoder on labelled sets for unseen microscopes, and write it as an ONNX file.
 
-A few small networks, each with a view of its own, learn to classify the kinds of cells through
-random microscopes (:mod:`~celltransfer_core.encoders.training.microscopes`), and to place cells of
-one type close together whatever the microscope. Wider networks, too slow for a vote, may be trained
-first and distilled into them. The result is an ONNX file with its JSON, as any encoder of a user's
-own. Not in the paper, which takes encoders as they are.
+A few small networks, each with a different view, learn to classify kinds of cells through random
+microscopes (:mod:`~celltransfer_core.encoders.training.microscopes`), and to place cells of one
+type close together whatever the microscope. Wider networks, which are too slow for voting, may be
+trained first and distilled into the small ones. The result is an ONNX file with its JSON file, like
+any user's encoder. Not in the paper, which uses existing encoders.
 """
 
 from __future__ import annotations
@@ -50,20 +50,20 @@ def train(
     cells : Cells
     recipe : Recipe
     folder : Path
-        Where a checkpoint of each network is kept, and ``log.csv``.
+        Folder for a checkpoint of each network and ``log.csv``.
     progress : callable
     report : callable
-        Takes one line on each network that is done.
+        Called with one line of text per finished network.
 
     Returns
     -------
     list of CellNetwork
-        In evaluation mode, on the CPU, their weights averaged over the last steps.
+        Networks in evaluation mode, on the CPU, with weights averaged over the last steps.
 
     Raises
     ------
     EncoderError
-        If the folder holds a training by another recipe, or on other cells.
+        If the folder holds a training with another recipe or on other cells.
     OutputError
         If the recipe or a checkpoint cannot be written.
     """
@@ -98,7 +98,7 @@ def train(
 
 
 def _check_same_training(cells: Cells, recipe: Recipe, path: Path) -> None:
-    """Compare with the recipe and the cells of an earlier call; write them if there was none."""
+    """Compare with the recipe and cells of an earlier call; write them if there was none."""
     settings = {
         **json.loads(json.dumps(asdict(recipe))),
         "cells": short_hash("".join(cells.kinds)),
@@ -137,9 +137,9 @@ def train_encoder(
     cells : Cells
     recipe : Recipe
     out : Path
-        ``NAME.onnx``; checkpoints are kept in ``NAME.training``.
+        ``NAME.onnx``; checkpoints are stored in ``NAME.training``.
     trained_on, licence : str
-        For the JSON.
+        Fields of the JSON file.
     progress, report : callable
         See :func:`train`.
 

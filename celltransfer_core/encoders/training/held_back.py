@@ -1,7 +1,7 @@
-"""Held-back microscopes: a stored crop in, the same cell through a fixed microscope out.
+"""Held-out microscopes that show a stored crop in a fixed way.
 
-Training never draws them: they measure whether an encoder works for microscopes it has not seen.
-Not in the paper.
+Training never draws them, so they measure whether an encoder works for unseen microscopes. Not in
+the paper.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _coarse(crop: RGBImage, side: int) -> Image.Image:
 
 
 def _turned_hue(crop: RGBImage, side: int) -> Image.Image:
-    """Turn the hue by 20 degrees, saturate and darken."""
+    """Rotate the hue by 20 degrees, saturate and darken."""
     from PIL import Image
 
     hue, saturation, value = _view(crop, 1.0, side).convert("HSV").split()
@@ -69,7 +69,7 @@ def _turned_hue(crop: RGBImage, side: int) -> Image.Image:
 
 
 def _pale(crop: RGBImage, side: int) -> Image.Image:
-    """Zoom in, with little contrast."""
+    """Zoom in, with low contrast."""
     return _image(0.55 * _values(_view(crop, 1.35, side)) + 0.3)
 
 
@@ -82,7 +82,7 @@ def _far_off(crop: RGBImage, side: int) -> Image.Image:
 
 
 def _moving(crop: RGBImage, side: int) -> Image.Image:
-    """Move the stage, darken corners, warm the light, leave 16 levels of grey."""
+    """Add motion blur, dark corners and warm light, and reduce to 16 grey levels."""
     from PIL import ImageFilter
 
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
@@ -111,7 +111,7 @@ HELD_BACK: dict[str, Callable[[RGBImage, int], Image.Image]] = {
     "far off": _far_off,
     "moving": _moving,
 }
-"""Microscopes that training never draws: from a stored crop and a side to an image."""
+"""Microscopes that training never draws; each maps a stored crop and a side to an image."""
 
 
 def plain_view(crop: RGBImage, side: int) -> RGBImage:
@@ -120,9 +120,9 @@ def plain_view(crop: RGBImage, side: int) -> RGBImage:
     Parameters
     ----------
     crop : ndarray of uint8, shape (h, h, 3)
-        :data:`FIELD` times as wide.
+        Crop that is :data:`FIELD` times as wide as the result.
     side : int
-        Of the result, in px.
+        Side of the result in px.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def plain_view(crop: RGBImage, side: int) -> RGBImage:
 
 
 def held_back_view(crop: RGBImage, name: str, side: int) -> RGBImage:
-    """Show a stored crop through a held-back microscope.
+    """Show a stored crop through a held-out microscope.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def held_back_view(crop: RGBImage, name: str, side: int) -> RGBImage:
     name : str
         One of :data:`HELD_BACK`.
     side : int
-        Of the result, in px.
+        Side of the result in px.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""What file names say of cells: finer kinds than the types, and cells that were taken together.
+"""Derive finer kinds than the types, and groups of cells imaged together, from file names.
 
-In goes a labelled data set; out come a kind and a group for each cell, and which kinds a cell may
-be of where laboratories tell kinds apart more or less finely. Not in the paper.
+The result is a kind and a group for each cell of a labelled data set, and the possible kinds of
+each cell where laboratories distinguish kinds at different levels of detail. Not in the paper.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 _DATE = re.compile(r"\d{2,4}-\d{1,2}-\d{1,2}(?!\d)")
-_LEAST_KIND = 100  # cells; those of rarer kinds are known by their type alone
+_LEAST_KIND = 100  # cells; for rarer kinds only the type is used
 
 
 def kinds_of(dataset: Dataset) -> Labels:
-    """Derive finer kinds than the types from the beginnings of file names.
+    """Derive finer kinds than the types from file name prefixes.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def kinds_of(dataset: Dataset) -> Labels:
     Returns
     -------
     ndarray of str, shape (n,)
-        ``type/PREFIX``, where the prefix is the name up to the first underscore, of letters alone;
-        the type where the prefix is none, has fewer than 100 cells of its type and laboratory, or
-        is the only one there that has more.
+        ``type/PREFIX``, where the prefix is the name up to the first underscore, if it consists of
+        letters only. Otherwise the type, also if the prefix has fewer than 100 cells of its type
+        and laboratory, or is the only one there with more.
     """
     prefixes = _prefixes(dataset)
     cells = [*zip(dataset.cell_sources.tolist(), dataset.cell_labels.tolist(), strict=True)]
@@ -54,7 +54,7 @@ def kinds_of(dataset: Dataset) -> Labels:
 
 
 def groups_of(dataset: Dataset) -> Labels:
-    """Tell which cells were taken together: of one slide, or of one day or field.
+    """Find cells that were imaged together: on one slide, on one day or in one field.
 
     Parameters
     ----------
@@ -64,9 +64,8 @@ def groups_of(dataset: Dataset) -> Labels:
     Returns
     -------
     ndarray of str, shape (n,)
-        The slide, where a table names it; else the file name up to the first underscore, where
-        that holds a digit, as a field's number does, or the date alone that it begins with; else
-        nothing.
+        The slide, if a table gives it; otherwise the file name up to the first underscore if that
+        contains a digit, such as a field number, or only the date at its start; otherwise empty.
     """
     slides = dict(zip(dataset.sha256, dataset.slide or (), strict=False))
     return np.array(
@@ -88,9 +87,10 @@ def _prefixes(dataset: Dataset) -> list[str]:
 
 
 def leaf_kinds(kinds: Labels, types: Labels, laboratories: Ints) -> tuple[Labels, Bools]:
-    """Join the kinds of several laboratories to leaves of one tree, below the types.
+    """Join the kinds of several laboratories as leaves of one tree below the types.
 
-    A neutrophil of a laboratory that knows no bands may be one: it is not held against it.
+    A neutrophil from a laboratory that does not distinguish bands may be a band, so predicting one
+    is not penalised.
 
     Parameters
     ----------
@@ -100,10 +100,10 @@ def leaf_kinds(kinds: Labels, types: Labels, laboratories: Ints) -> tuple[Labels
     Returns
     -------
     leaves : ndarray of str, shape (k,)
-        Kinds that no other lies under, sorted.
+        Kinds without sub-kinds, sorted.
     possible : ndarray of bool, shape (n, k)
-        The leaves that each cell may be of: its own kind, and those of its type that its laboratory
-        does not tell apart; all of its type where it has no finer kind.
+        Possible leaves of each cell: its own kind, and those of its type that its laboratory does
+        not distinguish; all leaves of its type if it has no finer kind.
     """
     known = {*zip(kinds.tolist(), types.tolist(), strict=True)}
     finer = {name for kind, name in known if kind != name}

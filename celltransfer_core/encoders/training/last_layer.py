@@ -1,7 +1,7 @@
-"""A last layer over networks that stay as they are: networks and cells in, a linear map out.
+"""Train a last linear layer over fixed networks.
 
-It takes minutes on a processor, where training the networks takes hours: cells are shown through
-random microscopes once, and the map learns from their rows. Not in the paper.
+This takes minutes on a CPU, whereas training the networks takes hours: cells are shown through
+random microscopes once, and the layer is trained on their rows. Not in the paper.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from celltransfer_core.encoders.training.network import CellNetwork
 
 
-_VIEWS = 12_000  # images, of all cells together
-_AT_ONCE = 64  # cells shown
-_BATCH = 256  # images of a step
-_WIDTH = 256  # numbers that the layer gives
+_VIEWS = 12_000  # images in total
+_AT_ONCE = 64  # cells per batch of images
+_BATCH = 256  # images per step
+_WIDTH = 256  # outputs of the layer
 _RATE, _DECAY, _SMOOTHING = 2e-3, 1e-3, 0.1
-_SHARPNESS = 10.0  # of cosines as scores of kinds
+_SHARPNESS = 10.0  # scale of cosines as scores of kinds
 
 
 def train_last(
@@ -40,23 +40,23 @@ def train_last(
     folder: Path,
     progress: Progress,
 ) -> nn.Linear:
-    """Train a last layer to tell kinds apart and to draw cells of a type together.
+    """Train a last layer to separate kinds and to bring cells of a type together.
 
     Parameters
     ----------
     networks : sequence of CellNetwork
-        Trained, on the CPU; they are not changed.
+        Trained networks on the CPU; they are not changed.
     cells : Cells
     recipe : Recipe
-        ``last_steps`` are its steps, over rows of 12,000 images.
+        ``last_steps`` is the number of steps, over rows of 12,000 images.
     folder : Path
-        Keeps the rows, in ``last.npz``.
+        Folder that stores the rows, in ``last.npz``.
     progress : callable
 
     Returns
     -------
     Linear
-        From the networks' joined rows to 256 numbers.
+        Maps the networks' joined rows to 256 values.
     """
     import torch
     from torch import nn
@@ -92,7 +92,7 @@ def _rows(
     folder: Path,
     progress: Progress,
 ) -> Batch:
-    """Show training cells through random microscopes; give the networks' rows as the images."""
+    """Show training cells through random microscopes; return the networks' rows as images."""
     import torch
 
     from celltransfer_core.encoders.training.network import Committee

@@ -1,6 +1,6 @@
-"""Losses of training: rows, scores and types of a batch in, one number out.
+"""Training losses of a batch: supervised contrastive loss and distillation from teachers.
 
-Supervised contrast, and distillation from teacher networks. Not in the paper.
+Not in the paper.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _SOFTENING = 2.0  # temperature of the scores of kinds, in distillation
 
 
 def contrastive_loss(points: Tensor, types: Tensor) -> Tensor:
-    """Supervised contrastive loss (Khosla et al. 2020, arXiv 2004.11362, their L_out).
+    """Compute the supervised contrastive loss (Khosla et al. 2020, arXiv 2004.11362, their L_out).
 
     Parameters
     ----------
     points : Tensor of float32, shape (n, d)
-        On the unit sphere.
+        Points on the unit sphere.
     types : Tensor of int64, shape (n,)
 
     Returns
@@ -41,20 +41,20 @@ def contrastive_loss(points: Tensor, types: Tensor) -> Tensor:
 
 
 def kinds_loss(scores: Tensor, possible: Tensor, smoothing: float) -> Tensor:
-    """Cross-entropy where a cell may be of several kinds.
+    """Compute the cross-entropy of cells that may be of several kinds.
 
     Parameters
     ----------
     scores : Tensor of float32, shape (n, kinds)
     possible : Tensor of bool, shape (n, kinds)
-        Kinds that each cell may be of: one at least.
+        Possible kinds of each cell, at least one.
     smoothing : float
         Weight of the mean over all kinds, as in PyTorch's ``label_smoothing``.
 
     Returns
     -------
     Tensor
-        Mean over the cells of minus the logarithm of the share of the possible kinds together.
+        Mean over the cells of the negative logarithm of the possible kinds' total probability.
     """
     log_shares = scores.log_softmax(1)
     own = log_shares.masked_fill(~possible, -1e9).logsumexp(1)
@@ -62,19 +62,19 @@ def kinds_loss(scores: Tensor, possible: Tensor, smoothing: float) -> Tensor:
 
 
 def distillation_loss(scores: Tensor, teacher_scores: Sequence[Tensor]) -> Tensor:
-    """Measure how far the predicted kinds are from those that the teachers predict.
+    """Compute the divergence of the predicted kinds from those of the teachers.
 
     Parameters
     ----------
     scores : Tensor of float32, shape (n, kinds)
     teacher_scores : sequence of Tensor of float32, each (n, kinds)
-        From each teacher, for the same images.
+        Outputs of each teacher for the same images.
 
     Returns
     -------
     Tensor
-        Mean Kullback–Leibler divergence from the teachers' mean shares, both softened (Hinton et
-        al. 2015, arXiv 1503.02531).
+        Mean Kullback–Leibler divergence from the teachers' mean probabilities, both softened
+        (Hinton et al. 2015, arXiv 1503.02531).
     """
     import torch
     from torch.nn.functional import kl_div
@@ -85,15 +85,15 @@ def distillation_loss(scores: Tensor, teacher_scores: Sequence[Tensor]) -> Tenso
 
 
 def relation_loss(rows: Tensor, teacher_rows: Sequence[Tensor]) -> Tensor:
-    """Measure how far the neighbourhoods of the rows are from those of the teachers' rows.
+    """Compute the divergence of the rows' neighbourhoods from those of the teachers' rows.
 
-    A k-NN depends on the neighbourhoods alone.
+    A k-NN classifier depends only on neighbourhoods.
 
     Parameters
     ----------
     rows : Tensor of float32, shape (n, d)
     teacher_rows : sequence of Tensor of float32, each (n, e)
-        From each teacher, for the same images.
+        Outputs of each teacher for the same images.
 
     Returns
     -------

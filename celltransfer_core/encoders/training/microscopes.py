@@ -1,6 +1,6 @@
-"""Random microscopes: stored crops in, the same cells in another stain, light, focus and scale out.
+"""Random microscopes that show stored crops in another stain, light, focus and scale.
 
-An encoder is trained through them so that none of this decides its embeddings. Not in the paper.
+An encoder is trained through them so that its embeddings are invariant to these. Not in the paper.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 FIELD = 1.6
-"""Side of a stored crop, in sides of an encoder's image: room to turn, shift and zoom out."""
+"""Side of a stored crop relative to the encoder's input, with room to turn, shift and zoom out."""
 
-# The quantisation tables of the JPEG standard's annex K, for luminance; colour takes half as much
-# again.
+# The luminance quantisation table of annex K of the JPEG standard; for colour it is multiplied by
+# 1.5.
 _QUANTISATION = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -36,23 +36,23 @@ _COMPRESSED = 0.4  # share of images
 def random_microscopes(
     crops: Tensor, side: int, generator: Generator, telling: Tensor | None = None
 ) -> Tensor:
-    """Show each cell through a microscope of its own.
+    """Show each cell through a different random microscope.
 
     Parameters
     ----------
     crops : Tensor of uint8, shape (n, h, h, 3)
-        :data:`FIELD` times as wide as an encoder's image.
+        Crops that are :data:`FIELD` times as wide as the encoder's input.
     side : int
-        Of the result; a multiple of 8.
+        Side of the result; a multiple of 8.
     generator : Generator
-        On the device of the crops.
+        Generator on the device of the crops.
     telling : Tensor of bool, shape (n,), optional
-        Cells whose surroundings tell their type: they always get those of another cell.
+        Cells whose surroundings reveal their type; they always get those of another cell.
 
     Returns
     -------
     Tensor of float32, shape (n, 3, side, side)
-        In 0–1.
+        Values in 0–1.
     """
     images = crops.permute(0, 3, 1, 2).float() / 255
     draw = _Draw(generator, len(images))
@@ -67,7 +67,7 @@ def random_microscopes(
 
 
 class _Draw:
-    """Random numbers, one or several for each of n images."""
+    """Random numbers, one or more for each of n images."""
 
     def __init__(self, generator: Generator, n: int) -> None:
         self.generator = generator
@@ -111,7 +111,7 @@ def _axes(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _move(images: Tensor, side: int, draw: _Draw) -> Tensor:
-    """Turn, mirror, shift, stretch and zoom, some over a factor of four; bend some."""
+    """Rotate, mirror, shift, stretch and zoom, some by up to a factor of four; bend some."""
     import torch
     from torch.nn.functional import affine_grid, grid_sample, interpolate
 
@@ -136,7 +136,7 @@ def _move(images: Tensor, side: int, draw: _Draw) -> Tensor:
 
 
 def _surround(images: Tensor, draw: _Draw, telling: Tensor | None) -> Tensor:
-    """Replace the surroundings of some by those of another cell, and of some by background."""
+    """Replace the surroundings of some cells by those of another cell, of others by background."""
     import torch
 
     down, along = _axes(images)
@@ -149,7 +149,7 @@ def _surround(images: Tensor, draw: _Draw, telling: Tensor | None) -> Tensor:
 
 
 def _cover(images: Tensor, draw: _Draw) -> Tensor:
-    """Lay an ellipse over some, in a colour between another cell's and any."""
+    """Cover some cells with an ellipse, in a colour between another cell's and a random one."""
     import torch
 
     down, along = _axes(images)
@@ -163,7 +163,7 @@ def _cover(images: Tensor, draw: _Draw) -> Tensor:
 
 
 def _cut_off(images: Tensor, draw: _Draw) -> Tensor:
-    """End some at the edge of a picture; framing fills the outside with the background."""
+    """Cut some cells off at an image edge; framing fills the outside with background."""
     import torch
 
     down, along = _axes(images)
@@ -174,7 +174,7 @@ def _cut_off(images: Tensor, draw: _Draw) -> Tensor:
 
 
 def background(images: Tensor) -> Tensor:
-    """Take a light colour of each image.
+    """Estimate the background colour of each image.
 
     Parameters
     ----------
@@ -183,15 +183,15 @@ def background(images: Tensor) -> Tensor:
     Returns
     -------
     Tensor of float32, shape (n, 3)
-        Of each channel, a value that 8 % of the pixels exceed.
+        Value that 8 % of the pixels exceed, for each channel.
     """
-    # Every fourth row and column: as good a quantile at a sixteenth of the time.
+    # Every fourth row and column gives as good a quantile in a sixteenth of the time.
     some = images[:, :, ::4, ::4].flatten(2)
     return some.kthvalue(math.ceil(0.92 * some.shape[2]), dim=2).values
 
 
 def _stain(images: Tensor, draw: _Draw) -> Tensor:
-    """Mix the stains and cast the light, in optical density."""
+    """Mix the stains and change the colour of the light, in optical density."""
     import torch
 
     light = density(background(images))
@@ -199,7 +199,7 @@ def _stain(images: Tensor, draw: _Draw) -> Tensor:
     own = torch.eye(3, device=images.device)
     mixing = own + draw.normal(0.18, 3, 3) * (1 - own)
     mixing = mixing * (draw.gain(0.3, 3) * draw.gain(0.3, 1))[:, :, None]
-    # Products of densities: dense stain changes its hue in another way than thin stain.
+    # Products of densities, because dense stain changes hue differently from thin stain.
     products = [stained[:, i] * stained[:, j] for i in range(3) for j in range(i, 3)]
     bending = draw.normal(0.12, 3, 6)
     stained = torch.einsum("nij,njhw->nihw", mixing, stained) + torch.einsum(
@@ -215,12 +215,12 @@ def _stain(images: Tensor, draw: _Draw) -> Tensor:
 
 
 def density(images: Tensor) -> Tensor:
-    """Turn light into optical density.
+    """Convert intensity to optical density.
 
     Parameters
     ----------
     images : Tensor of float32
-        In 0–1.
+        Values in 0–1.
 
     Returns
     -------
@@ -242,7 +242,7 @@ def _focus(images: Tensor, draw: _Draw) -> Tensor:
 
 
 def _smoother(spread: Tensor, length: int) -> Tensor:
-    """Give the matrices, shape (n, length, length), that smooth a column by a Gaussian."""
+    """Return the matrices, shape (n, length, length), that smooth a column by a Gaussian."""
     import torch
 
     place = torch.arange(length, device=spread.device)
@@ -252,7 +252,7 @@ def _smoother(spread: Tensor, length: int) -> Tensor:
 
 
 def _expose(images: Tensor, draw: _Draw) -> Tensor:
-    """Change saturation, contrast, brightness, and add a sensor's noise."""
+    """Change saturation, contrast and brightness, and add sensor noise."""
     import torch
 
     grey = images.mean(1, keepdim=True)
@@ -266,11 +266,11 @@ def _expose(images: Tensor, draw: _Draw) -> Tensor:
 
 
 def _compress(images: Tensor, draw: _Draw) -> Tensor:
-    """Quantise the cosine transform of 8 px blocks of some, as JPEG files do."""
+    """Quantise the cosine transform of 8 px blocks of some images, as JPEG does."""
     import torch
 
     n, height, width = len(images), *images.shape[2:]
-    chosen = draw.order()[: round(_COMPRESSED * n)]  # a mask would make a GPU wait
+    chosen = draw.order()[: round(_COMPRESSED * n)]  # a mask would force a GPU synchronisation
     strength = draw.uniform(math.log(0.4), math.log(5)).exp()[chosen]
     to_ycc, to_rgb, cosines, quantisation = _jpeg_tables(images.device)
     part = images[chosen]
@@ -286,7 +286,7 @@ def _compress(images: Tensor, draw: _Draw) -> Tensor:
 
 @functools.cache
 def _jpeg_tables(device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Give the matrices to and from YCbCr, the cosines, and steps of shape (3, 1, 1, 8, 8)."""
+    """Return the matrices to and from YCbCr, the cosines, and steps of shape (3, 1, 1, 8, 8)."""
     import torch
 
     turn = torch.tensor(_TO_YCC)

@@ -1,4 +1,4 @@
-"""The small convolutional network that ``encoders train`` trains: images in, rows out.
+"""The small convolutional network that ``encoders train`` trains to embed images.
 
 Not in the paper.
 """
@@ -13,30 +13,30 @@ from torch import Tensor, nn
 View = Literal["colour", "standardised", "grey"]
 
 VIEWS: tuple[View, ...] = ("colour", "standardised", "grey")
-"""Input of a network: the colours as they are; each channel standardised image by image; the mean
-of the channels, standardised in the same way."""
+"""Inputs of a network: the original colours; each channel standardised per image; the mean of the
+channels, standardised per image."""
 
 ROWS_BESIDE = 0.6
-"""Length of the networks' own rows beside what a last layer gives, whose length is 1."""
+"""Length of the networks' rows when joined with the output of a last layer, whose length is 1."""
 
 _MIX = 0.5  # share of images whose channel statistics are mixed with another's
 
 
 class MixStyle(nn.Module):
-    """Mix the mean and spread of an image's feature maps with another's, while training.
+    """Mix the mean and spread of an image's feature maps with those of another, in training.
 
-    They carry stain and camera more than type (Zhou et al., ICLR 2021, arXiv 2104.02008).
+    They reflect stain and camera more than type (Zhou et al., ICLR 2021, arXiv 2104.02008).
     """
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Mix; shape (n, channels, h, w) in and out."""
+        """Mix the maps; input and output have shape (n, channels, h, w)."""
         if not self.training:
             return maps
         n, device = len(maps), maps.device
         mean = maps.mean((2, 3), keepdim=True).detach()
         spread = maps.std((2, 3), keepdim=True).detach() + 1e-5
         other = torch.randperm(n, device=device)
-        # Of Beta(1/2, 1/2), mostly near either end.
+        # Samples of Beta(1/2, 1/2), mostly near 0 or 1.
         own = torch.sin(torch.rand(n, device=device) * torch.pi / 2) ** 2
         own = torch.where(torch.rand(n, device=device) < _MIX, own, 1.0).reshape(n, 1, 1, 1)
         mixed_spread = own * spread + (1 - own) * spread[other]
@@ -45,10 +45,10 @@ class MixStyle(nn.Module):
 
 
 class HalfInstanceNorm(nn.Module):
-    """Normalise half of the maps image by image, the others over the batch.
+    """Normalise half of the maps per image, the others over the batch.
 
-    An image's own mean and spread carry its appearance: stain, light, contrast (Pan et al., ECCV
-    2018, arXiv 1807.09441).
+    The mean and spread of an image reflect its appearance: stain, light and contrast (Pan et al.,
+    ECCV 2018, arXiv 1807.09441).
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class HalfInstanceNorm(nn.Module):
         self.shared = nn.BatchNorm2d(channels - channels // 2)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Normalise; shape (n, channels, h, w) in and out."""
+        """Normalise the maps; input and output have shape (n, channels, h, w)."""
         own, shared = maps.tensor_split([self.own.num_features], 1)
         return torch.cat([self.own(own), self.shared(shared)], 1)
 
@@ -76,7 +76,7 @@ def _convolution(
 
 
 class Block(nn.Module):
-    """Two convolutions beside a short cut (He et al. 2016); halves the maps if ``stride`` is 2.
+    """Residual block of two convolutions (He et al. 2016); halves the maps if ``stride`` is 2.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Block(nn.Module):
         Channels.
     stride : int
     half : bool
-        Normalise half of the maps between the convolutions image by image.
+        Whether half of the maps between the convolutions are normalised per image.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int, *, half: bool = False) -> None:
@@ -97,20 +97,20 @@ class Block(nn.Module):
         )
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Shape (n, inputs, h, w) to (n, outputs, h / stride, w / stride)."""
+        """Map shape (n, inputs, h, w) to (n, outputs, h / stride, w / stride)."""
         return torch.relu(self.second(torch.relu(self.first(maps))) + self.short(maps))
 
 
 class CellNetwork(nn.Module):
-    """A small convolutional network: about a million weights at a width of 24.
+    """A small convolutional network with about a million weights at a width of 24.
 
     Parameters
     ----------
     kinds : int
-        Number of kinds that it learns to classify.
+        Number of kinds to classify.
     view : {'colour', 'standardised', 'grey'}
     width : int
-        Channels of the first layer.
+        Number of channels of the first layer.
     """
 
     def __init__(self, kinds: int, view: View, width: int = 24) -> None:
@@ -133,7 +133,7 @@ class CellNetwork(nn.Module):
         Parameters
         ----------
         images : Tensor of float32, shape (n, 3, side, side)
-            In 0–1.
+            Values in 0–1.
 
         Returns
         -------
@@ -153,7 +153,7 @@ class CellNetwork(nn.Module):
         Parameters
         ----------
         images : Tensor of float32, shape (n, 3, side, side)
-            In 0–1.
+            Values in 0–1.
 
         Returns
         -------
@@ -170,7 +170,7 @@ class CellNetwork(nn.Module):
         Parameters
         ----------
         images : Tensor of float32, shape (n, 3, side, side)
-            In 0–1.
+            Values in 0–1.
 
         Returns
         -------
@@ -185,14 +185,14 @@ class CellNetwork(nn.Module):
 
 
 class Committee(nn.Module):
-    """Networks of several views as one encoder: their rows are joined.
+    """Networks with several views as one encoder that joins their rows.
 
     Parameters
     ----------
     members : list of CellNetwork
     last : Linear, optional
-        A last layer over the joined rows: what it gives comes first, on the unit sphere, then the
-        rows themselves at a length of :data:`ROWS_BESIDE`.
+        Last layer over the joined rows. Its output comes first, on the unit sphere, followed by the
+        rows themselves, scaled to a length of :data:`ROWS_BESIDE`.
     """
 
     def __init__(self, members: list[CellNetwork], last: nn.Linear | None = None) -> None:
@@ -202,12 +202,12 @@ class Committee(nn.Module):
         self.dim = sum(member.dim for member in members) + (last.out_features if last else 0)
 
     def join(self, images: Tensor) -> Tensor:
-        """Join the rows of all networks, shape (n, 3, side, side) in 0–1 to (n, joined)."""
+        """Join the rows of all networks, from shape (n, 3, side, side) in 0–1 to (n, joined)."""
         parts = [member.embed(images) for member in self.members]  # type: ignore[operator]
         return torch.cat([nn.functional.normalize(part, dim=1) for part in parts], 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embed images, shape (n, 3, side, side) in 0–1, to (n, dim)."""
+        """Embed images of shape (n, 3, side, side) in 0–1 as rows of shape (n, dim)."""
         rows = self.join(images)
         if self.last is None:
             return rows

@@ -1,4 +1,4 @@
-"""The settings of a training: options in, a checked :class:`Recipe` out. Not in the paper."""
+"""Check the settings of a training and collect them in a :class:`Recipe`. Not in the paper."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a training; with the cells they decide its result.
+    """The settings of a training, which determine its result together with the cells.
 
     Parameters
     ----------
     views : tuple of {'colour', 'standardised', 'grey'}
-        One network is trained for each.
+        One network is trained per view.
     steps : tuple of int
-        Of all networks, or one number for each; 0 leaves them as ``begin_with`` has them.
+        Number of steps of all networks, or of each; 0 keeps the weights of ``begin_with``.
     batch : int
-        Cells of a step, each seen through two microscopes.
+        Number of cells per step, each seen through two microscopes.
     width : int
-        Channels of a network's first layer; its weights grow with the square.
+        Number of channels of the first layer; the number of weights grows with its square.
     learning_rate : float
-        Its maximum.
+        Maximum learning rate.
     seed : int
     teacher_width : int
-        Of wider networks, one for each view, that are trained first and distilled; 0 for none.
+        Width of larger networks, one per view, that are trained first and distilled; 0 for none.
     teacher_steps : int
-        Of every wider network.
+        Number of steps of each teacher network.
     begin_with : str
-        ONNX file of an earlier training with these views and this width, whose weights the networks
-        begin with; nothing for random ones.
+        ONNX file of an earlier training with the same views and width, which provides the initial
+        weights; empty for random weights.
     last_steps : int
-        Of a last layer over all networks, which learns when they are done; 0 for none.
+        Number of steps of a last layer over all trained networks; 0 for no last layer.
     """
 
     views: tuple[View, ...] = ("colour", "standardised")
@@ -52,12 +52,12 @@ class Recipe:
 
 
 def recipe_from(**options: Any) -> Recipe:
-    """Make a recipe from options; those that are not given take their defaults.
+    """Make a recipe from options, with defaults for options that are not given.
 
     Parameters
     ----------
     **options
-        Of :class:`Recipe`; None for the default.
+        Fields of :class:`Recipe`; None for the default.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def recipe_from(**options: Any) -> Recipe:
     Raises
     ------
     EncoderError
-        If a view is not known or comes twice, or a number is out of range.
+        If a view is unknown or given twice, or a number is out of range.
     """
     from celltransfer_core.encoders.training.network import VIEWS
 

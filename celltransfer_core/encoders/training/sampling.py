@@ -1,4 +1,4 @@
-"""Which cells a training sees: types, laboratories and groups in, held-back cells and batches out.
+"""Choose held-out cells and training batches by type, laboratory and group.
 
 Not in the paper.
 """
@@ -11,10 +11,10 @@ import numpy as np
 
 from celltransfer_core.types import Bools, Ints, Labels
 
-_HELD_BACK, _MOST_HELD_BACK = 0.15, 2500  # share and number of a laboratory's cells
-_LEAST_HELD_BACK = 5  # of a type
-_MOST_OF_A_TYPE = 1 / 3  # whole groups may take from training
-_LEAST_GROUP = 10  # cells; what fewer share is not learned
+_HELD_BACK, _MOST_HELD_BACK = 0.15, 2500  # share and maximum number of a laboratory's cells
+_LEAST_HELD_BACK = 5  # per type
+_MOST_OF_A_TYPE = 1 / 3  # that whole groups may take from training
+_LEAST_GROUP = 10  # cells; smaller groups are not learned
 
 
 def split_cells(
@@ -24,24 +24,24 @@ def split_cells(
     groups: Labels | None = None,
     laboratories: Ints | None = None,
 ) -> tuple[Ints, Ints]:
-    """Hold some cells of every type of every laboratory back from training.
+    """Hold out some cells of every type and laboratory from training.
 
     Parameters
     ----------
     types : ndarray of str, shape (n,)
     seed : int
     groups : ndarray of str, shape (n,), optional
-        Days, fields or slides, which are held back as a whole as far as they are known: cells
-        taken together have light and stain in common.
+        Days, fields or slides, which are held out as a whole if known, because cells imaged
+        together share light and stain.
     laboratories : ndarray of int64, shape (n,), optional
         One laboratory by default.
 
     Returns
     -------
     training, held_back : ndarray of int64
-        Positions of the cells, ascending; 15 % of each type are held back, five cells at least and
-        2,500 of a laboratory at most. Groups are taken at random until so many are held back, but
-        for those that would take more than a third of a type.
+        Positions of the cells, ascending. 15 % of each type are held out, at least five cells, and
+        at most 2,500 per laboratory. Groups are drawn at random until this number is reached,
+        except those that would take more than a third of a type.
     """
     held = np.zeros(len(types), dtype=bool)
     laboratories = np.zeros(len(types), dtype=np.int64) if laboratories is None else laboratories
@@ -77,7 +77,7 @@ def _whole_groups(types: Labels, groups: Labels, share: float, rng: np.random.Ge
 
 
 def telling_groups(types: Labels, groups: Labels, laboratories: Ints) -> Bools:
-    """Find cells whose day or field tells their type, whatever they look like.
+    """Find cells whose day or field reveals their type.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def telling_groups(types: Labels, groups: Labels, laboratories: Ints) -> Bools:
     Returns
     -------
     ndarray of bool, shape (n,)
-        Whether all cells of its group, ten at least, are of one type.
+        Whether the cell's group has at least ten cells, all of one type.
     """
     telling = np.zeros(len(types), dtype=bool)
     for laboratory in np.unique(laboratories):
@@ -104,17 +104,17 @@ def balanced_batches(levels: Sequence[Ints], size: int, rng: np.random.Generator
     Parameters
     ----------
     levels : sequence of ndarray of int64, each (n,)
-        Classes from the coarsest to the finest, such as types, laboratories and kinds: types are
-        equally likely, so are the laboratories of a type, the kinds of a type in a laboratory, and
-        the cells of such a kind.
+        Classes from the coarsest to the finest, such as types, laboratories and kinds. Types are
+        equally likely, and so are the laboratories of a type, the kinds of a type in a laboratory,
+        and the cells of such a kind.
     size : int
-        Cells of a batch.
+        Number of cells per batch.
     rng : Generator
 
     Yields
     ------
     ndarray of int64, shape (size,)
-        Positions of cells, ascending; without end.
+        Positions of cells, ascending; the iterator is endless.
     """
     shares = np.ones(len(levels[0]))
     above = np.zeros(len(levels[0]), dtype=np.int64)

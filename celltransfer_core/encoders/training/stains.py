@@ -1,8 +1,8 @@
-"""Stains of several laboratories: crops of one day in, the same cells as of another laboratory out.
+"""Show cells in the light and stain of another laboratory.
 
-Not in the paper. Each channel's optical density less the light's is stretched, as Reinhard et al.
-(2001) do in another colour space; whole days are measured, not single cells, so that what tells
-types apart by colour stays.
+Not in the paper. The optical density of each channel above that of the light is scaled, as Reinhard
+et al. (2001) do in another colour space. Whole days are measured instead of single cells, so that
+colour differences between types are preserved.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
-_LEAST_DAY = 20  # cells; those of smaller groups have the stain of the rest of their laboratory
-_MEASURED = 100  # cells of a day
+_LEAST_DAY = 20  # cells; smaller groups use the stain of the rest of their laboratory
+_MEASURED = 100  # cells per day
 _SWAPPED = 0.5  # share of cells
 
 
@@ -31,33 +31,33 @@ class Stains:
     """Light and stain of each day of each laboratory."""
 
     light: Tensor
-    """Density of the background, shape (d, 3)."""
+    """Optical density of the background, shape (d, 3)."""
     strength: Tensor
     """Root mean square of the density above the background, shape (d, 3)."""
     laboratory: Tensor
-    """Of each day, shape (d,)."""
+    """Laboratory of each day, shape (d,)."""
     day: Tensor
-    """Of each cell, shape (n,)."""
+    """Day of each cell, shape (n,)."""
 
 
 def measure_stains(
     crops: RGBImage, groups: Labels, laboratories: Ints, device: torch.device
 ) -> Stains:
-    """Measure light and stain of the days of several laboratories.
+    """Measure the light and stain of each day in several laboratories.
 
     Parameters
     ----------
     crops : ndarray of uint8, shape (n, h, h, 3)
     groups : ndarray of str, shape (n,)
-        Days, fields or slides; nothing where they are not known.
+        Days, fields or slides; empty where unknown.
     laboratories : ndarray of int64, shape (n,)
     device : device
-        For the result.
+        Device of the result.
 
     Returns
     -------
     Stains
-        At most 100 cells a day are measured; groups of fewer than 20 cells count as one day.
+        At most 100 cells per day are measured; groups of fewer than 20 cells count as one day.
     """
     import torch
 
@@ -95,16 +95,16 @@ def swap_stains(crops: Tensor, cells: Tensor, stains: Stains, generator: Generat
     ----------
     crops : Tensor of uint8, shape (b, h, h, 3)
     cells : Tensor of int64, shape (b,)
-        Their positions among those that were measured.
+        Positions among the measured cells.
     stains : Stains
-        Of two laboratories at least.
+        Stains of at least two laboratories.
     generator : Generator
-        On the device of the crops.
+        Generator on the device of the crops.
 
     Returns
     -------
     Tensor of uint8, shape (b, h, h, 3)
-        Laboratories are equally likely, and so are the days of one.
+        Laboratories are equally likely, and so are the days within a laboratory.
     """
     import torch
 

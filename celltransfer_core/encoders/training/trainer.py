@@ -1,8 +1,8 @@
-"""Training of one network: cells and a task in, a network out, continued from a checkpoint.
+"""Train one network, continuing from a checkpoint.
 
-A step shows each of its cells through two random microscopes and lowers three losses: that of
-classifying kinds, a contrastive one over types, and, with teachers, distillation. Cells of several
-laboratories also swap stains. Not in the paper.
+Each step shows its cells through two random microscopes and reduces three losses: classification of
+kinds, a contrastive loss over types, and, with teachers, distillation. With several laboratories,
+cells also swap stains. Not in the paper.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 _SMOOTHING, _DECAY = 0.1, 0.03
-_AVERAGED, _MOST_AVERAGED = 0.1, 500  # share of the steps, and steps, that weights average over
+_AVERAGED, _MOST_AVERAGED = 0.1, 500  # share and maximum of the steps to average weights over
 _WARM_UP = 0.1  # share of the steps
 _SAVE_EVERY = 60.0  # seconds
 _LOG_EVERY = 50  # steps
@@ -52,15 +52,15 @@ class Task:
     """One network to train."""
 
     title: str
-    """For the log and the progress."""
+    """Title used in the log and in progress reports."""
     file: str
-    """Name of its checkpoint, without the suffix."""
+    """Name of its checkpoint without the suffix."""
     view: View
     width: int
     steps: int
     seed: int
     begin_with: tuple[Path, int] | None = None
-    """ONNX file to take the first weights from, and the network's place in it."""
+    """ONNX file with the initial weights, and the position of the network in it."""
 
 
 def train_network(
@@ -81,13 +81,13 @@ def train_network(
     teachers : sequence of CellNetwork
         Trained networks to distil; may be empty.
     folder : Path
-        Holds the checkpoint and ``log.csv``.
+        Folder of the checkpoint and ``log.csv``.
     progress : callable
 
     Returns
     -------
     CellNetwork
-        In evaluation mode, on the CPU, its weights averaged over the last steps.
+        Network in evaluation mode, on the CPU, with weights averaged over the last steps.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def train_network(
     while state.done < task.steps:
         loss = _loss(state.network, guides, batches.draw())
         state.update(loss)
-        losses.append(loss.detach())  # read only now and then: reading makes a GPU wait
+        losses.append(loss.detach())  # read only occasionally, because reading synchronises the GPU
         last = state.done == task.steps
         if state.done % _LOG_EVERY == 0 or last:
             seconds = (time.monotonic() - started) / len(losses)
@@ -132,7 +132,7 @@ def train_network(
 
 
 class _State:
-    """All that changes during the training of one network, and that a checkpoint holds."""
+    """Everything that changes while one network is trained, as stored in a checkpoint."""
 
     def __init__(self, recipe: Recipe, task: Task, *, kinds: int, device: torch.device) -> None:
         import torch
@@ -154,7 +154,7 @@ class _State:
         self.memory = 1 - 1 / max(2, min(_MOST_AVERAGED, _AVERAGED * task.steps))
         self.microscopes = torch.Generator(device).manual_seed(task.seed)
         self.cells = np.random.default_rng(task.seed)
-        # What the network itself draws, in MixStyle.
+        # The random generator that the network itself uses, in MixStyle.
         self.mixing: Any = {"cuda": torch.cuda, "mps": torch.mps}.get(device.type, torch)
 
     @property
@@ -192,9 +192,9 @@ class _State:
             try:
                 with beside.open(
                     "wb"
-                ) as file:  # named by its path, the archive would hold its name
+                ) as file:  # given a path, the archive would contain its name
                     torch.save(state, file)
-            except RuntimeError as error:  # torch raises it where the disk is full
+            except RuntimeError as error:  # raised by torch if the disk is full
                 raise OSError(str(error)) from error
 
         write_whole(
@@ -207,7 +207,7 @@ class _State:
         )
 
     def update(self, loss: Tensor) -> None:
-        """Take one step down the gradient of a loss."""
+        """Take one gradient step on a loss."""
         import torch
 
         self.optimiser.zero_grad()
@@ -247,7 +247,7 @@ def _mean_of_last(losses: Sequence[Tensor]) -> float:
 
 
 def training_device() -> torch.device:
-    """Choose where to train: a GPU where there is one.
+    """Choose the training device, a GPU if there is one.
 
     Returns
     -------
@@ -265,12 +265,12 @@ def _has_bfloat16(device: torch.device) -> bool:
 
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    # Without tiles a processor takes longer in half precision.
+    # Without AMX, a CPU is slower in half precision.
     return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def _follow(average: CellNetwork, network: CellNetwork, keep: float) -> None:
-    """Move averaged weights towards those of the network: an exponential moving average."""
+    """Update the exponential moving average of the network's weights."""
     from torch.optim.swa_utils import get_ema_multi_avg_fn
 
     both = zip(average.state_dict().values(), network.state_dict().values(), strict=True)

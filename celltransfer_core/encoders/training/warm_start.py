@@ -1,4 +1,4 @@
-"""Weights to begin a training with: an encoder's ONNX file in, a network with its weights out.
+"""Initialise a network for training with the weights in an encoder's ONNX file.
 
 Not in the paper.
 """
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 
 def begin_with(network: CellNetwork, file: Path, member: int, images: Tensor) -> None:
-    """Give a network the weights of one that an earlier training made.
+    """Load the weights of an earlier training into a network.
 
-    The file holds most convolutions joined with the normalisation behind them; they are taken
-    apart again by what they give for some images, which changes no embedding. What classifies kinds
-    is not in the file and stays as it is.
+    In the file, most convolutions are fused with the following normalisation. They are separated
+    again using their outputs for some images, which does not change embeddings. The classifier of
+    kinds is not in the file and is not changed.
 
     Parameters
     ----------
     network : CellNetwork
-        Changed in place.
+        Network that is changed in place.
     file : Path
         ONNX file of ``encoders train``.
     member : int
-        Which of its networks.
+        Position of the network in the file.
     images : Tensor of float32, shape (n, 3, side, side)
-        In 0–1, as the training will show them, on the network's device.
+        Values in 0–1, as in training, on the network's device.
 
     Raises
     ------
     EncoderError
-        If the file cannot be read, is not of this command, or its network has another width.
+        If the file cannot be read, was not written by this command, or has another width.
     """
     import torch
     from torch import nn
@@ -74,7 +74,7 @@ def begin_with(network: CellNetwork, file: Path, member: int, images: Tensor) ->
 
 
 def _take_apart(network: CellNetwork, norms: list[nn.BatchNorm2d], images: Tensor) -> None:
-    """Let each normalise by the mean and spread that it meets, and undo that by its own weights."""
+    """Set the statistics of each normalisation from its inputs, and undo them by its weights."""
     import torch
 
     found = {}
@@ -104,7 +104,7 @@ def _weights_of(file: Path, member: int) -> dict[str, Tensor]:
 
     try:
         stored = onnx.load(file).graph.initializer
-    except Exception as error:  # protobuf raises several kinds
+    except Exception as error:  # protobuf raises several kinds of errors
         raise EncoderError(f"{file} cannot be read as an ONNX file ({error}).") from error
     prefix = re.compile(rf"^members\.{member}\.")
     return {
