@@ -1,4 +1,4 @@
-"""Every setting of a run, declared once: see :mod:`celltransfer_core.config.config`."""
+"""Settings of a run, each declared once, see :mod:`celltransfer_core.config.config`."""
 
 import lazy_loader
 

@@ -1,9 +1,9 @@
-"""The settings of a run: :class:`Config`, made of fields that say everything about themselves.
+"""The settings of a run: :class:`Config`, whose fields carry their own metadata.
 
-Each field says, once and as metadata, which stage it decides, what it takes, its value in the
-paper's preset, and its words for the command line and the pages; see
-:class:`~celltransfer_core.config.settings.Setting`. Defaults are what measured best; ``PAPER`` is
-the method as printed (3.1–3.4, A.1, A.2, 5.2).
+The metadata of a field are declared once: the stage that it affects, its allowed values, its value
+in the paper's preset, and its texts for the command line and the pages; see
+:class:`~celltransfer_core.config.settings.Setting`. Defaults are the values that performed best in
+benchmarks; ``PAPER`` is the method as printed (3.1–3.4, A.1, A.2, 5.2).
 """
 
 from __future__ import annotations
@@ -18,100 +18,104 @@ from celltransfer_core.config.settings import ConfigStage, Page, Setting
 from celltransfer_core.config.transfer import TransferSettings
 from celltransfer_core.config.voting import VotingSettings
 
-if TYPE_CHECKING:  # --help reads this file and must not wait for NumPy
+if TYPE_CHECKING:  # --help imports this file and must not wait for NumPy
     from celltransfer_core.matching.matches import Match
 
 
 @dataclass(frozen=True)
 class Config(VotingSettings, TransferSettings, IdentificationSettings):
-    """Every setting of a run; the defaults are what measured best.
+    """All settings of a run; the defaults performed best in benchmarks.
 
     Parameters
     ----------
     encoders : tuple of tuple of str
-        Voters: each an encoder, or several whose embeddings are concatenated.
+        Voters, each an encoder or several encoders whose embeddings are concatenated.
     network : {"auto", "named"}
-        Let the network of another kind of cell, of those that came with CellTransfer, take the
-        place of one where it fits the reference better, or not (the paper).
+        Whether a shipped network may be replaced by one for another kind of cell that fits the
+        reference better (``auto``), or not (``named``, as in the paper).
     framing : {"auto", "nucleus", "wide", "none"}
-        Cut cells around their nuclei: where most are found, always, never.
+        Crop cells around their nuclei if most are found (``auto``), always (``nucleus``, or
+        ``wide`` with a larger field), or never.
     colour : {"balanced", "lab", "none"}
-        Bring each set's Lab mean and spread to the reference's (``lab``), after each framed cell's
-        background was brought to the reference's (``balanced``), or leave colours as they are.
+        Match the Lab mean and standard deviation of each set to the reference (``lab``), after
+        matching the background of each framed cell (``balanced``), or leave colours unchanged.
     um_per_px : tuple of float, optional
-        Size of a pixel in the reference and in the query, in µm, for sets that have none of their
+        Pixel size in the reference and in the query, in µm, for sets without a pixel size of their
         own (see :class:`~celltransfer_core.data.dataset.PixelScale`).
     clusters : {"mixture", "louvain", "node-degree"}
-        How clusters are found (A.1).
+        Clustering method (A.1).
     n_clusters : {"auto"} or int
-        Of a mixture, at most; ``auto``: a dozen, and up to twenty in large sets.
+        Maximum number of clusters of a mixture; ``auto``: twelve, and up to twenty in large sets.
     cluster_encoder : tuple of str, optional
-        Encoders, concatenated, that clusters are found on; the first voter by default.
+        Encoders whose concatenated embeddings are clustered; the first voter by default.
     graph : {"geodesic", "knn"}
-        Graph that clusters are found on, and cells are central in: of eq. 7, or of nearest
-        neighbours alone.
+        Graph used for clustering and for the centrality of cells: that of eq. 7, or a plain
+        nearest-neighbour graph.
     sigma : {"auto", "paper"} or float
         Threshold of eq. 7.
     resolution : float
-        Of Louvain.
+        Resolution of Louvain.
     features : {"centred", "raw"}
-        Compare sets after each one's own mean is subtracted, or as they are (the paper).
+        Compare sets after subtracting the mean of each, or without centring (the paper).
     naming : {"votes", "scores"}
-        Name clusters by the votes of their cells and means, or by the scores of A.2 (the paper).
+        Match clusters by the votes of their cells and means, or by the scores of A.2 (the paper).
     filtering : {"auto", "none"}
-        Leave out types that no cluster matches, or keep all.
+        Leave out types that match no cluster, or keep all.
     keep : tuple of str
-        Types to keep though no cluster matches them: rare ones that a person has seen.
+        Types to keep even if they match no cluster, such as rare types that a person has seen.
     must_find : tuple of str
-        Types that must not be missed: they are kept, and cells that may be one are flagged.
+        Types that must not be missed: they are kept, and possible cells of them are flagged.
     expect : tuple of str
-        Types that a person expects in the query: they are kept likewise.
+        Types that a person expects in the query; they are kept likewise.
     absent : tuple of str
-        Types that the query cannot hold, as a person said: left out of naming, of the means that
-        sets are centred on, and of what is drawn, but not of a person's answers.
+        Types that cannot occur in the query according to a person: excluded from matching, from
+        the means used for centring, and from draws, but not from a person's answers.
     weights : {"matches", "uniform"}
-        Draw the reference to the proportions that the matches give, or at random (the paper).
+        Draw the reference in the proportions given by the matches, or at random (the paper).
     sources : {"nearest", "equal"}
-        Of a reference that was pooled from several sets, use the one alone that is decisively the
-        nearest to the query, if there is one, or all cells of all (the paper).
+        For a reference pooled from several sets: use only the set that is decisively nearest to the
+        query, if there is one, or all cells of all sets (the paper).
     alignment : {"fgw", "centre", "none"}
-        Fused Gromov–Wasserstein, means only, or no aligned voters at all.
+        Fused Gromov–Wasserstein, means only, or no aligned voters.
     transport : {"needed", "always"}
-        Compute aligned voters where their weight can be above nought alone, or always; see
+        Compute aligned voters only if their weight can be above zero, or always; see
         :func:`~celltransfer_core.pipeline.votes.transport_counts`.
     alpha : float
         Trade-off of eq. 2, in the paper's convention.
     mapping : {"affine", "barycentric"}
-        Where transport leads the reference's cells: all by one affine map that is fitted to eq. 4,
-        or each by eq. 4 itself (the paper).
+        How transport maps the reference's cells: by one affine map fitted to eq. 4, or each cell by
+        eq. 4 itself (the paper).
     solver : {"auto", "auction", "pot"}
-        Of the transport: own; POT's; or own unless α is 1.
+        Transport solver: CellTransfer's own (``auction``), POT's (``pot``), or the former unless α
+        is 1 (``auto``).
     classifier : {"knn", "linear"}
         Entropy-weighted k-NN, or a linear probe.
     class_weight : {"balanced", "none"}
-        Let a type's drawn cells count as neighbours in inverse proportion to their number, or each
-        alike (the paper). Types that are rare in the query are drawn rarely.
+        Weight neighbours in inverse proportion to the number of drawn cells of their type, or
+        equally (the paper). Types that are rare in the query are drawn rarely.
     transduction : {"discriminant", "none"}
-        Let types as they look in the query vote too, see
-        :mod:`~celltransfer_core.pipeline.discriminant`, as much as all unaligned voters together
-        unless voters are weighed by ``prior``; or not (the paper).
+        Add a voter based on the appearance of types in the query, see
+        :mod:`~celltransfer_core.pipeline.discriminant`, with the weight of all unaligned voters
+        together unless ``vote_weights`` is ``prior``; or not (the paper).
     vote_weights : {"confirmed", "prior", "equal"}
-        Weigh voters evenly, but aligned ones only as far as people confirmed the clusters that
-        the alignment rests on; by what they do on the reference and how the sets mix; or evenly.
+        Weight voters equally, but aligned ones only as far as people confirmed the clusters that
+        the alignment is based on (``confirmed``); by their accuracy on the reference and the mixing
+        of the sets (``prior``); or equally.
     scale_blocks : bool
-        Divide each block of a concatenation by its mean norm over the reference (not in the paper).
+        Whether to divide each block of a concatenation by its mean norm over the reference (not in
+        the paper).
     subset_size : int
-        Most cells of either set in one transport (5.2).
+        Maximum number of cells of either set in one transport (5.2).
     draws : int
-        Reference subsets a part of the query; more of them where they are small, see
+        Number of reference subsets per part of the query; more if the subsets are small, see
         :func:`~celltransfer_core.pipeline.draws.draw_size`.
     flag_error : float
-        Share of the cells without a flag that may be wrong, once enough cells are typed; see
+        Acceptable share of errors among cells without a flag, once enough cells are typed; see
         :func:`~celltransfer_core.people.flags.find_flags`.
     flag_threshold : float
-        Cells with less agreement are flagged for review, until then.
+        Until then, cells with less agreement are flagged for review.
     seed : int
-        Of everything that is random.
+        Seed of everything random.
 
     Raises
     ------
@@ -125,15 +129,15 @@ class Config(VotingSettings, TransferSettings, IdentificationSettings):
 
     @property
     def encoder_ids(self) -> tuple[str, ...]:
-        """Every single encoder that is needed, in the order of first mention."""
+        """All encoders needed, in the order of first mention."""
         voters = (*self.encoders, *([self.cluster_encoder] if self.cluster_encoder else []))
         return tuple(dict.fromkeys(member for voter in voters for member in voter))
 
     def first_deciding(self, *stages: ConfigStage) -> dict[str, Any]:
-        """Collect the settings that decide nothing before some stages.
+        """Collect the settings whose earliest stage is one of some stages.
 
-        A key that is made from these and from the key of the stage before is the key of everything
-        that decides a result.
+        A key made from these settings and the key of the previous stage covers everything that
+        affects a result.
 
         Parameters
         ----------
@@ -146,10 +150,10 @@ class Config(VotingSettings, TransferSettings, IdentificationSettings):
         return {n: getattr(self, n) for n, s in SETTINGS.items() if s.stages[0] in stages}
 
     def deciding(self, *stages: ConfigStage) -> dict[str, Any]:
-        """Collect the settings that decide some stages directly.
+        """Collect the settings that affect some stages directly.
 
-        A key that is made from these and from the arrays that a stage is given is the key of
-        everything that decides its result.
+        A key made from these settings and the input arrays of a stage covers everything that
+        affects its result.
 
         Parameters
         ----------
@@ -162,7 +166,7 @@ class Config(VotingSettings, TransferSettings, IdentificationSettings):
         return {n: getattr(self, n) for n, s in SETTINGS.items() if {*s.stages} & {*stages}}
 
     def differing(self, other: Config) -> dict[str, Any]:
-        """Collect the settings that have another value elsewhere.
+        """Collect the settings that differ from another configuration.
 
         Parameters
         ----------
@@ -171,24 +175,24 @@ class Config(VotingSettings, TransferSettings, IdentificationSettings):
         Returns
         -------
         dict from name to value
-            The values here.
+            Values of this configuration.
         """
         every = {name: getattr(self, name) for name in SETTINGS}
         return {name: value for name, value in every.items() if value != getattr(other, name)}
 
     def kept_types(self, matches: Sequence[Match], types: Sequence[str]) -> tuple[str, ...]:
-        """List the types of the reference that take part (3.2).
+        """List the reference types that are used (3.2).
 
         Parameters
         ----------
         matches : sequence of Match
         types : sequence of str
-            Those of the reference.
+            Types of the reference.
 
         Returns
         -------
         tuple of str
-            In the order of ``types``.
+            Used types in the order of ``types``.
         """
         from celltransfer_core.matching.matches import shared_types
 
@@ -200,14 +204,14 @@ class Config(VotingSettings, TransferSettings, IdentificationSettings):
 
     @property
     def always_kept(self) -> tuple[str, ...]:
-        """Types that are kept though no cluster matches them."""
+        """Types that are kept even if they match no cluster."""
         return tuple(dict.fromkeys((*self.keep, *self.must_find, *self.expect)))
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
     {f.name: f.metadata["setting"].of(f) for f in fields(Config)}
 )
-"""What there is to know of every setting, by the name of its field."""
+"""Metadata of every setting, by the name of its field."""
 
 DEFAULT = Config()
 PAPER = Config(**{name: setting.paper for name, setting in SETTINGS.items()})
@@ -215,12 +219,12 @@ PRESETS = {"default": DEFAULT, "paper": PAPER}
 
 
 def setting(name: str) -> Setting:
-    """Return what there is to know of a setting.
+    """Return the metadata of a setting.
 
     Parameters
     ----------
     name : str
-        Of its field.
+        Name of its field.
 
     Returns
     -------
@@ -235,7 +239,7 @@ def setting(name: str) -> Setting:
 
 
 def panel(page: Page) -> tuple[Setting, ...]:
-    """List the settings that a page offers.
+    """List the settings offered on a page.
 
     Parameters
     ----------
@@ -244,14 +248,14 @@ def panel(page: Page) -> tuple[Setting, ...]:
     Returns
     -------
     tuple of Setting
-        In the order of the panel.
+        Settings in the order of the panel.
     """
     offered = (setting for setting in SETTINGS.values() if setting.page == page)
     return tuple(sorted(offered, key=lambda setting: setting.place))
 
 
 def config_from(preset: str, **options: object) -> Config:
-    """Make a configuration from a preset and what differs from it.
+    """Make a configuration from a preset and changed values.
 
     Parameters
     ----------

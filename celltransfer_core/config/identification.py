@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from celltransfer_core.config.settings import Choice, Limits, Setting
 from celltransfer_core.encoders.registry import DEFAULT_ENCODERS
 
-if TYPE_CHECKING:  # --help reads this file and must not wait for NumPy
+if TYPE_CHECKING:  # --help imports this file and must not wait for NumPy
     from celltransfer_core.clustering.base import Sigma
     from celltransfer_core.clustering.mixture import Auto
     from celltransfer_core.framing.colour import Colour

@@ -1,8 +1,8 @@
-"""Kinds of samples: what a smear of each can hold, and how much of it (not in the paper).
+"""Kinds of samples: the types that a smear of each can contain, and their shares.
 
-In: ``samples.toml`` beside this file, a file of the same name in ``CELLTRANSFER_HOME``, and the
-types of a reference. Out: which of these types are expected, possible or absent, and the published
-intervals of their shares.
+Kinds are read from ``samples.toml`` next to this file and from a file of the same name in
+``CELLTRANSFER_HOME``. For the types of a reference, a kind gives which are expected, possible or
+absent, and the published intervals of their shares. Not in the paper.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from celltransfer_core.errors import DataError
 from celltransfer_core.runtime.home_folder import home
 
 TypeState = Literal["expected", "possible", "absent"]
-"""Whether the query has cells of a type, may have some, or cannot."""
+"""Whether the query contains cells of a type, may contain some, or cannot."""
 
 STATES: tuple[TypeState, ...] = get_args(TypeState)
 
 SAMPLES_FILE = Path(__file__).with_name("samples.toml")
-"""The kinds that are shipped."""
+"""File of the shipped kinds."""
 
 _WORDS = str.maketrans("_-", "  ")
 
@@ -34,29 +34,29 @@ class Sample:
     """A kind of sample."""
 
     kind: str
-    """Its name on the command line."""
+    """Name on the command line."""
     title: str
     source: str
-    """The publication that its figures are from; empty if it has none."""
+    """Publication of its intervals; empty if there are none."""
     states: Mapping[str, TypeState]
-    """By name of the type; others are possible."""
+    """State of each type by name; other types are possible."""
     percent: Mapping[str, tuple[float, float]]
-    """Reference intervals in percent of the cells, by name of the type, where published."""
+    """Published reference intervals in percent of the cells, by name of the type."""
     names: Mapping[str, str]
-    """Which of these names a type has that goes by another, by :func:`name_key`."""
+    """Name used here for each synonym, by :func:`name_key`."""
 
     def states_of(self, types: Sequence[str]) -> dict[str, TypeState]:
-        """Tell which types of a reference a sample of this kind can hold.
+        """Return which types of a reference a sample of this kind can contain.
 
         Parameters
         ----------
         types : sequence of str
-            Of the reference, in its own words.
+            Types as named in the reference.
 
         Returns
         -------
         dict from type to {"expected", "possible", "absent"}
-            Possible where the kind does not name a type.
+            A type that the kind does not list is possible.
 
         Examples
         --------
@@ -71,13 +71,13 @@ class Sample:
         Parameters
         ----------
         types : sequence of str
-            Of the reference, in its own words.
+            Types as named in the reference.
 
         Returns
         -------
         dict from type to (float, float)
-            In percent of all cells. Types without a published interval are not in it, nor are those
-            that share one, such as two kinds of neutrophils.
+            Intervals in percent of all cells. Types without a published interval are missing, and
+            so are types that share one, such as two kinds of neutrophils.
 
         Examples
         --------
@@ -94,7 +94,7 @@ class Sample:
 
 
 def name_key(name: str) -> str:
-    """Return what names of types are compared by here.
+    """Return the key used to compare type names in this module.
 
     Parameters
     ----------
@@ -116,17 +116,17 @@ def name_key(name: str) -> str:
 
 
 def sample_kinds() -> dict[str, Sample]:
-    """Read the kinds of samples: those that are shipped, then the user's own.
+    """Read the shipped kinds of samples, then those of the user.
 
     Returns
     -------
     dict from kind to Sample
-        A kind of the user's replaces the one of the same name.
+        A kind of the user replaces a shipped kind of the same name.
 
     Raises
     ------
     DataError
-        If the user's file cannot be read, or says what no sample can be.
+        If the user's file cannot be read or is invalid.
     """
     tables = [_read(SAMPLES_FILE)]
     if (own := home() / SAMPLES_FILE.name).is_file():
@@ -156,7 +156,7 @@ def find_sample(kind: str) -> Sample:
     Raises
     ------
     DataError
-        If there is none of that name; the message lists those there are.
+        If there is no such kind; the message lists the available ones.
     """
     known = sample_kinds()
     if kind not in known:
@@ -183,7 +183,7 @@ def _sample(kind: str, entry: Mapping[str, Any], names: Mapping[str, str]) -> Sa
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    """Read a file of kinds, and check it: a user may have written it."""
+    """Read and validate a file of kinds, which a user may have written."""
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -203,7 +203,7 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _problem(entry: object) -> str:
-    """Tell what is wrong with a kind; empty if nothing is."""
+    """Describe what is wrong with a kind; empty if nothing is."""
     if not isinstance(entry, dict) or not isinstance(entry.get("title"), str):
         return "needs a title"
     if not isinstance(entry.get("source", ""), str):

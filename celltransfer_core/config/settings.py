@@ -1,8 +1,8 @@
-"""What there is to know of a setting beside its value: the metadata of a field of ``Config``.
+"""Metadata of the fields of ``Config``.
 
-In goes what is written where the field is declared; out comes a :class:`Setting`. Checks, keys of
-the cache, options of the command line, panels of the pages and the manifest are all made from it,
-so that a new setting is one field.
+The metadata are written where a field is declared, and read as a :class:`Setting`. Checks, cache
+keys, command-line options, panels of the pages and the manifest are all derived from it, so that a
+new setting needs only one field.
 """
 
 from __future__ import annotations
@@ -24,21 +24,20 @@ ConfigStage = Literal[
     "weighing",
     "flagging",
 ]
-"""Stages of a run, in order: embeddings; clusters (A.1); their matches (A.2); which reference cells
-are drawn; what an unaligned voter predicts (3.4); whether there are aligned ones, and what these
-predict (3.3); how voters are weighed and which cells are flagged, both of them whenever a run is
-read."""
+"""Stages of a run, in order: embeddings; clusters (A.1); their matches (A.2); draws of reference
+cells; predictions of unaligned voters (3.4); whether there are aligned voters, and their
+predictions (3.3); weights of voters, and flags, which are both computed whenever a run is read."""
 
 Kind = Literal["word", "whole", "number", "pair", "voters", "voter", "types", "switch"]
-"""One of the choices; a whole number, or any number, or one of the choices; two numbers; several
-voters; one voter; cell types; yes or no."""
+"""Kind of value: one of the choices; an integer, or any number, or one of the choices; two numbers;
+several voters; one voter; cell types; yes or no."""
 
 Page = Literal["data", "embeddings", "clusters", "matches", "classify"]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the words that a setting takes, as a page shows it."""
+    """One of the words that a setting accepts, as shown on a page."""
 
     label: str
     caption: str = ""
@@ -46,15 +45,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class Limits:
-    """Range of a number; without ``high`` there is no upper limit."""
+    """Range of a number; there is no upper limit without ``high``."""
 
     low: float
     high: float | None = None
     above: bool = False
-    """Whether ``low`` itself is not allowed."""
+    """Whether ``low`` itself is excluded."""
 
     def hold(self, value: float) -> bool:
-        """Tell whether a number is within the limits; NaN is not."""
+        """Return whether a number is within the limits; NaN is not."""
         enough = value > self.low if self.above else value >= self.low
         return enough and (self.high is None or value <= self.high)
 
@@ -66,55 +65,55 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What one field of ``Config`` decides, what it takes, and how it is shown."""
+    """Effect, allowed values and display of one field of ``Config``."""
 
     name: str = ""
     default: Any = None
-    """Both are the field's own, and filled in from it."""
+    """Name and default of the field, filled in from its declaration."""
     paper: Any = None
-    """Value in the paper's preset; the default unless given."""
+    """Value in the paper's preset; the default if not given."""
     kind: Kind
     stages: tuple[ConfigStage, ...]
-    """The earliest stage whose result it decides; then those later ones that it decides directly
-    too, not only through the arrays that earlier stages hand on."""
+    """The earliest stage that it affects, followed by later stages that it also affects directly,
+    not only through the arrays passed on by earlier stages."""
     choices: Mapping[str, Choice] = field(default_factory=dict)
-    """Words that it takes, the one that measured best first."""
+    """Accepted words; the one that performed best in benchmarks comes first."""
     limits: Limits | None = None
     takes: str = ""
-    """What is allowed, where choices and limits do not say it."""
+    """Description of allowed values, if not given by choices and limits."""
     help: str
-    """For the command line."""
+    """Help text of the command line."""
     metavar: str | tuple[str, ...] | None = None
     offered: Literal["always", "run", "preset"] = "always"
-    """Commands with an option for it: all that compute; ``run`` alone, because the protocol decides
-    it in ``evaluate``; or none, because the preset alone decides it."""
+    """Commands with an option for it: all that compute; only ``run``, because the protocol sets it
+    in ``evaluate``; or none, because only the preset sets it."""
     own: bool = False
-    """Whether it belongs to a study's cells and not to the method: no preset changes it."""
+    """Whether it belongs to a study's cells instead of the method, so that no preset changes it."""
     page: Page | None = None
-    """Page with a panel that offers it."""
+    """Page whose panel offers it."""
     place: int = 99
-    """Its order in this panel."""
+    """Position in this panel."""
     label: str = ""
-    """What the page calls it."""
+    """Label on the page."""
     note: str = ""
-    """What the page adds where a question mark is touched."""
+    """Text shown by the question mark on the page."""
     shown: tuple[float, float] | None = None
-    """Range that the page offers of a number."""
+    """Range of a number offered on the page."""
 
     def of(self, declared: Field[Any]) -> Setting:
-        """Fill in what the field says itself."""
+        """Fill in the name and default of the field."""
         default = declared.default
         paper = default if self.paper is None else self.paper
         return replace(self, name=declared.name, default=default, paper=paper)
 
     @property
     def option(self) -> str:
-        """Its option on the command line, whether or not it is offered there."""
+        """Its command-line option, whether or not it is offered there."""
         return f"--{self.name.replace('_', '-')}"
 
     @property
     def allowed(self) -> str:
-        """What it takes, as an error says it."""
+        """Allowed values, as described in error messages."""
         words = ", ".join(self.choices)
         if self.takes or not self.limits:
             return self.takes or words
@@ -130,7 +129,7 @@ class Setting:
         Raises
         ------
         DataError
-            The message names the option and what it takes.
+            If it is not allowed; the message names the option and the allowed values.
         """
         if not self._allows(value):
             raise DataError(f"{self.option} cannot be {value}; it takes {self.allowed}.")
@@ -146,7 +145,7 @@ class Setting:
         return self.limits is None or all(self.limits.hold(one) for one in numbers)
 
     def read(self, text: str) -> str | float:
-        """Read a word or a number from the command line.
+        """Parse a word or a number from the command line.
 
         Parameters
         ----------
@@ -166,7 +165,7 @@ class Setting:
         return int(text) if self.kind == "whole" else float(text)
 
     def written(self, value: Any) -> Any:
-        """Write a value as in the manifest: voters as ``colour+shape``, all else as it is.
+        """Format a value for the manifest: voters as ``colour+shape``, other values unchanged.
 
         Parameters
         ----------
@@ -181,7 +180,7 @@ class Setting:
         return voter_name(value) if self.kind == "voter" and value else value
 
     def words(self, value: Any) -> tuple[str, ...]:
-        """Write a value as the words that follow its option on the command line.
+        """Format a value as the arguments of its command-line option.
 
         Parameters
         ----------
@@ -199,10 +198,10 @@ class Setting:
 
 
 def as_tuples(value: Any) -> Any:
-    """Turn the lists of a value that was kept as JSON into the tuples that ``Config`` takes."""
+    """Convert the lists of a value stored as JSON to the tuples that ``Config`` expects."""
     return tuple(as_tuples(one) for one in value) if isinstance(value, list | tuple) else value
 
 
 def voter_name(voter: Sequence[str]) -> str:
-    """Write a voter as on the command line: ``colour+shape``."""
+    """Format a voter as on the command line, such as ``colour+shape``."""
     return "+".join(voter)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from celltransfer_core.config.settings import Choice, Limits, Setting
 
-if TYPE_CHECKING:  # --help reads this file and must not wait for NumPy
+if TYPE_CHECKING:  # --help imports this file and must not wait for NumPy
     from celltransfer_core.transport.fgw import Solver
     from celltransfer_core.transport.plans import Map
 

@@ -63,7 +63,7 @@ class VotingSettings:
         metadata={
             "setting": Setting(
                 kind="word",
-                stages=("matches",),  # clusters are named by it too; no other voter rests on it
+                stages=("matches",),  # also used to match clusters; no other voter depends on it
                 choices={
                     "discriminant": Choice(
                         "They vote too",

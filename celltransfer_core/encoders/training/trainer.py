@@ -192,7 +192,7 @@ class _State:
             try:
                 with beside.open(
                     "wb"
-                ) as file:  # given a path, the archive would contain its name
+                ) as file:  # given a path, the archive would contain the name of that file
                     torch.save(state, file)
             except RuntimeError as error:  # raised by torch if the disk is full
                 raise OSError(str(error)) from error
