@@ -1,4 +1,4 @@
-"""Two drawn sets of cells to try everything with: a reference, and a query of another look."""
+"""Two synthetic sets of cells for trials: a reference, and a query with another appearance."""
 
 import lazy_loader
 

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 SUPERSAMPLING = 2
-"""Drawn pixels along one pixel of the image."""
+"""Number of drawn pixels along one pixel of the image."""
 
 
 class Canvas:
-    """A supersampled plane in µm with its origin at the cell; n pixels along a side.
+    """A supersampled plane in µm, centred on the cell, with n pixels per side.
 
     Parameters
     ----------
     style : Style
     rng : numpy.random.Generator
-        Decides the cell's place and rotation, and all noise.
+        Draws the cell's position and rotation, and all noise.
     """
 
     def __init__(self, style: Style, rng: np.random.Generator) -> None:
@@ -40,17 +40,17 @@ class Canvas:
         self.y = np.broadcast_to(axis[:, None] - np.float32(self.centre[1]), (self.n, self.n))
         angle = rng.uniform(0, 2 * np.pi)
         cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-        # Nothing in a cell is a perfect ellipse: its own plane is turned and slightly bent.
+        # No part of a cell is a perfect ellipse, so its plane is rotated and slightly bent.
         self.u = cos * self.x - sin * self.y + 0.24 * self.noise(3.6)
         self.v = sin * self.x + cos * self.y + 0.24 * self.noise(3.6)
 
     def noise(self, grain: float) -> Float32:
-        """Draw smooth noise of about unit spread.
+        """Draw smooth noise with a standard deviation of about 1.
 
         Parameters
         ----------
         grain : float
-            Size of its grains, µm.
+            Grain size in µm.
 
         Returns
         -------
@@ -64,7 +64,7 @@ class Canvas:
         return np.asarray(fine, dtype=np.float32)
 
     def cover(self, distance: Float32, softness: float = 0.16) -> Float32:
-        """Compute the share of each pixel that lies inside a shape.
+        """Compute the fraction of each pixel inside a shape.
 
         Parameters
         ----------
@@ -82,19 +82,19 @@ class Canvas:
         return np.clip(0.5 - distance / width, 0, 1)
 
     def around(self, x: float, y: float, reach: float) -> tuple[slice, slice]:
-        """Find the pixels near a place.
+        """Find the pixels near a point.
 
         Parameters
         ----------
         x, y : float
-            From the cell's centre, µm.
+            Position from the cell's centre, µm.
         reach : float
-            In µm, along both axes.
+            Distance along both axes, µm.
 
         Returns
         -------
         rows, columns : slice
-            Empty where nothing of the plane is near.
+            Empty if no pixels are near.
         """
         column, row = (
             (place + centre + self.half_side) / self.step - 0.5
@@ -108,7 +108,7 @@ class Canvas:
         return down, across
 
     def dots(self, spots: Iterable[tuple[float, float, float]]) -> Float32:
-        """Compute the share of each pixel that lies inside round spots.
+        """Compute the fraction of each pixel inside round spots.
 
         Parameters
         ----------
@@ -139,16 +139,16 @@ class Canvas:
         return plane
 
     def ellipse(self, u: float, v: float, long: float, short: float, angle: float = 0.0) -> Float32:
-        """Compute about the signed distance to an ellipse in the cell's own plane.
+        """Approximate the signed distance to an ellipse in the cell's plane.
 
         Parameters
         ----------
         u, v : float
-            Its centre, µm.
+            Centre, µm.
         long, short : float
-            Its semi-axes, µm.
+            Semi-axes, µm.
         angle : float
-            Of the first semi-axis, radians.
+            Angle of the first semi-axis, radians.
 
         Returns
         -------
@@ -190,7 +190,7 @@ class Canvas:
         Parameters
         ----------
         start, end : (float, float)
-            In the cell's own plane, µm.
+            End points in the cell's plane, µm.
         half_width : float
             In µm.
 
@@ -211,21 +211,21 @@ class Cell:
     """One cell: its outlines and the dyes in them."""
 
     radius: float
-    """In µm."""
+    """Radius, µm."""
     body: Float32
     """Signed distance to the cell's outline, µm, shape (n, n)."""
     nucleus: Float32
-    """Likewise for its nucleus."""
+    """Signed distance to the outline of its nucleus, likewise."""
     cytoplasm: Mapping[str, Float32 | float]
-    """Concentration of dyes outside the nucleus."""
+    """Concentration of each dye outside the nucleus."""
     density: float = 1.0
     """Concentration of chromatin in the nucleus."""
     clumping: float = 0.10
-    """How much that varies, as a share of it."""
+    """Relative variation of the density."""
     clump: float = 1.0
     """Size of the clumps of chromatin, µm."""
     above: Mapping[str, Float32] = field(default_factory=dict)
-    """Concentration of dyes that lie over everything else, such as granules."""
+    """Concentration of each dye on top of everything else, such as in granules."""
 
 
 def join_shapes(first: Float32, second: Float32, soft: float = 0.35) -> Float32:
@@ -250,17 +250,17 @@ def join_shapes(first: Float32, second: Float32, soft: float = 0.35) -> Float32:
 def scatter_spots(
     rng: np.random.Generator, radius: float, spacing: float, size: tuple[float, float]
 ) -> list[tuple[float, float, float]]:
-    """Fill a disc with spots, evenly but not regularly.
+    """Fill a disc with spots that are evenly but not regularly spaced.
 
     Parameters
     ----------
     rng : numpy.random.Generator
     radius : float
-        Of the disc, µm.
+        Radius of the disc, µm.
     spacing : float
-        Between two spots, µm.
+        Distance between two spots, µm.
     size : (float, float)
-        Least and greatest radius of a spot, µm.
+        Minimum and maximum radius of a spot, µm.
 
     Returns
     -------
@@ -277,7 +277,7 @@ def scatter_spots(
 
 
 def random_direction(rng: np.random.Generator) -> Float32:
-    """Draw a direction.
+    """Draw a random direction.
 
     Parameters
     ----------
@@ -286,7 +286,7 @@ def random_direction(rng: np.random.Generator) -> Float32:
     Returns
     -------
     ndarray of float32, shape (2,)
-        Of length 1.
+        Vector of length 1.
     """
     angle = rng.uniform(0, 2 * np.pi)
     return np.array([np.cos(angle), np.sin(angle)], dtype=np.float32)
@@ -303,7 +303,7 @@ def stain(canvas: Canvas, cell: Cell) -> dict[str, Float32]:
     Returns
     -------
     dict from dye to ndarray of float32, shape (n, n)
-        Every one of :data:`DYES`.
+        All of :data:`DYES`.
     """
     body = canvas.cover(cell.body, softness=0.3)
     nucleus = canvas.cover(cell.nucleus, softness=0.3) * body
@@ -324,9 +324,9 @@ def uneven_light(n: int, depth: float, rng: np.random.Generator) -> Float32:
     Parameters
     ----------
     n : int
-        Pixels along a side.
+        Number of pixels per side.
     depth : float
-        How much darker the darkest side may be, as a share of the light.
+        Maximum relative darkening of the darkest side.
     rng : numpy.random.Generator
 
     Returns

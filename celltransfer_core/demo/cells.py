@@ -1,7 +1,7 @@
-"""Stylised blood cells: a type, a microscope and a random generator in, an RGB image out.
+"""Draw synthetic blood cells of a type as seen through a microscope.
 
-A cell is drawn as a stained smear shows it: dyes lie in the places where they do in a real cell,
-and each absorbs its part of the light.
+A cell is drawn as in a stained smear: the dyes are in the same places as in a real cell, and each
+absorbs part of the light.
 """
 
 from __future__ import annotations
@@ -206,18 +206,18 @@ _DRAWN: Mapping[str, Callable[[Canvas], Cell]] = MappingProxyType(
 _RIM = 0.3  # µm: width of a red cell's edge
 
 CELL_TYPES = tuple(_DRAWN)
-"""Types that :func:`draw_cell` knows."""
+"""Types supported by :func:`draw_cell`."""
 
 
 def draw_cell(cell_type: str, rng: np.random.Generator, style: Style = REFERENCE_STYLE) -> RGBImage:
-    """Draw one stylised blood cell among red cells.
+    """Draw one synthetic blood cell among red cells.
 
     Parameters
     ----------
     cell_type : str
         One of :data:`CELL_TYPES`.
     rng : numpy.random.Generator
-        Decides shape, size, colour and rotation within what the type allows.
+        Draws shape, size, colour and rotation within the range of the type.
     style : Style
         The microscope and the stain.
 
@@ -228,7 +228,7 @@ def draw_cell(cell_type: str, rng: np.random.Generator, style: Style = REFERENCE
     Raises
     ------
     ValueError
-        If the type is none of :data:`CELL_TYPES`.
+        If the type is not one of :data:`CELL_TYPES`.
     """
     if cell_type not in _DRAWN:
         raise ValueError(
@@ -256,7 +256,7 @@ def _red_cells(canvas: Canvas, cell: Cell) -> Float32:
             continue
         places.append(place)
         angle = rng.uniform(0, np.pi)
-        # Beyond its rim a cell adds nothing.
+        # A cell has no effect beyond its rim.
         rows, columns = canvas.around(float(place[0]), float(place[1]), radius + _RIM)
         across, down = canvas.x[rows, columns] - place[0], canvas.y[rows, columns] - place[1]
         along = np.float32(np.cos(angle)) * across + np.float32(np.sin(angle)) * down
@@ -270,7 +270,7 @@ def _red_cells(canvas: Canvas, cell: Cell) -> Float32:
 
 
 def _photograph(dyes: Mapping[str, Float32], style: Style, rng: np.random.Generator) -> RGBImage:
-    """Take the picture: light through the dyes, blur, noise and compression."""
+    """Simulate the photograph: light through the dyes, blur, noise and compression."""
     from PIL import Image, ImageFilter
 
     strength = style.strength * rng.lognormal(0, 0.08)

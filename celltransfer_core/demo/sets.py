@@ -1,7 +1,7 @@
-"""The demonstration's two sets: folders of drawn images with tables, nothing downloaded.
+"""Write the two sets of the demonstration: folders of synthetic images with tables.
 
-The reference is drawn as a clean microscope would show it; the query with another stain, scale,
-blur and noise, other proportions of types, and a type that the reference lacks.
+The reference imitates a clean microscope. The query has another stain, scale, blur and noise, other
+proportions of types, and a type that is not in the reference. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ DRAWN_NOTICE = (
     "CellTransfer; they show no patient and prove nothing about accuracy on real cells."
 )
 PER_TYPE = 40
-"""Reference cells of each type."""
+"""Number of reference cells of each type."""
 
 QUERY_CELLS = 240
-"""Query cells in all."""
+"""Total number of query cells."""
 
 
 def draw_demo(
@@ -37,27 +37,27 @@ def draw_demo(
     reference_per_type: int = PER_TYPE,
     query_cells: int = QUERY_CELLS,
 ) -> None:
-    """Write a drawn reference and a drawn query.
+    """Write a synthetic reference and a synthetic query.
 
-    Written are ``reference/<type>/*.png``, ``query/*.png`` in no order,
+    The files are ``reference/<type>/*.png``, ``query/*.png`` in random order,
     ``query/metadata.csv`` (file, slide, patient), ``query-labels.csv`` (file, label; for
     evaluation only) and ``README.txt``. The same arguments give the same bytes.
 
     Parameters
     ----------
     folder : Path
-        Made if it is not there; it must be empty.
+        Created if it does not exist; it must be empty.
     seed : int
-        Decides every cell.
+        Seed of all cells.
     reference_per_type : int
-        Cells of each of the :data:`REFERENCE_TYPES`, at least 1.
+        Number of cells of each of the :data:`REFERENCE_TYPES`, at least 1.
     query_cells : int
-        Cells of the query in all, at least 1.
+        Total number of query cells, at least 1.
 
     Raises
     ------
     OutputError
-        If the folder holds anything or cannot be written to.
+        If the folder is not empty or cannot be written to.
     ValueError
         If a count is below 1.
     """
@@ -85,7 +85,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write_half(job: tuple[Path, int, int, int, int]) -> None:
-    # After a worker died, another one draws the half again and overwrites its files.
+    # If a worker dies, another one draws the half again and overwrites its files.
     folder, half, seed, reference_per_type, query_cells = job
     rng = np.random.default_rng(seed).spawn(2)[half]
     if half == 0:
@@ -102,19 +102,19 @@ def _write_reference(folder: Path, per_type: int, rng: np.random.Generator) -> N
 
 
 def plan_query(count: int, rng: np.random.Generator) -> dict[str, tuple[Slide, str]]:
-    """Decide on the slide and the type of each file of the query.
+    """Choose the slide and type of each query file.
 
     Parameters
     ----------
     count : int
-        Cells in all.
+        Total number of cells.
     rng : numpy.random.Generator
-        Decides their order.
+        Draws their order.
 
     Returns
     -------
     dict from file to (Slide, str)
-        In the order of the files.
+        Slide and type of each file, in the order of the files.
     """
     planned = [
         (slide, cell_type)
@@ -141,7 +141,7 @@ def _write_query(query: Path, count: int, rng: np.random.Generator) -> None:
 
 
 def _apportion(total: int, shares: Sequence[float]) -> list[int]:
-    """Divide ``total`` into whole numbers in about the given proportions."""
+    """Divide ``total`` into integers in approximately the given proportions."""
     ends = np.rint(np.cumsum(shares) / np.sum(shares) * total).astype(int)
     parts: list[int] = np.diff(ends, prepend=0).tolist()
     return parts
@@ -151,12 +151,12 @@ def _save(image: RGBImage, path: Path) -> None:
     from PIL import Image, PngImagePlugin
 
     notice = PngImagePlugin.PngInfo()
-    notice.add_text("Description", DRAWN_NOTICE)  # stays with an image that leaves its folder
+    notice.add_text("Description", DRAWN_NOTICE)  # stays with an image that is moved out of its folder
     Image.fromarray(image).save(path, pnginfo=notice)
 
 
 def _write_table(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8-sig") as file:  # Excel asks for the mark
+    with path.open("w", newline="", encoding="utf-8-sig") as file:  # Excel needs the byte order mark
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 

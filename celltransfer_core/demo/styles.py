@@ -14,16 +14,16 @@ DYES = ("chromatin", "blue", "pink", "orange", "violet", "haemoglobin")
 
 @dataclass(frozen=True)
 class Style:
-    """How a microscope and its stain show a cell.
+    """Appearance of cells through a microscope and its stain.
 
     Parameters
     ----------
     size : int
-        Side of the square image, px.
+        Side of the square image in px.
     um_per_px : float
         Size of a pixel, µm.
     background : tuple of float
-        RGB of the empty slide, 0–255.
+        RGB colour of the empty slide, 0–255.
     dyes : mapping of str to tuple of float
         Optical density (natural logarithm) of each dye in R, G and B at concentration 1.
     strength : float
@@ -33,9 +33,9 @@ class Style:
     noise : float
         Standard deviation of the sensor's noise, grey levels.
     shading : float
-        How much darker one side of the image may be, as a share of the light.
+        Maximum relative darkening of one side of the image.
     jpeg_quality : int or None
-        Quality of a JPEG compression that leaves its marks; None for none.
+        Quality of a JPEG compression that leaves artefacts; None for none.
     """
 
     size: int
@@ -77,7 +77,7 @@ REFERENCE_STYLE = Style(
         }
     ),
 )
-"""A clean May-Grünwald-Giemsa look: nearly white slide, purple nuclei, sharp."""
+"""A clean May-Grünwald-Giemsa stain: nearly white slide, purple nuclei, sharp."""
 
 QUERY_STYLE = Style(
     size=128,
@@ -99,9 +99,9 @@ QUERY_STYLE = Style(
     shading=0.12,
     jpeg_quality=60,
 )
-"""Another microscope: yellow light, a redder and weaker stain, closer, blurred and compressed."""
+"""Another microscope: yellow light, redder and weaker stain, closer, blurred and compressed."""
 
-# Neutrophils are the most common as in blood, two types of the reference are missing, one is new.
+# As in blood, neutrophils are most common. Two reference types are missing, and one type is new.
 SLIDES = (
     Slide(
         "slide-1",
