@@ -1,4 +1,4 @@
-"""CellTransfer: type the cells of a new microscope from a set that is already typed."""
+"""CellTransfer: type single-cell images of a new microscope from a labelled reference."""
 
 import lazy_loader
 

@@ -11,10 +11,10 @@ from celltransfer_core.cli.main import main
 
 
 def run() -> NoReturn:
-    """Run the command that the process was called with, and end it."""
+    """Run the command given by the process's arguments, and exit."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal's encoding may lack letters such as κ
+            stream.reconfigure(errors="replace")  # encodings of terminals may lack letters such as κ
     with suppress(BrokenPipeError):
         sys.exit(main())
     sys.exit()

@@ -1,4 +1,4 @@
-"""The version of CellTransfer, what it may be used for, and where its own files lie."""
+"""The version of CellTransfer, its permitted use, and the location of its files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __version__ = "0.2.0"
 RESEARCH_USE = "For research use only: not a medical device."
 
 PROJECT = Path(__file__).parents[1]
-"""The folder that holds the package: that of a checkout, or where packages are installed."""
+"""The folder that contains the package: a checkout, or the folder of installed packages."""
 
-_INSTALLED = PROJECT / "celltransfer_app"  # as a wheel lays it, see pyproject.toml
+_INSTALLED = PROJECT / "celltransfer_app"  # as laid out by a wheel, see pyproject.toml
 
 APP = _INSTALLED if _INSTALLED.is_dir() else PROJECT
-"""The folder that holds ``app.py``, its pages and :data:`ASSETS`."""
+"""The folder that contains ``app.py``, its pages and :data:`ASSETS`."""
 
 ASSETS = APP / "assets"
-"""Pictures, scripts, guides and the encoders that are shipped."""
+"""The folder of pictures, scripts, guides and shipped encoders."""

@@ -1,19 +1,19 @@
-"""Errors that the user can mend.
+"""Errors that the user can fix.
 
-Every error that derives from :class:`CellTransferError` carries one sentence: what is wrong, and
-what to do. The command line prints it and exits with 2; the pages show it. Any other error is a
-fault of ours.
+The message of every subclass of :class:`CellTransferError` is one sentence that says what is wrong
+and what to do. The command line prints it and exits with status 2; the pages show it. Any other
+error is a bug.
 """
 
 from __future__ import annotations
 
 
 class CellTransferError(Exception):
-    """Base of all errors that the user can mend."""
+    """Base class of all errors that the user can fix."""
 
 
 class ImageError(CellTransferError):
-    """One image cannot be used; the message is the reason, short enough for a list."""
+    """One image cannot be used; the message is a reason short enough for a list."""
 
 
 class DataError(CellTransferError):
@@ -33,17 +33,17 @@ class StudyError(CellTransferError):
 
 
 def one_line(error: Exception, most: int) -> str:
-    """Shorten a library's message, for a sentence of ours to quote.
+    """Shorten the message of a library's error so that it can be quoted in a sentence.
 
     Parameters
     ----------
     error : Exception
     most : int
-        Characters to keep.
+        Maximum number of characters.
 
     Returns
     -------
     str
-        Without line breaks; empty if the error has no message.
+        Message without line breaks; empty if the error has no message.
     """
     return " ".join(str(error).split())[:most]

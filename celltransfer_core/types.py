@@ -1,4 +1,4 @@
-"""Names for the arrays that travel between the stages."""
+"""Type aliases for the arrays passed between stages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 Labels: TypeAlias = NDArray[Any]
-"""One label a cell, shape ``(n,)``, strings (or whatever a caller of the estimators brings)."""
+"""One label per cell, shape ``(n,)``; strings, or whatever a caller of the estimators passes."""
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """``progress(stage, done, total)``: called from the main thread as work advances."""

@@ -1,6 +1,6 @@
-"""Words that stand where a cell type could: answers that are no type, and the names of the sets.
+"""Words used in place of a cell type: answers that are not a type, and the names of the sets.
 
-Also how a sentence lists names.
+Also formats lists of names in sentences.
 """
 
 from __future__ import annotations
@@ -10,32 +10,32 @@ from collections.abc import Sequence
 from celltransfer_core.errors import DataError
 
 NONE_TYPE = "none"
-"""What a person answers when no type of the reference fits a cluster."""
+"""Answer of a person if no type of the reference fits a cluster."""
 
 QUERY, REFERENCE = "query", "reference"
 """Names of the two sets."""
 
 UNSURE = "unsure"
-"""The reader looked and cannot tell."""
+"""The reader inspected the cell and cannot decide."""
 
 ARTEFACT = "artefact"
-"""Not one whole cell: a smudge, two cells, dirt."""
+"""Not one whole cell, but a smudge, two cells or dirt."""
 
 SKIPPED = "skip"
-"""Not answered; the cell comes back at the end of the queue."""
+"""Not answered; the cell is shown again at the end of the queue."""
 
 DISPUTED = "disputed"
-"""Readers gave different answers, and none of these was given most often."""
+"""Readers gave different answers, and none of these is most frequent."""
 
 ANSWERS = (NONE_TYPE, UNSURE, ARTEFACT, SKIPPED, DISPUTED)
-"""Words that stand in place of a type; no type may have one of these names."""
+"""Words used in place of a type; no type may have one of these names."""
 
 MOST_LETTERS = 60
-"""Characters that the name of a new type may have."""
+"""Maximum number of characters in the name of a new type."""
 
 
 def check_new_type(name: str) -> str:
-    """Check the name that somebody typed in for a new type.
+    """Check the name that the user entered for a new type.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ def check_new_type(name: str) -> str:
     Returns
     -------
     str
-        The name without spaces around it.
+        The name without surrounding spaces.
 
     Raises
     ------
     DataError
-        If it is empty, too long, has characters that cannot be read, or is an answer.
+        If it is empty, too long, has unreadable characters, or is an answer.
     """
     name = name.strip()
     if not name or not any(letter.isalnum() for letter in name):
@@ -66,11 +66,11 @@ def check_new_type(name: str) -> str:
 
 
 MANY, FIRST = 12, 9
-"""Names that a sentence lists, and those that it lists where there are more."""
+"""Maximum number of names listed in a sentence, and the number listed if there are more."""
 
 
 def and_more(names: Sequence[str]) -> str:
-    """List names, the first few of very many.
+    """List names, or only the first few if there are many.
 
     Parameters
     ----------

@@ -151,12 +151,12 @@ def _save(image: RGBImage, path: Path) -> None:
     from PIL import Image, PngImagePlugin
 
     notice = PngImagePlugin.PngInfo()
-    notice.add_text("Description", DRAWN_NOTICE)  # stays with an image that is moved out of its folder
+    notice.add_text("Description", DRAWN_NOTICE)  # kept if the image is moved elsewhere
     Image.fromarray(image).save(path, pnginfo=notice)
 
 
 def _write_table(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8-sig") as file:  # Excel needs the byte order mark
+    with path.open("w", newline="", encoding="utf-8-sig") as file:  # Excel needs the BOM
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
