@@ -14,7 +14,7 @@ def run() -> NoReturn:
     """Run the command given by the process's arguments, and exit."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # encodings of terminals may lack letters such as κ
+            stream.reconfigure(errors="replace")  # some terminal encodings lack letters such as κ
     with suppress(BrokenPipeError):
         sys.exit(main())
     sys.exit()

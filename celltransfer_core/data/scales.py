@@ -56,7 +56,7 @@ def with_channels(
     Returns
     -------
     dict from file name to Checked
-        The same files; those that cannot be shown have the reason.
+        The same files; those that cannot be shown carry the reason.
     """
     problems = {
         name: problem

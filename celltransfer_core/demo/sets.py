@@ -156,7 +156,7 @@ def _save(image: RGBImage, path: Path) -> None:
 
 
 def _write_table(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8-sig") as file:  # Excel needs the BOM
+    with path.open("w", newline="", encoding="utf-8-sig") as file:  # Excel requires a BOM
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 

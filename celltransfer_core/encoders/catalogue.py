@@ -159,7 +159,7 @@ def load_encoder(encoder_id: str, folder: Path | None = None) -> Encoder:
     Raises
     ------
     EncoderError
-        If there is no encoder of that name, it cannot be read, or its weights are missing.
+        If there is no encoder of that name, or it cannot be read, or its weights are missing.
     """
     from celltransfer_core.encoders.builtin import load_builtin
     from celltransfer_core.encoders.foundation import FoundationEncoder

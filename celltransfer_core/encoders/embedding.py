@@ -33,7 +33,7 @@ def embed(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Float32:
-    """Embed every cell of a set that is not in the cache yet.
+    """Embed every cell of a set, reusing cached rows.
 
     Parameters
     ----------

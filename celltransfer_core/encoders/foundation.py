@@ -184,7 +184,7 @@ def _export(model: torch.nn.Module, spec: EncoderSpec, path: Path, batch: int) -
         if hasattr(module, "rel_pos_h"):
             module.fused_attn = False  # type: ignore[assignment]
     blank = torch.zeros(batch, 3, spec.input_size, spec.input_size)
-    with quiet(), torch.no_grad():  # torch warns of its own internals
+    with quiet(), torch.no_grad():  # torch warns about its own internals
         program = torch.onnx.export(model, (blank,), dynamo=True, verbose=False)
     write_whole(
         path,

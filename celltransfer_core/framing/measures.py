@@ -35,7 +35,7 @@ def measure(image: RGBImage, seen: Seen) -> tuple[float, ...]:
         edges are, −log(1 − b) with the blur metric b of Crété-Roffet et al. (2007); logarithm of
         the background's mean grey value; optical density of the nucleus in red and in blue, each
         divided by that in green; px of the nucleus on the border of the image, divided by the root
-        of its area; area of another nucleus within the cut, divided by the nucleus's own.
+        of its area; area of another nucleus within the crop, divided by that of the nucleus.
 
     Examples
     --------

@@ -80,7 +80,7 @@ def find_nuclei(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Nuclei:
-    """Find the nucleus of every cell that is not in the cache yet.
+    """Find the nucleus of every cell, reusing cached results.
 
     Parameters
     ----------

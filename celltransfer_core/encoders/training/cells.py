@@ -1,6 +1,6 @@
 """Prepare training cells from labelled sets: crops with types, kinds and origin.
 
-Not in the paper, which takes encoders as they are.
+Not in the paper, which uses existing encoders.
 """
 
 from __future__ import annotations
