@@ -84,7 +84,7 @@ class Unpacked:
     problem: str
     """Why it cannot be used; empty if it can."""
     number: int
-    """Its number among the entries, from 1."""
+    """Position among the entries, from 1."""
     total: int
     """Number of entries."""
     guess: str = ""
@@ -258,8 +258,8 @@ def wrapping_folder(names: Sequence[str]) -> str:
     Returns
     -------
     str
-        With a ``/`` at its end; empty where files do not share one, or where it may name a type:
-        it holds images, but neither folders nor a table.
+        Name of the folder with a trailing ``/``; empty if files do not share a folder, or if the
+        folder may be a type because it holds images but neither folders nor a table.
     """
     first = {name.split("/", 1)[0] for name in names}
     deep = any(name.count("/") > 1 for name in names)
@@ -300,7 +300,7 @@ def directory_size(file: IO[bytes]) -> tuple[int, int]:
     Raises
     ------
     DataError
-        If it is one part of several.
+        If it is one part of a multi-part zip.
     zipfile.BadZipFile
         If it is not a zip.
     """
@@ -310,7 +310,7 @@ def directory_size(file: IO[bytes]) -> tuple[int, int]:
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) < at + 22:
         raise zipfile.BadZipFile("it has no directory")
-    if 0 < int.from_bytes(tail[at + 4 : at + 6], "little") < 0xFFFF:  # as zip64 writes "see there"
+    if 0 < int.from_bytes(tail[at + 4 : at + 6], "little") < 0xFFFF:  # 0xFFFF refers to zip64
         raise DataError("The file is one part of a zip in several parts; pack it as one.")
     entries, size = struct.unpack("<HL", tail[at + 10 : at + 16])
     locator = tail[max(0, at - 20) : at]

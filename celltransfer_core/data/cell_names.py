@@ -107,7 +107,7 @@ def _folders(name: str) -> list[str]:
 
 
 def _shared(one: str, other: str) -> int:
-    """Count the folders, from the end, that two names share."""
+    """Count the trailing folders that two names share."""
     pairs = zip(_folders(one), _folders(other), strict=False)
     return next(
         (n for n, (a, b) in enumerate(pairs) if a != b), min(one.count("/"), other.count("/"))
@@ -120,10 +120,10 @@ def _agree(one: str, other: str) -> bool:
 
 @dataclass(frozen=True)
 class Matched:
-    """Which row of the tables each file has."""
+    """Match of files to rows of the tables."""
 
     rows: Mapping[str, str]
-    """From file to the name of a row."""
+    """Name of the row of each file."""
     otherwise: Sequence[str]
     """Names of rows that are spelt differently from their file."""
     several: Mapping[str, Sequence[str]]

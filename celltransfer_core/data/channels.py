@@ -32,7 +32,7 @@ class Stack(NamedTuple):
 
 
 def parse_channels(text: str) -> tuple[int, ...]:
-    """Read a choice of channels.
+    """Parse a choice of channels.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def parse_channels(text: str) -> tuple[int, ...]:
     Raises
     ------
     ValueError
-        If it is neither.
+        If it is not a valid choice.
     """
     parts = [part.strip() for part in text.split(",")]
     if len(parts) not in (1, 3) or not all(re.fullmatch("[0-9]{1,3}", part) for part in parts):
@@ -180,7 +180,7 @@ def _shaped(text: str) -> Stack:
         shape, axes = [int(side) for side in told["shape"]], str(told.get("axes", ""))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Stack(1)
-    planes = axes.rstrip("S")[:-2]  # without the sides of a page
+    planes = axes.rstrip("S")[:-2]  # without the height and width of a page
     if len(axes) != len(shape) or "C" not in planes:
         return Stack(1)
     at = planes.index("C")

@@ -109,12 +109,12 @@ def name_problem(name: str) -> str:
 
 
 def check_files(task: tuple[Path, Sequence[str]]) -> list[Checked]:
-    """Check several files of a folder: the task of a worker.
+    """Check several files of a folder, as one task of a worker.
 
     Parameters
     ----------
     task : (Path, sequence of str)
-        The folder, and the files relative to it.
+        The folder, and the names of the files relative to it.
 
     Returns
     -------

@@ -91,7 +91,7 @@ def profile_of(image: Image.Image) -> bytes:
     Returns
     -------
     bytes
-        Empty without one.
+        ICC profile; empty if there is none.
     """
     profile = image.info.get("icc_profile")
     return profile if isinstance(profile, bytes) else b""
@@ -104,7 +104,7 @@ def with_profile(pixels: Pixels, profile: bytes) -> Pixels:
     ----------
     pixels : Pixels
     profile : bytes
-        An ICC profile, or nothing.
+        An ICC profile, or empty.
 
     Returns
     -------

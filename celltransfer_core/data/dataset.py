@@ -1,6 +1,6 @@
 """The images of one set: files, content hashes, types, and the cells used as the index.
 
-In the paper a set of cells is a training or a transfer dataset.
+In the paper, a set of cells is called a training or a transfer dataset.
 """
 
 from __future__ import annotations

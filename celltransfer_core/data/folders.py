@@ -61,7 +61,7 @@ def read_dataset(
     Parameters
     ----------
     root : path
-        The folder. Images in its sub-folders count too.
+        The folder. Images in sub-folders are included.
     labelled : bool
         Whether types are wanted. If not, nothing that may name a type is read.
     types_at : int or "innermost", optional
@@ -165,7 +165,7 @@ def stored_dataset(
     Parameters
     ----------
     root : Path
-        Where images are stored, see :func:`stored_at`.
+        Folder of the stored images, see :func:`stored_at`.
     name : str
         Name of the set, for messages.
     checked : mapping from file name to Checked

@@ -68,7 +68,7 @@ def read_level(text: str) -> TypesAt:
     Raises
     ------
     ValueError
-        If it is neither.
+        If it is not a valid level.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def folder_at(name: str, types_at: TypesAt) -> str | None:
     Parameters
     ----------
     name : str
-        With its folders, ``/`` between them.
+        Name with its folders, separated by ``/``.
     types_at : int or "innermost"
 
     Returns
@@ -112,7 +112,7 @@ def levels_of(names: Iterable[str]) -> tuple[Level, ...]:
     Parameters
     ----------
     names : iterable of str
-        With their folders, ``/`` between them.
+        Names with their folders, separated by ``/``.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def is_unclear(names: Iterable[str]) -> bool:
     Parameters
     ----------
     names : iterable of str
-        With their folders, ``/`` between them.
+        Names with their folders, separated by ``/``.
 
     Returns
     -------

@@ -83,7 +83,7 @@ def look_at(pixels: Pixels) -> bytes:
     if max(border) <= BLACK:
         black = int(100 * np.count_nonzero(edge.max(axis=1) <= BLACK) / len(edge))
     opaque = 1.0 if pixels.alpha is None else float(pixels.alpha.mean(dtype=np.float64))
-    # Stains are dark in green.
+    # Stains are darkest in the green channel.
     green = Image.fromarray(np.ascontiguousarray(image[..., 1]))
     head = _HEAD.pack(
         *(width, height),

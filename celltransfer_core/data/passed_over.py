@@ -63,7 +63,7 @@ def extension_of(name: str) -> str:
     Parameters
     ----------
     name : str
-        With its folders, ``/`` between them.
+        Name with its folders, separated by ``/``.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def is_of_systems(name: str) -> bool:
     Parameters
     ----------
     name : str
-        With its folders, ``/`` between them.
+        Name with its folders, separated by ``/``.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def kind_problem(name: str) -> str:
     Parameters
     ----------
     name : str
-        With its folders, ``/`` between them.
+        Name with its folders, separated by ``/``.
 
     Returns
     -------

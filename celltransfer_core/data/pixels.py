@@ -119,7 +119,7 @@ def to_rgb(
     intensity : (float, float), optional
         Values mapped to black and white if not 8-bit; the extremes of the image by default.
     channels : sequence of int, optional
-        Which channels are shown, see :func:`~celltransfer_core.data.channels.choose`.
+        Channels to show, see :func:`~celltransfer_core.data.channels.choose`.
     background : (int, int, int)
         Colour shown where the image is transparent.
 

@@ -229,7 +229,7 @@ def unpool(dataset: Dataset, name: str) -> Dataset:
     Parameters
     ----------
     dataset : Dataset
-        Pooled with names.
+        Pooled dataset with names.
     name : str
         One of its ``sources``.
 

@@ -80,7 +80,7 @@ def numbered(name: str, number: int) -> str:
     Parameters
     ----------
     name : str
-        With its folders, ``/`` between them.
+        Name with its folders, separated by ``/``.
     number : int
 
     Returns

@@ -80,7 +80,7 @@ class Suspicion:
     what: str
     """Number of images, what it means, and what to do, without file names."""
     files: tuple[str, ...]
-    """Their names."""
+    """Names of these images."""
     cells: tuple[str, ...]
     """Content hashes of those that are cells of the set; empty if they are left out."""
 

@@ -131,7 +131,7 @@ def check_readable(text: str, name: str, *, bounded: bool = True) -> None:
     Raises
     ------
     DataError
-        With the reason.
+        If it could not be read; with the reason.
     """
     if bounded and len(text) > MAX_TABLE:
         text = LEFT_OUT

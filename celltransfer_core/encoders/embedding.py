@@ -90,7 +90,7 @@ def embed_together(
     Returns
     -------
     list of ndarray of float32, each (n, dim)
-        One an encoder.
+        One per encoder.
 
     Raises
     ------

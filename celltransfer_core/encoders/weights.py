@@ -118,7 +118,7 @@ def fetch(spec: EncoderSpec, folder: Path) -> EncoderSpec:
     Returns
     -------
     EncoderSpec
-        With its version.
+        Specification with its version.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def add_weights(spec: EncoderSpec, file: Path, folder: Path) -> EncoderSpec:
     Returns
     -------
     EncoderSpec
-        With its version.
+        Specification with its version.
 
     Raises
     ------

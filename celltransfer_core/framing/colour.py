@@ -65,7 +65,7 @@ class ColourMap:
     source_std: Float64
     target_mean: Float64
     target_std: Float64
-    """Each of shape (3,), in Lab units."""
+    """Means and standard deviations, each of shape (3,), in Lab units."""
 
     def __call__(self, image: RGBImage) -> RGBImage:
         """Recolour an image of shape (h, w, 3), uint8.

@@ -37,7 +37,7 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """Draws the training cells of each step and shows them through random microscopes.
+    """Draw training batches of cells seen through random microscopes.
 
     With several laboratories, cells also swap stains.
 
