@@ -309,7 +309,10 @@ FAULTS = {
         f"{SMALL}settings = {{seed = 2020-01-01}}",
         r"pair 1: settings\.seed must be a text, a number, ",
     ),
-    "settings as a list": (f"settings = [1]\n{SMALL}", r"the file: settings must be a non-empty table"),
+    "settings as a list": (
+        f"settings = [1]\n{SMALL}",
+        r"the file: settings must be a non-empty table",
+    ),
 }
 
 

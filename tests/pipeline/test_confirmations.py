@@ -49,7 +49,7 @@ def test_a_cluster_may_be_a_new_type(result, reference, query, store):
 @pytest.mark.parametrize(
     ("confirmation", "message"),
     [
-        (Confirmation(0, "?"), "Cluster 0 .* new one.*at least one letter"),
+        (Confirmation(0, "?"), "Cluster 0 .* new type cannot .*at least one letter"),
         (Confirmation(99, "neutrophil"), "cluster 99.*--clusters-from"),
         (Confirmation(0, "neutrophil", cells=1), "other clusters.*--clusters-from"),
     ],
