@@ -63,7 +63,7 @@ def test_a_file_of_the_users_adds_kinds_and_replaces_some(home):
         ("[kinds.mine]\n", "'kinds'; it may contain"),
         ("[kind.mine]\nabsent = []\n", "needs a title"),
         ('[kind.mine]\ntitle = "M"\nabsent = "ig"\n', "has absent that is not a list of types"),
-        ('[kind.mine]\ntitle = "M"\nlikely = []\n', "holds 'likely'"),
+        ('[kind.mine]\ntitle = "M"\nlikely = []\n', "contains 'likely'"),
         ('[kind.mine]\ntitle = "M"\nabsent = ["ig"]\nexpected = ["IG"]\n', "names 'ig' twice"),
         ('[kind.mine]\ntitle = "M"\npercent = {ig = [5, 2]}\n', "no interval within 0 to 100"),
         ('[names]\nig = "x"\n', "must be a list of other names"),

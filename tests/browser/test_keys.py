@@ -74,7 +74,7 @@ def test_keys_are_listed_and_work_wherever_the_focus_is(own, page):
     page.keyboard.press("Escape")
     expect(listed).to_have_count(0)
     page.get_by_role("combobox", name="Order").click()
-    page.get_by_role("option", name="At random").click()
+    page.get_by_role("option", name="Random", exact=True).click()
     page.wait_for_timeout(400)
     settle(page)
     assert len(answers(app.space, study)) == before

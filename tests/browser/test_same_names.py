@@ -114,5 +114,5 @@ def test_a_table_that_cannot_be_read_is_said_and_can_be_taken_out(page, app, stu
     refused = page.locator("details li").filter(has_text="labels.csv")
     expect(refused).to_contain_text("not UTF-8 text", timeout=30_000)
     expect(page.get_by_role("alert").filter(has_text="not UTF-8 text").first).to_be_visible()
-    page.get_by_role("button", name="Take labels.csv out").click()
+    page.get_by_role("button", name="Remove labels.csv").click()
     expect(page.get_by_text("2 cells in 2 files")).to_be_visible(timeout=30_000)

@@ -69,7 +69,7 @@ def test_a_study_is_found_by_its_id_before_its_name(space, study):
     assert find_study(space, "Slides of May").id == study.id
     space.delete(study.id)
     assert find_study(space, study.id).id == other.id
-    with pytest.raises(StudyError, match=r"no study named 'May' .*; there is:"):
+    with pytest.raises(StudyError, match=r"no study named 'May' .*; it contains:"):
         find_study(space, "May")
     space.create("Twin")
     space.create("Twin")

@@ -64,7 +64,7 @@ def test_a_zip_brings_a_workbook(space, reference):
 def test_two_tables_of_labels_are_not_chosen_among(space, reference):
     files = [*IMAGES, ("labels.csv", CSV.encode()), ("labels.xlsx", sheet(ROWS))]
     assert space.receive(reference, files).taken == 6
-    with pytest.raises(DataError, match=r"Lab holds labels\.csv and labels\.xlsx; keep one"):
+    with pytest.raises(DataError, match=r"Lab contains labels\.csv and labels\.xlsx; keep one"):
         types(space, reference)
     space.take_out_table(reference, "labels.csv")
     assert types(space, reference) == TYPES

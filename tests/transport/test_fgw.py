@@ -293,8 +293,8 @@ def test_weights_of_types_on_cells_in_even_numbers():
         (1, lambda C: C + np.arange(len(C)), "Cs must be symmetric"),
         (2, lambda C: np.where(C > 0.5, np.inf, C), "Ct holds NaN or infinity"),
         (3, lambda p: p[1:], "p must be of shape"),
-        (3, lambda p: p - 2 * p * (np.arange(len(p)) == 0), "p needs weights"),
-        (4, lambda q: 2 * q, "q needs weights"),
+        (3, lambda p: p - 2 * p * (np.arange(len(p)) == 0), "p needs non-negative weights"),
+        (4, lambda q: 2 * q, "q needs non-negative weights"),
         (4, lambda q: q * np.nan, "q holds NaN"),
     ],
 )

@@ -102,7 +102,7 @@ def test_files_sent_one_by_one_replace_nothing_unasked(space, study, query):
     answer = post(space, query, batch(B))
     assert answer.json["taken"] == 1
     assert {one["name"] for one in answer.json["refused"]} == {"1.png", "metadata.csv"}
-    assert "other content" in answer.json["refused"][0]["reason"]
+    assert "different content" in answer.json["refused"][0]["reason"]
     assert post(space, query, batch(B[:1]), "?clash=both&number=7").json["taken"] == 1
     assert "1 (7).png" in space.known_files(query.id)
     numbers = ("1", "x", "9" * 5000)

@@ -184,7 +184,7 @@ def test_a_long_table_is_not_kept_but_its_set_says_so(space, study, query, monke
     monkeypatch.setattr(set_tables, "MAX_TABLE", 1000)
     answer = post(space, query, batch([("labels.csv", b"x" * 1001), ("1.png", png())]))
     assert answer.json["taken"] == 1
-    assert "keep file, label, slide and patient" in answer.json["refused"][0]["reason"]
+    assert "keep only file, label, slide and patient" in answer.json["refused"][0]["reason"]
     assert space.known_tables(query.id) == {"labels.csv": ""}
     with pytest.raises(DataError, match=r"labels\.csv is over"):
         space.labelled(query)
