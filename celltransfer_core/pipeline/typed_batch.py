@@ -31,7 +31,7 @@ class TypedBatch:
     as are 1 % of the training cells."""
     drift: tuple[SlideDrift, ...]
     taught: Mapping[str, Any]
-    """See :attr:`CellClassifier.taught_`."""
+    """What trained the classifier: its ``taught_``."""
 
     @property
     def predicted(self) -> tuple[str, ...]:

@@ -236,7 +236,7 @@ def test_two_readers_are_compared(open_page, finished):
     button(app, f"again {run.query.cells[2]}").click().run()
     assert shown(app) == (run.query.cells[2], False)
     button(app, f"type {type_names(run.reference).index(one)}").click().run()
-    assert "3 alike (100 %)" in text_of(app).replace("\\", "")
+    assert "3 with the same answer (100 %)" in text_of(app).replace("\\", "")
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_pairs_a_missing_set_and_going_on(data, tmp_path, capsys):
     assert set(summary["pair"]) == {"One to two", "Without neutrophils"}
     assert set(summary["method"]) == {"knn:colour", "ensemble"}
     text = (out / "summary.md").read_text()
-    assert "Lost: not there" in text
+    assert "Lost: not found" in text
     assert "Mean of 2 pairs" in text
     assert "figure-1" in (out / "summary.html").read_text()
     seeds = [

@@ -31,7 +31,7 @@ def test_the_demo_through_a_killed_server_to_two_readers(start_app, tmp_path, br
     app.kill()
     app.start()
     page.goto(f"{app.url}/?study={study}")
-    expect(page.get_by_text("clusters settled")).to_be_visible(timeout=FILLED)
+    expect(page.get_by_text("clusters answered")).to_be_visible(timeout=FILLED)
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=FILLED)
     (job,) = app.space.jobs(study)  # the one from before: nobody had to begin again
     assert job.state == "done"

@@ -41,7 +41,7 @@ def test_both_views_of_a_large_cell_move_together(viewer, page):
     page.mouse.wheel(0, -300)
     zoomed = images.evaluate_all(STYLE)
     grown = [float(b[0][:-2]) / float(a[0][:-2]) for a, b in zip(first, zoomed, strict=True)]
-    assert grown[0] == pytest.approx(grown[1])
+    assert grown[0] == pytest.approx(grown[1], rel=1e-4)  # layout rounds to fractions of pixels
     assert grown[0] > 1.5
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2 - 40, box["y"] + box["height"] / 2)

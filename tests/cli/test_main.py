@@ -294,7 +294,7 @@ def test_several_references_are_pooled(drawn, tmp_path, capsys):
     ("more", "expected"),
     [
         (("--types", "elsewhere:a"), "'elsewhere'; the references are reference"),
-        (("--types", "reference:monocyte"), "takes monocyte from reference, which has"),
+        (("--types", "reference:monocyte"), "selects monocyte from reference, which has"),
         (("--types", "reference:eosinophil"), "only one type"),
     ],
 )

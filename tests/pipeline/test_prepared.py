@@ -76,7 +76,9 @@ def test_no_encoder_left(name, reference, query, store):
 
 
 def test_an_unknown_encoder_is_reported_at_once(reference, query, store):
-    with pytest.raises(EncoderError, match="no encoder 'dinosaur'; installed are cell, cervix, colour"):
+    with pytest.raises(
+        EncoderError, match="no encoder 'dinosaur'; installed are cell, cervix, colour"
+    ):
         run(reference, query, replace(FAST, encoders=(("dinosaur",),)), cache=store)
 
 
