@@ -40,8 +40,8 @@ class Config(VotingSettings, TransferSettings, IdentificationSettings):
         Match the Lab mean and standard deviation of each set to the reference (``lab``), after
         matching the background of each framed cell (``balanced``), or leave colours unchanged.
     um_per_px : tuple of float, optional
-        Pixel size in the reference and in the query, in µm, for sets without a pixel size of their
-        own (see :class:`~celltransfer_core.data.dataset.PixelScale`).
+        Pixel size in the reference and in the query, in µm, for sets that do not specify one
+        (see :class:`~celltransfer_core.data.dataset.PixelScale`).
     clusters : {"mixture", "louvain", "node-degree"}
         Clustering method (A.1).
     n_clusters : {"auto"} or int
@@ -66,15 +66,15 @@ class Config(VotingSettings, TransferSettings, IdentificationSettings):
     must_find : tuple of str
         Types that must not be missed: they are kept, and possible cells of them are flagged.
     expect : tuple of str
-        Types that a person expects in the query; they are kept likewise.
+        Types that a person expects in the query; they are kept as well.
     absent : tuple of str
-        Types that cannot occur in the query according to a person: excluded from matching, from
-        the means used for centring, and from draws, but not from a person's answers.
+        Types that a person has ruled out for the query: excluded from matching, from the means used
+        for centring, and from draws, but still possible as answers.
     weights : {"matches", "uniform"}
         Draw the reference in the proportions given by the matches, or at random (the paper).
     sources : {"nearest", "equal"}
-        For a reference pooled from several sets: use only the set that is decisively nearest to the
-        query, if there is one, or all cells of all sets (the paper).
+        For a reference pooled from several sets: use only the set that is clearly the nearest to
+        the query, if there is one, or all cells of all sets (the paper).
     alignment : {"fgw", "centre", "none"}
         Fused Gromov–Wasserstein, means only, or no aligned voters.
     transport : {"needed", "always"}

@@ -203,7 +203,7 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _problem(entry: object) -> str:
-    """Describe what is wrong with a kind; empty if nothing is."""
+    """Describe what is wrong with a kind; empty if it is valid."""
     if not isinstance(entry, dict) or not isinstance(entry.get("title"), str):
         return "needs a title"
     if not isinstance(entry.get("source", ""), str):

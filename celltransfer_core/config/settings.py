@@ -85,10 +85,10 @@ class Setting:
     """Help text of the command line."""
     metavar: str | tuple[str, ...] | None = None
     offered: Literal["always", "run", "preset"] = "always"
-    """Commands with an option for it: all that compute; only ``run``, because the protocol sets it
-    in ``evaluate``; or none, because only the preset sets it."""
+    """Which commands have an option for it: all commands that compute (``always``); only ``run``,
+    because in ``evaluate`` the protocol sets it; or none, because only a preset sets it."""
     own: bool = False
-    """Whether it belongs to a study's cells instead of the method, so that no preset changes it."""
+    """Whether it describes a study's cells instead of the method; presets do not change it."""
     page: Page | None = None
     """Page whose panel offers it."""
     place: int = 99

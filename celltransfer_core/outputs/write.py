@@ -1,4 +1,4 @@
-"""A run as a folder of files: tables, manifest, similarity scores and neighbours."""
+"""Write a run to a folder: tables, manifest, similarity scores and neighbours."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 MODEL = "model.zip"
-"""The classifier that a run has trained; see :mod:`celltransfer_core.outputs.model_file`."""
+"""File of the classifier trained on a run; see :mod:`celltransfer_core.outputs.model_file`."""
 
 
 def write_run(
@@ -45,7 +45,7 @@ def write_run(
     Parameters
     ----------
     result : RunResult
-        With its vote updated with these reviews, if there are any.
+        Updated with these reviews, if there are any.
     folder : path
         Created if needed. Each file is written to a temporary name and then renamed, so that a file
         is never incomplete.

@@ -1,4 +1,4 @@
-"""A portable classifier, which a finished run trains to type further cells of its domain.
+"""A portable classifier, trained on a finished run, that types further cells of its domain.
 
 It contains no image, no file or reader name, and no embedding of a cell. It consists of one matrix
 per encoder, computed from one mean per type and one covariance

@@ -78,7 +78,7 @@ def prepare(
     rows = prepared.embeddings
     nearest = choose_sets(prepared.reference, config, rows[REFERENCE], rows[QUERY])
     if nearest.alone:
-        # Framed and coloured again, as without the other sets.
+        # Frame and match colours again, as if the other sets did not exist.
         prepared = embed({**sets, REFERENCE: unpool(reference, nearest.alone)})
     return replace(prepared, nearest=nearest)
 
@@ -93,7 +93,7 @@ def _embed(
     """Frame and embed all sets with every encoder that works."""
     sets = over_one_background(sets, REFERENCE)
     encoders, failures = load_encoders(config)
-    # In a common unit: µm if the pixel size of every cell to compare is known.
+    # Use µm as the common unit if the pixel size of every cell to compare is known.
     sizes = [*sets[REFERENCE].um_per_px, *sets[QUERY].um_per_px]
     framing, encoders, voters = frame_as_suits(
         sets,

@@ -1,8 +1,8 @@
 """Drift: distance of the slides of a batch from those on which a classifier was trained.
 
-From four figures of each cell and its slide, the distance of each slide's mean from the usual mean
-is computed, with the limit of this distance. The limits come from the training cells: from the
-differences between their slides, or between the cells of a single slide. Not in the paper.
+For each of four figures, the distance of each slide's mean from the mean of the training cells is
+compared with a limit. The limit is estimated from the differences between the slides of the
+training cells or, with too few slides, between the cells themselves. Not in the paper.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def cell_figures(nuclei: Nuclei | None, types: Ints, of: int, unknown: Bools) ->
 
 
 def usual_figures(figures: CellFigures, slides: Labels) -> dict[Figure, Usual]:
-    """Compute the usual figures of the training cells of a classifier.
+    """Compute the usual figures from the training cells of a classifier.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def usual_figures(figures: CellFigures, slides: Labels) -> dict[Figure, Usual]:
     Returns
     -------
     dict from figure to Usual
-        Figures that fewer than two cells have are omitted.
+        Figures known for fewer than two cells are omitted.
     """
     usual = {}
     for figure, numbers in figures.items():
@@ -210,7 +210,7 @@ def find_drift(
 
 
 def _told_apart(slides: Labels) -> Iterator[tuple[str, Bools]]:
-    """Iterate over the reported slides: those with a name and enough cells, then the rest."""
+    """Iterate over the slides to report: those with a name and enough cells, then the rest."""
     rest = np.ones(len(slides), dtype=bool)
     for name in np.unique(slides).tolist():
         of = slides == name
@@ -224,7 +224,7 @@ def _told_apart(slides: Labels) -> Iterator[tuple[str, Bools]]:
 def _distances(
     figure: Figure, X: Float64, mean: Float64, spread: Float64, *, signed: bool = True
 ) -> Float64:
-    """Measure the distance of rows from a mean; fewer unknown cells have no distance."""
+    """Measure the distance of rows from a mean; a lower share of unknown cells counts as zero."""
     off = X - mean
     if figure == "proportions":
         return np.asarray(np.abs(off).sum(axis=-1) / 2)

@@ -1,8 +1,8 @@
-"""Nearness of the sets of a pooled reference to the query, and their choice (not in the paper).
+"""Choice of the sets of a pooled reference by their nearness to the query (not in the paper).
 
-In: embeddings of a reference pooled from several sets, and of the query. Out: the share of query
-cells nearest to each set, and the set to use alone if one is clearly the nearest. The labels of the
-query are not read.
+In: embeddings of a reference pooled from several sets, and of the query. Out: each set's share of
+the query's nearest neighbours, and the set to use alone if one is clearly the nearest. The labels
+of the query are not read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from celltransfer_core.runtime.batches import evenly_spaced
 from celltransfer_core.types import Float32, Ints
 
 ALONE = 0.85
-"""Share of the nearest cells from which a set is used alone. Sets of the query's microscope and
+"""Minimum share of the nearest cells for a set to be used alone. Sets of the query's microscope and
 stain had 0.91 and more, others up to 0.78 (tests/benchmarks/several_sources.py)."""
 
 _NEIGHBOURS = 5
@@ -89,7 +89,7 @@ def nearest_shares(
         Reference with n cells of at least two sets.
     types : ndarray of int64, shape (n,)
     rows, query : mapping from encoder to ndarray of float32, shape (n, d) and (m, d)
-        Raw embeddings: what distinguishes microscopes must still be in them.
+        Raw embeddings, which still contain the differences between microscopes.
 
     Returns
     -------

@@ -37,8 +37,8 @@ CELLS_A_TYPE, MOST_CELLS = 40, 200
 
 ERRORS, LEAST_GAIN = 3.0, 0.05
 """Thresholds that a gain must exceed: a number of its standard errors, because the best of several
-ways gains by chance, and a share of the cells, because findings in one laboratory need not hold in
-another."""
+ways is partly best by chance, and a share of the cells, because findings of one laboratory may not
+hold in another."""
 
 _NEIGHBOURS = 7
 _NAMES: Mapping[Field, str] = {
@@ -61,7 +61,7 @@ class Way(NamedTuple):
 
 @dataclass(frozen=True)
 class Suited:
-    """The way that suits a reference."""
+    """The chosen field and network for a reference."""
 
     usual: Field
     """Field used without a trial."""
@@ -136,7 +136,7 @@ def suit_reference(
         attempt(done, Way(field, own))
     if usual not in right:
         return Suited(usual.field, usual.field, config.encoders)
-    # Other networks are only tried in the chosen field: all pairs would take half as long again.
+    # Try other networks only in the chosen field: trying all pairs would take 50 % longer.
     chosen, reason = _choose(right, usual, numbers, apart)
     for done, network in enumerate(others, start=len(fields)):
         attempt(done, Way(chosen.field, network))

@@ -13,8 +13,8 @@ from celltransfer_core.pipeline.slide_drift import SlideDrift
 from celltransfer_core.types import Bools, Float64
 
 FLAGGED_BELOW = 0.8
-"""Confidence below which a cell needs review: on the later days of raabin, 98 to 99 % of the cells
-above it are correct, and two in three cells are above it (tests/benchmarks/memory_of_a_lab.py)."""
+"""Confidence below which a cell needs review. On the later days of raabin, two thirds of the cells
+are above it, and 98 to 99 % of these are typed correctly (tests/benchmarks/memory_of_a_lab.py)."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TypedBatch:
     as are 1 % of the training cells."""
     drift: tuple[SlideDrift, ...]
     taught: Mapping[str, Any]
-    """What trained the classifier: its ``taught_``."""
+    """Source, training cells and accuracy of the classifier: its ``taught_``."""
 
     @property
     def predicted(self) -> tuple[str, ...]:

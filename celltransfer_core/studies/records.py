@@ -1,6 +1,6 @@
-"""Records of a workspace: studies, sets, decisions, jobs, as they were when they were read.
+"""Records of a workspace (studies, sets, decisions, jobs) at the time they were read.
 
-They are frozen copies of rows of the database; changes go through
+They are immutable copies of database rows; changes go through
 :class:`~celltransfer_core.studies.workspace.Workspace`.
 """
 
@@ -18,8 +18,8 @@ Role = Literal["reference", "query", "extra", "batch"]
 ROLES: tuple[Role, ...] = ("reference", "query", "extra", "batch")
 
 BATCH: Literal["batch"] = "batch"
-"""Role of a set that arrived after a study: typed by what the study taught, but not part of its
-results and not signed with it; see :mod:`celltransfer_core.studies.batches`."""
+"""Role of a set added after a study: typed by the classifier that the study trained, but not part
+of its results and not covered by its sign-off; see :mod:`celltransfer_core.studies.batches`."""
 
 MAX_TAG = 60
 """Longest tag of a study, in characters."""
@@ -30,7 +30,7 @@ MAX_NAME = 120
 
 @dataclass(frozen=True)
 class Study:
-    """One study, as it was when it was read."""
+    """A study at the time it was read."""
 
     id: str
     name: str
@@ -41,12 +41,12 @@ class Study:
     """Whether it is the demo, whose cells are synthetic."""
     deleted: str | None
     signed: str | None
-    """When it was signed off; after that nothing can be changed, but batches can be added."""
+    """When it was signed off; from then on, batches can be added but nothing else changes."""
     signed_by: str
     options: Mapping[str, Any]
     """Options that differ from the default configuration, by field of ``Config``."""
     tags: Sequence[str] | None = None
-    """Words to find it by, such as ``stain: Giemsa``; None until somebody adds tags."""
+    """Search terms, such as ``stain: Giemsa``; None until tags are added."""
     archived: str | None = None
     """When it was archived; archived studies are listed only on request."""
 
@@ -61,14 +61,15 @@ class ImageSet:
     name: str
     position: int
     revision: str
-    """Changes whenever its images or tables do."""
+    """Changes whenever its images or tables change."""
     um_per_px: float | None
     mapping: Mapping[str, str]
     """Types to rename, from the set's own names to the study's; an empty name leaves a type out."""
     types_at: str | None = None
     """Level of the folders that name its types (see
-    :func:`~celltransfer_core.data.levels.read_level`); empty until somebody chooses it, if it is
-    unclear. None for a set of an earlier version, which used the outermost level."""
+    :func:`~celltransfer_core.data.levels.read_level`). If the level is ambiguous, this is empty
+    until the user chooses one. None for a set of an earlier version, which used the outermost
+    level."""
     channels: str | None = None
     """Channels to show, such as ``1,2,4``, if they are not colours; see
     :func:`~celltransfer_core.data.channels.parse_channels`."""
@@ -78,7 +79,7 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Decision:
-    """What one person decided, as it is stored."""
+    """A decision of one person, as it is stored."""
 
     id: int
     """Ascending in the order in which the decisions were made."""
@@ -111,7 +112,7 @@ class Job:
     owner: str | None
     """The process responsible for it; see :mod:`celltransfer_core.studies.owners`."""
     beat: float
-    """Increases with every heartbeat: seconds on a clock of its process that is never set."""
+    """Time of its last heartbeat, in seconds on a monotonic clock of its process."""
     phase_began: float
     """Start of its phase, on the clock of ``beat``."""
     created: str
