@@ -1,15 +1,15 @@
-"""All alignments side by side, on altered cells of one set and between two laboratories.
+"""Compare all alignment methods on altered cells of one set and between two laboratories.
 
     python tests/benchmarks/aligners.py --data DIR [--set pbc] [--domains 2] [--through 1]
         [--pairs pbc:raabin,raabin:pbc] [--per-class 80] [--cells 500] [--draws 3] [--seed 0]
         [--subset-size 2000] [--encoders A,B+C]
 
-Altered cells are those of taught.py. Of each pair, reference:query, so many cells are drawn, those
-of the query at random. Every alignment of `evaluate` types them with the types that clusters were
-matched to, and with clusters confirmed by a perfect reader. A line an alignment: accuracy /
-balanced accuracy in percent of the k-NN (mean over the voters) and of the ensemble, mean over the
-altered sets, then for each pair. The last line is what the ensemble gives with the default
-transport and a reader, mean over all.
+Altered cells are those of taught.py. For each pair, reference:query, ``--per-class`` cells of each
+reference type and ``--cells`` query cells are drawn, the latter at random. Every alignment of
+`evaluate` is used with the types matched automatically, and with clusters confirmed by a perfect
+reader. There is one line per alignment: accuracy / balanced accuracy in percent of the k-NN (mean
+over the voters) and of the ensemble, averaged over the altered sets and then for each pair. The
+last line is the result of the ensemble with the default transport and a reader, averaged over all.
 """
 
 from __future__ import annotations

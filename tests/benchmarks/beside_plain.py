@@ -1,22 +1,22 @@
-"""The default run beside plain k-NN, and how well it knows the query's proportions.
+"""Compare the default run with plain k-NN, and measure how well it estimates type proportions.
 
     python tests/benchmarks/beside_plain.py --data DIR [--cases 36] [--first 0] [--set NAME ...]
         [--told expected] [--encoders A,B+C]
 
-The cases are those of ``naming.py``. Beside the default run, all voters type the same cells by
-k-NN as they are (unmoved) and after each set is centred, from all types of the reference or, with
+The cases are those of ``naming.py``. Besides the default run, all voters type the same cells by
+k-NN without alignment and after centring each set, from all types of the reference or, with
 ``--told expected``, from those that are not ruled out. For each case: balanced accuracy in percent
-of the three, and the total variation in percent between the true proportions of the types and
-(over the cells whose type the reference has)
+of the three, and the total variation distance in percent between the true proportions of the types
+(over the cells whose type the reference has) and
 
-- those that the matches give, which transport and draws follow,
+- those given by the matches, which transport and draws use,
 - the shares of the vote,
 - the mean of the probabilities of the types fitted to the query (transduction),
 - expectation-maximisation of the label shift from the unaligned voters' probabilities (Saerens et
   al. 2002).
 
-The last lines are the means, and in how many cases the default run is more than one point below
-the better of the two k-NNs.
+The last lines are the means, and the number of cases in which the default run is more than one
+point below the better of the two k-NNs.
 """
 
 from __future__ import annotations

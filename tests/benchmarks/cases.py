@@ -1,10 +1,9 @@
-"""Awkward inputs of real laboratories, one line a case: read, waits for a choice, or refused.
+"""Read awkward inputs of real laboratories: one line per case (read, needs a choice, or refused).
 
     python tests/benchmarks/cases.py [--cases ../shared/cases]
 
-Images are read as a set without labels, tables as a reference, zips as an upload would take them.
-The last line counts the outcomes; a case that ends in another error than one with a reason is
-counted as broken.
+Images are read as a set without labels, tables as a reference, and zip files like uploads. The last
+line counts the outcomes; a case that ends in an error without an explanation counts as broken.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How well clusters tell types apart, by method and threshold, on samples of one labelled set.
+"""Measure how well clusters separate types, by method and threshold, on samples of one set.
 
     python tests/benchmarks/clusters.py --data DIR [--set pbc] [--encoders A+B] [--repeats 3]
         [--rules auto,paper,0.05,k24,...]
 
-Samples of many sizes and proportions are drawn; each cluster counts as its majority type. ``k24``
-is the quantile of the distances that gives a cell 24 neighbours on average. The last line is the
-mean balanced accuracy of the default, a mixture, which knows no threshold.
+Samples of many sizes and proportions are drawn from a labelled set; each cluster counts as its
+majority type. ``k24`` is the quantile of the distances that gives a cell 24 neighbours on average.
+The last line is the mean balanced accuracy of the default, a mixture, which needs no threshold.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Whether torch.compile or an ONNX export embeds faster than torch as it is, on this machine.
+"""Measure whether torch.compile or an ONNX export embeds faster than plain torch on this machine.
 
     python tests/benchmarks/compiled.py [--encoders dinov2,swin,convnext,clip,vitmae,dinobloom,sam]
                                         [--images 16] [--repeats 5]
 
-Published architectures at full size, random weights (which take as long), through the loaders that
-a run uses; one batch of images that are ready. Medians of alternating passes, images a second, with
-the rate over plain torch's; then what it takes to get there (compiling, exporting), once in every
-process, and how far the numbers are from plain torch's, against their spread. The last line is the
-median of both ratios.
+Published architectures at full size with random weights (which take the same time) are loaded as in
+a run, and one batch of preprocessed images is used. Printed are medians of alternating passes, in
+images per second, with the ratio to plain torch; then the preparation time (compiling, exporting),
+which is needed once per process, and the difference of the embeddings from those of plain torch,
+relative to their spread. The last line is the median of both ratios.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
-"""How long the dashboard takes with a large study, and how much memory its server needs.
+"""Measure how fast the app is with a large study, and how much memory its server needs.
 
     python tests/benchmarks/dashboard.py [--files 17000] [--keep DIR]
     python tests/benchmarks/dashboard.py --quick [--reference DIR --query DIR]
 
-Cells are drawn, chosen in a browser as folders, embedded, grouped, matched and typed as a user
-would; then every page is opened twice, a cell is typed and a cluster confirmed by a key. Seconds
-are those until the page stands still in the browser; memory is the server's alone, since work
-runs in processes of its own. Needs Linux and Chromium. The last line is the headline.
+Synthetic cells are uploaded in a browser as folders, embedded, clustered, matched and typed as by a
+user; then every page is opened twice, a cell is typed and a cluster is confirmed with a key. Times
+are measured until the page in the browser stops changing; memory is that of the server alone,
+because jobs run in separate processes. Needs Linux and Chromium. The last line is the headline.
 
-With ``--quick`` it is measured how long a visitor waits for the first typed result: from two
-folders (drawn ones unless they are given), and of the demo; beside what the bare functions take
-for the same, in one process without an app, by turns. Clicks are counted.
+With ``--quick``, the time until a visitor sees the first typed result is measured, from two folders
+(synthetic ones unless others are given) and for the demo. For comparison, the same functions are
+called without the app in one process, alternately. Clicks are counted.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""How fast sets are embedded, against a bare loop of forward passes.
+"""Measure how fast sets are embedded, compared with a bare loop of forward passes.
 
     python tests/benchmarks/embedding.py --data DIR [--set bccd] [--cells 256]
                                          [--encoders cell,dinov2] [--repeats 5]
 
-The rival has its images framed, resized and standardised beforehand, and does nothing but forward
-passes; ours starts from files: it decodes, frames, brings colours to one scale, resizes and keeps
-every batch. Nuclei are found and colours measured before the clock starts, as a run does that once
-for all encoders; their time is a row of its own. A published encoder whose weights are not here
-runs with random ones, which take as long. Medians of alternating runs, wall and processor seconds.
-The last line is the lowest share of the bare loop's rate.
+For the bare loop, images are framed, resized and standardised beforehand; it only runs forward
+passes. CellTransfer starts from files: it decodes, frames, matches colours, resizes and stores
+every batch. Nuclei are found and colours measured before the timing starts, because a run does this
+once for all encoders; that time is shown in a separate row. A published encoder whose weights are
+missing runs with random ones, which take the same time. Printed are medians of alternating runs, in
+wall-clock and processor seconds. The last line is the lowest ratio to the bare loop's rate.
 """
 
 from __future__ import annotations

@@ -1,24 +1,24 @@
-"""How well a run's accuracy is foretold without labels, and with a few answers.
+"""Measure how well a run's accuracy is predicted without labels, and with a few answers.
 
     python tests/benchmarks/expected_accuracy.py --data DIR [--cases 36] [--whole 10] [--answers 3]
         [--encoders A,B+C] [--table FILE]
     python tests/benchmarks/expected_accuracy.py --data DIR --set NAME ...
 
-Cases are those of naming.py, and --whole ones where ``pbc`` with all its types is the reference and
-the query all types of ``raabin``. Each is run as it is and with 120 cells of it, with nothing told
-and with absent types told. Of every so many cases (--answers) it is measured besides what a perfect
-reader makes of it, with nothing told: after 10, 20 and 50 cells of the queue, and after the
-clusters are confirmed (without another transport) and the same is answered. Accuracy is that over
-cells of types that the reference or an answer knows. --table keeps what was measured, and goes on
-where it stopped.
+Cases are those of naming.py, and ``--whole`` cases in which ``pbc`` with all its types is the
+reference and the query has all types of ``raabin``. Each is run as it is and with 120 of its cells,
+without further information and with the absent types given. For one in every ``--answers`` cases,
+the work of a perfect reader is measured too, without further information: after 10, 20 and 50 cells
+of the queue, and after the clusters are confirmed (without a new transport) and the same cells are
+answered. Accuracy is measured over cells of types that the reference or an answer includes.
+``--table`` stores the measurements and resumes an interrupted run.
 
-The constants of celltransfer_core/pipeline/expected.py are fitted and printed. Kinds of cases count
-the same. Those with cells of ``pbc`` as query are measured but not fitted to, because an encoder
-learnt from them. Errors are told for constants that are fitted without the kind in question. With
---set the constants that are shipped are used, on sets as they are.
-The last line is the headline, of the kinds that can be fitted to: median error before any word and
-after 50 answers, the share of the 80 % ranges that hold, and how many of the pairs under 70 % are
-warned of. The line before tells the same of all kinds.
+The constants of celltransfer_core/pipeline/expected.py are fitted and printed, with equal weight
+for each kind of case. Kinds with cells of ``pbc`` as the query are measured but not used in the
+fit, because an encoder was trained on them. Errors are reported for constants fitted without the
+kind in question. With ``--set``, the shipped constants are used, on unaltered sets.
+The last line is the headline, for the kinds that can be used in the fit: the median error without
+confirmation and after 50 answers, the coverage of the 80 % ranges, and how many of the pairs under
+70 % receive a warning. The line before reports the same for all kinds.
 """
 
 from __future__ import annotations

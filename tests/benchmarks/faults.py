@@ -1,15 +1,15 @@
-"""What is lost when the power, the disk, the clock or another process fails at the wrong moment.
+"""Measure what is lost if power, disk, clock or another process fails at the wrong moment.
 
     python tests/benchmarks/faults.py [--kills 200] [--seed 0]
 
 Kills (SIGKILL) the worker of every stage, its whole process group, the process that starts jobs,
-the app's server while files are sent, a writer of decisions, an export, and the command line, each
-at a random moment; then goes on as a person would. It survives where results are those of an
-undisturbed run, byte for byte, every decision and file that was acknowledged is there, and no file
-is half. After that: a full disk, a workspace that it is read-only, a clock that goes back, two
-servers on one workspace, and bytes that rot in database, cache, results and images. Needs Linux;
-disks are small tmpfs, so that part needs root and is left out, and counted as such, without. The
-last line is the headline.
+the app's server during an upload, a writer of decisions, an export, and the command line, each at a
+random moment, and then continues as a person would. A case passes if the results are identical byte
+for byte to those of an undisturbed run, every acknowledged decision and file is present, and no
+file is incomplete. Further cases: a full disk, a read-only workspace, a clock that is set back, two
+servers on one workspace, and corrupted bytes in the database, cache, results and images. Needs
+Linux. Disks are small tmpfs mounts, which need root; without root this part is skipped and counted
+as skipped. The last line is the headline.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Faults beside kills: full and locked disks, clocks, two servers, bytes that rot."""
+"""Faults other than kills: full and locked disks, clocks, two servers, corrupted bytes."""
 
 from __future__ import annotations
 

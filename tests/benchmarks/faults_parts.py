@@ -1,6 +1,6 @@
-"""What the benchmark of faults is made of: a small study, its digest, and processes to kill.
+"""Parts of the benchmark of faults: a small study, its digest, and processes to kill.
 
-Run as a program it is one of those processes: ``ROLE FOLDER ARGUMENT``.
+When run as a program, it is one of those processes: ``ROLE FOLDER ARGUMENT``.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""Fused Gromov–Wasserstein: CellTransfer's solver against POT's, on the same problems.
+"""Compare CellTransfer's solver for fused Gromov–Wasserstein with POT's on the same problems.
 
     python tests/benchmarks/fgw.py [--sizes 500,1000,2000,2000x700] [--alphas 0.1,0.5,0.9]
                                    [--weights even,uneven] [--repeats 3] [--data DIR [--set pbc]]
 
-Both start from the same plan, in one process, on one BLAS thread; POT is told that C is symmetric.
-α is the paper's (POT's own is α / (2 − α)), and so is the objective. Uneven weights give each type
-of the source another share, as matches do. Times are medians of alternating runs; geodesic
-distances are computed beforehand. Embeddings are drawn in clusters, the target's shifted and in
-other proportions; with ``--data`` they are those of the default encoders on two draws of a set.
-The last line is the median speed-up at 2000 × 2000 with even weights over α 0.5 and 0.9.
+Both start from the same plan, in one process, on one BLAS thread; POT is given the information that
+C is symmetric. α is the paper's (POT's own is α / (2 − α)), and so is the objective. Uneven weights
+give each type of the source a different share, as matches do. Times are medians of alternating
+runs; geodesic distances are computed beforehand. Embeddings are synthetic clusters, shifted and in
+different proportions in the target; with ``--data`` they are those of the default encoders on two
+draws of a set. The last line is the median speed-up at 2000 × 2000 with even weights over α 0.5 and
+0.9.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Split a set whose file names begin with their field into two parts without a field in common.
+"""Split a set whose file names begin with their field into two parts without common fields.
 
     python tests/benchmarks/fields.py --data sipakmed --out split
 
-In goes a folder of labelled cells, ``TYPE/FIELD_CELL.jpg``; out come ``split/reference`` and
-``split/query``, a quarter of the cells. Fields overlap where a slide was photographed twice: those
-that have a cell in common (two small pictures that correlate at 0.99) stay on one side.
+Reads a folder of labelled cells, ``TYPE/FIELD_CELL.jpg``, and writes ``split/reference`` and
+``split/query``, with a quarter of the cells. Fields overlap where a slide was photographed twice;
+fields that share a cell (two thumbnails with a correlation of 0.99) stay in the same part.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Flags against true errors, and whether types that must not be missed are seen.
+"""Compare flags with true errors, and measure whether types that must not be missed are seen.
 
     python tests/benchmarks/flags.py --data DIR [--set pbc] [--domains 6] [--encoders A,B+C]
         [--query raabin --query jtsc [--cells 300]]
 
-As in taught.py some cells of one labelled set are the reference, and others are drawn and altered
-as another laboratory would show them; with --query cells of these sets are drawn besides, in
-random proportions. A reader confirms the clusters and answers the queue. Each type of the query
-with six cells or more is then marked as one that must not be missed: its cells are seen if they
-are predicted as it, shown besides, or typed. The last line is, after 0, 20 and 50 answers, how
-often the interval holds the true number of errors among unflagged cells, and how often 95 % of a
-type's cells are seen.
+As in taught.py, some cells of one labelled set are the reference, and others are drawn and altered
+as another laboratory would show them; with --query, cells of these sets are also drawn, in random
+proportions. A reader confirms the clusters and answers the queue. Each type of the query with at
+least six cells is then marked as one that must not be missed; its cells are seen if they are
+predicted as this type, flagged as possible cells of it, or typed. The last line reports, after 0,
+20 and 50 answers, how often the interval contains the true number of errors among unflagged cells,
+and how often 95 % of a type's cells are seen.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""How many nuclei are found in real sets, how large they are, and how fast.
+"""Measure how many nuclei are found in real sets, how large they are, and how fast.
 
     python tests/benchmarks/framing.py --data DIR [--sets pbc,jtsc] [--limit N] [--sheets DIR]
 
-One process, decoding included. No type is looked at. With ``--sheets`` each set's contact sheets
-are written: every image with its cut drawn in green (red: no nucleus found), the cut beside it.
-The last line is the lowest share found.
+One process, including decoding. Types are not used. With ``--sheets``, contact sheets of each set
+are written: every image with its crop outlined in green (red: no nucleus found), and the crop next
+to it. The last line is the lowest share of nuclei found.
 """
 
 from __future__ import annotations

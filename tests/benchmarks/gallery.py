@@ -1,12 +1,12 @@
-"""How smoothly a gallery of ten thousand cells scrolls, and how long its pictures are waited for.
+"""Measure how smoothly a gallery of ten thousand cells scrolls, and how fast its images load.
 
     python tests/benchmarks/gallery.py [--cells 10000] [--port PORT]
 
-Cells are noise of 160 px, each another one, in a study of its own; Chromium shows them at
-1440 × 900. It is scrolled as by a wheel (24 px a frame), by a drag of its bar (2,000 px a frame),
-and jumped through. Of each: frames per second, the longest frame, and the processor's time that
-scripts and layout take of one; then the wait until all pictures in view are there, those seen
-before too. The last line is the headline.
+Cells are different noise images of 160 px in a separate study, shown by Chromium at 1440 × 900. The
+gallery is scrolled as by a wheel (24 px per frame), by dragging the scroll bar (2,000 px per
+frame), and in jumps. For each: frames per second, the longest frame, and the processor time per
+frame for scripts and layout; then the wait until all images in view are loaded, including images
+seen before. The last line is the headline.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
-"""Whether intervals hold the truth: accuracy and shares of types, estimated from a few answers.
+"""Measure whether intervals for accuracy and type shares, from a few answers, contain the truth.
 
     python tests/benchmarks/honest.py [--slides 200] [--answers 50]
         [--data DIR --query raabin --query jtsc [--cells 500] [--confirmed]]
 
-Slides are drawn, half of them with the proportions of blood and half with even ones. Without --data
-the votes are drawn too: of several qualities, and as sure as they should be, half or twice as sure.
-With it they are those of `pbc` (120 cells a type) as the reference of a set in the same folder, at
-most so many cells a type, before or after a reader confirms the clusters; slides are drawn from its
-cells, and the vote is updated after every fifth answer. A perfect reader answers the queue. Told by
-the true share of a type: common above 10 %, middling above 3 %, rare, and absent. The last line is
-the coverage of the 95 % intervals of all types that are there, and their mean width against that of
-Wilson's intervals of as many random cells.
+Slides are drawn, half of them with the proportions of blood and half with even ones. Without
+--data, the votes are synthetic too: of several qualities, and correctly confident, half or twice as
+confident. With --data, the votes are those with `pbc` (120 cells per type) as the reference of a
+set in the same folder, with at most ``--cells`` cells per type, before or after a reader confirms
+the clusters; slides are drawn from its cells, and the vote is updated after every fifth answer. A
+perfect reader answers the queue. Results are grouped by the true share of a type: common above
+10 %, middling above 3 %, rare, and absent. The last line is the coverage of the 95 % intervals of
+all types that are present, and their mean width relative to that of Wilson's intervals from the
+same number of random cells.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What files do that were made to do harm: images, zips, tables and encoders, thousands of them.
+"""Read thousands of malicious files: images, zip files, tables and encoders.
 
     python tests/benchmarks/hostile.py [--files 10000] [--seed 0]
 
-Each is read as the app reads it, in a process of its own that another one watches. It survives
-where it is read rightly (whole files: all their cells) or refused with a sentence of ours, within
-5 s of processor time (5 min by the clock) and 1 GB above what the process had before. All else is
-listed by its kind. Needs Linux. The last line is the headline.
+Each is read as in the app, in a separate process under supervision. A case passes if the file is
+read correctly (valid files: all their cells) or refused with one of CellTransfer's error messages,
+within 5 s of processor time (5 min of wall-clock time) and with at most 1 GB of additional memory.
+All other outcomes are listed by kind. Needs Linux. The last line is the headline.
 """
 
 from __future__ import annotations

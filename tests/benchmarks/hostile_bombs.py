@@ -1,4 +1,4 @@
-"""Small image files that ask for much: sides, pages, scans, text, tags."""
+"""Small image files that demand large resources: sides, pages, scans, text, tags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX files and the JSON beside them: whole, mutated, truncated, or made to run astray."""
+"""ONNX files with their JSON: valid, mutated, truncated, or made to misbehave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that do harm, drawn from a seed: images, zips, tables and encoders, and their mutations."""
+"""Malicious files drawn from a seed: images, zip files, tables, encoders, and their mutations."""
 
 from __future__ import annotations
 

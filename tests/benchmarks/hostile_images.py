@@ -1,4 +1,4 @@
-"""Whole image files of every format that is read, for others to change."""
+"""Valid image files of every supported format, as a basis for mutations."""
 
 from __future__ import annotations
 

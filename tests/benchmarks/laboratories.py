@@ -1,23 +1,23 @@
-"""How encoders carry types from one laboratory to the other: what encoders are chosen by.
+"""Measure how encoders transfer types between laboratories; encoders are chosen by this.
 
     python tests/benchmarks/laboratories.py --data DIR [cell] [NAME.onnx ...]
         [--pairs pbc:raabin,raabin:pbc] [--held-back] [--draws 3] [--per-class 120] [--cells 150]
         [--surroundings raabin]
 
-Each encoder, a name or a file of `encoders train`, is the only voter. The reference is so many
-cells of each type of one laboratory, the query at most so many of each of the other; balanced
-accuracy of its k-NN as it is, centred, and after transport with every cluster named by a reader
-who never errs. An encoder that has learned from the query's laboratory is judged by cells that
-training held back: with --held-back, queries hold such cells alone (whole days, where they are
-known) and references the others.
+Each encoder, a name or a file of `encoders train`, is the only voter. The reference has
+``--per-class`` cells of each type of one laboratory, the query at most ``--cells`` of each type of
+the other. Printed is the balanced accuracy of the k-NN unaligned, centred, and after transport with
+every cluster confirmed by a perfect reader. An encoder trained on the query's laboratory is judged
+by cells that were held out of its training: with --held-back, queries contain only such cells
+(whole days, where the day is known) and references the others.
 
-With --surroundings, a k-NN types held-back cells of that set by others of it: as they are, set
-into the surroundings of a cell of another type, and by their surroundings alone, where an encoder
-that looks at the cell finds nothing; for each type also how often other cells are taken for it
-that are set into its surroundings.
+With --surroundings, a k-NN types held-out cells of that set from its other cells: as they are,
+placed into the surroundings of a cell of another type, and from their surroundings alone, in which
+an encoder that looks at the cell finds no information. For each type, it is also measured how often
+cells of other types placed into its surroundings are typed as this type.
 
-Pairs from pbc to jtsc, cellavision or bccd are for reports: nothing is chosen by them. The last
-line is the mean over the pairs of the first encoder as it is, centred and after clusters.
+Pairs from pbc to jtsc, cellavision or bccd are for reports; no choice is based on them. The last
+line is the mean over the pairs of the first encoder unaligned, centred and after clusters.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""How much memory a large query takes, from embeddings to typed cells.
+"""Measure how much memory a large query needs, from embeddings to typed cells.
 
     python tests/benchmarks/memory.py [--query 200000] [--reference 50000] [--dim 384] [--types 8]
                                       [--alignment fgw|centre|none] [--draws 3] [--workers N]
 
-Embeddings are drawn and kept in a file, as they would come from the cache. A process of its own
-reads them, finds clusters, names each by the type of most of its cells, draws subsets, aligns,
-classifies and votes. Its memory and that of its workers is looked at five times a second: the
-resident set of each, and its proportional share, in which a page that several hold counts once.
-Then a k-NN over the whole reference shows how galleries too large for an exact search do. The last
-line is the peak of the resident sets' sum, pages that workers share counted once a process.
+Synthetic embeddings are stored in a file, like those in the cache. A separate process reads them,
+finds clusters, names each by the majority type of its cells, draws subsets, aligns, classifies and
+votes. Its memory and that of its workers is sampled five times per second: the resident set of
+each, and its proportional share, in which a page shared by several processes counts once. Then a
+k-NN over the whole reference shows how galleries too large for an exact search perform. The last
+line is the peak of the sum of the resident sets, in which shared pages count once per process.
 """
 
 from __future__ import annotations

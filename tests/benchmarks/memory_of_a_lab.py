@@ -1,21 +1,21 @@
-"""What was taught once serves the next slides: three batches of one domain, one after the other.
+"""Measure how a study helps with later slides: three batches of one domain, one after the other.
 
     python tests/benchmarks/memory_of_a_lab.py --data DIR [--domains raabin,jtsc,altered]
         [--cells 300] [--per-class 120] [--answers 50] [--few 10] [--least 0,0.6,0.8]
 
-A study of the first batch, with cells of pbc as reference, is taught by a reader who never errs:
-the clusters confirmed, then so many cells of the review queue answered. The second and the third
-batch are typed without a word: by the study's classifier, as `run --continue` does, with the study
-as a reference beside pbc, with the study as the only one, and with pbc alone; and with a few words
-(--few cells of the queue answered, no cluster confirmed), as a study of its own that has the first
-as its reference, which the Data page offers for a batch. Batches of raabin are whole days
-(those of the cells that were taken apart, its basophils, are dealt likewise), of jtsc thirds at
-random, and altered ones cells of pbc that `encoders train` holds back by default, seen as another
-laboratory would (taught.py). Nothing is chosen by jtsc, which is for reports.
+In a study of the first batch, with cells of pbc as the reference, a perfect reader confirms the
+clusters and then answers ``--answers`` cells of the review queue. The second and the third batch
+are typed without confirmation: by the study's classifier, as `run --continue` does; with the study
+and pbc together as the reference; with the study as the only reference; and with pbc alone. They
+are also typed with a few answers (``--few`` cells of the queue, no cluster confirmed), as a
+separate study with the first as its reference, as offered on the Data page. Batches of raabin are
+whole days (its basophils, which were imaged separately, are divided in the same way); those of jtsc
+are random thirds; altered batches are cells of pbc that `encoders train` holds out by default, seen
+as by another laboratory (taught.py). No choice is based on jtsc, which is for reports.
 
-Each line has balanced accuracy / accuracy in percent; of the first batch over the final types, and
-over cells nobody typed. The last line is the first batch and the mean of the others by the
-classifier, by the study beside pbc, and with a few answers, over all domains.
+Each line has balanced accuracy / accuracy in percent; for the first batch over the final types, and
+over cells that were not answered. The last line is the first batch and the mean of the others by
+the classifier, by the study with pbc, and with a few answers, over all domains.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""How well clusters are named before anybody has said a word, where types are absent.
+"""Measure how well clusters are matched without any confirmation, where types are absent.
 
     python tests/benchmarks/naming.py --data DIR [--cases 36] [--first 0] [--set NAME ...]
         [--told expected] [--encoders A,B+C]
 
 Cases are drawn from ``pbc`` and ``raabin``: either laboratory is the reference of the other, or of
-cells of its own that another stain, camera and microscope altered. The reference lacks up to two of
-its types and the query up to four, in proportions from even to those of blood. With ``--set`` the
-query is that set of DIR as it is, and the reference all of ``pbc``: for reports, not for choices.
+its own cells altered by another stain, camera and microscope. The reference lacks up to two of its
+types and the query up to four, in proportions from even to those of blood. With ``--set``, the
+query is that unaltered set of DIR, and the reference all of ``pbc``: for reports, not for choices.
 
-For each case: the share of the cells in clusters that are named as most of their cells are ("none"
-where the reference lacks that type), the types that are kept though the query has none of them,
-those dropped though it has, and accuracy and balanced accuracy over the shared types. With
-``--told expected`` the types that are absent are ruled out, as a person would.
+For each case: the share of the cells in clusters that are matched to their majority type ("none"
+where the reference lacks that type), the types that are kept although the query has none of them,
+those dropped although it has, and accuracy and balanced accuracy over the shared types. With
+``--told expected``, the absent types are ruled out, as by a person.
 """
 
 from __future__ import annotations

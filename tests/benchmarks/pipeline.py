@@ -1,16 +1,17 @@
-"""How long each stage takes against the number of cells, with the exponent it grows by.
+"""Measure how long each stage takes by number of cells, with the exponent of its growth.
 
     python tests/benchmarks/pipeline.py [--sizes 2000,10000,17000] [--dim 384] [--types 8]
                                         [--only clusters,vote,...] [--workers 2]
 
-Embeddings are drawn: as many cells in the reference as in the query, in clusters, of 384 numbers.
-Stages run as ``run`` runs them: clusters and maps on a sample of at most 5,000 cells, transport by
-subsets of 2,000 in three draws, and again after every cluster got another type, with the query's
-geodesics kept (``again without``: not kept). Clusters are named by the type of most of their cells.
-``geodesics of all`` is beyond the pipeline, which never needs them for more than 5,000 cells: one
-float32 matrix of n × n (1.2 GB at 17,000), beside SciPy's Dijkstra, which is left out above 5,000
-cells for its time. Seconds on the clock, and of processors with those of the workers that ended;
-the last line is the largest exponent of the pipeline's own stages.
+Embeddings are synthetic: equally many cells in the reference and the query, in clusters, with 384
+dimensions. Stages run as in ``run``: clusters and maps on a sample of at most 5,000 cells,
+transport by subsets of 2,000 in three draws, and again after every cluster has received another
+type, with the query's geodesics reused (``again without``: not reused). Clusters are named by the
+majority type of their cells. ``geodesics of all`` is not a stage of the pipeline, which never needs
+them for more than 5,000 cells: one float32 matrix of n × n (1.2 GB at 17,000), compared with
+SciPy's Dijkstra, which is omitted above 5,000 cells because of its time. Printed are wall-clock
+seconds, and processor seconds including those of finished workers; the last line is the largest
+exponent of the pipeline's own stages.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""How long the published protocol takes: 10 × 10 subsets × 14 representations, 1,400 transports.
+"""Time the published protocol: 10 × 10 subsets × 14 representations, 1,400 transports.
 
     python tests/benchmarks/protocol.py [--parts 1] [--cells 2000] [--dim 768] [--alpha 0.5]
                                         [--weights uniform|matches] [--workers N]
 
-Embeddings are drawn: seven single encoders of 768 numbers and the seven concatenations of the
-paper (up to 3,072), 10 parts of a query of 20,000 cells and 10 draws of the reference a part. Each
-transport is whole: geodesics of both subsets, solve, map, and the k-NN of the part in the ten
-galleries together. ``--parts`` takes so many of the ten parts of every representation, with their
-ten draws each, and extrapolates; ``--parts 10`` takes all 1,400. One line a representation; the
-last line is the whole time on the processors at hand.
+Embeddings are synthetic: seven single encoders with 768 dimensions and the seven concatenations of
+the paper (up to 3,072), 10 parts of a query of 20,000 cells and 10 draws of the reference per part.
+Each transport is complete: geodesics of both subsets, solve, map, and the k-NN of the part in the
+ten galleries together. ``--parts`` runs this number of the ten parts of every representation, with
+their ten draws each, and extrapolates; ``--parts 10`` runs all 1,400. There is one line per
+representation; the last line is the total time on the available processors.
 """
 
 from __future__ import annotations

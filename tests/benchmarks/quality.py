@@ -1,11 +1,11 @@
-"""How many spoilt pictures the quality check finds, and how many good ones it faults.
+"""Measure how many spoilt images the quality check finds, and how many good ones it reports.
 
     python tests/benchmarks/quality.py --data DIR [--queries jtsc,raabin] [--reference pbc]
 
-A part of the reference's cells sets the limits; others of it, and the queries, are looked at as
-they are, and a tenth of them spoilt one way at a time. No type is looked at but to draw the
-reference. The last line is the share of the clearly spoilt cells (marked with *) that is found,
-and the share of cells of other laboratories with any fault.
+One part of the reference's cells sets the limits. Other cells of it, and the queries, are checked
+as they are, and with a tenth of them spoilt in one way at a time. Types are only used to draw the
+reference. The last line is the share of the clearly spoilt cells (marked with *) that is found, and
+the share of cells of other laboratories with any reported problem.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-"""How well wrong labels of a reference are found, and what mending them brings back.
+"""Measure how well wrong labels of a reference are found, and what correcting them recovers.
 
     python tests/benchmarks/reference_check.py --data DIR [--set pbc] [--altered] [--cells 150]
         [--seeds 5] [--encoders A,B+C] [--wrong 0.05] [--shown 0.07]
 
-So many cells of each type are a reference, 100 others of each are held out. Of the reference 5 % of
-the labels are made wrong: at random, or each into the type that it is most easily taken for. The
-check orders the cells; a reader who never errs says what the first 7 % are. Then the held-out cells
-are typed by the linear probe and by the entropy-weighted k-NN, which learned from the labels as
-they were, with the wrong ones, and mended; and where somebody took the proposals of the surest
-cells unseen. With --altered, cells are photographed as another laboratory would: constants are
-chosen so on pbc, and reported on other sets. The encoder `cell` learned from pbc with its labels:
-on that set it repeats these, so measure the others alone too (--encoders
+``--cells`` cells of each type are the reference, and 100 others of each are held out. In the
+reference, 5 % of the labels are made wrong: at random, or as the type with which each cell is most
+easily confused. The check ranks the cells; a perfect reader labels the first 7 %. Then the held-out
+cells are typed by the linear probe and by the entropy-weighted k-NN, trained on the original
+labels, the wrong ones and the corrected ones, and on labels where the most certain proposals were
+accepted without looking. With --altered, the cells are altered as by another laboratory; constants
+are chosen in this way on pbc, and reported on other sets. The encoder `cell` was trained on pbc
+with its labels: on that set it reproduces them, so measure the others alone too (--encoders
 colour+texture+shape,shape).
-The last line is the share of the wrong labels found, and of the lost accuracy that is back.
+The last line is the share of the wrong labels found, and of the lost accuracy recovered.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Which cells are called the same: copies that are found, and different cells that are not.
+"""Measure how well copies of cells are found, and how often different cells are called the same.
 
     python tests/benchmarks/same_cells.py --data DIR [--sets jtsc,pbc] [--copies 300] [--seed 0]
         [--sheet FOLDER]
 
-Of each set so many cells are drawn and changed: saved again, resized, brightened, cut elsewhere. A
-line a change says how many are found in the set, and how many as the very cell. Pairs within the
-set are counted too, and how many of them have two types, which copies rarely have; with --sheet
-their pictures are written side by side, for the eye to judge. The last line is the share of all
-changed cells that are found.
+From each set, ``--copies`` cells are drawn and changed: saved again, resized, brightened, or
+cropped differently. A line per change reports how many are found in the set, and how many as
+exactly the original cell. Pairs within the set are counted too, and how many of them have two
+types, which is rare for copies; with --sheet their images are written side by side for inspection.
+The last line is the share of all changed cells that are found.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
-"""Two earlier domains as one reference: is the pool ever worse than the better of the two?
+"""Compare two earlier domains pooled as one reference with the better of the two.
 
     python tests/benchmarks/several_sources.py --data DIR [--cases 6] [--first 0]
 
-Each case draws cells of ``pbc``: one set as it is, all types; a second set through another stain
-and microscope, six types, as a finished study of them would be; and a query of these six types,
-seen as the second set was (even cases) or in a third way (odd ones). Then whole days of ``raabin``:
-a first batch beside ``pbc``, two later batches as queries. Nobody says a word.
+Each case draws cells of ``pbc``: one unaltered set with all types; a second set through another
+stain and microscope with six types, like a finished study of them; and a query of these six types,
+altered like the second set (even cases) or in a third way (odd cases). Then whole days of
+``raabin``: a first batch together with ``pbc``, and two later batches as queries. There is no
+confirmation.
 
 Each line has balanced accuracy in percent with the first set alone, the second alone, both with all
-their cells (``--sources equal``), and both as by default (``nearest``: the one alone that is
-decisively the nearest), then how near the second set was found to be. The last lines are the means,
-and how far the pool is below the better single set at most.
+their cells (``--sources equal``), and both as by default (``nearest``: only the set that is clearly
+the nearest, if there is one), then the measured nearness of the second set. The last lines are the
+means, and the largest difference by which the pool is worse than the better single set.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Options compared on a set whose stain, blur and size are altered: nothing else is tuned on.
+"""Compare options on a set with altered stain, blur and size, the only one used for tuning.
 
     python tests/benchmarks/shifted.py --data DIR [--set pbc] [--domains 4] [--encoders A,B+C]
         [--slides 1] [--through 0]
 
 Some cells of one labelled set are the reference. Others are drawn in unequal proportions, altered
-as another stain, camera and scanner would (of several slides each has a light of its own), with
---through seen through so many microscopes besides that `encoders train` holds back (much harder),
-and typed; then again with every second cluster, and with all, confirmed by a perfect reader.
-Defaults that no unlabelled run can check are chosen here, so that the sets that results are
-reported on take no part in the choice. The last line is the best option's mean of accuracy and
-balanced accuracy.
+as by another stain, camera and scanner (each of several slides has a different light) and, with
+--through, seen through this number of simulated microscopes that `encoders train` holds out (much
+harder). They are typed without confirmation, with every second cluster confirmed by a perfect
+reader, and with all confirmed. Defaults that cannot be checked on unlabelled runs are chosen here,
+so that the sets used for reported results do not influence the choice. The last line is the mean of
+accuracy and balanced accuracy of the best option.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""What a truthful reader gains by "mixed: split it": named clusters, with and without splits.
+"""Measure what a perfect reader gains by "mixed: split it", with and without splits.
 
     python tests/benchmarks/splitting.py --data DIR [--cells 600] [--pure 0.7] [--encoders A,B+C]
 
-Each query set of DIR is matched to a reference that is not of its laboratory. A simulated reader
-who knows the labels confirms every cluster by the type of most of its cells; or says "mixed" of a
-cluster whose commonest type is less than ``--pure`` of it, which splits it, and names the parts.
-Nothing else sees the labels. For each set: mixed clusters, their purity before and after, the
-questions that the splits add, and the balanced accuracy of the cells named by their clusters and of
-the vote updated with these names; beside the split of the app, one in two by the embeddings alone.
-The last line is the mean balanced accuracy of both, without splits and with.
+Each query set of DIR is matched to a reference of another laboratory. A simulated reader who knows
+the labels confirms every cluster by its majority type; or, if the most frequent type makes up less
+than ``--pure`` of a cluster, answers "mixed", which splits it, and names the parts. Only this
+reader uses the labels. For each set: mixed clusters, their purity before and after, the additional
+questions, and the balanced accuracy of the cells named by their clusters and of the vote updated
+with these names; for comparison, the split of the app into two by the embeddings alone. The last
+line is the mean balanced accuracy of both, without and with splits.
 """
 
 from __future__ import annotations

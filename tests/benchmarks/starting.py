@@ -1,8 +1,8 @@
-"""How long CellTransfer takes to start: the command line's help, and the first page of the app.
+"""Measure how long CellTransfer takes to start: the command line's help, and the app's first page.
 
     python tests/benchmarks/starting.py [--repeats 5]
 
-Each is a process of its own, by turns, in seconds of the processor and as a share of importing
+Each is a separate process, run alternately, in processor seconds and relative to importing
 Streamlit alone, which depends less on the machine. The last line is the headline.
 """
 

@@ -1,4 +1,4 @@
-"""What a person's words are worth on altered sets: constants of the teaching are chosen here alone.
+"""Measure the value of a person's answers on altered sets; its constants are chosen only here.
 
     python tests/benchmarks/taught.py --data DIR [--set pbc] [--domains 6] [--encoders A,B+C]
         [--errors 0.05] [--clusters mixture|louvain|node-degree] [--n-clusters 12]
@@ -6,14 +6,14 @@
         [--no-keep] [--colour balanced|lab|none] [--class-weight balanced|none] [--held-back]
 
 As in shifted.py, some cells of one labelled set are the reference, and others are drawn in unequal
-proportions, or in those of blood where some types are rare, and altered as another stain, camera
-and scanner would; of several slides each has a light of its own. With --through they are seen
-through so many microscopes besides that `encoders train` holds back (much harder), and with
---held-back they are cells that `encoders train` does not train on by its default seed. A reader
-confirms the clusters, keeps types that no cluster is called (or with --no-keep does not), then
-answers the queue, by the margin, or at random. The last line is the balanced accuracy of cells that
-nobody typed after 0, 20 and 50 answers of the queue, and the calibration error pooled; and how many
-clusters the reader confirmed.
+proportions, or in those of blood where some types are rare, and altered as by another stain, camera
+and scanner; each of several slides has a different light. With --through, they are also seen
+through this number of simulated microscopes that `encoders train` holds out (much harder), and with
+--held-back, they are cells that `encoders train` does not train on with its default seed. A reader
+confirms the clusters, keeps types that match no cluster (unless --no-keep is given), then answers
+the queue, by the margin, or at random. The last line is the balanced accuracy of unanswered cells
+after 0, 20 and 50 answers of the queue, the pooled calibration error, and the number of clusters
+that the reader confirmed.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""How long an answer takes to reach all cells: vote, queue and estimate anew.
+"""Measure how long an answer takes to update all cells: vote, queue and estimate.
 
     python tests/benchmarks/teaching.py [--cells 10000] [--voters 14] [--words 50]
 
-Drawn embeddings of so many query cells in clusters; what the voters say is drawn too. After some
-words the time of one more is measured: all that the Review page needs before the next cell. The
-last line is the median of ten answers.
+Embeddings of ``--cells`` query cells in clusters are synthetic, and so are the votes. After
+``--words`` answers, the time of one more is measured: everything that the Review page needs before
+the next cell. The last line is the median of ten answers.
 """
 
 from __future__ import annotations

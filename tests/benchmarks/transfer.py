@@ -1,10 +1,10 @@
-"""Accuracy, time and memory of a run from one real set to others, with options on and off.
+"""Measure accuracy, time and memory of a run from one real set to others, by options.
 
     python tests/benchmarks/transfer.py --data DIR [--reference pbc] [--per-class 120]
         [--queries jtsc,cellavision,bccd] [--encoders A,B+C] [--only default,centre,...]
 
-Labels of the queries are read by this script alone, after each run. The last line is the mean
-balanced accuracy of the default configuration.
+Only this script reads the labels of the queries, after each run. The last line is the mean balanced
+accuracy of the default configuration.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""How well cells of a type that the reference lacks are proposed as unknown.
+"""Measure how well cells of a type that the reference lacks are proposed as unknown.
 
     python tests/benchmarks/unknown.py --data DIR [--set pbc] [--domains 6] [--encoders A,B+C]
         [--slides 1] [--through 0]
 
-Sets are altered as in taught.py. Of each type in such a query, one after the other, the reference
-is left without; a reader who never errs names the clusters of the other types and says "none of
-these" to those of that one. For each: the area under the ROC curve of the distance to what was
-named, how many cells lie beyond the threshold, how many of the type these hold and how many of them
-are of it, and the same of the 20 farthest. The last line is the mean over the types left out.
+Sets are altered as in taught.py. Each type in such a query in turn is removed from the reference; a
+perfect reader confirms the clusters of the other types and answers "none of these" for those of the
+removed one. For each: the area under the ROC curve of the distance to the confirmed types, the
+number of cells beyond the threshold, the share of the removed type's cells that are beyond it
+(recall), the share of the cells beyond it that are of this type (precision), and the precision of
+the 20 farthest cells. The last line is the mean over the removed types.
 """
 
 from __future__ import annotations
