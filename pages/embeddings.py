@@ -145,7 +145,7 @@ def group_cells(
 def show_map(here: Here) -> None:
     """Show all cells in one plane, and the selected cells."""
     drawn = load_map(here.workspace, here.id)
-    sets = {role: here.pooled(role) for role in (REFERENCE, QUERY)}
+    sets = {role: here.used(role) for role in (REFERENCE, QUERY)}
     if not all(sets.values()):
         return
     if drawn is None:

@@ -45,7 +45,7 @@ def show_framing(here: Here) -> None:
         return
     for column, (role, dataset) in zip(st.columns(2, gap="medium"), sets.items(), strict=False):
         with column:
-            show_role(here, role, dataset, prepared)
+            show_role(here, role, here.used(role) if prepared else dataset, prepared)
     if prepared is not None:
         show_quality(here, prepared)
 

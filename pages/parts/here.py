@@ -8,7 +8,7 @@ import streamlit as st
 
 from celltransfer_core.data import Dataset
 from celltransfer_core.errors import CellTransferError
-from celltransfer_core.studies import Study, Workspace, mended_reference
+from celltransfer_core.studies import Study, Workspace, load_prepared, mended_reference
 from celltransfer_core.studies.records import Decision
 from celltransfer_core.vocabulary import REFERENCE
 from celltransfer_core.web import current_workspace
@@ -49,6 +49,17 @@ class Here:
         if role == REFERENCE:
             return mended_reference(self.workspace, self.id)
         return self.workspace.pooled(self.id, role)
+
+    def used(self, role: str) -> Dataset | None:
+        """Return the cells of a role that results are indexed by.
+
+        These are the pooled cells, unless one of several reference sets is used alone.
+        """
+        if role == REFERENCE:
+            prepared = load_prepared(self.workspace, self.id)
+            if prepared is not None and prepared.nearest and prepared.nearest.alone:
+                return prepared.reference
+        return self.pooled(role)
 
     def change_options(self, **options: Any) -> bool:
         """Change some of the study's options; return whether it worked, and show why not.

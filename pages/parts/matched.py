@@ -129,7 +129,7 @@ def load_matched(here: Here) -> Matched:
         config=study_config(here.workspace, here.study),
         named=named,
         query=query,
-        reference=here.pooled(REFERENCE),
+        reference=here.used(REFERENCE),
         shades=colours(here),
         new_types=named_types(here),
         standing={one.confirmation.cluster: one for one in standing},
