@@ -72,6 +72,7 @@ def show_reference(matched: Matched, name: str, height: int, *, key: str) -> Non
         shades=matched.shades,
         label=f"Reference cells of type {name}",
         role=REFERENCE,
+        dataset=matched.reference,
         height=height,
     )
 

@@ -44,3 +44,15 @@ def test_the_map_shows_the_types_of_the_set_that_is_used(open_page, alone):
 def test_every_page_follows_the_set_that_is_used(open_page, alone, page):
     _, study, _ = alone
     assert not open_page(page, study.id).exception
+
+
+def test_the_gallery_of_a_type_shows_cells_of_this_type(open_page, alone):
+    space, study, prepared = alone
+    app = open_page("matches", study.id)
+    pooled = space.pooled(study.id, "reference").cells
+    labels = dict(zip(prepared.reference.cells, prepared.reference.cell_labels, strict=True))
+    galleries = [json.loads(one.proto.json) for one in app.get("bidi_component")]
+    (shown,) = [one for one in galleries if "Reference cells" in one.get("label", "")]
+    (name,) = shown["names"]
+    assert shown["numbers"]
+    assert {labels[pooled[number]] for number in shown["numbers"]} == {name}
