@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from celltransfer_core.studies import decisions_now, expected_types
+from celltransfer_core.outputs import describe_nearest
+from celltransfer_core.studies import decisions_now, expected_types, load_prepared
 from celltransfer_core.vocabulary import NONE_TYPE
 from parts import text
 from parts.matched import Matched
@@ -20,11 +21,15 @@ def show_filtered(matched: Matched) -> None:
     ruled_out = [name for name in matched.left_out() if name in config.absent]
     left_out = [name for name in matched.left_out() if name not in ruled_out]
     of_clusters = {match.matched_type for match in matched.matches}
+    prepared = load_prepared(matched.here.workspace, matched.here.id)
     st.header("Types without a cluster")
+    lacking = prepared is not None and prepared.nearest is not None and prepared.nearest.lacking
+    if lacking:
+        st.markdown(text.plain(describe_nearest(prepared.nearest)))
     if config.filtering == "none":
         others = " other" if ruled_out else ""
         st.markdown(f"Filtering is switched off: every{others} type of the reference takes part.")
-    elif not ruled_out and not left_out and not {*config.always_kept} - of_clusters:
+    elif not lacking and not ruled_out and not left_out and not {*config.always_kept} - of_clusters:
         st.markdown("None: every type of the reference takes part.")
     if left_out:
         st.markdown(

@@ -56,3 +56,8 @@ def test_the_gallery_of_a_type_shows_cells_of_this_type(open_page, alone):
     (name,) = shown["names"]
     assert shown["numbers"]
     assert {labels[pooled[number]] for number in shown["numbers"]} == {name}
+    # Types that only the other set has are named; not all types take part.
+    told = text_of(app)
+    assert prepared.nearest.lacking
+    assert all(one in told for one in prepared.nearest.lacking)
+    assert "every type of the reference takes part" not in told
