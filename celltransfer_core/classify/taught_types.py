@@ -1,14 +1,16 @@
 """Summary of the types in one domain: a linear map learned from embeddings and types of cells.
 
-Only one mean per type and one covariance of the training cells are used, and only a matrix of their
-product is kept, from which no cell's embedding can be recovered. Not in the paper.
+Only one mean per type and one covariance within types are used. Answers given later move the means
+(:func:`add_answers`). Not in the paper.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from celltransfer_core.types import Bools, Float64, Floats, Ints
 
@@ -21,6 +23,10 @@ FOLDS = 5
 
 COMMON = 0.99
 """Share of the left-out cells that count as similar to one of the types."""
+
+ANSWER = 2.0
+"""Number of training cells that an answer on a cell of a later batch counts as:
+tests/benchmarks/memory_of_a_lab.py."""
 
 _POWERS = np.geomspace(0.02, 2.0, 60)
 _RANK = 1e-8  # of the largest: smaller eigenvalues are rounding errors
@@ -46,6 +52,40 @@ class TypeCentres(NamedTuple):
     lie within 1 of a mean."""
 
 
+@dataclass(frozen=True)
+class TypeMeans:
+    """Means of T types, in a space in which the covariance within types is the identity."""
+
+    means: Float64
+    """Shape (T, d)."""
+    counts: Float64
+    """Number of training cells of each type, shape (T,)."""
+    power: float
+    """Factor of the log odds, see :func:`teach_types`."""
+    limit: float
+    """Squared distance from the nearest type within which all but 1 % of the left-out cells
+    lie."""
+
+    @property
+    def there(self) -> Bools:
+        """Which types have at least one cell, shape (T,)."""
+        return np.asarray(self.counts >= min(1.0, self.counts.max()))
+
+    @property
+    def types(self) -> LinearTypes:
+        """Log odds of rows of the space; the intercept of a type that is not there is −inf."""
+        intercept = np.where(self.there, -(self.means**2).sum(axis=1) / 2, -np.inf)
+        return LinearTypes(self.power * self.means.T, self.power * intercept)
+
+    @property
+    def centres(self) -> TypeCentres:
+        """Centres of the types that are there; the metric is that of the covariance."""
+        own = self.means[self.there] @ self.means[self.there].T
+        metric = np.linalg.pinv(own, _RANK, hermitian=True).astype(np.float64)
+        odds = self.power * (own - np.diag(own) / 2)
+        return TypeCentres(odds, metric / self.limit / self.power**2)
+
+
 class TaughtTypes(NamedTuple):
     """Learned types, and their performance on left-out cells."""
 
@@ -59,9 +99,13 @@ class TaughtTypes(NamedTuple):
     unlike: Float64
     """Distance of each cell from the nearest type when left out, see :func:`distance_to_types`,
     shape (n,)."""
+    root: Float64
+    """Embeddings times this matrix are rows of the space of ``means``, shape (d, d)."""
+    means: TypeMeans
+    """The same types, to which answers can be added."""
 
 
-def fit_types(X: Floats, shares: Float64) -> LinearTypes:
+def fit_types(X: Floats, shares: Float64, apart: Floats | None = None) -> LinearTypes:
     r"""Fit a normal distribution to each type, all with the same covariance.
 
     .. math:: \log p(k \mid x) = x^T \Sigma^{-1} \mu_k - \tfrac12 \mu_k^T \Sigma^{-1} \mu_k + c
@@ -74,6 +118,10 @@ def fit_types(X: Floats, shares: Float64) -> LinearTypes:
     X : ndarray of float, shape (n, d)
     shares : ndarray of float64, shape (n, T)
         Probability of each type in each cell; one for the answer of a person.
+    apart : ndarray of float, shape (m, d), optional
+        Differences between cells of another laboratory and the means of their types there. They
+        count as much for the covariance as the differences within X: types vary alike in all
+        laboratories, and X may hold few cells.
 
     Returns
     -------
@@ -87,34 +135,36 @@ def fit_types(X: Floats, shares: Float64) -> LinearTypes:
     >>> (np.array([[0.5], [3.0]]) @ found.weights + found.intercept).argmax(axis=1).tolist()
     [0, 1]
     """
-    weights, intercept, _ = _fit(X, shares)
-    return LinearTypes(weights, intercept)
+    root, means = _fit(X, shares, apart)
+    return LinearTypes(root @ means.types.weights, means.types.intercept)
 
 
-def _fit(X: Floats, shares: Float64) -> tuple[Float64, Float64, Float64]:
-    """Fit the types; return weights, intercept, and their products with the means, (T, T)."""
+def _fit(X: Floats, shares: Float64, apart: Floats | None) -> tuple[Float64, TypeMeans]:
     rows = X.astype(np.float64)
     counts = shares.sum(axis=0)
     means = (shares.T @ rows) / np.maximum(counts, np.finfo(np.float64).tiny)[:, None]
-    within = (rows.T @ rows - (means * counts[:, None]).T @ means) / len(rows)
-    width = rows.shape[1]
+    scatter, cells = rows.T @ rows - (means * counts[:, None]).T @ means, len(rows)
+    if apart is not None and len(apart):
+        others = apart.astype(np.float64)
+        scatter, cells = scatter + others.T @ others, cells + len(others)
+    within, width = scatter / cells, rows.shape[1]
     variance = max(float(np.trace(within)) / width, np.finfo(np.float32).tiny)
     covariance = (1 - SHRINKAGE) * within + SHRINKAGE * variance * np.eye(width)
-    weights = np.linalg.solve(covariance, means.T)
-    products = means @ weights
-    intercept = -(means.T * weights).sum(axis=0) / 2
-    present = counts >= min(1.0, counts.max())
-    return weights, np.where(present, intercept, -np.inf), products
+    root = solve_triangular(np.linalg.cholesky(covariance), np.eye(width), lower=True).T
+    return root, TypeMeans(means @ root, counts, 1.0, 1.0)
 
 
-def teach_types(X: Floats, shares: Float64, *, seed: int = 0) -> TaughtTypes:
+def teach_types(
+    X: Floats, shares: Float64, *, apart: Floats | None = None, seed: int = 0
+) -> TaughtTypes:
     """Fit the types and calibrate them on left-out cells.
 
     Parameters
     ----------
     X : ndarray of float, shape (n, d)
     shares : ndarray of float64, shape (n, T)
-        See :func:`fit_types`.
+    apart : ndarray of float, shape (m, d), optional
+        All as for :func:`fit_types`.
     seed : int
         Seed of the division into parts.
 
@@ -128,34 +178,60 @@ def teach_types(X: Floats, shares: Float64, *, seed: int = 0) -> TaughtTypes:
     odds, unlike = np.zeros_like(shares), np.zeros(len(X))
     for number in np.unique(fold):
         out = fold == number
-        weights, intercept, products = _fit(X[~out], shares[~out])
-        bare = X[out] @ weights + intercept
+        root, means = _fit(X[~out], shares[~out], apart)
+        bare = X[out] @ (root @ means.types.weights) + means.types.intercept
         odds[out] = _finite(bare)
-        there = np.isfinite(intercept)
-        unlike[out] = distance_to_types(bare[:, there], _centres(products, intercept, there))
+        unlike[out] = distance_to_types(bare[:, means.there], means.centres)
     gained = [
         float((shares * np.log(np.maximum(probabilities_of(power * odds), _LEAST))).sum())
         for power in _POWERS
     ]
     power = float(_POWERS[int(np.argmax(gained))])
-    weights, intercept, products = _fit(X, shares)
     limit = max(float(np.quantile(unlike, COMMON)), float(np.finfo(np.float32).tiny))
-    centres = _centres(products, intercept, np.isfinite(intercept))
     agreed = odds.argmax(axis=1) == shares.argmax(axis=1)
+    root, means = _fit(X, shares, apart)
+    means = replace(means, power=power, limit=limit)
     return TaughtTypes(
-        LinearTypes(power * weights, power * intercept),
+        LinearTypes(root @ means.types.weights, means.types.intercept),
         float(agreed.mean()),
-        TypeCentres(power * centres.odds, centres.metric / limit / power**2),
+        means.centres,
         odds.argmax(axis=1).astype(np.int64),
         unlike / limit,
+        root,
+        means,
     )
 
 
-def _centres(products: Float64, intercept: Float64, there: Bools) -> TypeCentres:
-    """Return the centres of the existing types; the metric is that of the fitted covariance."""
-    own = products[np.ix_(there, there)]
-    metric = np.linalg.pinv(own, _RANK, hermitian=True).astype(np.float64)
-    return TypeCentres(own + intercept[there], metric)
+def add_answers(known: TypeMeans, rows: Floats, shares: Float64) -> TypeMeans:
+    """Move the means of types towards the answered cells of a later batch.
+
+    Parameters
+    ----------
+    known : TypeMeans
+        T types.
+    rows : ndarray of float, shape (n, d)
+        Answered cells, as rows of the space of these means.
+    shares : ndarray of float64, shape (n, T')
+        One for the type of each cell. The first T columns are the known types; others are new.
+
+    Returns
+    -------
+    TypeMeans
+        T' types. Each answered cell counts as :data:`ANSWER` training cells of its type.
+
+    Examples
+    --------
+    >>> known = TypeMeans(np.array([[0.0]]), np.array([2.0]), power=1.0, limit=1.0)
+    >>> add_answers(known, np.array([[6.0], [9.0]]), np.eye(2)).means.ravel().tolist()
+    [3.0, 9.0]
+    """
+    further = shares.shape[1] - len(known.counts)
+    before = np.pad(known.counts, (0, further))
+    counts = before + ANSWER * shares.sum(axis=0)
+    summed = np.pad(known.means, ((0, further), (0, 0))) * before[:, None]
+    summed += ANSWER * (shares.T @ rows.astype(np.float64))
+    means = summed / np.maximum(counts, np.finfo(np.float64).tiny)[:, None]
+    return replace(known, means=means, counts=counts)
 
 
 def distance_to_types(odds: Float64, centres: TypeCentres) -> Float64:

@@ -107,13 +107,13 @@ def drift_page(title: str, batches: Mapping[str, TypedBatch]) -> str:
     str
         HTML that loads no other files. The same batches give the same bytes.
     """
-    types = sorted({name for one in batches.values() for name in one.types})
+    types = sorted({name for one in batches.values() for name in (*one.types, *one.final)})
     page = Page(type_colours(types))
     page.add(f"<h1>{html.escape(title)}: cells added later</h1>")
     page.add(f"<p class=quiet>CellTransfer {__version__}</p>")
     page.text(
-        "Typed with the types learned from the study, without any confirmation and without "
-        "transport. These cells are not part of what was signed off."
+        "Typed with the types learned from the study, without transport, and with the answers of "
+        "readers on these cells, if there are any. These cells are not part of what was signed off."
     )
     page.add(f"<p class=note><strong>{html.escape(RESEARCH_USE)}</strong></p>")
     page.heading("Cells of each type")
@@ -130,6 +130,6 @@ def drift_page(title: str, batches: Mapping[str, TypedBatch]) -> str:
 
 
 def _counted(name: str, batch: TypedBatch, types: Sequence[str]) -> list[str]:
-    counts = [int(np.sum(np.array(batch.predicted) == one)) for one in types]
+    counts = [int(np.sum(np.array(batch.final) == one)) for one in types]
     numbers = [batch.query.n_cells, *counts, int(batch.flagged.sum()), int(batch.unknown.sum())]
     return [html.escape(name), *(f"{number:,}" for number in numbers)]

@@ -16,12 +16,12 @@ import numpy as np
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.people.calibration import Calibration, calibrate, prediction_sets
 from celltransfer_core.people.queue import random_sample
-from celltransfer_core.people.reviews import FinalTypes, Review, final_types
+from celltransfer_core.people.reviews import Review, final_types
 from celltransfer_core.people.updated import KINDS, UpdatedVote
 from celltransfer_core.pipeline.contents import cluster_hashes
 from celltransfer_core.pipeline.result import RunResult
-from celltransfer_core.types import Ints, Labels
-from celltransfer_core.vocabulary import QUERY, UNSURE
+from celltransfer_core.types import Ints
+from celltransfer_core.vocabulary import QUERY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,19 +137,13 @@ def reviewed_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame
     table["final_type"] = final.final[cell]
     table["reviewed_by"] = final.reader[cell]
     table["reviewed_at"] = final.time[cell]
-    table["decided_by"] = _deciders(final)[cell]
+    table["decided_by"] = final.deciders(BY_PREDICTION)[cell]
     if result.updated:
         drawn = random_sample(result.query.cells, reviews, seed=result.config.seed)
         sets = prediction_sets(result.updated, drawn)
         left = ["|".join(compress(result.types, held)) for held in sets.holds.tolist()]
         table["not_ruled_out"] = np.array(left)[cell]
     return table
-
-
-def _deciders(final: FinalTypes) -> Labels:
-    """Return who decided the final type of each cell."""
-    predicted = (final.reviewed == "") | (final.reviewed == UNSURE)
-    return np.where(predicted, BY_PREDICTION, np.where(final.disputed, "", final.reader))
 
 
 def cells_table(result: RunResult, reviews: Sequence[Review]) -> pd.DataFrame:

@@ -71,13 +71,28 @@ def batches_table(batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
     -------
     DataFrame
         batch, then the columns of :func:`typed_table`; a type unknown to a batch has no share
-        there.
+        there; then reviewed_type (empty where nobody answered), final_type, reviewed_by,
+        reviewed_at and decided_by: the readers whose answers make the final type, or
+        :data:`BY_BATCH`.
     """
     import pandas as pd
 
-    tables = [typed_table(one).assign(batch=name) for name, one in batches.items()]
+    tables = [_reviewed(one).assign(batch=name) for name, one in batches.items()]
     whole = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["batch"])
     return whole[["batch", *(name for name in whole if name != "batch")]]
+
+
+def _reviewed(batch: TypedBatch) -> pd.DataFrame:
+    """Add the answers on the cells of a batch to their table."""
+    table, final = typed_table(batch), batch.final_types
+    cell = np.searchsorted(batch.query.cells, table["sha256"].tolist())
+    return table.assign(
+        reviewed_type=final.reviewed[cell],
+        final_type=final.final[cell],
+        reviewed_by=final.reader[cell],
+        reviewed_at=final.time[cell],
+        decided_by=final.deciders(BY_BATCH)[cell],
+    )
 
 
 def with_batches(cells: pd.DataFrame, batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
@@ -98,7 +113,6 @@ def with_batches(cells: pd.DataFrame, batches: Mapping[str, TypedBatch]) -> pd.D
     import pandas as pd
 
     later = batches_table(batches)
-    later = later.assign(final_type=later["predicted_type"], decided_by=BY_BATCH)
     columns = ["batch", *cells.columns, "unknown"]
     own = cells.assign(batch="", unknown="")
     later = later.assign(unknown=later["unknown"].map(_TRUTH)).reindex(columns=columns)

@@ -61,6 +61,22 @@ class FinalTypes:
     disputed: Bools
     """Whether the readers disagree, shape (n,)."""
 
+    def deciders(self, otherwise: str) -> Labels:
+        """Name who decided the final type of each cell.
+
+        Parameters
+        ----------
+        otherwise : str
+            Name for cells whose final type is the prediction.
+
+        Returns
+        -------
+        ndarray of str, shape (n,)
+            The readers, joined by ``"; "``; empty where they disagree.
+        """
+        predicted = (self.reviewed == "") | self.unsure
+        return np.where(predicted, otherwise, np.where(self.disputed, "", self.reader))
+
 
 def read_reviews(payloads: Iterable[Mapping[str, Any]]) -> list[Review]:
     """Read reviews from the stored decisions of a study.

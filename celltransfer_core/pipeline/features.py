@@ -16,11 +16,15 @@ import numpy as np
 from celltransfer_core.clustering.components import discriminant
 from celltransfer_core.config.config import Config
 from celltransfer_core.matching.rows import centre
-from celltransfer_core.types import Bools, Float32, Float64, Ints
+from celltransfer_core.types import Bools, Float32, Float64, Ints, Labels
 from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 Embeddings = Mapping[str, Mapping[str, Float32]]
 """Raw embeddings by set and encoder, each of shape (cells, dim)."""
+
+DEVIATIONS = 1000
+"""Most reference cells whose differences from the means of their types are kept:
+tests/benchmarks/memory_of_a_lab.py."""
 
 
 def representation(
@@ -113,15 +117,54 @@ def query_blocks(
         :func:`add_discriminant`. With them, later cells get the same rows in any batch.
     """
     centred = config.features == "centred"
-    whole = np.linalg.norm(reference, axis=1).mean() or np.float32(1) if centred else 1.0
+    whole = _whole_norm(reference, config)
     blocks = []
     for member in voter:
         X = embeddings[QUERY][member]
         mean = X.mean(axis=0, dtype=np.float64) if centred else np.zeros(X.shape[1])
         scaled = len(voter) > 1 and config.scale_blocks
         norm = _block_norm(embeddings[REFERENCE][member], config) if scaled else 1.0
-        blocks.append(Block(member, mean, 1 / float(norm) / float(whole)))
+        blocks.append(Block(member, mean, 1 / float(norm) / whole))
     return tuple(blocks)
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """Differences between m reference cells and the means of their types."""
+
+    rows: Float32
+    """In the scale of the query's rows on which clusters are found, shape (m, d)."""
+    types: Labels
+    """Type of each, shape (m,)."""
+
+
+def reference_deviations(reference: Float32, types: Labels, config: Config) -> Deviations:
+    """Draw reference cells evenly over their types, and subtract the means of the types.
+
+    Parameters
+    ----------
+    reference : ndarray of float32, shape (n, d)
+        From :func:`representation`.
+    types : ndarray of str, shape (n,)
+    config : Config
+        Its ``features`` and ``seed`` are used.
+
+    Returns
+    -------
+    Deviations
+        Of at most :data:`DEVIATIONS` cells.
+    """
+    names = np.unique(types)
+    rng = np.random.default_rng([config.seed, 33])
+    scale = np.float32(1 / _whole_norm(reference, config))
+    rows, drawn = list[Float32](), list[Labels]()
+    for name in names:
+        own = np.flatnonzero(types == name)
+        mean = reference[own].mean(axis=0, dtype=np.float64).astype(np.float32)
+        some = np.sort(rng.permutation(own)[: DEVIATIONS // len(names)])
+        rows.append((reference[some] - mean) * scale)
+        drawn.append(types[some])
+    return Deviations(np.concatenate(rows), np.concatenate(drawn))
 
 
 def between_laboratories(
@@ -172,6 +215,13 @@ def between_laboratories(
         scaled = len(voter) > 1 and config.scale_blocks
         left.append(doubted * offset / (_block_norm(whole, config) if scaled else 1))
     return Xs, Xt + np.concatenate(left).astype(np.float32)
+
+
+def _whole_norm(reference: Float32, config: Config) -> float:
+    """Compute the mean norm by which :func:`add_discriminant` divides the rows."""
+    if config.features != "centred":
+        return 1.0
+    return float(np.linalg.norm(reference, axis=1).mean() or np.float32(1))
 
 
 def _block_norm(X: Float32, config: Config) -> np.floating[Any]:

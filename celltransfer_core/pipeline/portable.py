@@ -37,10 +37,10 @@ from celltransfer_core.pipeline.embedded import embed_sets
 from celltransfer_core.pipeline.inferred import infer_run
 from celltransfer_core.pipeline.result import RunResult
 from celltransfer_core.pipeline.slide_drift import cell_figures, find_drift, usual_figures
-from celltransfer_core.pipeline.typed_batch import TypedBatch
+from celltransfer_core.pipeline.typed_batch import TeachableRows, TypedBatch
 from celltransfer_core.pipeline.view import view_of
 from celltransfer_core.runtime.cache import Cache
-from celltransfer_core.types import Bools, Float64, Labels, Progress, RGBImage, silent
+from celltransfer_core.types import Bools, Float32, Float64, Labels, Progress, RGBImage, silent
 from celltransfer_core.vocabulary import ANSWERS, NONE_TYPE, QUERY, UNSURE
 
 Cells = Dataset | Path | str | Sequence[RGBImage]
@@ -118,8 +118,13 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         usable &= sum_of[:, 0] > 0
         width = sum(len(block.mean) for block in run.blocks)
         rows = run.features[usable, :width]
-        learned = teach_types(rows, shares[usable] / sum_of[usable], seed=run.config.seed)
         self.classes_ = np.array([run.types[number] for number in order])
+        learned = teach_types(
+            rows,
+            shares[usable] / sum_of[usable],
+            apart=_apart(run, self.classes_),
+            seed=run.config.seed,
+        )
         specs = {spec.id: spec for spec in run.encoders}
         self.encoders_ = tuple(encoder_reference(specs[block.encoder]) for block in run.blocks)
         ends = np.cumsum([len(block.mean) for block in run.blocks])
@@ -130,6 +135,7 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         self.intercept_ = learned.found.intercept - sum(
             block.mean @ part for block, part in zip(run.blocks, folded, strict=True)
         )
+        self._learned, self._blocks = (learned.root, learned.means), run.blocks
         self.centres_ = TypeCentres(*(np.round(one, _DIGITS) for one in learned.centres))
         figures = cell_figures(
             _nuclei_of(run, usable), learned.left_out, len(order), learned.unlike > 1
@@ -230,7 +236,16 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
             unlike,
             find_drift(figures, query.cell_slides, self.usual_),
             self.taught_,
+            self._teachable(found[QUERY]),
         )
+
+    def _teachable(self, embeddings: Mapping[str, Float32]) -> TeachableRows | None:
+        """Return the rows that answers move types by; they are not known to a classifier's file."""
+        if not hasattr(self, "_learned"):
+            return None
+        root, means = self._learned
+        whole = [(embeddings[one.encoder] - one.mean) * one.scale for one in self._blocks]
+        return TeachableRows((np.concatenate(whole, axis=1) @ root).astype(np.float32), means)
 
     def predict(self, X: Cells) -> Labels:
         """Name the likeliest type of each cell.
@@ -285,6 +300,13 @@ def _final_shares(run: RunResult, reviews: Sequence[Review]) -> tuple[Bools, Flo
         elif answer != UNSURE and answer in ANSWERS:
             usable[number] = False
     return usable, shares
+
+
+def _apart(run: RunResult, types: Labels) -> Float32 | None:
+    """Return the differences of reference cells of these types from the means of their types."""
+    if run.deviations is None:
+        return None
+    return run.deviations.rows[np.isin(run.deviations.types, types)]
 
 
 def _nuclei_of(run: RunResult, usable: Bools) -> Nuclei | None:

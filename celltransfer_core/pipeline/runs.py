@@ -187,5 +187,6 @@ def _vote(
         ruled_out=ruled_out,
         cluster_votes=named.votes,
         blocks=prepared.blocks,
+        deviations=prepared.deviations,
         nearest=prepared.nearest,
     )

@@ -87,6 +87,7 @@ from .processes import (
 )
 from .records import (
     BATCH as BATCH,
+    BATCH_REVIEW as BATCH_REVIEW,
     MAX_NAME as MAX_NAME,
     ROLES as ROLES,
     Decision as Decision,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from celltransfer_core.studies.payloads import Payload, review_payloads
-from celltransfer_core.studies.records import Decision, now
+from celltransfer_core.studies.records import BATCH_REVIEW, Decision, now
 from celltransfer_core.studies.renamed import decisions_now
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.vocabulary import NONE_TYPE, SKIPPED
@@ -41,6 +41,8 @@ class Answer:
     blind: bool
     source: str
     """File that the answer was imported from; empty if it was given here."""
+    batch: bool
+    """Whether the cell belongs to a batch that was added to the study later."""
     left: tuple[str, ...]
     """The cells for which the answer still stands; empty once later answers replaced it for all."""
 
@@ -69,6 +71,7 @@ def list_answers(workspace: Workspace, study: str) -> tuple[Answer, ...]:
     def make() -> tuple[Answer, ...]:
         found = [
             *_of_cells(decisions_now(workspace, snapshot, "review")),
+            *_of_cells(decisions_now(workspace, snapshot, BATCH_REVIEW)),
             *_of_clusters(decisions_now(workspace, snapshot, "match")),
         ]
         return tuple(sorted(found, key=lambda one: -one.decision))
@@ -102,6 +105,7 @@ def _of_cells(decisions: Sequence[Decision]) -> list[Answer]:
                 before=said or "",
                 blind=bool(p["blind"]),
                 source=p.get("from", ""),
+                batch=decision.kind == BATCH_REVIEW,
                 left=(p["cell"],),
             )
         )
@@ -130,6 +134,7 @@ def _of_clusters(decisions: Sequence[Decision]) -> list[Answer]:
             before=before[number],
             blind=False,
             source="",
+            batch=False,
             left=tuple(one for one in decision.payload["cells"] if last[one] == number),
         )
         for number, decision in enumerate(decisions)
@@ -161,12 +166,14 @@ def revised_payloads(
     new = {} if said in (None, NONE_TYPE, *types) else {"new": True}
     time = now()
     found: dict[str, list[Payload]] = {}
-    if cells:
-        found["review"] = [
-            {**payload, "together": len(cells)}
-            for one in cells
-            for payload in review_payloads([(one.cells[0], said, False)], one.reader, time)
-        ]
+    for kind in ("review", BATCH_REVIEW):
+        some = [one for one in cells if one.batch == (kind == BATCH_REVIEW)]
+        if some:
+            found[kind] = [
+                {**payload, "together": len(some)}
+                for one in some
+                for payload in review_payloads([(one.cells[0], said, False)], one.reader, time)
+            ]
     if clusters:
         found["match"] = [
             {

@@ -1,8 +1,8 @@
 """Batches of a study: cells added later, typed with the types learned from the study.
 
-In: the sets of the role ``batch``, and the study, signed off or not. Out: the types of each batch,
-its unknown cells, and its drift. Existing results do not change: a batch is not part of the query,
-its clusters, matches and votes, or of the signature.
+In: the sets of the role ``batch``, the study, signed off or not, and answers on cells of batches.
+Out: the types of each batch, its unknown cells, and its drift. Existing results do not change: a
+batch is not part of the query, its clusters, matches and votes, or of the signature.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from celltransfer_core.about import __version__
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.data.tables import METADATA_FILE
 from celltransfer_core.errors import StudyError
+from celltransfer_core.people.reviews import Review, read_reviews
 from celltransfer_core.pipeline.portable import CellClassifier
 from celltransfer_core.pipeline.typed_batch import TypedBatch
 from celltransfer_core.studies.current import CurrentRun, load_current
@@ -27,7 +29,16 @@ from celltransfer_core.studies.kept import (
     save_result,
     weighing_of,
 )
-from celltransfer_core.studies.records import BATCH, MAX_NAME, ImageSet, Study, clean_name
+from celltransfer_core.studies.payloads import brought_payloads
+from celltransfer_core.studies.records import (
+    BATCH,
+    BATCH_REVIEW,
+    MAX_NAME,
+    ImageSet,
+    Study,
+    clean_name,
+)
+from celltransfer_core.studies.renamed import decisions_now
 from celltransfer_core.studies.stages import hash_of
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.types import Progress
@@ -40,9 +51,12 @@ class Batch:
 
     images: ImageSet
     typed: TypedBatch | None
-    """With the current answers of the study, or else with earlier ones."""
+    """With the current answers of the study, or else with earlier ones; then with the answers on
+    its own cells."""
     fresh: bool
-    """Whether it was typed with the current answers."""
+    """Whether it was typed with the current answers of the study."""
+    untaught: TypedBatch | None = None
+    """Without the answers on its own cells."""
 
 
 def add_batch(workspace: Workspace, study: str, name: str) -> ImageSet:
@@ -88,14 +102,28 @@ def batches_of(workspace: Workspace, study: str) -> tuple[Batch, ...]:
     tuple of Batch
     """
     sets = workspace.sets(study, BATCH)
-    current = load_current(workspace, study) if sets else None
+    if not sets:
+        return ()
+    current = load_current(workspace, study)
+    given = decisions_now(workspace, workspace.snapshot(study), BATCH_REVIEW)
+    reviews = tuple(read_reviews([one.payload for one in given]))
     found = []
     for one in sets:
         path = _path(workspace, one, current) if current else None
         fresh = path is not None and has_result(path)
         shown = path if fresh else _latest(workspace, one)
-        found.append(Batch(one, load_result(shown) if shown else None, fresh))
+        if shown is None:
+            found.append(Batch(one, None, fresh))
+            continue
+        taught = _taught_batch(shown, result_stamp(shown), reviews)
+        found.append(Batch(one, taught, fresh, load_result(shown)))
     return tuple(found)
+
+
+@lru_cache(maxsize=8)
+def _taught_batch(path: Path, stamp: int, reviews: tuple[Review, ...]) -> TypedBatch:  # noqa: ARG001
+    found: TypedBatch = load_result(path)
+    return found.teach(reviews)
 
 
 def typed_batches(workspace: Workspace, study: str) -> dict[str, TypedBatch]:
@@ -168,7 +196,7 @@ def as_new_study(workspace: Workspace, batch: ImageSet) -> Study:
     Returns
     -------
     Study
-        No image is copied.
+        No image is copied. Answers on cells of the batch are brought in.
 
     Raises
     ------
@@ -187,10 +215,22 @@ def as_new_study(workspace: Workspace, batch: ImageSet) -> Study:
         workspace.take_over(query.id, batch.id, names)
         if cells.slide or cells.patient:
             workspace.receive(query.id, [(METADATA_FILE, _slides(cells))])
+        _bring_answers(workspace, batch, made.id)
     except BaseException:
         workspace.delete(made.id)
         raise
     return workspace.study(made.id)
+
+
+def _bring_answers(workspace: Workspace, batch: ImageSet, to: str) -> None:
+    """Give the answers on a batch to a study that has its cells as the query."""
+    (typed,) = (one.typed for one in batches_of(workspace, batch.study) if one.images == batch)
+    given: dict[str, list[Review]] = {}
+    for one in typed.reviews if typed else ():
+        given.setdefault(one.reader, []).append(one)
+    for reader, reviews in given.items():
+        payloads = brought_payloads(reviews, batch.name, counts=False)
+        workspace.decide_all(to, "review", payloads, reader)
 
 
 def _slides(cells: Dataset) -> bytes:

@@ -21,7 +21,7 @@ from celltransfer_core.studies.database import (
     StudyRow,
     to_record,
 )
-from celltransfer_core.studies.records import Decision, clean_name, now
+from celltransfer_core.studies.records import BATCH_REVIEW, Decision, clean_name, now
 
 
 def decision_counts(study: str) -> tuple[ColumnElement[int], ...]:
@@ -74,8 +74,9 @@ class DecisionTable(Database):
         ----------
         study : str
         kind : str
-            ``match``, ``cluster``, ``cluster-name``, ``keep``, ``expect``, ``review``, ``label``
-            or ``filter``.
+            ``match``, ``cluster``, ``cluster-name``, ``keep``, ``expect``, ``review``,
+            ``batch-review``, ``label`` or ``filter``. Answers on a batch are allowed after the
+            study was signed off, because a batch is not part of what was signed.
         payload : mapping
             JSON values: what was decided, and for which cells.
         who : str
@@ -105,7 +106,7 @@ class DecisionTable(Database):
         who = clean_name(who)
 
         def add(session: Session) -> tuple[Decision, ...]:
-            self._touch(session, study)
+            self._touch(session, study, beside=kind == BATCH_REVIEW)
             rows = self._add(session, study, kind, payloads, who)
             return tuple(to_record(Decision, row) for row in rows)
 
@@ -155,7 +156,7 @@ class DecisionTable(Database):
 
         def add(session: Session) -> str:
             before = self._pulse(session, study, lock=True)
-            changed = self._touch(session, study).changed
+            changed = self._touch(session, study, beside=kind == BATCH_REVIEW).changed
             rows = self._add(session, study, kind, payloads, who)
             if before is None or before.text != seen or not rows:
                 return seen
@@ -264,7 +265,7 @@ class DecisionTable(Database):
         )
 
         def undo(session: Session) -> tuple[Decision, ...]:
-            self._touch(session, study)
+            self._touch(session, study, beside=kind == BATCH_REVIEW)
             last = session.scalar(own.limit(1))
             if last is None:
                 return ()

@@ -17,6 +17,9 @@ from celltransfer_core.errors import StudyError
 Role = Literal["reference", "query", "extra", "batch"]
 ROLES: tuple[Role, ...] = ("reference", "query", "extra", "batch")
 
+BATCH_REVIEW = "batch-review"
+"""Kind of a decision: an answer on a cell of a batch."""
+
 BATCH: Literal["batch"] = "batch"
 """Role of a set added after a study: typed by the classifier that the study trained, but not part
 of its results and not covered by its sign-off; see :mod:`celltransfer_core.studies.batches`."""

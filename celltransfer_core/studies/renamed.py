@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from celltransfer_core.data.type_names import same_type
 from celltransfer_core.errors import DataError
 from celltransfer_core.pipeline.result import type_names
-from celltransfer_core.studies.records import Decision, ImageSet
+from celltransfer_core.studies.records import BATCH_REVIEW, Decision, ImageSet
 from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.vocabulary import ANSWERS, REFERENCE, check_new_type
@@ -21,6 +21,7 @@ from celltransfer_core.vocabulary import ANSWERS, REFERENCE, check_new_type
 _NAMED_IN = {
     "match": "type",
     "review": "answer",
+    BATCH_REVIEW: "answer",
     "keep": "type",
     "expect": "type",
     "label": "type",

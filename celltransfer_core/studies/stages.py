@@ -22,7 +22,7 @@ from celltransfer_core.matching.matches import MOST_ALIKE
 from celltransfer_core.pipeline.maps import Layout, layouts
 from celltransfer_core.pipeline.votes import transport_counts
 from celltransfer_core.studies.label_mends import mended_labels
-from celltransfer_core.studies.records import BATCH, Decision, ImageSet, Study
+from celltransfer_core.studies.records import BATCH, BATCH_REVIEW, Decision, ImageSet, Study
 from celltransfer_core.studies.renamed import decisions_now, types_now
 from celltransfer_core.studies.sample_types import expected_of
 from celltransfer_core.studies.snapshots import Snapshot
@@ -158,7 +158,8 @@ def named_types(workspace: Workspace, study: str) -> list[str]:
     matches = decisions_now(workspace, snapshot, "match")
     # Without the mark, it was a type of a reference that the study no longer has.
     given = [d.payload.get("type") for d in matches if d.payload.get("new")]
-    given += [d.payload.get("answer") for d in decisions_now(workspace, snapshot, "review")]
+    for kind in ("review", BATCH_REVIEW):
+        given += [d.payload.get("answer") for d in decisions_now(workspace, snapshot, kind)]
     return [name for name in dict.fromkeys(given) if name and name not in own]
 
 

@@ -103,7 +103,8 @@ def _show_typed(here: Here, batches: Sequence[Batch]) -> None:
         {
             "Batch": name,
             "Cells": one.query.n_cells,
-            **Counter(one.predicted),
+            "Answered": int(one.answered.sum()),
+            **Counter(one.final),
             "Flagged": int(one.flagged.sum()),
             "Unlike all types": int(one.unknown.sum()),
         }

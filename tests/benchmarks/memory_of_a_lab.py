@@ -7,15 +7,16 @@ In a study of the first batch, with cells of pbc as the reference, a perfect rea
 clusters and then answers ``--answers`` cells of the review queue. The second and the third batch
 are typed without confirmation: by the study's classifier, as `run --continue` does; with the study
 and pbc together as the reference; with the study as the only reference; and with pbc alone. They
-are also typed with a few answers (``--few`` cells of the queue, no cluster confirmed), as a
-separate study with the first as its reference, as offered on the Data page. Batches of raabin are
+are also typed with a few answers (``--few`` cells of the queue, no cluster confirmed): within the
+study, as on the Review page; and as a separate study with the first as its reference, as offered on
+the Data page. Batches of raabin are
 whole days (its basophils, which were imaged separately, are divided in the same way); those of jtsc
 are random thirds; altered batches are cells of pbc that `encoders train` holds out by default, seen
 as by another laboratory (taught.py). No choice is based on jtsc, which is for reports.
 
 Each line has balanced accuracy / accuracy in percent; for the first batch over the final types, and
 over cells that were not answered. The last line is the first batch and the mean of the others by
-the classifier, by the study with pbc, and with a few answers, over all domains.
+the classifier, by the study with pbc, and with a few answers in both ways, over all domains.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from celltransfer_core.people import Review, annotations_of, final_types, review
 from celltransfer_core.pipeline import (
     CellClassifier,
     RunResult,
+    TypedBatch,
     detect,
     identify,
     prepare,
@@ -133,11 +135,25 @@ def taught(
     for step in range(min(answers, len(cells))):
         queue = review_queue(cells, updated().vote, found.clusters.labels, reviews)
         cell, chance = int(queue.cells[0]), float(queue.chances[0])
-        time = f"2000-01-01T00:{step // 60:02}:{step % 60:02}+00:00"
         drawn = None if np.isnan(chance) else chance
-        given = Review(cells[cell], str(truth[cell]), "reader", time, bool(queue.blind[0]), drawn)
+        said = str(truth[cell])
+        given = Review(cells[cell], said, "reader", time_of(step), bool(queue.blind[0]), drawn)
         reviews.append(given)
     return updated(), reviews
+
+
+def time_of(step: int) -> str:
+    """Give each answer a time of its own."""
+    return f"2000-01-01T00:{step // 60:02}:{step % 60:02}+00:00"
+
+
+def answered(batch: TypedBatch, truth: np.ndarray, answers: int) -> TypedBatch:
+    """Answer so many cells of a batch's queue, one after the other."""
+    for step in range(min(answers, len(truth))):
+        cell = int(batch.queue[0])
+        said = Review(batch.query.cells[cell], str(truth[cell]), "reader", time_of(step), False)
+        batch = batch.teach([*batch.reviews, said])
+    return batch
 
 
 def as_reference(found: RunResult, reviews: list[Review], batch: Dataset, least: float) -> Dataset:
@@ -182,6 +198,16 @@ def measure(domain: str, options: argparse.Namespace, cache: Cache) -> dict[str,
                 for one, batch in zip(later, batched, strict=True)
             ],
         )
+        note(
+            f"classifier, {options.few} answers",
+            [
+                figures(
+                    one.cell_labels,
+                    np.array(answered(batch, one.cell_labels, options.few).final),
+                )
+                for one, batch in zip(later, batched, strict=True)
+            ],
+        )
         for batch in batched:
             told = ", ".join(f"{d.figure} {d.distance:.2f} of {d.limit:.2f}" for d in batch.drift)
             unknown = 100 * np.mean(batch.unknown)
@@ -202,7 +228,7 @@ def measure(domain: str, options: argparse.Namespace, cache: Cache) -> dict[str,
             pooled = pool([reference, own], names=["pbc", "study"])
             note(f"study beside pbc, {least:g}", typed_with(pooled))
             note(f"study alone, {least:g}", typed_with(own))
-            answered = [taught(own, one, options.few, cache, clusters=False) for one in later]
+            reviewed = [taught(own, one, options.few, cache, clusters=False) for one in later]
             note(
                 f"study alone, {least:g}, {options.few} answers",
                 [
@@ -210,7 +236,7 @@ def measure(domain: str, options: argparse.Namespace, cache: Cache) -> dict[str,
                         one.cell_labels,
                         final_types(result.query.cells, result.predicted, said).final,
                     )
-                    for one, (result, said) in zip(later, answered, strict=True)
+                    for one, (result, said) in zip(later, reviewed, strict=True)
                 ],
             )
         note("pbc alone", typed_with(reference))
@@ -232,15 +258,16 @@ def main() -> None:
     cache = Cache()
     tables = [measure(domain, options, cache) for domain in options.domains]
     beside = f"study beside pbc, {options.least[0]:g}"
-    few = f"study alone, {options.least[0]:g}, {options.few} answers"
-    first, model, study, answered = (
+    taught_few = f"classifier, {options.few} answers"
+    own_few = f"study alone, {options.least[0]:g}, {options.few} answers"
+    first, model, study, few, own = (
         np.mean([value for table in tables for value in table[way]])
-        for way in ("first batch", "classifier", beside, few)
+        for way in ("first batch", "classifier", beside, taught_few, own_few)
     )
     print(
         f"first batch after {options.answers} answers {first:.1f}; the next without a word: "
-        f"classifier {model:.1f}, study beside pbc {study:.1f}; after {options.few} answers "
-        f"{answered:.1f}"
+        f"classifier {model:.1f}, study beside pbc {study:.1f}; after {options.few} answers: "
+        f"within the study {few:.1f}, as a study of its own {own:.1f}"
     )
 
 
