@@ -4,17 +4,15 @@ from bisect import bisect_left
 
 import streamlit as st
 
-from celltransfer_core.studies import HELD
 from parts import text
 from parts.answer_buttons import (
     LABELS,
-    offer_back,
-    offer_undo,
+    nothing_left,
     show_others,
-    show_problem,
     show_types,
 )
 from parts.assets import ASSETS
+from parts.batch_review import choose_batch, go_through_batch
 from parts.cell_view import show_views
 from parts.choosing import choose, queue_of
 from parts.desk import desk_of, next_cell
@@ -48,7 +46,7 @@ def one_by_one(here: Here) -> None:
     current = reload_current(here)
     run, reviews = current.run, current.reviews
     queue = queue_of(here, run, reviews)
-    shown = next_cell(here, run, queue)
+    shown = next_cell(here, run.query.cells, queue)
     if shown is None:
         nothing_left(here)
     else:
@@ -83,36 +81,17 @@ def one_by_one(here: Here) -> None:
     show_progress(here, current, len(queue.cells))
 
 
-def nothing_left(here: Here) -> None:
-    """Say that the queue is done."""
-    if desk_of(here).elsewhere:
-        st.info(
-            "The remaining cells are being read by other readers. Those left unanswered come here "
-            f"after {HELD / 60:.0f} minutes.",
-            icon=":material/group:",
-        )
-    else:
-        st.success(
-            "There are no more cells to review here. Choose other cells above, or continue to the "
-            "export.",
-            icon=":material/done_all:",
-        )
-    with st.container(horizontal=True):
-        if desk_of(here).past:
-            offer_back(here)
-        if here.own_decisions("review"):
-            offer_undo(here)
-    show_problem(here)
-
-
 here = open_page(
     "Review",
     "Type the uncertain cells: each answer updates the vote immediately.",
 )
 st.html(ASSETS / "review" / "review.css")
 if found := current_run(here, "Type every cell"):
-    choose(here, found)
-    go_through(here)
+    if batch := choose_batch(here):
+        go_through_batch(here, batch)
+    else:
+        choose(here, found)
+        go_through(here)
     with st.expander("Reference cells of each type"):
         show_examples(here, found.run, reference_types(here), colours(here))
     to_do = next_step(here.study).page != "export"

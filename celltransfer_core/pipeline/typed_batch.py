@@ -126,12 +126,14 @@ class TypedBatch:
             for cell, name in settled_answers(own).items()
             if name and name not in ANSWERS
         }
-        if not typed or self.teachable is None:
+        if self.teachable is None or not (typed or self.reviews):
             return replace(self, reviews=own)
         known = self.teachable
         types = (*self.types, *sorted({*typed.values()} - {*self.types}))
-        cells = np.array(sorted(typed))
-        shares = np.eye(len(types))[[types.index(typed[cell]) for cell in cells.tolist()]]
+        cells = np.array(sorted(typed), dtype=np.int64)
+        place_of = {name: number for number, name in enumerate(types)}
+        said = np.array([place_of[typed[cell]] for cell in cells.tolist()], dtype=np.int64)
+        shares = np.eye(len(types))[said]
         means = add_answers(known.means, known.rows[cells], shares)
         odds = known.rows.astype(np.float64) @ means.types.weights + means.types.intercept
         return replace(

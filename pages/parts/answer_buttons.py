@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from celltransfer_core.studies import HELD
 from celltransfer_core.vocabulary import ARTEFACT, MOST_LETTERS, NONE_TYPE, SKIPPED, UNSURE
 from parts import text
 from parts.desk import answer, answer_new, desk_of, go_back, undo
@@ -119,6 +120,28 @@ def offer_back(here: Here) -> None:
         disabled=desk_of(here).place == 0,
         help="Show the previous cell again, to change the answer if needed.",
     )
+
+
+def nothing_left(here: Here) -> None:
+    """Say that the queue is done."""
+    if desk_of(here).elsewhere:
+        st.info(
+            "The remaining cells are being read by other readers. Those left unanswered come here "
+            f"after {HELD / 60:.0f} minutes.",
+            icon=":material/group:",
+        )
+    else:
+        st.success(
+            "There are no more cells to review here. Choose other cells above, or continue to the "
+            "export.",
+            icon=":material/done_all:",
+        )
+    with st.container(horizontal=True):
+        if desk_of(here).past:
+            offer_back(here)
+        if here.own_decisions(desk_of(here).kind):
+            offer_undo(here)
+    show_problem(here)
 
 
 def show_problem(here: Here) -> None:

@@ -17,6 +17,7 @@ from celltransfer_core.outputs import (
     transport_pays,
     with_batches,
 )
+from celltransfer_core.pipeline import TypedBatch
 from celltransfer_core.plots import CAPTIONS, drift_figure
 from celltransfer_core.runtime import write_atomically
 from celltransfer_core.studies import (
@@ -123,18 +124,42 @@ def _show_typed(here: Here, batches: Sequence[Batch]) -> None:
             continue
         for said in describe_drift(batch.typed.drift):
             st.warning(f"{text.plain(batch.images.name)}: {text.plain(said)}")
-        _offer_study(here, batch, pays=transport_pays(batch.typed))
+        _say_if_apart(batch, batch.typed)
+        with st.container(horizontal=True):
+            _offer_review(batch, batch.typed)
+            _offer_study(here, batch)
 
 
-def _offer_study(here: Here, batch: Batch, *, pays: bool) -> None:
-    """Offer a study of the batch itself, to confirm its clusters and to transport to it."""
+def _offer_review(batch: Batch, typed: TypedBatch) -> None:
+    """Offer to review the cells of a batch within this study."""
     name = text.plain(batch.images.name)
-    if pays:
+    if clicked(
+        st.button,
+        f"Review {name} ({text.count(int(typed.flagged.sum()), 'flagged cell')})",
+        key=f"review {batch.images.id}",
+        icon=":material/fact_check:",
+        type="primary",
+        help="Answer its least certain cells here. Each answer updates the other cells of the "
+        "batch; about ten are usually enough.",
+    ):
+        st.session_state["batch"] = batch.images.id
+        go("review")
+
+
+def _say_if_apart(batch: Batch, typed: TypedBatch) -> None:
+    """Say that a study of the batch itself may be worthwhile, if it has drifted."""
+    name = text.plain(batch.images.name)
+    if transport_pays(typed):
         st.info(
             f"Stain or proportions of {name} have drifted. Confirming its clusters, and transport "
             "to it, may be worthwhile. A separate study of it uses this study as its reference.",
             icon=":material/sync:",
         )
+
+
+def _offer_study(here: Here, batch: Batch) -> None:
+    """Offer a study of the batch itself, to confirm its clusters and to transport to it."""
+    name = text.plain(batch.images.name)
     if clicked(
         st.button,
         f"Review {name} as a study of its own",

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from celltransfer_core.data import Dataset
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.framing import square
 from celltransfer_core.people import Calibration, Review, calibrate, prediction_sets, random_sample
@@ -126,6 +127,37 @@ def show_views(
             "um": _um_per_px(here, run, cell),
             "height": height,
             "ahead": [_address(here, run, one, view) for one in coming for view in views],
+        },
+    )
+
+
+def show_original(
+    here: Here, cells: Dataset, cell: int, role: str, coming: Sequence[int], *, height: str
+) -> None:
+    """Show a cell that is not part of a run, in original colours; see :func:`show_views`."""
+    try:
+        high, wide = cells.read(cell).shape[:2]
+    except (CellTransferError, OSError):
+        st.error("The image of this cell can no longer be read.")
+        return
+    whole = (0, 0, wide, high)
+
+    def address(one: int) -> str:
+        return picture_url(here, cells.cells[one], LARGE, role)
+
+    component("cells", "viewer")(
+        key="cells viewer",
+        data={
+            "cell": cells.cells[cell],
+            "views": [
+                {"label": "Original colours", "whole": True, "box": whole, "url": address(cell)}
+            ],
+            "framed": False,
+            "field": whole,
+            "all": whole,
+            "um": cells.cell_scales[cell].um_per_px or 0.0,
+            "height": height,
+            "ahead": [address(one) for one in coming],
         },
     )
 

@@ -9,8 +9,7 @@ import streamlit as st
 
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.people import ReviewQueue
-from celltransfer_core.pipeline import RunResult
-from celltransfer_core.studies import HELD, now, review_payloads
+from celltransfer_core.studies import BATCH_REVIEW, HELD, now, review_payloads
 from parts.here import Here
 from parts.reader import when_named
 from parts.study_types import typed_name
@@ -22,6 +21,8 @@ class Desk:
 
     owner: tuple[object, ...]
     """Study, reader, and the cells they chose."""
+    kind: str = "review"
+    """Kind of the decisions in which answers are saved."""
     past: list[tuple[str, bool]] = field(default_factory=list)
     """Cells (hash, blind) shown so far."""
     place: int = 0
@@ -56,11 +57,12 @@ class Desk:
 def desk_of(here: Here) -> Desk:
     """Return the reader's desk, or an empty one if they chose other cells."""
     state = st.session_state
+    batch = state.get("batch") or ""
     chosen = state.get("order"), str(state.get("which")), state.get("reading") or "shared"
-    owner = (here.id, here.reader, *chosen)
+    owner = (here.id, here.reader, *((batch,) if batch else chosen))
     desk: Desk | None = state.get("desk")
     if desk is None or desk.owner != owner:
-        desk = state["desk"] = Desk(owner)
+        desk = state["desk"] = Desk(owner, BATCH_REVIEW if batch else "review")
     return desk
 
 
@@ -75,7 +77,7 @@ def keep_answers(
     try:
         # A reader's own answer need not redraw the whole page.
         st.session_state["pulse"] = here.workspace.decide_unseen(
-            here.id, "review", payloads, here.reader, seen
+            here.id, desk_of(here).kind, payloads, here.reader, seen
         )
     except CellTransferError as error:
         desk_of(here).problem = str(error)
@@ -128,7 +130,7 @@ def undo(here: Here) -> None:
     """Undo this reader's last answer, or all that were given at once."""
     desk = desk_of(here)
     try:
-        undone = here.workspace.undo(here.id, "review", here.reader)
+        undone = here.workspace.undo(here.id, desk.kind, here.reader)
     except CellTransferError as error:
         desk.problem = str(error)
         return
@@ -141,14 +143,14 @@ def undo(here: Here) -> None:
         desk.current = last
 
 
-def next_cell(here: Here, run: RunResult, queue: ReviewQueue) -> tuple[str, bool] | None:
-    """Choose the cell (hash, blind) to show."""
+def next_cell(here: Here, cells: Sequence[str], queue: ReviewQueue) -> tuple[str, bool] | None:
+    """Choose the cell (hash, blind) to show; ``cells`` are the hashes that the queue numbers."""
     desk = desk_of(here)
     if not desk.at_end:
         desk.current = desk.past[desk.place]
     else:
         line = zip(queue.cells.tolist(), queue.blind.tolist(), strict=True)
-        waiting = [(run.query.cells[cell], blind) for cell, blind in line]
+        waiting = [(cells[cell], blind) for cell, blind in line]
         # The queue changes after every answer; a reader who went back returns to the same cell.
         first = next((one for one in (desk.current, desk.left) if one in waiting), None)
         first_cell = () if first is None else (first[0],)

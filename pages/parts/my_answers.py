@@ -7,7 +7,15 @@ import pandas as pd
 import streamlit as st
 
 from celltransfer_core.data import Dataset
-from celltransfer_core.studies import Answer, list_answers, load_current, revised_payloads
+from celltransfer_core.studies import (
+    BATCH,
+    BATCH_REVIEW,
+    Answer,
+    list_answers,
+    load_current,
+    revised_payloads,
+    typed_batches,
+)
 from celltransfer_core.vocabulary import NONE_TYPE, QUERY
 from parts import text
 from parts.assets import ASSETS
@@ -62,15 +70,19 @@ def table_of(here: Here, answers: Sequence[Answer]) -> pd.DataFrame:
     cells: Sequence[str] = current.run.query.cells if current else ()
     predicted: Sequence[str] = current.run.predicted if current else ()
     files = dict(zip(query.cells, query.first_file, strict=True)) if query else {}
+    guesses = dict(zip(cells, predicted, strict=True))
+    batched = typed_batches(here.workspace, here.id).values() if any_of_batch(answers) else ()
+    for batch in batched:
+        files |= dict(zip(batch.query.cells, batch.query.first_file, strict=True))
+        guesses |= dict(zip(batch.query.cells, batch.predicted, strict=True))
     rows = []
     for one in answers:
-        cell = whole_hash(query, one.cells[0]) if one.cells else ""
-        at = bisect_left(cells, cell)
-        guess = predicted[at] if at < len(cells) and cells[at] == cell else ""
+        cell = cell_of(query, one)
+        guess = guesses.get(cell, "")
         of_cell = one.kind == "cell"
         rows.append(
             {
-                "Picture": picture_url(here, cell, PICTURE, cut=True) if cell in files else None,
+                "Picture": picture_of(here, one, cell) if cell in files else None,
                 "Subject": "Cell"
                 if of_cell
                 else f"Cluster {one.cluster}, {text.count(len(one.cells), 'cell')}",
@@ -85,6 +97,25 @@ def table_of(here: Here, answers: Sequence[Answer]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def any_of_batch(answers: Sequence[Answer]) -> bool:
+    """Tell whether any of the answers is on a cell of a batch."""
+    return any(one.batch for one in answers)
+
+
+def picture_of(here: Here, answer: Answer, cell: str) -> str:
+    """Return the address of the picture of an answered cell."""
+    if answer.batch:
+        return picture_url(here, cell, PICTURE, BATCH)
+    return picture_url(here, cell, PICTURE, cut=True)
+
+
+def cell_of(query: Dataset | None, answer: Answer) -> str:
+    """Find the cell of an answer, or the first one of its cluster; empty if there is none."""
+    if answer.batch or not answer.cells:
+        return answer.cells[0] if answer.cells else ""
+    return whole_hash(query, answer.cells[0])
 
 
 def worded(said: str | None) -> str:
@@ -170,9 +201,9 @@ def revise(here: Here, picked: Sequence[Answer]) -> None:
     with st.container(key="revise", border=True, gap="xsmall"):
         with st.container(horizontal=True, gap="small"):
             for one in picked[:SHOWN_LARGE]:
-                cell = whole_hash(query, one.cells[0]) if one.cells else ""
+                cell = cell_of(query, one)
                 if cell:
-                    show_picked(here, cell, worded(one.said))
+                    show_picked(here, one, cell)
         if len(mine) < len(picked):
             st.caption(
                 f"{text.count(len(picked) - len(mine), 'answer')} of these cannot be revised: they "
@@ -183,9 +214,14 @@ def revise(here: Here, picked: Sequence[Answer]) -> None:
             offer_revision(here, mine)
 
 
-def show_picked(here: Here, cell: str, said: str) -> None:
-    """Show a cell, with a link to it."""
+def show_picked(here: Here, answer: Answer, cell: str) -> None:
+    """Show the cell of an answer, with a link to it if it is on the Cells page."""
+    said = worded(answer.said)
     with st.container(width=120, gap="xxsmall"):
+        if answer.batch:
+            pictures(here, [cell], titles=[said], size=64, cut=False, role=BATCH)
+            st.caption(text.plain(said))
+            return
         pictures(here, [cell], titles=[said], size=64)
         link_to_cells(text.plain(said), cell=cell[:LETTERS])
 
@@ -243,10 +279,10 @@ def keep(here: Here, mine: Sequence[Answer], said: str | None) -> None:
 
 def offer_undo(here: Here) -> None:
     """Offer to undo the reader's last decision on cells or clusters."""
-    own = [one for one in here.own_decisions() if one.kind in ("review", "match")]
+    own = [one for one in here.own_decisions() if one.kind in ("review", BATCH_REVIEW, "match")]
     last = own[-1] if own else None
     many = last.payload.get("together", 1) if last else 0
-    what = {"review": "cell", "match": "cluster"}
+    what = {"review": "cell", BATCH_REVIEW: "cell", "match": "cluster"}
     st.button(
         f"Undo {many:,} answers" if many > 1 else "Undo",
         key="answers undo",

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from celltransfer_core.classify import fit_types, teach_types
-from celltransfer_core.classify.taught_types import distance_to_types, probabilities_of
+from celltransfer_core.classify.taught_types import (
+    ANSWER,
+    add_answers,
+    distance_to_types,
+    probabilities_of,
+)
 
 
 def two_kinds(rng, count=60, width=40, apart=1.0):
@@ -72,3 +77,46 @@ def test_what_is_unlike_all_types_is_told(rng):
     assert unlike(corners[kinds]) < 0.03
     assert unlike(np.zeros((300, 2))) > 0.6
     assert unlike(np.tile([-9.0, 0.0], (300, 1))) > 0.9
+
+
+def test_how_types_vary_elsewhere_helps_where_few_cells_are_typed(rng):
+    """Cells vary most along a direction in which the types hardly differ."""
+    spread = np.ones(60)
+    spread[1:20] = 6.0
+
+    def drawn(count):
+        X, kinds = two_kinds(rng, count, 60, apart=2.0)
+        X[:, 1:] *= spread[1:]
+        return X, kinds
+
+    X, kinds = drawn(40)
+    elsewhere, types = drawn(2000)
+    elsewhere += 50.0  # of another laboratory: only differences from the means of types count
+    apart = elsewhere - np.stack([elsewhere[types == n].mean(axis=0) for n in (0, 1)])[types]
+    other, truth = drawn(2000)
+
+    def right(apart):
+        found = fit_types(X, np.eye(2)[kinds], apart)
+        return np.mean((other @ found.weights + found.intercept).argmax(axis=1) == truth)
+
+    assert right(apart) > right(None) + 0.03
+    none = fit_types(X, np.eye(2)[kinds], apart[:0])
+    assert (none.weights == fit_types(X, np.eye(2)[kinds]).weights).all()
+
+
+def test_answers_move_the_means_of_their_types(rng):
+    X, kinds = two_kinds(rng, 200, 10, apart=4.0)
+    taught = teach_types(X, np.eye(2)[kinds])
+    same = X @ taught.root @ taught.means.types.weights + taught.means.types.intercept
+    assert np.allclose(same, X @ taught.found.weights + taught.found.intercept)
+    rows = X[:3] @ taught.root
+    moved = add_answers(taught.means, rows, np.eye(2)[[1, 1, 1]])
+    assert np.allclose(moved.means[0], taught.means.means[0])
+    assert moved.counts[1] == taught.means.counts[1] + 3 * ANSWER
+    summed = taught.means.means[1] * taught.means.counts[1] + ANSWER * rows.sum(axis=0)
+    assert np.allclose(moved.means[1], summed / moved.counts[1])
+    new = add_answers(taught.means, rows[:1], np.eye(3)[[2]])
+    assert new.means.shape == (3, 10)
+    assert np.allclose(new.means[2], rows[0])
+    odds = rows @ new.types.weights + new.types.intercept
+    assert odds.argmax(axis=1)[0] == 2

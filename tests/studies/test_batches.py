@@ -6,15 +6,18 @@ import pytest
 from celltransfer_core.errors import StudyError
 from celltransfer_core.outputs import StudyTables, csv_bytes, json_bytes, manifest, with_batches
 from celltransfer_core.studies import (
+    BATCH_REVIEW,
     add_batch,
     as_new_study,
     batches_of,
     bring_up_to,
     export_study,
     import_study,
+    list_answers,
     load_current,
     now,
     review_payloads,
+    revised_payloads,
     stage_keys,
     start,
     typed_batches,
@@ -135,3 +138,61 @@ def test_what_cannot_be_added_says_why(space, finished, drawn):
     add(space, finished, drawn)
     with pytest.raises(StudyError, match="a batch called June"):
         add_batch(space, finished, " June ")
+
+
+def answer(space, study, cells, name, reader="Ann"):
+    payloads = review_payloads([(one, name, False) for one in cells], reader, now())
+    space.decide_all(study, BATCH_REVIEW, payloads, reader)
+
+
+def test_cells_of_a_batch_are_answered_after_the_study_was_signed(space, finished, drawn):
+    add(space, finished, drawn)
+    bring_up_to(space, finished, "batch", silent)
+    space.sign(finished, "Ann")
+    before = results(space, finished)
+    first = typed_batches(space, finished)["June"]
+    cells = [first.query.cells[cell] for cell in first.queue[:2].tolist()]
+    other = first.types[0]
+    answer(space, finished, cells, other)
+    (batch,) = batches_of(space, finished)
+    assert batch.fresh  # answers on the batch do not make its result older
+    assert batch.typed.answered.sum() == 2
+    assert batch.untaught.probabilities.tolist() == first.probabilities.tolist()
+    assert results(space, finished) == before
+    own = load_current(space, finished)
+    assert own.reviews == ()
+    whole = with_batches(
+        StudyTables(own.run, own.reviews).workbook()["cells"], typed_batches(space, finished)
+    )
+    new = whole[whole["batch"] == "June"].set_index("sha256").loc[cells]
+    assert set(new["final_type"]) == {other}
+    assert set(new["decided_by"]) == {"Ann"}
+    assert len(space.undo(finished, BATCH_REVIEW, "Ann")) == 2
+    (undone,) = batches_of(space, finished)
+    assert undone.typed.final == first.final
+
+
+def test_answers_on_a_batch_are_listed_revised_and_taken_along(space, finished, drawn, tmp_path):
+    images = add(space, finished, drawn)
+    bring_up_to(space, finished, "batch", silent)
+    cell = typed_batches(space, finished)["June"].query.cells[0]
+    answer(space, finished, [cell], "odd")
+    (listed,) = list_answers(space, finished)
+    assert (listed.cells, listed.said, listed.batch) == ((cell,), "odd", True)
+    payloads = revised_payloads([listed], "rare", ["a"])
+    assert {*payloads} == {BATCH_REVIEW}
+    space.decide_all(finished, BATCH_REVIEW, payloads[BATCH_REVIEW], "Ann")
+    assert typed_batches(space, finished)["June"].final[0] == "rare"
+    assert [one.stands for one in list_answers(space, finished)] == [True, False]
+
+    file = export_study(space, finished, tmp_path / "study.zip")
+    with file.open("rb") as opened:
+        came = import_study(space, opened).study
+    assert typed_batches(space, came.id)["June"].final[0] == "rare"
+
+    space.sign(finished, "Ann")
+    made = as_new_study(space, space.image_set(images.id))
+    brought = [one for one in list_answers(space, made.id) if one.stands]
+    assert [(one.cells, one.said, one.reader, one.source) for one in brought] == [
+        ((cell,), "rare", "Ann", "June")
+    ]
