@@ -1,4 +1,12 @@
-from celltransfer_core.studies import add_batch, batches_of, bring_up_to, wait
+from celltransfer_core.studies import (
+    BATCH_REVIEW,
+    add_batch,
+    batches_of,
+    bring_up_to,
+    now,
+    review_payloads,
+    wait,
+)
 from celltransfer_core.types import silent
 from tests.studies.samples import files_below
 
@@ -85,3 +93,84 @@ def test_new_cells_are_taken_away_apart_from_the_old_ones(finished, drawn, open_
     app = open_page("export", study.id, hidden=True)
     assert not app.exception
     assert "These cells have no pseudonyms" in text_of(app)
+
+
+def shown(app):
+    return app.session_state["desk"].current[0]
+
+
+def taught(space, study):
+    (batch,) = batches_of(space, study.id)
+    return batch.typed
+
+
+def test_cells_of_a_batch_are_reviewed_after_sign_off(finished, drawn, open_page):
+    space, study = finished
+    batch = add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    space.sign(study.id, "Ann")
+    before = taught(space, study)
+    app = open_page("review", study.id, batch=batch.id)
+    assert not app.exception
+    assert "Typed with what this study taught" in text_of(app)
+    first = shown(app)
+    assert first == before.query.cells[before.queue[0]]
+    button(app, "accept").click().run()
+    second = shown(app)
+    assert second != first
+    button(app, "type 1").click().run()
+    assert not app.exception
+    after = taught(space, study)
+    said = {one.cell: one.answer for one in after.reviews}
+    assert said == {first: before.predicted[before.query.cells.index(first)], second: said[second]}
+    assert {one.reader for one in after.reviews} == {"Ann"}
+    assert not space.decisions(study.id, "review")  # the study's own answers are as they were
+    (answered,) = [one for one in app.metric if one.label.startswith("Answered of")]
+    assert answered.value == "2"
+    button(app, "back").click().run()
+    assert shown(app) == second
+    assert "Your answer" in text_of(app)
+    button(app, "undo").click().run()
+    assert len(taught(space, study).reviews) == 1
+    assert shown(app) == second
+
+
+def test_a_new_type_can_be_named_for_a_cell_of_a_batch(finished, drawn, open_page):
+    space, study = finished
+    batch = add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    app = open_page("review", study.id, batch=batch.id)
+    next(one for one in app.text_input if one.key == "new type").set_value("plasma cell")
+    next(one for one in app.button if one.label == "This cell is that").click().run()
+    assert not app.exception
+    assert "plasma cell" in taught(space, study).types
+    assert "plasma cell" in {one.label for one in app.button}
+
+
+def test_the_studys_own_cells_are_shown_unless_a_batch_is_chosen(finished, drawn, open_page):
+    space, study = finished
+    app = open_page("review", study.id, batch="gone")
+    assert not app.exception
+    assert "order" in {one.key for one in app.selectbox}
+    assert not app.get("button_group")
+    batch = add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    app = open_page("data", study.id)
+    assert f"review {batch.id}" in {one.key for one in app.button}
+
+
+def test_answers_on_a_batch_are_listed(finished, drawn, open_page):
+    space, study = finished
+    add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    cell = taught(space, study).query.cells[0]
+    payloads = review_payloads([(cell, "odd", False)], "Ann", now())
+    space.decide_all(study.id, BATCH_REVIEW, payloads, "Ann")
+    app = open_page("answers", study.id)
+    assert not app.exception
+    (table,) = [one.value for one in app.dataframe if "Subject" in one.value]
+    assert table["Answer"].tolist() == ["odd"]
+    assert table["File"].tolist() == [taught(space, study).query.first_file[0]]
+    assert "role=batch" in table["Picture"][0]
+    button(app, "answers undo").click().run()
+    assert not taught(space, study).reviews
