@@ -32,15 +32,25 @@ from celltransfer_core.encoders.references import (
 )
 from celltransfer_core.errors import DataError, EncoderError
 from celltransfer_core.framing.nuclei import Nuclei
+from celltransfer_core.neighbors.search import nearest
 from celltransfer_core.people.reviews import Review, final_types, settled_answers
 from celltransfer_core.pipeline.embedded import embed_sets
 from celltransfer_core.pipeline.inferred import infer_run
 from celltransfer_core.pipeline.result import RunResult
 from celltransfer_core.pipeline.slide_drift import cell_figures, find_drift, usual_figures
-from celltransfer_core.pipeline.typed_batch import TeachableRows, TypedBatch
+from celltransfer_core.pipeline.typed_batch import SIMILAR, TeachableRows, TypedBatch
 from celltransfer_core.pipeline.view import view_of
 from celltransfer_core.runtime.cache import Cache
-from celltransfer_core.types import Bools, Float32, Float64, Labels, Progress, RGBImage, silent
+from celltransfer_core.types import (
+    Bools,
+    Float32,
+    Float64,
+    Ints,
+    Labels,
+    Progress,
+    RGBImage,
+    silent,
+)
 from celltransfer_core.vocabulary import ANSWERS, NONE_TYPE, QUERY, UNSURE
 
 Cells = Dataset | Path | str | Sequence[RGBImage]
@@ -135,7 +145,8 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         self.intercept_ = learned.found.intercept - sum(
             block.mean @ part for block, part in zip(run.blocks, folded, strict=True)
         )
-        self._learned, self._blocks = (learned.root, learned.means), run.blocks
+        self._learned, self._blocks = learned, run.blocks
+        self._known = run.features[:, :width]
         self.centres_ = TypeCentres(*(np.round(one, _DIGITS) for one in learned.centres))
         figures = cell_figures(
             _nuclei_of(run, usable), learned.left_out, len(order), learned.unlike > 1
@@ -243,9 +254,13 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         """Return the rows that answers move types by; they are not known to a classifier's file."""
         if not hasattr(self, "_learned"):
             return None
-        root, means = self._learned
-        whole = [(embeddings[one.encoder] - one.mean) * one.scale for one in self._blocks]
-        return TeachableRows((np.concatenate(whole, axis=1) @ root).astype(np.float32), means)
+        blocks = [(embeddings[one.encoder] - one.mean) * one.scale for one in self._blocks]
+        X = np.concatenate(blocks, axis=1)
+        return TeachableRows(
+            (X @ self._learned.root).astype(np.float32),
+            self._learned.means,
+            _directions_nearest(X.astype(np.float32), self._known),
+        )
 
     def predict(self, X: Cells) -> Labels:
         """Name the likeliest type of each cell.
@@ -300,6 +315,16 @@ def _final_shares(run: RunResult, reviews: Sequence[Review]) -> tuple[Bools, Flo
         elif answer != UNSURE and answer in ANSWERS:
             usable[number] = False
     return usable, shares
+
+
+def _directions_nearest(X: Float32, known: Float32) -> Ints:
+    """Find the most similar rows by cosine similarity."""
+
+    def unit(rows: Float32) -> Float32:
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows / np.maximum(lengths, np.finfo(np.float32).tiny)
+
+    return nearest(unit(X), unit(known), min(SIMILAR, len(known)))[1]
 
 
 def _apart(run: RunResult, types: Labels) -> Float32 | None:

@@ -31,6 +31,9 @@ FLAGGED_BELOW = 0.8
 """Confidence below which a cell needs review. On the later days of raabin, two thirds of the cells
 are above it, and 98 to 99 % of these are typed correctly (tests/benchmarks/memory_of_a_lab.py)."""
 
+SIMILAR = 5
+"""Number of cells of the run that are shown beside a cell of a batch."""
+
 
 @dataclass(frozen=True)
 class TeachableRows:
@@ -40,6 +43,8 @@ class TeachableRows:
     """Cells in the space of the means, shape (n, d)."""
     means: TypeMeans
     """Of T types."""
+    similar: Ints
+    """Numbers of the most similar query cells of the run, shape (n, :data:`SIMILAR` or fewer)."""
 
 
 @dataclass(frozen=True)

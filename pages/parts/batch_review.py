@@ -10,16 +10,20 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from celltransfer_core.people import ReviewQueue
+from celltransfer_core.people import ReviewQueue, final_types
 from celltransfer_core.pipeline import TypedBatch
-from celltransfer_core.studies import BATCH, Batch, batches_of
+from celltransfer_core.studies import BATCH, Batch, CurrentRun, batches_of
+from celltransfer_core.types import Ints
+from celltransfer_core.vocabulary import QUERY
 from parts import text
 from parts.answer_buttons import LABELS, nothing_left, show_others, show_types
 from parts.cell_view import show_original
 from parts.desk import next_cell
 from parts.here import Here
-from parts.pictures import large_chip
+from parts.one_cell import TILE
+from parts.pictures import large_chip, typed_tiles
 from parts.study_types import all_types, colours
+from parts.work import reload_current
 
 AHEAD = 3  # cells whose pictures are loaded in advance
 LIKELIEST = 3  # types whose probability is shown
@@ -34,16 +38,11 @@ def choose_batch(here: Here) -> str:
         st.session_state.pop("batch", None)
     if not typed:
         return ""
-    return (
-        st.segmented_control(
-            "Cells of",
-            ["", *typed],
-            format_func=lambda one: typed.get(one, "this study"),
-            default="",
-            key="batch",
-        )
-        or ""
+    st.session_state.setdefault("batch", "")
+    chosen = st.segmented_control(
+        "Cells of", ["", *typed], format_func=lambda one: typed.get(one, "this study"), key="batch"
     )
+    return chosen or ""
 
 
 @st.fragment
@@ -52,16 +51,17 @@ def go_through_batch(here: Here, batch: str) -> None:
     # A batch is not part of what was signed off.
     here = replace(here, study=replace(here.study, signed=None))
     with here.workspace.one_look():
+        current = reload_current(here)
         found = next(
             (one for one in batches_of(here.workspace, here.id) if one.images.id == batch), None
         )
         if found is None or found.typed is None:
             st.info("This batch is being typed. Its cells can be reviewed afterwards.")
             return
-        _one_by_one(here, found, found.typed)
+        _one_by_one(here, current, found, found.typed)
 
 
-def _one_by_one(here: Here, batch: Batch, typed: TypedBatch) -> None:
+def _one_by_one(here: Here, current: CurrentRun, batch: Batch, typed: TypedBatch) -> None:
     """Show one cell of a batch and take its answer."""
     cells, line = typed.query.cells, typed.queue
     queue = ReviewQueue(line, np.zeros(len(line), dtype=bool), np.full(len(line), np.nan))
@@ -85,6 +85,8 @@ def _one_by_one(here: Here, batch: Batch, typed: TypedBatch) -> None:
                 if given:
                     st.markdown(f"Your answer: **{text.plain(LABELS.get(given, given))}**")
             show_types(here, all_types(here), cell, typed.predicted[number], given)
+            if batch.fresh and typed.teachable is not None:
+                _show_similar(here, current, typed.teachable.similar[number])
     _show_progress(batch, typed)
 
 
@@ -97,6 +99,16 @@ def _show_prediction(here: Here, typed: TypedBatch, cell: int) -> None:
     flag = " :orange-badge[flagged]" if typed.flagged[cell] else ""
     unlike = " :red-badge[unlike all types]" if typed.unknown[cell] else ""
     st.markdown(f"Typed with what this study taught: {said}.{flag}{unlike}")
+
+
+def _show_similar(here: Here, current: CurrentRun, similar: Ints) -> None:
+    """Show the most similar cells of the study's query, with their final types."""
+    cells = current.run.query.cells
+    final = final_types(cells, current.run.predicted, current.reviews).final
+    st.caption("Most similar in this study")
+    hashes = [cells[one] for one in similar.tolist()]
+    names = [str(final[one]) for one in similar.tolist()]
+    typed_tiles(here, hashes, names, colours(here), TILE, QUERY)
 
 
 def _show_progress(batch: Batch, typed: TypedBatch) -> None:

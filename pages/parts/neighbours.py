@@ -20,7 +20,7 @@ from celltransfer_core.pipeline import (
 )
 from parts import text
 from parts.here import Here
-from parts.pictures import reference_tiles
+from parts.pictures import typed_tiles
 
 NEIGHBOURS = 10
 TILE = 88  # px
@@ -67,7 +67,7 @@ def show_gallery(here: Here, run: RunResult, near: np.ndarray, shades: Mapping[s
             st.caption(f"From {text.plain(source)}")
         hashes = [reference.cells[one] for one in members]
         types = [str(reference.cell_labels[one]) for one in members]
-        reference_tiles(here, hashes, types, shades, TILE)
+        typed_tiles(here, hashes, types, shades, TILE)
 
 
 def name_of(vote: CellVote) -> str:

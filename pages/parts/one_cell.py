@@ -11,7 +11,7 @@ from celltransfer_core.vocabulary import NONE_TYPE
 from parts import text
 from parts.deciders import show_deciders
 from parts.here import Here
-from parts.pictures import large_chip, reference_tiles
+from parts.pictures import large_chip, typed_tiles
 
 TILE = 92  # px
 NEIGHBOURS = 6
@@ -47,7 +47,7 @@ def show_reference(
     """Show reference cells with their types below."""
     labels = run.reference.cell_labels
     hashes = [run.reference.cells[cell] for cell in cells]
-    reference_tiles(here, hashes, [str(labels[cell]) for cell in cells], shades, TILE)
+    typed_tiles(here, hashes, [str(labels[cell]) for cell in cells], shades, TILE)
 
 
 def show_examples(

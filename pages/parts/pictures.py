@@ -105,13 +105,18 @@ def pictures(
     st.html(f"<div style='display:{laid};gap:4px'>{''.join(tiles)}</div>")
 
 
-def reference_tiles(
-    here: Here, cells: Sequence[str], names: Sequence[str], shades: Mapping[str, str], size: int
+def typed_tiles(
+    here: Here,
+    cells: Sequence[str],
+    names: Sequence[str],
+    shades: Mapping[str, str],
+    size: int,
+    role: str = REFERENCE,
 ) -> None:
-    """Show reference cells side by side, each with its type below."""
+    """Show cells side by side, each with its type below."""
     tiles = "".join(
         f"<figure style='margin:0;width:{size}px'>"
-        f"<img src='{picture_source(here, cell, 2 * size, REFERENCE, cut=True)}' width='{size}' "
+        f"<img src='{picture_source(here, cell, 2 * size, role, cut=True)}' width='{size}' "
         f"height='{size}' alt='{html.escape(name, quote=True)}' loading='lazy' "
         "style='object-fit:contain;border-radius:4px;background:#8881'>"
         "<figcaption style='font-size:.78rem;overflow:hidden;text-overflow:ellipsis'>"

@@ -24,7 +24,7 @@ from celltransfer_core.studies import (
 from celltransfer_core.vocabulary import REFERENCE
 from parts import text
 from parts.here import Here, readable
-from parts.pictures import large_chip, picture_source, reference_tiles
+from parts.pictures import large_chip, picture_source, typed_tiles
 from parts.reader import ask_outside, when_named
 from parts.study_types import colours
 from parts.takeaways import file_name
@@ -223,7 +223,7 @@ def _show_neighbours(
     for number, sha in enumerate(hashes):
         if sha in said:
             names[number] = said[sha].payload["type"] or LEFT_OUT
-    reference_tiles(here, hashes, names, colours(here), TILE)
+    typed_tiles(here, hashes, names, colours(here), TILE)
 
 
 def _show_choices(

@@ -58,7 +58,7 @@ def drawn_batch(batch, rng, centres, kinds):
         probabilities=probabilities_of(odds),
         unlike=distance_to_types(odds, known.centres),
     )
-    return replace(drawn, teachable=TeachableRows(rows, known))
+    return replace(drawn, teachable=TeachableRows(rows, known, np.zeros((len(rows), 0), dtype=int)))
 
 
 def test_answers_on_drifted_cells_type_the_others(batch, rng):
