@@ -28,8 +28,9 @@ from celltransfer_core.types import Bools, Float32, Float64, Ints
 from celltransfer_core.vocabulary import ANSWERS
 
 FLAGGED_BELOW = 0.8
-"""Confidence below which a cell needs review. On the later days of raabin, two thirds of the cells
-are above it, and 98 to 99 % of these are typed correctly (tests/benchmarks/memory_of_a_lab.py)."""
+"""Confidence below which a cell needs review. On later days of raabin, half to two thirds of the
+cells are above it, and 98 to 99 % of these are typed correctly
+(tests/benchmarks/memory_of_a_lab.py)."""
 
 SIMILAR = 5
 """Number of cells of the run that are shown beside a cell of a batch."""

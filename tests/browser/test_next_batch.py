@@ -82,6 +82,16 @@ def test_from_sign_off_to_the_next_batch(start_app, tmp_path, drawn, page):
     expect(report).to_be_visible(timeout=SOON)
 
     look_at(page, app, study, "data")
+    page.get_by_role("button", name=re.compile(r"Review June \(")).click()
+    expect(page.get_by_text("Typed with what this study taught")).to_be_visible(timeout=SOON)
+    page.get_by_role("button", name=re.compile("^Accept")).click()
+    answered = page.get_by_test_id("stMetric").filter(has_text=f"Answered of {new}")
+    expect(answered.get_by_test_id("stMetricValue")).to_have_text("1", timeout=SOON)
+    (batch,) = batches_of(app.space, study)
+    assert [one.reader for one in batch.typed.reviews] == ["Ann"]
+    assert {name: data for name, data in kept(app.space, study).items() if name in before} == before
+
+    look_at(page, app, study, "data")
     page.get_by_role("button", name="Review June as a study of its own").click()
     page.wait_for_url(lambda url: study not in url, timeout=SOON)
     see_whole(page)
