@@ -28,9 +28,22 @@ ANSWER = 2.0
 """Number of training cells that an answer on a cell of a later batch counts as:
 tests/benchmarks/memory_of_a_lab.py."""
 
+MEAN_ELSEWHERE = 1.0
+"""Number of training cells that the mean of a type in another laboratory counts as:
+tests/benchmarks/memory_of_a_lab.py."""
+
 _POWERS = np.geomspace(0.02, 2.0, 60)
 _RANK = 1e-8  # of the largest: smaller eigenvalues are rounding errors
 _LEAST = 1e-6  # lower limit of a probability before its logarithm is taken
+
+
+class TypesElsewhere(NamedTuple):
+    """The same T types in another laboratory, such as the reference of the study."""
+
+    means: Floats
+    """Mean of each type there, shape (T, d); NaN for a type that is unknown there."""
+    apart: Floats
+    """Differences between m cells there and the means of their types, shape (m, d)."""
 
 
 class LinearTypes(NamedTuple):
@@ -105,7 +118,7 @@ class TaughtTypes(NamedTuple):
     """The same types, to which answers can be added."""
 
 
-def fit_types(X: Floats, shares: Float64, apart: Floats | None = None) -> LinearTypes:
+def fit_types(X: Floats, shares: Float64, elsewhere: TypesElsewhere | None = None) -> LinearTypes:
     r"""Fit a normal distribution to each type, all with the same covariance.
 
     .. math:: \log p(k \mid x) = x^T \Sigma^{-1} \mu_k - \tfrac12 \mu_k^T \Sigma^{-1} \mu_k + c
@@ -118,10 +131,10 @@ def fit_types(X: Floats, shares: Float64, apart: Floats | None = None) -> Linear
     X : ndarray of float, shape (n, d)
     shares : ndarray of float64, shape (n, T)
         Probability of each type in each cell; one for the answer of a person.
-    apart : ndarray of float, shape (m, d), optional
-        Differences between cells of another laboratory and the means of their types there. They
-        count as much for the covariance as the differences within X: types vary alike in all
-        laboratories, and X may hold few cells.
+    elsewhere : TypesElsewhere, optional
+        Types vary alike in all laboratories, and X may hold few cells of a type. The differences
+        there count as much for the covariance as those within X. The mean of a type there, shifted
+        by the offset between the laboratories, counts as :data:`MEAN_ELSEWHERE` cells of it.
 
     Returns
     -------
@@ -135,18 +148,19 @@ def fit_types(X: Floats, shares: Float64, apart: Floats | None = None) -> Linear
     >>> (np.array([[0.5], [3.0]]) @ found.weights + found.intercept).argmax(axis=1).tolist()
     [0, 1]
     """
-    root, means = _fit(X, shares, apart)
+    root, means = _fit(X, shares, elsewhere)
     return LinearTypes(root @ means.types.weights, means.types.intercept)
 
 
-def _fit(X: Floats, shares: Float64, apart: Floats | None) -> tuple[Float64, TypeMeans]:
+def _fit(X: Floats, shares: Float64, elsewhere: TypesElsewhere | None) -> tuple[Float64, TypeMeans]:
     rows = X.astype(np.float64)
     counts = shares.sum(axis=0)
     means = (shares.T @ rows) / np.maximum(counts, np.finfo(np.float64).tiny)[:, None]
     scatter, cells = rows.T @ rows - (means * counts[:, None]).T @ means, len(rows)
-    if apart is not None and len(apart):
-        others = apart.astype(np.float64)
+    if elsewhere is not None:
+        others = elsewhere.apart.astype(np.float64)
         scatter, cells = scatter + others.T @ others, cells + len(others)
+        means = _with_means_elsewhere(means, counts, elsewhere.means.astype(np.float64))
     within, width = scatter / cells, rows.shape[1]
     variance = max(float(np.trace(within)) / width, np.finfo(np.float32).tiny)
     covariance = (1 - SHRINKAGE) * within + SHRINKAGE * variance * np.eye(width)
@@ -154,8 +168,21 @@ def _fit(X: Floats, shares: Float64, apart: Floats | None) -> tuple[Float64, Typ
     return root, TypeMeans(means @ root, counts, 1.0, 1.0)
 
 
+def _with_means_elsewhere(means: Float64, counts: Float64, elsewhere: Float64) -> Float64:
+    """Average the mean of each type with that of another laboratory, shifted by their offset."""
+    known = np.isfinite(elsewhere).all(axis=1) & (counts > 0)
+    if not known.any():
+        return means
+    own = (counts / (counts + MEAN_ELSEWHERE))[known]
+    offset = own @ (means[known] - elsewhere[known]) / own.sum()
+    mixed = means.copy()
+    mixed[known] *= own[:, None]
+    mixed[known] += (1 - own)[:, None] * (elsewhere[known] + offset)
+    return mixed
+
+
 def teach_types(
-    X: Floats, shares: Float64, *, apart: Floats | None = None, seed: int = 0
+    X: Floats, shares: Float64, *, elsewhere: TypesElsewhere | None = None, seed: int = 0
 ) -> TaughtTypes:
     """Fit the types and calibrate them on left-out cells.
 
@@ -163,7 +190,7 @@ def teach_types(
     ----------
     X : ndarray of float, shape (n, d)
     shares : ndarray of float64, shape (n, T)
-    apart : ndarray of float, shape (m, d), optional
+    elsewhere : TypesElsewhere, optional
         All as for :func:`fit_types`.
     seed : int
         Seed of the division into parts.
@@ -178,7 +205,7 @@ def teach_types(
     odds, unlike = np.zeros_like(shares), np.zeros(len(X))
     for number in np.unique(fold):
         out = fold == number
-        root, means = _fit(X[~out], shares[~out], apart)
+        root, means = _fit(X[~out], shares[~out], elsewhere)
         bare = X[out] @ (root @ means.types.weights) + means.types.intercept
         odds[out] = _finite(bare)
         unlike[out] = distance_to_types(bare[:, means.there], means.centres)
@@ -189,7 +216,7 @@ def teach_types(
     power = float(_POWERS[int(np.argmax(gained))])
     limit = max(float(np.quantile(unlike, COMMON)), float(np.finfo(np.float32).tiny))
     agreed = odds.argmax(axis=1) == shares.argmax(axis=1)
-    root, means = _fit(X, shares, apart)
+    root, means = _fit(X, shares, elsewhere)
     means = replace(means, power=power, limit=limit)
     return TaughtTypes(
         LinearTypes(root @ means.types.weights, means.types.intercept),

@@ -22,7 +22,7 @@ from celltransfer_core.vocabulary import QUERY, REFERENCE
 Embeddings = Mapping[str, Mapping[str, Float32]]
 """Raw embeddings by set and encoder, each of shape (cells, dim)."""
 
-DEVIATIONS = 1000
+CELLS_APART = 1000
 """Most reference cells whose differences from the means of their types are kept:
 tests/benchmarks/memory_of_a_lab.py."""
 
@@ -129,42 +129,51 @@ def query_blocks(
 
 
 @dataclass(frozen=True)
-class Deviations:
-    """Differences between m reference cells and the means of their types."""
+class ReferenceTypes:
+    """The K types of a reference, in the scale of the query's rows on which clusters are found."""
 
-    rows: Float32
-    """In the scale of the query's rows on which clusters are found, shape (m, d)."""
-    types: Labels
-    """Type of each, shape (m,)."""
+    names: tuple[str, ...]
+    means: Float32
+    """Shape (K, d)."""
+    apart: Float32
+    """Differences between m cells and the means of their types, shape (m, d)."""
+    types: Ints
+    """Number of the type of each of these cells, shape (m,)."""
 
 
-def reference_deviations(reference: Float32, types: Labels, config: Config) -> Deviations:
-    """Draw reference cells evenly over their types, and subtract the means of the types.
+def describe_types(reference: Float32, labels: Labels, config: Config) -> ReferenceTypes:
+    """Describe the types of a reference by their means and by cells drawn evenly over them.
 
     Parameters
     ----------
     reference : ndarray of float32, shape (n, d)
         From :func:`representation`.
-    types : ndarray of str, shape (n,)
+    labels : ndarray of str, shape (n,)
     config : Config
         Its ``features`` and ``seed`` are used.
 
     Returns
     -------
-    Deviations
-        Of at most :data:`DEVIATIONS` cells.
+    ReferenceTypes
+        With at most :data:`CELLS_APART` cells.
     """
-    names = np.unique(types)
+    names = np.unique(labels)
     rng = np.random.default_rng([config.seed, 33])
+    means = np.empty((len(names), reference.shape[1]), dtype=np.float32)
+    apart, types = list[Float32](), list[int]()
+    for number, name in enumerate(names):
+        own = np.flatnonzero(labels == name)
+        means[number] = reference[own].mean(axis=0, dtype=np.float64)
+        some = np.sort(rng.permutation(own)[: CELLS_APART // len(names)])
+        apart.append(reference[some] - means[number])
+        types += [number] * len(some)
     scale = np.float32(1 / _whole_norm(reference, config))
-    rows, drawn = list[Float32](), list[Labels]()
-    for name in names:
-        own = np.flatnonzero(types == name)
-        mean = reference[own].mean(axis=0, dtype=np.float64).astype(np.float32)
-        some = np.sort(rng.permutation(own)[: DEVIATIONS // len(names)])
-        rows.append((reference[some] - mean) * scale)
-        drawn.append(types[some])
-    return Deviations(np.concatenate(rows), np.concatenate(drawn))
+    return ReferenceTypes(
+        tuple(names.tolist()),
+        means * scale,
+        np.concatenate(apart) * scale,
+        np.array(types, dtype=np.int64),
+    )
 
 
 def between_laboratories(

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from celltransfer_core.classify.taught_types import (
     TypeCentres,
+    TypesElsewhere,
     distance_to_types,
     probabilities_of,
     teach_types,
@@ -132,7 +133,7 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         learned = teach_types(
             rows,
             shares[usable] / sum_of[usable],
-            apart=_apart(run, self.classes_),
+            elsewhere=_in_reference(run, self.classes_.tolist()),
             seed=run.config.seed,
         )
         specs = {spec.id: spec for spec in run.encoders}
@@ -327,11 +328,18 @@ def _directions_nearest(X: Float32, known: Float32) -> Ints:
     return nearest(unit(X), unit(known), min(SIMILAR, len(known)))[1]
 
 
-def _apart(run: RunResult, types: Labels) -> Float32 | None:
-    """Return the differences of reference cells of these types from the means of their types."""
-    if run.deviations is None:
+def _in_reference(run: RunResult, types: Sequence[str]) -> TypesElsewhere | None:
+    """Return these types as they are in the reference."""
+    known = run.reference_types
+    if known is None:
         return None
-    return run.deviations.rows[np.isin(run.deviations.types, types)]
+    numbers = {name: number for number, name in enumerate(known.names)}
+    means = np.full((len(types), known.means.shape[1]), np.nan, dtype=np.float32)
+    for row, name in enumerate(types):
+        if name in numbers:
+            means[row] = known.means[numbers[name]]
+    shared = [numbers[name] for name in types if name in numbers]
+    return TypesElsewhere(means, known.apart[np.isin(known.types, shared)])
 
 
 def _nuclei_of(run: RunResult, usable: Bools) -> Nuclei | None:

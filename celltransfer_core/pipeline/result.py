@@ -24,12 +24,12 @@ from celltransfer_core.people.updated import UpdatedVote
 from celltransfer_core.pipeline.clusters import Clusters, by_position, check_confirmations
 from celltransfer_core.pipeline.features import (
     Block,
-    Deviations,
     Embeddings,
+    ReferenceTypes,
     add_discriminant,
+    describe_types,
     level_sources,
     query_blocks,
-    reference_deviations,
     representation,
 )
 from celltransfer_core.pipeline.sources import NearestSets
@@ -131,9 +131,8 @@ class RunResult:
     blocks: tuple[Block, ...] | None = None
     """Computation of the first columns of ``features`` from embeddings; None in results of earlier
     versions."""
-    deviations: Deviations | None = None
-    """Differences within the types of the reference, in these columns; None in results of earlier
-    versions."""
+    reference_types: ReferenceTypes | None = None
+    """The types of the reference, in these columns; None in results of earlier versions."""
     nearest: NearestSets | None = None
     """See :attr:`Prepared.nearest`."""
 
@@ -281,10 +280,9 @@ class Prepared:
         """Computation of the first columns of :attr:`cluster_features` from embeddings."""
         return query_blocks(self.comparable, self.cluster_on, self.config, self.compared[0])
 
-    @property
-    def deviations(self) -> Deviations:
-        """Differences within the types of the reference, in the columns of :attr:`blocks`."""
-        return reference_deviations(self.compared[0], self.reference.cell_labels, self.config)
+    def describe_types(self) -> ReferenceTypes:
+        """Describe the types of the reference in the columns of :attr:`blocks`."""
+        return describe_types(self.compared[0], self.reference.cell_labels, self.config)
 
     @cached_property
     def components(self) -> Float64:

@@ -187,6 +187,6 @@ def _vote(
         ruled_out=ruled_out,
         cluster_votes=named.votes,
         blocks=prepared.blocks,
-        deviations=prepared.deviations,
+        reference_types=prepared.describe_types(),
         nearest=prepared.nearest,
     )

@@ -9,10 +9,10 @@ are typed without confirmation: by the study's classifier, as `run --continue` d
 and pbc together as the reference; with the study as the only reference; and with pbc alone. They
 are also typed with a few answers (``--few`` cells of the queue, no cluster confirmed): within the
 study, as on the Review page; and as a separate study with the first as its reference, as offered on
-the Data page. Batches of raabin are
-whole days (its basophils, which were imaged separately, are divided in the same way); those of jtsc
-are random thirds; altered batches are cells of pbc that `encoders train` holds out by default, seen
-as by another laboratory (taught.py). No choice is based on jtsc, which is for reports.
+the Data page. Batches of raabin are whole days (its basophils, which were imaged separately, are
+divided in the same way); those of jtsc are random thirds; altered batches are cells of pbc that
+`encoders train` holds out by default, seen as by another laboratory (taught.py). No choice is based
+on jtsc, which is for reports.
 
 Each line has balanced accuracy / accuracy in percent; for the first batch over the final types, and
 over cells that were not answered. The last line is the first batch and the mean of the others by

@@ -4,6 +4,7 @@ import pytest
 from celltransfer_core.classify import fit_types, teach_types
 from celltransfer_core.classify.taught_types import (
     ANSWER,
+    TypesElsewhere,
     add_answers,
     distance_to_types,
     probabilities_of,
@@ -95,13 +96,26 @@ def test_how_types_vary_elsewhere_helps_where_few_cells_are_typed(rng):
     apart = elsewhere - np.stack([elsewhere[types == n].mean(axis=0) for n in (0, 1)])[types]
     other, truth = drawn(2000)
 
-    def right(apart):
-        found = fit_types(X, np.eye(2)[kinds], apart)
+    def right(elsewhere):
+        found = fit_types(X, np.eye(2)[kinds], elsewhere)
         return np.mean((other @ found.weights + found.intercept).argmax(axis=1) == truth)
 
-    assert right(apart) > right(None) + 0.03
-    none = fit_types(X, np.eye(2)[kinds], apart[:0])
+    unknown = np.full((2, 60), np.nan)
+    assert right(TypesElsewhere(unknown, apart)) > right(None) + 0.03
+    none = fit_types(X, np.eye(2)[kinds], TypesElsewhere(unknown, apart[:0]))
     assert (none.weights == fit_types(X, np.eye(2)[kinds]).weights).all()
+
+
+def test_the_mean_of_a_type_elsewhere_counts_as_one_cell(rng):
+    """Type 0 has one cell, type 1 has three; elsewhere everything is 10 further."""
+    X = np.array([[1.0], [4.0], [5.0], [6.0]])
+    shares = np.eye(3)[[0, 1, 1, 1]]
+    elsewhere = TypesElsewhere(np.array([[10.0], [15.0], [20.0]]), np.array([[-1.0], [1.0]]))
+    taught = teach_types(X, shares, elsewhere=elsewhere)
+    offset = (0.5 * (1 - 10) + 0.75 * (5 - 15)) / 1.25
+    expected = [(1 + 10 + offset) / 2, (15 + 15 + offset) / 4]
+    assert np.allclose(taught.means.means[:2] / taught.root, np.array(expected)[:, None])
+    assert not taught.means.there[2]  # a type without a cell here is not named here
 
 
 def test_answers_move_the_means_of_their_types(rng):
