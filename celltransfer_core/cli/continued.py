@@ -110,7 +110,7 @@ def _continue_folder(options: argparse.Namespace, screen: Screen) -> str:
         options.query, channels=channels, workers=options.workers, progress=screen
     ).with_um_per_px(_pixel_size(folder))
     batch = model.type_batch(query, progress=screen)
-    write_typed(batch, model, options.out)
+    write_typed(batch, model, options.out, options.query.resolve().name)
     return "\n".join(
         (
             describe_model(model),

@@ -1,7 +1,7 @@
 """The command ``predict``: type cells with a portable classifier, without a reference.
 
 In: the file that ``export --model`` wrote, and a folder of images of the same domain. Out:
-``predictions.csv``, ``drift.csv`` and ``manifest.json``.
+``predictions.csv``, ``drift.csv``, ``manifest.json`` and ``batches.html``.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _predict(options: argparse.Namespace) -> None:
             progress=screen,
         ).with_um_per_px(options.um_per_px)
         batch = model.type_batch(query, progress=screen)
-    write_typed(batch, model, options.out)
+    write_typed(batch, model, options.out, options.query.resolve().name)
     write_log(options.out, options, screen.seconds)
     if not options.quiet:
         print(describe_model(model))
@@ -73,11 +73,11 @@ def _predict(options: argparse.Namespace) -> None:
         print(f"Written to {options.out}: {', '.join(WRITTEN)}. {RESEARCH_USE}")
 
 
-WRITTEN = ("predictions.csv", "drift.csv", "manifest.json")
+WRITTEN = ("predictions.csv", "drift.csv", "manifest.json", "batches.html")
 """Files that :func:`write_typed` writes."""
 
 
-def write_typed(batch: TypedBatch, model: CellClassifier, out: Path) -> None:
+def write_typed(batch: TypedBatch, model: CellClassifier, out: Path, name: str) -> None:
     """Write the cells that a classifier typed.
 
     Parameters
@@ -87,17 +87,20 @@ def write_typed(batch: TypedBatch, model: CellClassifier, out: Path) -> None:
         The one that typed them.
     out : Path
         The folder.
+    name : str
+        Name of the new cells on the page, such as that of their folder.
     """
-    from celltransfer_core.outputs.drift import drift_table
+    from celltransfer_core.outputs.drift import drift_page, drift_table
     from celltransfer_core.outputs.formats import csv_bytes, json_bytes
     from celltransfer_core.outputs.typed_by_model import model_manifest, typed_table
     from celltransfer_core.runtime.files import write_atomically
 
     drift = drift_table({"": batch}).drop(columns="batch")
     described = model_manifest(model, batch.query)
-    contents = (csv_bytes(typed_table(batch)), csv_bytes(drift), json_bytes(described))
-    for name, data in zip(WRITTEN, contents, strict=True):
-        write_atomically(out / name, data)
+    page = drift_page(f"{name}: typed with a classifier", {name: batch}, of_study=False)
+    tables = (csv_bytes(typed_table(batch)), csv_bytes(drift), json_bytes(described))
+    for file, data in zip(WRITTEN, (*tables, page.encode()), strict=True):
+        write_atomically(out / file, data)
 
 
 def describe_batch(batch: TypedBatch) -> str:

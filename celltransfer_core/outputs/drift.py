@@ -32,6 +32,12 @@ _SAID: Mapping[Figure, str] = {
     "training cells (usual: up to {limit:.0%})",
 }
 
+_OF_STUDY = (
+    "Typed with the types learned from the study, without transport, and with the answers of "
+    "readers on these cells, if there are any. These cells are not part of what was signed off."
+)
+_OF_RUN = "Typed with the types learned from a run, without any confirmation and without transport."
+
 
 def drift_table(batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
     """Make the table of drift: one row per slide and figure.
@@ -92,8 +98,8 @@ def transport_pays(batch: TypedBatch) -> bool:
     return any(one.drifted for one in batch.drift if one.figure in ANEW)
 
 
-def drift_page(title: str, batches: Mapping[str, TypedBatch]) -> str:
-    """Write a page about the batches of a study: the number of cells of each type, and drift.
+def drift_page(title: str, batches: Mapping[str, TypedBatch], *, of_study: bool = True) -> str:
+    """Write a page about cells added later: the number of cells of each type, and drift.
 
     Parameters
     ----------
@@ -101,6 +107,9 @@ def drift_page(title: str, batches: Mapping[str, TypedBatch]) -> str:
         Title of the study.
     batches : mapping from name to TypedBatch
         At least one.
+    of_study : bool
+        Whether the cells are batches of a study; otherwise they were typed with the classifier of a
+        run, and ``title`` is that of the page.
 
     Returns
     -------
@@ -109,12 +118,9 @@ def drift_page(title: str, batches: Mapping[str, TypedBatch]) -> str:
     """
     types = sorted({name for one in batches.values() for name in (*one.types, *one.final)})
     page = Page(type_colours(types))
-    page.add(f"<h1>{html.escape(title)}: cells added later</h1>")
+    page.add(f"<h1>{html.escape(title)}{': cells added later' if of_study else ''}</h1>")
     page.add(f"<p class=quiet>CellTransfer {__version__}</p>")
-    page.text(
-        "Typed with the types learned from the study, without transport, and with the answers of "
-        "readers on these cells, if there are any. These cells are not part of what was signed off."
-    )
+    page.text(_OF_STUDY if of_study else _OF_RUN)
     page.add(f"<p class=note><strong>{html.escape(RESEARCH_USE)}</strong></p>")
     page.heading("Cells of each type")
     head = ["batch", "cells", *types, "flagged", "unknown"]

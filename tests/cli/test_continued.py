@@ -90,6 +90,12 @@ def test_a_run_goes_on_and_its_folder_stays_as_it_is(results, june, tmp_path, ca
     assert len(rows) == len(list(june.rglob("*.png")))
     assert {row["unknown"] for row in rows} <= {"true", "false"}
     assert {row["drifted"] for row in table(out / "drift.csv")} >= {"true"}
+    assert said.rstrip().splitlines()[-2].endswith("manifest.json, batches.html.")
+    page = (out / "batches.html").read_text(encoding="utf-8")
+    assert "<h1>june: typed with a classifier</h1>" in page
+    assert "june: All cells: the stain" in page
+    assert "Plotly.newPlot(" in page
+    assert "signed off" not in page
     assert {path.name: path.read_bytes() for path in results.iterdir()} == before
     assert main([*given, "--out", str(results), *FAST]) == MENDABLE
     assert "must not change" in capsys.readouterr().err

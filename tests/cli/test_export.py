@@ -91,7 +91,7 @@ def test_a_classifier_types_cells_without_the_reference(results, drawn, tmp_path
     same = [a["predicted_type"] == b["final_type"] for a, b in zip(first, then, strict=True)]
     assert np.mean(same) >= 0.95
     assert main([*given, "--out", str(tmp_path / "again"), "--quiet"]) == 0
-    for name in ("predictions.csv", "manifest.json"):
+    for name in ("predictions.csv", "manifest.json", "batches.html"):
         assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
 
 
