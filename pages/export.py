@@ -24,11 +24,17 @@ from celltransfer_core.outputs import (
     write_workbook,
 )
 from celltransfer_core.runtime import how_to_install, missing, write_atomically
-from celltransfer_core.studies import CurrentRun, current_job, expected_types, load_map
+from celltransfer_core.studies import (
+    CurrentRun,
+    current_job,
+    expected_types,
+    load_map,
+    typed_batches,
+)
 from celltransfer_core.types import Progress
 from celltransfer_core.web import report_url
 from parts import text
-from parts.batches import offer_batches
+from parts.batches import offer_batches, stamp_of
 from parts.colours_switch import original_colours
 from parts.here import Here, attempt, open_page
 from parts.must_find import show_must_find
@@ -59,7 +65,8 @@ def read(here: Here, current: CurrentRun) -> Takeaways:
     said = expected_types(here.workspace, here.id).followed(current.run.config)
     tables = StudyTables(current.run, current.reviews, pseudonyms, said)
     with_names = bool(state.get("with names")) and not hidden
-    return Takeaways(here, tables, content_key(here, current), hidden, with_names)
+    batches = typed_batches(here.workspace, here.id)
+    return Takeaways(here, tables, batches, content_key(here, current), hidden, with_names)
 
 
 def choose(files: Takeaways) -> None:
@@ -128,13 +135,16 @@ def offer_report(files: Takeaways) -> Path | None:
             tables.reviews,
             About(study.name, study.drawn, study.signed_by, study.signed or "", today, tables.said),
             plane=plane,
+            batches=files.batches,
             pseudonyms=tables.pseudonyms,
             original=original,
             progress=progress,
         )
         write_atomically(path, page.encode())
 
-    return offer_prepared(files, "report", ".html", "report", write, today, original)
+    return offer_prepared(
+        files, "report", ".html", "report", write, today, original, *stamp_of(files.batches)
+    )
 
 
 def show_report(here: Here, report: Path) -> None:

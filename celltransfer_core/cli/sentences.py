@@ -171,6 +171,7 @@ def describe_run(result: RunResult, reviews: Sequence[Review] = ()) -> str:
     import numpy as np
 
     from celltransfer_core.framing.quality import judge_quality
+    from celltransfer_core.outputs.drift import NO_SLIDE_DIFFERS, OTHER_SLIDES, describe_drift
     from celltransfer_core.outputs.expectation import describe_expected, describe_poor
     from celltransfer_core.outputs.quality import describe_faults, describe_shifts
     from celltransfer_core.outputs.sentences import (
@@ -179,6 +180,7 @@ def describe_run(result: RunResult, reviews: Sequence[Review] = ()) -> str:
         describe_ruled_out,
         missing_transport,
     )
+    from celltransfer_core.pipeline.between_slides import drift_between_slides
     from celltransfer_core.pipeline.expected import expected_accuracy
     from celltransfer_core.pipeline.votes import has_alignment
 
@@ -189,6 +191,9 @@ def describe_run(result: RunResult, reviews: Sequence[Review] = ()) -> str:
         told = [one.rstrip(".") for one in describe_faults(quality).values()]
         lines.append(f"quality: {'; '.join(told) or 'no cell is conspicuous'} (quality.csv)")
         lines += [f"quality: {one}" for one in describe_shifts(quality.shifts)]
+    if drift := drift_between_slides(result, reviews):
+        told = describe_drift(drift, OTHER_SLIDES) or [NO_SLIDE_DIFFERS]
+        lines += [f"drift between slides: {one}" for one in told]
     lines += [f"encoder {f.encoder} was left out: {f.reason}" for f in result.failures]
     scores = result.scores["query"]
     unused = [name for name, kept in zip(scores.encoders, scores.kept, strict=True) if not kept]

@@ -1,4 +1,4 @@
-"""Drift of slides added to a study later: as a table, as sentences, and as a page."""
+"""Drift of slides: as a table, as sentences, as parts of a report, and as a page."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import numpy as np
 
 from celltransfer_core.about import RESEARCH_USE, __version__
 from celltransfer_core.outputs.page import Page
-from celltransfer_core.pipeline.slide_drift import Figure, SlideDrift
+from celltransfer_core.pipeline.slide_drift import LEAST_SLIDE, Figure, SlideDrift
 from celltransfer_core.pipeline.typed_batch import TypedBatch
-from celltransfer_core.plots.colours import type_colours
-from celltransfer_core.plots.drift import drift_figure
+from celltransfer_core.plots.drift import between_slides_figure, drift_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,15 +21,20 @@ ANEW: tuple[Figure, ...] = ("stain", "proportions")
 """If these have drifted, a study with transport to the new slides may be worthwhile."""
 
 _SAID: Mapping[Figure, str] = {
-    "stain": "the stain of the nuclei is {distance:.1f} standard deviations from that of the "
-    "training cells (usual: up to {limit:.1f})",
-    "light": "the light is {distance:.1f} standard deviations from that of the training cells "
+    "stain": "the stain of the nuclei is {distance:.1f} standard deviations from that of "
+    "{others} (usual: up to {limit:.1f})",
+    "light": "the light is {distance:.1f} standard deviations from that of {others} "
     "(usual: up to {limit:.1f})",
     "proportions": "the proportions of the types differ by {distance:.0%} of the cells (usual: up "
     "to {limit:.0%})",
-    "unknown cells": "{distance:.0%} more of the cells are unlike all types than among the "
-    "training cells (usual: up to {limit:.0%})",
+    "unknown cells": "{distance:.0%} more of the cells are unlike all types than among "
+    "{others} (usual: up to {limit:.0%})",
 }
+
+OTHER_SLIDES = "the other slides"
+"""What the slides of a query are compared with, for :func:`describe_drift`."""
+
+NO_SLIDE_DIFFERS = "No slide differs from the others more than usual."
 
 _OF_STUDY = (
     "Typed with the types learned from the study, without transport, and with the answers of "
@@ -64,12 +68,14 @@ def drift_table(batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def describe_drift(drift: Sequence[SlideDrift]) -> list[str]:
+def describe_drift(drift: Sequence[SlideDrift], others: str = "the training cells") -> list[str]:
     """Describe which slides of a batch have drifted, and in which figures.
 
     Parameters
     ----------
     drift : sequence of SlideDrift
+    others : str
+        What the slides were compared with.
 
     Returns
     -------
@@ -78,7 +84,7 @@ def describe_drift(drift: Sequence[SlideDrift]) -> list[str]:
     """
     found: dict[str, list[str]] = {}
     for one in (one for one in drift if one.drifted):
-        said = _SAID[one.figure].format(distance=one.distance, limit=one.limit)
+        said = _SAID[one.figure].format(distance=one.distance, limit=one.limit, others=others)
         found.setdefault(one.slide, []).append(said)
     return [f"{slide or 'All cells'}: {'; '.join(said)}." for slide, said in found.items()]
 
@@ -116,23 +122,65 @@ def drift_page(title: str, batches: Mapping[str, TypedBatch], *, of_study: bool 
     str
         HTML that loads no other files. The same batches give the same bytes.
     """
-    types = sorted({name for one in batches.values() for name in (*one.types, *one.final)})
-    page = Page(type_colours(types))
+    page = Page({})
     page.add(f"<h1>{html.escape(title)}{': cells added later' if of_study else ''}</h1>")
     page.add(f"<p class=quiet>CellTransfer {__version__}</p>")
     page.text(_OF_STUDY if of_study else _OF_RUN)
     page.add(f"<p class=note><strong>{html.escape(RESEARCH_USE)}</strong></p>")
     page.heading("Cells of each type")
+    _add_counts(page, batches)
+    page.heading("Drift")
+    _add_drift(page, batches)
+    return page.html(title)
+
+
+def add_batches(page: Page, batches: Mapping[str, TypedBatch]) -> None:
+    """Add a section on the batches of a study to its report.
+
+    Parameters
+    ----------
+    page : Page
+    batches : mapping from name to TypedBatch
+        At least one.
+    """
+    page.heading("Cells added later")
+    page.text(_OF_STUDY)
+    _add_counts(page, batches)
+    _add_drift(page, batches)
+
+
+def add_between_slides(page: Page, drift: Sequence[SlideDrift]) -> None:
+    """Add a section on the drift between the slides of a study's query to its report.
+
+    Parameters
+    ----------
+    page : Page
+    drift : sequence of SlideDrift
+        From :func:`~celltransfer_core.pipeline.between_slides.drift_between_slides`.
+    """
+    page.heading("Drift between slides")
+    page.text(
+        f"Each slide of {LEAST_SLIDE} cells or more is compared with the other slides. Of slides "
+        "that are like the others, 1 % exceed each limit by chance."
+    )
+    for said in describe_drift(drift, OTHER_SLIDES) or [NO_SLIDE_DIFFERS]:
+        page.text(said)
+    page.figure("between_slides_figure", between_slides_figure(drift))
+
+
+def _add_counts(page: Page, batches: Mapping[str, TypedBatch]) -> None:
+    types = sorted({name for one in batches.values() for name in (*one.types, *one.final)})
     head = ["batch", "cells", *types, "flagged", "unknown"]
     page.table(head, [_counted(name, one, types) for name, one in batches.items()])
-    page.heading("Drift")
+
+
+def _add_drift(page: Page, batches: Mapping[str, TypedBatch]) -> None:
     said = [
         f"{name}: {one}" for name, batch in batches.items() for one in describe_drift(batch.drift)
     ]
     for one in said or ["No slide differs from the training cells more than usual."]:
         page.text(one)
     page.figure("drift_figure", drift_figure({name: b.drift for name, b in batches.items()}))
-    return page.html(title)
 
 
 def _counted(name: str, batch: TypedBatch, types: Sequence[str]) -> list[str]:

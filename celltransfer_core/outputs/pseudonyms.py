@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.pipeline.typed_batch import TypedBatch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,7 @@ class Pseudonyms:
 
         Parameters
         ----------
-        kind : {"file", "slide", "patient", "sha256"}
+        kind : {"file", "slide", "patient", "sha256", "batch"}
         name : str
 
         Returns
@@ -80,6 +81,35 @@ class Pseudonyms:
             slide=None if query.slide is None else every("slide", query.slide),
             patient=None if query.patient is None else every("patient", query.patient),
         )
+
+    def batches(self, batches: Mapping[str, TypedBatch]) -> dict[str, TypedBatch]:
+        """Replace the names in batches of the study, and those of the batches.
+
+        Parameters
+        ----------
+        batches : mapping from name to TypedBatch
+
+        Returns
+        -------
+        dict from str to TypedBatch
+            In the same order. A slide or patient has the same pseudonym as in the study's own
+            tables. The name of a batch is often that of a folder, which may name a slide or a
+            patient. Cells keep their content hashes; see :meth:`hide`.
+        """
+        return {
+            self.of("batch", name): replace(
+                batch,
+                query=self.dataset(batch.query),
+                # By pseudonym: the order must not tell the order of the names.
+                drift=tuple(
+                    sorted(
+                        (replace(one, slide=self.of("slide", one.slide)) for one in batch.drift),
+                        key=lambda one: (not one.slide, one.slide),
+                    )
+                ),
+            )
+            for name, batch in batches.items()
+        }
 
     def hide(self, table: pd.DataFrame) -> pd.DataFrame:
         """Replace content hashes, which would identify a cell to anyone who has its image.

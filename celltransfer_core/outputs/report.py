@@ -12,6 +12,7 @@ import numpy as np
 
 from celltransfer_core.about import RESEARCH_USE, __version__
 from celltransfer_core.outputs.command import command_line, shown_channels
+from celltransfer_core.outputs.drift import add_batches, add_between_slides
 from celltransfer_core.outputs.expectation import describe_expected, describe_poor
 from celltransfer_core.outputs.formats import json_bytes
 from celltransfer_core.outputs.manifests import manifest, without_names
@@ -23,10 +24,12 @@ from celltransfer_core.outputs.report_clusters import add_map, add_matches, add_
 from celltransfer_core.outputs.report_counts import add_differential
 from celltransfer_core.outputs.sentences import describe_flags, describe_ruled_out
 from celltransfer_core.people.reviews import FinalTypes, Review, final_types, last_answers
+from celltransfer_core.pipeline.between_slides import drift_between_slides
 from celltransfer_core.pipeline.expected import expected_accuracy
 from celltransfer_core.pipeline.inferred import infer_run
 from celltransfer_core.pipeline.maps import CellMap
 from celltransfer_core.pipeline.result import RunResult, type_names
+from celltransfer_core.pipeline.typed_batch import TypedBatch
 from celltransfer_core.plots.colours import type_colours
 from celltransfer_core.types import Progress, silent
 from celltransfer_core.vocabulary import QUERY
@@ -58,6 +61,7 @@ def report_html(
     about: About,
     *,
     plane: CellMap | None = None,
+    batches: Mapping[str, TypedBatch] | None = None,
     pseudonyms: Pseudonyms | None = None,
     original: bool = True,
     progress: Progress = silent,
@@ -72,8 +76,10 @@ def report_html(
     about : About
     plane : CellMap, optional
         The map of cells; left out by default.
+    batches : mapping from name to TypedBatch, optional
+        Cells added to the study later, in the order in which they were added.
     pseudonyms : Pseudonyms, optional
-        Pseudonyms for the names of slides; file names are then left out.
+        Pseudonyms for the names of slides and batches; file names are then left out.
     original : bool
         Whether cells are shown in the camera's original colours, or as encoders see them.
     progress : callable
@@ -93,6 +99,7 @@ def report_html(
     if pseudonyms:
         described = without_names(described)
         result = replace(result, query=pseudonyms.dataset(result.query))
+        batches = pseudonyms.batches(batches or {})
     page = Page(type_colours(type_names(result.reference), result.types), original=original)
     final = final_types(result.query.cells, result.predicted, reviews)
     inference = infer_run(result, reviews)
@@ -101,6 +108,10 @@ def report_html(
     add_reviews(page, result, reviews, final, inference)
     add_matches(page, result, progress)
     add_quality(page, result, progress)
+    if drift := drift_between_slides(result, reviews):
+        add_between_slides(page, drift)
+    if batches:
+        add_batches(page, batches)
     page.heading("How the types were found")
     _add_numbers(page, result, about.said)
     add_voters(page, result)

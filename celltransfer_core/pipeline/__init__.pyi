@@ -5,6 +5,7 @@ from .aligned import (
     drawn_rows as drawn_rows,
     unaligned as unaligned,
 )
+from .between_slides import drift_between_slides as drift_between_slides
 from .browse import (
     CellVote as CellVote,
     nearest_reference as nearest_reference,
@@ -101,6 +102,7 @@ from .slide_drift import (
     Figure as Figure,
     SlideDrift as SlideDrift,
     Usual as Usual,
+    compare_slides as compare_slides,
     find_drift as find_drift,
     usual_figures as usual_figures,
 )

@@ -80,6 +80,9 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         Centres of the types.
     usual_ : dict from figure to Usual
         Usual values against which drift of later slides is measured.
+    unknown_ : ndarray of bool, shape (m,)
+        Query cells of the run that are unlike all types when left out, or that a person gave no
+        type; not part of a file.
     view_ : View
     taught_ : dict
         Source and training cells of the classifier, and its measured accuracy, as JSON values.
@@ -153,6 +156,8 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
             _nuclei_of(run, usable), learned.left_out, len(order), learned.unlike > 1
         )
         self.usual_ = usual_figures(figures, run.query.cell_slides[usable])
+        self.unknown_ = np.ones(run.query.n_cells, dtype=bool)
+        self.unknown_[usable] = learned.unlike > 1
         self.view_ = view_of(run)
         self.taught_ = _taught_by(run, reviews, usable, learned.agreement)
         return self

@@ -105,7 +105,7 @@ class SlideDrift:
         return self.distance > self.limit
 
 
-def cell_figures(nuclei: Nuclei | None, types: Ints, of: int, unknown: Bools) -> CellFigures:
+def cell_figures(nuclei: Nuclei | None, types: Ints, of: int, unknown: Bools | None) -> CellFigures:
     """Collect the figures by which drift is measured.
 
     Parameters
@@ -116,8 +116,8 @@ def cell_figures(nuclei: Nuclei | None, types: Ints, of: int, unknown: Bools) ->
         Number of each cell's likeliest type.
     of : int
         Number of types.
-    unknown : ndarray of bool, shape (n,)
-        Cells unlike all of them.
+    unknown : ndarray of bool, shape (n,), optional
+        Cells unlike all of them; without it, this figure is omitted.
 
     Returns
     -------
@@ -130,7 +130,8 @@ def cell_figures(nuclei: Nuclei | None, types: Ints, of: int, unknown: Bools) ->
             columns = nuclei.measures[:, [MEASURES.index(name) for name in names]]
             found[figure] = np.where(nuclei.found[:, None], columns, np.nan).astype(np.float64)
     found["proportions"] = np.eye(of)[types]
-    found["unknown cells"] = unknown[:, None].astype(np.float64)
+    if unknown is not None:
+        found["unknown cells"] = unknown[:, None].astype(np.float64)
     return found
 
 
@@ -207,6 +208,46 @@ def find_drift(
             limit = known.limit(figure, len(X))
             found.append(SlideDrift(figure, name, int(of.sum()), distance, limit))
     return tuple(found)
+
+
+def compare_slides(figures: CellFigures, slides: Labels) -> tuple[SlideDrift, ...]:
+    """Measure the drift of each slide of one set from the other slides.
+
+    Parameters
+    ----------
+    figures : mapping
+        Figures of n cells.
+    slides : ndarray of str, shape (n,)
+        Slide of each, empty where no table names it.
+
+    Returns
+    -------
+    tuple of SlideDrift
+        As :func:`find_drift`, for the slides of :func:`slides_apart`; empty with fewer than
+        :data:`LEAST_SLIDES` of them.
+    """
+    names = slides_apart(slides)
+    found: list[SlideDrift] = []
+    for name in names if len(names) >= LEAST_SLIDES else ():
+        of = slides == name
+        usual = usual_figures({kind: X[~of] for kind, X in figures.items()}, slides[~of])
+        found += find_drift({kind: X[of] for kind, X in figures.items()}, slides[of], usual)
+    return tuple(found)
+
+
+def slides_apart(slides: Labels) -> tuple[str, ...]:
+    """List the slides that are reported separately: with a name and enough cells.
+
+    Parameters
+    ----------
+    slides : ndarray of str, shape (n,)
+        Slide of each cell, empty where no table names it.
+
+    Returns
+    -------
+    tuple of str
+    """
+    return tuple(name for name, _ in _told_apart(slides) if name)
 
 
 def _told_apart(slides: Labels) -> Iterator[tuple[str, Bools]]:

@@ -17,7 +17,10 @@ from .counts import (
     sizes_figure as sizes_figure,
     types_figure as types_figure,
 )
-from .drift import drift_figure as drift_figure
+from .drift import (
+    between_slides_figure as between_slides_figure,
+    drift_figure as drift_figure,
+)
 from .maps import group_places as group_places, map_figure as map_figure
 from .planes import (
     cluster_plane_figure as cluster_plane_figure,

@@ -98,6 +98,11 @@ CAPTIONS: dict[str, str] = {
         "of arrival. The dotted line at 1 is how far the training slides differ from one another; "
         "where there are too few slides, how far half of their cells lie from the mean."
     ),
+    "between_slides_figure": (
+        "How far each slide differs from the other slides of the query. The dotted line at 1 is "
+        "how far these differ from one another; where there are only three slides, how far half "
+        "of their cells lie from the mean."
+    ),
     "review_progress_figure": "The answers on the cells of the queue, and how many remain.",
 }
 """How to read each figure, by the name of the function that draws it."""

@@ -1,4 +1,4 @@
-"""Drift of slides over time: how far each differs from the training cells, with the limit."""
+"""Drift of slides: how far each differs from the training cells or from the other slides."""
 
 from __future__ import annotations
 
@@ -67,3 +67,17 @@ def drift_figure(
         xaxis=name_axis([slide or name for name, slide in places], title="slide"),
         yaxis={"title": "distance (1 = usual limit)", "rangemode": "tozero"},
     )
+
+
+def between_slides_figure(drift: Sequence[SlideDrift]) -> go.Figure:
+    """Draw how far each slide of a set differs from its other slides.
+
+    Parameters
+    ----------
+    drift : sequence of SlideDrift
+
+    Returns
+    -------
+    plotly Figure
+    """
+    return drift_figure({"query": drift}, "Drift between slides")

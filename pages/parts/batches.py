@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from celltransfer_core.outputs import (
+    batches_table,
     csv_bytes,
     describe_drift,
     drift_page,
@@ -29,7 +30,6 @@ from celltransfer_core.studies import (
     batches_of,
     current_job,
     load_current,
-    typed_batches,
 )
 from celltransfer_core.types import Progress
 from parts import text
@@ -173,10 +173,15 @@ def _offer_study(here: Here, batch: Batch) -> None:
             go("data", made[0].id)
 
 
+def stamp_of(batches: Mapping[str, TypedBatch]) -> tuple[str, ...]:
+    """Return what determines the parts of files on cells added later; empty without any."""
+    tables = (batches_table(batches), drift_table(batches)) if batches else ()
+    return tuple(hashlib.sha256(csv_bytes(one)).hexdigest() for one in tables)
+
+
 def offer_batches(files: Takeaways) -> None:
     """Offer the cells that were added later, with the study's own cells and separately."""
-    here = files.here
-    batches = typed_batches(here.workspace, here.id)
+    here, batches = files.here, files.batches
     if not batches:
         return
     st.header("Cells added later")
@@ -206,8 +211,8 @@ def offer_batches(files: Takeaways) -> None:
                 icon=":material/download:",
                 on_click="ignore",
             )
-        stamp = hashlib.sha256(csv_bytes(whole)).hexdigest()
-        offer_prepared(files, "batches", ".html", "report of these cells", write, stamp)
+        stamp = stamp_of(batches)
+        offer_prepared(files, "batches", ".html", "report of these cells", write, *stamp)
     st.caption(
         "The first file contains the study's own cells, as above, and the new cells, marked in "
         "the column `batch`. New cells are flagged if their confidence is low or they are "

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from celltransfer_core.outputs import TAKEN_FIRST, StudyTables, csv_bytes, parquet_bytes
+from celltransfer_core.pipeline import TypedBatch
 from celltransfer_core.studies import (
     EXPECT,
     CurrentRun,
@@ -50,6 +51,8 @@ class Takeaways:
 
     here: Here
     tables: StudyTables
+    batches: Mapping[str, TypedBatch]
+    """Cells added later, with their names."""
     key: str
     """Key of everything that determines their content."""
     hidden: bool

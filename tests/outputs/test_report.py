@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from celltransfer_core.cli.sentences import describe_run
 from celltransfer_core.config import DEFAULT
 from celltransfer_core.matching import Confirmation
 from celltransfer_core.outputs import (
@@ -19,10 +20,17 @@ from celltransfer_core.people import (
     Review,
     sample_order,
 )
-from celltransfer_core.pipeline import CellMap, run
+from celltransfer_core.pipeline import (
+    FIGURES,
+    CellClassifier,
+    CellMap,
+    drift_between_slides,
+    run,
+    slide_drift,
+)
 from celltransfer_core.plots import CAPTIONS
 from celltransfer_core.runtime import Cache
-from celltransfer_core.vocabulary import ARTEFACT, QUERY, REFERENCE
+from celltransfer_core.vocabulary import ARTEFACT, NONE_TYPE, QUERY, REFERENCE
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +81,8 @@ def test_it_holds_every_figure_and_asks_nobody(page):
         "low_label_figure",
         "reader_figure",
     }
-    without = {"types_figure", "sizes_figure", "drift_figure", *of_evaluation}
+    of_slides = {"between_slides_figure", "drift_figure"}  # of studies with slides or batches
+    without = {"types_figure", "sizes_figure", *of_slides, *of_evaluation}
     told = {kind: html.escape(text) for kind, text in CAPTIONS.items() if kind not in without}
     assert all(any(one.startswith(text) for one in shown) for text in told.values())
     assert all(one.startswith(tuple(told.values())) for one in shown)
@@ -264,6 +273,68 @@ def test_pseudonyms_reach_the_report(result, reviews, query):
     assert "Slide of Jo" not in page
     assert hidden.of("slide", "Slide of Jo") in page
     assert not any(file in page for file in query.files)
+
+
+@pytest.fixture
+def on_slides(result, monkeypatch):
+    """The run with its cells on three slides, the last of which has all the eosinophils."""
+    monkeypatch.setattr(slide_drift, "LEAST_SLIDE", 5)
+    predicted = np.array(result.predicted)[result.query.cell_index]
+    others = np.cumsum(predicted != "eosinophil") % 2
+    slides = np.where(predicted == "eosinophil", "Jo 3", np.where(others, "Jo 2", "Jo 1"))
+    return replace(result, query=replace(result.query, slide=tuple(slides.tolist())))
+
+
+def test_slides_of_the_query_are_compared_with_one_another(on_slides, result, reviews, page):
+    assert "Drift between slides" not in page
+    of_two = replace(on_slides.query, slide=tuple("Jo 1" for _ in on_slides.query.slide))
+    assert drift_between_slides(replace(on_slides, query=of_two)) == ()
+    found = {(one.slide, one.figure): one for one in drift_between_slides(on_slides, reviews)}
+    assert {slide for slide, _ in found} == {"Jo 1", "Jo 2", "Jo 3"}
+    assert {figure for _, figure in found} == {*FIGURES}
+    assert found["Jo 3", "proportions"].drifted
+    assert found["Jo 3", "proportions"].distance > 0.9
+    body = report_html(on_slides, reviews, About("x"))
+    said = visible(body).split("Drift between slides", 1)[1].split("Jo 3: ", 1)[1]
+    assert "the proportions of the types differ by" in said.split("\n", 1)[0][:500]
+    assert body.count(CAPTIONS["between_slides_figure"]) == 1
+    assert report_html(on_slides, reviews, About("x")) == body
+    private = report_html(on_slides, reviews, About("x"), pseudonyms=Pseudonyms(b"key"))
+    assert "Drift between slides" in private
+    assert "Jo 3" not in private
+    assert "drift between slides: Jo 3: " in describe_run(on_slides, reviews)
+    assert "drift between slides" not in describe_run(result, reviews)
+
+
+def test_cells_without_a_type_are_unknown_and_artefacts_do_not_count(on_slides, reviews):
+    cells = on_slides.query.cells
+    slide = on_slides.query.cell_slides
+    own = [cells[number] for number in np.flatnonzero(slide == "Jo 1").tolist()]
+
+    def answered(answer):
+        given = [Review(cell, answer, "Ann", "2025-01-02T00:00:00", False) for cell in own[1:]]
+        return {
+            one.figure: one for one in drift_between_slides(on_slides, given) if one.slide == "Jo 1"
+        }
+
+    assert answered(NONE_TYPE)["unknown cells"].drifted
+    assert not answered(ARTEFACT)
+    old = replace(on_slides, blocks=None)  # typed by an earlier version
+    assert "unknown cells" not in {one.figure for one in drift_between_slides(old, reviews)}
+
+
+def test_cells_added_later_stand_in_the_report(result, reviews, page):
+    assert "Cells added later" not in page
+    batch = CellClassifier().fit(result, reviews).type_batch(result.query)
+    body = report_html(result, reviews, About("x"), batches={"<i>June</i>": batch})
+    (row,) = rows_of(body, "Cells added later")[1:]
+    assert row[:2] == ["<i>June</i>", f"{result.query.n_cells}"]
+    assert "<i>June" not in body
+    assert body.count(html.escape(CAPTIONS["drift_figure"])) == 1
+    assert "No slide differs from the training cells more than usual." in body
+    assert report_html(result, reviews, About("x"), batches={}) == report_html(
+        result, reviews, About("x")
+    )
 
 
 def test_what_reviews_say(page, result, reviews):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from celltransfer_core.pipeline import find_drift, usual_figures
+from celltransfer_core.pipeline import compare_slides, find_drift, usual_figures
 from celltransfer_core.pipeline.slide_drift import LEAST_SLIDE, Usual, cell_figures
 
 
@@ -75,3 +75,21 @@ def test_small_slides_are_told_of_together_and_cells_without_a_nucleus_not_at_al
     ]
     new["light"][:] = np.nan
     assert find_drift(new, slides, known) == ()
+
+
+def test_the_slide_that_differs_from_the_other_slides_is_found(rng):
+    figures, slides = cells(rng, [0.0, 0.2, -0.2, 6.0, 0.1, -0.1])
+    slides[-5:] = ""  # counts among the others
+    found = compare_slides(figures, slides)
+    assert [one.slide for one in found] == [f"s{n}" for n in range(6)]
+    assert drifted(found) == [("s3", "light")]
+    assert compare_slides(figures, np.where(slides < "s2", slides, "")) == ()
+
+
+def test_a_set_of_three_slides_is_measured_against_the_cells_of_two(rng):
+    figures, slides = cells(rng, [0.0, 0.1, 3.0], count=200)
+    found = compare_slides(figures, slides)
+    assert max(found, key=lambda one: one.distance / one.limit).slide == "s2"
+    assert ("s2", "light") in drifted(found)
+    alike, slides = cells(rng, [0.0, 0.1, 0.2], count=200)
+    assert drifted(compare_slides(alike, slides)) == []

@@ -20,6 +20,7 @@ from celltransfer_core.matching import combine_encoders, tsne_plane
 from celltransfer_core.pipeline import FIGURES, SlideDrift, Solve, Voter
 from celltransfer_core.plots import (
     agreement_figure,
+    between_slides_figure,
     cluster_colours,
     cluster_plane_figure,
     composition_figure,
@@ -113,6 +114,7 @@ def every_figure(name: str) -> dict[str, go.Figure]:
         "composition_figure": composition_figure(counts, colours),
         "agreement_figure": agreement_figure(np.linspace(0, 1, 30), 0.6),
         "types_figure": types_figure(counts, colours, name),
+        "between_slides_figure": between_slides_figure(make_drift(name)),
         "drift_figure": drift_figure({name: make_drift(name), "July": make_drift("")}),
         "sizes_figure": sizes_figure({QUERY: xy[:, 0], name: xy[:, 1]}, name, name),
         "map_figure": map_figure(
