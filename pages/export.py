@@ -77,13 +77,13 @@ def choose(files: Takeaways) -> None:
         st.toggle(
             "Pseudonyms",
             key="hidden",
-            help="Replaces the names of files, slides and patients in every table, image and "
-            "report of this page; each name has the same pseudonym everywhere.",
+            help="Replaces the names of files, slides, patients and batches in every table, image "
+            "and report of this page; each name has the same pseudonym everywhere.",
         )
         if pseudonyms := files.tables.pseudonyms:
             st.download_button(
                 "Key to the pseudonyms (keep it private)",
-                lambda: csv_bytes(pseudonyms.table(files.tables.run.query)),
+                lambda: csv_bytes(pseudonyms.table(files.tables.run.query, files.batches)),
                 file_name(files.here, "pseudonyms.csv"),
                 key="pseudonyms",
                 icon=":material/key:",

@@ -127,12 +127,16 @@ class Pseudonyms:
             return table
         return table.assign(sha256=[self.of("sha256", value) for value in table["sha256"]])
 
-    def table(self, query: Dataset) -> pd.DataFrame:
+    def table(
+        self, query: Dataset, batches: Mapping[str, TypedBatch] | None = None
+    ) -> pd.DataFrame:
         """List which pseudonym belongs to which name; for the study's owner only.
 
         Parameters
         ----------
         query : Dataset
+        batches : mapping from name to TypedBatch, optional
+            Cells added to the study later, with their names.
 
         Returns
         -------
@@ -141,11 +145,14 @@ class Pseudonyms:
         """
         import pandas as pd
 
+        batches = batches or {}
+        every_set = (query, *(one.query for one in batches.values()))
         names = {
-            "file": query.files,
-            "sha256": query.cells,
-            "slide": query.slide or (),
-            "patient": query.patient or (),
+            "file": [name for one in every_set for name in one.files],
+            "sha256": [name for one in every_set for name in one.cells],
+            "slide": [name for one in every_set for name in one.slide or ()],
+            "patient": [name for one in every_set for name in one.patient or ()],
+            "batch": list(batches),
         }
         rows = [
             (kind, name, self.of(kind, name))

@@ -13,6 +13,7 @@ import numpy as np
 
 from celltransfer_core.about import __version__
 from celltransfer_core.data.dataset import Dataset
+from celltransfer_core.outputs.pseudonyms import Pseudonyms
 from celltransfer_core.pipeline.portable import CellClassifier
 from celltransfer_core.pipeline.typed_batch import TypedBatch
 from celltransfer_core.runtime.versions import versions
@@ -95,7 +96,11 @@ def _reviewed(batch: TypedBatch) -> pd.DataFrame:
     )
 
 
-def with_batches(cells: pd.DataFrame, batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
+def with_batches(
+    cells: pd.DataFrame,
+    batches: Mapping[str, TypedBatch],
+    pseudonyms: Pseudonyms | None = None,
+) -> pd.DataFrame:
     """Add the cells of batches to the table of the study's own cells.
 
     Parameters
@@ -103,6 +108,8 @@ def with_batches(cells: pd.DataFrame, batches: Mapping[str, TypedBatch]) -> pd.D
     cells : DataFrame
         From :func:`~celltransfer_core.outputs.tables.cells_table`.
     batches : mapping from name to TypedBatch
+    pseudonyms : Pseudonyms, optional
+        Used in place of the names and hashes of the batches; ``cells`` has its own already.
 
     Returns
     -------
@@ -112,7 +119,8 @@ def with_batches(cells: pd.DataFrame, batches: Mapping[str, TypedBatch]) -> pd.D
     """
     import pandas as pd
 
-    later = batches_table(batches)
+    later = batches_table(pseudonyms.batches(batches) if pseudonyms else batches)
+    later = pseudonyms.hide(later) if pseudonyms else later
     columns = ["batch", *cells.columns, "unknown"]
     own = cells.assign(batch="", unknown="")
     later = later.assign(unknown=later["unknown"].map(_TRUTH)).reindex(columns=columns)

@@ -190,18 +190,17 @@ def offer_batches(files: Takeaways) -> None:
         f"{text.count(len(batches), 'batch', 'batches')}, typed with the types learned from "
         "this study. They are not in the files above and were not signed off."
     )
-    if files.hidden:
-        st.caption("These cells have no pseudonyms: switch *Pseudonyms* off to download them.")
-        return
+    pseudonyms = files.tables.pseudonyms
+    shown = pseudonyms.batches(batches) if pseudonyms else batches
 
     def write(path: Path, progress: Progress) -> None:  # noqa: ARG001
-        write_atomically(path, drift_page(here.study.name, batches).encode())
+        write_atomically(path, drift_page(here.study.name, shown).encode())
 
-    whole = with_batches(files.tables.workbook()["cells"], batches)
+    whole = with_batches(files.tables.workbook()["cells"], batches, pseudonyms)
     with st.container(horizontal=True):
         for label, name, table in (
             ("Old and new cells (CSV)", "cells-with-batches.csv", whole),
-            ("Drift (CSV)", "drift.csv", drift_table(batches)),
+            ("Drift (CSV)", "drift.csv", drift_table(shown)),
         ):
             st.download_button(
                 label,
