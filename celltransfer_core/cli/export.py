@@ -62,17 +62,17 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _as_reference(options: argparse.Namespace, screen: Screen) -> str:
+    from celltransfer_core.outputs.reference_cells import LEAST_CONFIDENCE, write_reference
     from celltransfer_core.outputs.run_folder import read_run_folder
-    from celltransfer_core.outputs.typed_cells import LEAST_CONFIDENCE, write_reference
 
     least = LEAST_CONFIDENCE if options.least_confidence is None else options.least_confidence
     study = study_named(options.as_reference)
     of = open_study(study) if study else read_run_folder(options.as_reference, options.query)
-    typed = of.typed_cells(least)
-    write_reference(typed, options.out, of.manifest, of.read, progress=screen)
-    counts = ", ".join(f"{name} {sum(ways.values()):,}" for name, ways in typed.types.items())
-    left = "".join(f"\n  left out: {n:,} {why}" for why, n in typed.left_out.items())
-    return f"{len(typed.cells):,} cells ({counts}) written to {options.out}.{left}"
+    chosen = of.reference_cells(least)
+    write_reference(chosen, options.out, of.manifest, of.read, progress=screen)
+    counts = ", ".join(f"{name} {sum(ways.values()):,}" for name, ways in chosen.types.items())
+    left = "".join(f"\n  left out: {n:,} {why}" for why, n in chosen.left_out.items())
+    return f"{len(chosen.cells):,} cells ({counts}) written to {options.out}.{left}"
 
 
 def _model(options: argparse.Namespace) -> str:

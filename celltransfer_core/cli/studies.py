@@ -62,7 +62,7 @@ def read_study(named: str, least_confidence: float | None) -> Dataset:
         If there is no such study, several have the name, it is not finished, or too few of its
         cells can serve.
     """
-    from celltransfer_core.outputs.typed_cells import LEAST_CONFIDENCE
+    from celltransfer_core.outputs.reference_cells import LEAST_CONFIDENCE
     from celltransfer_core.studies.finished import find_study, study_reference
     from celltransfer_core.studies.workspace import Workspace
 

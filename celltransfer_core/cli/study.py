@@ -133,24 +133,24 @@ def _compare(options: argparse.Namespace) -> None:
     from celltransfer_core.studies.workspace import Workspace
 
     space = Workspace()
-    found = compare_runs(*(_typed(space, side) for side in (options.first, options.second)))
+    found = compare_runs(*(_reviewed(space, side) for side in (options.first, options.second)))
     print(_describe(found))
     if options.out:
         write_atomically(options.out, csv_bytes(found.table()))
         print(f"\nWritten to {options.out}.")
 
 
-def _typed(space: Workspace, asked: str) -> ReviewedRun:
-    from celltransfer_core.studies.study_runs import study_runs, typed_cells
+def _reviewed(space: Workspace, asked: str) -> ReviewedRun:
+    from celltransfer_core.studies.study_runs import reviewed_run, study_runs
 
     named, _, number = asked.rpartition("@")
     if not named or not number.isdecimal():
-        return typed_cells(space, _find(space, asked).id)
+        return reviewed_run(space, _find(space, asked).id)
     study = _find(space, named)
     runs = study_runs(space, study.id)
     if int(number) >= len(runs):
         raise StudyError(f"{named} has no run {number}; see `study runs`.")
-    return typed_cells(space, study.id, runs[int(number)].key, name=asked)
+    return reviewed_run(space, study.id, runs[int(number)].key, name=asked)
 
 
 def _describe(found: ComparedRuns) -> str:

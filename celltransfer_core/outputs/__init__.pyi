@@ -64,6 +64,14 @@ from .read_back import (
     read_matches as read_matches,
     read_said as read_said,
 )
+from .reference_cells import (
+    LEAST_CONFIDENCE as LEAST_CONFIDENCE,
+    ReferenceCell as ReferenceCell,
+    ReferenceCells as ReferenceCells,
+    find_reference_cells as find_reference_cells,
+    write_reference as write_reference,
+    write_reference_zip as write_reference_zip,
+)
 from .report import About as About, report_html as report_html
 from .sentences import (
     describe_accuracy as describe_accuracy,
@@ -97,14 +105,6 @@ from .typed_by_model import (
     model_manifest as model_manifest,
     typed_table as typed_table,
     with_batches as with_batches,
-)
-from .typed_cells import (
-    LEAST_CONFIDENCE as LEAST_CONFIDENCE,
-    TypedCell as TypedCell,
-    TypedCells as TypedCells,
-    find_typed_cells as find_typed_cells,
-    write_reference as write_reference,
-    write_reference_zip as write_reference_zip,
 )
 from .votes import (
     describe_votes as describe_votes,

@@ -13,12 +13,12 @@ from celltransfer_core.data.checks import name_problem
 from celltransfer_core.errors import DataError
 from celltransfer_core.outputs.entries import whole
 from celltransfer_core.outputs.handed_back import hash_in, rows_of_file, truth_in
-from celltransfer_core.outputs.typed_cells import (
+from celltransfer_core.outputs.reference_cells import (
     LEAST_CONFIDENCE,
     NEEDED,
-    TypedCell,
-    TypedCells,
-    find_typed_cells,
+    ReferenceCell,
+    ReferenceCells,
+    find_reference_cells,
 )
 
 
@@ -31,7 +31,7 @@ class RunFolder:
     query: Path
     """Folder of the query's images."""
 
-    def typed_cells(self, least_confidence: float = LEAST_CONFIDENCE) -> TypedCells:
+    def reference_cells(self, least_confidence: float = LEAST_CONFIDENCE) -> ReferenceCells:
         """Read the cells that can serve as a reference.
 
         Parameters
@@ -40,13 +40,13 @@ class RunFolder:
 
         Returns
         -------
-        TypedCells
+        ReferenceCells
 
         Raises
         ------
         DataError
             If a table cannot be read; see also
-            :func:`~celltransfer_core.outputs.typed_cells.find_typed_cells`.
+            :func:`~celltransfer_core.outputs.reference_cells.find_reference_cells`.
         """
         matches, predictions = self.folder / "matches.csv", self.folder / "predictions.csv"
         confirmed = set()
@@ -61,14 +61,14 @@ class RunFolder:
         for line, row in rows_of_file(predictions, "predictions", NEEDED):
             hash_in(str(predictions), line, row)  # not a pseudonym
             rows.append(row)
-        return find_typed_cells(rows, confirmed, least_confidence=least_confidence)
+        return find_reference_cells(rows, confirmed, least_confidence=least_confidence)
 
-    def read(self, cell: TypedCell) -> bytes:
+    def read(self, cell: ReferenceCell) -> bytes:
         """Read the image of a cell.
 
         Parameters
         ----------
-        cell : TypedCell
+        cell : ReferenceCell
 
         Returns
         -------

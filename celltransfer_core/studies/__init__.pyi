@@ -148,8 +148,8 @@ from .study_moves import (
 from .study_runs import (
     NOW as NOW,
     StudyRun as StudyRun,
+    reviewed_run as reviewed_run,
     study_runs as study_runs,
-    typed_cells as typed_cells,
 )
 from .timetable import Outlook as Outlook, Timetable as Timetable, outlook_of as outlook_of
 from .truth import study_labels as study_labels

@@ -15,15 +15,15 @@ import numpy as np
 from celltransfer_core.data.dataset import Dataset, read_stored, stored_at
 from celltransfer_core.data.tables import LABELS_FILE
 from celltransfer_core.errors import ImageError, StudyError
-from celltransfer_core.outputs.study_tables import StudyTables
-from celltransfer_core.outputs.typed_cells import (
+from celltransfer_core.outputs.reference_cells import (
     LEAST_CONFIDENCE,
-    TypedCell,
-    TypedCells,
-    find_typed_cells,
+    ReferenceCell,
+    ReferenceCells,
+    find_reference_cells,
     reference_names,
     reference_table,
 )
+from celltransfer_core.outputs.study_tables import StudyTables
 from celltransfer_core.pipeline.portable import CellClassifier
 from celltransfer_core.studies.current import CurrentRun, load_current
 from celltransfer_core.studies.records import ImageSet, Study
@@ -129,17 +129,17 @@ class FinishedStudy:
         """Manifest of its run."""
         return self.tables.manifest
 
-    def typed_cells(self, least_confidence: float = LEAST_CONFIDENCE) -> TypedCells:
+    def reference_cells(self, least_confidence: float = LEAST_CONFIDENCE) -> ReferenceCells:
         """Choose the query cells that can serve as a reference.
 
         Parameters
         ----------
         least_confidence : float
-            See :func:`~celltransfer_core.outputs.typed_cells.find_typed_cells`.
+            See :func:`~celltransfer_core.outputs.reference_cells.find_reference_cells`.
 
         Returns
         -------
-        TypedCells
+        ReferenceCells
 
         Raises
         ------
@@ -149,14 +149,14 @@ class FinishedStudy:
         matches = self.tables.matches()
         confirmed = matches.loc[matches["confirmed"].astype(bool), "cluster"].tolist()
         rows: list[dict[str, Any]] = self.tables.identified().to_dict("records")  # type: ignore[assignment]
-        return find_typed_cells(rows, {*map(int, confirmed)}, least_confidence=least_confidence)
+        return find_reference_cells(rows, {*map(int, confirmed)}, least_confidence=least_confidence)
 
-    def read(self, cell: TypedCell) -> bytes:
+    def read(self, cell: ReferenceCell) -> bytes:
         """Read the image of a cell.
 
         Parameters
         ----------
-        cell : TypedCell
+        cell : ReferenceCell
 
         Returns
         -------
@@ -230,28 +230,28 @@ def study_reference(
     Raises
     ------
     StudyError, DataError
-        See :func:`finished_run` and :meth:`FinishedStudy.typed_cells`.
+        See :func:`finished_run` and :meth:`FinishedStudy.reference_cells`.
     """
-    typed = open_finished(workspace, study).typed_cells(least_confidence)
+    chosen = open_finished(workspace, study).reference_cells(least_confidence)
     query = workspace.pooled(study, "query")
     if query is None:
         raise StudyError("The study no longer has a query.")
-    cells = np.searchsorted(query.cells, [one.sha256 for one in typed.cells]).astype(np.int64)
+    cells = np.searchsorted(query.cells, [one.sha256 for one in chosen.cells]).astype(np.int64)
     taken = query.take(cells)
     return replace(
         taken,
         files=tuple(
             stored_at(query.root, sha).relative_to(query.root).as_posix() for sha in taken.sha256
         ),
-        labels=tuple(one.label for one in typed.cells),
-        slide=_column(typed.cells, "slide"),
-        patient=_column(typed.cells, "patient"),
+        labels=tuple(one.label for one in chosen.cells),
+        slide=_column(chosen.cells, "slide"),
+        patient=_column(chosen.cells, "patient"),
         by_hash=False,
         looks=query.looks,
     )
 
 
-def _column(cells: Sequence[TypedCell], name: str) -> tuple[str, ...] | None:
+def _column(cells: Sequence[ReferenceCell], name: str) -> tuple[str, ...] | None:
     values = tuple(str(getattr(one, name)) for one in cells)
     return values if any(values) else None
 
@@ -281,14 +281,15 @@ def add_finished(
     Raises
     ------
     StudyError, DataError
-        See :func:`finished_run` and :meth:`FinishedStudy.typed_cells`; or if it is the same study.
+        See :func:`finished_run` and :meth:`FinishedStudy.reference_cells`; or if it is the
+        same study.
     """
     if study == finished:
         raise StudyError("A study cannot be its own reference; choose another one.")
-    typed = open_finished(workspace, finished).typed_cells(least_confidence)
+    chosen = open_finished(workspace, finished).reference_cells(least_confidence)
     (query,) = workspace.sets(finished, "query")
     made = workspace.add_set(study, "reference", workspace.study(finished).name)
     workspace.change_set(made.id, um_per_px=query.um_per_px or 0, channels=query.channels or "")
-    workspace.take_over(made.id, query.id, reference_names(typed))
-    workspace.receive(made.id, [(LABELS_FILE, reference_table(typed))])
+    workspace.take_over(made.id, query.id, reference_names(chosen))
+    workspace.receive(made.id, [(LABELS_FILE, reference_table(chosen))])
     return workspace.image_set(made.id)

@@ -61,8 +61,10 @@ def _moment(stamp: int) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-def typed_cells(workspace: Workspace, study: str, run: str = NOW, *, name: str = "") -> ReviewedRun:
-    """Read the typed cells of one run.
+def reviewed_run(
+    workspace: Workspace, study: str, run: str = NOW, *, name: str = ""
+) -> ReviewedRun:
+    """Read one run of a study, with its answers.
 
     Parameters
     ----------

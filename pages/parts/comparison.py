@@ -14,7 +14,7 @@ from celltransfer_core.outputs import (
 )
 from celltransfer_core.pipeline import type_names
 from celltransfer_core.plots import type_colours
-from celltransfer_core.studies import NOW, StudyRun, Workspace, study_runs, typed_cells
+from celltransfer_core.studies import NOW, StudyRun, Workspace, reviewed_run, study_runs
 from parts import text
 from parts.gallery import gallery
 from parts.here import Here
@@ -75,17 +75,19 @@ def compared(
     state: tuple[str, ...],  # noqa: ARG001
 ) -> ComparedRuns:
     """Compare two runs, once per state of their studies."""
-    return compare_runs(*(_typed(_space, *side, both=sides) for side in sides))
+    return compare_runs(*(_reviewed(_space, *side, both=sides) for side in sides))
 
 
-def _typed(space: Workspace, study: str, run: str, both: Sequence[tuple[str, str]]) -> ReviewedRun:
+def _reviewed(
+    space: Workspace, study: str, run: str, both: Sequence[tuple[str, str]]
+) -> ReviewedRun:
     name = space.study(study).name
     names = {space.study(one).name for one, _ in both}
     if len(names) < len(both):  # the same name twice is uninformative
         labels = {one.key: run_label(one) for one in study_runs(space, study)}
         same = len({one for one, _ in both}) < len(both)
         name = labels.get(run, run) if same else f"{name} ({study[:4]})"
-    return typed_cells(space, study, run, name=name)
+    return reviewed_run(space, study, run, name=name)
 
 
 def show_comparison(here: Here, found: ComparedRuns) -> None:

@@ -49,8 +49,8 @@ def offer_next_slides(files: Takeaways) -> None:
         begin_with(here)
 
     def write_folder(path: Path, progress: Progress) -> None:
-        typed = finished.typed_cells()
-        write_reference_zip(typed, path, finished.manifest, finished.read, progress=progress)
+        chosen = finished.reference_cells()
+        write_reference_zip(chosen, path, finished.manifest, finished.read, progress=progress)
 
     def write_classifier(path: Path, progress: Progress) -> None:
         progress("classifier", 0, 1)

@@ -41,7 +41,7 @@ from taught import BLOOD, first_cells, shuffled
 from celltransfer_core.config import DEFAULT
 from celltransfer_core.data import Dataset, draw_per_class, pool, read_dataset
 from celltransfer_core.evaluation import SimulatedReader, score
-from celltransfer_core.outputs import StudyTables, find_typed_cells
+from celltransfer_core.outputs import StudyTables, find_reference_cells
 from celltransfer_core.people import Review, annotations_of, final_types, review_queue
 from celltransfer_core.pipeline import (
     CellClassifier,
@@ -160,9 +160,9 @@ def as_reference(found: RunResult, reviews: list[Review], batch: Dataset, least:
     """Take the study's cells with their final types, as export --as-reference does."""
     rows = StudyTables(found, reviews).identified().to_dict("records")
     confirmed = {one.cluster for one in found.matches if one.confirmed}
-    typed = find_typed_cells(rows, confirmed, least_confidence=least)
-    cells = np.searchsorted(batch.cells, [one.sha256 for one in typed.cells])
-    return replace(batch.take(cells), labels=tuple(one.label for one in typed.cells))
+    chosen = find_reference_cells(rows, confirmed, least_confidence=least)
+    cells = np.searchsorted(batch.cells, [one.sha256 for one in chosen.cells])
+    return replace(batch.take(cells), labels=tuple(one.label for one in chosen.cells))
 
 
 def figures(truth: np.ndarray, named: np.ndarray) -> tuple[float, float]:

@@ -11,8 +11,8 @@ from celltransfer_core.studies import (
     load_current,
     now,
     review_payloads,
+    reviewed_run,
     study_runs,
-    typed_cells,
 )
 from celltransfer_core.types import silent
 
@@ -32,7 +32,7 @@ def test_an_answer_tells_now_from_the_run_before(space, answered):
     current, kept = study_runs(space, study)
     assert current.key == NOW
     assert current.written == kept.written
-    before, after = (typed_cells(space, study, one.key) for one in (kept, current))
+    before, after = (reviewed_run(space, study, one.key) for one in (kept, current))
     assert (before.reviews, len(after.reviews)) == ((), 1)
     found = compare_runs(before, after)
     change = next(one for one in found.changes if one.cell == cell)
@@ -45,18 +45,18 @@ def test_runs_of_other_settings_stay_and_know_what_was_answered_then(space, answ
     bring_up_to(space, study, "classify", silent)
     current, second, first = study_runs(space, study)
     assert (current.key, current.written > first.written) == (NOW, True)
-    assert len(typed_cells(space, study, second.key).reviews) == 1
-    assert typed_cells(space, study, first.key).reviews == ()
-    found = compare_runs(*(typed_cells(space, study, one.key) for one in (first, second)))
+    assert len(reviewed_run(space, study, second.key).reviews) == 1
+    assert reviewed_run(space, study, first.key).reviews == ()
+    found = compare_runs(*(reviewed_run(space, study, one.key) for one in (first, second)))
     settings = {one.what for one in found.differences if one.kind == "setting"}
     assert any("ncoders" in what for what in settings)
 
 
 def test_what_is_not_there_is_said(space, study, finished):
     with pytest.raises(StudyError, match="not been typed yet"):
-        typed_cells(space, study.id)
+        reviewed_run(space, study.id)
     with pytest.raises(StudyError, match="no longer has this run"):
-        typed_cells(space, finished, "0" * 20)
+        reviewed_run(space, finished, "0" * 20)
     assert study_runs(space, study.id) == ()
 
 

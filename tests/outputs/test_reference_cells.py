@@ -6,9 +6,9 @@ import pytest
 
 from celltransfer_core.data import read_dataset
 from celltransfer_core.errors import DataError, OutputError
-from celltransfer_core.outputs import find_typed_cells, write_reference, write_reference_zip
+from celltransfer_core.outputs import find_reference_cells, write_reference, write_reference_zip
+from celltransfer_core.outputs.reference_cells import reference_names
 from celltransfer_core.outputs.run_folder import read_run_folder
-from celltransfer_core.outputs.typed_cells import reference_names
 from tests.studies.samples import png
 
 MANIFEST = {
@@ -50,8 +50,8 @@ def images(cell):
 
 
 def test_each_cell_says_how_it_was_decided():
-    typed = find_typed_cells([*ROWS, row(1, "a", reviewed_type="a", file="copy.png")], {1, 2})
-    found = {cell.file: (cell.label, cell.decided) for cell in typed.cells}
+    chosen = find_reference_cells([*ROWS, row(1, "a", reviewed_type="a", file="copy.png")], {1, 2})
+    found = {cell.file: (cell.label, cell.decided) for cell in chosen.cells}
     assert found == {
         "a/1.PNG": ("a", "person"),
         "a/2.PNG": ("b", "cluster"),
@@ -59,15 +59,15 @@ def test_each_cell_says_how_it_was_decided():
         "a/7.PNG": ("b", "vote"),
         "a/9.PNG": ("a", "vote"),
     }
-    assert typed.left_out == {
+    assert chosen.left_out == {
         "answered as artefact": 1,
         "answered as disputed": 1,
         "below a confidence of 0.6": 1,
         "in clusters that match no type": 1,
     }
-    assert typed.calibrated
-    assert typed.types == {"a": {"person": 1, "vote": 2}, "b": {"cluster": 1, "vote": 1}}
-    strict = find_typed_cells(ROWS, {1, 2}, least_confidence=0.75)
+    assert chosen.calibrated
+    assert chosen.types == {"a": {"person": 1, "vote": 2}, "b": {"cluster": 1, "vote": 1}}
+    strict = find_reference_cells(ROWS, {1, 2}, least_confidence=0.75)
     assert [cell.file for cell in strict.cells if cell.decided == "cluster"] == []
 
 
@@ -82,19 +82,19 @@ def test_each_cell_says_how_it_was_decided():
 )
 def test_what_cannot_be_a_reference_says_why(rows, least, reason):
     with pytest.raises(DataError, match=reason):
-        find_typed_cells(rows, set(), least_confidence=least)
+        find_reference_cells(rows, set(), least_confidence=least)
 
 
 def test_a_written_reference_is_read_like_any_other(tmp_path):
     rows = [*ROWS[:3], row(11, "x, b/c", reviewed_type="x, b/c", reviewed_by="Dr. Ann", slide="s1")]
     rows[1] = {**rows[1], "file": "b/1.PNG"}  # of the same name as one in another folder
-    typed = find_typed_cells(rows, {1})
-    folder = write_reference(typed, tmp_path / "reference", MANIFEST, images)
+    chosen = find_reference_cells(rows, {1})
+    folder = write_reference(chosen, tmp_path / "reference", MANIFEST, images)
     read = read_dataset(folder, labelled=True, workers=1)
     assert sorted(read.labels) == ["a", "b", "x, b/c"]
-    assert set(read.sha256) == {cell.sha256 for cell in typed.cells}
+    assert set(read.sha256) == {cell.sha256 for cell in chosen.cells}
     assert dict(zip(read.labels, read.slide, strict=True))["x, b/c"] == "s1"
-    assert len(set(reference_names(typed).values())) == 3
+    assert len(set(reference_names(chosen).values())) == 3
     text = (folder / "labels.csv").read_text(encoding="utf-8-sig")
     table = list(csv.DictReader(text.splitlines()))
     assert [*table[0]] == ["file", "label", "decided", "confidence", "slide"]
@@ -108,8 +108,8 @@ def test_a_written_reference_is_read_like_any_other(tmp_path):
     assert (described["cells"], described["least_confidence"]) == (3, 0.6)
     assert described["left_out"] == {"below a confidence of 0.6": 1}
     with pytest.raises(OutputError, match="not empty"):
-        write_reference(typed, folder, MANIFEST, images)
-    zips = [write_reference_zip(typed, tmp_path / n, MANIFEST, images) for n in ("1.zip", "2.zip")]
+        write_reference(chosen, folder, MANIFEST, images)
+    zips = [write_reference_zip(chosen, tmp_path / n, MANIFEST, images) for n in ("1.zip", "2.zip")]
     assert zips[0].read_bytes() == zips[1].read_bytes()
 
 
@@ -135,7 +135,7 @@ def test_no_image_is_read_from_outside_the_query(tmp_path):
     (tmp_path / "query").mkdir()
     (tmp_path / "secret.png").write_bytes(png(1))
     opened = read_run_folder(tmp_path, tmp_path / "query")
-    cells = find_typed_cells([row(1, "a"), row(2, "b")], set()).cells
+    cells = find_reference_cells([row(1, "a"), row(2, "b")], set()).cells
     by_name = {cell.label: cell for cell in cells}
     outside = type(by_name["a"])(**{**vars(by_name["a"]), "file": "../secret.png"})
     with pytest.raises(DataError, match="points outside its folder"):

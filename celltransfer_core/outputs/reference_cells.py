@@ -40,7 +40,7 @@ Decided = Literal["person", "cluster", "vote"]
 
 
 @dataclass(frozen=True)
-class TypedCell:
+class ReferenceCell:
     """A query cell and its final type."""
 
     file: str
@@ -55,10 +55,10 @@ class TypedCell:
 
 
 @dataclass(frozen=True)
-class TypedCells:
+class ReferenceCells:
     """The query cells that can serve as a reference."""
 
-    cells: tuple[TypedCell, ...]
+    cells: tuple[ReferenceCell, ...]
     """One per distinct image, in the order of their hashes."""
     left_out: Mapping[str, int]
     """Number of cells left out, by reason."""
@@ -76,12 +76,12 @@ class TypedCells:
         }
 
 
-def find_typed_cells(
+def find_reference_cells(
     rows: Iterable[Mapping[str, Any]],
     confirmed: Collection[int],
     *,
     least_confidence: float = LEAST_CONFIDENCE,
-) -> TypedCells:
+) -> ReferenceCells:
     """Choose the query cells that can serve as a reference.
 
     Parameters
@@ -95,7 +95,7 @@ def find_typed_cells(
 
     Returns
     -------
-    TypedCells
+    ReferenceCells
         Without cells that readers dispute or marked as an artefact or as none of the types, and
         without those of clusters confirmed as none of the types.
 
@@ -108,11 +108,11 @@ def find_typed_cells(
         raise DataError(
             f"--least-confidence cannot be {least_confidence}; it takes a number from 0 to 1."
         )
-    found: dict[str, TypedCell] = {}
+    found: dict[str, ReferenceCell] = {}
     left_out = Counter[str]()
     calibrated = False
     for row in rows:
-        cell, known = _typed_cell(row, confirmed)
+        cell, known = _reference_cell(row, confirmed)
         calibrated |= known
         if cell.sha256 in found:
             continue  # a copy
@@ -130,10 +130,12 @@ def find_typed_cells(
             "--least-confidence."
         )
     cells = tuple(found[sha] for sha in sorted(found))
-    return TypedCells(cells, dict(sorted(left_out.items())), least_confidence, calibrated)
+    return ReferenceCells(cells, dict(sorted(left_out.items())), least_confidence, calibrated)
 
 
-def _typed_cell(row: Mapping[str, Any], confirmed: Collection[int]) -> tuple[TypedCell, bool]:
+def _reference_cell(
+    row: Mapping[str, Any], confirmed: Collection[int]
+) -> tuple[ReferenceCell, bool]:
     """Read a row; also return whether its confidence is calibrated."""
     said = str(row["reviewed_type"])
     label, cluster = str(row["final_type"]), int(_number(row, "cluster"))
@@ -144,7 +146,7 @@ def _typed_cell(row: Mapping[str, Any], confirmed: Collection[int]) -> tuple[Typ
         decided, confidence = "person", math.nan
     elif cluster in confirmed and str(row.get("matched_type", "")) == label:
         decided = "cluster"
-    cell = TypedCell(
+    cell = ReferenceCell(
         file=str(row["file"]),
         sha256=str(row["sha256"]),
         label=label,
@@ -167,7 +169,7 @@ def _number(row: Mapping[str, Any], column: str) -> float:
 
 
 def _problem(
-    row: Mapping[str, Any], cell: TypedCell, confirmed: Collection[int], least: float
+    row: Mapping[str, Any], cell: ReferenceCell, confirmed: Collection[int], least: float
 ) -> str:
     """Say why a cell cannot serve; empty if it can."""
     said = str(row["reviewed_type"])
@@ -183,10 +185,10 @@ def _problem(
 
 
 def write_reference(
-    typed: TypedCells,
+    chosen: ReferenceCells,
     folder: Path,
     described: Mapping[str, Any],
-    read: Callable[[TypedCell], bytes],
+    read: Callable[[ReferenceCell], bytes],
     *,
     progress: Progress = silent,
 ) -> Path:
@@ -194,7 +196,7 @@ def write_reference(
 
     Parameters
     ----------
-    typed : TypedCells
+    chosen : ReferenceCells
     folder : Path
         A new or empty folder.
     described : mapping
@@ -216,16 +218,16 @@ def write_reference(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder} is not empty; give a new folder with --out.")
     with write_together() as write:
-        for name, data in reference_files(typed, described, read, progress=progress):
+        for name, data in reference_files(chosen, described, read, progress=progress):
             write(folder / name, data)
     return folder
 
 
 def write_reference_zip(
-    typed: TypedCells,
+    chosen: ReferenceCells,
     path: Path,
     described: Mapping[str, Any],
-    read: Callable[[TypedCell], bytes],
+    read: Callable[[ReferenceCell], bytes],
     *,
     progress: Progress = silent,
 ) -> Path:
@@ -233,7 +235,7 @@ def write_reference_zip(
 
     Parameters
     ----------
-    typed : TypedCells
+    chosen : ReferenceCells
     path : Path
     described, read, progress
 
@@ -250,7 +252,7 @@ def write_reference_zip(
 
     def write(beside: Path) -> None:
         with zipfile.ZipFile(beside, "w") as archive:
-            for name, data in reference_files(typed, described, read, progress=progress):
+            for name, data in reference_files(chosen, described, read, progress=progress):
                 entry = zipfile.ZipInfo(name)  # no time is stored
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, data)
@@ -259,9 +261,9 @@ def write_reference_zip(
 
 
 def reference_files(
-    typed: TypedCells,
+    chosen: ReferenceCells,
     described: Mapping[str, Any],
-    read: Callable[[TypedCell], bytes],
+    read: Callable[[ReferenceCell], bytes],
     *,
     progress: Progress = silent,
 ) -> Iterable[tuple[str, bytes]]:
@@ -269,7 +271,7 @@ def reference_files(
 
     Parameters
     ----------
-    typed, described, read, progress
+    chosen, described, read, progress
 
     Yields
     ------
@@ -278,20 +280,20 @@ def reference_files(
     data : bytes
         Images as they are in the query: re-encoding would change them.
     """
-    names = reference_names(typed)
-    for done, cell in enumerate(typed.cells, 1):
+    names = reference_names(chosen)
+    for done, cell in enumerate(chosen.cells, 1):
         yield names[cell.sha256], read(cell)
-        progress("images", done, len(typed.cells))
-    yield LABELS_FILE, reference_table(typed)
-    yield "manifest.json", json_bytes(reference_manifest(typed, described))
+        progress("images", done, len(chosen.cells))
+    yield LABELS_FILE, reference_table(chosen)
+    yield "manifest.json", json_bytes(reference_manifest(chosen, described))
 
 
-def reference_names(typed: TypedCells) -> dict[str, str]:
+def reference_names(chosen: ReferenceCells) -> dict[str, str]:
     """Name the images of a reference by type, without duplicates.
 
     Parameters
     ----------
-    typed : TypedCells
+    chosen : ReferenceCells
 
     Returns
     -------
@@ -299,20 +301,20 @@ def reference_names(typed: TypedCells) -> dict[str, str]:
         A folder named by type, the name of the file, and part of the hash, because two folders of
         the query may hold files of the same name.
     """
-    folders = type_folders([cell.label for cell in typed.cells])
+    folders = type_folders([cell.label for cell in chosen.cells])
     return {
         cell.sha256: f"{folders[cell.label]}/{safe_name(Path(cell.file).stem)}-{cell.sha256[:8]}"
         f"{re.sub(r'[^.a-z0-9]', '', Path(cell.file).suffix.lower())}"
-        for cell in typed.cells
+        for cell in chosen.cells
     }
 
 
-def reference_table(typed: TypedCells) -> bytes:
+def reference_table(chosen: ReferenceCells) -> bytes:
     """Write the table of a reference.
 
     Parameters
     ----------
-    typed : TypedCells
+    chosen : ReferenceCells
 
     Returns
     -------
@@ -322,19 +324,19 @@ def reference_table(typed: TypedCells) -> bytes:
     """
     import pandas as pd
 
-    names = reference_names(typed)
-    table = pd.DataFrame([asdict(cell) for cell in typed.cells])
+    names = reference_names(chosen)
+    table = pd.DataFrame([asdict(cell) for cell in chosen.cells])
     table["file"] = [names[sha] for sha in table["sha256"]]
     known = [name for name in ("slide", "patient") if table[name].any()]
     return csv_bytes(table[["file", "label", "decided", "confidence", *known]])
 
 
-def reference_manifest(typed: TypedCells, described: Mapping[str, Any]) -> dict[str, Any]:
+def reference_manifest(chosen: ReferenceCells, described: Mapping[str, Any]) -> dict[str, Any]:
     """Describe a reference: what it was made of, and how its types were decided.
 
     Parameters
     ----------
-    typed : TypedCells
+    chosen : ReferenceCells
     described : mapping
         The manifest of the run.
 
@@ -351,9 +353,9 @@ def reference_manifest(typed: TypedCells, described: Mapping[str, Any]) -> dict[
             name: query[name] for name in ("fingerprint", "cells", "scales") if name in query
         },
         "answers": {"clusters": taught.get("clusters", 0), "cells": taught.get("cells", 0)},
-        "least_confidence": typed.least_confidence,
-        "calibrated": typed.calibrated,
-        "cells": len(typed.cells),
-        "types": typed.types,
-        "left_out": dict(typed.left_out),
+        "least_confidence": chosen.least_confidence,
+        "calibrated": chosen.calibrated,
+        "cells": len(chosen.cells),
+        "types": chosen.types,
+        "left_out": dict(chosen.left_out),
     }
