@@ -22,7 +22,7 @@ from parts.navigation import TASKS, go, lead_to_next, main_button, next_step
 from parts.next_slides import offer_finished
 from parts.reference_check import show_reference_check
 from parts.sample import show_sample
-from parts.study_types import colours, has_labels
+from parts.study_types import colours, has_labels, unused_types
 from parts.work import at_work, begin, state_of
 
 FEW = 20
@@ -51,7 +51,8 @@ def show_types(here: Here) -> None:
     reference = readable(here, REFERENCE)
     if reference is None:
         return
-    counts = Counter(reference.cell_labels.tolist())
+    every_type = sorted({*reference.cell_labels.tolist()})
+    counts = Counter(here.used(REFERENCE).cell_labels.tolist())
     title = "Cells of each type in the reference"
     st.plotly_chart(
         types_figure(counts, colours(here), title),
@@ -59,15 +60,20 @@ def show_types(here: Here) -> None:
         alt=title,
     )
     st.caption(CAPTIONS["types_figure"])
+    if here.nearest:
+        told = f"Only cells of {text.plain(here.nearest.alone)}, the set that is used alone."
+        if unused := unused_types(here):
+            told += f" The other sets also have {text.listed(unused)}."
+        st.caption(told)
     show_full_list("All types", dict(sorted(counts.items())))
-    choose_must_find(here, list(counts))
+    choose_must_find(here, every_type)
     if len(counts) < 2:
         (only,) = counts
         st.warning(
             f"The reference has only one type ({text.plain(only)}); it needs at least two. If the "
             "types are sub-folders of that folder, choose their level under Types."
         )
-    if taken := sorted(filter(answer_named, counts)):
+    if taken := sorted(filter(answer_named, every_type)):
         st.warning(
             f"Reserved name used as a cell type: {text.listed(taken)}. Rename this type or leave "
             "it out."

@@ -20,7 +20,7 @@ from parts.figures_of_review import show_progress
 from parts.here import Here, open_page
 from parts.navigation import lead_on, next_step
 from parts.one_cell import show_examples, show_prediction, show_why
-from parts.study_types import all_types, colours, reference_types
+from parts.study_types import all_types, colours, used_types
 from parts.work import current_run, reload_current
 
 AHEAD = 3  # cells whose pictures are loaded in advance
@@ -93,6 +93,6 @@ if found := current_run(here, "Type every cell"):
         choose(here, found)
         go_through(here)
     with st.expander("Reference cells of each type"):
-        show_examples(here, found.run, reference_types(here), colours(here))
+        show_examples(here, found.run, used_types(here), colours(here))
     to_do = next_step(here.study).page != "export"
     lead_on("export", "Continue to the export", quiet=to_do)

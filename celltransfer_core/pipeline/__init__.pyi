@@ -111,6 +111,7 @@ from .slips import (
     cluster_state as cluster_state,
     possible_slips as possible_slips,
 )
+from .sources import NearestSets as NearestSets
 from .subsets import (
     apportion as apportion,
     draw_reference as draw_reference,

@@ -10,6 +10,7 @@ from parts import text
 from parts.desk import answer, answer_new, desk_of, go_back, undo
 from parts.here import Here
 from parts.keys import ANSWERS, KEYS, type_key
+from parts.study_types import unused_types
 
 LABELS = {**ANSWERS, SKIPPED: "Skip"}
 ICONS = {
@@ -49,6 +50,12 @@ def show_types(here: Here, types: Sequence[str], cell: str, accept: str, given: 
                 args=(here, cell, name, blind),
                 disabled=here.locked,
             )
+    if unused := unused_types(here):
+        st.caption(
+            f"{text.plain(here.nearest.alone)} is the only reference set in use. Types of the "
+            f"other sets come last: {text.listed(unused)}. They are predicted once you have "
+            "answered with them."
+        )
 
 
 def show_others(here: Here, cell: str, given: str, *, blind: bool) -> None:

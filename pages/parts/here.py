@@ -8,6 +8,7 @@ import streamlit as st
 
 from celltransfer_core.data import Dataset
 from celltransfer_core.errors import CellTransferError
+from celltransfer_core.pipeline import NearestSets
 from celltransfer_core.studies import Study, Workspace, load_prepared, mended_reference
 from celltransfer_core.studies.records import Decision
 from celltransfer_core.vocabulary import REFERENCE
@@ -55,11 +56,16 @@ class Here:
 
         These are the pooled cells, unless one of several reference sets is used alone.
         """
-        if role == REFERENCE:
-            prepared = load_prepared(self.workspace, self.id)
-            if prepared is not None and prepared.nearest and prepared.nearest.alone:
-                return prepared.reference
+        if role == REFERENCE and self.nearest:
+            return load_prepared(self.workspace, self.id).reference
         return self.pooled(role)
+
+    @property
+    def nearest(self) -> NearestSets | None:
+        """The choice of one of several reference sets, if it is used alone."""
+        prepared = load_prepared(self.workspace, self.id)
+        found = prepared.nearest if prepared else None
+        return found if found and found.alone else None
 
     def change_options(self, **options: Any) -> bool:
         """Change some of the study's options; return whether it worked, and show why not.

@@ -19,14 +19,29 @@ def reference_types(here: Here) -> list[str]:
     return sorted(set(reference.cell_labels.tolist())) if reference else []
 
 
+def unused_types(here: Here) -> list[str]:
+    """List the types that only unused reference sets have, because one set is used alone."""
+    return list(here.nearest.lacking) if here.nearest else []
+
+
+def used_types(here: Here) -> list[str]:
+    """List the types of the reference sets that are used."""
+    unused = unused_types(here)
+    return [name for name in reference_types(here) if name not in unused]
+
+
 def named_types(here: Here) -> list[str]:
     """List the types that people named beyond the reference's, in the order they were named."""
     return stages.named_types(here.workspace, here.id)
 
 
 def all_types(here: Here) -> list[str]:
-    """List the types of the reference, then the further types that people named."""
-    return [*reference_types(here), *named_types(here)]
+    """List the types of the reference, then the further types that people named.
+
+    Types that only unused reference sets have come last: they are still right for a cell of such a
+    type, and a name typed anew might differ.
+    """
+    return [*used_types(here), *named_types(here), *unused_types(here)]
 
 
 def typed_name(here: Here, typed: str) -> str:
