@@ -101,13 +101,12 @@ def show_outcome(here: Here) -> None:
             icon=":material/block:",
         )
     voters = ", ".join(voter_name(voter) for voter in prepared.voters)
-    reason = f"{prepared.framing.reason[:1].upper()}{prepared.framing.reason[1:]}."
     st.success(
         f"{prepared.reference.n_cells:,} reference cells and {prepared.query.n_cells:,} query "
         f"cells are embedded. Voters: {text.plain(voters)}.",
         icon=":material/check:",
     )
-    st.markdown(f"**What the encoders see.** {text.plain(reason)}")
+    st.markdown(f"**What the encoders see.** {text.as_sentences(prepared.framing.reason)}")
     if prepared.nearest:
         st.markdown(f"**Reference sets.** {text.plain(describe_nearest(prepared.nearest))}")
 

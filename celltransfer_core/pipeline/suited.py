@@ -148,7 +148,7 @@ def suit_reference(
         usual.field,
         chosen.field,
         voters,
-        f"of {len(cells)} reference cells of {len(types)} types {reason}",
+        f"tried on {len(cells)} reference cells of {len(types)} types: {reason}",
     )
 
 
@@ -233,7 +233,7 @@ def typed_by_others(X: Float32, numbers: Ints, groups: Ints) -> Ints:
 def _choose(right: Mapping[Way, Bools], usual: Way, numbers: Ints, groups: Ints) -> tuple[Way, str]:
     weights = (1 / np.bincount(numbers))[numbers] / (numbers.max() + 1)
     shares = {way: float(weights[told].sum()) for way, told in right.items()}
-    told = f"{shares[usual]:.1%} are typed right by the others in {usual}"
+    told = f"in {usual}, the other cells type {shares[usual]:.1%} of them right"
     clear = [
         way
         for way, found in right.items()
@@ -241,12 +241,12 @@ def _choose(right: Mapping[Way, Bools], usual: Way, numbers: Ints, groups: Ints)
     ]
     if clear:
         best = max(clear, key=lambda way: shares[way])
-        return best, f"{told}, {shares[best]:.1%} in {best}, which is clearly more"
+        return best, f"{told}; in {best}, {shares[best]:.1%}, which is clearly more"
     best = max((way for way in right if way != usual), key=lambda way: shares[way], default=usual)
     if best == usual:
         return usual, told
     more = "clearly more" if shares[best] > shares[usual] else "more"
-    return usual, f"{told}, {shares[best]:.1%} in {best}, which is not {more}"
+    return usual, f"{told}; in the best other way, {best}, {shares[best]:.1%}: not {more}"
 
 
 def _is_gain(differences: Float64, groups: Ints) -> bool:

@@ -78,7 +78,7 @@ def choose(here: Here, chosen: Setting, config: Config) -> None:
 
 def show_sizes(prepared: Prepared) -> None:
     """Show what was decided on framing, and draw the sizes of nuclei."""
-    st.markdown(f"Decided: {text.plain(prepared.framing.reason)}.")
+    st.markdown(f"**Decided.** {text.as_sentences(prepared.framing.reason)}")
     extents = {
         role: np.where(found.found, found.extent, np.nan)
         for role, found in prepared.framing.nuclei.items()

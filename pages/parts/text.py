@@ -12,6 +12,7 @@ from celltransfer_core.errors import CellTransferError
 from celltransfer_core.vocabulary import and_more
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
+_PARTS = re.compile(r"; (?![^()]*\))")  # not within brackets
 _INLINE = re.compile(r"([\\`*_\[\]<>|~$:&])")  # characters with a meaning within a line
 
 
@@ -23,6 +24,12 @@ def plain(text: str) -> str:
 def sentence(words: object) -> str:
     """Escape names within a sentence of the app, such as an error; keep the rest."""
     return _INLINE.sub(r"\\\1", str(words))
+
+
+def as_sentences(told: str) -> str:
+    """Write the parts of a message, separated by semicolons, as sentences; escape names."""
+    parts = _PARTS.split(told.rstrip("."))
+    return " ".join(f"{plain(part[:1].upper() + part[1:])}." for part in parts)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 import pytest
 
+from parts import text
 from tests.encoders.test_encoders import model
 
 
@@ -46,10 +47,19 @@ def test_an_encoder_that_cannot_be_read_is_said(open_page, finished, home):
 def test_how_it_went_is_told(open_page, finished):
     _, study = finished
     app = open_page("embeddings", study.id)
-    said = text_of(app)
+    said = text_of(app).replace("\\", "")
     assert "42 reference cells and 30 query cells are embedded" in said
     assert "nuclei found in reference" in said
-    assert "of 42 reference cells of 3 types" in said
+    assert "Tried on 42 reference cells of 3 types: in the field of the nucleus, the other " in said
+    assert "; in" not in said
+
+
+def test_the_parts_of_a_reason_become_sentences():
+    told = text.as_sentences("whole images (1 of 9 found; 80% needed); brighter; in *a*, 9%")
+    assert told.replace("\\", "") == (
+        "Whole images (1 of 9 found; 80% needed). Brighter. In *a*, 9%."
+    )
+    assert r"\*a\*" in told
 
 
 def test_the_map_takes_its_colours_from_types_sets_and_clusters(open_page, finished):

@@ -1,5 +1,6 @@
 """What suits a reference: on drawn cells whose types differ in one part of the cell alone."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_cells_that_their_cytoplasm_tells_apart_are_shown_wider(by_cytoplasm, ca
     nuclei = found.framing.crops["query"].nuclei
     assert nuclei is None or nuclei.field == 4
     assert "which is clearly more" in found.framing.reason
-    assert f"of {by_cytoplasm.n_cells} reference cells of 2 types" in found.framing.reason
+    assert f"tried on {by_cytoplasm.n_cells} reference cells of 2 types: " in found.framing.reason
     again = prepare(by_cytoplasm, by_cytoplasm, NETWORK, cache=cache, workers=1)
     assert again.framing.reason == found.framing.reason
     np.testing.assert_array_equal(
@@ -102,7 +103,7 @@ def test_cells_that_their_nucleus_tells_apart_are_cut_as_usual(by_nucleus, cache
         by_nucleus, by_nucleus, replace(NETWORK, framing="nucleus"), cache=cache, workers=1
     )
     assert found.framing.framed
-    assert found.framing.reason.endswith("which is not more")  # it types fewer of them right
+    assert found.framing.reason.endswith("%: not more")  # it types fewer of them right
     assert found.framing.crops["query"].variant == asked.framing.crops["query"].variant
     np.testing.assert_array_equal(
         found.embeddings["query"]["cell"], asked.embeddings["query"]["cell"]
@@ -116,7 +117,7 @@ def test_a_field_that_is_asked_for_is_not_tried(by_cytoplasm, cache):
         found = prepare(by_cytoplasm, by_cytoplasm, config, cache=cache, workers=1)
         assert found.framing.crops["reference"].nuclei.field == field
         assert "as requested" in found.framing.reason
-        assert "typed right" not in found.framing.reason
+        assert "tried on" not in found.framing.reason
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,10 @@ def test_the_network_that_fits_takes_the_place_of_the_usual_one(by_hue, cache):
     found = prepare(by_hue, by_hue, config, cache=cache, workers=1)
     assert found.voters == (("other",), ("shape",))
     assert [spec.id for spec in found.encoders] == ["other", "shape"]
-    assert "with other, which is clearly more" in found.framing.reason
+    assert re.search(
+        r"; in the field of the nucleus with other, [\d.]+%, which is clearly more$",
+        found.framing.reason,
+    )
     named = prepare(by_hue, by_hue, replace(config, network="named"), cache=cache, workers=1)
     assert named.voters == config.encoders
 
