@@ -40,7 +40,7 @@ _OF_STUDY = (
     "Typed with the types learned from the study, without transport, and with the answers of "
     "readers on these cells, if there are any. These cells are not part of what was signed off."
 )
-_OF_RUN = "Typed with the types learned from a run, without any confirmation and without transport."
+_OF_RUN = "Typed with a trained classifier, without any confirmation and without transport."
 
 
 def drift_table(batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
