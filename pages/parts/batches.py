@@ -188,8 +188,12 @@ def offer_batches(files: Takeaways) -> None:
     st.markdown(
         f"**{text.count(sum(one.query.n_cells for one in batches.values()), 'cell')}** in "
         f"{text.count(len(batches), 'batch', 'batches')}, typed with the types learned from "
-        "this study. They are not in the files above and were not signed off."
+        "this study. They are not in the tables above, and were not signed off. The report has a "
+        "section about them."
     )
+    old = [one.images.name for one in batches_of(here.workspace, here.id) if not one.fresh]
+    if old := [name for name in old if name in batches]:
+        st.caption(f"Typed before the latest answers: {text.listed(old)}. Type them again on Data.")
     pseudonyms = files.tables.pseudonyms
     shown = pseudonyms.batches(batches) if pseudonyms else batches
 
