@@ -21,7 +21,8 @@ from celltransfer_core.errors import DataError, StudyError
 
 if TYPE_CHECKING:
     from celltransfer_core.pipeline.typed_batch import TypedBatch
-    from celltransfer_core.studies.records import ImageSet, Study
+    from celltransfer_core.studies.arriving_files import Seen
+    from celltransfer_core.studies.records import Study
     from celltransfer_core.studies.workspace import Workspace
 
 _FOLLOWED = ("continued", "query", "out", "workers", "scheduler", "quiet", "debug", "command")
@@ -139,30 +140,32 @@ def _continue_study(named: str, options: argparse.Namespace, screen: Screen) -> 
     from celltransfer_core.outputs.typed_by_model import batches_table
     from celltransfer_core.runtime.files import check_writable, write_atomically
     from celltransfer_core.studies.batches import type_batches, typed_batches
+    from celltransfer_core.studies.records import clean_name
     from celltransfer_core.studies.workspace import Workspace
 
     space = Workspace()
     study = _find(space, named)
     check_writable(options.out)
-    batch, told = receive_folder(space, study, options.query, options.query.resolve().name)
+    name = clean_name(options.query.resolve().name)
+    told = receive_folder(space, study, options.query, name)
     type_batches(space, study.id, screen)
     typed = typed_batches(space, study.id)
-    if batch.name not in typed:
+    if name not in typed:
         raise StudyError(
             f"{options.query} has no usable image that is not already in {study.name}."
         )
-    own = {batch.name: typed[batch.name]}
-    for name, data in (
+    own = {name: typed[name]}
+    for file, data in (
         ("predictions.csv", csv_bytes(batches_table(own))),
         ("drift.csv", csv_bytes(drift_table(typed))),
         ("batches.html", drift_page(study.name, typed).encode()),
     ):
-        write_atomically(options.out / name, data)
+        write_atomically(options.out / file, data)
     return "\n".join(
         (
             told,
-            describe_batch(own[batch.name]),
-            *_offer(own[batch.name], f"{PREFIX}{study.name}", options.query),
+            describe_batch(own[name]),
+            *_offer(own[name], f"{PREFIX}{study.name}", options.query),
             f"Written to {options.out}: predictions.csv of this batch; drift.csv and batches.html",
             f"of all batches of {study.name} ({len(typed):,}).",
         )
@@ -179,8 +182,8 @@ def _find(space: Workspace, named: str) -> Study:
 
 
 def receive_folder(
-    space: Workspace, study: Study, folder: Path, name: str, *, only: Any = None
-) -> tuple[ImageSet, str]:
+    space: Workspace, study: Study, folder: Path, name: str, *, only: Seen | None = None
+) -> str:
     """Add the images of a folder to a batch of a study, which is created if necessary.
 
     Parameters
@@ -190,45 +193,25 @@ def receive_folder(
     folder : Path
     name : str
         Name of the batch.
-    only : collection of str, optional
-        Names of the files to add; all by default.
+    only : dict from str to stamp, optional
+        The files to add; all by default.
 
     Returns
     -------
-    batch : ImageSet
-    told : str
+    str
         How many files were added or left out.
     """
-    from celltransfer_core.data.checks import name_problem
-    from celltransfer_core.data.folders import find_files
-    from celltransfer_core.studies.batches import add_batch, known_cells
-    from celltransfer_core.studies.records import BATCH
+    from celltransfer_core.studies.arriving_files import add_files
 
-    names, left_out = find_files(folder)
-    there = {one.name: one for one in space.sets(study.id, BATCH)}
-    batch = there.get(name) or add_batch(space, study.id, name)
-    known = known_cells(space, study.id, beside=batch.id)
-    before = set(space.known_files(batch.id))
-    already = 0
-
-    def files() -> Any:
-        nonlocal already
-        for one in names:
-            if name_problem(one) or (only is not None and one not in only):
-                continue
-            data = (folder / one).read_bytes()
-            if known(data):
-                already += 1
-                continue
-            yield one, data
-
-    received = space.receive(batch.id, files(), clash="replace")
-    new = len({*space.known_files(batch.id)} - before)
+    new = already = refused = 0
+    for part in add_files(space, study.id, folder, name, only):
+        new += part.cells
+        already += part.already
+        refused += part.left_out.total() + len(part.unread)
     told = f"Files added to batch {name} of {study.name}: {new:,}"
     told += f"; left out, already in the study: {already:,}" if already else ""
-    refused = len(received.refused) + len(left_out)
     told += f"; not usable: {refused:,}" if refused else ""
-    return space.image_set(batch.id), f"{told}."
+    return f"{told}."
 
 
 def _offer(batch: TypedBatch, source: str, query: Path) -> list[str]:

@@ -20,12 +20,9 @@ from celltransfer_core.cli.studies import study_named
 from celltransfer_core.errors import DataError
 
 if TYPE_CHECKING:
+    from celltransfer_core.studies.arriving_files import Arrivals, Seen
     from celltransfer_core.studies.records import Study
     from celltransfer_core.studies.workspace import Workspace
-
-Seen = dict[str, tuple[int, int]]
-"""Size and time of each file, by its path within the folder."""
-
 
 def add_watch(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``watch``."""
@@ -54,6 +51,7 @@ def add_watch(parser: argparse.ArgumentParser) -> None:
 
 
 def _watch(options: argparse.Namespace) -> None:
+    from celltransfer_core.studies.arriving_files import Arrivals
     from celltransfer_core.studies.finished import find_study
     from celltransfer_core.studies.workspace import Workspace
 
@@ -68,45 +66,31 @@ def _watch(options: argparse.Namespace) -> None:
     study = find_study(space, named)
     if not options.quiet:
         print(f"Watching {options.folder} for {study.name}; Ctrl-C stops it.", flush=True)
-    before, done = _look(options.folder), Seen()
+    arrivals = Arrivals(options.folder)
+    arrivals.look()
     while True:
         time.sleep(options.every)
-        now = _look(options.folder)
-        settled = {f: s for f, s in now.items() if before.get(f) == s and done.get(f) != s}
-        if settled:
-            _take(space, study, options, [*settled])
-            done |= settled
-        before = now
+        if settled := arrivals.look():
+            _take(space, study, options, arrivals, settled)
         if options.once:
             return
 
 
-def _look(folder: Path) -> Seen:
-    """List the files in a folder; skip those that cannot be read yet."""
-    seen = Seen()
-    for path in sorted(folder.rglob("*")):
-        try:
-            if path.is_file() and not path.name.startswith("."):
-                stat = path.stat()
-                seen[path.relative_to(folder).as_posix()] = (stat.st_size, stat.st_mtime_ns)
-        except OSError:
-            continue
-    return seen
-
-
-def _take(space: Workspace, study: Study, options: argparse.Namespace, files: list[str]) -> None:
+def _take(
+    space: Workspace,
+    study: Study,
+    options: argparse.Namespace,
+    arrivals: Arrivals,
+    settled: Seen,
+) -> None:
     """Add files batch by batch, and type them."""
     from celltransfer_core.studies.batches import type_batches, typed_batches
 
-    batches: dict[str, set[str]] = {}
-    for file in files:
-        head, _, rest = file.partition("/")
-        batches.setdefault(head if rest else "", set()).add(rest or file)
     names = {}
-    for head, some in sorted(batches.items()):
-        name = head or options.folder.resolve().name
-        images, told = receive_folder(space, study, options.folder / head, name, only=some)
-        names[images.name] = told
+    for head, files in arrivals.batches(settled).items():
+        name = arrivals.name_of(head)
+        names[name] = receive_folder(space, study, options.folder / head, name, only=files)
+        arrivals.settle(head, files)
     with closing(Screen(quiet=options.quiet)) as screen:
         type_batches(space, study.id, screen)
     if not options.quiet:

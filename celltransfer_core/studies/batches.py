@@ -79,7 +79,7 @@ def add_batch(workspace: Workspace, study: str, name: str) -> ImageSet:
     StudyError
         If the cells of the study are not typed yet, or a batch has that name.
     """
-    _taught(workspace, study)
+    taught_run(workspace, study)
     name = clean_name(name)
     if any(one.name == name for one in workspace.sets(study, BATCH)):
         raise StudyError(f"This study already has a batch called {name}; choose another name.")
@@ -155,7 +155,7 @@ def type_batches(workspace: Workspace, study: str, progress: Progress) -> None:
     CellTransferError
         If the cells of the study are not typed yet, or images cannot be used.
     """
-    current = _taught(workspace, study)
+    current = taught_run(workspace, study)
     model: CellClassifier | None = None
     for one in workspace.sets(study, BATCH):
         path, cells = _path(workspace, one, current), workspace.dataset(one)
@@ -241,7 +241,23 @@ def _slides(cells: Dataset) -> bytes:
     return pd.DataFrame(columns).to_csv(index=False).encode()
 
 
-def _taught(workspace: Workspace, study: str) -> CurrentRun:
+def taught_run(workspace: Workspace, study: str) -> CurrentRun:
+    """Read the typed cells of a study, from which the types of new cells are learned.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+
+    Returns
+    -------
+    CurrentRun
+
+    Raises
+    ------
+    StudyError
+        If the cells of the study are not typed yet.
+    """
     found = load_current(workspace, study)
     if found is None:
         raise StudyError(

@@ -48,7 +48,6 @@ _DATABASE = "studies.sqlite"
 
 _FOLDERS = ("images", "results", "cache", "encoders", "backups", "owners")
 
-
 UNFINISHED = "unfinished"
 """Value of ``deleted`` for a study that is being created or removed, which nobody sees; see
 :mod:`celltransfer_core.studies.unfinished`."""
@@ -158,6 +157,22 @@ class DeskRow(_Row):
     reader: Mapped[str] = mapped_column(primary_key=True)
     cells: Mapped[list[str]]
     until: Mapped[float]
+
+
+class WatchRow(_Row):
+    """A watched folder; see :class:`~celltransfer_core.studies.records.Watch`."""
+
+    __tablename__ = "watches"
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id"), primary_key=True)
+    folder: Mapped[str]
+    who: Mapped[str]
+    since: Mapped[str]
+    owner: Mapped[str | None]
+    beat: Mapped[int] = mapped_column(default=0)
+    checked: Mapped[str | None]
+    added: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    problem: Mapped[str] = mapped_column(default="")
+    taken: Mapped[dict[str, Any] | None] = mapped_column(JSON, deferred=True)
 
 
 class ErasureRow(_Row):

@@ -22,7 +22,7 @@ from celltransfer_core.studies.engine import patiently, writing
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
-REVISION = "0.2.0.2"
+REVISION = "0.2.0.3"
 """The revision that this version reads and writes: the last one in the folder ``revisions``."""
 
 _FIRST = "0.1.0"  # for tables made before revisions were recorded

@@ -132,6 +132,28 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """A folder on the server whose new files are added to a study as batches."""
+
+    study: str
+    folder: str
+    who: str
+    """Name of the person who chose it."""
+    since: str
+    owner: str | None
+    """The process that checks it; see :mod:`celltransfer_core.studies.owners`."""
+    beat: int
+    """Number of signs of life of that process."""
+    checked: str | None
+    """When it was last checked; None before the first time."""
+    added: Mapping[str, Any] | None
+    """The last files that were added: ``at``, when; ``batches``, the number of files by name of
+    the batch; ``left_out``, the number of files that cannot be used by reason."""
+    problem: str
+    """Why it could not be checked or typed completely the last time; empty if it could."""
+
+
+@dataclass(frozen=True)
 class Erasure:
     """A record of a permanent deletion: how much was deleted, not what."""
 

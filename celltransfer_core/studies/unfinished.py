@@ -27,6 +27,7 @@ from celltransfer_core.studies.database import (
     JobRow,
     SetRow,
     StudyRow,
+    WatchRow,
 )
 from celltransfer_core.studies.owners import is_alive
 from celltransfer_core.studies.records import now
@@ -82,7 +83,7 @@ class UnfinishedTable(Database):
 
         def end(session: Session) -> None:
             session.execute(delete(FileRow).where(files))  # some may have been added meanwhile
-            for table in (SetRow, DecisionRow, JobRow, DeskRow):
+            for table in (SetRow, DecisionRow, JobRow, DeskRow, WatchRow):
                 session.execute(delete(table).where(table.study == study))
             session.execute(delete(StudyRow).where(StudyRow.id == study))
 

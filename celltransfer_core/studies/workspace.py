@@ -17,10 +17,11 @@ from celltransfer_core.studies.desks import DeskTable
 from celltransfer_core.studies.erasure import ErasureTable, size_of
 from celltransfer_core.studies.moved import MovedTable
 from celltransfer_core.studies.snapshots import SnapshotReader
+from celltransfer_core.studies.watch_list import WatchTable
 from celltransfer_core.studies.work_list import JobTable
 
 
-class Workspace(SnapshotReader, JobTable, DeskTable, MovedTable, ErasureTable):
+class Workspace(SnapshotReader, JobTable, WatchTable, DeskTable, MovedTable, ErasureTable):
     """The stored state of people's work.
 
     Parameters

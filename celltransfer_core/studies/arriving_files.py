@@ -1,0 +1,318 @@
+"""Files that arrive in a folder, and their way into the batches of a study.
+
+Each sub-folder becomes a batch, and so do the files in the folder itself, under its name. A file
+is taken once it has not changed between two looks at the folder. Links that lead out of the folder
+are not followed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from celltransfer_core.data.checks import name_problem
+from celltransfer_core.data.folders import find_files
+from celltransfer_core.data.images import check_bytes
+from celltransfer_core.data.passed_over import is_of_systems
+from celltransfer_core.data.tables import TABLES
+from celltransfer_core.errors import ImageError, StudyError
+from celltransfer_core.studies.batches import add_batch, known_cells
+from celltransfer_core.studies.records import BATCH, ImageSet, clean_name
+from celltransfer_core.studies.workspace import Workspace
+
+Stamp = tuple[int, int]
+"""Size of a file in bytes, and the time of its last change in nanoseconds."""
+
+Seen = dict[str, Stamp]
+"""Stamp of each file, by its path within the folder."""
+
+_AT_ONCE = 100  # files that are added together
+_BYTES_AT_ONCE = 16_000_000
+
+
+@dataclass
+class Arrivals:
+    """A folder that is looked at again and again."""
+
+    folder: Path
+    done: Seen = field(default_factory=dict)
+    """Files that were dealt with, as they were then."""
+    seen: Seen = field(default_factory=dict)
+    """Files of the last look."""
+    heads: set[str] = field(default_factory=set)
+    """Sub-folders with files; empty for the folder itself."""
+    unread: list[str] = field(default_factory=list)
+    """What could not be read in the last look, with reasons."""
+
+    def look(self) -> Seen:
+        """Look at the folder.
+
+        Returns
+        -------
+        dict from path to stamp
+            New and changed files that are the same as in the look before.
+        """
+        now, self.unread = _look(self.folder)
+        settled = {
+            file: stamp
+            for file, stamp in now.items()
+            if self.seen.get(file) == stamp and self.done.get(file) != stamp
+        }
+        self.seen, self.heads = now, {_apart(file)[0] for file in now}
+        return settled
+
+    def batches(self, settled: Seen) -> dict[str, Seen]:
+        """Sort files by the batch that they belong to.
+
+        Parameters
+        ----------
+        settled : dict from path to stamp
+
+        Returns
+        -------
+        dict from sub-folder to files
+            The files by their paths within the sub-folder. It is empty for the folder itself.
+        """
+        found: dict[str, Seen] = {}
+        for file, stamp in sorted(settled.items()):
+            head, inner = _apart(file)
+            found.setdefault(head, {})[inner] = stamp
+        return found
+
+    def name_of(self, head: str) -> str:
+        """Return the name of the batch of a sub-folder, or of the folder itself.
+
+        Parameters
+        ----------
+        head : str
+            Name of the sub-folder; empty for the folder itself.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        StudyError
+            If it cannot be the name of a batch, or files of another folder have the same one.
+        """
+        name = self._named(head)
+        if any(self._is_named(one, name) for one in self.heads - {head}):
+            raise StudyError(
+                f"Two folders would be one batch called {name}: rename the sub-folder, or move the "
+                "files in the folder itself into a sub-folder of another name."
+            )
+        return name
+
+    def _named(self, head: str) -> str:
+        return clean_name(head or self.folder.resolve().name)
+
+    def _is_named(self, head: str, name: str) -> bool:
+        try:
+            return self._named(head) == name
+        except StudyError:  # said for its own files
+            return False
+
+    def settle(self, head: str, files: Seen) -> None:
+        """Note files of a sub-folder that were dealt with.
+
+        Parameters
+        ----------
+        head : str
+        files : dict from path to stamp
+            By their paths within the sub-folder.
+        """
+        self.done |= {f"{head}/{inner}" if head else inner: at for inner, at in files.items()}
+
+    def forget_gone(self) -> None:
+        """Forget files that are no longer in the folder."""
+        self.done = {file: stamp for file, stamp in self.done.items() if file in self.seen}
+
+
+def _apart(file: str) -> tuple[str, str]:
+    head, _, inner = file.partition("/")
+    return (head, inner) if inner else ("", file)
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return (found.st_size, found.st_mtime_ns)
+
+
+def _look(folder: Path) -> tuple[Seen, list[str]]:
+    """List the files of a folder, and what of it cannot be read."""
+    seen, unread = Seen(), list[str]()
+    inside = folder.resolve()
+
+    def told(path: Path) -> str:
+        # As find_files writes names that are not valid text.
+        return path.relative_to(folder).as_posix().encode("utf-8", "backslashreplace").decode()
+
+    def note(error: OSError) -> None:
+        where = Path(error.filename)
+        name = folder.name if where == folder else told(where)
+        unread.append(f"{name} cannot be opened ({error.strerror})")
+
+    for here, folders, files in os.walk(folder, onerror=note):
+        folders[:] = sorted(name for name in folders if not is_of_systems(name))
+        for name in sorted(files):
+            path = Path(here) / name
+            if is_of_systems(name):
+                continue
+            try:
+                # Of a link that leads out, nothing but the link itself is looked at.
+                followed = not path.is_symlink() or path.resolve().is_relative_to(inside)
+                found = path.stat() if followed else path.lstat()
+            except (OSError, RuntimeError):  # it has just been renamed, or is a link to itself
+                continue
+            if not followed or stat.S_ISREG(found.st_mode):
+                seen[told(path)] = _stamp(found)
+    return seen, unread
+
+
+@dataclass(frozen=True)
+class Added:
+    """Files that were dealt with together."""
+
+    files: Seen
+    """As they were; each was added, was there already, or cannot be used."""
+    cells: int = 0
+    """Number of images that were added."""
+    already: int = 0
+    """Number of images that are in the study's query or another batch."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Number of files that cannot be used, by reason."""
+    unread: tuple[str, ...] = ()
+    """Files that could not be read now, with reasons; they can be tried again."""
+
+
+def add_files(
+    workspace: Workspace, study: str, folder: Path, name: str, only: Seen | None = None
+) -> Iterator[Added]:
+    """Add the files of a folder to a batch, which is created with its first image.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    study : str
+        Its id.
+    folder : Path
+    name : str
+        Name of the batch.
+    only : dict from path to stamp, optional
+        The files to add, unless they have changed since; all by default.
+
+    Yields
+    ------
+    Added
+        After each part of at most 100 files.
+
+    Raises
+    ------
+    CellTransferError
+        If the folder cannot be read, the cells of the study are not typed, or the workspace cannot
+        be written. Parts that were added stay.
+    """
+    names, remarks = find_files(folder)
+    refused = [(one.file, one.reason) for one in remarks]
+    refused += [(one, problem) for one in names if (problem := name_problem(one))]
+    wanted = [one for one in names if not name_problem(one)]
+    if only is not None:
+        refused = [(one, reason) for one, reason in refused if one in only]
+        wanted = [one for one in wanted if one in only]
+    batch = next((one for one in workspace.sets(study, BATCH) if one.name == name), None)
+    if batch is None and not any(one.lower() not in TABLES for one in wanted):
+        dealt = {one: only[one] for one, _ in refused} if only else {}
+        yield Added(dealt, left_out=Counter(reason for _, reason in refused))
+        return
+    batch = batch or add_batch(workspace, study, name)
+    yield from _Adding(workspace, batch, folder, only).add(wanted, refused)
+
+
+@dataclass
+class _Part:
+    """Files that are given to a batch together."""
+
+    refused: list[tuple[str, str]]
+    """Files that cannot be used, with reasons."""
+    names: list[str] = field(default_factory=list)
+    """Files that were read."""
+    files: list[tuple[str, bytes]] = field(default_factory=list)
+    """Those that are not in the study yet."""
+    unread: list[str] = field(default_factory=list)
+    already: int = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether it is to be given to the batch now."""
+        size = sum(len(data) for _, data in self.files)
+        return len(self.names) >= _AT_ONCE or size >= _BYTES_AT_ONCE
+
+
+@dataclass
+class _Adding:
+    """Files on their way into a batch."""
+
+    workspace: Workspace
+    batch: ImageSet
+    folder: Path
+    only: Seen | None
+
+    def add(self, wanted: list[str], refused: list[tuple[str, str]]) -> Iterator[Added]:
+        """Add files part by part; list the refused ones with the first part."""
+        known = known_cells(self.workspace, self.batch.study, beside=self.batch.id)
+        there = self.workspace.known_files(self.batch.id)
+        part = _Part(refused)
+        for name in wanted:
+            try:
+                data = self._read(name)
+            except FileNotFoundError:  # it has just been renamed or deleted
+                continue
+            except OSError as error:
+                part.unread.append(f"{name} cannot be read ({error.strerror or error})")
+                continue
+            except ImageError as error:
+                part.refused.append((name, str(error)))
+                continue
+            if data is None:
+                continue
+            part.names.append(name)
+            if known(data):
+                part.already += 1
+            elif there.get(name) != hashlib.sha256(data).hexdigest():
+                part.files.append((name, data))
+            if part.full:
+                yield self._receive(part)
+                part = _Part([])
+        yield self._receive(part)
+
+    def _read(self, name: str) -> bytes | None:
+        """Read a file; None if it has changed since the folder was looked at."""
+        # It was found inside the folder, but a link may have taken its place.
+        path = (self.folder / name).resolve(strict=True)
+        if not path.is_relative_to(self.folder.resolve()):
+            return None
+        check_bytes(path.stat().st_size)
+        data = path.read_bytes()
+        return data if self.only is None or self.only[name] == _stamp(path.stat()) else None
+
+    def _receive(self, part: _Part) -> Added:
+        """Give a part to the batch."""
+        left_out = Counter(reason for _, reason in part.refused)
+        listed = [(name, reason) for name, reason in part.refused if not name_problem(name)]
+        cells = 0
+        if part.files or listed:
+            got = self.workspace.receive(
+                self.batch.id, part.files, clash="replace", passed_over=listed
+            )
+            broken = dict(got.refused).keys() - dict(listed).keys()
+            left_out.update(reason for name, reason in got.refused if name in broken)
+            images = (name for name, _ in part.files if name.lower() not in TABLES)
+            cells = sum(name not in broken for name in images)
+        dealt = [*part.names, *(name for name, _ in part.refused)]
+        stamps = {} if self.only is None else {name: self.only[name] for name in dealt}
+        return Added(stamps, cells, part.already, left_out, tuple(part.unread))

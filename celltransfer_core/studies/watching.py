@@ -1,0 +1,230 @@
+"""Watched folders, checked in turn: new files are added to batches, and a job types them.
+
+A check never ends with an error: what went wrong is stored with the watched folder, where pages
+show it, and tried again with the next check.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from celltransfer_core.errors import CellTransferError, StudyError
+from celltransfer_core.studies.arriving_files import Arrivals, Seen, add_files
+from celltransfer_core.studies.batches import taught_run
+from celltransfer_core.studies.owners import answer_for, is_alive
+from celltransfer_core.studies.processes import SILENCE, current_job, start
+from celltransfer_core.studies.records import BATCH, Watch, now
+from celltransfer_core.studies.workspace import Workspace
+from celltransfer_core.vocabulary import and_more
+
+RETRY = 600.0
+"""Seconds after which typing that failed is tried again without a new file."""
+
+_log = logging.getLogger(__name__)
+
+
+class _LostError(Exception):
+    """The folder is no longer watched, or by another process."""
+
+
+@dataclass
+class _Held:
+    """What this process knows about a watched folder that it owns."""
+
+    arrivals: Arrivals
+    added: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+class Watcher:
+    """Checks the watched folders of a workspace, as far as no other process does.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    allowed : callable
+        Takes the path of a folder and returns the folder to read. It raises a
+        :class:`~celltransfer_core.errors.CellTransferError` with the reason if that folder may not
+        be read, or cannot be read now.
+    ended : Event, optional
+        Set when the process is about to end.
+
+    Attributes
+    ----------
+    unsaved : dict from study to str
+        Problems that could not be stored, for example on a full disk.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        allowed: Callable[[str], Path],
+        ended: threading.Event | None = None,
+    ) -> None:
+        self.workspace, self.allowed = workspace, allowed
+        self.ended = ended or threading.Event()
+        self.unsaved: dict[str, str] = {}
+        self._held: dict[tuple[str, str], _Held] = {}
+        self._signs: dict[str, tuple[str | None, int, float]] = {}
+
+    def check(self) -> None:
+        """Check each watched folder once.
+
+        Raises
+        ------
+        CellTransferError
+            If the workspace cannot be read.
+        """
+        watches = self.workspace.watches()
+        wanted = {(one.study, one.since) for one in watches}
+        self._held = {key: held for key, held in self._held.items() if key in wanted}
+        self.unsaved = {
+            study: said for study, said in self.unsaved.items() if study in dict(wanted)
+        }
+        for watch in watches:
+            if self.ended.is_set():
+                return
+            try:
+                self._check(watch)
+                self.unsaved.pop(watch.study, None)
+            except _LostError:
+                self._held.pop((watch.study, watch.since), None)
+            except Exception as error:  # stored by the next check that can
+                self.unsaved[watch.study] = _reason(error)
+
+    def _check(self, watch: Watch) -> None:
+        owner = answer_for(self.workspace.folder)
+        held = self._hold(watch, owner)
+        if held is None:
+            return
+        problems = []
+        for step in (self._add, self._type):
+            try:
+                problems += step(watch, owner, held)
+            except _LostError:
+                raise
+            except Exception as error:
+                problems.append(_reason(error))
+        told = " ".join(dict.fromkeys(problems))
+        self._update(watch, owner, checked=now(), problem=told)
+
+    def _hold(self, watch: Watch, owner: str) -> _Held | None:
+        """Become the owner of a watched folder, unless another process checks it."""
+        key = (watch.study, watch.since)
+        if watch.owner == owner and key in self._held:
+            return self._held[key]
+        self._held.pop(key, None)
+        if watch.owner not in (None, owner) and self._lives(watch):
+            return None
+        if not self.workspace.own_watch(watch, owner):
+            return None
+        taken = self.workspace.taken_files(watch)
+        done: Seen = {name: (size, at) for name, (size, at) in taken.items()}
+        self._held[key] = held = _Held(Arrivals(Path(watch.folder), done))
+        return held
+
+    def _lives(self, watch: Watch) -> bool:
+        """Tell whether the owner of a watched folder is alive, without the time of day."""
+        owner, beat, since = self._signs.get(watch.study, (None, 0, 0.0))
+        if (owner, beat) != (watch.owner, watch.beat):
+            since = time.monotonic()
+            self._signs[watch.study] = (watch.owner, watch.beat, since)
+        if is_alive(watch.owner or "", self.workspace.folder) is False:
+            return False
+        return time.monotonic() - since <= SILENCE
+
+    def _update(self, watch: Watch, owner: str, **values: Any) -> None:
+        if not self.workspace.update_watch(watch, owner, **values):
+            raise _LostError
+
+    def _add(self, watch: Watch, owner: str, held: _Held) -> list[str]:
+        """Add the files that have arrived; return what went wrong."""
+        study = self.workspace.study(watch.study)
+        if study.archived:
+            raise StudyError(
+                f"{study.name} is archived: take it out of the archive on Studies to go on."
+            )
+        taught_run(self.workspace, watch.study)
+        arrivals = held.arrivals
+        arrivals.folder = self.allowed(watch.folder)
+        settled = arrivals.look()
+        problems = [f"{one}." for one in arrivals.unread[:1]]
+        if len(arrivals.unread) > 1:
+            problems.append(f"{len(arrivals.unread):,} places cannot be read.")
+        held.added.clear()
+        held.left_out.clear()
+        before = len(arrivals.done)
+        try:
+            for head, files in arrivals.batches(settled).items():
+                try:
+                    problems += self._add_batch(watch, owner, held, head, files)
+                except CellTransferError as error:
+                    problems.append(str(error))
+        finally:
+            if len(arrivals.done) > before or held.left_out:
+                arrivals.forget_gone()
+                self._update(watch, owner, taken=arrivals.done)
+        return problems
+
+    def _add_batch(
+        self, watch: Watch, owner: str, held: _Held, head: str, files: Seen
+    ) -> list[str]:
+        """Add the files of a sub-folder, or of the folder itself."""
+        self._update(watch, owner)
+        arrivals, unread = held.arrivals, list[str]()
+        name = arrivals.name_of(head)
+        folder = self.allowed(str(arrivals.folder / head))
+        for part in add_files(self.workspace, watch.study, folder, name, files):
+            arrivals.settle(head, part.files)
+            held.added[name] += part.cells
+            held.left_out += part.left_out
+            unread += part.unread
+            added = {
+                "at": now(),
+                "batches": {one: count for one, count in held.added.items() if count},
+                "left_out": dict(held.left_out),
+            }
+            new = {"added": added} if added["batches"] or added["left_out"] else {}
+            self._update(watch, owner, **new)
+            if self.ended.is_set():
+                raise _LostError
+        return [f"{and_more(unread)}."] if unread else []
+
+    def _type(self, watch: Watch, owner: str, held: _Held) -> list[str]:  # noqa: ARG002
+        """Start a job for the cells that were added, once no other job runs."""
+        latest = self.workspace.watched(watch.study)
+        if latest is None or not (latest.added and latest.added["batches"]):
+            return []
+        job = current_job(self.workspace, watch.study)
+        if job and job.active:
+            return []
+        since = latest.added["at"]
+        jobs = (one for one in self.workspace.jobs(watch.study) if one.target == BATCH)
+        last = next((one for one in jobs if one.created >= since), None)
+        if last and last.state in ("done", "cancelled"):
+            return []
+        if last and 0 <= _age(last.ended or last.created) < RETRY:
+            return [last.message]
+        made = start(self.workspace, watch.study, BATCH)
+        return [made.message] if made.state == "failed" else []
+
+
+def _age(at: str) -> float:
+    """Return the seconds since a moment."""
+    return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(at)).total_seconds()
+
+
+def _reason(error: Exception) -> str:
+    """Say why a check failed."""
+    if isinstance(error, CellTransferError):
+        return str(error)
+    _log.exception("A watched folder could not be checked.", exc_info=error)
+    return f"Internal error ({type(error).__name__}: {error}). Please report it."
