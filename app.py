@@ -18,6 +18,7 @@ from celltransfer_core.web import (
     inline_scripts,
     meant_hosts,
     routes,
+    watch_folders,
 )
 
 PAGES = Path(__file__).parent / "pages"
@@ -49,6 +50,7 @@ def doors() -> list[Middleware]:
 try:
     app = st.App(
         PAGES / "main.py",
+        lifespan=watch_folders,
         routes=[*routes(base), *download_routes(base)],
         middleware=doors(),
     )

@@ -207,7 +207,7 @@ def receive_folder(
     for part in add_files(space, study.id, folder, name, only):
         new += part.cells
         already += part.already
-        refused += part.left_out.total() + len(part.unread)
+        refused += part.left_out.total() + part.unread.total()
     told = f"Files added to batch {name} of {study.name}: {new:,}"
     told += f"; left out, already in the study: {already:,}" if already else ""
     told += f"; not usable: {refused:,}" if refused else ""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from celltransfer_core.studies.records import Study
     from celltransfer_core.studies.workspace import Workspace
 
+
 def add_watch(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``watch``."""
     parser.set_defaults(command=_watch)

@@ -3,6 +3,7 @@ from .answers import (
     list_answers as list_answers,
     revised_payloads as revised_payloads,
 )
+from .arriving_files import Arrivals as Arrivals, add_files as add_files
 from .batches import (
     Batch as Batch,
     add_batch as add_batch,
@@ -95,6 +96,7 @@ from .records import (
     ImageSet as ImageSet,
     Role as Role,
     Study as Study,
+    Watch as Watch,
     now as now,
 )
 from .reference_checks import (
@@ -153,5 +155,6 @@ from .study_runs import (
 )
 from .timetable import Outlook as Outlook, Timetable as Timetable, outlook_of as outlook_of
 from .truth import study_labels as study_labels
+from .watching import Watcher as Watcher
 from .work import bring_up_to as bring_up_to
 from .workspace import Workspace as Workspace

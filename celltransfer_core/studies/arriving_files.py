@@ -186,8 +186,8 @@ class Added:
     """Number of images that are in the study's query or another batch."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Number of files that cannot be used, by reason."""
-    unread: tuple[str, ...] = ()
-    """Files that could not be read now, with reasons; they can be tried again."""
+    unread: Counter[str] = field(default_factory=Counter)
+    """Number of files that could not be read now, by reason; they can be tried again."""
 
 
 def add_files(
@@ -243,7 +243,7 @@ class _Part:
     """Files that were read."""
     files: list[tuple[str, bytes]] = field(default_factory=list)
     """Those that are not in the study yet."""
-    unread: list[str] = field(default_factory=list)
+    unread: Counter[str] = field(default_factory=Counter)
     already: int = 0
 
     @property
@@ -273,7 +273,7 @@ class _Adding:
             except FileNotFoundError:  # it has just been renamed or deleted
                 continue
             except OSError as error:
-                part.unread.append(f"{name} cannot be read ({error.strerror or error})")
+                part.unread[error.strerror or str(error)] += 1
                 continue
             except ImageError as error:
                 part.refused.append((name, str(error)))
@@ -315,4 +315,4 @@ class _Adding:
             cells = sum(name not in broken for name in images)
         dealt = [*part.names, *(name for name, _ in part.refused)]
         stamps = {} if self.only is None else {name: self.only[name] for name in dealt}
-        return Added(stamps, cells, part.already, left_out, tuple(part.unread))
+        return Added(stamps, cells, part.already, left_out, part.unread)

@@ -171,6 +171,7 @@ class WatchRow(_Row):
     beat: Mapped[int] = mapped_column(default=0)
     checked: Mapped[str | None]
     added: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    arrived: Mapped[str | None]
     problem: Mapped[str] = mapped_column(default="")
     taken: Mapped[dict[str, Any] | None] = mapped_column(JSON, deferred=True)
 

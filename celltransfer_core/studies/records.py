@@ -147,8 +147,10 @@ class Watch:
     checked: str | None
     """When it was last checked; None before the first time."""
     added: Mapping[str, Any] | None
-    """The last files that were added: ``at``, when; ``batches``, the number of files by name of
-    the batch; ``left_out``, the number of files that cannot be used by reason."""
+    """The last files that were dealt with: ``at``, when; ``batches``, the number of added files by
+    name of the batch; ``left_out``, the number of files that cannot be used by reason."""
+    arrived: str | None
+    """When cells were last added, which are typed from then on."""
     problem: str
     """Why it could not be checked or typed completely the last time; empty if it could."""
 

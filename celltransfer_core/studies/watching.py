@@ -16,17 +16,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from celltransfer_core.errors import CellTransferError, StudyError
-from celltransfer_core.studies.arriving_files import Arrivals, Seen, add_files
+from celltransfer_core.errors import CellTransferError, OutputError, StudyError
+from celltransfer_core.studies.arriving_files import Added, Arrivals, Seen, add_files
 from celltransfer_core.studies.batches import taught_run
 from celltransfer_core.studies.owners import answer_for, is_alive
 from celltransfer_core.studies.processes import SILENCE, current_job, start
 from celltransfer_core.studies.records import BATCH, Watch, now
 from celltransfer_core.studies.workspace import Workspace
-from celltransfer_core.vocabulary import and_more
 
 RETRY = 600.0
 """Seconds after which typing that failed is tried again without a new file."""
+
+_SHOWN = 3  # places that cannot be read
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +41,22 @@ class _Held:
     """What this process knows about a watched folder that it owns."""
 
     arrivals: Arrivals
-    added: Counter[str] = field(default_factory=Counter)
+    cells: Counter[str] = field(default_factory=Counter)
+    """Number of cells added by this check, by batch."""
     left_out: Counter[str] = field(default_factory=Counter)
+    """Number of files that this check left out, by reason."""
+    dealt: int = 0
+    """Number of files that this check dealt with."""
+
+    def begin(self) -> None:
+        """Begin a check."""
+        self.cells, self.left_out, self.dealt = Counter(), Counter(), 0
+
+    def count(self, batch: str, part: Added) -> None:
+        """Count files that were dealt with."""
+        self.cells[batch] += part.cells
+        self.left_out += part.left_out
+        self.dealt += len(part.files)
 
 
 class Watcher:
@@ -86,9 +101,8 @@ class Watcher:
         watches = self.workspace.watches()
         wanted = {(one.study, one.since) for one in watches}
         self._held = {key: held for key, held in self._held.items() if key in wanted}
-        self.unsaved = {
-            study: said for study, said in self.unsaved.items() if study in dict(wanted)
-        }
+        studies = {study for study, _ in wanted}
+        self.unsaved = {one: said for one, said in self.unsaved.items() if one in studies}
         for watch in watches:
             if self.ended.is_set():
                 return
@@ -108,6 +122,7 @@ class Watcher:
         problems = []
         for step in (self._add, self._type):
             try:
+                self._refuse_archived(watch)
                 problems += step(watch, owner, held)
             except _LostError:
                 raise
@@ -115,6 +130,14 @@ class Watcher:
                 problems.append(_reason(error))
         told = " ".join(dict.fromkeys(problems))
         self._update(watch, owner, checked=now(), problem=told)
+
+    def _refuse_archived(self, watch: Watch) -> None:
+        study = self.workspace.study(watch.study)
+        if study.archived:
+            raise StudyError(
+                f"{study.name} is archived; nothing is added. To go on, take it out of the archive "
+                "on the Studies page."
+            )
 
     def _hold(self, watch: Watch, owner: str) -> _Held | None:
         """Become the owner of a watched folder, unless another process checks it."""
@@ -147,29 +170,25 @@ class Watcher:
 
     def _add(self, watch: Watch, owner: str, held: _Held) -> list[str]:
         """Add the files that have arrived; return what went wrong."""
-        study = self.workspace.study(watch.study)
-        if study.archived:
-            raise StudyError(
-                f"{study.name} is archived: take it out of the archive on Studies to go on."
-            )
-        taught_run(self.workspace, watch.study)
         arrivals = held.arrivals
         arrivals.folder = self.allowed(watch.folder)
         settled = arrivals.look()
-        problems = [f"{one}." for one in arrivals.unread[:1]]
-        if len(arrivals.unread) > 1:
-            problems.append(f"{len(arrivals.unread):,} places cannot be read.")
-        held.added.clear()
-        held.left_out.clear()
-        before = len(arrivals.done)
+        problems = [f"{one}." for one in arrivals.unread[:_SHOWN]]
+        if not settled:
+            return problems
+        taught_run(self.workspace, watch.study)
+        held.begin()
         try:
             for head, files in arrivals.batches(settled).items():
                 try:
                     problems += self._add_batch(watch, owner, held, head, files)
+                except OutputError as error:  # the others could not be written either
+                    problems.append(str(error))
+                    break
                 except CellTransferError as error:
                     problems.append(str(error))
         finally:
-            if len(arrivals.done) > before or held.left_out:
+            if held.dealt:
                 arrivals.forget_gone()
                 self._update(watch, owner, taken=arrivals.done)
         return problems
@@ -179,34 +198,37 @@ class Watcher:
     ) -> list[str]:
         """Add the files of a sub-folder, or of the folder itself."""
         self._update(watch, owner)
-        arrivals, unread = held.arrivals, list[str]()
+        arrivals, unread = held.arrivals, Counter[str]()
         name = arrivals.name_of(head)
         folder = self.allowed(str(arrivals.folder / head))
         for part in add_files(self.workspace, watch.study, folder, name, files):
             arrivals.settle(head, part.files)
-            held.added[name] += part.cells
-            held.left_out += part.left_out
+            held.count(name, part)
             unread += part.unread
-            added = {
-                "at": now(),
-                "batches": {one: count for one, count in held.added.items() if count},
-                "left_out": dict(held.left_out),
-            }
-            new = {"added": added} if added["batches"] or added["left_out"] else {}
-            self._update(watch, owner, **new)
+            values: dict[str, Any] = {}
+            if part.cells or part.left_out:
+                batches, left_out = dict(+held.cells), dict(held.left_out)
+                values["added"] = {"at": now(), "batches": batches, "left_out": left_out}
+            if part.cells:
+                values["arrived"] = now()
+            self._update(watch, owner, **values)
             if self.ended.is_set():
                 raise _LostError
-        return [f"{and_more(unread)}."] if unread else []
+        # Without the names of the files, which may reveal types.
+        return [
+            f"{count:,} of the files of {name} cannot be read ({reason})."
+            for reason, count in sorted(unread.items())
+        ]
 
     def _type(self, watch: Watch, owner: str, held: _Held) -> list[str]:  # noqa: ARG002
         """Start a job for the cells that were added, once no other job runs."""
         latest = self.workspace.watched(watch.study)
-        if latest is None or not (latest.added and latest.added["batches"]):
+        since = latest.arrived if latest else None
+        if since is None:
             return []
         job = current_job(self.workspace, watch.study)
         if job and job.active:
             return []
-        since = latest.added["at"]
         jobs = (one for one in self.workspace.jobs(watch.study) if one.target == BATCH)
         last = next((one for one in jobs if one.created >= since), None)
         if last and last.state in ("done", "cancelled"):

@@ -38,18 +38,21 @@ from parts.here import Here, attempt
 from parts.image_set import show_set
 from parts.navigation import go
 from parts.takeaways import Takeaways, offer_prepared
+from parts.watched import is_watched, show_watched
 from parts.work import at_work, begin
 
 
 def add_cells(here: Here) -> None:
     """Offer to add new cells to a study whose cells are typed, signed off or not."""
     if load_current(here.workspace, here.id) is None:
+        if is_watched(here):
+            show_watched(here)
         return
     # A batch is not part of what was signed off: it can be changed afterwards.
     here = replace(here, study=replace(here.study, signed=None))
     batches = batches_of(here.workspace, here.id)
     label, icon = "Add cells to this study", ":material/library_add:"
-    with st.expander(label, icon=icon, expanded=bool(batches)):
+    with st.expander(label, icon=icon, expanded=bool(batches) or is_watched(here)):
         st.markdown(
             "Add the next slides of the same microscope, each delivery as a separate **batch**. "
             "They are typed with the types learned from this study, without any confirmation. "
@@ -65,6 +68,7 @@ def add_cells(here: Here) -> None:
                 add_batch, here.workspace, here.id, name
             ):
                 st.rerun()
+        show_watched(here)
         _offer_typing(here, batches)
         _show_typed(here, batches)
 

@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("beat", sa.Integer(), nullable=False),
         sa.Column("checked", sa.String()),
         sa.Column("added", sa.JSON()),
+        sa.Column("arrived", sa.String()),
         sa.Column("problem", sa.String(), nullable=False),
         sa.Column("taken", sa.JSON()),
         sa.PrimaryKeyConstraint("study"),
