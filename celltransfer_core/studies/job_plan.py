@@ -73,8 +73,8 @@ def plan_job(workspace: Workspace, study: str, target: Target) -> tuple[Phase, .
         sizes = replace(sizes, reference=0, query=cells, extras=0)
     names = {*_names(workspace, snapshot, keys, target)}
     config = config_of(workspace, snapshot)
-    counts = keys.get("classify") != keys.get("unaligned")
-    if snapshot.study.drawn and not workspace.decisions(study):
+    counts = target != BATCH and keys.get("classify") != keys.get("unaligned")
+    if target != BATCH and snapshot.study.drawn and not workspace.decisions(study):
         counts = transport_counts(config, 1.0)  # the demo's first job confirms some clusters
     run = estimate_phases(config, sizes, speeds, transport=counts)
     found = [estimated("reading", sizes.cells, speeds)]
