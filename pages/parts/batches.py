@@ -38,15 +38,14 @@ from parts.here import Here, attempt
 from parts.image_set import show_set
 from parts.navigation import go
 from parts.takeaways import Takeaways, offer_prepared
-from parts.watched import is_watched, show_watched
+from parts.watched import is_watched, offer_watching, show_watched
 from parts.work import at_work, begin
 
 
 def add_cells(here: Here) -> None:
     """Offer to add new cells to a study whose cells are typed, signed off or not."""
     if load_current(here.workspace, here.id) is None:
-        if is_watched(here):
-            show_watched(here)
+        show_watched(here)
         return
     # A batch is not part of what was signed off: it can be changed afterwards.
     here = replace(here, study=replace(here.study, signed=None))
@@ -59,6 +58,7 @@ def add_cells(here: Here) -> None:
             "Existing results do not change. If the study was signed off, its signature remains "
             "valid; it does not cover the batches."
         )
+        show_watched(here)
         for one in batches:
             show_set(here, one.images)
         with st.form("add batch", border=False):
@@ -68,7 +68,7 @@ def add_cells(here: Here) -> None:
                 add_batch, here.workspace, here.id, name
             ):
                 st.rerun()
-        show_watched(here)
+        offer_watching(here)
         _offer_typing(here, batches)
         _show_typed(here, batches)
 

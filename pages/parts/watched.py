@@ -4,7 +4,7 @@ import datetime as dt
 
 import streamlit as st
 
-from celltransfer_core.studies import Watch, Workspace, now
+from celltransfer_core.studies import BATCH, Watch, Workspace, current_job, now
 from celltransfer_core.vocabulary import and_more
 from celltransfer_core.web import (
     EVERY,
@@ -21,53 +21,60 @@ from parts.reader import when_named
 _LATE = 6 * EVERY  # seconds without a check after which the panel says so
 
 
-def show_watched(here: Here) -> None:
-    """Show the watched folder of a study, or offer to choose one."""
-    watch = here.workspace.watched(here.id)
-    if watch is None and not import_roots():
-        return
-    with st.container(border=True):
-        st.markdown("**Watched folder**")
-        if watch is None:
-            _offer(here)
-        else:
-            _follow(here.workspace, watch)
-            stop = "Stop watching"
-            if clicked(st.button, stop, key="stop watching", icon=":material/stop:") and attempt(
-                here.workspace.stop_watching, here.id
-            ):
-                st.rerun()
-
-
 def is_watched(here: Here) -> bool:
     """Tell whether a folder is watched for a study."""
     return here.workspace.watched(here.id) is not None
 
 
-def _offer(here: Here) -> None:
-    """Offer to choose a folder that may be imported from."""
-    st.caption(
-        "New files in a folder on the server are added and typed automatically, also while no page "
-        "is open. Each sub-folder becomes a batch; files in the folder itself form a batch with "
-        "its name. Files that are there already are added too."
-    )
-    chosen = st.selectbox(
-        "Folder on the server",
-        _folders(),
-        index=None,
-        accept_new_options=True,
-        placeholder="Choose a folder, or enter its path",
-        help="Your administrator lists the folders that may be imported from: "
-        + text.listed([str(root) for root in import_roots()]),
-        key="folder to watch",
-    )
-    label, icon = "Watch this folder", ":material/visibility:"
-    if clicked(st.button, label, key="watch folder", icon=icon, disabled=not chosen) and chosen:
-        if not here.reader:
-            when_named(lambda name: _begin(here.of(name), chosen))
+def show_watched(here: Here) -> None:
+    """Show the watched folder of a study, if there is one."""
+    watch = here.workspace.watched(here.id)
+    if watch is None:
+        return
+    with st.container(border=True):
+        st.markdown("**Watched folder**")
+        _follow(here.workspace, watch)
+        stop = "Stop watching"
+        if clicked(st.button, stop, key="stop watching", icon=":material/stop:") and attempt(
+            here.workspace.stop_watching, here.id
+        ):
             st.rerun()
-        elif _begin(here, chosen):
-            st.rerun()
+
+
+def offer_watching(here: Here) -> None:
+    """Offer to watch a folder that may be imported from, unless one is watched."""
+    roots = import_roots()
+    if not roots or is_watched(here):
+        return
+    with st.container(border=True):
+        st.markdown("**Watched folder**")
+        st.caption(
+            "New files in a folder on the server are added and typed automatically, also while no "
+            "page is open. Each sub-folder becomes a batch; files in the folder itself form a "
+            "batch with its name. Files that are there already are added too."
+        )
+        chosen = st.selectbox(
+            "Folder on the server",
+            _folders(),
+            index=None,
+            accept_new_options=True,
+            placeholder="Choose a folder, or enter its path",
+            help="Your administrator lists the folders that may be imported from: "
+            + text.listed([str(root) for root in roots]),
+            key="folder to watch",
+        )
+        label, icon = "Watch this folder", ":material/visibility:"
+        if clicked(st.button, label, key="watch folder", icon=icon, disabled=not chosen):
+            _ask_or_begin(here, chosen)
+
+
+def _ask_or_begin(here: Here, folder: str) -> None:
+    """Begin to watch a folder under the reader's name, which is asked for first."""
+    if not here.reader:
+        when_named(lambda name: _begin(here.of(name), folder))
+        st.rerun()
+    elif _begin(here, folder):
+        st.rerun()
 
 
 @st.cache_data(ttl=30, show_spinner=False)
@@ -90,6 +97,9 @@ def _follow(workspace: Workspace, begun: Watch) -> None:
         f"{text.plain(watch.who)} · {_checked(watch)}"
     )
     st.caption(_added(watch))
+    job = current_job(workspace, watch.study)
+    if job and job.active and job.target == BATCH:
+        st.caption("The new cells are being typed: the progress is at the top of this page.")
     late = watch.checked is not None and _age(watch.checked) > _LATE
     if problem := unsaved_problem(workspace, watch.study) or watch.problem:
         st.warning(
@@ -122,11 +132,11 @@ def _added(watch: Watch) -> str:
     if not parts:
         told = [f"Last files, {text.when(watch.added['at'])}: none can be used."]
     if left_out:
-        count = text.count(sum(left_out.values()), "file")
-        reason = max(left_out, key=lambda one: (left_out[one], one))
+        most = max(left_out, key=lambda one: (left_out[one], one))
+        reason = f"most: {most}" if len(left_out) > 1 else most
         told.append(
-            f"{count} left out; for example, one {text.plain(reason)}. They are listed with their "
-            "batch."
+            f"{text.count(sum(left_out.values()), 'file')} left out ({text.plain(reason)}), listed "
+            "with the batch."
         )
     return " ".join(told)
 
