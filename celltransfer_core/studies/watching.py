@@ -88,6 +88,7 @@ class Watcher:
         self.ended = ended or threading.Event()
         self.unsaved: dict[str, str] = {}
         self._held: dict[tuple[str, str], _Held] = {}
+        self._logged: set[str] = set()
         self._signs: dict[str, tuple[str | None, int, float]] = {}
 
     def check(self) -> None:
@@ -112,7 +113,7 @@ class Watcher:
             except _LostError:
                 self._held.pop((watch.study, watch.since), None)
             except Exception as error:  # stored by the next check that can
-                self.unsaved[watch.study] = _reason(error)
+                self.unsaved[watch.study] = self._reason(error)
 
     def _check(self, watch: Watch) -> None:
         owner = answer_for(self.workspace.folder)
@@ -127,7 +128,7 @@ class Watcher:
             except _LostError:
                 raise
             except Exception as error:
-                problems.append(_reason(error))
+                problems.append(self._reason(error))
         told = " ".join(dict.fromkeys(problems))
         self._update(watch, owner, checked=now(), problem=told)
 
@@ -167,6 +168,16 @@ class Watcher:
     def _update(self, watch: Watch, owner: str, **values: Any) -> None:
         if not self.workspace.update_watch(watch, owner, **values):
             raise _LostError
+
+    def _reason(self, error: Exception) -> str:
+        """Say why a check failed; log an unknown error once, not with every check."""
+        if isinstance(error, CellTransferError):
+            return str(error)
+        told = f"Internal error ({type(error).__name__}: {error}). Please report it."
+        if told not in self._logged:
+            self._logged.add(told)
+            _log.error("A watched folder could not be checked.", exc_info=error)
+        return told
 
     def _add(self, watch: Watch, owner: str, held: _Held) -> list[str]:
         """Add the files that have arrived; return what went wrong."""
@@ -242,11 +253,3 @@ class Watcher:
 def _age(at: str) -> float:
     """Return the seconds since a moment."""
     return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(at)).total_seconds()
-
-
-def _reason(error: Exception) -> str:
-    """Say why a check failed."""
-    if isinstance(error, CellTransferError):
-        return str(error)
-    _log.exception("A watched folder could not be checked.", exc_info=error)
-    return f"Internal error ({type(error).__name__}: {error}). Please report it."

@@ -31,6 +31,7 @@ ON_BOTH = (
     "test_statements",
     "test_study_list",
     "test_transactions",
+    "test_watch_list",
     "test_work_list",
     "test_workspace",
 )

@@ -23,6 +23,7 @@ def shas(space, query_set):
     space.receive(theirs, [(f"{WORD}.png", png(1)), ("2.png", png(2)), ("3.png", png(3))])
     space.decide_all(gone, "match", [{"type": WORD}, {"type": "b"}], "Ann")
     space.take(gone, "Ann", [WORD], 1)
+    space.watch(gone, f"/data/{WORD}", f"{WORD} as a person")
     save_result(space.result_path(gone, "embed", "1"), WORD)
     space.delete(gone)
     known = [space.known_files(theirs)[f"{n}.png"] for n in (2, 3)]

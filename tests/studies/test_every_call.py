@@ -91,6 +91,15 @@ def test_every_call_of_a_workspace(space, called):
     assert space.end_job(space.job(job.id), "cancelled", "as asked")
     assert [one.message for one in space.jobs(study)] == ["as asked"]
 
+    watch = space.watch(study, "/data", "Ann")
+    assert space.watches() == (watch,)
+    assert space.own_watch(watch, "here")
+    assert space.update_watch(watch, "here", taken={"1.png": [1, 2]})
+    assert space.taken_files(watch) == {"1.png": [1, 2]}
+    assert space.watched(study).owner == "here"
+    space.stop_watching(study)
+    assert space.watched(study) is None
+
     assert space.readers() == {study: ("Ann",)}
     space.tag(study, ["site:  blood", "Site: blood", ""])
     space.archive(study)

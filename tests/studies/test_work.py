@@ -217,5 +217,7 @@ def test_a_plan_names_the_phases_that_come(space, drawn_study):
     assert expected_seconds(space, drawn_study) < whole / 2
     assert planned() == ["reading"]
     assert planned("evaluate") == ["reading", "evaluate", "identify shared types", "reader"]
-    space.change_options(drawn_study, transport="always", layout="UMAP")
+    space.change_options(drawn_study, transport="always")
+    assert planned("batch")[0] == "reading"  # without the transport, which has no reference there
+    space.change_options(drawn_study, layout="UMAP")
     assert planned() == ["reading", "vote", "drawing the map", "aligning shape+colour"] == came()
