@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from celltransfer_core.errors import CellTransferError
 from celltransfer_core.studies.records import Watch
@@ -21,7 +22,7 @@ _SOON = 1.0  # seconds for which the app waits for the thread when it ends
 
 _log = logging.getLogger(__name__)
 
-_watchers: dict[str, Watcher] = {}  # by workspace; of this process
+_watchers: dict[Path, Watcher] = {}  # by workspace; of this process
 
 
 @asynccontextmanager
@@ -49,12 +50,12 @@ async def watch_folders(_: object) -> AsyncIterator[None]:
 
 def _keep_checking(ended: threading.Event) -> None:
     """Check until the app ends, whatever goes wrong."""
-    told = ""
+    told, watcher = "", None
     while not ended.wait(EVERY):
         try:
-            workspace = current_workspace()
-            key = str(workspace.folder)
-            watcher = _watchers.setdefault(key, Watcher(workspace, watchable, ended))
+            if watcher is None:
+                workspace = current_workspace()
+                watcher = _watchers[workspace.folder] = Watcher(workspace, watchable, ended)
             watcher.check()
             told = ""
         except Exception as error:
@@ -101,5 +102,5 @@ def unsaved_problem(workspace: Workspace, study: str) -> str:
     str
         Empty if the stored state is true.
     """
-    watcher = _watchers.get(str(workspace.folder))
+    watcher = _watchers.get(workspace.folder)
     return watcher.unsaved.get(study, "") if watcher else ""

@@ -1,6 +1,8 @@
 """The folder on the server that is watched for a study: chosen, shown and stopped on Data."""
 
 import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
 
 import streamlit as st
 
@@ -55,7 +57,7 @@ def offer_watching(here: Here) -> None:
         )
         chosen = st.selectbox(
             "Folder on the server",
-            _folders(),
+            _folders(roots),
             index=None,
             accept_new_options=True,
             placeholder="Choose a folder, or enter its path",
@@ -78,7 +80,7 @@ def _ask_or_begin(here: Here, folder: str) -> None:
 
 
 @st.cache_data(ttl=30, show_spinner=False)
-def _folders() -> list[str]:
+def _folders(roots: Sequence[Path]) -> list[str]:  # noqa: ARG001
     return list(offered_folders())
 
 
