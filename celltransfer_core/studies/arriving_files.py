@@ -99,15 +99,20 @@ class Arrivals:
         Raises
         ------
         StudyError
-            If it cannot be the name of a batch, or files of another folder have the same one.
+            If it cannot be the name of a batch, or files of another folder with the same name would
+            replace each other.
         """
         name = self._named(head)
-        if any(self._is_named(one, name) for one in self.heads - {head}):
+        others = [one for one in self.heads - {head} if self._is_named(one, name)]
+        if others and any(self._inside(head) & self._inside(one) for one in others):
             raise StudyError(
-                f"Two folders would be one batch called {name}: rename the sub-folder, or move the "
-                "files in the folder itself into a sub-folder of another name."
+                f"Files of two folders would replace each other in one batch called {name}: rename "
+                "the sub-folder, or move the files in the folder itself into another sub-folder."
             )
         return name
+
+    def _inside(self, head: str) -> set[str]:
+        return {inner for one, inner in map(_apart, self.seen) if one == head}
 
     def _named(self, head: str) -> str:
         return clean_name(head or self.folder.resolve().name)

@@ -170,13 +170,18 @@ def test_a_batch_begins_with_its_first_image(space, finished, tmp_path):
     assert space.dataset(batch.images).slide == ("S1",)
 
 
-def test_two_folders_are_never_mixed_in_one_batch(folder):
+def test_files_of_two_folders_never_replace_each_other(folder):
     (folder / "microscope").mkdir()
-    (folder / "microscope" / "2.png").write_bytes(png(3))
+    (folder / "microscope" / "3.png").write_bytes(png(3))
     arrivals = Arrivals(folder)
     arrivals.look()
+    assert arrivals.name_of("microscope") == arrivals.name_of("") == "microscope"
+    (folder / "microscope" / "2.png").write_bytes(png(4))
+    arrivals.look()
     for head in ("", "microscope"):
-        with pytest.raises(StudyError, match="Two folders would be one batch called microscope"):
+        with pytest.raises(
+            StudyError, match="would replace each other in one batch called microscope"
+        ):
             arrivals.name_of(head)
     assert arrivals.name_of("slide 1") == "slide 1"
     (folder / ("x" * 130)).mkdir()
