@@ -135,8 +135,9 @@ class Arrivals:
         self.done |= {f"{head}/{inner}" if head else inner: at for inner, at in files.items()}
 
     def forget_gone(self) -> None:
-        """Forget files that are no longer in the folder."""
-        self.done = {file: stamp for file, stamp in self.done.items() if file in self.seen}
+        """Forget files that are no longer in the folder, if all of it could be read."""
+        if not self.unread:
+            self.done = {file: at for file, at in self.done.items() if file in self.seen}
 
 
 def _apart(file: str) -> tuple[str, str]:

@@ -139,6 +139,24 @@ def test_no_error_ends_the_checks(space, study, root, monkeypatch, caplog):
     assert caplog.text.count("Watched folders cannot be checked: not expected") == 1
 
 
+def test_a_disk_that_does_not_answer_does_not_hold_up_the_end(monkeypatch):
+    monkeypatch.setattr(watched, "EVERY", 0.02)
+    begun, answers = threading.Event(), threading.Event()
+
+    def hangs(self):
+        begun.set()
+        answers.wait(30)
+
+    monkeypatch.setattr(watched.Watcher, "check", hangs)
+    moment = time.monotonic()
+    run_app(begun.wait)
+    assert time.monotonic() - moment < 10
+    (left,) = ours()
+    answers.set()
+    left.join(10)
+    assert ours() == []
+
+
 def test_an_app_without_watched_folders_leaves_the_workspace_as_it_is(space, monkeypatch):
     monkeypatch.setattr(watched, "EVERY", 0.02)
     run_app(lambda: time.sleep(0.2))
