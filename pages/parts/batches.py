@@ -144,7 +144,7 @@ def _offer_review(batch: Batch, typed: TypedBatch) -> None:
         icon=":material/fact_check:",
         type="primary",
         help="Answer its least certain cells here. Each answer updates the other cells of the "
-        "batch; about ten are usually enough.",
+        "batch. Ten answers already help much.",
     ):
         st.session_state["batch"] = batch.images.id
         go("review")

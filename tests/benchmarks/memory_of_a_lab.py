@@ -5,14 +5,15 @@
 
 In a study of the first batch, with cells of pbc as the reference, a perfect reader confirms the
 clusters and then answers ``--answers`` cells of the review queue. The second and the third batch
-are typed without confirmation: by the study's classifier, as `run --continue` does; with the study
-and pbc together as the reference; with the study as the only reference; and with pbc alone. They
-are also typed with a few answers (``--few`` cells of the queue, no cluster confirmed): within the
-study, as on the Review page; and as a separate study with the first as its reference, as offered on
-the Data page. Batches of raabin are whole days (its basophils, which were imaged separately, are
-divided in the same way); those of jtsc are random thirds; altered batches are cells of pbc that
-`encoders train` holds out by default, seen as by another laboratory (taught.py). No choice is based
-on jtsc, which is for reports.
+are typed without confirmation: by the study's classifier, as `run --continue` does; by one that
+learned the true types of all cells of the first batch, which shows how much the batches differ;
+with the study and pbc together as the reference; with the study as the only reference; and with pbc
+alone. They are also typed with a few answers (``--few`` cells of the queue, no cluster confirmed):
+within the study, as on the Review page; and as a separate study with the first as its reference, as
+offered on the Data page. Batches of raabin are whole days (its basophils, which were imaged
+separately, are divided in the same way); those of jtsc are random thirds; altered batches are cells
+of pbc that `encoders train` holds out by default, seen as by another laboratory (taught.py). No
+choice is based on jtsc, which is for reports.
 
 Each line has balanced accuracy / accuracy in percent; for the first batch over the final types, and
 over cells that were not answered. The last line is the first batch and the mean of the others by
@@ -25,7 +26,7 @@ import argparse
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -191,22 +192,24 @@ def measure(domain: str, options: argparse.Namespace, cache: Cache) -> dict[str,
         agreed = 100 * np.mean(model.predict(replace(first, labels=None)) == final)
         print(f"{domain:<8} the classifier agrees with the study in {agreed:.1f} % of its cells")
         batched = [model.type_batch(replace(one, labels=None), cache=cache) for one in later]
+
+        def scored(typed: Iterable[TypedBatch]) -> list[tuple[float, float]]:
+            pairs = zip(later, typed, strict=True)
+            return [figures(one.cell_labels, np.array(batch.final)) for one, batch in pairs]
+
+        note("classifier", scored(batched))
+        said = [
+            Review(cell, str(name), "reader", time_of(0), False)
+            for cell, name in zip(first.cells, truth, strict=True)
+        ]
+        best = CellClassifier().fit(study, said)
+        best_typed = (best.type_batch(replace(one, labels=None), cache=cache) for one in later)
+        note("classifier, true types", scored(best_typed))
+        few = options.few
+        pairs = zip(later, batched, strict=True)
         note(
-            "classifier",
-            [
-                figures(one.cell_labels, np.array(batch.predicted))
-                for one, batch in zip(later, batched, strict=True)
-            ],
-        )
-        note(
-            f"classifier, {options.few} answers",
-            [
-                figures(
-                    one.cell_labels,
-                    np.array(answered(batch, one.cell_labels, options.few).final),
-                )
-                for one, batch in zip(later, batched, strict=True)
-            ],
+            f"classifier, {few} answers",
+            scored(answered(batch, one.cell_labels, few) for one, batch in pairs),
         )
         for batch in batched:
             told = ", ".join(f"{d.figure} {d.distance:.2f} of {d.limit:.2f}" for d in batch.drift)
