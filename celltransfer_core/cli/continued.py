@@ -135,6 +135,7 @@ def _pixel_size(folder: Path) -> float | None:
 
 def _continue_study(named: str, options: argparse.Namespace, screen: Screen) -> str:
     """Add new cells to a study as a batch, and type them."""
+    from celltransfer_core.outputs.differential import batches_differential
     from celltransfer_core.outputs.drift import drift_page, drift_table
     from celltransfer_core.outputs.formats import csv_bytes
     from celltransfer_core.outputs.typed_by_model import batches_table
@@ -157,6 +158,7 @@ def _continue_study(named: str, options: argparse.Namespace, screen: Screen) -> 
     own = {name: typed[name]}
     for file, data in (
         ("predictions.csv", csv_bytes(batches_table(own))),
+        ("differential.csv", csv_bytes(batches_differential(own))),
         ("drift.csv", csv_bytes(drift_table(typed))),
         ("batches.html", drift_page(study.name, typed).encode()),
     ):
@@ -166,8 +168,8 @@ def _continue_study(named: str, options: argparse.Namespace, screen: Screen) -> 
             told,
             describe_batch(own[name]),
             *_offer(own[name], f"{PREFIX}{study.name}", options.query),
-            f"Written to {options.out}: predictions.csv of this batch; drift.csv and batches.html",
-            f"of all batches of {study.name} ({len(typed):,}).",
+            f"Written to {options.out}: predictions.csv and differential.csv of this batch;",
+            f"drift.csv and batches.html of all batches of {study.name} ({len(typed):,}).",
         )
     )
 

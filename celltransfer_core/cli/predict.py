@@ -1,7 +1,7 @@
 """The command ``predict``: type cells with a portable classifier, without a reference.
 
 In: the file that ``export --model`` wrote, and a folder of images of the same domain. Out:
-``predictions.csv``, ``drift.csv``, ``manifest.json`` and ``batches.html``.
+``predictions.csv``, ``drift.csv``, ``manifest.json``, ``batches.html`` and ``differential.csv``.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _predict(options: argparse.Namespace) -> None:
         print(f"Written to {options.out}: {', '.join(WRITTEN)}. {RESEARCH_USE}")
 
 
-WRITTEN = ("predictions.csv", "drift.csv", "manifest.json", "batches.html")
+WRITTEN = ("predictions.csv", "drift.csv", "manifest.json", "batches.html", "differential.csv")
 """Files that :func:`write_typed` writes."""
 
 
@@ -90,6 +90,7 @@ def write_typed(batch: TypedBatch, model: CellClassifier, out: Path, name: str) 
     name : str
         Name of the new cells on the page, such as that of their folder.
     """
+    from celltransfer_core.outputs.differential import batches_differential
     from celltransfer_core.outputs.drift import drift_page, drift_table
     from celltransfer_core.outputs.formats import csv_bytes, json_bytes
     from celltransfer_core.outputs.typed_by_model import model_manifest, typed_table
@@ -98,8 +99,9 @@ def write_typed(batch: TypedBatch, model: CellClassifier, out: Path, name: str) 
     drift = drift_table({"": batch}).drop(columns="batch")
     described = model_manifest(model, batch.query)
     page = drift_page(f"{name}: typed with a classifier", {name: batch}, of_study=False)
+    counts = batches_differential({"": batch}).drop(columns="batch")
     tables = (csv_bytes(typed_table(batch)), csv_bytes(drift), json_bytes(described))
-    for file, data in zip(WRITTEN, (*tables, page.encode()), strict=True):
+    for file, data in zip(WRITTEN, (*tables, page.encode(), csv_bytes(counts)), strict=True):
         write_atomically(out / file, data)
 
 
@@ -120,7 +122,7 @@ def describe_batch(batch: TypedBatch) -> str:
     from celltransfer_core.outputs.drift import describe_drift
 
     cell = batch.query.cell_index
-    counts = Counter(np.array(batch.predicted)[cell].tolist())
+    counts = Counter(np.array(batch.final)[cell].tolist())
     lines = [f"  {name:<24} {count:>7,}" for name, count in counts.most_common()]
     flagged, unknown = int(batch.flagged[cell].sum()), int(batch.unknown[cell].sum())
     lines.append(

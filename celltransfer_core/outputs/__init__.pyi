@@ -21,6 +21,7 @@ from .compared import (
     compare_runs as compare_runs,
 )
 from .differential import (
+    batches_differential as batches_differential,
     differential_table as differential_table,
     with_estimates as with_estimates,
 )

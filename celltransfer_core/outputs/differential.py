@@ -1,16 +1,18 @@
-"""Table of differential counts of slides, from a run and its answers."""
+"""Tables of differential counts of slides: of a run and its answers, and of later batches."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.people.composition import ESTIMATED_FROM, Inference, with_counting
 from celltransfer_core.people.counting import USUAL_COUNTS, count_limits
 from celltransfer_core.pipeline.result import RunResult
+from celltransfer_core.pipeline.typed_batch import TypedBatch
 from celltransfer_core.types import Bools
 from celltransfer_core.vocabulary import ARTEFACT, DISPUTED
 
@@ -46,38 +48,67 @@ def differential_table(
         table names slides, there is one group with an empty slide.
     """
     import pandas as pd
+
+    counted = result.predicted if counted is None else counted
+    slide = result.query.cell_slides
+    rows = [
+        {**row, **_estimated(inference, row["type"], slide == row["slide"], total)}
+        for row, total in _count(result.query, result.types, counted)
+    ]
+    return pd.DataFrame(rows, columns=[*_COUNTED, *_estimated(None, "", slide == "", 0)])
+
+
+def batches_differential(batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
+    """Count the final types on each slide of cells that a classifier typed.
+
+    Parameters
+    ----------
+    batches : mapping from name to TypedBatch
+        In the order in which they were added.
+
+    Returns
+    -------
+    DataFrame
+        batch, slide, patient, type, cells, percent, low, high: percent of the slide's cells with
+        its 95 % Wilson interval, which covers counting error, not wrong types. Then flagged: the
+        number of these cells that need review. Artefacts are not counted.
+    """
+    import pandas as pd
+
+    rows = []
+    for name, batch in batches.items():
+        final, slide = np.array(batch.final), batch.query.cell_slides
+        for row, _ in _count(batch.query, batch.types, batch.final):
+            these = (final == row["type"]) & (slide == row["slide"])
+            rows.append({"batch": name, **row, "flagged": int(batch.flagged[these].sum())})
+    return pd.DataFrame(rows, columns=["batch", *_COUNTED, "flagged"])
+
+
+_COUNTED = ("slide", "patient", "type", "cells", "percent", "low", "high")
+
+
+def _count(
+    query: Dataset, types: Sequence[str], counted: Sequence[str]
+) -> Iterator[tuple[dict[str, Any], int]]:
+    """Count types by slide; yield each row, and the number of cells of its slide."""
     from scipy.stats import binomtest
 
-    query = result.query
     # Copies of an image count as one cell.
     first = np.unique(query.cell_index, return_index=True)[1]
-    slide = np.array(query.slide or [""] * len(query.files))[first]
     patient = np.array(query.patient or [""] * len(query.files))[first]
-    types = np.array(result.predicted if counted is None else counted)
-    real = types != ARTEFACT
-    kinds = [*result.types, *sorted(set(types[real].tolist()) - set(result.types))]
-    rows = []
-    for name in np.unique(slide[real]):
+    slide, names = query.cell_slides, np.array(counted)
+    real = names != ARTEFACT
+    kinds = [*types, *sorted(set(names[real].tolist()) - set(types))]
+    for name in np.unique(slide[real]).tolist():
         inside = real & (slide == name)
         total = int(inside.sum())
         patients = sorted(set(patient[inside].tolist()) - {""})
         for kind in kinds:
-            count = int((types[inside] == kind).sum())
+            count = int((names[inside] == kind).sum())
             interval = binomtest(count, total).proportion_ci(method="wilson")
-            rows.append(
-                {
-                    "slide": name,
-                    "patient": ";".join(patients),
-                    "type": kind,
-                    "cells": count,
-                    "percent": 100 * count / total,
-                    "low": 100 * interval.low,
-                    "high": 100 * interval.high,
-                    **_estimated(inference, kind, slide == name, total),
-                }
-            )
-    columns = ["slide", "patient", "type", "cells", "percent", "low", "high"]
-    return pd.DataFrame(rows, columns=[*columns, *_estimated(None, "", real, 0)])
+            low, high = 100 * interval.low, 100 * interval.high
+            values = (name, ";".join(patients), kind, count, 100 * count / total, low, high)
+            yield dict(zip(_COUNTED, values, strict=True)), total
 
 
 def _estimated(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from celltransfer_core.about import RESEARCH_USE, __version__
+from celltransfer_core.outputs.differential import batches_differential
 from celltransfer_core.outputs.page import Page
 from celltransfer_core.pipeline.slide_drift import LEAST_SLIDE, Figure, SlideDrift
 from celltransfer_core.pipeline.typed_batch import TypedBatch
@@ -172,6 +173,22 @@ def _add_counts(page: Page, batches: Mapping[str, TypedBatch]) -> None:
     types = sorted({name for one in batches.values() for name in (*one.types, *one.final)})
     head = ["batch", "cells", *types, "flagged", "unknown"]
     page.table(head, [_counted(name, one, types) for name, one in batches.items()])
+    counts = batches_differential(batches)
+    if not (counts["slide"] != "").any():
+        return
+    page.text(
+        "Percent of the cells of each slide, with the 95 % interval for counting error. It does "
+        "not cover wrong types. Artefacts are not counted."
+    )
+    rows = []
+    for (batch, slide), some in counts.groupby(["batch", "slide"], sort=False):
+        said = {
+            row.type: f"{row.percent:.0f} ({row.low:.0f}–{row.high:.0f})"
+            for row in some.itertuples()
+        }
+        names = [html.escape(str(one)) for one in (batch, slide or "other cells")]
+        rows.append([*names, f"{some['cells'].sum():,}", *(said.get(one, "") for one in types)])
+    page.table(["batch", "slide", "cells", *types], rows)
 
 
 def _add_drift(page: Page, batches: Mapping[str, TypedBatch]) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from celltransfer_core.outputs import (
+    batches_differential,
     batches_table,
     csv_bytes,
     describe_drift,
@@ -208,6 +209,7 @@ def offer_batches(files: Takeaways) -> None:
     with st.container(horizontal=True):
         for label, name, table in (
             ("Old and new cells (CSV)", "cells-with-batches.csv", whole),
+            ("Differential (CSV)", "differential-of-batches.csv", batches_differential(shown)),
             ("Drift (CSV)", "drift.csv", drift_table(shown)),
         ):
             st.download_button(

@@ -90,7 +90,10 @@ def test_a_run_goes_on_and_its_folder_stays_as_it_is(results, june, tmp_path, ca
     assert len(rows) == len(list(june.rglob("*.png")))
     assert {row["unknown"] for row in rows} <= {"true", "false"}
     assert {row["drifted"] for row in table(out / "drift.csv")} >= {"true"}
-    assert said.rstrip().splitlines()[-2].endswith("manifest.json, batches.html.")
+    counts = table(out / "differential.csv")
+    assert sum(int(row["cells"]) for row in counts) == len(rows)
+    assert "batch" not in counts[0]
+    assert said.rstrip().splitlines()[-2].endswith("batches.html, differential.csv.")
     page = (out / "batches.html").read_text(encoding="utf-8")
     assert "<h1>june: typed with a classifier</h1>" in page
     assert "june: All cells: the stain" in page

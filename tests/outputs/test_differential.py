@@ -7,13 +7,15 @@ import pytest
 from celltransfer_core.errors import DataError
 from celltransfer_core.outputs import (
     StudyTables,
+    batches_differential,
     differential_table,
     read_answers,
     reviews_table,
     with_estimates,
 )
 from celltransfer_core.people import count_limits
-from celltransfer_core.pipeline import infer_run
+from celltransfer_core.pipeline import CellClassifier, infer_run
+from celltransfer_core.vocabulary import ARTEFACT
 
 OLD = ["slide", "patient", "type", "cells", "percent", "low", "high"]
 
@@ -83,3 +85,21 @@ def test_chances_are_written_and_read_back(result, given, tmp_path):
     table.to_csv(tmp_path / "reviews.csv", index=False)
     with pytest.raises(DataError, match=r"line 2: chance is '1\.5'"):
         read_answers(tmp_path / "reviews.csv", result.query, result.types)
+
+
+def test_batches_are_counted_by_slide(result, query, answer):
+    """A type that a person named is a row of its own; artefacts are not counted."""
+    slides = ["one", "two"]
+    named = replace(query, slide=tuple(slides[n % 2] for n in range(len(query.files))))
+    batch = CellClassifier(workers=1).fit(result).type_batch(named)
+    said = [answer(0, "plasma cell"), answer(1, ARTEFACT)]
+    taught = batch.teach(said)
+    table = batches_differential({"June": taught})
+    assert list(table.columns) == ["batch", *OLD, "flagged"]
+    assert table["cells"].sum() == named.n_cells - 1
+    assert table.groupby("slide")["percent"].sum().round(6).tolist() == [100, 100]
+    plasma = table.loc[table["type"] == "plasma cell", "cells"]
+    assert plasma.sum() == taught.final.count("plasma cell") > 0
+    assert table["flagged"].sum() == taught.flagged.sum()
+    assert (table["low"] <= table["percent"]).all()
+    assert (table["percent"] <= table["high"]).all()

@@ -44,6 +44,7 @@ def test_columns_that_a_version_between_two_releases_lacks_are_added(space, stud
         connection.execute(text("ALTER TABLE jobs DROP COLUMN owner"))
         for later in ("tags", "archived"):  # which came with revisions
             connection.execute(text(f"ALTER TABLE studies DROP COLUMN {later}"))
+        connection.execute(text("DROP TABLE watches"))
         connection.execute(text("DROP TABLE alembic_version"))
     old.dispose()
     assert Workspace(backed_up=True).job(job.id) == job
