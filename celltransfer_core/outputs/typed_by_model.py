@@ -115,15 +115,19 @@ def with_batches(
     -------
     DataFrame
         A column ``batch``, empty for the study's own cells, whose rows are unchanged; then the
-        columns of ``cells``, blank where a later cell has no value; and ``unknown``.
+        columns of ``cells``, blank where a later cell has no value; and ``unknown``, if ``cells``
+        lacks it because the study has no answers.
     """
     import pandas as pd
 
     later = batches_table(pseudonyms.batches(batches) if pseudonyms else batches)
     later = pseudonyms.hide(later) if pseudonyms else later
-    columns = ["batch", *cells.columns, "unknown"]
-    own = cells.assign(batch="", unknown="")
-    later = later.assign(unknown=later["unknown"].map(_TRUTH)).reindex(columns=columns)
+    own = cells.assign(batch="")
+    if "unknown" not in cells:
+        own = own.assign(unknown="")
+        later = later.assign(unknown=later["unknown"].map(_TRUTH))
+    columns = ["batch", *own.columns.drop("batch")]
+    later = later.reindex(columns=columns)
     for name in columns:  # columns of only the study's cells keep their dtype despite blanks
         if later[name].isna().all():
             whole = own[name].dtype.kind

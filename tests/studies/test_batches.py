@@ -132,6 +132,22 @@ def test_new_cells_stand_beside_the_old_ones_marked_by_their_batch(space, finish
     assert (new["final_type"] == new["predicted_type"]).all()
 
 
+def test_new_cells_stand_beside_old_ones_that_have_answers(space, finished, drawn):
+    cells = space.pooled(finished, "query").cells
+    (given,) = review_payloads([(cells[0], "a", False)], "Ann", now())
+    space.decide(finished, "review", given, "Ann")
+    add(space, finished, drawn)
+    bring_up_to(space, finished, "batch", silent)
+    current = load_current(space, finished)
+    own = StudyTables(current.run, current.reviews).workbook()["cells"]
+    typed = typed_batches(space, finished)
+    whole = with_batches(own, typed)
+    assert whole.columns.is_unique
+    old, new = (whole[(whole["batch"] == "") == kept] for kept in (True, False))
+    assert csv_bytes(old[list(own)]) == csv_bytes(own)
+    assert new["unknown"].sum() == typed["June"].unknown[typed["June"].query.cell_index].sum()
+
+
 def test_what_cannot_be_added_says_why(space, finished, drawn):
     with pytest.raises(StudyError, match="are not typed yet"):
         add_batch(space, space.create("Empty").id, "June")
