@@ -140,7 +140,11 @@ def _continue_study(named: str, options: argparse.Namespace, screen: Screen) -> 
     from celltransfer_core.outputs.formats import csv_bytes
     from celltransfer_core.outputs.typed_by_model import batches_table
     from celltransfer_core.runtime.files import check_writable, write_atomically
-    from celltransfer_core.studies.batches import type_batches, typed_batches
+    from celltransfer_core.studies.batches import (
+        describe_problems,
+        type_batches,
+        typed_batches,
+    )
     from celltransfer_core.studies.records import clean_name
     from celltransfer_core.studies.workspace import Workspace
 
@@ -149,7 +153,9 @@ def _continue_study(named: str, options: argparse.Namespace, screen: Screen) -> 
     check_writable(options.out)
     name = clean_name(options.query.resolve().name)
     told = receive_folder(space, study, options.query, name)
-    type_batches(space, study.id, screen)
+    problems = type_batches(space, study.id, screen)
+    if name in problems:
+        raise StudyError(describe_problems({name: problems[name]}))
     typed = typed_batches(space, study.id)
     if name not in typed:
         raise StudyError(
@@ -168,6 +174,7 @@ def _continue_study(named: str, options: argparse.Namespace, screen: Screen) -> 
             told,
             describe_batch(own[name]),
             *_offer(own[name], f"{PREFIX}{study.name}", options.query),
+            *([describe_problems(problems)] if problems else []),
             f"Written to {options.out}: predictions.csv and differential.csv of this batch;",
             f"drift.csv and batches.html of all batches of {study.name} ({len(typed):,}).",
         )

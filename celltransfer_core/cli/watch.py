@@ -7,6 +7,7 @@ folder itself. A file is used once it no longer changes.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,7 @@ from celltransfer_core.cli.options import add_work
 from celltransfer_core.cli.predict import describe_batch
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.cli.studies import study_named
-from celltransfer_core.errors import DataError
+from celltransfer_core.errors import DataError, StudyError
 
 if TYPE_CHECKING:
     from celltransfer_core.studies.arriving_files import Arrivals, Seen
@@ -85,7 +86,11 @@ def _take(
     settled: Seen,
 ) -> None:
     """Add files batch by batch, and type them."""
-    from celltransfer_core.studies.batches import type_batches, typed_batches
+    from celltransfer_core.studies.batches import (
+        describe_problems,
+        type_batches,
+        typed_batches,
+    )
 
     names = {}
     for head, files in arrivals.batches(settled).items():
@@ -93,8 +98,12 @@ def _take(
         names[name] = receive_folder(space, study, options.folder / head, name, only=files)
         arrivals.settle(head, files)
     with closing(Screen(quiet=options.quiet)) as screen:
-        type_batches(space, study.id, screen)
+        problems = type_batches(space, study.id, screen)
     if not options.quiet:
         typed = typed_batches(space, study.id)
         for name, told in names.items():
             print(f"{told}\n{describe_batch(typed[name]) if name in typed else ''}", flush=True)
+    if problems and options.once:
+        raise StudyError(describe_problems(problems))
+    if problems:  # tried again with the next files
+        print(describe_problems(problems), file=sys.stderr, flush=True)

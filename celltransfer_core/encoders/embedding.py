@@ -75,6 +75,7 @@ def embed_together(
     batch_size: int | None = None,
     workers: int | None = None,
     progress: Progress = silent,
+    proven: bool = False,
 ) -> list[Float32]:
     """Embed every cell of a set with encoders that share intermediate results; see :func:`embed`.
 
@@ -86,6 +87,9 @@ def embed_together(
         One encoder, or a group from :func:`grouped`.
     cache, batch_size, workers, progress
         As for :func:`embed`.
+    proven : bool
+        Whether the encoders are known to tell cells apart; then equal rows are those of cells that
+        look alike, and no error.
 
     Returns
     -------
@@ -117,7 +121,7 @@ def embed_together(
         done += len(batch)
         progress(stage, done, len(keys))
     for spec, (_, rows) in zip(specs, kept, strict=True):
-        if len(rows) > 1 and (rows == rows[0]).all():
+        if not proven and len(rows) > 1 and (rows == rows[0]).all():
             raise EncoderError(
                 f"The encoder {spec.id} gives every cell the same embedding; "
                 "check its input, or leave it out of --encoders."

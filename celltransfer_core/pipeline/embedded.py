@@ -55,6 +55,8 @@ def embed_sets(
     cache: Cache,
     workers: int | None,
     progress: Progress,
+    *,
+    proven: bool = False,
 ) -> tuple[Embeddings, tuple[Failure, ...]]:
     """Embed every set with every encoder (3.1); an encoder that fails is left out everywhere.
 
@@ -65,6 +67,8 @@ def embed_sets(
     cache : Cache
     workers : int, optional
     progress : callable
+    proven : bool
+        See :func:`~celltransfer_core.encoders.embedding.embed_together`.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def embed_sets(
         parts = counted_together(progress, [len(cells) for cells in crops.values()])
         try:
             found = {
-                name: _embed_parts(cells, together, cache, workers, part)
+                name: _embed_parts(cells, together, cache, workers, part, proven=proven)
                 for (name, cells), part in zip(crops.items(), parts, strict=True)
             }
         except EncoderError as error:
@@ -129,12 +133,14 @@ def _embed_parts(
     cache: Cache,
     workers: int | None,
     progress: Progress,
+    *,
+    proven: bool = False,
 ) -> list[Float32]:
     """Embed the sources of a set one by one with a group of encoders."""
     parts = crops.by_scale()
     counts = counted_together(progress, [len(cells) for cells, _ in parts])
     found = [
-        embed_together(part, encoders, cache, workers=workers, progress=count)
+        embed_together(part, encoders, cache, workers=workers, progress=count, proven=proven)
         for (_, part), count in zip(parts, counts, strict=True)
     ]
     order = np.argsort(np.concatenate([cells for cells, _ in parts]))

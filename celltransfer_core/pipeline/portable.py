@@ -237,7 +237,9 @@ class CellClassifier(ClassifierMixin, BaseEstimator):
         encoders = [usable_encoder(one) for one in self.encoders_]
         store = cache or Cache()
         crops, nuclei = self.view_.crops(query, store, self.workers, progress)
-        found, failures = embed_sets({QUERY: crops}, encoders, store, self.workers, progress)
+        found, failures = embed_sets(
+            {QUERY: crops}, encoders, store, self.workers, progress, proven=True
+        )
         if failures:
             raise EncoderError(failures[0].reason)
         odds = self.intercept_ + sum(

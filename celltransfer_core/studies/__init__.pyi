@@ -9,6 +9,8 @@ from .batches import (
     add_batch as add_batch,
     as_new_study as as_new_study,
     batches_of as batches_of,
+    count_cells as count_cells,
+    describe_problems as describe_problems,
     known_cells as known_cells,
     type_batches as type_batches,
     typed_batches as typed_batches,

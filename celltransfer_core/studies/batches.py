@@ -8,7 +8,7 @@ batch is not part of the query, its clusters, matches and votes, or of the signa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 from celltransfer_core.about import __version__
 from celltransfer_core.data.dataset import Dataset
 from celltransfer_core.data.tables import METADATA_FILE
-from celltransfer_core.errors import StudyError
+from celltransfer_core.errors import CellTransferError, DataError, OutputError, StudyError
 from celltransfer_core.people.reviews import Review, read_reviews
 from celltransfer_core.pipeline.portable import CellClassifier
 from celltransfer_core.pipeline.typed_batch import TypedBatch
@@ -36,13 +36,12 @@ from celltransfer_core.studies.records import (
     MAX_NAME,
     ImageSet,
     Study,
-    clean_name,
 )
-from celltransfer_core.studies.renamed import decisions_now
+from celltransfer_core.studies.renamed import decisions_now, types_now
 from celltransfer_core.studies.stages import hash_of
 from celltransfer_core.studies.workspace import Workspace
 from celltransfer_core.types import Progress
-from celltransfer_core.vocabulary import QUERY
+from celltransfer_core.vocabulary import QUERY, REFERENCE
 
 
 @dataclass(frozen=True)
@@ -80,9 +79,6 @@ def add_batch(workspace: Workspace, study: str, name: str) -> ImageSet:
         If the cells of the study are not typed yet, or a batch has that name.
     """
     taught_run(workspace, study)
-    name = clean_name(name)
-    if any(one.name == name for one in workspace.sets(study, BATCH)):
-        raise StudyError(f"This study already has a batch called {name}; choose another name.")
     made = workspace.add_set(study, BATCH, name)
     (query,) = workspace.sets(study, QUERY)
     workspace.change_set(made.id, um_per_px=query.um_per_px or 0, channels=query.channels or "")
@@ -141,7 +137,7 @@ def typed_batches(workspace: Workspace, study: str) -> dict[str, TypedBatch]:
     return {one.images.name: one.typed for one in batches_of(workspace, study) if one.typed}
 
 
-def type_batches(workspace: Workspace, study: str, progress: Progress) -> None:
+def type_batches(workspace: Workspace, study: str, progress: Progress) -> dict[str, str]:
     """Type all batches that are not yet typed with the current answers of the study.
 
     Parameters
@@ -150,19 +146,77 @@ def type_batches(workspace: Workspace, study: str, progress: Progress) -> None:
     study : str
     progress : callable
 
+    Returns
+    -------
+    dict from batch to str
+        Batches whose cells cannot be typed, with reasons; they do not hold up the others.
+
     Raises
     ------
     CellTransferError
-        If the cells of the study are not typed yet, or images cannot be used.
+        If the cells of the study are not typed yet or are too few to learn from, or a result cannot
+        be written.
     """
     current = taught_run(workspace, study)
     model: CellClassifier | None = None
+    problems: dict[str, str] = {}
     for one in workspace.sets(study, BATCH):
-        path, cells = _path(workspace, one, current), workspace.dataset(one)
+        path = _path(workspace, one, current)
+        try:
+            cells = workspace.dataset(one)
+        except DataError as error:
+            problems[one.name] = str(error)
+            continue
         if not cells.n_cells or has_result(path):
             continue
         model = model or CellClassifier().fit(current.run, current.reviews)
-        save_result(path, model.type_batch(cells, cache=workspace.cache, progress=progress))
+        try:
+            typed = model.type_batch(cells, cache=workspace.cache, progress=progress)
+        except OutputError:  # the others could not be written either
+            raise
+        except CellTransferError as error:
+            problems[one.name] = str(error)
+            continue
+        save_result(path, typed)
+    return problems
+
+
+def describe_problems(problems: Mapping[str, str]) -> str:
+    """Say which batches cannot be typed.
+
+    Parameters
+    ----------
+    problems : mapping from batch to str
+        From :func:`type_batches`.
+
+    Returns
+    -------
+    str
+        The reasons, each with the name of its batch.
+    """
+    return " ".join(
+        why if why.startswith(name) else f"{name} cannot be typed: {why}"
+        for name, why in problems.items()
+    )
+
+
+def count_cells(workspace: Workspace, batch: ImageSet) -> int:
+    """Count the cells of a batch that can be typed.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    batch : ImageSet
+
+    Returns
+    -------
+    int
+        Zero while one of its tables cannot be read.
+    """
+    try:
+        return workspace.dataset(batch).n_cells
+    except DataError:
+        return 0
 
 
 def known_cells(workspace: Workspace, study: str, *, beside: str = "") -> Callable[[bytes], bool]:
@@ -181,7 +235,8 @@ def known_cells(workspace: Workspace, study: str, *, beside: str = "") -> Callab
         Takes the bytes of an image.
     """
     sets = (*workspace.sets(study, QUERY), *workspace.sets(study, BATCH))
-    known = {sha for one in sets if one.id != beside for sha in workspace.dataset(one).cells}
+    # By their files: a table that cannot be read in one batch must not hold up the others.
+    known = workspace.image_hashes([one.id for one in sets if one.id != beside])
     return lambda data: hashlib.sha256(data).hexdigest() in known
 
 
@@ -204,6 +259,7 @@ def as_new_study(workspace: Workspace, batch: ImageSet) -> Study:
         If the study of the batch is not finished, see
         :func:`~celltransfer_core.studies.finished.finished_run`.
     """
+    batch = workspace.image_set(batch.id)  # files may have arrived since it was read
     of, cells = workspace.study(batch.study), workspace.dataset(batch)
     made = workspace.create(f"{batch.name} after {of.name}"[:MAX_NAME])
     try:
@@ -224,7 +280,9 @@ def as_new_study(workspace: Workspace, batch: ImageSet) -> Study:
 
 def _bring_answers(workspace: Workspace, batch: ImageSet, to: str) -> None:
     """Give the answers on a batch to a study that has its cells as the query."""
-    (typed,) = (one.typed for one in batches_of(workspace, batch.study) if one.images == batch)
+    typed = next(
+        (one.typed for one in batches_of(workspace, batch.study) if one.images.id == batch.id), None
+    )
     given: dict[str, list[Review]] = {}
     for one in typed.reviews if typed else ():
         given.setdefault(one.reader, []).append(one)
@@ -276,11 +334,22 @@ def _path(workspace: Workspace, batch: ImageSet, current: CurrentRun) -> Path:
         "weighing": weighing_of(current.run.config),
         "version": __version__,
     }
-    key = batch.revision + hash_of(taught, batch.um_per_px, batch.channels)
+    key = _stem(workspace, batch) + hash_of(taught, batch.um_per_px, batch.channels)
     return workspace.result_path(batch.study, BATCH, key)
+
+
+def _stem(workspace: Workspace, batch: ImageSet) -> str:
+    """Return how the keys of a batch's results begin: its images, and the names of the types.
+
+    A result with earlier names is not shown: types may have been merged, swapped or left out since.
+    """
+    snapshot = workspace.snapshot(batch.study)
+    named = [sorted(one.mapping.items()) for one in snapshot.of_role(REFERENCE)]
+    return batch.revision + hash_of(types_now(workspace, snapshot).types, named)
 
 
 def _latest(workspace: Workspace, batch: ImageSet) -> Path | None:
     folder = workspace.result_path(batch.study, BATCH, "").parent
-    found = sorted(folder.glob(f"{BATCH}-{batch.revision}*.joblib"), key=result_stamp, reverse=True)
+    stem = f"{BATCH}-{_stem(workspace, batch)}"
+    found = sorted(folder.glob(f"{stem}*.joblib"), key=result_stamp, reverse=True)
     return next((one for one in found if has_result(one)), None)

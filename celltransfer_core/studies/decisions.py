@@ -7,8 +7,9 @@ each other, and it stays known who decided what and when.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
@@ -22,6 +23,8 @@ from celltransfer_core.studies.database import (
     to_record,
 )
 from celltransfer_core.studies.records import BATCH_REVIEW, Decision, clean_name, now
+
+_READ_AT_ONCE = 100  # decisions
 
 
 def decision_counts(study: str) -> tuple[ColumnElement[int], ...]:
@@ -239,7 +242,9 @@ class DecisionTable(Database):
         with self._session() as session:
             return session.scalar(query) or 0
 
-    def undo(self, study: str, kind: str, who: str) -> tuple[Decision, ...]:
+    def undo(
+        self, study: str, kind: str, who: str, among: Collection[str] | None = None
+    ) -> tuple[Decision, ...]:
         """Undo the last decision of a person, with all decisions that were made together with it.
 
         Parameters
@@ -247,6 +252,8 @@ class DecisionTable(Database):
         study : str
         kind : str
         who : str
+        among : collection of str, optional
+            Hashes of cells; decisions that concern none of them are passed over.
 
         Returns
         -------
@@ -266,14 +273,16 @@ class DecisionTable(Database):
 
         def undo(session: Session) -> tuple[Decision, ...]:
             self._touch(session, study, beside=kind == BATCH_REVIEW)
-            last = session.scalar(own.limit(1))
-            if last is None:
-                return ()
-            # Decisions made together are stored in one transaction, so their rows are consecutive.
-            rows = session.scalars(own.limit(last.payload.get("together", 1))).all()
-            for row in rows:
-                row.undone = True
-            return tuple(to_record(Decision, row) for row in reversed(rows))
+            found = session.scalars(own.execution_options(yield_per=_READ_AT_ONCE))
+            for last in found:
+                # Decisions made together are stored in one transaction, so their rows are
+                # consecutive.
+                rows = [last, *islice(found, last.payload.get("together", 1) - 1)]
+                if among is None or any(row.payload.get("cell") in among for row in rows):
+                    for row in rows:
+                        row.undone = True
+                    return tuple(to_record(Decision, row) for row in reversed(rows))
+            return ()
 
         return self._transact(undo)
 

@@ -21,6 +21,7 @@ from celltransfer_core.pipeline.suited import TRYING
 from celltransfer_core.pipeline.votes import transport_counts
 from celltransfer_core.runtime.progress import Phase
 from celltransfer_core.runtime.system import cpu_count
+from celltransfer_core.studies.batches import count_cells
 from celltransfer_core.studies.demo import PER_TYPE, QUERY_CELLS
 from celltransfer_core.studies.kept import has_result
 from celltransfer_core.studies.records import BATCH
@@ -69,7 +70,7 @@ def plan_job(workspace: Workspace, study: str, target: Target) -> tuple[Phase, .
     if not keys and target != "check":
         return ()
     if target == BATCH:
-        cells = sum(workspace.dataset(one).n_cells for one in snapshot.of_role(BATCH))
+        cells = sum(count_cells(workspace, one) for one in snapshot.of_role(BATCH))
         sizes = replace(sizes, reference=0, query=cells, extras=0)
     names = {*_names(workspace, snapshot, keys, target)}
     config = config_of(workspace, snapshot)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -75,11 +75,18 @@ class SetTable(UnfinishedTable):
         Returns
         -------
         ImageSet
+
+        Raises
+        ------
+        StudyError
+            If the study already has a query, or a batch of that name.
         """
         name = clean_name(name)
 
         def add(session: Session) -> ImageSet:
             self._touch(session, study, beside=role == BATCH)
+            if role == BATCH:
+                self._refuse_second(session, study, name)
             rows = session.execute(
                 select(SetRow.role, SetRow.position).where(SetRow.study == study)
             ).all()
@@ -133,7 +140,8 @@ class SetTable(UnfinishedTable):
         Raises
         ------
         StudyError
-            If the set no longer exists, its study was signed off, or a value is invalid.
+            If the set no longer exists, its study was signed off, a value is invalid, or another
+            batch of the study has that name.
         """
         name = None if name is None else clean_name(name)
         for given, read in ((types_at, read_level), (channels or None, parse_channels)):
@@ -146,6 +154,8 @@ class SetTable(UnfinishedTable):
         def change(session: Session) -> None:
             row = self._touch_set(session, set_id)
             if name is not None:
+                if row.role == BATCH and name != row.name:
+                    self._refuse_second(session, row.study, name)
                 row.name = name
             if mapping is not None:
                 # A name that hardly looks like a type stays one if somebody confirms it.
@@ -188,6 +198,12 @@ class SetTable(UnfinishedTable):
             return row.study
 
         self._remove(self._transact(remove))
+
+    def _refuse_second(self, session: Session, study: str, name: str) -> None:
+        """Refuse a name that a batch of a study has: tables tell batches apart by their names."""
+        same = (SetRow.study == study, SetRow.role == BATCH, SetRow.name == name)
+        if session.scalar(select(SetRow.id).where(*same).limit(1)) is not None:
+            raise StudyError(f"This study already has a batch called {name}; choose another name.")
 
     def _set_row(self, session: Session, set_id: str) -> SetRow:
         row = session.get(SetRow, set_id)
@@ -245,6 +261,23 @@ class SetTable(UnfinishedTable):
         )
         with self._session() as session:
             return {row[0]: row[1] for row in session.execute(query)}
+
+    def image_hashes(self, sets: Sequence[str]) -> frozenset[str]:
+        """List the usable images of sets.
+
+        Parameters
+        ----------
+        sets : sequence of str
+            Their ids.
+
+        Returns
+        -------
+        frozenset of str
+            Content hashes.
+        """
+        query = select(FileRow.sha256).where(FileRow.set.in_(sets), FileRow.problem == "")
+        with self._session() as session:
+            return frozenset(session.scalars(query.distinct()))
 
     def has_image(self, study: str, sha256: str) -> bool:
         """Tell whether an image belongs to a study.

@@ -30,7 +30,7 @@ from celltransfer_core.pipeline.prepared import prepare, with_kept_embeddings
 from celltransfer_core.pipeline.reference_check import check_reference
 from celltransfer_core.pipeline.result import Named, Prepared, RunResult
 from celltransfer_core.pipeline.runs import transfer
-from celltransfer_core.studies.batches import type_batches
+from celltransfer_core.studies.batches import describe_problems, type_batches
 from celltransfer_core.studies.current import usable_result
 from celltransfer_core.studies.damaged import ask_again, damaged_files
 from celltransfer_core.studies.demo import fill_demo, introduce_demo
@@ -79,7 +79,8 @@ def bring_up_to(workspace: Workspace, study_id: str, target: Target, progress: P
         _measure(workspace, study_id, progress)
         return
     if target == BATCH:
-        type_batches(workspace, study_id, progress)
+        if problems := type_batches(workspace, study_id, progress):
+            raise StudyError(describe_problems(problems))
         return
     study = workspace.study(study_id)
     if study.drawn:

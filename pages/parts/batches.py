@@ -29,6 +29,7 @@ from celltransfer_core.studies import (
     add_batch,
     as_new_study,
     batches_of,
+    count_cells,
     current_job,
     load_current,
 )
@@ -76,9 +77,7 @@ def add_cells(here: Here) -> None:
 
 def _offer_typing(here: Here, batches: Sequence[Batch]) -> None:
     """Offer to type the batches that are not typed with the current answers."""
-    waiting = [
-        one for one in batches if not one.fresh and here.workspace.dataset(one.images).n_cells
-    ]
+    waiting = [one for one in batches if not one.fresh and count_cells(here.workspace, one.images)]
     job = current_job(here.workspace, here.id)
     if not waiting or (job and job.active):
         return
@@ -105,17 +104,7 @@ def _show_typed(here: Here, batches: Sequence[Batch]) -> None:
     typed = {one.images.name: one.typed for one in batches if one.typed}
     if not typed:
         return
-    rows = [
-        {
-            "Batch": name,
-            "Cells": one.query.n_cells,
-            "Answered": int(one.answered.sum()),
-            **Counter(one.final),
-            "Flagged": int(one.flagged.sum()),
-            "Unlike all types": int(one.unknown.sum()),
-        }
-        for name, one in typed.items()
-    ]
+    rows = [_counted(name, one) for name, one in typed.items()]
     table = pd.DataFrame(rows).fillna(0)
     st.dataframe(table, hide_index=True, width="stretch", key="batches typed")
     st.plotly_chart(
@@ -133,6 +122,15 @@ def _show_typed(here: Here, batches: Sequence[Batch]) -> None:
         with st.container(horizontal=True):
             _offer_review(batch, batch.typed)
             _offer_study(here, batch)
+
+
+def _counted(name: str, batch: TypedBatch) -> dict[str, object]:
+    """Count the cells of a batch; a type called like another column gets one of its own."""
+    before = {"Batch": name, "Cells": batch.query.n_cells, "Answered": int(batch.answered.sum())}
+    after = {"Flagged": int(batch.flagged.sum()), "Unlike all types": int(batch.unknown.sum())}
+    counts = Counter(batch.final)
+    own = {f"{one} (type)" if one in before | after else one: n for one, n in counts.items()}
+    return {**before, **own, **after}
 
 
 def _offer_review(batch: Batch, typed: TypedBatch) -> None:

@@ -13,6 +13,7 @@ from celltransfer_core.studies import (
     bring_up_to,
     export_study,
     import_study,
+    known_cells,
     list_answers,
     load_current,
     now,
@@ -22,8 +23,9 @@ from celltransfer_core.studies import (
     start,
     typed_batches,
 )
+from celltransfer_core.studies.job_plan import plan_job
 from celltransfer_core.types import silent
-from tests.studies.samples import files_below
+from tests.studies.samples import files_below, png
 
 
 def add(space, study, drawn, name="June", role="reference"):
@@ -212,3 +214,88 @@ def test_answers_on_a_batch_are_listed_revised_and_taken_along(space, finished, 
     assert [(one.cells, one.said, one.reader, one.source) for one in brought] == [
         ((cell,), "rare", "Ann", "June")
     ]
+
+
+def test_a_batch_that_cannot_be_typed_does_not_hold_up_the_others(space, finished, drawn):
+    bad = add(space, finished, drawn, "Bad")
+    space.receive(bad.id, [("metadata.csv", b"nofile;x\n1;2\n")])
+    add(space, finished, drawn, "Good", role="query")
+    with pytest.raises(StudyError, match=r"Bad/metadata\.csv needs the columns file"):
+        bring_up_to(space, finished, "batch", silent)
+    assert {*typed_batches(space, finished)} == {"Good"}
+    assert plan_job(space, finished, "batch")
+    (cell, *_) = space.dataset(space.sets(finished, "query")[0]).cells
+    known = known_cells(space, finished)
+    assert known(space.images.joinpath(cell[:2], cell).read_bytes())
+    assert not known(b"another")
+
+
+def test_cells_that_look_alike_are_typed(space, finished, drawn):
+    alike = add_batch(space, finished, "Alike")
+    space.receive(alike.id, [(f"{n}.png", png(9, side=16 + 16 * n)) for n in range(3)])
+    bring_up_to(space, finished, "batch", silent)
+    found = typed_batches(space, finished)["Alike"]
+    assert np.isfinite(found.probabilities).all()
+    assert len({*found.predicted}) == 1
+
+
+def test_no_two_batches_have_the_same_name(space, finished, drawn):
+    add(space, finished, drawn)
+    july = add(space, finished, drawn, "July", role="query")
+    for name in ("June", " June "):
+        with pytest.raises(StudyError, match="a batch called June"):
+            space.change_set(july.id, name=name)
+        with pytest.raises(StudyError, match="a batch called June"):
+            space.add_set(finished, "batch", name)
+    space.change_set(july.id, name="July", um_per_px=0.2)
+    bring_up_to(space, finished, "batch", silent)
+    assert {*typed_batches(space, finished)} == {"June", "July"}
+    space.change_set(july.id, name="August")
+    assert {*typed_batches(space, finished)} == {"June", "August"}
+
+
+def test_a_batch_that_has_grown_since_it_was_shown_becomes_a_study(space, finished, drawn):
+    batch = add(space, finished, drawn)  # as it was without files
+    bring_up_to(space, finished, "batch", silent)
+    cell = typed_batches(space, finished)["June"].query.cells[0]
+    answer(space, finished, [cell], "odd")
+    space.sign(finished, "Ann")
+    made = as_new_study(space, batch)
+    assert [one.said for one in list_answers(space, made.id)] == ["odd"]
+
+
+def test_a_batch_is_not_shown_with_names_that_types_no_longer_have(space, finished, drawn):
+    add(space, finished, drawn)
+    bring_up_to(space, finished, "batch", silent)
+    before = typed_batches(space, finished)["June"]
+    first, second = before.types[:2]
+    (reference,) = space.sets(finished, "reference")
+    for mapping in ({first: "renamed"}, {first: second, second: first}):
+        space.change_set(reference.id, mapping=mapping)
+        bring_up_to(space, finished, "classify", silent)
+        (old,) = batches_of(space, finished)
+        assert (old.typed, old.fresh) == (None, False)
+        bring_up_to(space, finished, "batch", silent)
+        now = [mapping.get(one, one) for one in before.predicted]
+        assert typed_batches(space, finished)["June"].predicted == tuple(now)
+
+
+def test_undo_can_be_restricted_to_the_cells_of_a_batch(space, finished, drawn):
+    add(space, finished, drawn)
+    cells = space.dataset(space.sets(finished, "batch")[0]).cells
+    for cell in cells[:3]:
+        answer(space, finished, [cell], "odd")
+    together = [
+        {**one, "together": 2}
+        for one in review_payloads([(cell, "rare", False) for cell in cells[3:5]], "Ann", now())
+    ]
+    space.decide_all(finished, BATCH_REVIEW, together, "Ann")
+
+    def undone(among):
+        some = space.undo(finished, BATCH_REVIEW, "Ann", among)
+        return tuple(one.payload["cell"] for one in some)
+
+    assert undone({cells[7]}) == ()
+    assert undone({cells[0], cells[1]}) == (cells[1],)
+    assert undone({cells[3]}) == cells[3:5]  # at one stroke
+    assert undone(None) == (cells[2],)

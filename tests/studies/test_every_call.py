@@ -61,6 +61,7 @@ def test_every_call_of_a_workspace(space, called):
     assert (may.name, may.mapping, may.um_per_px) == ("May", {"a": "c"}, 0.25)
     space.take_over(extra, query, {space.known_files(query)["3.png"]: "b/3.png"})
     assert set(space.known_files(extra)) == {"b/3.png"}
+    assert space.image_hashes([extra]) == {*space.known_files(extra).values()}
     space.remove_set(extra)
     assert [one.role for one in space.sets(study)] == ["reference", "query"]
     assert space.filled(study) == {"reference", "query"}
