@@ -7,7 +7,7 @@ import streamlit as st
 from celltransfer_core.studies import HELD
 from celltransfer_core.vocabulary import ARTEFACT, MOST_LETTERS, NONE_TYPE, SKIPPED, UNSURE
 from parts import text
-from parts.desk import answer, answer_new, desk_of, go_back, undo
+from parts.desk import answer, answer_new, can_undo, desk_of, go_back, undo
 from parts.here import Here
 from parts.keys import ANSWERS, KEYS, type_key
 from parts.study_types import unused_types
@@ -146,7 +146,7 @@ def nothing_left(here: Here) -> None:
     with st.container(horizontal=True):
         if desk_of(here).past:
             offer_back(here)
-        if here.own_decisions(desk_of(here).kind):
+        if can_undo(here):
             offer_undo(here)
     show_problem(here)
 

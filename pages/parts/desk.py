@@ -127,10 +127,10 @@ def look_again(here: Here, cell: str) -> None:
 
 
 def undo(here: Here) -> None:
-    """Undo this reader's last answer, or all that were given at once."""
+    """Undo this reader's last answer to the chosen cells, or all that were given at once."""
     desk = desk_of(here)
     try:
-        undone = here.workspace.undo(here.id, desk.kind, here.reader)
+        undone = here.workspace.undo(here.id, desk.kind, here.reader, _cells_of_batch(here))
     except CellTransferError as error:
         desk.problem = str(error)
         return
@@ -141,6 +141,18 @@ def undo(here: Here) -> None:
             desk.past = desk.past[: desk.past.index(last)]
         desk.turn_to(len(desk.past))
         desk.current = last
+
+
+def can_undo(here: Here) -> bool:
+    """Tell whether the reader has answered any of the chosen cells."""
+    own, among = here.own_decisions(desk_of(here).kind), _cells_of_batch(here)
+    return any(among is None or one.payload["cell"] in among for one in own)
+
+
+def _cells_of_batch(here: Here) -> frozenset[str] | None:
+    """Return the cells of the chosen batch; None if the study's own cells are chosen."""
+    batch = st.session_state.get("batch")
+    return here.workspace.image_hashes([batch]) if batch else None
 
 
 def next_cell(here: Here, cells: Sequence[str], queue: ReviewQueue) -> tuple[str, bool] | None:

@@ -191,3 +191,46 @@ def test_answers_on_a_batch_are_listed(finished, drawn, open_page):
     assert "role=batch" in table["Picture"][0]
     button(app, "answers undo").click().run()
     assert not taught(space, study).reviews
+
+
+def test_undo_in_a_batch_leaves_the_answers_on_another(finished, drawn, open_page):
+    space, study = finished
+    june = add(space, study, drawn)
+    july = add_batch(space, study.id, "July")
+    space.receive(july.id, files_below(drawn / "query")[:6])
+    bring_up_to(space, study.id, "batch", silent)
+    button(open_page("review", study.id, batch=june.id), "accept").click().run()
+    app = open_page("review", study.id, batch=july.id)
+    button(app, "undo").click().run()
+    assert not app.exception
+    assert space.count_decisions(study.id, BATCH_REVIEW) == 1
+    button(app, "accept").click().run()
+    button(app, "undo").click().run()
+    assert space.count_decisions(study.id, BATCH_REVIEW) == 1
+
+
+def test_a_type_called_like_a_column_has_one_of_its_own(finished, drawn, open_page):
+    space, study = finished
+    add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    cells = taught(space, study).query.cells
+    payloads = review_payloads([(cells[0], "Batch", False), (cells[1], "Cells", False)], "A", now())
+    space.decide_all(study.id, BATCH_REVIEW, payloads, "A")
+    (table,) = [
+        one.value for one in open_page("data", study.id).dataframe if "Answered" in one.value
+    ]
+    assert table["Batch"].tolist() == ["June"]
+    assert table["Cells"].tolist() == [len(cells)]
+    assert table["Batch (type)"][0] >= 1
+
+
+def test_a_batch_with_an_unreadable_table_does_not_hide_the_others(finished, drawn, open_page):
+    space, study = finished
+    add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    july = add_batch(space, study.id, "July")
+    space.receive(july.id, [*files_below(drawn / "query"), ("metadata.csv", b"nofile;x\n1;2\n")])
+    app = open_page("data", study.id)
+    assert "July/metadata.csv needs the columns file" in text_of(app)
+    (table,) = [one.value for one in app.dataframe if "Batch" in one.value]
+    assert table["Batch"].tolist() == ["June"]
