@@ -7,7 +7,8 @@ each other, and it stays known who decided what and when.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -65,6 +66,19 @@ class _Pulse:
     @property
     def text(self) -> str:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+
+
+def _strokes(rows: Iterator[DecisionRow]) -> Iterator[list[DecisionRow]]:
+    """Group decisions, the latest first, by what was decided together.
+
+    Decisions made together are stored in one transaction, so their rows are consecutive.
+    """
+    for row in rows:
+        yield [row, *islice(rows, row.payload.get("together", 1) - 1)]
+
+
+def _concerns(rows: Sequence[DecisionRow], among: Collection[str] | None) -> bool:
+    return among is None or any(row.payload.get("cell") in among for row in rows)
 
 
 class DecisionTable(Database):
@@ -273,16 +287,12 @@ class DecisionTable(Database):
 
         def undo(session: Session) -> tuple[Decision, ...]:
             self._touch(session, study, beside=kind == BATCH_REVIEW)
-            found = session.scalars(own.execution_options(yield_per=_READ_AT_ONCE))
-            for last in found:
-                # Decisions made together are stored in one transaction, so their rows are
-                # consecutive.
-                rows = [last, *islice(found, last.payload.get("together", 1) - 1)]
-                if among is None or any(row.payload.get("cell") in among for row in rows):
-                    for row in rows:
-                        row.undone = True
-                    return tuple(to_record(Decision, row) for row in reversed(rows))
-            return ()
+            some = own.execution_options(yield_per=_READ_AT_ONCE)
+            with closing(session.scalars(some)) as found:
+                rows = next((one for one in _strokes(found) if _concerns(one, among)), [])
+            for row in rows:
+                row.undone = True
+            return tuple(to_record(Decision, row) for row in reversed(rows))
 
         return self._transact(undo)
 
