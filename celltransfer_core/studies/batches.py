@@ -178,6 +178,7 @@ def type_batches(workspace: Workspace, study: str, progress: Progress) -> dict[s
             problems[one.name] = str(error)
             continue
         save_result(path, typed)
+    workspace.drop_old_batches(study)
     return problems
 
 

@@ -11,7 +11,7 @@ import datetime as dt
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from celltransfer_core.studies.database import (
     to_record,
 )
 from celltransfer_core.studies.engine import scrub
-from celltransfer_core.studies.records import Erasure, clean_name, now
+from celltransfer_core.studies.records import BATCH, Erasure, clean_name, now
 from celltransfer_core.studies.unfinished import UnfinishedTable
 
 RECENT = 600
@@ -70,12 +70,14 @@ class ErasureTable(UnfinishedTable):
             kept = set(session.scalars(select(StudyRow.id).where(StudyRow.id.not_in(swept))))
         unused, waiting = self._unused_images(used)
         sizes = [size_of(folder) for folder in self._unused_results(kept)]
+        sizes += [size for path, size in self._old_batches().items() if path.parent.name in kept]
         return Sweep(len(swept), sum(sizes) + sum(unused.values()), waiting)
 
     def sweep(self, older_than: float = 0.0, *, who: str = "unnamed") -> Sweep:
         """Permanently delete what nothing refers to: deleted studies, and images without a set.
 
-        Cached data of such images is deleted too. The database is rewritten without the deleted
+        So are cached data of such images, and results of batches as they were before their images
+        changed. The database is rewritten without the deleted
         data, and the workspace's own backups are made again. After that, only backups elsewhere
         contain the data.
 
@@ -122,6 +124,7 @@ class ErasureTable(UnfinishedTable):
         for folder in self._unused_results(kept):
             results += size_of(folder)
             shutil.rmtree(folder, ignore_errors=True)
+        results += self._drop(self._old_batches())
         unused, waiting = self._unused_images(used)
         gone = {path: size for path, size in unused.items() if _remove(path)}
         images = sum(gone.values())
@@ -140,6 +143,39 @@ class ErasureTable(UnfinishedTable):
         scrub(self._engine, StudyRow.metadata)
         self._renew_backups()
         return Sweep(len(swept), images + results, waiting)
+
+    def drop_old_batches(self, study: str) -> None:
+        """Delete the results of a study's batches as they were before their images changed.
+
+        Nothing shows them again, and files that keep arriving would fill the disk with them.
+
+        Parameters
+        ----------
+        study : str
+        """
+        self._drop(self._old_batches(study))
+
+    def _old_batches(self, study: str = "*") -> dict[Path, int]:
+        """Find results of batches that have other images now or were removed, with their sizes."""
+        with self._session() as session:
+            revisions = session.scalars(select(SetRow.revision).where(SetRow.role == BATCH))
+            shown = tuple(f"{BATCH}-{revision}" for revision in revisions)
+        found: dict[Path, int] = {}
+        for path in (self.folder / "results").glob(f"{study}/{BATCH}-*"):
+            with suppress(FileNotFoundError):  # another process deletes them too
+                # A page that is being drawn may still read a recent one.
+                if not path.name.startswith(shown) and not _is_recent(path):
+                    found[path] = path.stat().st_size
+        return found
+
+    def _drop(self, results: Mapping[Path, int]) -> int:
+        """Delete results; return the size of those that are gone."""
+        freed = 0
+        for path, size in results.items():
+            with suppress(OSError):
+                path.unlink()
+                freed += size
+        return freed
 
     def erasures(self) -> tuple[Erasure, ...]:
         """List who permanently deleted how much and when, latest first.

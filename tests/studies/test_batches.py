@@ -1,4 +1,5 @@
 import hashlib
+import os
 
 import numpy as np
 import pytest
@@ -299,3 +300,44 @@ def test_undo_can_be_restricted_to_the_cells_of_a_batch(space, finished, drawn):
     assert undone({cells[0], cells[1]}) == (cells[1],)
     assert undone({cells[3]}) == cells[3:5]  # at one stroke
     assert undone(None) == (cells[2],)
+
+
+def kept_results(space, study):
+    return {path.name for path in space.result_path(study, "batch", "").parent.glob("batch-*")}
+
+
+def make_old(space, study):
+    for path in space.result_path(study, "batch", "").parent.glob("batch-*"):
+        os.utime(path, (0, 0))
+
+
+def test_results_of_earlier_images_do_not_pile_up(space, finished, drawn):
+    batch = add(space, finished, drawn)
+    kept = []
+    for number in range(3):  # as files arrive
+        space.receive(batch.id, [(f"{number}.png", png(number, side=40))])
+        bring_up_to(space, finished, "batch", silent)
+        kept.append(kept_results(space, finished))
+        make_old(space, finished)
+    assert [len(one) for one in kept] == [1, 1, 1]
+    answered = load_current(space, finished).run.query.cells[:1]
+    payloads = review_payloads([(answered[0], "odd", False)], "Ann", now())
+    space.decide_all(finished, "review", payloads, "Ann")
+    bring_up_to(space, finished, "batch", silent)
+    # With other answers the images are the same: both results can be shown again.
+    assert len(kept_results(space, finished)) == 2
+
+
+def test_a_removed_batch_is_erased_with_its_results(space, finished, drawn):
+    batch = add(space, finished, drawn)
+    other = add(space, finished, drawn, "July", role="query")
+    bring_up_to(space, finished, "batch", silent)
+    space.remove_set(batch.id)
+    space.sweep()
+    assert len(kept_results(space, finished)) == 2  # a page may still read it
+    make_old(space, finished)
+    assert space.sweepable().size > 0
+    freed = space.sweep(who="Ann").size
+    assert freed > 0
+    assert len(kept_results(space, finished)) == 1
+    assert {*typed_batches(space, finished)} == {other.name}

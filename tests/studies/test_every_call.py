@@ -63,6 +63,7 @@ def test_every_call_of_a_workspace(space, called):
     assert set(space.known_files(extra)) == {"b/3.png"}
     assert space.image_hashes([extra]) == {*space.known_files(extra).values()}
     space.remove_set(extra)
+    space.drop_old_batches(study)
     assert [one.role for one in space.sets(study)] == ["reference", "query"]
     assert space.filled(study) == {"reference", "query"}
     assert space.count_files(study) == {"reference": 2, "query": 1}
