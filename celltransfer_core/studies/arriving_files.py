@@ -33,6 +33,7 @@ Seen = dict[str, Stamp]
 
 _AT_ONCE = 100  # files that are added together
 _BYTES_AT_ONCE = 16_000_000
+_SHOWN = 40  # letters of a name that is too long
 
 
 @dataclass
@@ -102,7 +103,11 @@ class Arrivals:
             If it cannot be the name of a batch, or files of another folder with the same name would
             replace each other.
         """
-        name = self._named(head)
+        try:
+            name = self._named(head)
+        except StudyError as error:
+            shown = head if len(head) <= _SHOWN else f"{head[:_SHOWN]}…"
+            raise StudyError(f"The folder {shown} cannot be a batch. {error}") from error
         others = [one for one in self.heads - {head} if self._is_named(one, name)]
         if others and any(self._inside(head) & self._inside(one) for one in others):
             raise StudyError(

@@ -20,10 +20,11 @@ from starlette.responses import PlainTextResponse, Response
 from celltransfer_core.data.dataset import PixelScale, read_stored
 from celltransfer_core.data.images import decoded
 from celltransfer_core.data.pixels import to_rgb
-from celltransfer_core.errors import CellTransferError
+from celltransfer_core.errors import CellTransferError, DataError
 from celltransfer_core.framing.crops import Crops
 from celltransfer_core.framing.nucleus import draw_cut, find_nucleus
 from celltransfer_core.studies.kept import embedded_of
+from celltransfer_core.studies.records import BATCH
 from celltransfer_core.studies.snapshots import Snapshot
 from celltransfer_core.studies.stages import keys_of
 from celltransfer_core.studies.workspace import Workspace
@@ -137,8 +138,13 @@ def _outlined(image: RGBImage, picture: _Picture) -> RGBImage:
 def _scale(workspace: Workspace, snapshot: Snapshot, wanted: _Wanted) -> PixelScale:
     """Find the scale of the sets from which a cell is shown."""
     shown = [s for s in snapshot.sets if wanted.role in (s.role, s.name * (s.role == "extra"))]
-    for sets in (shown, *([one] for one in snapshot.sets)):
-        dataset = workspace.pool_sets(sets)
+    # Batches are typed one by one, and a table that cannot be read in one must not hide the others.
+    together = [[one] for one in shown] if wanted.role == BATCH else [shown]
+    for sets in (*together, *([one] for one in snapshot.sets)):
+        try:
+            dataset = workspace.pool_sets(sets)
+        except DataError:
+            continue
         cell = None if dataset is None else _position(dataset.cells, wanted.sha256)
         if dataset is not None and cell is not None:
             return dataset.cell_scales[cell]

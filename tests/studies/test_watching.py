@@ -200,6 +200,7 @@ def test_one_bad_sub_folder_does_not_hold_up_the_others(space, finished, folder,
     space.watch(finished, str(folder), "Ann")
     found = check(watcher)
     assert "longer than 120 characters" in found.problem
+    assert "The folder xxxx" in found.problem
     assert cells(space, finished) == {"microscope": 1, "slide 1": 4}
     (folder / ("x" * 130)).rename(folder / "x")
     assert check(watcher).problem == ""

@@ -166,6 +166,23 @@ def test_an_image_of_16_bits_is_shown_at_the_scale_of_the_set_that_is_looked_at(
         assert np.array_equal(ask("GET", url).image, dataset.read(cell))
 
 
+def test_an_image_of_a_batch_is_shown_as_typed_though_another_batch_has_a_bad_table(space, study):
+    def ramp(top):
+        file = io.BytesIO()
+        pixels = np.linspace(0, top, 256).astype(np.uint16).reshape(16, 16)
+        Image.fromarray(pixels).save(file, "PNG")
+        return file.getvalue()
+
+    june, july, bad = (space.add_set(study, "batch", name) for name in ("June", "July", "Bad"))
+    space.receive(june.id, [("1.png", ramp(1000)), ("2.png", ramp(2000))])
+    space.receive(july.id, [("3.png", ramp(30000))])
+    space.receive(bad.id, [("4.png", ramp(500)), ("metadata.csv", b"nofile;x\n1;2\n")])
+    dataset = space.dataset(space.image_set(june.id))
+    for cell, sha256 in enumerate(dataset.cells):
+        answer = ask("GET", image_url(space, study, sha256, size=1000, role="batch"))
+        assert np.array_equal(answer.image, dataset.read(cell))
+
+
 NUCLEUS = Nucleus(10.0, 10.0, 8.0, (255.0, 255.0, 255.0))
 
 
