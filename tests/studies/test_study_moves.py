@@ -212,6 +212,22 @@ HOSTILE = {
     "file with dots": (of_file(path="../../x.png"), "name of a file"),
     "hash with dots": (of_file(sha256="../../x"), "hash of an image"),
     "time": (edited("study.json", created="yesterday"), "damaged"),
+    "an answer on a batch": (
+        put(
+            "decisions.json",
+            b'[{"kind": "batch-review", "payload": {"cell": 1}, "who": "Ann",'
+            b' "at": "2026-01-01T00:00:00"}]',
+        ),
+        "cannot be read here",
+    ),
+    "a name of a type": (
+        put(
+            "decisions.json",
+            b'[{"kind": "batch-review", "payload": {"cell": "a", "answer": ["b"], "reader": "Ann",'
+            b' "time": "", "blind": false}, "who": "Ann", "at": "2026-01-01T00:00:00"}]',
+        ),
+        "cannot be read here",
+    ),
     "unknown setting": (edited("study.json", options={"magic": 1}), "cannot be read here"),
     "setting out of range": (edited("study.json", options={"draws": -1}), "cannot be read here"),
     "a decision": (
