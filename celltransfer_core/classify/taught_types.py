@@ -34,6 +34,7 @@ tests/benchmarks/memory_of_a_lab.py."""
 
 _POWERS = np.geomspace(0.02, 2.0, 60)
 _RANK = 1e-8  # of the largest: smaller eigenvalues are rounding errors
+_AT_ONCE = 2_000_000  # numbers: memory must not grow with cells times types squared
 _LEAST = 1e-6  # lower limit of a probability before its logarithm is taken
 
 
@@ -275,9 +276,13 @@ def distance_to_types(odds: Float64, centres: TypeCentres) -> Float64:
         Squared Mahalanobis distance within the space that the types span; cells above 1 are unlike
         all types.
     """
-    off = odds[:, None] - centres.odds[None]
-    found = np.einsum("nkt,tu,nku->nk", off, centres.metric, off).min(axis=1)
-    return np.asarray(np.maximum(found, 0.0))
+    found = np.empty(len(odds))
+    at_once = max(1, _AT_ONCE // max(1, centres.odds.size))
+    for start in range(0, len(odds), at_once):
+        off = odds[start : start + at_once, None] - centres.odds[None]
+        squared = np.einsum("nkt,tu,nku->nk", off, centres.metric, off)
+        found[start : start + at_once] = squared.min(axis=1)
+    return np.maximum(found, 0.0)
 
 
 def probabilities_of(odds: Float64) -> Float64:

@@ -236,12 +236,7 @@ def add_files(
         refused = [(one, reason) for one, reason in refused if one in only]
         wanted = [one for one in wanted if one in only]
     batch = next((one for one in workspace.sets(study, BATCH) if one.name == name), None)
-    if batch is None and not any(one.lower() not in TABLES for one in wanted):
-        dealt = {one: only[one] for one, _ in refused} if only else {}
-        yield Added(dealt, left_out=Counter(reason for _, reason in refused))
-        return
-    batch = batch or add_batch(workspace, study, name)
-    yield from _Adding(workspace, batch, folder, only).add(wanted, refused)
+    yield from _Adding(workspace, study, name, batch, folder, only).add(wanted, refused)
 
 
 @dataclass
@@ -269,14 +264,21 @@ class _Adding:
     """Files on their way into a batch."""
 
     workspace: Workspace
-    batch: ImageSet
+    study: str
+    name: str
+    batch: ImageSet | None
+    """None until there is an image for it."""
     folder: Path
     only: Seen | None
+    tables: list[tuple[str, bytes]] = field(default_factory=list)
+    """Tables that wait for the first image."""
+    listed: list[tuple[str, str]] = field(default_factory=list)
+    """Files that cannot be used and wait for the first image, with reasons."""
 
     def add(self, wanted: list[str], refused: list[tuple[str, str]]) -> Iterator[Added]:
         """Add files part by part; list the refused ones with the first part."""
-        known = known_cells(self.workspace, self.batch.study, beside=self.batch.id)
-        there = self.workspace.known_files(self.batch.id)
+        known = known_cells(self.workspace, self.study, beside=self.batch.id if self.batch else "")
+        there = self.workspace.known_files(self.batch.id) if self.batch else {}
         part = _Part(refused)
         for name in wanted:
             try:
@@ -314,16 +316,23 @@ class _Adding:
     def _receive(self, part: _Part) -> Added:
         """Give a part to the batch."""
         left_out = Counter(reason for _, reason in part.refused)
+        files = [*self.tables, *part.files]
         listed = [(name, reason) for name, reason in part.refused if not name_problem(name)]
+        listed = [*self.listed, *listed]
+        images = [name for name, _ in files if name.lower() not in TABLES]
+        dealt = [*part.names, *(name for name, _ in part.refused)]
         cells = 0
-        if part.files or listed:
-            got = self.workspace.receive(
-                self.batch.id, part.files, clash="replace", passed_over=listed
-            )
+        if images and self.batch is None:
+            self.batch = add_batch(self.workspace, self.study, self.name)
+        if self.batch is None:
+            self.tables, self.listed = files, listed
+            dealt = [name for name in dealt if name not in dict(files)]
+        elif files or listed:
+            dealt += [name for name, _ in self.tables]
+            self.tables, self.listed = [], []
+            got = self.workspace.receive(self.batch.id, files, clash="replace", passed_over=listed)
             broken = dict(got.refused).keys() - dict(listed).keys()
             left_out.update(reason for name, reason in got.refused if name in broken)
-            images = (name for name, _ in part.files if name.lower() not in TABLES)
             cells = sum(name not in broken for name in images)
-        dealt = [*part.names, *(name for name, _ in part.refused)]
         stamps = {} if self.only is None else {name: self.only[name] for name in dealt}
         return Added(stamps, cells, part.already, left_out, part.unread)

@@ -101,8 +101,7 @@ def batches_of(workspace: Workspace, study: str) -> tuple[Batch, ...]:
     if not sets:
         return ()
     current = load_current(workspace, study)
-    given = decisions_now(workspace, workspace.snapshot(study), BATCH_REVIEW)
-    reviews = tuple(read_reviews([one.payload for one in given]))
+    reviews = _reviews(workspace, study)
     found = []
     for one in sets:
         path = _path(workspace, one, current) if current else None
@@ -114,6 +113,12 @@ def batches_of(workspace: Workspace, study: str) -> tuple[Batch, ...]:
         taught = _taught_batch(shown, result_stamp(shown), reviews)
         found.append(Batch(one, taught, fresh, load_result(shown)))
     return tuple(found)
+
+
+def _reviews(workspace: Workspace, study: str) -> tuple[Review, ...]:
+    """List the current reviews of cells of a study's batches."""
+    given = decisions_now(workspace, workspace.snapshot(study), BATCH_REVIEW)
+    return tuple(read_reviews([one.payload for one in given]))
 
 
 @lru_cache(maxsize=8)
@@ -281,12 +286,11 @@ def as_new_study(workspace: Workspace, batch: ImageSet) -> Study:
 
 def _bring_answers(workspace: Workspace, batch: ImageSet, to: str) -> None:
     """Give the answers on a batch to a study that has its cells as the query."""
-    typed = next(
-        (one.typed for one in batches_of(workspace, batch.study) if one.images.id == batch.id), None
-    )
+    cells = {*workspace.dataset(batch).cells}
     given: dict[str, list[Review]] = {}
-    for one in typed.reviews if typed else ():
-        given.setdefault(one.reader, []).append(one)
+    for one in _reviews(workspace, batch.study):
+        if one.cell in cells:
+            given.setdefault(one.reader, []).append(one)
     for reader, reviews in given.items():
         payloads = brought_payloads(reviews, batch.name, counts=False)
         workspace.decide_all(to, "review", payloads, reader)

@@ -1,9 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from celltransfer_core.classify import fit_types, teach_types
 from celltransfer_core.classify.taught_types import (
     ANSWER,
+    TypeCentres,
     TypesElsewhere,
     add_answers,
     distance_to_types,
@@ -134,3 +137,17 @@ def test_answers_move_the_means_of_their_types(rng):
     assert np.allclose(new.means[2], rows[0])
     odds = rows @ new.types.weights + new.types.intercept
     assert odds.argmax(axis=1)[0] == 2
+
+
+def test_memory_does_not_grow_with_cells_times_types_squared(rng):
+    types, cells = 30, 20_000
+    metric = np.eye(types)
+    centres = TypeCentres(rng.normal(size=(types, types)), metric)
+    odds = rng.normal(size=(cells, types))
+    tracemalloc.start()
+    found = distance_to_types(odds, centres)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 60e6  # all at once: 144 MB
+    off = odds[-1] - centres.odds
+    assert found[-1] == pytest.approx(((off @ metric) * off).sum(axis=1).min())

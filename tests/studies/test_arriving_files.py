@@ -174,6 +174,32 @@ def test_a_batch_begins_with_its_first_image(space, finished, tmp_path):
     assert space.dataset(batch.images).slide == ("S1",)
 
 
+def test_cells_that_the_study_has_make_no_batch_and_lose_no_table(
+    space, finished, tmp_path, drawn, monkeypatch
+):
+    monkeypatch.setattr(arriving_files, "_AT_ONCE", 1)
+    here = tmp_path / "slides of the query"
+    here.mkdir()
+    (here / "metadata.csv").write_text("file,slide\nnew.png,S1\n")
+    (here / "notes.txt").write_text("x")
+    old = next((drawn / "query").rglob("*.png"))
+    (here / "old.png").write_bytes(old.read_bytes())
+    only = {one.name: arriving_files._stamp(one.stat()) for one in here.iterdir()}
+
+    def add():
+        seen = {one.name: arriving_files._stamp(one.stat()) for one in here.iterdir()}
+        found = [*arriving_files.add_files(space, finished, here, "June", seen)]
+        return sum(one.cells for one in found), {n for one in found for n in one.files}
+
+    assert add() == (0, {"notes.txt", "old.png"})
+    assert batches_of(space, finished) == ()
+    (here / "new.png").write_bytes(png(3))
+    assert add() == (1, {*only, "new.png"})
+    (batch,) = batches_of(space, finished)
+    assert space.dataset(batch.images).slide == ("S1",)
+    assert {*space.known_files(batch.images.id)} == {"notes.txt", "new.png"}
+
+
 def test_files_of_two_folders_never_replace_each_other(folder):
     (folder / "microscope").mkdir()
     (folder / "microscope" / "3.png").write_bytes(png(3))

@@ -260,6 +260,7 @@ def test_a_batch_that_has_grown_since_it_was_shown_becomes_a_study(space, finish
     bring_up_to(space, finished, "batch", silent)
     cell = typed_batches(space, finished)["June"].query.cells[0]
     answer(space, finished, [cell], "odd")
+    space.receive(batch.id, [("later.png", png(7, side=40))])
     space.sign(finished, "Ann")
     made = as_new_study(space, batch)
     assert [one.said for one in list_answers(space, made.id)] == ["odd"]
