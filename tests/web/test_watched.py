@@ -1,6 +1,7 @@
 """The thread that checks watched folders, and which folders it may read."""
 
 import asyncio
+import logging
 import os
 import threading
 import time
@@ -124,6 +125,9 @@ def test_the_app_checks_while_it_runs_and_leaves_no_thread(space, study, root, m
 def test_no_error_ends_the_checks(space, study, root, monkeypatch, caplog):
     monkeypatch.setattr(watched, "EVERY", 0.02)
     watch_folder(space, study, str(root / "scope 1"), "Ann")
+    own = logging.Logger("own")  # libraries may have changed the level of all loggers
+    own.addHandler(caplog.handler)
+    monkeypatch.setattr(watched, "_log", own)
     failed = []
     watches = Workspace.watches
 
