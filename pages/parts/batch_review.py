@@ -32,7 +32,9 @@ LIKELIEST = 3  # types whose probability is shown
 def choose_batch(here: Here) -> str:
     """Let the reader choose the study's own cells or a batch; return the batch's id, or empty."""
     typed = {
-        one.images.id: one.images.name for one in batches_of(here.workspace, here.id) if one.typed
+        one.images.id: text.plain(one.images.name)
+        for one in batches_of(here.workspace, here.id)
+        if one.typed
     }
     if st.session_state.get("batch") not in typed:
         st.session_state.pop("batch", None)
@@ -55,7 +57,10 @@ def go_through_batch(here: Here, batch: str) -> None:
         found = next(
             (one for one in batches_of(here.workspace, here.id) if one.images.id == batch), None
         )
-        if found is None or found.typed is None:
+        if found is None:
+            st.info("This batch was removed; reload the page to review other cells.")
+            return
+        if found.typed is None:
             st.info("This batch is being typed. Its cells can be reviewed afterwards.")
             return
         _one_by_one(here, current, found, found.typed)

@@ -234,3 +234,27 @@ def test_a_batch_with_an_unreadable_table_does_not_hide_the_others(finished, dra
     assert "July/metadata.csv needs the columns file" in text_of(app)
     (table,) = [one.value for one in app.dataframe if "Batch" in one.value]
     assert table["Batch"].tolist() == ["June"]
+
+
+def test_a_name_of_a_batch_is_shown_as_written(finished, drawn, open_page):
+    from parts import text
+
+    space, study = finished
+    batch = add(space, study, drawn)
+    space.change_set(batch.id, name="*June* :red[x]")
+    bring_up_to(space, study.id, "batch", silent)
+    app = open_page("review", study.id)
+    (choice,) = app.get("button_group")
+    assert choice.options == ["this study", text.plain("*June* :red[x]")]
+
+
+def test_a_batch_that_was_removed_meanwhile_says_so(finished, drawn, open_page, monkeypatch):
+    space, study = finished
+    batch = add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    monkeypatch.setattr("parts.batch_review.choose_batch", lambda _: batch.id)
+    app = open_page("review", study.id, batch=batch.id)
+    space.remove_set(batch.id)
+    app.run()
+    assert not app.exception
+    assert "This batch was removed" in text_of(app)
