@@ -170,3 +170,21 @@ def test_what_cannot_be_watched_says_why(tmp_path, home, capsys):
     (tmp_path / "1.png").write_bytes(png())
     assert main(["watch", str(tmp_path), "--continue", "May", "--every", "0"]) == MENDABLE
     assert "--every cannot be 0" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("study")
+def test_a_batch_that_cannot_be_typed_does_not_stop_the_next_slides(june, tmp_path, capsys):
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "1.png").write_bytes(png(1))
+    (bad / "metadata.csv").write_text("nofile;x\n1;2\n")
+    given = ["run", "--continue", "Slides of May", "--workers", "1", "--out", str(tmp_path / "out")]
+    assert main([*given, "--query", str(bad)]) == MENDABLE
+    assert "bad/metadata.csv needs the columns file" in capsys.readouterr().err
+    assert main([*given, "--query", str(june)]) == 0
+    assert "bad/metadata.csv needs the columns file" in capsys.readouterr().out
+    assert {row["batch"] for row in table(tmp_path / "out" / "predictions.csv")} == {"june"}
+    (bad / "2.png").write_bytes(png(2))
+    watch = ["watch", str(tmp_path), "--continue", "Slides of May", "--every", "0.1", "--once"]
+    assert main([*watch, *FAST]) == MENDABLE
+    assert "bad/metadata.csv needs the columns file" in capsys.readouterr().err
