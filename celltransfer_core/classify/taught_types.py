@@ -149,24 +149,45 @@ def fit_types(X: Floats, shares: Float64, elsewhere: TypesElsewhere | None = Non
     >>> (np.array([[0.5], [3.0]]) @ found.weights + found.intercept).argmax(axis=1).tolist()
     [0, 1]
     """
-    root, means = _fit(X, shares, elsewhere)
-    return LinearTypes(root @ means.types.weights, means.types.intercept)
+    apart = 0.0 if elsewhere is None else _gram(elsewhere.apart)
+    lower, means = _fit(X, shares, _gram(X), elsewhere, apart)
+    return LinearTypes(_weights(lower, means), means.types.intercept)
 
 
-def _fit(X: Floats, shares: Float64, elsewhere: TypesElsewhere | None) -> tuple[Float64, TypeMeans]:
+def _gram(X: Floats) -> Float64:
+    rows = X.astype(np.float64)
+    return np.asarray(rows.T @ rows)
+
+
+def _fit(
+    X: Floats,
+    shares: Float64,
+    gram: Float64,
+    elsewhere: TypesElsewhere | None,
+    gram_elsewhere: Float64 | float,
+) -> tuple[Float64, TypeMeans]:
+    """Fit the types, given sums of products that are computed once for all parts.
+
+    Returns the lower Cholesky factor of the covariance, and the means in its space.
+    """
     rows = X.astype(np.float64)
     counts = shares.sum(axis=0)
     means = (shares.T @ rows) / np.maximum(counts, np.finfo(np.float64).tiny)[:, None]
-    scatter, cells = rows.T @ rows - (means * counts[:, None]).T @ means, len(rows)
+    scatter, cells = gram - (means * counts[:, None]).T @ means, len(rows)
     if elsewhere is not None:
-        others = elsewhere.apart.astype(np.float64)
-        scatter, cells = scatter + others.T @ others, cells + len(others)
+        scatter, cells = scatter + gram_elsewhere, cells + len(elsewhere.apart)
         means = _with_means_elsewhere(means, counts, elsewhere.means.astype(np.float64))
     within, width = scatter / cells, rows.shape[1]
     variance = max(float(np.trace(within)) / width, np.finfo(np.float32).tiny)
     covariance = (1 - SHRINKAGE) * within + SHRINKAGE * variance * np.eye(width)
-    root = solve_triangular(np.linalg.cholesky(covariance), np.eye(width), lower=True).T
-    return root, TypeMeans(means @ root, counts, 1.0, 1.0)
+    lower = np.linalg.cholesky(covariance)
+    white = solve_triangular(lower, means.T, lower=True).T
+    return lower, TypeMeans(white, counts, 1.0, 1.0)
+
+
+def _weights(lower: Float64, means: TypeMeans) -> Float64:
+    """Return the weights of the log odds of embeddings, shape (d, T)."""
+    return np.asarray(solve_triangular(lower, means.types.weights, lower=True, trans=1))
 
 
 def _with_means_elsewhere(means: Float64, counts: Float64, elsewhere: Float64) -> Float64:
@@ -204,10 +225,12 @@ def teach_types(
     """
     fold = np.random.default_rng([seed, 32]).permutation(len(X)) % min(FOLDS, len(X))
     odds, unlike = np.zeros_like(shares), np.zeros(len(X))
+    gram, apart = _gram(X), 0.0 if elsewhere is None else _gram(elsewhere.apart)
     for number in np.unique(fold):
         out = fold == number
-        root, means = _fit(X[~out], shares[~out], elsewhere)
-        bare = X[out] @ (root @ means.types.weights) + means.types.intercept
+        rest = gram - _gram(X[out])
+        lower, means = _fit(X[~out], shares[~out], rest, elsewhere, apart)
+        bare = X[out] @ _weights(lower, means) + means.types.intercept
         odds[out] = _finite(bare)
         unlike[out] = distance_to_types(bare[:, means.there], means.centres)
     gained = [
@@ -217,15 +240,15 @@ def teach_types(
     power = float(_POWERS[int(np.argmax(gained))])
     limit = max(float(np.quantile(unlike, COMMON)), float(np.finfo(np.float32).tiny))
     agreed = odds.argmax(axis=1) == shares.argmax(axis=1)
-    root, means = _fit(X, shares, elsewhere)
+    lower, means = _fit(X, shares, gram, elsewhere, apart)
     means = replace(means, power=power, limit=limit)
     return TaughtTypes(
-        LinearTypes(root @ means.types.weights, means.types.intercept),
+        LinearTypes(_weights(lower, means), means.types.intercept),
         float(agreed.mean()),
         means.centres,
         odds.argmax(axis=1).astype(np.int64),
         unlike / limit,
-        root,
+        solve_triangular(lower, np.eye(len(lower)), lower=True).T,
         means,
     )
 
