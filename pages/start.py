@@ -59,9 +59,9 @@ if not space.studies() and not space.studies(deleted=True):
 st.title("CellTransfer")
 st.markdown(
     "You have single-cell images with known types, the **reference**, and new images without "
-    "types from another microscope, stain or site, the **query**. CellTransfer finds groups of "
-    "similar cells in the query, proposes a type for each group, and types every cell with the "
-    "help of the reference, with a measure of certainty. You confirm the groups, correct "
+    "types from another microscope, stain or site, the **query**. CellTransfer finds clusters "
+    "of similar cells in the query, proposes a type for each cluster, and types every cell with "
+    "the help of the reference, with a measure of certainty. You confirm the clusters, correct "
     "uncertain cells, and download a table that states for every cell who typed it and when."
 )
 st.warning(RESEARCH_USE, icon=":material/science:")

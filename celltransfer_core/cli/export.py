@@ -7,8 +7,10 @@ portable classifier.
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from celltransfer_core.about import RESEARCH_USE
 from celltransfer_core.cli.options import add_common
@@ -16,6 +18,9 @@ from celltransfer_core.cli.predict import describe_model
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.cli.studies import add_least_confidence, open_study, study_named
 from celltransfer_core.errors import DataError
+
+if TYPE_CHECKING:
+    from celltransfer_core.outputs.reference_cells import ReferenceCells
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +77,22 @@ def _as_reference(options: argparse.Namespace, screen: Screen) -> str:
     write_reference(chosen, options.out, of.manifest, of.read, progress=screen)
     counts = ", ".join(f"{name} {sum(ways.values()):,}" for name, ways in chosen.types.items())
     left = "".join(f"\n  left out: {n:,} {why}" for why, n in chosen.left_out.items())
-    return f"{len(chosen.cells):,} cells ({counts}) written to {options.out}.{left}"
+    written = f"{len(chosen.cells):,} cells ({counts}) written to {options.out}.{left}"
+    return f"{written}\n  {_decided(chosen)}"
+
+
+def _decided(chosen: ReferenceCells) -> str:
+    """Say how the types of the cells were decided."""
+    ways = Counter(one.decided for one in chosen.cells)
+    if set(ways) == {"vote"}:
+        return (
+            "all types are by the vote, confirmed by no person: its errors would be learned. "
+            "Confirm the clusters first."
+        )
+    return (
+        f"types by readers: {ways['person']:,}; by confirmed clusters: {ways['cluster']:,}; by the "
+        f"vote: {ways['vote']:,}"
+    )
 
 
 def _model(options: argparse.Namespace) -> str:

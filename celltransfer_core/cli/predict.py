@@ -159,9 +159,12 @@ def describe_model(model: CellClassifier) -> str:
             "trained on"
         )
     )
-    return (
+    told = (
         f"A classifier for {', '.join(model.classes_.tolist())}; trained with "
         f"{taught['answers']:,} answers on cells and {taught['clusters']:,} confirmed clusters, on "
         f"{taught['query']['cells']:,} cells; {measured}. It agreed with that vote for "
         f"{taught['agreement']:.0%} of the held-out cells."
     )
+    if not taught["answers"] and not taught["clusters"]:
+        told += " No person has confirmed its types: it has learned the errors of the vote too."
+    return told

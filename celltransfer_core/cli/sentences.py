@@ -186,7 +186,7 @@ def describe_run(result: RunResult, reviews: Sequence[Review] = ()) -> str:
 
     lines = ["", f"framing: {result.framing.reason}"]
     if result.nearest:
-        lines.append(f"reference sets: {describe_nearest(result.nearest)}")
+        lines.append(f"reference sets: {describe_nearest(result.nearest, result.config.absent)}")
     if quality := judge_quality(result.framing, result.reference, result.query):
         told = [one.rstrip(".") for one in describe_faults(quality).values()]
         lines.append(f"quality: {'; '.join(told) or 'no cell is conspicuous'} (quality.csv)")

@@ -11,6 +11,7 @@ import numpy as np
 from celltransfer_core.about import RESEARCH_USE, __version__
 from celltransfer_core.outputs.differential import batches_differential
 from celltransfer_core.outputs.page import Page
+from celltransfer_core.outputs.sentences import percent
 from celltransfer_core.pipeline.slide_drift import LEAST_SLIDE, Figure, SlideDrift
 from celltransfer_core.pipeline.typed_batch import TypedBatch
 from celltransfer_core.plots.drift import between_slides_figure, drift_figure
@@ -26,10 +27,10 @@ _SAID: Mapping[Figure, str] = {
     "{others} (usual: up to {limit:.1f})",
     "light": "the light is {distance:.1f} standard deviations from that of {others} "
     "(usual: up to {limit:.1f})",
-    "proportions": "the proportions of the types differ by {distance:.0%} of the cells (usual: up "
-    "to {limit:.0%})",
-    "unknown cells": "{distance:.0%} more of the cells are unlike all types than among "
-    "{others} (usual: up to {limit:.0%})",
+    "proportions": "the proportions of the types differ by {share} of the cells (usual: up to "
+    "{usual})",
+    "unknown cells": "{share} more of the cells are unlike all types than among {others} "
+    "(usual: up to {usual})",
 }
 
 OTHER_SLIDES = "the other slides"
@@ -85,7 +86,13 @@ def describe_drift(drift: Sequence[SlideDrift], others: str = "the training cell
     """
     found: dict[str, list[str]] = {}
     for one in (one for one in drift if one.drifted):
-        said = _SAID[one.figure].format(distance=one.distance, limit=one.limit, others=others)
+        said = _SAID[one.figure].format(
+            distance=one.distance,
+            limit=one.limit,
+            share=percent(one.distance),
+            usual=percent(one.limit),
+            others=others,
+        )
         found.setdefault(one.slide, []).append(said)
     return [f"{slide or 'All cells'}: {'; '.join(said)}." for slide, said in found.items()]
 
@@ -129,7 +136,7 @@ def drift_page(title: str, batches: Mapping[str, TypedBatch], *, of_study: bool 
     page.text(_OF_STUDY if of_study else _OF_RUN)
     page.add(f"<p class=note><strong>{html.escape(RESEARCH_USE)}</strong></p>")
     page.heading("Cells of each type")
-    _add_counts(page, batches)
+    _add_counts(page, batches, answers=of_study)
     page.heading("Drift")
     _add_drift(page, batches)
     return page.html(title)
@@ -169,10 +176,12 @@ def add_between_slides(page: Page, drift: Sequence[SlideDrift]) -> None:
     page.figure("between_slides_figure", between_slides_figure(drift))
 
 
-def _add_counts(page: Page, batches: Mapping[str, TypedBatch]) -> None:
+def _add_counts(page: Page, batches: Mapping[str, TypedBatch], *, answers: bool = True) -> None:
     types = sorted({name for one in batches.values() for name in (*one.types, *one.final)})
-    head = ["batch", "cells", *types, "flagged", "unknown"]
-    page.table(head, [_counted(name, one, types) for name, one in batches.items()])
+    answered = ["answered"] if answers else []
+    head = ["batch", "cells", *answered, *types, "flagged", "unlike all types"]
+    rows = [_counted(name, one, types, answers=answers) for name, one in batches.items()]
+    page.table(head, rows)
     counts = batches_differential(batches)
     if not (counts["slide"] != "").any():
         return
@@ -200,7 +209,9 @@ def _add_drift(page: Page, batches: Mapping[str, TypedBatch]) -> None:
     page.figure("drift_figure", drift_figure({name: b.drift for name, b in batches.items()}))
 
 
-def _counted(name: str, batch: TypedBatch, types: Sequence[str]) -> list[str]:
+def _counted(name: str, batch: TypedBatch, types: Sequence[str], *, answers: bool) -> list[str]:
     counts = [int(np.sum(np.array(batch.final) == one)) for one in types]
-    numbers = [batch.query.n_cells, *counts, int(batch.flagged.sum()), int(batch.unknown.sum())]
+    answered = [int(batch.answered.sum())] if answers else []
+    flags = [int(batch.flagged.sum()), int(batch.unknown.sum())]
+    numbers = [batch.query.n_cells, *answered, *counts, *flags]
     return [html.escape(name), *(f"{number:,}" for number in numbers)]

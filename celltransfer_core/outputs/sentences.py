@@ -6,7 +6,7 @@ Turns figures of the core into short sentences, with the interval first, then th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from celltransfer_core.matching.matches import confirmed_share
 from celltransfer_core.people.active_inference import Share
@@ -87,6 +87,11 @@ def describe_accuracy(inference: Inference) -> str:
     -------
     str
     """
+    if inference.missing_blind and inference.most_blind < ESTIMATED_FROM:
+        return (
+            "How often predictions are right cannot be estimated for so few cells: "
+            f"{ESTIMATED_FROM} blind cells are needed, at most {inference.most_blind} are possible."
+        )
     if more := inference.missing_blind:
         cells = f"{more} more blind cell{'s' if more > 1 else ''}"
         return (
@@ -115,14 +120,14 @@ def describe_flags(flags: Flags) -> str:
     """
     flagged, cells = int((flags.flagged & ~flags.typed).sum()), len(flags.flagged)
     typed = int(flags.typed.sum())
-    told = f"{flagged:,} of {cells - typed:,} cells are flagged"
-    told += f" ({typed:,} more have a reader's answer)" if typed else ""
+    told = f"{flagged:,} of {cells - typed:,} cells {'is' if flagged == 1 else 'are'} flagged"
+    others = f" ({typed:,} more have a reader's answer)" if typed else ""
     if flags.missing is None:
-        told += f", with the aim that {100 * flags.error:g} % of the others are wrong."
+        told += f"{others}, with the aim that {100 * flags.error:g} % of the others are wrong."
     else:
         more = flags.missing.missing
         told += (
-            f", those with agreement below {flags.agreement:g}. Confidence will decide once "
+            f" for an agreement below {flags.agreement:g}{others}. Confidence will decide once "
             f"{more:,} more {'cell is' if more == 1 else 'cells are'} typed; then more cells may "
             "be flagged."
         )
@@ -149,9 +154,7 @@ def describe_errors(errors: Errors) -> str:
         return "No other cells remain."
     one = f"{errors.low:,} to {errors.high:,}" if errors.high > errors.low else f"{errors.low:,}"
     if errors.high - errors.low > errors.cells / 2:
-        return (
-            f"How many of the {errors.cells:,} others are wrong is not known yet: possibly {one}."
-        )
+        return f"How many of the {errors.cells:,} others are wrong is not known yet."
     return (
         f"Of the {errors.cells:,} others, {one} are expected to be wrong (best estimate "
         f"{errors.expected:,.0f})."
@@ -339,12 +342,14 @@ def missing_transport(result: RunResult) -> str:
     return "Transport was not computed: it has no weight until a cluster is confirmed."
 
 
-def describe_nearest(nearest: NearestSets) -> str:
+def describe_nearest(nearest: NearestSets, absent: Collection[str] = ()) -> str:
     """Describe how near the sets of a pooled reference are to the query, and which are used.
 
     Parameters
     ----------
     nearest : NearestSets
+    absent : collection of str
+        Types that the query cannot contain; they are not missed in the nearest set.
 
     Returns
     -------
@@ -357,9 +362,9 @@ def describe_nearest(nearest: NearestSets) -> str:
     if not nearest.alone:
         return f"{told}. All sets are used."
     told += f". {nearest.alone} is clearly the nearest set and is used alone."
-    if nearest.lacking:
+    if lacking := [name for name in nearest.lacking if name not in absent]:
         told += (
-            f" It has no cell of {and_more(nearest.lacking)}: if the query may contain one of "
+            f" It has no cell of {and_more(lacking)}: if the query may contain one of "
             "these types, expect it, or use all sets."
         )
     return told

@@ -16,6 +16,7 @@ from celltransfer_core.classify.voting import Vote
 from celltransfer_core.people.accuracy import cells_needed, wilson_limits
 from celltransfer_core.people.active_inference import Draws, Share, draws_of, estimate_share
 from celltransfer_core.people.drawing import draw_chances
+from celltransfer_core.people.queue import blind_sample_size
 from celltransfer_core.people.reviews import Review
 from celltransfer_core.people.tally import Tally, tally_answers
 from celltransfer_core.people.temperature import scale_types
@@ -52,6 +53,11 @@ class Inference:
     def missing_blind(self) -> int:
         """Number of further blind cells required to estimate the accuracy."""
         return max(ESTIMATED_FROM - self.tally.blind, 0)
+
+    @property
+    def most_blind(self) -> int:
+        """Maximum number of blind cells: those of the random sample not answered out of turn."""
+        return blind_sample_size(len(self.chances)) - self.tally.out_of_sample
 
     def right(self, among: Bools | None = None) -> Share:
         """Estimate the share of cells that are predicted correctly.

@@ -143,7 +143,7 @@ def review_queue(
         raise ValueError(f"The share is {share}, not between 0 and 1.")
     wanted = np.ones(len(cells), dtype=bool) if only is None else np.asarray(only, dtype=bool)
     drawn = sample_order(cells, seed)
-    sample = drawn[: _sample_size(len(cells), share)]
+    sample = drawn[: blind_sample_size(len(cells), share)]
     sampled = np.zeros(len(cells), dtype=bool)
     sampled[sample] = True
 
@@ -229,14 +229,26 @@ class _Chooser:
         return evenly * alike + (1 - evenly) * float(draw_chances(self.vote, ~seen)[cell])
 
 
-def _sample_size(n: int, share: float) -> int:
+def blind_sample_size(n: int, share: float = BLIND_SHARE) -> int:
+    """Count the cells of the random sample, the only ones that are shown blind.
+
+    Parameters
+    ----------
+    n : int
+        Number of cells.
+    share : float
+
+    Returns
+    -------
+    int
+    """
     return math.ceil(share * n - 1e-9)
 
 
 def _turns_due(places: int, n: int, share: float) -> int:
     """Count the cells of the random sample whose turn is among the first places of the queue."""
     if places >= n:
-        return _sample_size(n, share)
+        return blind_sample_size(n, share)
     return math.floor(share * max(places - BLIND_FROM, 0) + 1e-9)
 
 
@@ -330,7 +342,7 @@ def wait_for_blind(
         accuracy if a reader sees their predictions first.
     """
     waiting = np.zeros(len(cells), dtype=bool)
-    waiting[sample_order(cells, seed)[: _sample_size(len(cells), share)]] = True
+    waiting[sample_order(cells, seed)[: blind_sample_size(len(cells), share)]] = True
     seen, skipped = seen_cells(cells, reviews, blind=True)
     seen[[*skipped]] = False
     return np.asarray(waiting & ~seen, dtype=bool)

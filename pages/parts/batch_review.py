@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from celltransfer_core.people import ReviewQueue, final_types
-from celltransfer_core.pipeline import TypedBatch
+from celltransfer_core.pipeline import FLAGGED_BELOW, TypedBatch
 from celltransfer_core.studies import BATCH, Batch, CurrentRun, batches_of
 from celltransfer_core.types import Ints
 from celltransfer_core.vocabulary import QUERY
@@ -123,7 +123,12 @@ def _show_progress(batch: Batch, typed: TypedBatch) -> None:
     changed = int((np.array(before) != np.array(typed.predicted))[others].sum())
     boxes = st.columns(4)
     boxes[0].metric(f"Answered of {typed.query.n_cells:,}", f"{int(typed.answered.sum()):,}")
-    boxes[1].metric("Still flagged", f"{int(typed.flagged.sum()):,}")
+    boxes[1].metric(
+        "Still flagged",
+        f"{int(typed.flagged.sum()):,}",
+        help=f"Cells without an answer whose confidence is below {FLAGGED_BELOW:g}, or that are "
+        "unlike all types. Most of them may be right: confidence is low after small studies.",
+    )
     boxes[2].metric("Unlike all types", f"{int(typed.unknown.sum()):,}")
     boxes[3].metric(
         "Retyped by answers",

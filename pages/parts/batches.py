@@ -1,7 +1,6 @@
 """Cells added to a study later: added on Data, typed with its types, shown with their drift."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -104,9 +103,9 @@ def _show_typed(here: Here, batches: Sequence[Batch]) -> None:
     typed = {one.images.name: one.typed for one in batches if one.typed}
     if not typed:
         return
-    rows = [_counted(name, one) for name, one in typed.items()]
-    table = pd.DataFrame(rows).fillna(0)
-    st.dataframe(table, hide_index=True, width="stretch", key="batches typed")
+    types = sorted({final for one in typed.values() for final in one.final})
+    rows = [_counted(name, one, types) for name, one in typed.items()]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", key="batches typed")
     st.plotly_chart(
         drift_figure({name: one.drift for name, one in typed.items()}),
         config={"displaylogo": False},
@@ -124,11 +123,11 @@ def _show_typed(here: Here, batches: Sequence[Batch]) -> None:
             _offer_study(here, batch)
 
 
-def _counted(name: str, batch: TypedBatch) -> dict[str, object]:
+def _counted(name: str, batch: TypedBatch, types: Sequence[str]) -> dict[str, object]:
     """Count the cells of a batch; a type called like another column gets one of its own."""
     before = {"Batch": name, "Cells": batch.query.n_cells, "Answered": int(batch.answered.sum())}
     after = {"Flagged": int(batch.flagged.sum()), "Unlike all types": int(batch.unknown.sum())}
-    counts = Counter(batch.final)
+    counts = {one: batch.final.count(one) for one in types}
     own = {f"{one} (type)" if one in before | after else one: n for one, n in counts.items()}
     return {**before, **own, **after}
 

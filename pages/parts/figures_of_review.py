@@ -97,6 +97,9 @@ def show_progress(here: Here, current: CurrentRun, left: int) -> None:
 
 def show_headline(box: DeltaGenerator, inference: Inference) -> None:
     """Show the accuracy of predictions, the interval first, or what is missing to estimate it."""
+    if inference.missing_blind and inference.most_blind < ESTIMATED_FROM:
+        box.metric("Accuracy, all cells", "Too few cells", help=describe_accuracy(inference))
+        return
     if more := inference.missing_blind:
         box.metric(
             "Accuracy, all cells",

@@ -148,8 +148,8 @@ def open_page(title: str, caption: str) -> Here:
     if here.study.signed:
         st.info(
             f"Signed off by {text.plain(here.study.signed_by)} on {here.study.signed[:10]}: "
-            "nothing can be changed. New cells can be added on Data. Duplicate the study to "
-            "continue.",
+            "its results cannot be changed. To change them, duplicate the study. New cells can be "
+            "added on Data.",
             icon=":material/lock:",
         )
     return here

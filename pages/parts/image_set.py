@@ -257,7 +257,7 @@ def show_sources(image_set: ImageSet, dataset: Dataset) -> None:
     known = {name: values for name, values in columns.items() if values is not None}
     if not known:
         return
-    with st.expander(" and ".join(f"{name}s" for name in known)):
+    with st.expander(" and ".join(f"{name}s" for name in known).capitalize()):
         rows = pd.DataFrame({name: list(values) for name, values in known.items()})
         counted = rows.replace("", "not given").value_counts(sort=False).reset_index(name="Files")
         st.dataframe(counted, hide_index=True, width="stretch", key=f"sources {image_set.id}")

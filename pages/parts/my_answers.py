@@ -71,8 +71,10 @@ def table_of(here: Here, answers: Sequence[Answer]) -> pd.DataFrame:
     predicted: Sequence[str] = current.run.predicted if current else ()
     files = dict(zip(query.cells, query.first_file, strict=True)) if query else {}
     guesses = dict(zip(cells, predicted, strict=True))
-    batched = typed_batches(here.workspace, here.id).values() if any_of_batch(answers) else ()
-    for batch in batched:
+    batched = typed_batches(here.workspace, here.id) if any_of_batch(answers) else {}
+    names: dict[str, str] = {}
+    for name, batch in batched.items():
+        names |= dict.fromkeys(batch.query.cells, name)
         files |= dict(zip(batch.query.cells, batch.query.first_file, strict=True))
         guesses |= dict(zip(batch.query.cells, batch.predicted, strict=True))
     rows = []
@@ -83,9 +85,7 @@ def table_of(here: Here, answers: Sequence[Answer]) -> pd.DataFrame:
         rows.append(
             {
                 "Picture": picture_of(here, one, cell) if cell in files else None,
-                "Subject": "Cell"
-                if of_cell
-                else f"Cluster {one.cluster}, {text.count(len(one.cells), 'cell')}",
+                "Subject": _subject(one, names.get(cell, "")),
                 "Answer": worded(one.said),
                 "Predicted": guess if of_cell else "",
                 "Before": worded(one.before),
@@ -97,6 +97,13 @@ def table_of(here: Here, answers: Sequence[Answer]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _subject(answer: Answer, batch: str) -> str:
+    """Say what an answer is about; answers on a batch are not part of what was signed off."""
+    if answer.kind == "cluster":
+        return f"Cluster {answer.cluster}, {text.count(len(answer.cells), 'cell')}"
+    return f"Cell of {batch}" if answer.batch and batch else "Cell"
 
 
 def any_of_batch(answers: Sequence[Answer]) -> bool:
@@ -151,7 +158,7 @@ def choose_answers(here: Here, answers: Sequence[Answer], table: pd.DataFrame) -
     with second[2]:
         offer_undo(here)
     fits = pd.Series(data=True, index=table.index)
-    cells = table["Subject"] == "Cell"
+    cells = pd.Series([one.kind == "cell" for one in answers], index=table.index)
     fits &= {"cells": cells, "clusters": ~cells}.get(kind, fits)
     if which == "changed":
         fits &= (

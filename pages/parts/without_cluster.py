@@ -25,7 +25,7 @@ def show_filtered(matched: Matched) -> None:
     st.header("Types without a cluster")
     lacking = prepared is not None and prepared.nearest is not None and prepared.nearest.lacking
     if lacking:
-        st.markdown(text.plain(describe_nearest(prepared.nearest)))
+        st.markdown(text.plain(describe_nearest(prepared.nearest, config.absent)))
     if config.filtering == "none":
         others = " other" if ruled_out else ""
         st.markdown(f"Filtering is switched off: every{others} type of the reference takes part.")

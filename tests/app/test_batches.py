@@ -189,6 +189,10 @@ def test_answers_on_a_batch_are_listed(finished, drawn, open_page):
     assert table["Answer"].tolist() == ["odd"]
     assert table["File"].tolist() == [taught(space, study).query.first_file[0]]
     assert "role=batch" in table["Picture"][0]
+    assert table["Subject"].tolist() == ["Cell of June"]
+    kind = next(one for one in app.selectbox if one.key == "answers kind")
+    kind.set_value("cells").run()
+    assert "**1 answer** of 1" in text_of(app)
     button(app, "answers undo").click().run()
     assert not taught(space, study).reviews
 

@@ -7,7 +7,7 @@ import pytest
 from celltransfer_core.cli import MENDABLE
 from celltransfer_core.cli.main import main
 from celltransfer_core.outputs.write import MODEL
-from celltransfer_core.studies import Workspace, batches_of, bring_up_to
+from celltransfer_core.studies import BATCH, Workspace, batches_of, bring_up_to
 from celltransfer_core.types import silent
 from tests.studies.samples import files_below, png
 
@@ -49,6 +49,17 @@ def june(drawn, tmp_path):
     old = sorted((drawn / "query").rglob("*.png"))[0]
     shutil.copy(old, folder / "old.png")
     return folder
+
+
+def test_a_folder_of_known_cells_leaves_no_empty_batch(study, drawn, tmp_path, capsys):
+    space, made = study
+    folder = tmp_path / "again"
+    shutil.copytree(drawn / "query", folder)
+    (folder / "metadata.csv").write_text("file,slide\n")
+    given = ["run", "--continue", "Slides of May", "--query", str(folder)]
+    assert main([*given, "--out", str(tmp_path / "out"), "--workers", "1"]) == 2
+    assert "no usable image that is not already in Slides of May" in capsys.readouterr().err
+    assert not space.sets(made, BATCH)
 
 
 def test_a_study_goes_on_with_the_next_slides(study, june, tmp_path, capsys):

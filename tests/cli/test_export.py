@@ -45,6 +45,7 @@ def test_a_run_becomes_a_reference_of_its_own_domain(results, drawn, tmp_path, c
     assert main([*given, "--least-confidence", "0"]) == 0
     said = capsys.readouterr().out
     assert f"written to {out}" in said
+    assert "confirmed by no person" in said
     assert "research use only" in said
     typed = {one["file"]: one["final_type"] for one in table(results / "predictions.csv")}
     read = read_dataset(out, labelled=True, workers=1)

@@ -74,7 +74,7 @@ def test_run_says_what_it_did_and_again_gives_the_same_bytes(drawn, tmp_path, ca
         "reference: 42 cells (eosinophil 14, lymphocyte 14, neutrophil 14)",
         "42 of 42 nuclei found in reference",
         "matched type",
-        "cells are flagged, those with agreement below 0.6",
+        "flagged for an agreement below 0.6",
         "research use only",
     ):
         assert words in said

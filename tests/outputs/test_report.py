@@ -328,7 +328,12 @@ def test_cells_added_later_stand_in_the_report(result, reviews, page):
     batch = CellClassifier().fit(result, reviews).type_batch(result.query)
     body = report_html(result, reviews, About("x"), batches={"<i>June</i>": batch})
     (row,) = rows_of(body, "Cells added later")[1:]
-    assert row[:2] == ["<i>June</i>", f"{result.query.n_cells}"]
+    assert row[:3] == ["<i>June</i>", f"{result.query.n_cells}", "0"]
+    given = Review(result.query.cells[0], batch.types[0], "Ann", "2026-01-01T00:00:00", blind=False)
+    taught = {"June": replace(batch, reviews=(given,))}
+    told = report_html(result, reviews, About("x"), batches=taught)
+    (row,) = rows_of(told, "Cells added later")[1:]
+    assert row[2] == "1"
     assert "<i>June" not in body
     assert body.count(html.escape(CAPTIONS["drift_figure"])) == 1
     assert "No slide differs from the training cells more than usual." in body
@@ -339,7 +344,7 @@ def test_cells_added_later_stand_in_the_report(result, reviews, page):
 
 def test_what_reviews_say(page, result, reviews):
     body = page.split("</script>", 1)[1]
-    assert "16 more blind cells must be answered (4 of 20 are)." in body
+    assert "20 blind cells are needed, at most 6 are possible." in body
     assert "Not counted: " in body
     assert "Reclassified: " in body
     assert "The intervals cover only chance in counting" in body

@@ -24,18 +24,19 @@ from celltransfer_core.people import (
 from celltransfer_core.vocabulary import UNSURE
 
 
-def inferred(blind, seen=0, unsure=0):
+def inferred(blind, seen=0, unsure=0, cells=200):
     """Infer from so many blind and other answers, one in ten of which the vote has wrong."""
-    cells = [f"{number:064x}" for number in range(200)]
+    n = cells
+    cells = [f"{number:064x}" for number in range(n)]
     answers = ["b" if number % 10 == 9 else "a" for number in range(blind + seen)]
     answers += [UNSURE] * unsure
     reviews = [
-        Review(cell, answer, "Ann", "2026-01-01T00:00:00", at < blind, 1 / (200 - at))
+        Review(cell, answer, "Ann", "2026-01-01T00:00:00", at < blind, 1 / (n - at))
         for at, (cell, answer) in enumerate(zip(cells, answers, strict=False))
     ]
-    half = np.full(200, 0.8)
-    vote = Vote(np.zeros(200, dtype=np.int64), half, half, np.zeros((1, 200), np.int64), half)
-    return infer(cells, ("a", "b"), np.tile([0.9, 0.1], (200, 1)), vote, reviews)
+    half = np.full(n, 0.8)
+    vote = Vote(np.zeros(n, dtype=np.int64), half, half, np.zeros((1, n), np.int64), half)
+    return infer(cells, ("a", "b"), np.tile([0.9, 0.1], (n, 1)), vote, reviews)
 
 
 def test_no_accuracy_is_told_from_little():
@@ -44,6 +45,15 @@ def test_no_accuracy_is_told_from_little():
     assert "1 more blind cell must be answered" in little
     assert "(19 of 20 are)" in little
     assert "%" not in little
+
+
+def test_small_queries_are_not_promised_an_accuracy():
+    told = describe_accuracy(inferred(0, cells=99))
+    assert told.startswith("How often predictions are right is not known yet")
+    told = describe_accuracy(inferred(0, cells=95))
+    assert "cannot be estimated for so few cells" in told
+    assert "20 blind cells are needed, at most 19 are possible" in told
+    assert describe_accuracy(inferred(20, cells=95)).startswith("Accuracy over all cells")
 
 
 def test_the_interval_comes_first():

@@ -84,6 +84,7 @@ def test_a_set_that_is_used_alone_gives_what_it_gives_alone(reference, query, st
     told = describe_nearest(found.nearest)
     assert "here is clearly the nearest set and is used alone" in told
     assert all(name in told for name in found.nearest.lacking)
+    assert "It has no cell" not in describe_nearest(found.nearest, found.nearest.lacking)
     described = manifest(found)["nearest"]
     assert described["alone"] == "here"
     assert described["lacking_types"] == list(found.nearest.lacking)
