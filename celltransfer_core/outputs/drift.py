@@ -82,7 +82,7 @@ def describe_drift(drift: Sequence[SlideDrift], others: str = "the training cell
     Returns
     -------
     list of str
-        One sentence per slide that has drifted.
+        One sentence per slide that has drifted; cells of small slides are taken together.
     """
     found: dict[str, list[str]] = {}
     for one in (one for one in drift if one.drifted):
@@ -94,7 +94,8 @@ def describe_drift(drift: Sequence[SlideDrift], others: str = "the training cell
             others=others,
         )
         found.setdefault(one.slide, []).append(said)
-    return [f"{slide or 'All cells'}: {'; '.join(said)}." for slide, said in found.items()]
+    rest = "Other cells" if any(one.slide for one in drift) else "All cells"
+    return [f"{slide or rest}: {'; '.join(said)}." for slide, said in found.items()]
 
 
 def transport_pays(batch: TypedBatch) -> bool:

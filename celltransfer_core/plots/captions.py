@@ -96,7 +96,8 @@ CAPTIONS: dict[str, str] = {
     "drift_figure": (
         "How far each added slide differs from the cells that trained the classifier, in the order "
         "of arrival. The dotted line at 1 is how far the training slides differ from one another; "
-        "where there are too few slides, how far half of their cells lie from the mean."
+        "where there are too few slides, how far half of their cells lie from the mean. Slides "
+        "with fewer than 20 cells are taken together as others."
     ),
     "between_slides_figure": (
         "How far each slide differs from the other slides of the query. The dotted line at 1 is "

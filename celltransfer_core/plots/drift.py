@@ -58,13 +58,15 @@ def drift_figure(
             ],
             hovertemplate="%{hovertext}<extra></extra>",
         )
+    named = {name for name, slide in places if slide}
+    of_cells = [slide or (f"{name}, others" if name in named else name) for name, slide in places]
     figure.add_hline(y=1, line={"color": MIDDLE, "dash": "dot"})
     return finish_figure(
         figure,
         title,
         plot=260,
         legend=FIGURES,
-        xaxis=name_axis([slide or name for name, slide in places], title="slide"),
+        xaxis=name_axis(of_cells, title="slide"),
         yaxis={"title": "distance (1 = usual limit)", "rangemode": "tozero"},
     )
 
