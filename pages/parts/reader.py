@@ -48,7 +48,7 @@ def ask_reader() -> None:
         key="reader",
         max_chars=_LONGEST_NAME,
         placeholder="Asked for at your first answer",
-        help="Answers are kept under this name. This browser remembers it.",
+        help="What you decide is kept with this name. This browser remembers it.",
     )
 
 
@@ -83,12 +83,12 @@ def _forget() -> None:
 
 @st.dialog("What is your name?", on_dismiss=_forget)
 def ask_name() -> None:
-    """Ask for the name under which to save an answer; without one it is not saved."""
+    """Ask for the name under which to save a decision; without one it is not saved."""
     if not waits_for_name():
         st.rerun()
     st.session_state[_ASKED] = True
-    st.markdown("Answers are kept with the name of the reader. You are asked only once.")
+    st.markdown("What you decide is kept with your name. You are asked only once.")
     with st.form("name", border=False):
         st.text_input("Your name", key="name asked", max_chars=_LONGEST_NAME)
-        st.form_submit_button("Save my answer", type="primary", on_click=_take_name)
+        st.form_submit_button("Save my name", type="primary", on_click=_take_name)
     component("browser", "focus")(key="name focus")

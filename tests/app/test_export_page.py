@@ -256,7 +256,7 @@ def test_who_has_no_name_is_asked_for_it_before_signing(open_page, finished):
     assert not app.exception
     assert space.study(study.id).signed is None
     next(one for one in app.text_input if one.key == "name asked").set_value("Ben")
-    next(one for one in app.button if one.label == "Save my answer").click().run()
+    next(one for one in app.button if one.label == "Save my name").click().run()
     assert space.study(study.id).signed_by == "Ben"
 
 

@@ -172,11 +172,11 @@ def test_a_name_is_asked_at_the_first_answer_which_is_then_kept(open_page, finis
     assert not app.exception
     assert space.decisions(study.id, "match") == ()
     name = next(one for one in app.text_input if one.key == "name asked")
-    button(app, "Save my answer").click().run()
+    button(app, "Save my name").click().run()
     assert space.decisions(study.id, "match") == ()  # without a name nothing is kept
     name = next(one for one in app.text_input if one.key == "name asked")
     name.set_value("  Zoë  ")
-    button(app, "Save my answer").click().run()
+    button(app, "Save my name").click().run()
     assert not app.exception
     assert {one.who for one in space.decisions(study.id, "match")} == {"Zoë"}
     assert app.session_state["reader"] == "Zoë"
@@ -190,7 +190,7 @@ def test_a_name_is_asked_from_a_part_of_a_page_too(open_page, finished):
     assert not app.exception
     assert space.decisions(study.id, "review") == ()
     next(one for one in app.text_input if one.key == "name asked").set_value("Zoë")
-    button(app, "Save my answer").click().run()
+    button(app, "Save my name").click().run()
     assert not app.exception
     (kept,) = space.decisions(study.id, "review")
     assert (kept.who, kept.payload["reader"]) == ("Zoë", "Zoë")

@@ -398,7 +398,7 @@ def test_who_splits_without_a_name_is_asked_for_it_first(finished, open_page):
     button(app, f"split {shown}").click().run()
     assert split_edits(space, study) == []
     next(one for one in app.text_input if one.key == "name asked").set_value("Ben")
-    button(app, "Save my answer").click().run()
+    button(app, "Save my name").click().run()
     assert not app.exception
     assert {one.who for one in space.decisions(study.id, "cluster")} == {"Ben"}
     assert at(app) == shown
