@@ -193,6 +193,8 @@ class Added:
     """As they were; each was added, was there already, or cannot be used."""
     cells: int = 0
     """Number of images that were added."""
+    changed: bool = False
+    """Whether the batch has other images or tables than before, so that it must be typed."""
     already: int = 0
     """Number of images that are in the study's query or another batch."""
     left_out: Counter[str] = field(default_factory=Counter)
@@ -321,7 +323,7 @@ class _Adding:
         listed = [*self.listed, *listed]
         images = [name for name, _ in files if name.lower() not in TABLES]
         dealt = [*part.names, *(name for name, _ in part.refused)]
-        cells = 0
+        cells, changed = 0, False
         if images and self.batch is None:
             self.batch = add_batch(self.workspace, self.study, self.name)
         if self.batch is None:
@@ -334,5 +336,7 @@ class _Adding:
             broken = dict(got.refused).keys() - dict(listed).keys()
             left_out.update(reason for name, reason in got.refused if name in broken)
             cells = sum(name not in broken for name in images)
+            earlier, self.batch = self.batch, self.workspace.image_set(self.batch.id)
+            changed = self.batch.revision != earlier.revision
         stamps = {} if self.only is None else {name: self.only[name] for name in dealt}
-        return Added(stamps, cells, part.already, left_out, part.unread)
+        return Added(stamps, cells, changed, part.already, left_out, part.unread)

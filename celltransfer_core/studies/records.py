@@ -150,7 +150,7 @@ class Watch:
     """The last files that were dealt with: ``at``, when; ``batches``, the number of added files by
     name of the batch; ``left_out``, the number of files that cannot be used by reason."""
     arrived: str | None
-    """When cells were last added, which are typed from then on."""
+    """When a batch last got an image or a table, and must be typed."""
     problem: str
     """Why it could not be checked or typed completely the last time; empty if it could."""
 

@@ -220,7 +220,7 @@ class Watcher:
             if part.cells or part.left_out:
                 batches, left_out = dict(+held.cells), dict(held.left_out)
                 values["added"] = {"at": now(), "batches": batches, "left_out": left_out}
-            if part.cells:
+            if part.changed:
                 values["arrived"] = now()
             self._update(watch, owner, **values)
             if self.ended.is_set():
@@ -232,7 +232,7 @@ class Watcher:
         ]
 
     def _type(self, watch: Watch, owner: str, held: _Held) -> list[str]:  # noqa: ARG002
-        """Start a job for the cells that were added, once no other job runs."""
+        """Start a job for the batches that have changed, once no other job runs."""
         latest = self.workspace.watched(watch.study)
         since = latest.arrived if latest else None
         if since is None:

@@ -194,6 +194,24 @@ def test_a_broken_image_is_left_out_with_the_reason(space, finished, folder, wat
     assert cells(space, finished)["slide 1"] == 5
 
 
+def test_cells_are_typed_again_once_a_table_names_their_slides(
+    space, finished, folder, watcher, began
+):
+    space.watch(finished, str(folder), "Ann")
+    check(watcher)
+    table = folder / "slide 1" / "metadata.csv"
+    table.write_text("file,slide\n0.png,S1\n")
+    check(watcher)
+    assert began == ["batch", "batch"]
+    assert cells(space, finished) == {"microscope": 1, "slide 1": 4}
+    (batch,) = (one for one in batches_of(space, finished) if one.images.name == "slide 1")
+    assert "S1" in batch.typed.query.slide
+    os.utime(table, ns=(0, 0))  # the same table again
+    (folder / "slide 1" / "notes.txt").write_text("no image")
+    check(watcher)
+    assert began == ["batch", "batch"]
+
+
 def test_one_bad_sub_folder_does_not_hold_up_the_others(space, finished, folder, watcher, began):
     (folder / ("x" * 130)).mkdir()
     (folder / ("x" * 130) / "1.png").write_bytes(png(3))
