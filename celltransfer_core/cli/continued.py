@@ -152,7 +152,7 @@ def _continue_study(named: str, options: argparse.Namespace, screen: Screen) -> 
     study = _find(space, named)
     check_writable(options.out)
     name = clean_name(options.query.resolve().name)
-    told = receive_folder(space, study, options.query, name)
+    told, _ = receive_folder(space, study, options.query, name)
     problems = type_batches(space, study.id, screen)
     if name in problems:
         raise StudyError(describe_problems({name: problems[name]}))
@@ -192,7 +192,7 @@ def _find(space: Workspace, named: str) -> Study:
 
 def receive_folder(
     space: Workspace, study: Study, folder: Path, name: str, *, only: Seen | None = None
-) -> str:
+) -> tuple[str, Seen]:
     """Add the images of a folder to a batch of a study, which is created if necessary.
 
     Parameters
@@ -207,20 +207,25 @@ def receive_folder(
 
     Returns
     -------
-    str
+    told : str
         How many files were added or left out.
+    dealt : dict from str to stamp
+        Those of ``only`` that need not be given again. Files that could not be read now are not
+        among them, nor are tables of a batch that has no image yet.
     """
-    from celltransfer_core.studies.arriving_files import add_files
+    from celltransfer_core.studies.arriving_files import Seen, add_files
 
     new = already = refused = 0
+    dealt = Seen()
     for part in add_files(space, study.id, folder, name, only):
+        dealt |= part.files
         new += part.cells
         already += part.already
         refused += part.left_out.total() + part.unread.total()
     told = f"Files added to batch {name} of {study.name}: {new:,}"
     told += f"; left out, already in the study: {already:,}" if already else ""
     told += f"; not usable: {refused:,}" if refused else ""
-    return f"{told}."
+    return f"{told}.", dealt
 
 
 def _offer(batch: TypedBatch, source: str, query: Path) -> list[str]:

@@ -95,8 +95,12 @@ def _take(
     names = {}
     for head, files in arrivals.batches(settled).items():
         name = arrivals.name_of(head)
-        names[name] = receive_folder(space, study, options.folder / head, name, only=files)
-        arrivals.settle(head, files)
+        told, dealt = receive_folder(space, study, options.folder / head, name, only=files)
+        arrivals.settle(head, dealt)
+        if dealt or options.once:
+            names[name] = told
+    if not names:  # they are tried again with the next look
+        return
     with closing(Screen(quiet=options.quiet)) as screen:
         problems = type_batches(space, study.id, screen)
     if not options.quiet:

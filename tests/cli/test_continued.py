@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from celltransfer_core.cli import MENDABLE
+from celltransfer_core.cli import MENDABLE, watch
 from celltransfer_core.cli.main import main
 from celltransfer_core.outputs.write import MODEL
 from celltransfer_core.studies import BATCH, Workspace, batches_of, bring_up_to
@@ -172,6 +172,29 @@ def test_a_watched_folder_is_typed_as_files_come_in(study, drawn, tmp_path, caps
     assert main([*given, *FAST]) == 0
     found = {one.images.name: one.typed.query.n_cells for one in batches_of(space, made)}
     assert found == {"slide 1": 4, "microscope": 2}
+
+
+def test_a_watched_table_waits_for_its_images(study, tmp_path, monkeypatch, capsys):
+    space, made = study
+    slide = tmp_path / "microscope" / "slide 1"
+    slide.mkdir(parents=True)
+    (slide / "metadata.csv").write_text("file,slide\n1.png,S1\n")
+    looks = []
+
+    def sleep(_):
+        looks.append(len(space.sets(made, BATCH)))
+        if len(looks) == 3:
+            (slide / "1.png").write_bytes(png(1))
+        if len(looks) == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch.time, "sleep", sleep)
+    given = ["watch", str(slide.parent), "--continue", "Slides of May", "--workers", "1"]
+    assert main(given) == 130
+    assert looks == [0, 0, 0, 0, 1, 1]
+    assert capsys.readouterr().out.count("Files added to batch") == 1
+    (batch,) = batches_of(space, made)
+    assert batch.typed.query.slide == ("S1",)
 
 
 def test_what_cannot_be_watched_says_why(tmp_path, home, capsys):
