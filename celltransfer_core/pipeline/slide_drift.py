@@ -150,27 +150,34 @@ def usual_figures(figures: CellFigures, slides: Labels) -> dict[Figure, Usual]:
     dict from figure to Usual
         Figures known for fewer than two cells are omitted.
     """
+    names, numbers = np.unique(slides, return_inverse=True)
+    return _usual(figures, numbers, names != "")
+
+
+def _usual(figures: CellFigures, slides: Ints, named: Bools) -> dict[Figure, Usual]:
+    """Compute the usual figures, given the number of each cell's slide."""
     usual = {}
-    for figure, numbers in figures.items():
-        known = ~np.isnan(numbers).any(axis=1)
-        X, of = numbers[known], slides[known]
+    for figure, values in figures.items():
+        known = ~np.isnan(values).any(axis=1)
+        X, of = values[known], slides[known]
         if len(X) < 2:
             continue
         mean = X.mean(axis=0)
         spread = np.maximum(X.std(axis=0), 1e-6)
         apart = _distances(figure, X, mean, spread, signed=False)
-        names = [name for name, cells in _told_apart(of) if name]
-        slides_apart = [
-            float(
-                _distances(figure, X[of == name].mean(axis=0), X[of != name].mean(axis=0), spread)
-            )
-            for name in names
-        ]
+        cells = np.bincount(of, minlength=len(named))
+        large = named & (cells >= LEAST_SLIDE)
+        of_slides = np.empty(0)
+        if large.sum() >= LEAST_SLIDES:
+            sums = np.stack([np.bincount(of, column, len(named)) for column in X.T], axis=1)[large]
+            count = cells[large, None]
+            others = (X.sum(axis=0) - sums) / (len(X) - count)
+            of_slides = _distances(figure, sums / count, others, spread)
         usual[figure] = Usual(
             tuple(mean.tolist()),
             tuple(spread.tolist()),
             float(np.median(apart)),
-            tuple(slides_apart) if len(slides_apart) >= LEAST_SLIDES else (),
+            tuple(of_slides.tolist()),
         )
     return usual
 
@@ -226,11 +233,13 @@ def compare_slides(figures: CellFigures, slides: Labels) -> tuple[SlideDrift, ..
         As :func:`find_drift`, for the slides of :func:`slides_apart`; empty with fewer than
         :data:`LEAST_SLIDES` of them.
     """
-    names = slides_apart(slides)
+    apart = slides_apart(slides)
+    names, numbers = np.unique(slides, return_inverse=True)
     found: list[SlideDrift] = []
-    for name in names if len(names) >= LEAST_SLIDES else ():
-        of = slides == name
-        usual = usual_figures({kind: X[~of] for kind, X in figures.items()}, slides[~of])
+    for number in np.searchsorted(names, apart) if len(apart) >= LEAST_SLIDES else ():
+        of = numbers == number
+        others = {kind: X[~of] for kind, X in figures.items()}
+        usual = _usual(others, numbers[~of], names != "")
         found += find_drift({kind: X[of] for kind, X in figures.items()}, slides[of], usual)
     return tuple(found)
 

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 
@@ -93,3 +95,26 @@ def test_a_set_of_three_slides_is_measured_against_the_cells_of_two(rng):
     assert ("s2", "light") in drifted(found)
     alike, slides = cells(rng, [0.0, 0.1, 0.2], count=200)
     assert drifted(compare_slides(alike, slides)) == []
+
+
+def test_slides_are_compared_with_the_mean_of_the_others(rng):
+    means, counts = [0.0, 1.0, 5.0, 2.0], [20, 35, 50, 27]
+    light = np.concatenate([rng.normal(m, 1, (n, 2)) for m, n in zip(means, counts, strict=True)])
+    slides = np.repeat(["a", "b", "c", ""], counts)
+    slides[-20:] = "d"
+    light[3:8] = np.nan  # "a" is left too small
+    known = usual_figures({"light": light}, slides)["light"]
+    X, of = np.delete(light, range(3, 8), axis=0), np.delete(slides, range(3, 8))
+    assert known.of_slides == pytest.approx(
+        [
+            np.sqrt((((X[of == n].mean(0) - X[of != n].mean(0)) / X.std(0)) ** 2).mean())
+            for n in ("b", "c", "d")
+        ]
+    )
+
+
+def test_hundreds_of_slides_are_compared_in_seconds(rng):
+    figures, slides = cells(rng, rng.normal(0, 1, 200), count=100)
+    before = time.process_time()
+    assert len(compare_slides(figures, slides)) == 200
+    assert time.process_time() - before < 5
