@@ -204,7 +204,12 @@ def revise(here: Here, picked: Sequence[Answer]) -> None:
     if not picked:
         return
     query = here.pooled(QUERY)
-    mine = [one for one in picked if one.stands and one.who == here.reader]
+    # Batches are not part of what was signed off.
+    mine = [
+        one
+        for one in picked
+        if one.stands and one.who == here.reader and (one.batch or not here.locked)
+    ]
     with st.container(key="revise", border=True, gap="xsmall"):
         with st.container(horizontal=True, gap="small"):
             for one in picked[:SHOWN_LARGE]:
@@ -214,8 +219,8 @@ def revise(here: Here, picked: Sequence[Answer]) -> None:
         if len(mine) < len(picked):
             st.caption(
                 f"{text.count(len(picked) - len(mine), 'answer')} of these cannot be revised: they "
-                "are another reader's or were replaced since. To add an answer of your own, "
-                "follow the link."
+                "were signed off, are another reader's, or were replaced since. To add an answer "
+                "of your own, follow the link."
             )
         if mine:
             offer_revision(here, mine)
@@ -252,7 +257,7 @@ def offer_revision(here: Here, mine: Sequence[Answer]) -> None:
             f"Change {text.count(len(mine), 'answer')}",
             key="answers change",
             icon=":material/edit:",
-            disabled=here.locked or said is None,
+            disabled=said is None,
             on_click=keep,
             args=(here, mine, said),
         )
@@ -261,7 +266,6 @@ def offer_revision(here: Here, mine: Sequence[Answer]) -> None:
             key="answers back",
             icon=":material/undo:",
             shortcut=KEYS["take back"],
-            disabled=here.locked,
             on_click=keep,
             args=(here, mine, None),
         )
@@ -285,17 +289,18 @@ def keep(here: Here, mine: Sequence[Answer], said: str | None) -> None:
 
 
 def offer_undo(here: Here) -> None:
-    """Offer to undo the reader's last decision on cells or clusters."""
-    own = [one for one in here.own_decisions() if one.kind in ("review", BATCH_REVIEW, "match")]
+    """Offer to undo the reader's last decision on cells or clusters that was not signed off."""
+    what = {"review": "cell", BATCH_REVIEW: "cell", "match": "cluster"}
+    kinds = (BATCH_REVIEW,) if here.locked else tuple(what)
+    own = [one for one in here.own_decisions() if one.kind in kinds]
     last = own[-1] if own else None
     many = last.payload.get("together", 1) if last else 0
-    what = {"review": "cell", BATCH_REVIEW: "cell", "match": "cluster"}
     st.button(
         f"Undo {many:,} answers" if many > 1 else "Undo",
         key="answers undo",
         shortcut=KEYS["undo"],
         icon=":material/undo:",
-        disabled=here.locked or last is None,
+        disabled=last is None,
         on_click=undo,
         args=(here, last.kind if last else ""),
         help=f"Withdraws your last answer, to {text.count(many, what[last.kind])}."

@@ -4,6 +4,7 @@ from celltransfer_core.studies import (
     add_batch,
     batches_of,
     bring_up_to,
+    load_current,
     now,
     review_payloads,
     wait,
@@ -195,6 +196,33 @@ def test_answers_on_a_batch_are_listed(finished, drawn, open_page):
     assert "**1 answer** of 1" in text_of(app)
     button(app, "answers undo").click().run()
     assert not taught(space, study).reviews
+
+
+def test_only_answers_on_a_batch_can_be_revised_after_sign_off(finished, drawn, open_page):
+    space, study = finished
+    add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    own = load_current(space, study.id).run.query.cells[0]
+    payloads = review_payloads([(own, "odd", False)], "Ann", now())
+    space.decide_all(study.id, "review", payloads, "Ann")
+    space.sign(study.id, "Ann")
+    app = open_page("answers", study.id)
+    assert button(app, "answers undo").disabled
+    cell = taught(space, study).query.cells[0]
+    payloads = review_payloads([(cell, "odd", False)], "Ann", now())
+    space.decide_all(study.id, BATCH_REVIEW, payloads, "Ann")
+    app = open_page("answers", study.id)
+    selection = {"rows": [0, 1], "columns": [], "cells": []}
+    app.session_state["answers table"] = {"selection": selection}
+    app.run()
+    assert "1 answer of these cannot be revised: they were signed off" in text_of(app)
+    next(one for one in app.selectbox if one.label == "Corrected answer").set_value("unsure").run()
+    button(app, "answers change").click().run()
+    assert not app.exception
+    assert [one.answer for one in taught(space, study).reviews] == ["odd", "unsure"]
+    assert space.count_decisions(study.id, "review") == 1
+    button(app, "answers undo").click().run()
+    assert [one.answer for one in taught(space, study).reviews] == ["odd"]
 
 
 def test_undo_in_a_batch_leaves_the_answers_on_another(finished, drawn, open_page):
