@@ -96,6 +96,8 @@ def show_cells(here: Here, run: RunResult, reviews: Sequence[Review], *, present
 
 
 st.html(ROOM)
+# A batch chosen on Review: without it, answers given here are on the study's own cells.
+st.session_state.pop("batch", None)
 here = open_page(
     "Cells",
     "Select cells and press a key: all of them get that type. Double-click a cell to enlarge it.",

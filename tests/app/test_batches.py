@@ -225,6 +225,16 @@ def test_only_answers_on_a_batch_can_be_revised_after_sign_off(finished, drawn, 
     assert [one.answer for one in taught(space, study).reviews] == ["odd"]
 
 
+def test_a_batch_chosen_on_review_is_forgotten_on_cells(finished, drawn, open_page):
+    space, study = finished
+    batch = add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    assert open_page("review", study.id, batch=batch.id).session_state["desk"].kind == BATCH_REVIEW
+    app = open_page("cells", study.id, batch=batch.id)
+    assert not app.exception
+    assert app.session_state["desk"].kind == "review"
+
+
 def test_undo_in_a_batch_leaves_the_answers_on_another(finished, drawn, open_page):
     space, study = finished
     june = add(space, study, drawn)
