@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from celltransfer_core.about import __version__
@@ -49,13 +49,31 @@ class Batch:
     """A set that was added to a study later, and its types if it was typed."""
 
     images: ImageSet
-    typed: TypedBatch | None
-    """With the current answers of the study, or else with earlier ones; then with the answers on
-    its own cells."""
     fresh: bool
     """Whether it was typed with the current answers of the study."""
-    untaught: TypedBatch | None = None
-    """Without the answers on its own cells."""
+    result: Path | None
+    """Where its types are stored; None if it is not typed."""
+    reviews: tuple[Review, ...] = ()
+    """Reviews of cells of all batches of the study."""
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether it was typed, with the current answers of the study or with earlier ones."""
+        return self.result is not None
+
+    @cached_property
+    def untaught(self) -> TypedBatch | None:
+        """Without the answers on its own cells."""
+        return load_result(self.result) if self.result else None
+
+    @cached_property
+    def typed(self) -> TypedBatch | None:
+        """With the answers on its own cells."""
+        if self.result is None or self.untaught is None:
+            return None
+        own = {*self.untaught.query.cells}
+        reviews = tuple(one for one in self.reviews if one.cell in own)
+        return _taught_batch(self.result, result_stamp(self.result), reviews)
 
 
 def add_batch(workspace: Workspace, study: str, name: str) -> ImageSet:
@@ -101,17 +119,13 @@ def batches_of(workspace: Workspace, study: str) -> tuple[Batch, ...]:
     if not sets:
         return ()
     current = load_current(workspace, study)
+    taught = _key_of(current) if current else ""
     reviews = _reviews(workspace, study)
     found = []
     for one in sets:
-        path = _path(workspace, one, current) if current else None
+        path = _path(workspace, one, taught) if taught else None
         fresh = path is not None and has_result(path)
-        shown = path if fresh else _latest(workspace, one)
-        if shown is None:
-            found.append(Batch(one, None, fresh))
-            continue
-        taught = _taught_batch(shown, result_stamp(shown), reviews)
-        found.append(Batch(one, taught, fresh, load_result(shown)))
+        found.append(Batch(one, fresh, path if fresh else _latest(workspace, one), reviews))
     return tuple(found)
 
 
@@ -121,7 +135,7 @@ def _reviews(workspace: Workspace, study: str) -> tuple[Review, ...]:
     return tuple(read_reviews([one.payload for one in given]))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=24)
 def _taught_batch(path: Path, stamp: int, reviews: tuple[Review, ...]) -> TypedBatch:  # noqa: ARG001
     found: TypedBatch = load_result(path)
     return found.teach(reviews)
@@ -163,10 +177,11 @@ def type_batches(workspace: Workspace, study: str, progress: Progress) -> dict[s
         be written.
     """
     current = taught_run(workspace, study)
+    taught = _key_of(current)
     model: CellClassifier | None = None
     problems: dict[str, str] = {}
     for one in workspace.sets(study, BATCH):
-        path = _path(workspace, one, current)
+        path = _path(workspace, one, taught)
         try:
             cells = workspace.dataset(one)
         except DataError as error:
@@ -330,8 +345,8 @@ def taught_run(workspace: Workspace, study: str) -> CurrentRun:
     return found
 
 
-def _path(workspace: Workspace, batch: ImageSet, current: CurrentRun) -> Path:
-    """Return the path of the result of a batch, typed with the current answers."""
+def _key_of(current: CurrentRun) -> str:
+    """Return the key of everything that determines what a study teaches its batches."""
     taught = {
         "result": current.source.split(" ")[0],
         "matches": [(m.cluster, m.matched_type, m.confirmed) for m in current.run.matches],
@@ -339,6 +354,11 @@ def _path(workspace: Workspace, batch: ImageSet, current: CurrentRun) -> Path:
         "weighing": weighing_of(current.run.config),
         "version": __version__,
     }
+    return hash_of(taught)
+
+
+def _path(workspace: Workspace, batch: ImageSet, taught: str) -> Path:
+    """Return the path of the result of a batch that was typed with what has this key."""
     key = _stem(workspace, batch) + hash_of(taught, batch.um_per_px, batch.channels)
     return workspace.result_path(batch.study, BATCH, key)
 

@@ -17,7 +17,7 @@ from celltransfer_core.evaluation.report.write import write_evaluation
 from celltransfer_core.evaluation.result import Evaluation
 from celltransfer_core.runtime.files import write_whole
 from celltransfer_core.studies.answers import list_answers
-from celltransfer_core.studies.batches import batches_of
+from celltransfer_core.studies.batches import typed_batches
 from celltransfer_core.studies.current import load_current
 from celltransfer_core.studies.kept import load_result, result_stamp, save_result
 from celltransfer_core.studies.plain_results import from_plain, to_plain
@@ -186,7 +186,7 @@ def _check_opens(workspace: Workspace, study: str) -> None:
             named_types(workspace, study)
             stage_keys(workspace, study)
             load_current(workspace, study)
-            batches_of(workspace, study)
+            typed_batches(workspace, study)
     except Exception as error:  # values from any source may fail in any way
         raise DataError(
             f"The settings or decisions of the study cannot be read here ({one_line(error, 200)})."

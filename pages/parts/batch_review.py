@@ -34,7 +34,7 @@ def choose_batch(here: Here) -> str:
     typed = {
         one.images.id: text.plain(one.images.name)
         for one in batches_of(here.workspace, here.id)
-        if one.typed
+        if one.is_typed
     }
     if st.session_state.get("batch") not in typed:
         st.session_state.pop("batch", None)

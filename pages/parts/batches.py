@@ -82,7 +82,7 @@ def _offer_typing(here: Here, batches: Sequence[Batch]) -> None:
         return
     if job and job.target == BATCH:
         at_work(here, done=False)  # why the last attempt failed
-    if older := [one.images.name for one in waiting if one.typed]:
+    if older := [one.images.name for one in waiting if one.is_typed]:
         st.caption(f"Typed before the latest answers: {text.listed(older)}.")
     if clicked(
         st.button, "Type the new cells", key="type batches", icon=":material/play_arrow:"
@@ -92,7 +92,7 @@ def _offer_typing(here: Here, batches: Sequence[Batch]) -> None:
 
 def show_batches(here: Here) -> None:
     """Show the results for the cells that were added later."""
-    batches = [one for one in batches_of(here.workspace, here.id) if one.typed]
+    batches = [one for one in batches_of(here.workspace, here.id) if one.is_typed]
     if batches:
         st.header("Cells added later")
         _show_typed(here, batches)

@@ -6,6 +6,7 @@ import pytest
 
 from celltransfer_core.errors import StudyError
 from celltransfer_core.outputs import StudyTables, csv_bytes, json_bytes, manifest, with_batches
+from celltransfer_core.pipeline import TypedBatch
 from celltransfer_core.studies import (
     BATCH_REVIEW,
     add_batch,
@@ -91,6 +92,30 @@ def test_an_answer_teaches_and_the_batch_says_that_it_is_older(space, finished, 
     assert new.fresh
     assert "odd" in new.typed.types
     assert new.typed.taught["answers"] == 3
+
+
+def test_an_answer_types_the_cells_of_its_batch_alone(space, finished, drawn, monkeypatch):
+    add(space, finished, drawn)
+    july = add_batch(space, finished, "July")
+    space.receive(july.id, files_below(drawn / "query")[:6])
+    bring_up_to(space, finished, "batch", silent)
+    typed = typed_batches(space, finished)
+    taught = []
+    teach = TypedBatch.teach
+
+    def counted(batch, reviews):
+        taught.append(len(batch.query.cells))
+        return teach(batch, reviews)
+
+    monkeypatch.setattr(TypedBatch, "teach", counted)
+    payloads = review_payloads([(typed["July"].query.cells[0], "odd", False)], "Ann", now())
+    space.decide_all(finished, BATCH_REVIEW, payloads, "Ann")
+    assert all(one.is_typed for one in batches_of(space, finished))
+    assert taught == []  # no batch is read before its types are asked for
+    after = typed_batches(space, finished)
+    assert taught == [6]
+    assert after["June"] is typed["June"]
+    assert "odd" in after["July"].types
 
 
 def test_a_batch_moves_with_its_study(space, finished, drawn, tmp_path):
