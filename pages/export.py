@@ -34,7 +34,7 @@ from celltransfer_core.studies import (
 from celltransfer_core.types import Progress
 from celltransfer_core.web import report_url
 from parts import text
-from parts.batches import offer_batches, stamp_of
+from parts.batches import offer_batches
 from parts.colours_switch import original_colours
 from parts.here import Here, attempt, open_page
 from parts.must_find import show_must_find
@@ -142,9 +142,8 @@ def offer_report(files: Takeaways) -> Path | None:
         )
         write_atomically(path, page.encode())
 
-    return offer_prepared(
-        files, "report", ".html", "report", write, today, original, *stamp_of(files.batches)
-    )
+    decides = today, original, *files.batches_stamp
+    return offer_prepared(files, "report", ".html", "report", write, *decides)
 
 
 def show_report(here: Here, report: Path) -> None:

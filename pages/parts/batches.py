@@ -1,7 +1,6 @@
 """Cells added to a study later: added on Data, typed with its types, shown with their drift."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import streamlit as st
 
 from celltransfer_core.outputs import (
     batches_differential,
-    batches_table,
     csv_bytes,
     describe_drift,
     drift_page,
@@ -38,7 +36,7 @@ from parts.clicks import clicked
 from parts.here import Here, attempt
 from parts.image_set import show_set
 from parts.navigation import go
-from parts.takeaways import Takeaways, offer_prepared
+from parts.takeaways import Takeaways, make_table, offer_prepared
 from parts.watched import is_watched, offer_watching, show_watched
 from parts.work import at_work, begin
 
@@ -175,12 +173,6 @@ def _offer_study(here: Here, batch: Batch) -> None:
             go("data", made[0].id)
 
 
-def stamp_of(batches: Mapping[str, TypedBatch]) -> tuple[str, ...]:
-    """Return what determines the parts of files on cells added later; empty without any."""
-    tables = (batches_table(batches), drift_table(batches)) if batches else ()
-    return tuple(hashlib.sha256(csv_bytes(one)).hexdigest() for one in tables)
-
-
 def offer_batches(files: Takeaways) -> None:
     """Offer the cells that were added later, with the study's own cells and separately."""
     here, batches = files.here, files.batches
@@ -202,23 +194,30 @@ def offer_batches(files: Takeaways) -> None:
     def write(path: Path, progress: Progress) -> None:  # noqa: ARG001
         write_atomically(path, drift_page(here.study.name, shown).encode())
 
-    whole = with_batches(files.tables.workbook()["cells"], batches, pseudonyms)
+    def whole() -> pd.DataFrame:
+        own = make_table(files.key, files.hidden, "cells", files.tables)
+        return with_batches(own, batches, pseudonyms)
+
     with st.container(horizontal=True):
-        for label, name, table in (
+        for label, name, make in (
             ("Old and new cells (CSV)", "cells-with-batches.csv", whole),
-            ("Differential (CSV)", "differential-of-batches.csv", batches_differential(shown)),
-            ("Drift (CSV)", "drift.csv", drift_table(shown)),
+            (
+                "Differential (CSV)",
+                "differential-of-batches.csv",
+                lambda: batches_differential(shown),
+            ),
+            ("Drift (CSV)", "drift.csv", lambda: drift_table(shown)),
         ):
             st.download_button(
                 label,
-                csv_bytes(table),
+                lambda make=make: csv_bytes(make()),
                 files.file_name(name),
                 key=name,
                 icon=":material/download:",
                 on_click="ignore",
             )
-        stamp = stamp_of(batches)
-        offer_prepared(files, "batches", ".html", "report of these cells", write, *stamp)
+        label = "report of these cells"
+        offer_prepared(files, "batches", ".html", label, write, *files.batches_stamp)
     st.caption(
         "The first file contains the study's own cells, as above, and the new cells, marked in "
         "the column `batch`. New cells are flagged if their confidence is low or they are "

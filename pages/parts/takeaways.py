@@ -1,15 +1,24 @@
 """Downloads: typed cells, tables with a preview, and files prepared in the background."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from celltransfer_core.outputs import TAKEN_FIRST, StudyTables, csv_bytes, parquet_bytes
+from celltransfer_core.outputs import (
+    TAKEN_FIRST,
+    StudyTables,
+    batches_table,
+    csv_bytes,
+    drift_table,
+    parquet_bytes,
+)
 from celltransfer_core.pipeline import TypedBatch
 from celltransfer_core.studies import (
     EXPECT,
@@ -59,6 +68,13 @@ class Takeaways:
     """Whether pseudonyms replace the names of files, slides and patients."""
     with_names: bool
     """Whether previews show file names, which may reveal types."""
+
+    @cached_property
+    def batches_stamp(self) -> tuple[str, ...]:
+        """What determines the parts of files on cells added later; empty without any."""
+        batches = self.batches
+        tables = (batches_table(batches), drift_table(batches)) if batches else ()
+        return tuple(hashlib.sha256(csv_bytes(one)).hexdigest() for one in tables)
 
     def file_name(self, what: str) -> str:
         """Return the name of a file, with that of its study."""

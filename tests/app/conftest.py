@@ -17,6 +17,15 @@ sys.path.insert(0, str(PAGES))  # as app.py does
 OPTIONS = {"encoders": [["shape", "colour"], ["shape"]], "draws": 1}
 
 
+@pytest.fixture(autouse=True)
+def no_tables_of_other_tests():
+    """Forget tables: those of another test's workspace have other pseudonyms under the same key."""
+    from parts.takeaways import make_table
+
+    yield
+    make_table.clear()
+
+
 @pytest.fixture(scope="session")
 def finished_folder(drawn, tmp_path_factory):
     """Workspace with one study of which every stage is done; only to be copied."""

@@ -1,4 +1,9 @@
-from celltransfer_core.outputs import Pseudonyms
+import io
+
+import pandas as pd
+import pytest
+
+from celltransfer_core.outputs import Pseudonyms, with_batches
 from celltransfer_core.studies import (
     BATCH_REVIEW,
     add_batch,
@@ -111,6 +116,37 @@ def test_new_cells_are_taken_away_apart_from_the_old_ones(finished, drawn, open_
         said = without_script(page)
         assert "June" not in said
         assert hidden.of("batch", "June") in said
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_tables_of_new_cells_are_made_when_they_are_downloaded(
+    finished, drawn, open_page, monkeypatch, hidden
+):
+    space, study = finished
+    add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    made = []
+    monkeypatch.setattr("parts.batches.with_batches", lambda *given: made.append(given))
+    assert not open_page("export", study.id, hidden=hidden).exception
+    assert made == []
+    monkeypatch.setattr("parts.batches.with_batches", with_batches)
+    offered = {}
+    monkeypatch.setattr(
+        "streamlit.download_button", lambda _, write, file, **__: offered.update({file: write})
+    )
+    assert not open_page("export", study.id, hidden=hidden).exception
+    cells = csv_of(offered["drawn-cells-cells-with-batches.csv"]())
+    old = csv_of(offered["drawn-cells-cells.csv"]())
+    assert cells["sha256"][: len(old)].tolist() == old["sha256"].tolist()
+    name = Pseudonyms.of_study(space.secret, study.id).of("batch", "June") if hidden else "June"
+    assert {*cells["batch"][len(old) :]} == {name}
+    counts = csv_of(offered["drawn-cells-differential-of-batches.csv"]())
+    assert counts["cells"].sum() == len(cells) - len(old)
+    assert {*csv_of(offered["drawn-cells-drift.csv"]())["batch"]} == {name}
+
+
+def csv_of(data):
+    return pd.read_csv(io.BytesIO(data))
 
 
 def shown(app):
