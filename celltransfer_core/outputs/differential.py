@@ -77,10 +77,10 @@ def batches_differential(batches: Mapping[str, TypedBatch]) -> pd.DataFrame:
 
     rows = []
     for name, batch in batches.items():
-        final, slide = np.array(batch.final), batch.query.cell_slides
+        final, slide, flagged = np.array(batch.final), batch.query.cell_slides, batch.flagged
         for row, _ in _count(batch.query, batch.types, batch.final):
             these = (final == row["type"]) & (slide == row["slide"])
-            rows.append({"batch": name, **row, "flagged": int(batch.flagged[these].sum())})
+            rows.append({"batch": name, **row, "flagged": int(flagged[these].sum())})
     return pd.DataFrame(rows, columns=["batch", *_COUNTED, "flagged"])
 
 

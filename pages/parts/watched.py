@@ -102,17 +102,16 @@ def _follow(workspace: Workspace, begun: Watch) -> None:
     job = current_job(workspace, watch.study)
     if job and job.active and job.target == BATCH:
         st.caption("The new cells are being typed: the progress is at the top of this page.")
-    late = watch.checked is not None and _age(watch.checked) > _LATE
+    waited = _age(watch.checked or watch.since)
     if problem := unsaved_problem(workspace, watch.study) or watch.problem:
         st.warning(
-            f"{text.sentence(problem)}  \nThis is tried again with every check; no file is lost.",
+            f"{text.sentence(problem)}  \nThis is tried again automatically; no file is lost.",
             icon=":material/warning:",
         )
-    elif late:
+    elif waited > _LATE:
         st.warning(
-            f"It has not been checked for {text.seconds_left(_age(watch.checked))}. A check of "
-            "many files takes longer; otherwise the app, its disk or the folder's disk does not "
-            "respond.",
+            f"It has not been checked for {text.seconds_left(waited)}. A check of many files takes "
+            "longer; otherwise the app, its disk or the folder's disk does not respond.",
             icon=":material/warning:",
         )
 
@@ -120,7 +119,7 @@ def _follow(workspace: Workspace, begun: Watch) -> None:
 def _checked(watch: Watch) -> str:
     """Say when it was last checked."""
     if watch.checked is None:
-        return "first check within seconds"
+        return "not checked yet" if _age(watch.since) > _LATE else "first check within seconds"
     return f"last checked {text.seconds_left(_age(watch.checked))} ago"
 
 
@@ -136,9 +135,9 @@ def _added(watch: Watch) -> str:
     if left_out:
         most = max(left_out, key=lambda one: (left_out[one], one))
         reason = f"most: {most}" if len(left_out) > 1 else most
+        listed = ", listed with the batch" if parts else ""  # which exists from its first image on
         told.append(
-            f"{text.count(sum(left_out.values()), 'file')} left out ({text.plain(reason)}), listed "
-            "with the batch."
+            f"{text.count(sum(left_out.values()), 'file')} left out ({text.plain(reason)}){listed}."
         )
     return " ".join(told)
 

@@ -125,7 +125,7 @@ def test_what_is_wrong_is_shown_with_its_reason(finished, scope, checked, open_p
     checked()
     app = open_page("data", study.id)
     assert "does not exist now" in text_of(app)
-    assert "This is tried again with every check" in text_of(app)
+    assert "This is tried again automatically" in text_of(app)
     aside.rename(scope)
     monkeypatch.setenv(ROOTS, "")
     checked()
@@ -148,11 +148,16 @@ def test_a_study_that_is_no_longer_typed_still_shows_what_is_watched(
     assert space.watched(study.id) is None
 
 
-def test_a_folder_that_nobody_checks_says_so(finished, scope, open_page):
+def test_a_folder_that_nobody_checks_says_so(finished, scope, open_page, monkeypatch):
     space, study = finished
-    watch = space.watch(study.id, str(scope), "Ann")
-    assert space.own_watch(watch, "another:1:1")
     early = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
+    with monkeypatch.context() as patch:
+        patch.setattr("celltransfer_core.studies.watch_list.now", early.isoformat)
+        watch = space.watch(study.id, str(scope), "Ann")
+    app = open_page("data", study.id)
+    assert "not checked yet" in text_of(app)
+    assert "It has not been checked for 5 min" in text_of(app)
+    assert space.own_watch(watch, "another:1:1")
     assert space.update_watch(watch, "another:1:1", checked=early.isoformat())
     app = open_page("data", study.id)
     assert "It has not been checked for 5 min" in text_of(app)
