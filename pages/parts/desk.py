@@ -1,7 +1,7 @@
 """State of a reader on the Review page, and the actions of their keys."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,6 +52,11 @@ class Desk:
         """Go to a position; its cell is displayed next."""
         self.place = place
         self.current = self.shown = None
+
+    def keep(self, cells: Collection[str]) -> None:
+        """Forget cells that were shown but whose images have been removed or replaced since."""
+        self.place = sum(cell in cells for cell, _ in self.past[: self.place])
+        self.past = [one for one in self.past if one[0] in cells]
 
 
 def desk_of(here: Here) -> Desk:
@@ -158,6 +163,7 @@ def _cells_of_batch(here: Here) -> frozenset[str] | None:
 def next_cell(here: Here, cells: Sequence[str], queue: ReviewQueue) -> tuple[str, bool] | None:
     """Choose the cell (hash, blind) to show; ``cells`` are the hashes that the queue numbers."""
     desk = desk_of(here)
+    desk.keep({*cells})
     if not desk.at_end:
         desk.current = desk.past[desk.place]
     else:

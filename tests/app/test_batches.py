@@ -15,7 +15,7 @@ from celltransfer_core.studies import (
     wait,
 )
 from celltransfer_core.types import silent
-from tests.studies.samples import files_below
+from tests.studies.samples import files_below, png
 
 
 def text_of(app):
@@ -269,6 +269,23 @@ def test_a_batch_chosen_on_review_is_forgotten_on_cells(finished, drawn, open_pa
     app = open_page("cells", study.id, batch=batch.id)
     assert not app.exception
     assert app.session_state["desk"].kind == "review"
+
+
+def test_a_cell_whose_image_was_replaced_is_not_gone_back_to(finished, drawn, open_page):
+    space, study = finished
+    batch = add(space, study, drawn)
+    bring_up_to(space, study.id, "batch", silent)
+    app = open_page("review", study.id, batch=batch.id)
+    first = shown(app)
+    button(app, "accept").click().run()
+    query = taught(space, study).query
+    name = query.first_file[query.cells.index(first)]
+    space.receive(batch.id, [(name, png(9, side=40))], clash="replace")  # sent again
+    bring_up_to(space, study.id, "batch", silent)
+    button(app, "back").click().run()
+    assert not app.exception
+    assert shown(app) in taught(space, study).query.cells
+    assert button(app, "back").disabled
 
 
 def test_undo_in_a_batch_leaves_the_answers_on_another(finished, drawn, open_page):
