@@ -20,7 +20,7 @@ from celltransfer_core.data.levels import read_level
 from celltransfer_core.data.tables import TABLES
 from celltransfer_core.errors import DataError, StudyError
 from celltransfer_core.studies.database import DecisionRow, FileRow, SetRow, StudyRow
-from celltransfer_core.studies.records import ROLES, clean_name, clean_tags
+from celltransfer_core.studies.records import BATCH, ROLES, clean_name, clean_tags
 
 Row = Mapping[str, Any]
 
@@ -108,6 +108,9 @@ def _check_together(found: StudyContents) -> None:
     roles = Counter(one["role"] for one in found.sets)
     if roles["query"] > 1:
         raise DataError("The study in the file is damaged (it has two query sets).")
+    batches = [one["name"] for one in found.sets if one["role"] == BATCH]
+    if len({*batches}) < len(batches):
+        raise DataError("The study in the file is damaged (two batches have the same name).")
     for some in found.files:
         if len({one["path"] for one in some}) < len(some):
             raise DataError("The study in the file is damaged (two files of a set share a name).")
@@ -149,6 +152,8 @@ def _decision(given: Row) -> Row:
     row = _typed(DecisionRow, given)
     _require(row["who"] == "" or clean_name(row["who"]) == row["who"], "the name of a person")
     _require(isinstance(row["payload"], dict), "what was decided")
+    together = row["payload"].get("together", 1)
+    _require(type(together) is int and 0 < together < _MOST, "what was decided together")
     _moment(row["at"])
     return row
 

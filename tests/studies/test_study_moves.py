@@ -166,6 +166,15 @@ def of_set(**changes):
     return change
 
 
+def of_every_set(**changes):
+    def change(entries, manifest):
+        told = json.loads(entries["study.json"])
+        told["sets"] = [{**one, **changes} for one in told["sets"]]
+        entries["study.json"] = json.dumps(told).encode()
+
+    return change
+
+
 def of_file(**changes):
     def change(entries, manifest):
         told = json.loads(entries["study.json"])
@@ -228,6 +237,16 @@ HOSTILE = {
         ),
         "cannot be read here",
     ),
+    "decided together": (
+        put(
+            "decisions.json",
+            b'[{"kind": "review", "payload": {"cell": "a", "answer": "b", "reader": "Ann",'
+            b' "time": "", "blind": false, "together": 0}, "who": "Ann",'
+            b' "at": "2026-01-01T00:00:00"}]',
+        ),
+        "what was decided together",
+    ),
+    "two batches of one name": (of_every_set(role="batch", name="June"), "the same name"),
     "unknown setting": (edited("study.json", options={"magic": 1}), "cannot be read here"),
     "setting out of range": (edited("study.json", options={"draws": -1}), "cannot be read here"),
     "a decision": (
