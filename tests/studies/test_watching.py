@@ -1,5 +1,6 @@
 """Checks of watched folders: what is added and typed, and what goes wrong without being lost."""
 
+import logging
 import os
 import shutil
 import threading
@@ -330,6 +331,9 @@ def test_an_error_of_ours_is_told_and_ends_nothing(
     space, finished, folder, watcher, began, monkeypatch, caplog
 ):
     space.watch(finished, str(folder), "Ann")
+    own = logging.Logger("own")  # libraries may have changed the level of all loggers
+    own.addHandler(caplog.handler)
+    monkeypatch.setattr(watching, "_log", own)
     with monkeypatch.context() as patch:
         patch.setattr(watching, "add_files", lambda *_: 1 / 0)
         found = check(watcher, 3)
