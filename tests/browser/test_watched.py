@@ -20,7 +20,10 @@ def test_files_of_a_watched_folder_are_typed_while_nobody_does_anything(
     app = start_app(home, script="tests/browser/watching_app.py")
     look_at(page, app, study, "data")
     page.get_by_text("Add cells to this study").click()
+    # While the section unfolds, a list that opens closes again.
+    page.wait_for_function("document.getAnimations().every((one) => one.playState !== 'running')")
     box = page.get_by_role("combobox", name="Folder on the server")
+    box.scroll_into_view_if_needed()
     box.press_sequentially(str(scope))
     page.get_by_role("option", name=str(scope)).click()
     page.get_by_role("button", name="Watch this folder").click()
