@@ -27,13 +27,15 @@ from parts.work import reload_current
 
 AHEAD = 3  # cells whose pictures are loaded in advance
 LIKELIEST = 3  # types whose probability is shown
+_MOST_BUTTONS = 5  # batches that are offered as buttons rather than as a list
+_WIDTH = 420  # px
 
 
 def choose_batch(here: Here) -> str:
     """Let the reader choose the study's own cells or a batch; return the batch's id, or empty."""
     typed = {
-        one.images.id: text.plain(one.images.name)
-        for one in batches_of(here.workspace, here.id)
+        one.images.id: one.images.name
+        for one in reversed(batches_of(here.workspace, here.id))
         if one.is_typed
     }
     if st.session_state.get("batch") not in typed:
@@ -41,9 +43,13 @@ def choose_batch(here: Here) -> str:
     if not typed:
         return ""
     st.session_state.setdefault("batch", "")
-    chosen = st.segmented_control(
-        "Cells of", ["", *typed], format_func=lambda one: typed.get(one, "this study"), key="batch"
-    )
+    label, which, names = "Cells of", ["", *typed], {"": "this study", **typed}
+    if len(typed) > _MOST_BUTTONS:
+        chosen = st.selectbox(label, which, format_func=names.get, key="batch", width=_WIDTH)
+    else:
+        chosen = st.segmented_control(
+            label, which, format_func=lambda one: text.plain(names.get(one, "")), key="batch"
+        )
     return chosen or ""
 
 

@@ -16,12 +16,13 @@ from celltransfer_core.outputs import (
     transport_pays,
     with_batches,
 )
-from celltransfer_core.pipeline import TypedBatch
+from celltransfer_core.pipeline import FIGURES, TypedBatch
 from celltransfer_core.plots import CAPTIONS, drift_figure
 from celltransfer_core.runtime import write_atomically
 from celltransfer_core.studies import (
     BATCH,
     Batch,
+    ImageSet,
     Study,
     add_batch,
     as_new_study,
@@ -39,6 +40,8 @@ from parts.navigation import go
 from parts.takeaways import Takeaways, make_table, offer_prepared
 from parts.watched import is_watched, offer_watching, show_watched
 from parts.work import at_work, begin
+
+_ADDED = "batch added"  # id of the batch that was added last, until it is shown
 
 
 def add_cells(here: Here) -> None:
@@ -58,18 +61,44 @@ def add_cells(here: Here) -> None:
             "valid; it does not cover the batches."
         )
         show_watched(here)
-        for one in batches:
-            show_set(here, one.images)
-        with st.form("add batch", border=False):
-            hint = "For example June"
-            name = st.text_input("Name of the next batch", placeholder=hint, max_chars=120)
-            if clicked(st.form_submit_button, "Add a batch", key="add batch button") and attempt(
-                add_batch, here.workspace, here.id, name
-            ):
-                st.rerun()
+        if batches:
+            chosen = _choose(batches)
+            show_set(here, chosen.images)
+            _offer_typing(here, batches)
+            _show_next(here, chosen)
+        _offer_batch(here)
         offer_watching(here)
-        _offer_typing(here, batches)
-        _show_typed(here, batches)
+        _show_typed(batches)
+
+
+def _offer_batch(here: Here) -> None:
+    """Offer to add a batch, which is then shown."""
+    with st.form("add batch", border=False):
+        hint = "For example June"
+        name = st.text_input("Name of the next batch", placeholder=hint, max_chars=120)
+        if not clicked(st.form_submit_button, "Add a batch", key="add batch button"):
+            return
+    made: list[ImageSet] = []
+    if attempt(lambda: made.append(add_batch(here.workspace, here.id, name))):
+        st.session_state[_ADDED] = made[0].id
+        st.rerun()
+
+
+def _choose(batches: Sequence[Batch]) -> Batch:
+    """Let the reader choose the batch to show: at first the newest."""
+    known = {one.images.id: one for one in reversed(batches)}
+    added = st.session_state.pop(_ADDED, None)
+    if added in known:
+        st.session_state["batch shown"] = added
+    if len(known) == 1:
+        return batches[0]
+    chosen = st.selectbox(
+        "Batch",
+        [*known],
+        format_func=lambda one: known[one].images.name,
+        key="batch shown",
+    )
+    return known[chosen]
 
 
 def _offer_typing(here: Here, batches: Sequence[Batch]) -> None:
@@ -80,11 +109,15 @@ def _offer_typing(here: Here, batches: Sequence[Batch]) -> None:
         return
     if job and job.target == BATCH:
         at_work(here, done=False)  # why the last attempt failed
-    if older := [one.images.name for one in waiting if one.is_typed]:
-        st.caption(f"Typed before the latest answers: {text.listed(older)}.")
-    if clicked(
-        st.button, "Type the new cells", key="type batches", icon=":material/play_arrow:"
-    ) and begin(here, BATCH):
+    new = [one.images.name for one in waiting if not one.is_typed]
+    older = [one.images.name for one in waiting if one.is_typed]
+    for what, names in (("Not typed yet", new), ("Typed before the latest answers", older)):
+        if names:
+            st.caption(f"{what}: {text.listed(names)}.")
+    label = "Type the new cells" if new else "Type them again"
+    if clicked(st.button, label, key="type batches", icon=":material/play_arrow:") and begin(
+        here, BATCH
+    ):
         st.rerun()
 
 
@@ -93,10 +126,11 @@ def show_batches(here: Here) -> None:
     batches = [one for one in batches_of(here.workspace, here.id) if one.is_typed]
     if batches:
         st.header("Cells added later")
-        _show_typed(here, batches)
+        _show_typed(batches)
+        _show_next(here, _choose(batches))
 
 
-def _show_typed(here: Here, batches: Sequence[Batch]) -> None:
+def _show_typed(batches: Sequence[Batch]) -> None:
     """Show how many cells of each type the batches have, and their drift."""
     typed = {one.images.name: one.typed for one in batches if one.typed}
     if not typed:
@@ -110,21 +144,29 @@ def _show_typed(here: Here, batches: Sequence[Batch]) -> None:
         alt="Drift of the added slides, in the order of arrival",
     )
     st.caption(CAPTIONS["drift_figure"])
-    for batch in batches:
-        if batch.typed is None:
-            continue
-        for said in describe_drift(batch.typed.drift):
-            st.warning(f"{text.plain(batch.images.name)}: {text.plain(said)}")
-        _say_if_apart(batch, batch.typed)
-        with st.container(horizontal=True):
-            _offer_review(batch, batch.typed)
-            _offer_study(here, batch)
+
+
+def _show_next(here: Here, batch: Batch) -> None:
+    """Show how far a typed batch has drifted, and offer to review it."""
+    if batch.typed is None:
+        return
+    for said in describe_drift(batch.typed.drift):
+        st.warning(f"{text.plain(batch.images.name)}: {text.plain(said)}")
+    _say_if_apart(batch, batch.typed)
+    with st.container(horizontal=True):
+        _offer_review(batch, batch.typed)
+        _offer_study(here, batch)
 
 
 def _counted(name: str, batch: TypedBatch, types: Sequence[str]) -> dict[str, object]:
     """Count the cells of a batch; a type called like another column gets one of its own."""
     before = {"Batch": name, "Cells": batch.query.n_cells, "Answered": int(batch.answered.sum())}
-    after = {"Flagged": int(batch.flagged.sum()), "Unlike all types": int(batch.unknown.sum())}
+    drifted = {one.figure for one in batch.drift if one.drifted}
+    after = {
+        "Flagged": int(batch.flagged.sum()),
+        "Unlike all types": int(batch.unknown.sum()),
+        "Drifted": ", ".join(figure for figure in FIGURES if figure in drifted),
+    }
     counts = {one: batch.final.count(one) for one in types}
     own = {f"{one} (type)" if one in before | after else one: n for one, n in counts.items()}
     return {**before, **own, **after}

@@ -74,6 +74,48 @@ def test_what_came_out_is_shown_with_its_drift(finished, drawn, open_page):
         assert table["Cells"].tolist() == [len(list((drawn / "reference").rglob("*.png")))]
 
 
+def test_one_of_many_batches_is_shown_at_first_the_newest(finished, drawn, open_page):
+    space, study = finished
+    add(space, study, drawn)
+    images = files_below(drawn / "reference")
+    made = [add_batch(space, study.id, f"2026-07-{day}").id for day in range(1, 7)]
+    for number, one in enumerate(made[:-1]):
+        space.receive(one, images[number : number + 3])
+    app = open_page("data", study.id)
+    assert not app.exception
+    assert "Not typed yet: June, 2026-07-1" in text_of(app)
+    bring_up_to(space, study.id, "batch", silent)
+    app = open_page("data", study.id)
+
+    def reviewed():
+        return [one.key for one in app.button if (one.key or "").startswith("review ")]
+
+    assert not reviewed()  # it has no cells yet
+    choice = next(one for one in app.selectbox if one.label == "Batch")
+    assert (choice.value, choice.options[0]) == (made[-1], "2026-07-6")
+    choice.set_value(made[0]).run()
+    assert reviewed() == [f"review {made[0]}"]
+    (table,) = [one.value for one in app.dataframe if "Drifted" in one.value]
+    assert table["Batch"].tolist() == [
+        "June",
+        "2026-07-1",
+        "2026-07-2",
+        "2026-07-3",
+        "2026-07-4",
+        "2026-07-5",
+    ]
+    assert "stain" in table["Drifted"][0]
+    name = next(one for one in app.text_input if one.label.startswith("Name of the next"))
+    name.set_value("August")
+    button(app, "add batch button").click().run()
+    choice = next(one for one in app.selectbox if one.label == "Batch")
+    assert choice.value == space.sets(study.id, "batch")[-1].id
+    assert choice.options[0] == "August"
+    assert not reviewed()
+    app = open_page("review", study.id, batch=made[0])
+    assert next(one for one in app.selectbox if one.label == "Cells of").value == made[0]
+
+
 def test_a_batch_becomes_a_study_of_its_own(finished, drawn, open_page):
     space, study = finished
     batch = add(space, study, drawn)
