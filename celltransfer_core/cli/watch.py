@@ -18,7 +18,7 @@ from celltransfer_core.cli.options import add_work
 from celltransfer_core.cli.predict import describe_batch
 from celltransfer_core.cli.screen import Screen
 from celltransfer_core.cli.studies import study_named
-from celltransfer_core.errors import DataError, StudyError
+from celltransfer_core.errors import CellTransferError, DataError, OutputError, StudyError
 
 if TYPE_CHECKING:
     from celltransfer_core.studies.arriving_files import Arrivals, Seen
@@ -54,6 +54,7 @@ def add_watch(parser: argparse.ArgumentParser) -> None:
 
 def _watch(options: argparse.Namespace) -> None:
     from celltransfer_core.studies.arriving_files import Arrivals
+    from celltransfer_core.studies.batches import describe_problems
     from celltransfer_core.studies.finished import find_study
     from celltransfer_core.studies.workspace import Workspace
 
@@ -70,12 +71,18 @@ def _watch(options: argparse.Namespace) -> None:
         print(f"Watching {options.folder} for {study.name}; Ctrl-C stops it.", flush=True)
     arrivals = Arrivals(options.folder)
     arrivals.look()
+    before: dict[str, str] = {}
     while True:
         time.sleep(options.every)
-        if settled := arrivals.look():
-            _take(space, study, options, arrivals, settled)
+        settled = arrivals.look()
+        problems = _take(space, study, options, arrivals, settled) if settled else before
+        if problems and options.once:
+            raise StudyError(describe_problems(problems))
         if options.once:
             return
+        if problems and problems != before:  # tried again with the next files
+            print(describe_problems(problems), file=sys.stderr, flush=True)
+        before = problems
 
 
 def _take(
@@ -84,30 +91,29 @@ def _take(
     options: argparse.Namespace,
     arrivals: Arrivals,
     settled: Seen,
-) -> None:
-    """Add files batch by batch, and type them."""
-    from celltransfer_core.studies.batches import (
-        describe_problems,
-        type_batches,
-        typed_batches,
-    )
+) -> dict[str, str]:
+    """Add files batch by batch, and type them; return what went wrong, by batch or folder."""
+    from celltransfer_core.studies.batches import type_batches, typed_batches
 
-    names = {}
+    names, problems = {}, {}
     for head, files in arrivals.batches(settled).items():
-        name = arrivals.name_of(head)
-        told, dealt = receive_folder(space, study, options.folder / head, name, only=files)
+        try:
+            name = arrivals.name_of(head)
+            told, dealt = receive_folder(space, study, options.folder / head, name, only=files)
+        except OutputError:  # the others could not be written either
+            raise
+        except CellTransferError as error:
+            problems[head or options.folder.name] = str(error)
+            continue
         arrivals.settle(head, dealt)
         if dealt or options.once:
             names[name] = told
     if not names:  # they are tried again with the next look
-        return
+        return problems
     with closing(Screen(quiet=options.quiet)) as screen:
-        problems = type_batches(space, study.id, screen)
+        problems |= type_batches(space, study.id, screen)
     if not options.quiet:
         typed = typed_batches(space, study.id)
         for name, told in names.items():
             print(f"{told}\n{describe_batch(typed[name]) if name in typed else ''}", flush=True)
-    if problems and options.once:
-        raise StudyError(describe_problems(problems))
-    if problems:  # tried again with the next files
-        print(describe_problems(problems), file=sys.stderr, flush=True)
+    return problems

@@ -57,7 +57,8 @@ def write_model(model: CellClassifier, path: Path) -> Path:
 
     Returns
     -------
-    Path The same. The same classifier gives the same bytes.
+    Path
+        The same. The same classifier gives the same bytes.
 
     Raises
     ------

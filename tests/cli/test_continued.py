@@ -197,6 +197,35 @@ def test_a_watched_table_waits_for_its_images(study, tmp_path, monkeypatch, caps
     assert batch.typed.query.slide == ("S1",)
 
 
+def test_a_folder_that_cannot_be_a_batch_does_not_stop_the_others(
+    study, tmp_path, monkeypatch, capsys
+):
+    space, made = study
+    folder = tmp_path / "microscope"
+    for number, head in enumerate(("microscope", "slide 1")):
+        (folder / head).mkdir(parents=True)
+        (folder / head / "1.png").write_bytes(png(number))
+    (folder / "1.png").write_bytes(png(2))  # in a batch of the same name as the sub-folder
+    looks = []
+
+    def sleep(_):
+        looks.append(1)
+        if len(looks) == 5:
+            (folder / "microscope" / "1.png").unlink()
+        if len(looks) == 8:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch.time, "sleep", sleep)
+    given = ["watch", str(folder), "--continue", "Slides of May", "--workers", "1"]
+    assert main([*given, "--once"]) == MENDABLE
+    clash = "would replace each other in one batch called microscope"
+    assert clash in capsys.readouterr().err
+    assert [one.images.name for one in batches_of(space, made)] == ["slide 1"]
+    assert main(given) == 130
+    assert capsys.readouterr().err.count(clash) == 1  # not with every look
+    assert {one.images.name for one in batches_of(space, made)} == {"slide 1", "microscope"}
+
+
 def test_what_cannot_be_watched_says_why(tmp_path, home, capsys):
     given = ["watch", str(tmp_path / "none"), "--continue", "May"]
     assert main(given) == MENDABLE
