@@ -193,7 +193,7 @@ def _add_counts(page: Page, batches: Mapping[str, TypedBatch], *, answers: bool 
     rows = []
     for (batch, slide), some in counts.groupby(["batch", "slide"], sort=False):
         said = {
-            row.type: f"{row.percent:.0f} ({row.low:.0f}–{row.high:.0f})"
+            row.type: f"{row.percent:.0f}<br><small>{row.low:.0f}–{row.high:.0f}</small>"
             for row in some.itertuples()
         }
         names = [html.escape(str(one)) for one in (batch, slide or "other cells")]

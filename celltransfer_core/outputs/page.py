@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 _PICTURE = 96  # px
 _SHEET = 900  # px: height on a printed page for a figure and its caption
+_BREADTH = 600  # px of a page for the names of columns: it has 648, and cells may need more
+# Followed by anything but more of a name, such as that of the slide 95-8-10.
+_NUMBER = re.compile(r"[+−]?\d[\d,]*(\.\d+)?(e[-+−]?\d+)?(?![-\w])")
+_LETTER, _GAP = 8, 15  # px: of the name of a column, and around it
 
 # Nothing external is loaded. Plotly compiles functions to draw maps, hence unsafe-eval.
 POLICY = (
@@ -42,7 +47,7 @@ figure { margin: 1rem 0 1.6rem; break-inside: avoid; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; padding: .3rem .45rem; border-bottom: 1px solid #d5dce2;
          vertical-align: top; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.total td { font-weight: 650; border-top: 2px solid #8b96a1; }
 td.same { background: #e3f0f7; font-weight: 650; } td.other { background: #fdeee0; }
 .cells { display: flex; flex-wrap: wrap; gap: 3px; }
@@ -159,10 +164,10 @@ class Page:
         total : sequence of str, length n, optional
             A last row with the totals.
         """
+        numbers = [all(_is_number(row[n]) for row in rows) for n in range(len(heads))]
 
         def cell(tag: str, text: str, column: int) -> str:
-            number = all(_is_number(row[column]) for row in rows)
-            return f"<{tag}{' class=n' if number else ''}>{text}</{tag}>"
+            return f"<{tag}{' class=n' if numbers[column] else ''}>{text}</{tag}>"
 
         head = "".join(cell("th", html.escape(name), n) for n, name in enumerate(heads))
         body = "".join(
@@ -172,7 +177,10 @@ class Page:
         if total:
             last = "".join(cell("td", text, n) for n, text in enumerate(total))
             body += f"<tr class=total>{last}</tr>"
-        self.add(f"<div class=scroll><table><thead><tr>{head}</tr></thead>{body}</table></div>")
+        look = heads_look(heads, _BREADTH)
+        self.add(
+            f"<div class=scroll><table{look}><thead><tr>{head}</tr></thead>{body}</table></div>"
+        )
 
     def chip(self, name: str) -> str:
         """Write a type's name next to its colour.
@@ -233,8 +241,25 @@ class Page:
         )
 
 
+def heads_look(heads: Sequence[str], room: int) -> str:
+    """Return the class of a table, by which names of numbers stand upright where they are many.
+
+    Parameters
+    ----------
+    heads : sequence of str
+    room : int
+        Width for all of them, px.
+
+    Returns
+    -------
+    str
+        Attribute of the element, or empty.
+    """
+    return " class=upright" if sum(_LETTER * len(name) + _GAP for name in heads) > room else ""
+
+
 def _is_number(text: str) -> bool:
-    return text.lstrip("+−")[:1].isdigit() or text in "–"
+    return text in "–" or _NUMBER.match(text) is not None
 
 
 def data_uri(crops: Crops, cell: int, *, original: bool = True) -> str:

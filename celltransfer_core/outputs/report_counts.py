@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from celltransfer_core.outputs.differential import differential_table, with_estimates
-from celltransfer_core.outputs.page import Page
+from celltransfer_core.outputs.page import Page, heads_look
 from celltransfer_core.outputs.sentences import describe_composition, describe_sample
 from celltransfer_core.people.composition import Inference
 from celltransfer_core.people.counting import USUAL_COUNTS
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _WIDTH = 500  # px of a sheet available to the columns of a matrix
-_LETTER, _GAP, _UPRIGHT = 8, 15, 24  # px: of a name, around it, and of a column with a vertical one
+_UPRIGHT = 24  # px: of a column whose name stands upright
 
 
 def add_differential(
@@ -202,9 +202,8 @@ def _add_matrix(
         f"<td class=n>{sum(counts[row, column] for column in columns)}</td></tr>"
         for row in rows
     )
-    upright = sum(_LETTER * len(name) + _GAP for name in columns) > _WIDTH
-    fit = min(1.0, _WIDTH / (_UPRIGHT * len(columns))) if upright else 1.0
-    look = " class=upright" if upright else ""
+    look = heads_look(columns, _WIDTH)
+    fit = min(1.0, _WIDTH / (_UPRIGHT * len(columns))) if look else 1.0
     page.add(
         f"<div class=scroll style='--fit:{fit:.2f}'><table{look}><thead><tr><th>Predicted</th>"
         f"{heads}<th class=n>Cells</th></tr></thead>{body}</table></div>"

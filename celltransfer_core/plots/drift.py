@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celltransfer_core.pipeline.slide_drift import FIGURES, SlideDrift
 from celltransfer_core.plots.style import (
@@ -13,12 +14,16 @@ from celltransfer_core.plots.style import (
     escape,
     finish_figure,
     name_axis,
+    shorten,
 )
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up")
+_MOST_NAMES = 24  # of more slides, only the batches are named, and of more batches, some
+_MOST_LEVEL = 6  # more names are slanted
+_LONGEST = 26  # characters
 
 
 def drift_figure(
@@ -58,17 +63,38 @@ def drift_figure(
             ],
             hovertemplate="%{hovertext}<extra></extra>",
         )
-    named = {name for name, slide in places if slide}
-    of_cells = [slide or (f"{name}, others" if name in named else name) for name, slide in places]
     figure.add_hline(y=1, line={"color": MIDDLE, "dash": "dot"})
-    return finish_figure(
+    finish_figure(
         figure,
         title,
-        plot=260,
-        legend=FIGURES,
-        xaxis=name_axis(of_cells, title="slide"),
+        plot=300,
+        xaxis=_axis_of(places),
         yaxis={"title": "distance (1 = usual limit)", "rangemode": "tozero"},
+        showlegend=True,
     )
+    # Above, because the names below may be long and slanted.
+    return figure.update_layout(
+        legend={"y": 1.02, "yanchor": "bottom"}, margin_t=figure.layout.margin.t + 26
+    )
+
+
+def _axis_of(places: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Name the slides or, of many, the batches; ``places`` are pairs of a batch and a slide."""
+    if len(places) <= _MOST_NAMES:
+        apart = {batch for batch, slide in places if slide}
+        often = Counter(slide for _, slide in places)
+        names = [
+            (slide if often[slide] == 1 else f"{slide}, {batch}")
+            if slide
+            else (f"others, {batch}" if batch in apart else batch)
+            for batch, slide in places
+        ]
+        return name_axis(names, title="slide", tickangle=-35 if len(names) > _MOST_LEVEL else None)
+    batches = [batch for batch, _ in places]
+    starts = [batches.index(batch) for batch in dict.fromkeys(batches)]
+    shown = starts[:: -(-len(starts) // _MOST_NAMES)]
+    names = [shorten(batches[start], _LONGEST) for start in shown]
+    return name_axis(batches, title="batch", tickvals=shown, ticktext=names, tickangle=-35)
 
 
 def between_slides_figure(drift: Sequence[SlideDrift]) -> go.Figure:
