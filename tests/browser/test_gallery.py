@@ -151,6 +151,7 @@ def test_an_answer_counts_though_the_clock_was_set_back(shown, page):
 def test_place_and_picks_stay_while_the_page_is_drawn_anew(shown, page):
     shown.box.evaluate("(box) => box.scrollTo(0, 50000)")
     here = shown.tiles.nth(30)
+    expect(here).not_to_have_attribute("aria-posinset", "31")  # that of the first screen
     number = int(here.get_attribute("aria-posinset"))
     here.click()
     place = shown.box.evaluate("(box) => box.scrollTop")
