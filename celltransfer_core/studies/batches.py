@@ -97,10 +97,7 @@ def add_batch(workspace: Workspace, study: str, name: str) -> ImageSet:
         If the cells of the study are not typed yet, or a batch has that name.
     """
     taught_run(workspace, study)
-    made = workspace.add_set(study, BATCH, name)
-    (query,) = workspace.sets(study, QUERY)
-    workspace.change_set(made.id, um_per_px=query.um_per_px or 0, channels=query.channels or "")
-    return workspace.image_set(made.id)
+    return workspace.add_set(study, BATCH, name)
 
 
 def batches_of(workspace: Workspace, study: str) -> tuple[Batch, ...]:

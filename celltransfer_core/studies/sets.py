@@ -70,6 +70,7 @@ class SetTable(UnfinishedTable):
         study : str
         role : {"reference", "query", "extra", "batch"}
             A study has one query; references are pooled. A signed study still accepts batches.
+            A batch gets the pixel size and the channels of the query.
         name : str
 
         Returns
@@ -87,13 +88,14 @@ class SetTable(UnfinishedTable):
             self._touch(session, study, beside=role == BATCH)
             if role == BATCH:
                 self._refuse_second(session, study, name)
-            rows = session.execute(
-                select(SetRow.role, SetRow.position).where(SetRow.study == study)
-            ).all()
+            columns = (SetRow.role, SetRow.position, SetRow.um_per_px, SetRow.channels)
+            rows = session.execute(select(*columns).where(SetRow.study == study)).all()
             if role == "query" and any(row.role == role for row in rows):
                 raise StudyError(
                     "A study has one query set; create another study for another query."
                 )
+            # In one step: a batch without them would be typed wrongly, and nobody would notice.
+            like = next((row for row in rows if row.role == "query" and role == BATCH), None)
             made = SetRow(
                 id=secrets.token_hex(6),
                 study=study,
@@ -101,7 +103,8 @@ class SetTable(UnfinishedTable):
                 name=name,
                 position=max((row.position for row in rows), default=0) + 1,
                 revision=secrets.token_hex(6),
-                um_per_px=None,
+                um_per_px=like.um_per_px if like else None,
+                channels=like.channels or None if like else None,
                 mapping={},
                 tables={},
                 types_at="",

@@ -51,6 +51,23 @@ def results(space, study):
     )
 
 
+def test_a_batch_has_the_pixel_size_and_the_channels_of_the_query_from_the_first_moment(
+    space, finished, monkeypatch
+):
+    (query,) = space.sets(finished, "query")
+    space.change_set(query.id, um_per_px=0.2, channels="1,2,3")
+    bring_up_to(space, finished, "classify", silent)
+
+    def killed(*_, **__):
+        raise OSError
+
+    monkeypatch.setattr(space, "change_set", killed)  # as a process that dies after one step
+    made = add_batch(space, finished, "June")
+    assert (made.um_per_px, made.channels) == (0.2, "1,2,3")
+    extra = space.add_set(finished, "extra", "Other slides")
+    assert (extra.um_per_px, extra.channels) == (None, None)
+
+
 def test_a_signed_study_takes_a_batch_and_changes_by_no_byte(space, finished, drawn):
     space.sign(finished, "Ann")
     before, signed = results(space, finished), space.study(finished)
