@@ -21,7 +21,7 @@ from celltransfer_core.data.images import check_bytes
 from celltransfer_core.data.passed_over import is_of_systems
 from celltransfer_core.data.tables import TABLES
 from celltransfer_core.errors import ImageError, StudyError
-from celltransfer_core.studies.batches import add_batch, known_cells
+from celltransfer_core.studies.batches import add_batch, is_typed, known_cells
 from celltransfer_core.studies.records import BATCH, ImageSet, clean_name
 from celltransfer_core.studies.workspace import Workspace
 
@@ -194,7 +194,8 @@ class Added:
     cells: int = 0
     """Number of images that were added."""
     changed: bool = False
-    """Whether the batch has other images or tables than before, so that it must be typed."""
+    """Whether the batch must be typed: it has other images or tables than before, or files of it
+    that were added earlier, perhaps by a process that was killed, are not typed yet."""
     already: int = 0
     """Number of images that are in the study's query or another batch."""
     left_out: Counter[str] = field(default_factory=Counter)
@@ -329,14 +330,27 @@ class _Adding:
         if self.batch is None:
             self.tables, self.listed = files, listed
             dealt = [name for name in dealt if name not in dict(files)]
-        elif files or listed:
-            dealt += [name for name, _ in self.tables]
-            self.tables, self.listed = [], []
-            got = self.workspace.receive(self.batch.id, files, clash="replace", passed_over=listed)
-            broken = dict(got.refused).keys() - dict(listed).keys()
-            left_out.update(reason for name, reason in got.refused if name in broken)
-            cells = sum(name not in broken for name in images)
-            earlier, self.batch = self.batch, self.workspace.image_set(self.batch.id)
-            changed = self.batch.revision != earlier.revision
+        else:
+            earlier = self.batch.revision
+            if files or listed:
+                cells = self._give(self.batch, files, listed, left_out)
+                dealt += [name for name, _ in self.tables]
+                self.tables, self.listed = [], []
+                self.batch = self.workspace.image_set(self.batch.id)
+            changed = self.batch.revision != earlier
+            changed = changed or (bool(part.names) and not is_typed(self.workspace, self.batch))
         stamps = {} if self.only is None else {name: self.only[name] for name in dealt}
         return Added(stamps, cells, changed, part.already, left_out, part.unread)
+
+    def _give(
+        self,
+        batch: ImageSet,
+        files: list[tuple[str, bytes]],
+        listed: list[tuple[str, str]],
+        left_out: Counter[str],
+    ) -> int:
+        """Give files to the batch; return how many images are new, and count unusable files."""
+        got = self.workspace.receive(batch.id, files, clash="replace", passed_over=listed)
+        broken = dict(got.refused).keys() - dict(listed).keys()
+        left_out.update(reason for name, reason in got.refused if name in broken)
+        return sum(name.lower() not in TABLES and name not in broken for name, _ in files)

@@ -237,6 +237,21 @@ def count_cells(workspace: Workspace, batch: ImageSet) -> int:
         return 0
 
 
+def is_typed(workspace: Workspace, batch: ImageSet) -> bool:
+    """Tell whether the present cells of a batch are typed, with the current or earlier answers.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    batch : ImageSet
+
+    Returns
+    -------
+    bool
+    """
+    return _latest(workspace, batch) is not None
+
+
 def known_cells(workspace: Workspace, study: str, *, beside: str = "") -> Callable[[bytes], bool]:
     """Return a test for cells that the study already has, in its query or in a batch.
 

@@ -47,6 +47,8 @@ class _Held:
     """Number of files that this check left out, by reason."""
     dealt: int = 0
     """Number of files that this check dealt with."""
+    unsaved: dict[str, Any] = field(default_factory=dict)
+    """What earlier updates could not store, for example on a full disk, by column."""
 
     def begin(self) -> None:
         """Begin a check."""
@@ -130,7 +132,7 @@ class Watcher:
             except Exception as error:
                 problems.append(self._reason(error))
         told = " ".join(dict.fromkeys(problems))
-        self._update(watch, owner, checked=now(), problem=told)
+        self._update(watch, owner, held, checked=now(), problem=told)
 
     def _refuse_archived(self, watch: Watch) -> None:
         study = self.workspace.study(watch.study)
@@ -165,9 +167,12 @@ class Watcher:
             return False
         return time.monotonic() - since <= SILENCE
 
-    def _update(self, watch: Watch, owner: str, **values: Any) -> None:
-        if not self.workspace.update_watch(watch, owner, **values):
+    def _update(self, watch: Watch, owner: str, held: _Held, **values: Any) -> None:
+        """Store what was found; what cannot be stored now is stored by the next update."""
+        held.unsaved |= values
+        if not self.workspace.update_watch(watch, owner, **held.unsaved):
             raise _LostError
+        held.unsaved = {}
 
     def _reason(self, error: Exception) -> str:
         """Say why a check failed; log an unknown error once, not with every check."""
@@ -201,14 +206,14 @@ class Watcher:
         finally:
             if held.dealt:
                 arrivals.forget_gone()
-                self._update(watch, owner, taken=arrivals.done)
+                self._update(watch, owner, held, taken=arrivals.done)
         return problems
 
     def _add_batch(
         self, watch: Watch, owner: str, held: _Held, head: str, files: Seen
     ) -> list[str]:
         """Add the files of a sub-folder, or of the folder itself."""
-        self._update(watch, owner)
+        self._update(watch, owner, held)
         arrivals, unread = held.arrivals, Counter[str]()
         name = arrivals.name_of(head)
         folder = self.allowed(str(arrivals.folder / head))
@@ -222,7 +227,7 @@ class Watcher:
                 values["added"] = {"at": now(), "batches": batches, "left_out": left_out}
             if part.changed:
                 values["arrived"] = now()
-            self._update(watch, owner, **values)
+            self._update(watch, owner, held, **values)
             if self.ended.is_set():
                 raise _LostError
         # Without the names of the files, which may reveal types.

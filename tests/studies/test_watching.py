@@ -107,13 +107,17 @@ def test_a_restart_adds_no_copies_and_brings_nothing_back(space, finished, folde
     assert cells(space, finished) == {"microscope": 1, "slide 1": 4}
 
 
-def test_what_a_killed_server_had_added_is_still_typed(space, finished, folder, watcher, began):
+@pytest.mark.parametrize("column", ["arrived", "taken"])
+def test_what_a_killed_server_had_added_is_still_typed(
+    space, finished, folder, watcher, began, column
+):
+    (folder / "loose.png").unlink()
     space.watch(finished, str(folder), "Ann")
     watcher.check()
     update = space.update_watch
 
     def killed(watch, owner, **values):
-        if "taken" in values:
+        if column in values or "taken" in values:
             raise KeyboardInterrupt
         return update(watch, owner, **values)
 
@@ -125,7 +129,7 @@ def test_what_a_killed_server_had_added_is_still_typed(space, finished, folder, 
     found = check(Watcher(space, allowed), 2)
     assert began == ["batch"]
     assert found.problem == ""
-    assert cells(space, finished) == {"microscope": 1, "slide 1": 4}
+    assert cells(space, finished) == {"slide 1": 4}
 
 
 @pytest.mark.parametrize(
@@ -325,6 +329,30 @@ def test_a_full_disk_loses_nothing(space, finished, folder, watcher, began, monk
     assert check(watcher, 1).problem == ""
     assert watcher.unsaved == {}
     assert cells(space, finished) == {"microscope": 1, "slide 1": 4}
+
+
+def test_what_was_added_while_nothing_could_be_noted_is_noted_later(
+    space, finished, folder, watcher, began, monkeypatch
+):
+    (folder / "loose.png").unlink()
+    space.watch(finished, str(folder), "Ann")
+    watcher.check()
+    update = space.update_watch
+
+    def fails(watch, owner, **values):
+        if values:
+            raise OutputError("The disk is full.")
+        return update(watch, owner)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(space, "update_watch", fails)
+        watcher.check()
+        assert watcher.unsaved == {finished: "The disk is full."}
+        watcher.check()
+    found = check(watcher, 2)
+    assert (found.problem, began) == ("", ["batch"])
+    assert cells(space, finished) == found.added["batches"] == {"slide 1": 4}
+    assert {*space.taken_files(found)} == {f"slide 1/{n}.png" for n in range(4)}
 
 
 def test_an_error_of_ours_is_told_and_ends_nothing(
