@@ -217,7 +217,8 @@ def receive_folder(
 
     new = already = refused = 0
     dealt = Seen()
-    for part in add_files(space, study.id, folder, name, only):
+    again = " and run again: finished work is kept"
+    for part in add_files(space, study.id, folder, name, only, again):
         dealt |= part.files
         new += part.cells
         already += part.already

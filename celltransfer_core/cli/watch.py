@@ -95,7 +95,7 @@ def _take(
     """Add files batch by batch, and type them; return what went wrong, by batch or folder."""
     from celltransfer_core.studies.batches import type_batches, typed_batches
 
-    names, problems = {}, {}
+    names, problems, done = {}, {}, {}
     for head, files in arrivals.batches(settled).items():
         try:
             name = arrivals.name_of(head)
@@ -105,13 +105,20 @@ def _take(
         except CellTransferError as error:
             problems[head or options.folder.name] = str(error)
             continue
-        arrivals.settle(head, dealt)
+        done[head] = dealt
         if dealt or options.once:
             names[name] = told
     if not names:  # they are tried again with the next look
         return problems
-    with closing(Screen(quiet=options.quiet)) as screen:
-        problems |= type_batches(space, study.id, screen)
+    try:
+        with closing(Screen(quiet=options.quiet)) as screen:
+            problems |= type_batches(space, study.id, screen)
+    except OutputError:
+        raise
+    except CellTransferError as error:  # tried again with the next look: nothing is settled
+        return problems | {study.name: str(error)}
+    for head, dealt in done.items():
+        arrivals.settle(head, dealt)
     if not options.quiet:
         typed = typed_batches(space, study.id)
         for name, told in names.items():

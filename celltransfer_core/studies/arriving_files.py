@@ -205,7 +205,12 @@ class Added:
 
 
 def add_files(
-    workspace: Workspace, study: str, folder: Path, name: str, only: Seen | None = None
+    workspace: Workspace,
+    study: str,
+    folder: Path,
+    name: str,
+    only: Seen | None = None,
+    again: str = "",
 ) -> Iterator[Added]:
     """Add the files of a folder to a batch, which is created with its first image.
 
@@ -219,6 +224,9 @@ def add_files(
         Name of the batch.
     only : dict from path to stamp, optional
         The files to add, unless they have changed since; all by default.
+    again : str
+        What to do once a full disk has space; see ``Workspace.receive``. Empty if the files are
+        tried again automatically.
 
     Yields
     ------
@@ -239,7 +247,7 @@ def add_files(
         refused = [(one, reason) for one, reason in refused if one in only]
         wanted = [one for one in wanted if one in only]
     batch = next((one for one in workspace.sets(study, BATCH) if one.name == name), None)
-    yield from _Adding(workspace, study, name, batch, folder, only).add(wanted, refused)
+    yield from _Adding(workspace, study, name, batch, folder, only, again).add(wanted, refused)
 
 
 @dataclass
@@ -273,6 +281,7 @@ class _Adding:
     """None until there is an image for it."""
     folder: Path
     only: Seen | None
+    again: str
     tables: list[tuple[str, bytes]] = field(default_factory=list)
     """Tables that wait for the first image."""
     listed: list[tuple[str, str]] = field(default_factory=list)
@@ -350,7 +359,9 @@ class _Adding:
         left_out: Counter[str],
     ) -> int:
         """Give files to the batch; return how many images are new, and count unusable files."""
-        got = self.workspace.receive(batch.id, files, clash="replace", passed_over=listed)
+        got = self.workspace.receive(
+            batch.id, files, clash="replace", passed_over=listed, again=self.again
+        )
         broken = dict(got.refused).keys() - dict(listed).keys()
         left_out.update(reason for name, reason in got.refused if name in broken)
         return sum(name.lower() not in TABLES and name not in broken for name, _ in files)

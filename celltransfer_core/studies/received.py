@@ -57,6 +57,7 @@ class FileTable(TableOfTables):
         clash: Clash = "ask",
         number: int = 2,
         passed_over: Sequence[tuple[str, str]] = (),
+        again: str = ", then drop the folder again: images already received are not sent twice",
     ) -> Received:
         """Receive files: check each, store the usable ones, and record why the others were refused.
 
@@ -76,6 +77,8 @@ class FileTable(TableOfTables):
             images that arrived before it.
         passed_over : sequence of (name, reason)
             Files whose bytes were not sent; they are listed with the unusable ones.
+        again : str
+            What to do once there is space, which ends the message about a full disk.
 
         Returns
         -------
@@ -113,7 +116,7 @@ class FileTable(TableOfTables):
 
         for name, reason in passed_over:
             note(name, Checked(problem=reason))
-        with write_together(problem=self._not_stored) as write:
+        with write_together(problem=partial(self._not_stored, again)) as write:
             for name, data in files:
                 folder, _, last = name.rpartition("/")
                 if last.lower() in TABLES and folder:
@@ -261,10 +264,10 @@ class FileTable(TableOfTables):
         if read_if_whole(path, Path.read_bytes) != data:  # not there, or damaged
             write(path, data)
 
-    def _not_stored(self, reason: str) -> str:
+    def _not_stored(self, again: str, reason: str) -> str:
         return (
-            f"An image cannot be stored in {self.images} ({reason}); free some space, then drop "
-            "the folder again: images already received are not sent twice."
+            f"An image cannot be stored in {self.images} ({reason}); check that its disk has space "
+            f"and that the folder is writable{again}."
         )
 
     def known_files(self, set_id: str) -> dict[str, str]:

@@ -6,8 +6,9 @@ import pytest
 
 from celltransfer_core.cli import MENDABLE, watch
 from celltransfer_core.cli.main import main
+from celltransfer_core.errors import StudyError
 from celltransfer_core.outputs.write import MODEL
-from celltransfer_core.studies import BATCH, Workspace, batches_of, bring_up_to
+from celltransfer_core.studies import BATCH, Workspace, batches, batches_of, bring_up_to
 from celltransfer_core.types import silent
 from tests.studies.samples import files_below, png
 
@@ -224,6 +225,51 @@ def test_a_folder_that_cannot_be_a_batch_does_not_stop_the_others(
     assert main(given) == 130
     assert capsys.readouterr().err.count(clash) == 1  # not with every look
     assert {one.images.name for one in batches_of(space, made)} == {"slide 1", "microscope"}
+
+
+def test_cells_that_cannot_be_typed_yet_are_typed_later(study, tmp_path, monkeypatch, capsys):
+    space, made = study
+    (tmp_path / "slide 1").mkdir()
+    (tmp_path / "slide 1" / "1.png").write_bytes(png(1))
+    looks, type_batches = [], batches.type_batches
+
+    def sleep(_):
+        looks.append(1)
+        if len(looks) == 6:
+            raise KeyboardInterrupt
+
+    def type_later(*given):
+        if len(looks) < 4:  # as while the study is typed again with other settings
+            raise StudyError("The cells are not typed yet.")
+        return type_batches(*given)
+
+    monkeypatch.setattr(watch.time, "sleep", sleep)
+    monkeypatch.setattr(batches, "type_batches", type_later)
+    given = ["watch", str(tmp_path), "--continue", "Slides of May", "--workers", "1"]
+    assert main([*given, "--once"]) == MENDABLE
+    assert main(given) == 130
+    assert capsys.readouterr().err.count("The cells are not typed yet") == 2  # once per command
+    (batch,) = batches_of(space, made)
+    assert batch.typed.query.n_cells == 1
+
+
+@pytest.mark.usefixtures("study")
+def test_a_full_disk_says_to_run_again(june, tmp_path, monkeypatch, capsys):
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    given = ["run", "--continue", "Slides of May", "--query", str(june), "--workers", "1"]
+    given = [*given, "--out", str(tmp_path / "out")]
+    (tmp_path / "out").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("celltransfer_core.runtime.files.check_writable", lambda _: None)
+        patch.setattr("pathlib.Path.write_bytes", full)
+        assert main(given) == MENDABLE
+    said = capsys.readouterr().err
+    assert "No space left on device" in said
+    assert "run again: finished work is kept." in said
+    assert "drop" not in said
+    assert main(given) == 0
 
 
 def test_what_cannot_be_watched_says_why(tmp_path, home, capsys):

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from celltransfer_core.data.images import MAX_BYTES
-from celltransfer_core.errors import StudyError
+from celltransfer_core.errors import OutputError, StudyError
 from celltransfer_core.studies import Arrivals, add_files, arriving_files, batches_of
 from tests.studies.samples import png
 
@@ -158,6 +158,21 @@ def test_a_file_that_cannot_be_read_is_tried_again(space, finished, folder, monk
     (part,) = added(space, finished, folder, only=arrivals.batches(arrivals.look())[""])
     assert dict(part.unread) == {"Permission denied": 1}
     assert part.files == {}
+
+
+@pytest.mark.parametrize("again", ["", " and run again"])
+def test_a_full_disk_is_told_with_what_to_do_and_loses_nothing(
+    space, finished, folder, monkeypatch, again
+):
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(arriving_files.Path, "write_bytes", full)
+        with pytest.raises(OutputError, match=r"\(No space left on device\)") as told:
+            list(add_files(space, finished, folder, "June", again=again))
+    assert str(told.value).endswith(f"that the folder is writable{again}.")
+    assert sum(part.cells for part in added(space, finished, folder)) == 2
 
 
 def test_a_batch_begins_with_its_first_image(space, finished, tmp_path):
