@@ -198,7 +198,7 @@ def write_reference(
     ----------
     chosen : ReferenceCells
     folder : Path
-        A new or empty folder.
+        A new or empty folder; folders without a file, left by a full disk, count as empty.
     described : mapping
         The manifest of the run that typed the cells.
     read : callable
@@ -215,7 +215,7 @@ def write_reference(
     OutputError
         If the folder is not empty or cannot be written to.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not (folder.is_dir() and all(p.is_dir() for p in folder.rglob("*"))):
         raise OutputError(f"{folder} is not empty; give a new folder with --out.")
     with write_together() as write:
         for name, data in reference_files(chosen, described, read, progress=progress):

@@ -113,6 +113,20 @@ def test_a_written_reference_is_read_like_any_other(tmp_path):
     assert zips[0].read_bytes() == zips[1].read_bytes()
 
 
+def test_after_a_full_disk_the_same_folder_is_used_again(tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    chosen = find_reference_cells(ROWS[:3], {1})
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_bytes", full)
+        with pytest.raises(OutputError, match="free some space and run again"):
+            write_reference(chosen, tmp_path / "reference", MANIFEST, images)
+    assert any((tmp_path / "reference").iterdir())  # the folders of types
+    write_reference(chosen, tmp_path / "reference", MANIFEST, images)
+    assert (tmp_path / "reference" / "labels.csv").is_file()
+
+
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
