@@ -21,7 +21,7 @@ from celltransfer_core.studies.batches import typed_batches
 from celltransfer_core.studies.current import load_current
 from celltransfer_core.studies.kept import load_result, result_stamp, save_result
 from celltransfer_core.studies.plain_results import from_plain, to_plain
-from celltransfer_core.studies.records import Study
+from celltransfer_core.studies.records import BATCH, Study
 from celltransfer_core.studies.stages import config_of_options, named_types, stage_keys
 from celltransfer_core.studies.study_contents import StudyContents
 from celltransfer_core.studies.study_file import (
@@ -101,17 +101,30 @@ def export_study(
             raise StudyError(f"{name} is damaged on disk or missing; add it again.") from error
 
     def write(beside: Path) -> None:
-        write_study_file(beside, study, contents, _kept(workspace, study), image)
+        write_study_file(beside, study, contents, _kept(workspace, study, contents), image)
 
-    write_whole(path, write)
+    def problem(reason: str) -> str:
+        return (
+            f"Cannot write {path} ({reason}); check that its disk has space and that its folder is "
+            "writable, then export again."
+        )
+
+    write_whole(path, write, problem=problem)
     progress("images", total, total)
     return path
 
 
-def _kept(workspace: Workspace, study: str) -> Iterator[KeptResult]:
-    """Read the results of a study, sorted by name; skip those of earlier versions."""
+def _kept(workspace: Workspace, study: str, contents: StudyContents) -> Iterator[KeptResult]:
+    """Read the results of a study, sorted by name; skip those of earlier versions.
+
+    Skip also those of batches that were removed or had other images: they name their files.
+    """
     folder = workspace.result_path(study, "embed", "").parent
+    batches = (one["revision"] for one in contents.sets if one["role"] == BATCH)
+    shown = tuple(f"{BATCH}-{revision}" for revision in batches)
     for path in sorted(folder.glob("*.joblib")):
+        if path.name.startswith(f"{BATCH}-") and not path.name.startswith(shown):
+            continue
         found = load_result(path)
         if found is not None:
             moment = dt.datetime.fromtimestamp(result_stamp(path) // 10**6 / 1000, dt.UTC)

@@ -12,6 +12,8 @@ import pytest
 from celltransfer_core.errors import DataError, OutputError, StudyError
 from celltransfer_core.studies import (
     Workspace,
+    add_batch,
+    bring_up_to,
     export_study,
     import_study,
     load_current,
@@ -22,7 +24,8 @@ from celltransfer_core.studies import (
     unfinished,
 )
 from celltransfer_core.studies.plain_results import PlainResult, from_plain, to_plain
-from tests.studies.samples import png
+from celltransfer_core.types import silent
+from tests.studies.samples import files_below, png
 
 
 @pytest.fixture
@@ -326,6 +329,19 @@ def test_results_of_another_version_are_left_to_be_computed(space, finished, oth
     assert found.left_out == 1
     assert "1 more" in found.told
     assert load_current(other, found.study.id) is not None
+
+
+def test_nothing_of_a_batch_that_was_removed_is_exported(space, finished, drawn, tmp_path):
+    for name in ("June", "Miller"):
+        images = [
+            (f"{name} {n}.png", data) for n, (_, data) in enumerate(files_below(drawn / "query"))
+        ]
+        space.receive(add_batch(space, finished, name).id, images[:5])
+    bring_up_to(space, finished, "batch", silent)
+    space.remove_set(space.sets(finished, "batch")[-1].id)
+    data = exported(space, finished, tmp_path)
+    assert b"June 0.png" in data
+    assert b"Miller" not in data
 
 
 def test_a_full_disk_leaves_nothing(space, finished, other, tmp_path, monkeypatch):
