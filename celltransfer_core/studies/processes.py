@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,8 @@ class _Watch:
 
 _ERROR = re.compile(r"(celltransfer: |[\w.]*(Error|Exception)\b)")  # the line that gives the reason
 _MOST_WORDS = 300
+_TOLD = 2  # exit code of a process that wrote the reason to its log
+_FULL = 1_000_000  # bytes of free space below which a disk counts as full
 
 _children: dict[str, subprocess.Popen[bytes]] = {}  # by job; this process started them
 _starting = threading.Lock()
@@ -313,6 +316,11 @@ def _reason(workspace: Workspace, job: Job) -> str:
         return ": its process was killed, most likely because memory ran out"
     if code is not None and code < 0:
         return f": its process was ended by the signal {signal.Signals(-code).name}"
+    with suppress(OSError):
+        if shutil.disk_usage(workspace.folder).free < _FULL:  # it could not even write its log
+            return f": the disk of {workspace.folder} is full"
+    if code == _TOLD:
+        return ": its process could not write down why, most likely because the disk was full"
     return (
         ": its process has disappeared, as after running out of memory or a restart of the machine"
     )

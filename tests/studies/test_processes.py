@@ -1,11 +1,19 @@
 import os
+import re
+import shutil
 import signal
+import subprocess
+import sys
 import time
+from collections import namedtuple
+
+import pytest
 
 from celltransfer_core.studies import (
     cancel,
     current_job,
     load_run,
+    processes,
     run_job,
     start,
     states,
@@ -59,3 +67,18 @@ def test_the_reason_of_a_failure_is_kept(space, drawn_study):
     ended = current_job(space, drawn_study)
     assert ended.state == "failed"
     assert "There is no encoder 'dinosaur'" in ended.message
+
+
+@pytest.mark.parametrize(
+    ("free", "reason"),
+    [(0, "the disk of .* is full"), (10**9, "could not write down why, .* the disk was full")],
+)
+def test_a_job_that_met_a_full_disk_says_so(space, ready_study, monkeypatch, free, reason):
+    ended = [sys.executable, "-c", "raise SystemExit(2)"]
+    monkeypatch.setattr(processes, "_spawn", lambda *_: subprocess.Popen(ended))
+    start(space, ready_study)
+    usage = namedtuple("usage", "total used free")(10**9, 0, free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    stopped = wait(space, ready_study, lambda job: not job.active)
+    assert stopped.state == "stopped"
+    assert re.search(reason, stopped.message)
