@@ -75,6 +75,7 @@ def _watch(options: argparse.Namespace) -> None:
     while True:
         time.sleep(options.every)
         settled = arrivals.look()
+        space.study(study.id)  # ends the command if it was deleted meanwhile
         problems = _take(space, study, options, arrivals, settled) if settled else before
         if problems and options.once:
             raise StudyError(describe_problems(problems))

@@ -253,6 +253,28 @@ def test_cells_that_cannot_be_typed_yet_are_typed_later(study, tmp_path, monkeyp
     assert batch.typed.query.n_cells == 1
 
 
+def test_nothing_is_added_to_a_study_that_was_deleted(study, tmp_path, monkeypatch, capsys):
+    space, made = study
+    (tmp_path / "slide 1").mkdir()
+    looks = []
+
+    def sleep(_):
+        looks.append(1)
+        (tmp_path / "slide 1" / f"{min(len(looks), 5)}.png").write_bytes(png(min(len(looks), 5)))
+        if len(looks) == 5:
+            space.delete(made)
+        if len(looks) == 9:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch.time, "sleep", sleep)
+    given = ["watch", str(tmp_path), "--continue", "Slides of May", *FAST]
+    assert main(given) == MENDABLE
+    assert "no longer exists" in capsys.readouterr().err
+    space.restore(made)
+    (batch,) = space.sets(made, BATCH)
+    assert {*space.known_files(batch.id)} == {"1.png", "2.png", "3.png"}
+
+
 @pytest.mark.usefixtures("study")
 def test_a_full_disk_says_to_run_again(june, tmp_path, monkeypatch, capsys):
     def full(path, data):
