@@ -160,16 +160,18 @@ def _show_next(here: Here, batch: Batch) -> None:
 
 def _counted(name: str, batch: TypedBatch, types: Sequence[str]) -> dict[str, object]:
     """Count the cells of a batch; a type called like another column gets one of its own."""
-    before = {"Batch": name, "Cells": batch.query.n_cells, "Answered": int(batch.answered.sum())}
     drifted = {one.figure for one in batch.drift if one.drifted}
-    after = {
+    told = {
+        "Batch": name,
+        "Cells": batch.query.n_cells,
+        "Answered": int(batch.answered.sum()),
         "Flagged": int(batch.flagged.sum()),
         "Unlike all types": int(batch.unknown.sum()),
         "Drifted": ", ".join(figure for figure in FIGURES if figure in drifted),
     }
     counts = {one: batch.final.count(one) for one in types}
-    own = {f"{one} (type)" if one in before | after else one: n for one, n in counts.items()}
-    return {**before, **own, **after}
+    own = {f"{one} (type)" if one in told else one: n for one, n in counts.items()}
+    return {**told, **own}
 
 
 def _offer_review(batch: Batch, typed: TypedBatch) -> None:
