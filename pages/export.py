@@ -308,7 +308,7 @@ def offer_signature(here: Here, tables: StudyTables) -> None:
     st.markdown(
         f"{answered:,} of {tables.run.query.n_cells:,} cells are reviewed; {waiting:,} flagged "
         f"cells are not, and readers disagree on {disputed:,}. After signing, nobody can change "
-        "this study; it can be read, exported and duplicated."
+        "its results; the study can be read, exported and duplicated, and new cells can be added."
     )
     st.markdown(text.plain(describe_accuracy(tables.inference)))
     st.markdown(text.plain(describe_flags(tables.run.flags)))

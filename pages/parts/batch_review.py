@@ -147,6 +147,6 @@ def _show_progress(batch: Batch, typed: TypedBatch) -> None:
     )
     if not batch.fresh:
         st.caption(
-            "These cells were typed before the latest answers on the study's own cells. Type them "
-            "again on Data."
+            "These cells were typed before the latest answers on the study's own cells, or before "
+            "an update of CellTransfer. Type them again on Data."
         )

@@ -41,6 +41,7 @@ from parts.takeaways import Takeaways, make_table, offer_prepared
 from parts.watched import is_watched, offer_watching, show_watched
 from parts.work import at_work, begin
 
+_OLDER = "Typed before the latest answers or an update"
 _ADDED = "batch added"  # id of the batch that was added last, until it is shown
 
 
@@ -111,7 +112,7 @@ def _offer_typing(here: Here, batches: Sequence[Batch]) -> None:
         at_work(here, done=False)  # why the last attempt failed
     new = [one.images.name for one in waiting if not one.is_typed]
     older = [one.images.name for one in waiting if one.is_typed]
-    for what, names in (("Not typed yet", new), ("Typed before the latest answers", older)):
+    for what, names in (("Not typed yet", new), (_OLDER, older)):
         if names:
             st.caption(f"{what}: {text.listed(names)}.")
     label = "Type the new cells" if new else "Type them again"
@@ -231,7 +232,7 @@ def offer_batches(files: Takeaways) -> None:
     )
     old = [one.images.name for one in batches_of(here.workspace, here.id) if not one.fresh]
     if old := [name for name in old if name in batches]:
-        st.caption(f"Typed before the latest answers: {text.listed(old)}. Type them again on Data.")
+        st.caption(f"{_OLDER}: {text.listed(old)}. Type them again on Data.")
     pseudonyms = files.tables.pseudonyms
     shown = pseudonyms.batches(batches) if pseudonyms else batches
 
