@@ -30,8 +30,8 @@ def describe_expected(expected: Expected | None) -> str:
     >>> print(describe_expected(Expected(0.83, 0.72, 0.9, 0.08, 0, (18, 37))))
     Expected accuracy: 72 to 90 % of the cells typed correctly; best estimate 83 %. It is based on \
 how far the voters agree; answers on randomly drawn cells will give a better estimate. Cells of \
-types that the reference lacks are wrong in addition. About 15 to 40 more answers are \
-needed for 90 %.
+types that the reference lacks, and errors in its types, are not included. About 15 to 40 more \
+answers are needed for 90 %.
     """
     if expected is None:
         return ""
@@ -47,8 +47,8 @@ needed for 90 %.
         if expected.draws
         else (
             "It is based on how far the voters agree; answers on randomly drawn cells will "
-            "give a better estimate. Cells of types that the reference lacks are wrong in "
-            "addition."
+            "give a better estimate. Cells of types that the reference lacks, and errors in its "
+            "types, are not included."
         )
     )
     return f"{first}{wide} {rests} {describe_wanted(expected)}"
