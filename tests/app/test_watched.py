@@ -100,7 +100,7 @@ def test_who_watches_is_asked_first(finished, scope, open_page):
     button(app, "watch folder").click().run()
     assert space.watched(study.id) is None
     next(one for one in app.text_input if one.key == "name asked").set_value("Bob")
-    button(app, next(key for key in keys_of(app) if "Save my name" in key)).click().run()
+    next(one for one in app.button if one.label == "Save my name").click().run()
     assert space.watched(study.id).who == "Bob"
 
 
